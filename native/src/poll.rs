@@ -1,0 +1,88 @@
+//! The waiting side of readiness.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::sys::{self, Selector};
+use crate::{Event, Registry};
+
+/// Waits for readiness of the sources in its [`Registry`].
+///
+/// Waiting takes `&self`: it may happen on one thread while others register
+/// through a cloned [`Registry`]. Two threads waiting on one `Poll` share its
+/// events between them.
+#[derive(Debug)]
+pub struct Poll {
+    registry: Registry,
+}
+
+impl Poll {
+    /// Opens the system's selector (close-on-exec).
+    ///
+    /// # Errors
+    ///
+    /// What the system says, as `EMFILE` when out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { registry: Registry::new(Arc::new(Selector::new()?)) })
+    }
+
+    /// The backend's name: `"epoll"` or `"kqueue"`.
+    #[must_use]
+    pub const fn backend() -> &'static str {
+        sys::NAME
+    }
+
+    /// Where sources are registered.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Waits until something is ready or `timeout` is over, and returns how
+    /// many events were written. `None` waits without limit.
+    ///
+    /// A timeout is rounded up to a millisecond (1 µs must not become a busy
+    /// loop); one of more than `i32::MAX` ms waits that long.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` when a signal came first, and it is for the caller to wait
+    /// again; `EINVAL` when `events` is empty.
+    pub fn poll(&self, events: &mut [Event], timeout: Option<Duration>) -> io::Result<usize> {
+        self.registry.selector().wait(events, timeout_ms(timeout))
+    }
+
+    /// Waits like [`Poll::poll`] but takes no event: a later `poll` returns
+    /// them. Tells whether something is ready.
+    ///
+    /// Selectors are descriptors that can be polled (`epoll(7)`, `kqueue(2)`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Poll::poll`].
+    pub fn park(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        sys::wait_readable(self.registry.selector(), timeout_ms(timeout))
+    }
+}
+
+/// Milliseconds for the system: rounded up, clamped, and -1 for no limit.
+fn timeout_ms(timeout: Option<Duration>) -> i32 {
+    let Some(timeout) = timeout else { return -1 };
+    let rounded = timeout.as_nanos().div_ceil(1_000_000);
+    i32::try_from(rounded).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_rounded_up_and_clamped() {
+        assert_eq!(timeout_ms(None), -1);
+        assert_eq!(timeout_ms(Some(Duration::ZERO)), 0);
+        assert_eq!(timeout_ms(Some(Duration::from_nanos(1))), 1);
+        assert_eq!(timeout_ms(Some(Duration::from_micros(1001))), 2);
+        assert_eq!(timeout_ms(Some(Duration::from_secs(u64::MAX))), i32::MAX);
+    }
+}

@@ -1,0 +1,199 @@
+//! The process-wide table of everything JavaScript holds by a number.
+//!
+//! A handle is a slot and a generation in 31 bits, so that it fits a result
+//! that is negative on error. Closing a handle ends its generation: the number
+//! is stale from then on, and a stale number is `EBADF`, never whatever has
+//! the slot now. Slots are handed out again first in, first out and only once
+//! `REST_MIN` others rest, so a number comes back after two million closes
+//! at the earliest.
+//!
+//! Every Worker of the process sees the same table, so a handle can be posted
+//! to one. A call holds its slot's read lock while it runs: a close on another
+//! thread waits for it, and no descriptor is reused under a system call.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use crate::{Poll, Registry, TcpListener, TcpStream, Waker};
+
+/// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
+const SLOT_BITS: u32 = 20;
+const SLOTS_MAX: usize = 1 << SLOT_BITS;
+/// The rest of 31 bits. Generation 0 is never given out, so handle 0 is none.
+const GENERATION_MAX: u32 = (1 << (31 - SLOT_BITS)) - 1;
+/// Slots are allocated in blocks, so that a small program stays small and no
+/// slot ever moves.
+const BLOCK_SLOTS: usize = 1024;
+/// How many closed slots rest before the first of them is used again.
+const REST_MIN: usize = 1024;
+
+/// What a handle can stand for.
+#[derive(Debug)]
+pub enum Object {
+    /// A selector with its registry. Shared, so that closing the handle does
+    /// not pull it from under a wait on another thread.
+    Poll(Arc<Poll>),
+    /// A cloned registry.
+    Registry(Registry),
+    /// A waker.
+    Waker(Waker),
+    /// A listening TCP socket.
+    TcpListener(TcpListener),
+    /// A connected TCP socket.
+    TcpStream(TcpStream),
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    object: Option<Object>,
+}
+
+#[derive(Debug)]
+struct Free {
+    resting: VecDeque<u32>,
+    never_used: u32,
+}
+
+type Block = Box<[RwLock<Slot>]>;
+
+static BLOCKS: [OnceLock<Block>; SLOTS_MAX / BLOCK_SLOTS] =
+    [const { OnceLock::new() }; SLOTS_MAX / BLOCK_SLOTS];
+static FREE: Mutex<Free> = Mutex::new(Free { resting: VecDeque::new(), never_used: 0 });
+
+/// Runs `call` on what `handle` stands for.
+///
+/// # Errors
+///
+/// `EBADF` when the handle is stale or was never given out, else what `call`
+/// returns.
+pub fn with<T>(handle: u32, call: impl FnOnce(&Object) -> io::Result<T>) -> io::Result<T> {
+    let slot = slot(handle & SLOT_MASK).ok_or_else(bad_handle)?;
+    let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+    match &slot.object {
+        Some(object) if slot.generation == handle >> SLOT_BITS => call(object),
+        _ => Err(bad_handle()),
+    }
+}
+
+/// Stores `object` and returns its handle, at most `i32::MAX`.
+///
+/// # Errors
+///
+/// `ENFILE` when a million handles are open.
+pub fn insert(object: Object) -> io::Result<u32> {
+    let index = take_free().ok_or_else(|| io::Error::from_raw_os_error(libc::ENFILE))?;
+    let slot = slot_or_allocate(index).ok_or_else(bad_handle)?;
+    let mut slot = slot.write().unwrap_or_else(PoisonError::into_inner);
+    slot.generation = if slot.generation == GENERATION_MAX { 1 } else { slot.generation + 1 };
+    slot.object = Some(object);
+    Ok(slot.generation << SLOT_BITS | index)
+}
+
+/// Ends `handle` and drops what it stands for.
+///
+/// # Errors
+///
+/// `EBADF` when the handle is stale or was never given out.
+pub fn remove(handle: u32) -> io::Result<()> {
+    let index = handle & SLOT_MASK;
+    let lock = slot(index).ok_or_else(bad_handle)?;
+    let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
+    if slot.generation != handle >> SLOT_BITS {
+        return Err(bad_handle());
+    }
+    let object = slot.object.take().ok_or_else(bad_handle)?;
+    drop(slot);
+    drop(object);
+    free().resting.push_back(index);
+    Ok(())
+}
+
+/// How many handles are open in the whole process: what a leak test counts.
+#[must_use]
+pub fn open_count() -> usize {
+    let free = free();
+    free.never_used as usize - free.resting.len()
+}
+
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+
+fn bad_handle() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
+}
+
+fn free() -> std::sync::MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take_free() -> Option<u32> {
+    let mut free = free();
+    let fresh = (free.never_used as usize) < SLOTS_MAX;
+    if fresh && free.resting.len() < REST_MIN {
+        free.never_used += 1;
+        return Some(free.never_used - 1);
+    }
+    free.resting.pop_front()
+}
+
+fn slot(index: u32) -> Option<&'static RwLock<Slot>> {
+    let index = index as usize;
+    BLOCKS.get(index / BLOCK_SLOTS)?.get()?.get(index % BLOCK_SLOTS)
+}
+
+fn slot_or_allocate(index: u32) -> Option<&'static RwLock<Slot>> {
+    BLOCKS
+        .get(index as usize / BLOCK_SLOTS)?
+        .get_or_init(|| (0..BLOCK_SLOTS).map(|_| RwLock::default()).collect());
+    slot(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a_poll() -> Object {
+        Object::Poll(Arc::new(Poll::new().unwrap()))
+    }
+
+    fn errno<T>(result: io::Result<T>) -> Option<i32> {
+        result.err().and_then(|error| error.raw_os_error())
+    }
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<RwLock<Slot>>() <= 48, "{}", size_of::<RwLock<Slot>>());
+    }
+
+    #[test]
+    fn a_handle_is_good_until_it_is_removed() {
+        let handle = insert(a_poll()).unwrap();
+        assert!(i32::try_from(handle).is_ok());
+        with(handle, |_| Ok(())).unwrap();
+        remove(handle).unwrap();
+        assert_eq!(errno(with(handle, |_| Ok(()))), Some(libc::EBADF));
+        assert_eq!(errno(remove(handle)), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_stale_handle_never_meets_the_next_owner_of_its_slot() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..5 * REST_MIN {
+            let handle = insert(a_poll()).unwrap();
+            assert!(seen.insert(handle), "handle {handle} came back");
+            remove(handle).unwrap();
+        }
+        for handle in seen {
+            assert_eq!(errno(with(handle, |_| Ok(()))), Some(libc::EBADF));
+        }
+    }
+
+    #[test]
+    fn numbers_never_given_out_are_bad() {
+        for handle in [0, 1, SLOT_MASK, i32::MAX as u32, u32::MAX, 1 << SLOT_BITS | 999_999] {
+            assert_eq!(errno(with(handle, |_| Ok(()))), Some(libc::EBADF), "{handle}");
+            assert_eq!(errno(remove(handle)), Some(libc::EBADF), "{handle}");
+        }
+    }
+}

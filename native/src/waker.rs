@@ -1,0 +1,61 @@
+//! Ends a wait from another thread.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::sys::{self, Selector};
+use crate::{Registry, Token};
+
+/// Makes the [`crate::Poll`] of its registry return, from any thread.
+///
+/// Wakes before a poll coalesce into one event. A selector has one waker at a
+/// time: a second would only be a second name for the same wake.
+#[derive(Debug)]
+pub struct Waker {
+    // Dropped in this order: the place is free only when the waker has gone,
+    // or what it leaves behind could be the next one's.
+    waker: sys::Waker,
+    _place: Place,
+}
+
+/// A selector's one place for a waker.
+#[derive(Debug)]
+struct Place {
+    selector: Arc<Selector>,
+}
+
+impl Place {
+    fn claim(selector: &Arc<Selector>) -> io::Result<Self> {
+        if selector.claim_waker() {
+            return Ok(Self { selector: Arc::clone(selector) });
+        }
+        Err(io::Error::from_raw_os_error(libc::EEXIST))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.selector.release_waker();
+    }
+}
+
+impl Waker {
+    /// Registers a waker that shows up as a readable event under `token`.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` while another waker of the same selector lives.
+    pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let place = Place::claim(registry.selector())?;
+        Ok(Self { waker: sys::Waker::new(&place.selector, token)?, _place: place })
+    }
+
+    /// Ends the current wait, or else the next one.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; a full counter is emptied and tried again.
+    pub fn wake(&self) -> io::Result<()> {
+        self.waker.wake()
+    }
+}

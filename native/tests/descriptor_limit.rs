@@ -1,0 +1,104 @@
+//! What happens when the process runs out of descriptors: an answer, never a loss.
+//!
+//! A file of its own, since the limit is one of the process. Deno.serve dies of this.
+
+#![allow(unsafe_code, clippy::panic, clippy::unwrap_used, reason = "rlimits, and set-up")]
+
+mod util;
+
+use denio::ffi::*;
+use denio::{Event, Poll, TcpListener, TcpStream, Token};
+use util::abi::{self, handle};
+use util::{READABLE, alone, errno, expect_event, expect_silence};
+
+/// Lets the process open `more` descriptors than it has, until dropped.
+struct Limited {
+    before: libc::rlimit,
+}
+
+impl Limited {
+    fn to(more: usize) -> Self {
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `before` is writable.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut before) }, 0);
+        // Descriptors are handed out lowest first, so the limit is a number and not a count.
+        let open = util::descriptors();
+        let first_forbidden = (0..).filter(|fd| !open.contains(fd)).nth(more).unwrap();
+        set_limit(libc::rlimit { rlim_cur: first_forbidden as _, ..before });
+        Self { before }
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        set_limit(self.before);
+    }
+}
+
+fn set_limit(limit: libc::rlimit) {
+    // SAFETY: `limit` is readable.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+#[test]
+fn accept_says_that_descriptors_ran_out_and_goes_on_when_some_are_back() {
+    let _alone = alone();
+    let listener = handle(abi::bind(&abi::encode(util::loopback()), 16, 0));
+    let address = abi::local_address(listener).unwrap();
+    let clients: Vec<u32> = (0..3).map(|_| handle(abi::connect(&address))).collect();
+    let first = abi::accept_one(listener);
+    let mut out = [0; 4];
+
+    let limited = Limited::to(1);
+    let second = abi::accept_one(listener);
+    assert_eq!(abi::accept(listener, &mut out), 0);
+    assert_eq!(out[0], libc::EMFILE as u32);
+    assert_eq!(denio_poll_new(0), -libc::EMFILE);
+    assert_eq!(abi::connect(&address), -libc::EMFILE);
+    assert_eq!(abi::bind(&abi::encode(util::loopback()), 1, 0), -libc::EMFILE);
+
+    assert_eq!(denio_source_close(first), 0);
+    assert_eq!(abi::accept(listener, &mut out), 1);
+    let third = out[1];
+    // Systems differ in what they look at first: the queue, or the descriptors.
+    assert!([libc::EAGAIN, libc::EMFILE].contains(&(out[0] as i32)), "{out:?}");
+    drop(limited);
+
+    assert_eq!(abi::accept(listener, &mut out), 0);
+    assert_eq!(out[0], libc::EAGAIN as u32);
+    for open in clients.into_iter().chain([second, third, listener]) {
+        assert_eq!(denio_source_close(open), 0);
+    }
+}
+
+/// The edge is used up when accepting fails: registering again is how a server gets it back.
+#[test]
+fn connection_that_found_no_descriptor_is_told_of_when_registered_again() {
+    let _alone = alone();
+    let poll = Poll::new().unwrap();
+    let (listener, address) = util::listener();
+    poll.registry().register(&listener, Token(1), READABLE).unwrap();
+    let _client = TcpStream::connect(address).unwrap();
+    expect_event(&poll, Token(1), Event::READABLE);
+    let limited = Limited::to(0);
+    assert_eq!(errno(listener.accept()), libc::EMFILE);
+    expect_silence(&poll);
+    drop(limited);
+    poll.registry().reregister(&listener, Token(1), READABLE).unwrap();
+    expect_event(&poll, Token(1), Event::READABLE);
+    listener.accept().unwrap();
+}
+
+#[test]
+fn opening_fails_cleanly_without_descriptors() {
+    let _alone = alone();
+    let poll = Poll::new().unwrap();
+    let limited = Limited::to(0);
+    assert_eq!(errno(Poll::new()), libc::EMFILE);
+    assert_eq!(errno(denio::Waker::new(poll.registry(), Token(1))), libc::EMFILE);
+    assert_eq!(errno(TcpStream::connect(util::loopback())), libc::EMFILE);
+    assert_eq!(errno(TcpListener::bind(util::loopback(), &Default::default())), libc::EMFILE);
+    drop(limited);
+    // The place for a waker was given back.
+    denio::Waker::new(poll.registry(), Token(1)).unwrap();
+}

@@ -1,0 +1,144 @@
+/**
+ * Builds the native library with cargo.
+ *
+ * `deno task build` always asks cargo; `--if-stale` only when the library is
+ * missing or older than its sources, and says nothing otherwise.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { libraryFile, NATIVE_PATH_VARIABLE } from "../src/native/library.ts";
+import { Failure, runProgram } from "./command_line.ts";
+
+/** Where the crate is. */
+const CRATE = new URL("../native/", import.meta.url);
+
+/** What the library is made of, if it is there, beside `src/`. */
+const MANIFESTS = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "build.rs",
+  ".cargo/config.toml",
+];
+
+/** Returns where cargo puts the library of the crate at `crate`. */
+export function builtLibrary(crate: URL = CRATE): URL {
+  return new URL(`target/release/${libraryFile(Deno.build.os)}`, crate);
+}
+
+/** Builds the library unless it is newer than all of its sources. */
+export function buildIfStale(): void {
+  // Somebody who names another library does not need this one.
+  if (Deno.env.get(NATIVE_PATH_VARIABLE)) return;
+  const reason = staleReason();
+  if (reason === undefined) return;
+  say(`Building ${relative(builtLibrary())}: ${reason}`);
+  build();
+}
+
+/**
+ * Builds the library, cargo's progress on the terminal.
+ *
+ * @param extra More arguments for cargo, as `["--example", "limit"]`.
+ * @throws {Failure} when cargo is missing or fails.
+ */
+export function build(extra: string[] = ["--lib"]): void {
+  runCargo(["build", "--release", ...extra]);
+  freshen();
+}
+
+/**
+ * Returns why the library of the crate at `crate` must be built, or
+ * `undefined` when it need not.
+ */
+export function staleReason(crate: URL = CRATE): string | undefined {
+  const builtMs = modifiedMs(builtLibrary(crate));
+  if (builtMs === undefined) return "it is not there yet";
+  const newer = [...sources(crate)].find((source) =>
+    (modifiedMs(source) ?? 0) > builtMs
+  );
+  return newer && `${relative(newer)} is newer`;
+}
+
+/**
+ * Makes a library that is up to date look it: when a change means nothing to
+ * cargo, a comment in Cargo.toml say, it leaves the old file, which would be
+ * found stale for ever.
+ */
+export function freshen(crate: URL = CRATE): void {
+  if (staleReason(crate) === undefined) return;
+  const now = new Date();
+  Deno.utimeSync(builtLibrary(crate), now, now);
+}
+
+function runCargo(args: string[]): void {
+  const command = new Deno.Command("cargo", {
+    args: [
+      ...args,
+      "--locked",
+      "--manifest-path",
+      fileURLToPath(new URL("Cargo.toml", CRATE)),
+      // Not where CARGO_TARGET_DIR says: Deno opens it here.
+      "--target-dir",
+      fileURLToPath(new URL("target/", CRATE)),
+    ],
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  const { success } = outputOf(command);
+  if (!success) throw new Failure("Cannot build: cargo failed, see above");
+}
+
+function outputOf(command: Deno.Command): Deno.CommandOutput {
+  try {
+    return command.outputSync();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Failure(
+      "Cannot build: there is no cargo on PATH; " +
+        "get Rust 1.85 or newer from https://rustup.rs",
+    );
+  }
+}
+
+function* sources(crate: URL): Generator<URL> {
+  for (const name of MANIFESTS) yield new URL(name, crate);
+  yield* rustFiles(new URL("src/", crate));
+}
+
+function* rustFiles(folder: URL): Generator<URL> {
+  for (const entry of Deno.readDirSync(folder)) {
+    if (entry.isDirectory) yield* rustFiles(new URL(`${entry.name}/`, folder));
+    else yield new URL(entry.name, folder);
+  }
+}
+
+function modifiedMs(file: URL): number | undefined {
+  try {
+    return Deno.statSync(file).mtime?.getTime();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function relative(file: URL): string {
+  const root = new URL("../", CRATE).pathname;
+  return decodeURIComponent(file.pathname.replace(root, ""));
+}
+
+function say(line: string): void {
+  // Not on stdout, which belongs to the program that needs the library.
+  // deno-lint-ignore no-console
+  console.error(line);
+}
+
+if (import.meta.main) {
+  await runProgram(() => {
+    if (Deno.args.includes("--if-stale")) buildIfStale();
+    else build();
+    return Promise.resolve(0);
+  });
+}

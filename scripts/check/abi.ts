@@ -1,0 +1,153 @@
+/**
+ * Both sides of the C ABI agree: `src/native/symbols.ts` and
+ * `native/src/ffi.rs` have the same functions, with the same parameters by
+ * name, order and type, and the same constants.
+ *
+ * @module
+ */
+
+import ts from "typescript";
+import { type Fault, lineAt, type Project } from "./project.ts";
+import { lineOf, parse, walk } from "./syntax.ts";
+import { codeOf } from "./unsafe_code.ts";
+
+const SYMBOLS = "src/native/symbols.ts";
+const FFI = "native/src/ffi.rs";
+
+/** Constants that both sides have, and the file that has Rust's. */
+const CONSTANTS = [
+  { name: "ABI_VERSION", rust: "ABI_VERSION", file: FFI },
+  { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", file: FFI },
+  { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", file: FFI },
+  { name: "EVENTS_MAX", rust: "BATCH_MAX", file: "native/src/sys/mod.rs" },
+];
+
+/** Rust's types by the words that TypeScript has for them. */
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ["u32", "u32"],
+  ["i32", "i32"],
+  ["*const u8", "buffer"],
+  ["*mut u8", "buffer"],
+  ["*const u32", "buffer"],
+  ["*mut u32", "buffer"],
+]);
+
+const EXTERN = /pub (?:unsafe )?extern "C" fn (\w+)\(([^)]*)\)(?: -> (\w+))?/g;
+/** Without it the linker knows another name. */
+const NO_MANGLE = /#\[unsafe\(no_mangle\)\]\s*$/;
+
+/** One function, as `name(handle: u32, address: buffer) -> i32`. */
+interface Signature {
+  readonly name: string;
+  readonly text: string;
+  readonly line: number;
+}
+
+/** Finds what one side has and the other has not, or otherwise. */
+export function* abi({ files }: Project): Generator<Fault> {
+  const symbols = files.get(SYMBOLS) ?? "";
+  const ffi = files.get(FFI) ?? "";
+  const here = byName(typeScriptSignatures(symbols));
+  const there = byName(rustSignatures(ffi));
+  for (const { name, text, line } of here.values()) {
+    const rust = there.get(name);
+    if (rust?.text === text) continue;
+    const other = rust ? `${FFI} has ${rust.text}` : `${FFI} has no ${name}`;
+    yield { file: SYMBOLS, line, message: `${text}, but ${other}` };
+  }
+  for (const { name, line } of there.values()) {
+    if (here.has(name)) continue;
+    const message = `${name} is missing in ${SYMBOLS}`;
+    yield { file: FFI, line, message };
+  }
+  yield* unnamed(ffi);
+  yield* constants(files);
+}
+
+function* unnamed(ffi: string): Generator<Fault> {
+  for (const { index, 1: name } of externs(ffi)) {
+    if (NO_MANGLE.test(ffi.slice(0, index))) continue;
+    const message = `${name} needs #[unsafe(no_mangle)] on the line before`;
+    yield { file: FFI, line: lineAt(ffi, index), message };
+  }
+}
+
+function* constants(files: Project["files"]): Generator<Fault> {
+  for (const { name, rust, file } of CONSTANTS) {
+    const symbols = files.get(SYMBOLS) ?? "";
+    const here = constant(symbols, `export const ${name}`);
+    const there = constant(files.get(file) ?? "", `const ${rust}`);
+    if (here.value !== undefined && here.value === there.value) continue;
+    const message = `${name} is ${here.value ?? "missing"}, but ${rust} in ` +
+      `${file} is ${there.value ?? "missing"}`;
+    yield { file: SYMBOLS, line: here.line, message };
+  }
+}
+
+function constant(text: string, start: string) {
+  const match = new RegExp(`${start}(?:: \\w+)? = ([^;]+);`).exec(text);
+  return {
+    value: match?.[1]?.replaceAll("_", ""),
+    line: lineAt(text, match?.index ?? 0),
+  };
+}
+
+function byName(all: Iterable<Signature>): Map<string, Signature> {
+  return new Map([...all].map((signature) => [signature.name, signature]));
+}
+
+function* rustSignatures(ffi: string): Generator<Signature> {
+  for (const { index, 1: name, 2: list, 3: result } of externs(ffi)) {
+    const parameters = list!.split(",").filter((part) => part.trim() !== "")
+      .map((part) => {
+        const [parameter, type] = part.split(":").map((word) => word.trim());
+        return `${parameter}: ${TYPES.get(type!) ?? type}`;
+      });
+    const line = lineAt(ffi, index);
+    yield signature(name!, parameters, result ?? "nothing", line);
+  }
+}
+
+/** In code alone: a comment may quote one. `"C"` is a literal, and stays. */
+function externs(ffi: string) {
+  const code = codeOf(ffi);
+  return [...ffi.matchAll(EXTERN)].filter(({ index }) => code[index] === "p");
+}
+
+function* typeScriptSignatures(symbols: string): Generator<Signature> {
+  for (const node of walk(parse(SYMBOLS, symbols))) {
+    if (!ts.isPropertyAssignment(node)) continue;
+    const { name, initializer } = node;
+    if (!ts.isObjectLiteralExpression(initializer)) continue;
+    const parts = new Map(
+      initializer.properties.filter(ts.isPropertyAssignment)
+        .map((part) => [part.name.getText(), part.initializer]),
+    );
+    const list = parts.get("parameters");
+    if (list === undefined || !ts.isArrayLiteralExpression(list)) continue;
+    const parameters = list.elements.map((element) =>
+      `${commentBefore(element)}: ${wordOf(element)}`
+    );
+    const result = wordOf(parts.get("result"));
+    yield signature(name.getText(), parameters, result, lineOf(node));
+  }
+}
+
+function signature(
+  name: string,
+  parameters: string[],
+  result: string,
+  line: number,
+): Signature {
+  return { name, text: `${name}(${parameters.join(", ")}) -> ${result}`, line };
+}
+
+/** The parameter's name, which TypeScript has in a comment. */
+function commentBefore(element: ts.Expression): string {
+  const [name] = element.getFullText().match(/(?<=\/\* )\w+(?= \*\/)/) ?? [];
+  return name ?? "(unnamed)";
+}
+
+function wordOf(node: ts.Expression | undefined): string {
+  return node !== undefined && ts.isStringLiteral(node) ? node.text : "nothing";
+}

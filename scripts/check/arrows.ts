@@ -1,0 +1,79 @@
+/**
+ * Arrows between the folders of `src/` point one way:
+ * `cli -> server -> http, reactor -> net -> poll -> native`.
+ *
+ * @module
+ */
+
+import { posix } from "node:path";
+import { type Fault, type Project, typeScriptUnder } from "./project.ts";
+import { type ImportFound, importsOf, parse } from "./syntax.ts";
+
+/** What each folder may import; of those in `types`, only types. */
+const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
+  native: { uses: [] },
+  poll: { uses: ["native"] },
+  net: { uses: ["poll", "native"] },
+  reactor: { uses: ["net", "poll", "native"] },
+  // The protocol must run over anything that moves bytes, a test's as well.
+  http: { uses: ["native"] },
+  server: { uses: ["http", "reactor"], types: ["net"] },
+  cli: { uses: ["server", "reactor"] },
+};
+
+/** The command line prints the version that this file has. */
+const CONFIG = "deno.json";
+
+/** What comes with Deno itself. */
+const BUILT_IN = /^node:/;
+
+/** Finds imports that no arrow allows. */
+export function* arrows(project: Project): Generator<Fault> {
+  for (const [path, text] of typeScriptUnder(project, "src")) {
+    for (const found of importsOf(parse(path, text))) {
+      const message = faultOf(path, found);
+      if (message) yield { file: path, line: found.line, message };
+    }
+  }
+  for (const found of importsOf(parse("mod.ts", modText(project)))) {
+    if (/^\.\/src\/(?!cli\/)/.test(found.specifier)) continue;
+    const message = `mod.ts may re-export what lies in src/ outside of ` +
+      `src/cli, not "${found.specifier}"`;
+    yield { file: "mod.ts", line: found.line, message };
+  }
+}
+
+function modText({ files }: Project): string {
+  return files.get("mod.ts") ?? "";
+}
+
+function faultOf(path: string, found: ImportFound): string | undefined {
+  const folder = layerOf(path);
+  const arrow = ARROWS[folder];
+  if (arrow === undefined) {
+    return `src/${folder} is no layer: there are ${
+      Object.keys(ARROWS).join(", ")
+    }`;
+  }
+  if (BUILT_IN.test(found.specifier)) return undefined;
+  if (!found.specifier.startsWith(".")) {
+    return `${folder} may not import package "${found.specifier}": ` +
+      `src/ needs nothing but Deno`;
+  }
+  const target = posix.join(posix.dirname(path), found.specifier);
+  if (folder === "cli" && target === CONFIG) return undefined;
+  const to = target.startsWith("src/") ? layerOf(target) : target;
+  const types = arrow.types ?? [];
+  if (to === folder || arrow.uses.includes(to)) return undefined;
+  if (found.isType && types.includes(to)) return undefined;
+  return `${folder} may not import ${to}, only ${allowed(arrow.uses, types)}`;
+}
+
+function allowed(uses: string[], types: string[]): string {
+  const names = [...uses, ...types.map((name) => `types of ${name}`)];
+  return names.join(", ") || "its own files";
+}
+
+function layerOf(path: string): string {
+  return path.split("/")[1]!;
+}

@@ -1,0 +1,111 @@
+/**
+ * Servers as child processes: started, found, stopped.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { libraryPath, NATIVE_PATH_VARIABLE } from "../src/native/library.ts";
+import { Failure } from "./command_line.ts";
+import { whenInterrupted } from "./interrupt.ts";
+
+/** How long a server may take to say where it listens. */
+const START_MS = 20_000;
+/** How long a server may take to stop, before it is killed. */
+const STOP_MS = 5_000;
+
+/** Where a line says that a server listens: `127.0.0.1:PORT`. */
+const ADDRESS = /127\.0\.0\.1:(\d+)/;
+
+/** A server that listens on 127.0.0.1. */
+export interface ServerProcess extends AsyncDisposable {
+  /** The process itself, not a wrapper's. */
+  readonly pid: number;
+  /** The port that the system chose. */
+  readonly port: number;
+  /** Stops it, and resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Returns the command that starts the built-in server on a free port, with no
+ * permission that it does not need.
+ */
+export function builtInServer(...options: string[]): string[] {
+  const library = libraryPath();
+  const path = library instanceof URL ? fileURLToPath(library) : library;
+  return [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--allow-net=127.0.0.1",
+    `--allow-ffi=${path}`,
+    `--allow-env=${NATIVE_PATH_VARIABLE}`,
+    fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
+    "--port=0",
+    ...options,
+  ];
+}
+
+/**
+ * Starts a server and waits for the line in which it says its address.
+ *
+ * @throws {Failure} when it ends, or is silent for long.
+ */
+export async function startServer(command: string[]): Promise<ServerProcess> {
+  const [program, ...args] = command;
+  const child = new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const interrupted = whenInterrupted(() => stopChild(child));
+  const stop = async () => {
+    await stopChild(child);
+    interrupted[Symbol.dispose]();
+  };
+  try {
+    const port = await portOf(child.stdout);
+    return { pid: child.pid, port, stop, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw new Failure(
+      `Cannot start server "${command.join(" ")}": ${(error as Error).message}`,
+    );
+  }
+}
+
+/** Reads lines until one has an address, and ignores what comes after. */
+async function portOf(stdout: ReadableStream<Uint8Array>): Promise<number> {
+  const signal = AbortSignal.timeout(START_MS);
+  const reader = stdout.pipeThrough(new TextDecoderStream(), { signal })
+    .getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error("it ended before it listened");
+    text += value;
+    const match = ADDRESS.exec(text.slice(0, text.lastIndexOf("\n") + 1));
+    if (match === null) continue;
+    reader.releaseLock();
+    return Number(match[1]);
+  }
+}
+
+async function stopChild(child: Deno.ChildProcess): Promise<void> {
+  const timer = setTimeout(() => kill(child, "SIGKILL"), STOP_MS);
+  kill(child, "SIGTERM");
+  await child.status;
+  clearTimeout(timer);
+}
+
+/** Sends a signal to a process, if it is still there. */
+export function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch {
+    // It has ended already.
+  }
+}

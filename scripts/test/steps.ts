@@ -1,0 +1,98 @@
+/**
+ * What `deno task test` runs, in this order: what is quick and often wrong
+ * first.
+ *
+ * @module
+ */
+
+/** What was locked is what is used: `deno task lock` writes it anew. */
+const LOCK = ["--lock=deno.lock", "--frozen"];
+const CRATE = ["--manifest-path", "native/Cargo.toml"];
+
+/** One thing to run. */
+export interface Step {
+  /** What it is called on the command line and in the output. */
+  readonly name: string;
+  /** The command, from the project's top; `deno` is the one that runs this. */
+  readonly command: readonly [string, ...string[]];
+  /** What must be installed beside Deno and cargo. */
+  readonly needs?: CargoPart;
+  /** Whether it is a test runner, whose tests are counted. */
+  readonly counts?: "deno" | "cargo";
+}
+
+/** A part of Rust's tools that a distribution may leave out. */
+export interface CargoPart {
+  /** The cargo command that it brings. */
+  readonly command: string;
+  /** How to get it. */
+  readonly install: string;
+}
+
+const RUSTFMT: CargoPart = {
+  command: "fmt",
+  install: "rustup component add rustfmt",
+};
+const CLIPPY: CargoPart = {
+  command: "clippy",
+  install: "rustup component add clippy",
+};
+
+/** Every step. */
+export const STEPS: readonly Step[] = [
+  {
+    name: "build",
+    command: ["deno", "run", "-A", "scripts/build.ts", "--if-stale"],
+  },
+  { name: "fmt", command: ["deno", "fmt", "--check"] },
+  { name: "lint", command: ["deno", "lint"] },
+  { name: "types", command: ["deno", "check", ...LOCK] },
+  { name: "doc-lint", command: ["deno", "doc", "--lint", "mod.ts"] },
+  {
+    name: "rules",
+    command: ["deno", "run", "-A", ...LOCK, "scripts/check.ts"],
+  },
+  {
+    name: "rustfmt",
+    command: ["cargo", "fmt", ...CRATE, "--check"],
+    needs: RUSTFMT,
+  },
+  {
+    name: "clippy",
+    command: [
+      "cargo",
+      "clippy",
+      ...CRATE,
+      "--locked",
+      "--all-targets",
+      "--",
+      "-D",
+      "warnings",
+    ],
+    needs: CLIPPY,
+  },
+  {
+    name: "cargo-test",
+    command: ["cargo", "test", ...CRATE, "--locked"],
+    counts: "cargo",
+  },
+  {
+    name: "doc-test",
+    command: [
+      "deno",
+      "test",
+      "-A",
+      ...LOCK,
+      "--doc",
+      "src",
+      "mod.ts",
+      "README.md",
+    ],
+    counts: "deno",
+  },
+  {
+    name: "deno-test",
+    command: ["deno", "test", "-A", ...LOCK, "tests"],
+    counts: "deno",
+  },
+];

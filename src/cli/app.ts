@@ -1,0 +1,52 @@
+/**
+ * The app that `deno task serve` serves when no module is given.
+ *
+ * @module
+ */
+
+/** What a path answers, by method; HEAD is a GET without its body. */
+type Route = ReadonlyMap<string, (request: Request) => Response>;
+
+const ROUTES: ReadonlyMap<string, Route> = new Map([
+  ["/", new Map([["GET", greet], ["HEAD", greet]])],
+  ["/json", new Map([["GET", answerJson], ["HEAD", answerJson]])],
+  ["/echo", new Map([["POST", echoBody]])],
+]);
+
+/** Answers a request. */
+export function app(request: Request): Response {
+  const route = ROUTES.get(pathOf(request.url));
+  if (route === undefined) {
+    return new Response("Not Found\n", { status: 404 });
+  }
+  const answer = route.get(request.method);
+  if (answer !== undefined) return answer(request);
+  // RFC 9110 section 15.5.6: who refuses a method says which there are.
+  const allow = [...route.keys()].join(", ");
+  return new Response(`Method Not Allowed, only ${allow}\n`, {
+    status: 405,
+    headers: { allow },
+  });
+}
+
+function greet(): Response {
+  return new Response("Hello from denio!\n");
+}
+
+function answerJson(): Response {
+  return Response.json({ message: "Hello from denio!" });
+}
+
+function echoBody(request: Request): Response {
+  const type = request.headers.get("content-type");
+  return new Response(request.body, {
+    headers: { "content-type": type ?? "application/octet-stream" },
+  });
+}
+
+/** `URL.pathname` of a request, without the cost of a `URL`. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}

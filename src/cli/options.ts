@@ -1,0 +1,126 @@
+/**
+ * The command line of `deno task serve`: what may be given, and what it means.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+
+const PORT_DEFAULT = 8000;
+const PORT_MAX = 65535;
+/** Only this machine: who wants the world asks for `0.0.0.0`. */
+const HOSTNAME_DEFAULT = "127.0.0.1";
+const BACKEND_DEFAULT = "auto";
+
+/** What the command line asks for. */
+export interface Options {
+  /** The module to serve; the built-in app when there is none. */
+  module: string | undefined;
+  /** From 0 to 65535; 0 for one of the system's choosing. */
+  port: number;
+  /** An address or a name. */
+  hostname: string;
+  /** Whether to echo TCP instead of serving HTTP. */
+  echo: boolean;
+  /** The name of a backend, or `auto`. */
+  backend: string;
+  /** Whether to explain instead of serving. */
+  help: boolean;
+}
+
+/** A command line that cannot be meant, with the one line to show. */
+export class UsageError extends Error {
+  /** What errors of this class print. */
+  override name = "UsageError";
+}
+
+/** What `--help` prints. */
+export const HELP = `Serve HTTP on an event loop of denio's own.
+
+Usage: deno task serve [MODULE] [OPTIONS]
+
+  MODULE  A file or URL with "export default { fetch(request) { … } }", as
+          "deno serve" takes it. Without one a built-in app answers: / greets,
+          /json answers JSON, POST /echo sends its body back.
+
+Options:
+  --port PORT      Port to listen on, 0 for any that is free [${PORT_DEFAULT}]
+  --hostname HOST  Address to listen on [${HOSTNAME_DEFAULT}]
+  --echo           Send back what comes over TCP instead of serving HTTP
+  --backend NAME   auto, epoll or kqueue [${BACKEND_DEFAULT}]
+  --help           Print this
+
+Examples:
+  deno task serve                            The built-in app on port 8000
+  deno task serve app.ts --port 3000         Your own
+  deno task serve --hostname 0.0.0.0         For other machines, too
+  deno task serve --echo --port 7000         A TCP echo server
+
+Ctrl-C or SIGTERM stops accepting and answers what has come; a second one
+stops at once.
+
+Exit codes: 0 stopped as asked, 1 something failed, 2 bad usage, 130 or 143
+stopped at once by SIGINT or SIGTERM.
+
+Environment:
+  DENIO_NATIVE_PATH  Another native library than the one that
+                     "deno task build" makes; it needs its own --allow-ffi
+  NO_COLOR           No colours, which only terminals get anyway
+
+MODULE runs with what the task grants: --allow-net and --allow-read. For more,
+run src/cli/main.ts yourself with "deno run" and the permissions it needs.`;
+
+/**
+ * Returns what a command line asks for.
+ *
+ * @throws {UsageError} when it cannot be meant.
+ */
+export function parseOptions(args: string[]): Options {
+  const { values, positionals } = parseWords(args);
+  const [module, ...more] = positionals;
+  if (more.length > 0) {
+    throw new UsageError(
+      `Cannot serve "${module}" and "${more[0]}": one module is enough`,
+    );
+  }
+  if (module !== undefined && values.echo) {
+    throw new UsageError(`Cannot serve "${module}" with --echo: take one`);
+  }
+  return {
+    module,
+    port: portOf(values.port),
+    hostname: values.hostname,
+    echo: values.echo,
+    backend: values.backend,
+    help: values.help,
+  };
+}
+
+function parseWords(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        port: { type: "string", default: String(PORT_DEFAULT) },
+        hostname: { type: "string", default: HOSTNAME_DEFAULT },
+        echo: { type: "boolean", default: false },
+        backend: { type: "string", default: BACKEND_DEFAULT },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    // The first sentence says what is wrong, the rest speaks of a "--" that
+    // would not help.
+    const [sentence] = (error as Error).message.split(/\.?\n|\. /);
+    throw new UsageError(`${sentence}; see --help`, { cause: error });
+  }
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= PORT_MAX) return port;
+  throw new UsageError(
+    `Cannot use port "${text}": it must be a number from 0 to ${PORT_MAX}`,
+  );
+}

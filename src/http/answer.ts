@@ -1,0 +1,228 @@
+/**
+ * Serialises the heads of answers: status line, fields, framing.
+ *
+ * What repeats is kept as bytes: a status line for ever, a status line with
+ * type and date for the second that the date lasts.
+ *
+ * @module
+ */
+
+import { REASONS } from "./errors.ts";
+import { encodeLatin1, writeDecimal, writeLatin1 } from "./latin1.ts";
+import type { ResponseParts } from "./response.ts";
+import type { Output } from "./transport.ts";
+
+const SECOND_MS = 1_000;
+/** Types whose heads are kept; an application has a handful. */
+const TYPES_MAX = 64;
+/** Bytes of everything in a head but the handler's own fields. */
+export const HEAD_BYTES_FIXED = 512;
+
+const CRLF_CRLF = encodeLatin1("\r\n\r\n");
+const CONNECTION = {
+  close: encodeLatin1("\r\nconnection: close"),
+  keepAlive: encodeLatin1("\r\nconnection: keep-alive"),
+};
+const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
+const CHUNKED = encodeLatin1("\r\ntransfer-encoding: chunked");
+
+/** What the connection says in the head of an answer. */
+export const ConnectionField = {
+  /** Nothing: HTTP/1.1 goes on by itself. */
+  NONE: 0,
+  /** `Connection: close`. */
+  CLOSE: 1,
+  /** `Connection: keep-alive`, for HTTP/1.0. */
+  KEEP_ALIVE: 2,
+} as const;
+
+/** How the end of a body is told: RFC 9112 section 6.3. */
+export const Framing = {
+  /** No body, and nothing said about one. */
+  NONE: -1,
+  /** Chunks. */
+  CHUNKED: -2,
+  /** By closing the connection. */
+  UNTIL_CLOSE: -3,
+} as const;
+
+/** Fields that the connection decides, whatever the handler says. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "content-length",
+]);
+
+/** Heads that are kept as bytes while their date lasts. */
+export class Heads {
+  readonly #statusLines = new Map<number, Uint8Array<ArrayBuffer>>();
+  #untilMs = -Infinity;
+  #date: Uint8Array<ArrayBuffer> = encodeLatin1("");
+  #plainType: string | undefined;
+  #plain: Uint8Array<ArrayBuffer> | undefined;
+  readonly #typed = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  /**
+   * Writes the head of a 200 with no field but its type: the common answer,
+   * in one copy and a number.
+   */
+  writePlain(
+    output: Output,
+    nowMs: number,
+    framing: { type: string | undefined; length: number; connection: number },
+  ): void {
+    if (nowMs >= this.#untilMs) this.#refresh(nowMs);
+    const { type, length, connection } = framing;
+    const kept = type === this.#plainType && this.#plain !== undefined
+      ? this.#plain
+      : this.#keep(type);
+    const { bytes } = output;
+    bytes.set(kept, output.length);
+    let at = output.length + kept.byteLength;
+    at = writeDecimal(bytes, at, length);
+    if (connection !== ConnectionField.NONE) {
+      at = writeConnection(bytes, at, connection);
+    }
+    bytes[at] = 13;
+    bytes[at + 1] = 10;
+    bytes[at + 2] = 13;
+    bytes[at + 3] = 10;
+    output.length = at + 4;
+  }
+
+  /**
+   * Writes any head. There must be {@linkcode HEAD_BYTES_FIXED} bytes of room
+   * and what {@linkcode fieldBytes} says.
+   *
+   * @param framing A content length, or one of {@linkcode Framing}.
+   */
+  write(
+    output: Output,
+    nowMs: number,
+    answer: {
+      parts: ResponseParts;
+      fields: readonly [string, string][];
+      framing: number;
+      connection: number;
+    },
+  ): void {
+    if (nowMs >= this.#untilMs) this.#refresh(nowMs);
+    const { parts, fields, framing, connection } = answer;
+    const { bytes } = output;
+    let at = this.#writeStatus(bytes, output.length, parts);
+    let hasDate = false;
+    if (parts.contentType !== undefined) {
+      at = writeField(bytes, at, "content-type", parts.contentType);
+    }
+    for (const [name, value] of fields) {
+      const lower = name.toLowerCase();
+      if (HOP_BY_HOP.has(lower)) continue;
+      if (lower === "date") hasDate = true;
+      at = writeField(bytes, at, name, value);
+    }
+    if (!hasDate) at = append(bytes, at, this.#date);
+    at = writeConnection(bytes, at, connection);
+    at = writeFraming(bytes, at, framing);
+    output.length = append(bytes, at, CRLF_CRLF);
+  }
+
+  #writeStatus(
+    bytes: Uint8Array<ArrayBuffer>,
+    at: number,
+    { status, statusText }: ResponseParts,
+  ): number {
+    if (statusText !== "") {
+      return writeLatin1(bytes, at, `HTTP/1.1 ${status} ${statusText}`);
+    }
+    return append(bytes, at, this.#statusLine(status));
+  }
+
+  #statusLine(status: number): Uint8Array<ArrayBuffer> {
+    let line = this.#statusLines.get(status);
+    if (line === undefined) {
+      line = encodeLatin1(`HTTP/1.1 ${status} ${REASONS[status] ?? ""}`);
+      this.#statusLines.set(status, line);
+    }
+    return line;
+  }
+
+  #keep(type: string | undefined): Uint8Array<ArrayBuffer> {
+    const key = type ?? "";
+    let kept = this.#typed.get(key);
+    if (kept === undefined) {
+      if (this.#typed.size >= TYPES_MAX) this.#typed.clear();
+      const line = type === undefined ? "" : `\r\ncontent-type: ${type}`;
+      const date = String.fromCharCode(...this.#date);
+      kept = encodeLatin1(`HTTP/1.1 200 OK${line}${date}\r\ncontent-length: `);
+      this.#typed.set(key, kept);
+    }
+    this.#plainType = type;
+    return this.#plain = kept;
+  }
+
+  #refresh(nowMs: number): void {
+    const wallMs = Date.now();
+    this.#untilMs = nowMs + SECOND_MS - wallMs % SECOND_MS;
+    // RFC 9110 section 6.6.1, in the form of section 5.6.7.
+    this.#date = encodeLatin1(`\r\ndate: ${new Date(wallMs).toUTCString()}`);
+    this.#typed.clear();
+    this.#plain = undefined;
+  }
+}
+
+/** Returns the bytes that fields take in a head, at the most. */
+export function fieldBytes(fields: readonly [string, string][]): number {
+  let bytes = 0;
+  for (const [name, value] of fields) bytes += name.length + value.length + 4;
+  return bytes;
+}
+
+function writeField(
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  name: string,
+  value: string,
+): number {
+  bytes[at] = 13;
+  bytes[at + 1] = 10;
+  at = writeLatin1(bytes, at + 2, name);
+  bytes[at] = 58;
+  bytes[at + 1] = 32;
+  return writeLatin1(bytes, at + 2, value);
+}
+
+function writeConnection(
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  connection: number,
+): number {
+  if (connection === ConnectionField.NONE) return at;
+  return append(
+    bytes,
+    at,
+    connection === ConnectionField.CLOSE
+      ? CONNECTION.close
+      : CONNECTION.keepAlive,
+  );
+}
+
+function writeFraming(
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  framing: number,
+): number {
+  if (framing >= 0) {
+    return writeDecimal(bytes, append(bytes, at, CONTENT_LENGTH), framing);
+  }
+  return framing === Framing.CHUNKED ? append(bytes, at, CHUNKED) : at;
+}
+
+function append(
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  part: Uint8Array<ArrayBuffer>,
+): number {
+  bytes.set(part, at);
+  return at + part.byteLength;
+}

@@ -1,0 +1,235 @@
+/**
+ * The body of a request on its way in: framing, buffering, backpressure.
+ *
+ * @module
+ */
+
+import { ChunkedDecoder } from "./chunked.ts";
+import { HttpError } from "./errors.ts";
+
+/** Bytes that wait for a slow handler before reading from the peer stops. */
+const BUFFER_BYTES = 65_536;
+
+/** What a body needs of its connection. */
+export interface BodyHost {
+  /** Somebody wants bytes: read on, and send `100 Continue` if it is due. */
+  wantBody(): void;
+  /** Nobody wants the rest: read on, to throw it away. */
+  resumeBody(): void;
+  /** Enough bytes wait: stop reading. */
+  pauseBody(): void;
+}
+
+/** A request's body while it comes. */
+export class IncomingBody {
+  readonly #host: BodyHost;
+  readonly #decoder: ChunkedDecoder | undefined;
+  readonly #bytesMax: number;
+  #remaining: number;
+  #chunks: Uint8Array<ArrayBuffer>[] = [];
+  #buffered = 0;
+  #received = 0;
+  #isComplete = false;
+  #isDiscarded = false;
+  #collects = false;
+  #isUsed = false;
+  #stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #error: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  /**
+   * @param length The body's length, or `undefined` when it is chunked.
+   * @param bytesMax How many bytes it may have.
+   */
+  constructor(host: BodyHost, length: number | undefined, bytesMax: number) {
+    this.#host = host;
+    this.#remaining = length ?? 0;
+    this.#decoder = length === undefined ? new ChunkedDecoder() : undefined;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Whether all of it has come. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** Whether somebody has read of it. */
+  get isUsed(): boolean {
+    return this.#isUsed;
+  }
+
+  /** Whether it was read, or somebody else is reading it. */
+  get isUnusable(): boolean {
+    return this.#isUsed || this.#stream?.locked === true;
+  }
+
+  /** Whether somebody has it as a stream. */
+  get isStreamed(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  /** How many bytes are known to be still to come; infinity when chunked. */
+  get remaining(): number {
+    if (this.#isComplete) return 0;
+    return this.#decoder === undefined ? this.#remaining : Infinity;
+  }
+
+  /** How many bytes of data have come. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /**
+   * Takes what of the bytes belongs to the body and returns where it ends. The
+   * bytes are referred to, not copied: the caller keeps them as they are.
+   *
+   * @throws {HttpError} when framing or size is wrong.
+   */
+  feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
+    const at = this.#decoder === undefined
+      ? this.#feedCounted(bytes, start, end)
+      : this.#decoder.feed(bytes, start, end, this.#take);
+    if (this.#decoder?.isDone) this.#isComplete = true;
+    if (this.#isComplete || at > start) this.#wakeConsumer();
+    if (!this.#collects && this.#buffered >= BUFFER_BYTES) {
+      if (!this.#isComplete) this.#host.pauseBody();
+    }
+    return at;
+  }
+
+  /** Ends the body before its time: whoever reads it gets `error`. */
+  fail(error: Error): void {
+    if (this.#isComplete) return;
+    this.#error ??= error;
+    this.#wakeConsumer();
+  }
+
+  /** Throws away what has come and still comes; it cannot be read any more. */
+  discard(): void {
+    this.#isDiscarded = true;
+    this.#free();
+    this.#wakeConsumer();
+  }
+
+  /**
+   * Resolves to all of it in one array, which may lie in a buffer that other
+   * requests share: to be copied before it is handed out.
+   */
+  async collect(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.isUnusable) throw new TypeError("Body is unusable");
+    this.#isUsed = true;
+    this.#collects = true;
+    while (!this.#isComplete) await this.#more();
+    this.#throwIfFailed();
+    const [first] = this.#chunks;
+    const all = first !== undefined && this.#chunks.length === 1
+      ? first
+      : concat(this.#chunks, this.#buffered);
+    this.#free();
+    return all;
+  }
+
+  /** It as a stream of bytes, which reads only when it is read. */
+  get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#stream ??= this.#makeStream();
+  }
+
+  #makeStream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return new ReadableStream({
+      type: "bytes",
+      pull: async (controller) => {
+        const chunk = await this.#next();
+        if (chunk !== undefined) return controller.enqueue(chunk);
+        controller.close();
+        controller.byobRequest?.respond(0);
+      },
+      cancel: () => {
+        this.#isUsed = true;
+        this.discard();
+        this.#host.resumeBody();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  #free(): void {
+    this.#chunks = [];
+    this.#buffered = 0;
+  }
+
+  async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    this.#isUsed = true;
+    while (this.#chunks.length === 0 && !this.#isComplete) await this.#more();
+    const chunk = this.#chunks.shift();
+    if (chunk === undefined) {
+      this.#throwIfFailed();
+      return undefined;
+    }
+    this.#buffered -= chunk.byteLength;
+    // A copy: a byte stream takes the chunk's whole buffer away, and that is
+    // shared with other requests.
+    return chunk.slice();
+  }
+
+  async #more(): Promise<void> {
+    this.#throwIfFailed();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    this.#host.wantBody();
+    await promise;
+  }
+
+  #wakeConsumer(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #throwIfFailed(): void {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#isDiscarded) {
+      throw new TypeError("The body is gone: its request was answered");
+    }
+  }
+
+  #feedCounted(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): number {
+    const stop = Math.min(end, start + this.#remaining);
+    if (stop > start) this.#take(bytes, start, stop);
+    this.#remaining -= stop - start;
+    if (this.#remaining === 0) this.#isComplete = true;
+    return stop;
+  }
+
+  readonly #take = (
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void => {
+    this.#received += end - start;
+    if (this.#received > this.#bytesMax) {
+      throw new HttpError(
+        413,
+        `The body is larger than ${this.#bytesMax} bytes`,
+      );
+    }
+    if (this.#isDiscarded) return;
+    this.#chunks.push(bytes.subarray(start, end));
+    this.#buffered += end - start;
+  };
+}
+
+function concat(
+  chunks: Uint8Array<ArrayBuffer>[],
+  length: number,
+): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return all;
+}

@@ -1,0 +1,689 @@
+/**
+ * HTTP/1.1 on one connection: reading a head, its body, the handler, writing,
+ * and again while the connection is kept alive.
+ *
+ * Knows no sockets: bytes come in by `data` and leave by a `Transport`.
+ * Requests are handled one after the other, so answers are in order by
+ * construction and a client that pipelines without end waits in its own
+ * buffers, not in ours.
+ *
+ * @module
+ */
+
+import {
+  ConnectionField,
+  fieldBytes,
+  Framing,
+  HEAD_BYTES_FIXED,
+} from "./answer.ts";
+import { type BodyHost, IncomingBody } from "./body.ts";
+import { HttpError, REASONS } from "./errors.ts";
+import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
+import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { LazyRequest, type RequestHost } from "./request.ts";
+import { type ResponseParts, takeResponse } from "./response.ts";
+import { RequestInfo, type Service } from "./service.ts";
+import { StreamWriter } from "./stream_writer.ts";
+import { BUSY_BYTES, type Output, type Transport } from "./transport.ts";
+
+/** What the next bytes are. */
+const Reading = {
+  /** A request head. */
+  HEAD: 0,
+  /** The body of the current request. */
+  BODY: 1,
+  /** Of no interest: the connection is being closed. */
+  NOTHING: 2,
+} as const;
+
+/** How far the answer to the current request is. */
+const Writing = {
+  /** There is no current request. */
+  IDLE: 0,
+  /** The handler has not answered. */
+  HANDLER: 1,
+  /** A stream is being written. */
+  STREAM: 2,
+} as const;
+
+/** Bytes kept for later while a request is handled; then reading stops. */
+const PENDING_BYTES_MAX = 65_536;
+/**
+ * An unread body of up to this size is read to its end so that the connection
+ * can be used again; for more, a new connection is cheaper.
+ */
+const DISCARD_BYTES_MAX = 262_144;
+/** Text bodies up to this length are written by a loop, which is faster. */
+const ASCII_LOOP_MAX = 512;
+
+// Deno's globals are getters, which load a class on first use and cost a call.
+const { ReadableStream, Response } = globalThis;
+
+const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
+const encoder = new TextEncoder();
+
+/** One HTTP/1.1 connection. */
+export class HttpConnection implements BodyHost, RequestHost {
+  readonly #transport: Transport;
+  readonly #service: Service;
+  #reading: number = Reading.HEAD;
+  #writing: number = Writing.IDLE;
+  #keepAlive = true;
+  #isClosed = false;
+  #isEnded = false;
+  #isPaused = false;
+  #mustContinue = false;
+  #pending: Uint8Array<ArrayBuffer> | undefined = undefined;
+  /** Where in `#pending` the bytes begin that were not acted on. */
+  #pendingStart = 0;
+  #scanned = 0;
+  /** The current head's bits of `HeadFlag`. */
+  #flags = 0;
+  /** Whether the request is answered and its body is still coming. */
+  #isDiscarding = false;
+  /**
+   * The current request, once its handler has returned without an answer. A
+   * store for each request would be the garbage collector's work.
+   */
+  #request: LazyRequest | undefined = undefined;
+  #body: IncomingBody | undefined = undefined;
+  #stream: StreamWriter | undefined = undefined;
+  /** Kept when the peer goes while a request is handled. */
+  #addresses: { local: Deno.NetAddr; remote: Deno.NetAddr } | undefined =
+    undefined;
+
+  /** @param transport The way to the peer. */
+  constructor(transport: Transport, service: Service) {
+    this.#transport = transport;
+    this.#service = service;
+  }
+
+  /** The authority for a request without `Host`. */
+  get authority(): string {
+    const { hostname, port } = this.#addresses?.local ??
+      this.#transport.localAddress;
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return `${host}:${port}`;
+  }
+
+  /** The peer's address, also when it has gone while a request was handled. */
+  get remoteAddress(): Deno.NetAddr {
+    return this.#addresses?.remote ?? this.#transport.remoteAddress;
+  }
+
+  /** Takes bytes from the peer, which are kept only if retained. */
+  data(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    const pending = this.#pending;
+    if (pending === undefined) {
+      const rest = this.#consume(bytes, start, end);
+      if (rest < end) this.#keep(bytes.slice(rest, end));
+      // A request or a body may refer to these bytes from now on.
+      if (rest > start) this.#transport.retain(end);
+      return;
+    }
+    const kept = pending.byteLength - this.#pendingStart;
+    const joined = new Uint8Array(kept + end - start);
+    joined.set(pending.subarray(this.#pendingStart));
+    joined.set(bytes.subarray(start, end), kept);
+    this.#keep(joined);
+    if (!this.#isHeld()) this.#consumePending(joined);
+  }
+
+  /** The peer sends no more. */
+  end(): void {
+    this.#isEnded = true;
+    if (this.#reading === Reading.BODY) {
+      this.#body?.fail(new Deno.errors.UnexpectedEof("The body ended early"));
+      this.#reading = Reading.NOTHING;
+    }
+    // What has come is still answered: a peer may close its half.
+    if (this.#writing === Writing.IDLE) this.#resumePending();
+  }
+
+  /** The peer has read: go on writing, and with what waited for that. */
+  drain(): void {
+    this.#stream?.drain();
+    if (this.#writing === Writing.IDLE) this.#resumePending();
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#isClosed = true;
+    this.#reading = Reading.NOTHING;
+    this.#pending = undefined;
+    if (this.#writing === Writing.IDLE) return;
+    const reason = new Deno.errors.ConnectionReset("The client has gone");
+    this.#body?.fail(reason);
+    this.#stream?.cancel(reason);
+    if (this.#request !== undefined) LazyRequest.abort(this.#request);
+    const { localAddress, remoteAddress } = this.#transport;
+    this.#addresses = { local: localAddress, remote: remoteAddress };
+  }
+
+  /** Closes when idle, else after the current answer. */
+  shutdown(): void {
+    this.#keepAlive = false;
+    const isIdle = this.#writing === Writing.IDLE &&
+      this.#reading === Reading.HEAD;
+    if (!isIdle) return;
+    // While the peer does not read, requests may wait unread in the system.
+    if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
+    else this.#transport.close();
+  }
+
+  /** Somebody reads the body: has it come. */
+  wantBody(): void {
+    if (this.#mustContinue && this.#writing === Writing.HANDLER) {
+      this.#mustContinue = false;
+      this.#transport.write(CONTINUE);
+    }
+    this.#unpause();
+  }
+
+  /** Nobody wants the rest of the body: has it come, to be thrown away. */
+  resumeBody(): void {
+    this.#unpause();
+  }
+
+  /** Nobody reads the body: lets it wait. */
+  pauseBody(): void {
+    this.#pause();
+  }
+
+  /** Acts on bytes and returns where it stopped. */
+  #consume(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): number {
+    let at = start;
+    while (at < end && !this.#isClosed) {
+      if (this.#reading === Reading.NOTHING) return end;
+      if (this.#reading === Reading.BODY) {
+        at = this.#feed(bytes, at, end);
+      } else if (this.#isHeld()) {
+        return at;
+      } else {
+        const head = parseHead(bytes, at, end, this.#scanned);
+        if (typeof head === "number") {
+          this.#flags = 0;
+          return head === 0 ? this.#partial(at, end) : this.#refuse(-head, end);
+        }
+        this.#scanned = 0;
+        at = this.#begin(head, bytes, end);
+      }
+    }
+    return at;
+  }
+
+  /** Whether the next request must wait. */
+  #isHeld(): boolean {
+    return this.#reading === Reading.HEAD &&
+      (this.#writing !== Writing.IDLE ||
+        this.#transport.bufferedBytes >= BUSY_BYTES);
+  }
+
+  #partial(at: number, end: number): number {
+    this.#scanned = end - at;
+    if (this.#scanned <= this.#service.limits.headBytesMax) return at;
+    return this.#refuse(431, end);
+  }
+
+  /** Keeps bytes until the current request is answered, or a head complete. */
+  #keep(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#pending = bytes;
+    this.#pendingStart = 0;
+    // A head that is not whole must come, however large it may be.
+    if (bytes.byteLength < PENDING_BYTES_MAX || !this.#isHeld()) return;
+    this.#pause();
+  }
+
+  #consumePending(pending: Uint8Array<ArrayBuffer>): void {
+    const end = pending.byteLength;
+    const rest = this.#consume(pending, this.#pendingStart, end);
+    if (this.#pending !== pending) return;
+    this.#pendingStart = rest;
+    if (rest === end) this.#pending = undefined;
+  }
+
+  #resumePending(): void {
+    const pending = this.#pending;
+    if (this.#isClosed || this.#isHeld()) return;
+    this.#unpause();
+    if (pending !== undefined) this.#consumePending(pending);
+    const isAnswered = this.#writing === Writing.IDLE && !this.#isHeld();
+    if (this.#isEnded && isAnswered) this.#transport.close();
+  }
+
+  /** Begins a request and returns where in the bytes it goes on. */
+  #begin(
+    head: RequestHead,
+    bytes: Uint8Array<ArrayBuffer>,
+    end: number,
+  ): number {
+    const { flags, end: headEnd } = head;
+    const { headBytesMax, bodyBytesMax } = this.#service.limits;
+    this.#keepAlive = (flags & HeadFlag.KEEP_ALIVE) !== 0 &&
+      !this.#service.isClosing;
+    this.#flags = flags;
+    if (headEnd > headBytesMax && head.byteLength > headBytesMax) {
+      return this.#refuse(431, end);
+    }
+    if (flags & HeadFlag.EXPECT_OTHER) return this.#refuse(417, end);
+    let at = headEnd;
+    if (flags & (HeadFlag.CHUNKED | HeadFlag.HAS_LENGTH)) {
+      const isChunked = (flags & HeadFlag.CHUNKED) !== 0;
+      const length = isChunked ? undefined : head.contentLength;
+      if (length !== undefined && length > bodyBytesMax) {
+        return this.#refuse(413, end);
+      }
+      this.#mustContinue = (flags & HeadFlag.EXPECT_CONTINUE) !== 0;
+      if (length !== 0) {
+        this.#body = new IncomingBody(this, length, bodyBytesMax);
+        this.#reading = Reading.BODY;
+        if (at < end) at = this.#feed(bytes, at, end);
+        if (this.#reading === Reading.NOTHING) return end;
+      }
+    }
+    this.#handle(new LazyRequest(head, this, this.#body));
+    return at;
+  }
+
+  #feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
+    const body = this.#body!;
+    try {
+      const at = body.feed(bytes, start, end);
+      this.#mustContinue = false;
+      if (!body.isComplete) {
+        if (this.#isDiscarding) this.#checkDiscard(body);
+        return at;
+      }
+      if (this.#reading === Reading.BODY) this.#reading = Reading.HEAD;
+      if (this.#isDiscarding) this.#nextRequest();
+      return at;
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      return this.#failBody(body, error, end);
+    }
+  }
+
+  /** A broken or too large body: the handler hears of it and may answer. */
+  #failBody(body: IncomingBody, error: HttpError, end: number): number {
+    body.fail(error);
+    this.#keepAlive = false;
+    this.#reading = Reading.NOTHING;
+    // Answered already: a second answer would be taken for the next one's.
+    if (this.#isDiscarding) this.#closeAnswered();
+    else if (this.#writing === Writing.IDLE) this.#refuse(error.status, end);
+    return end;
+  }
+
+  #handle(request: LazyRequest): void {
+    const { handler } = this.#service;
+    this.#writing = Writing.HANDLER;
+    try {
+      const info = new RequestInfo(this);
+      const result = handler(request as unknown as Request, info);
+      if (!(result instanceof Response)) return this.#await(request, result);
+      this.#respond(result);
+      if (this.#writing === Writing.STREAM) this.#request = request;
+    } catch (error) {
+      this.#request = request;
+      this.#handleError(request, error);
+    }
+  }
+
+  /** Waits for a handler's promise. */
+  #await(request: LazyRequest, result: Promise<Response>): void {
+    if (typeof result?.then !== "function") throw notAResponse(result);
+    LazyRequest.detach(request);
+    this.#request = request;
+    const { beginWork, endWork } = this.#service;
+    beginWork();
+    // A thenable of somebody else's may settle at once, or twice.
+    const promise = result instanceof Promise
+      ? result
+      : Promise.resolve(result);
+    promise.then(
+      (response) => {
+        endWork();
+        this.#settle(request, response);
+      },
+      (error) => {
+        endWork();
+        this.#handleError(request, error);
+        this.#resumePending();
+      },
+    );
+  }
+
+  #settle(request: LazyRequest, response: Response): void {
+    try {
+      if (!(response instanceof Response)) throw notAResponse(response);
+      if (this.#request === request) this.#respond(response);
+      else response.body?.cancel().catch(() => {});
+    } catch (error) {
+      this.#handleError(request, error);
+    }
+    this.#resumePending();
+  }
+
+  #handleError(request: LazyRequest, error: unknown): void {
+    if (this.#request !== request || this.#writing !== Writing.HANDLER) {
+      // The answer had begun: all that can be told is that it is not whole.
+      this.#transport.abort();
+      return;
+    }
+    if (error instanceof HttpError) {
+      this.#refuse(error.status, 0);
+      return;
+    }
+    this.#answerError(request, error).catch(() => {
+      this.#keepAlive = false;
+      if (this.#request === request) this.#respond(errorResponse());
+    });
+  }
+
+  async #answerError(request: LazyRequest, error: unknown): Promise<void> {
+    const { onError, beginWork, endWork } = this.#service;
+    beginWork();
+    try {
+      const response = await onError(error);
+      if (!(response instanceof Response)) throw notAResponse(response);
+      if (this.#request === request) this.#respond(response);
+      this.#resumePending();
+    } finally {
+      endWork();
+    }
+  }
+
+  /** Writes the answer to the current request. */
+  #respond(response: Response): void {
+    if (this.#isClosed) {
+      response.body?.cancel().catch(() => {});
+      return;
+    }
+    if (this.#writing !== Writing.HANDLER) return;
+    const parts = takeResponse(response);
+    // RFC 9110 section 15: 101 needs an upgrade, which is not offered here;
+    // 0 is Response.error().
+    if (parts.status < 200) throw notSendable(parts.status);
+    if (this.#mustContinue) this.#endExpectation(parts);
+    if (parts.body instanceof ReadableStream) {
+      this.#respondStream(parts, parts.body);
+    } else {
+      this.#respondStatic(parts, parts.body);
+      this.#nextRequest();
+    }
+  }
+
+  /** Answers a client that waits to be told to send its body. */
+  #endExpectation({ body }: ResponseParts): void {
+    // The answer may be made of the body: it is asked for now or never.
+    if (body instanceof ReadableStream && this.#body?.isStreamed) {
+      return this.wantBody();
+    }
+    this.#mustContinue = false;
+    // It need not send at all.
+    if (this.#body !== undefined) this.#keepAlive = false;
+  }
+
+  #respondStatic(
+    parts: ResponseParts,
+    body: string | Uint8Array<ArrayBuffer> | null,
+  ): void {
+    const isPlain = parts.headers === undefined && parts.status === 200 &&
+      !this.#isHeadMethod;
+    if (isPlain && typeof body === "string" && this.#writeText(parts, body)) {
+      return;
+    }
+    const bytes = typeof body === "string" ? encoder.encode(body) : body;
+    const length = bytes?.byteLength ?? 0;
+    const fields = fieldList(parts);
+    const framing = this.#framing(parts, fields, length);
+    const room = this.#roomFor(parts, fields);
+    const sends = bytes !== null && length > 0 && this.#mayHaveBody(parts);
+    const together = sends && this.#transport.reserve(room + length);
+    const output = together || this.#outputFor(room);
+    this.#writeHead(output, parts, fields, framing);
+    if (together && bytes) {
+      together.bytes.set(bytes, together.length);
+      together.length += length;
+      return;
+    }
+    this.#flushOwn(output);
+    if (sends) this.#transport.write(bytes);
+  }
+
+  /** Writes a short ASCII answer in place; false when it is not one. */
+  #writeText(parts: ResponseParts, body: string): boolean {
+    const { length } = body;
+    if (length > ASCII_LOOP_MAX) return false;
+    const type = parts.contentType;
+    const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length;
+    const output = this.#transport.reserve(room);
+    if (output === undefined) return false;
+    const start = output.length;
+    const connection = this.#connectionField();
+    const { nowMs } = this.#transport;
+    this.#service.heads.writePlain(output, nowMs, { type, length, connection });
+    const end = writeAscii(output.bytes, output.length, body);
+    output.length = end < 0 ? start : end;
+    return end >= 0;
+  }
+
+  #respondStream(
+    parts: ResponseParts,
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  ): void {
+    const fields = fieldList(parts);
+    const declared = declaredLength(fields) ?? parts.length;
+    const framing = this.#streamFraming(parts, declared);
+    if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
+    const output = this.#outputFor(this.#roomFor(parts, fields));
+    this.#writeHead(output, parts, fields, framing);
+    this.#flushOwn(output);
+    if (this.#isClosed || !this.#mayHaveBody(parts)) {
+      stream.cancel().catch(() => {});
+      return this.#nextRequest();
+    }
+    this.#writing = Writing.STREAM;
+    this.#stream = new StreamWriter(this.#transport, stream, framing);
+    this.#stream.run().then((isWhole) => {
+      if (!isWhole) return;
+      this.#stream = undefined;
+      this.#nextRequest();
+      this.#resumePending();
+    }).catch((error) => {
+      this.#service.report(error);
+      this.#transport.abort();
+    });
+  }
+
+  #streamFraming(parts: ResponseParts, declared: number | undefined): number {
+    if (parts.status === 204 || parts.status === 304) return Framing.NONE;
+    if (declared !== undefined) return declared;
+    // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
+    return this.#flags & HeadFlag.HTTP_1_0
+      ? Framing.UNTIL_CLOSE
+      : Framing.CHUNKED;
+  }
+
+  /** RFC 9110 section 8.6 and RFC 9112 section 6.3. */
+  #framing(
+    parts: ResponseParts,
+    fields: readonly [string, string][],
+    length: number,
+  ): number {
+    if (parts.status === 204) return Framing.NONE;
+    const isBare = parts.body === null &&
+      (this.#isHeadMethod || parts.status === 304);
+    if (!isBare) return parts.status === 304 ? Framing.NONE : length;
+    // Such an answer may say how long the body would have been.
+    const declared = declaredLength(fields);
+    if (declared !== undefined) return declared;
+    return parts.status === 304 ? Framing.NONE : 0;
+  }
+
+  get #isHeadMethod(): boolean {
+    return (this.#flags & HeadFlag.HEAD_METHOD) !== 0;
+  }
+
+  #mayHaveBody(parts: ResponseParts): boolean {
+    return !this.#isHeadMethod && parts.status !== 204 &&
+      parts.status !== 304;
+  }
+
+  #roomFor(
+    parts: ResponseParts,
+    fields: readonly [string, string][],
+  ): number {
+    return HEAD_BYTES_FIXED + parts.statusText.length +
+      (parts.contentType?.length ?? 0) + fieldBytes(fields);
+  }
+
+  /** The shared buffer, or one of its own for a head that is too large. */
+  #outputFor(room: number): Output {
+    return this.#transport.reserve(room) ??
+      { bytes: new Uint8Array(room), length: 0, isOwn: true } as Output;
+  }
+
+  #flushOwn(output: Output): void {
+    if (!("isOwn" in output)) return;
+    this.#transport.write(output.bytes, 0, output.length);
+  }
+
+  #writeHead(
+    output: Output,
+    parts: ResponseParts,
+    fields: readonly [string, string][],
+    framing: number,
+  ): void {
+    const connection = this.#connectionField();
+    this.#service.heads.write(output, this.#transport.nowMs, {
+      parts,
+      fields,
+      framing,
+      connection,
+    });
+  }
+
+  #connectionField(): number {
+    if (this.#service.isClosing) this.#keepAlive = false;
+    if (!this.#keepAlive) return ConnectionField.CLOSE;
+    return this.#flags & HeadFlag.HTTP_1_0
+      ? ConnectionField.KEEP_ALIVE
+      : ConnectionField.NONE;
+  }
+
+  /** The current request is answered: makes ready for the next. */
+  #nextRequest(): void {
+    this.#writing = Writing.IDLE;
+    const body = this.#body;
+    if (!this.#keepAlive) return this.#closeAnswered();
+    if (body !== undefined && !body.isComplete) {
+      this.#isDiscarding = true;
+      body.discard();
+      this.#unpause();
+      return this.#checkDiscard(body);
+    }
+    this.#isDiscarding = false;
+    this.#request = undefined;
+    this.#body = undefined;
+  }
+
+  /** Reads an unread body to its end, unless it is too much to read. */
+  #checkDiscard(body: IncomingBody): void {
+    const { remaining, received } = body;
+    const tooMuch = remaining === Infinity
+      ? received > DISCARD_BYTES_MAX
+      : remaining > DISCARD_BYTES_MAX;
+    if (tooMuch) this.#closeAnswered();
+  }
+
+  /** Closes after the last answer; unread bytes must not destroy it. */
+  #closeAnswered(): void {
+    this.#reading = Reading.NOTHING;
+    this.#pending = undefined;
+    if (this.#body?.isComplete === false) this.#body.discard();
+    this.#transport.closeLingering();
+  }
+
+  /** Answers a request that cannot be served and closes. */
+  #refuse(status: number, end: number): number {
+    this.#keepAlive = false;
+    this.#reading = Reading.NOTHING;
+    this.#writing = Writing.IDLE;
+    const text = `${REASONS[status] ?? "Error"}\n`;
+    const output = this.#outputFor(HEAD_BYTES_FIXED);
+    this.#service.heads.write(output, this.#transport.nowMs, {
+      parts: refusal(status),
+      fields: [],
+      framing: text.length,
+      connection: ConnectionField.CLOSE,
+    });
+    if (!this.#isHeadMethod) {
+      output.length = writeAscii(output.bytes, output.length, text);
+    }
+    this.#closeAnswered();
+    return end;
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#transport.pause();
+  }
+
+  #unpause(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#transport.resume();
+  }
+}
+
+function refusal(status: number): ResponseParts {
+  return {
+    status,
+    statusText: "",
+    headers: undefined,
+    contentType: "text/plain;charset=UTF-8",
+    body: null,
+    length: undefined,
+  };
+}
+
+function errorResponse(): Response {
+  return new Response("Internal Server Error", { status: 500 });
+}
+
+function fieldList(parts: ResponseParts): readonly [string, string][] {
+  const { headers } = parts;
+  if (headers === undefined) return [];
+  return Array.isArray(headers) ? headers : [...headers];
+}
+
+/** The handler's own `Content-Length`, when it is a number. */
+function declaredLength(
+  fields: readonly [string, string][],
+): number | undefined {
+  const field = fields.find(([name]) =>
+    name.length === 14 && name.toLowerCase() === "content-length"
+  );
+  if (field === undefined || !/^\d{1,15}$/.test(field[1])) return undefined;
+  return Number(field[1]);
+}
+
+function notAResponse(value: unknown): TypeError {
+  return new TypeError(
+    `Cannot answer with "${String(value)}": a handler must return a Response`,
+  );
+}
+
+function notSendable(status: number): TypeError {
+  return new TypeError(
+    status === 0
+      ? "Cannot answer with Response.error()"
+      : `Cannot answer with status ${status}`,
+  );
+}

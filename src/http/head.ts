@@ -1,0 +1,235 @@
+/**
+ * Request heads: parsed natively into a table of positions, decoded only where
+ * somebody looks.
+ *
+ * @module
+ */
+
+import { native } from "../native/library.ts";
+import { decodeLatin1, encodeLatin1 } from "./latin1.ts";
+
+/** Bits of {@linkcode RequestHead.flags}, as `http1.rs` sets them. */
+export const HeadFlag = {
+  /** The connection may be used again. */
+  KEEP_ALIVE: 1,
+  /** The body comes in chunks. */
+  CHUNKED: 2,
+  /** There is a `Content-Length`. */
+  HAS_LENGTH: 4,
+  /** The client waits for `100 Continue`. */
+  EXPECT_CONTINUE: 8,
+  /** There is an expectation that nobody can meet. */
+  EXPECT_OTHER: 16,
+  /** The client offers to change the protocol. */
+  UPGRADE: 32,
+  /** There is a `Host`. */
+  HAS_HOST: 64,
+  /** The version is HTTP/1.0; set here. */
+  HTTP_1_0: 128,
+  /** The method is HEAD, whose answer has no body; set here. */
+  HEAD_METHOD: 256,
+} as const;
+
+/** Words of the table, as `http1.rs` lays them out. */
+const METHOD = 0;
+const METHOD_START = 1;
+const METHOD_END = 2;
+const TARGET_START = 3;
+const TARGET_END = 4;
+const MINOR = 5;
+const FLAGS = 6;
+const LENGTH_LOW = 7;
+const LENGTH_HIGH = 8;
+const HOST_START = 9;
+const HOST_END = 10;
+const HEADER_COUNT = 11;
+const FIXED = 12;
+const PER_HEADER = 4;
+const HEADERS_MAX = 100;
+
+/** Methods by number, in the order of `http1.rs`. */
+const METHODS = [
+  "",
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "DELETE",
+  "OPTIONS",
+  "PATCH",
+  "CONNECT",
+  "TRACE",
+] as const;
+
+const METHOD_HEAD = 2;
+/** No head has it: counting up to it takes weeks. */
+const NOT_PARSED = -1;
+
+const UPPER_A = 65;
+const UPPER_Z = 90;
+const TO_LOWER = 32;
+
+/** One table for all: it describes the head that was parsed last. */
+const table = new Uint32Array(FIXED + PER_HEADER * HEADERS_MAX);
+/**
+ * Counts parsed heads: the table is that of the head with this number. A number
+ * and not a reference, whose every change the garbage collector would note.
+ */
+let parsed = 0;
+
+/**
+ * Parses the head that starts at `start` of `bytes`, whose first `scanned`
+ * bytes were partial before.
+ *
+ * @returns A head, 0 while it is partial, or the negative status to refuse it
+ * with.
+ */
+export function parseHead(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+  scanned: number,
+): RequestHead | number {
+  const length = native().denio_http1_parse(
+    bytes,
+    start,
+    end - start,
+    scanned,
+    table,
+  );
+  if (length <= 0) return length;
+  parsed = parsed + 1 | 0;
+  return new RequestHead(bytes, start, start + length);
+}
+
+/** A parsed request head, which refers to the bytes it was read into. */
+export class RequestHead {
+  /** Where the head ends in the bytes it was parsed from. */
+  readonly end: number;
+  /** The bits of {@linkcode HeadFlag}. */
+  readonly flags: number;
+  readonly #method: number;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #start: number;
+  #number: number;
+  #text: string | undefined = undefined;
+
+  /** Made by {@linkcode parseHead}, which has just filled the table. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, start: number, end: number) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.end = end;
+    this.#number = parsed;
+    const method = this.#method = table[METHOD]!;
+    this.flags = table[FLAGS]! |
+      (table[MINOR] === 0 ? HeadFlag.HTTP_1_0 : 0) |
+      (method === METHOD_HEAD ? HeadFlag.HEAD_METHOD : 0);
+  }
+
+  /** How long the head is. */
+  get byteLength(): number {
+    return this.end - this.#start;
+  }
+
+  /** The method as sent: methods are case-sensitive. */
+  get method(): string {
+    return METHODS[this.#method] || this.#slice(METHOD_START, METHOD_END);
+  }
+
+  /** The request target as sent. */
+  get target(): string {
+    return this.#slice(TARGET_START, TARGET_END);
+  }
+
+  /** The value of `Host`, empty when there is none. */
+  get host(): string {
+    return this.#slice(HOST_START, HOST_END);
+  }
+
+  /** The value of `Content-Length`; 0 when there is none. */
+  get contentLength(): number {
+    const words = this.#table();
+    return words[LENGTH_HIGH]! * 2 ** 32 + words[LENGTH_LOW]!;
+  }
+
+  /**
+   * Returns a field's value, several joined by a comma as fetch does, or
+   * `undefined`.
+   *
+   * @param name The name in lower case.
+   */
+  get(name: string): string | undefined {
+    const words = this.#table();
+    const bytes = this.#bytes!;
+    let found: string | undefined;
+    const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
+    for (let row = FIXED; row < end; row += PER_HEADER) {
+      if (!nameEquals(bytes, words[row]!, words[row + 1]!, name)) continue;
+      const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
+      found = found === undefined ? value : `${found}, ${value}`;
+    }
+    return found;
+  }
+
+  /** Returns all fields as sent, in order. */
+  fields(): [string, string][] {
+    const words = this.#table();
+    const bytes = this.#bytes!;
+    const fields: [string, string][] = [];
+    const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
+    for (let row = FIXED; row < end; row += PER_HEADER) {
+      fields.push([
+        decodeLatin1(bytes, words[row]!, words[row + 1]!),
+        decodeLatin1(bytes, words[row + 2]!, words[row + 3]!),
+      ]);
+    }
+    return fields;
+  }
+
+  /**
+   * Lets go of the bytes, keeping a copy as text: for a request that is
+   * still being handled when its turn is over. A string lies in V8's own heap,
+   * where small objects cost least.
+   */
+  detach(): void {
+    if (this.#bytes === undefined) return;
+    this.#text = decodeLatin1(this.#bytes, this.#start, this.end);
+    this.#bytes = undefined;
+    // Positions in the bytes mean nothing in the text.
+    this.#number = NOT_PARSED;
+  }
+
+  #slice(start: number, end: number): string {
+    const words = this.#table();
+    return decodeLatin1(this.#bytes!, words[start]!, words[end]!);
+  }
+
+  /** The table, filled for this head: parsed again when another had it. */
+  #table(): Uint32Array {
+    if (this.#number === parsed) return table;
+    if (this.#bytes === undefined) {
+      this.#bytes = encodeLatin1(this.#text!);
+      this.#start = 0;
+    }
+    const length = this.#bytes.byteLength - this.#start;
+    native().denio_http1_parse(this.#bytes, this.#start, length, 0, table);
+    this.#number = parsed = parsed + 1 | 0;
+    return table;
+  }
+}
+
+/** RFC 9110 section 5.1: field names are case-insensitive. */
+function nameEquals(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  name: string,
+): boolean {
+  if (end - start !== name.length) return false;
+  for (let index = 0; index < name.length; index++) {
+    const byte = bytes[start + index]!;
+    const lower = byte >= UPPER_A && byte <= UPPER_Z ? byte + TO_LOWER : byte;
+    if (lower !== name.charCodeAt(index)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,93 @@
+/**
+ * Bytes as text and back: a header field is bytes, not UTF-8 (RFC 9110
+ * section 5.5), and fetch shows each byte as one character.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+
+// TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
+const { latin1Slice, latin1Write } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+  latin1Write(
+    this: Uint8Array,
+    text: string,
+    offset: number,
+    length: number,
+  ): number;
+};
+
+/** Texts up to this length are written faster by a loop than by a call. */
+const LOOP_MAX = 256;
+
+/** Returns the bytes from `start` to `end`, one character each. */
+export function decodeLatin1(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
+  return start === end ? "" : latin1Slice.call(bytes, start, end);
+}
+
+/**
+ * Writes one byte a character and returns where the next goes. There must be
+ * room; characters above 255 lose their upper bits.
+ */
+export function writeLatin1(
+  bytes: Uint8Array,
+  offset: number,
+  text: string,
+): number {
+  const { length } = text;
+  if (length > LOOP_MAX) {
+    return offset + latin1Write.call(bytes, text, offset, length);
+  }
+  for (let index = 0; index < length; index++) {
+    bytes[offset + index] = text.charCodeAt(index);
+  }
+  return offset + length;
+}
+
+/** Returns a text's characters as bytes. */
+export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  writeLatin1(bytes, 0, text);
+  return bytes;
+}
+
+/**
+ * Writes a text that is all ASCII and returns where the next byte goes, or -1
+ * at the first other character.
+ */
+export function writeAscii(
+  bytes: Uint8Array,
+  offset: number,
+  text: string,
+): number {
+  const { length } = text;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 127) return -1;
+    bytes[offset + index] = code;
+  }
+  return offset + length;
+}
+
+/** Writes a whole number in decimal and returns where the next byte goes. */
+export function writeDecimal(
+  bytes: Uint8Array,
+  offset: number,
+  value: number,
+): number {
+  if (value > 0x7fff_ffff) return writeLatin1(bytes, offset, String(value));
+  let end = offset + 1;
+  for (let rest = value; rest > 9; rest = rest / 10 | 0) end++;
+  let rest = value;
+  for (let place = end - 1; place >= offset; place--) {
+    const quotient = rest / 10 | 0;
+    bytes[place] = 48 + rest - 10 * quotient;
+    rest = quotient;
+  }
+  return end;
+}

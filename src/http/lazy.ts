@@ -1,0 +1,34 @@
+/**
+ * Objects that are a `Request` or a `Headers` to everybody, and are built only
+ * when somebody needs the real one.
+ *
+ * @module
+ */
+
+/**
+ * Puts `lazy` into the prototype chain of a web class, so that `instanceof`
+ * holds, and forwards the symbols under which Deno keeps its own state: a
+ * method of the web class then works on a lazy object, by way of its real one.
+ *
+ * @param lazy The class whose objects stand in.
+ * @param sample An object of the web class.
+ * @param real Returns, or builds, the real object behind a lazy one.
+ */
+export function standInFor<Lazy extends object, Real extends object>(
+  lazy: { prototype: Lazy },
+  sample: Real,
+  real: (object: Lazy) => Real,
+): void {
+  Object.setPrototypeOf(lazy.prototype, Object.getPrototypeOf(sample));
+  for (const symbol of Object.getOwnPropertySymbols(sample)) {
+    Object.defineProperty(lazy.prototype, symbol, {
+      configurable: true,
+      get(this: Lazy) {
+        return Reflect.get(real(this), symbol);
+      },
+      set(this: Lazy, value: unknown) {
+        Reflect.set(real(this), symbol, value);
+      },
+    });
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Takes a `Response` apart without promises.
+ *
+ * Deno keeps what a response was made of under symbols of the object. Reading
+ * them is how a body of text or bytes is known at once, where the public
+ * interface has only streams. They are Deno's own affair, so they are tried
+ * out against the public interface before they are trusted; where one is
+ * missing or means something else, the public interface is used.
+ *
+ * @module
+ */
+
+/** A body as the handler gave it. */
+export type BodyInit =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | ReadableStream<Uint8Array<ArrayBuffer>>
+  | null;
+
+/** What a response is made of. */
+export interface ResponseParts {
+  /** From 101 to 599; 0 for `Response.error()`. */
+  status: number;
+  /** The reason phrase, empty when the status' own is meant. */
+  statusText: string;
+  /** All fields, or `undefined` when there is none but the type. */
+  headers: Iterable<[string, string]> | undefined;
+  /** The type of a response without other fields. */
+  contentType: string | undefined;
+  /** The body. */
+  body: BodyInit;
+  /** The length of a stream, where it is known. */
+  length: number | undefined;
+}
+
+/** What `fetch` says of a string body. */
+export const TEXT_TYPE = "text/plain;charset=UTF-8";
+
+interface StaticBody {
+  body: string | Uint8Array<ArrayBuffer>;
+  consumed: boolean;
+}
+
+interface InnerResponse {
+  status: number;
+  statusMessage: string;
+  headerList: [string, string][];
+  body: null | {
+    streamOrStatic: StaticBody | ReadableStream<Uint8Array<ArrayBuffer>>;
+    length: number | null;
+  };
+}
+
+/** Deno's descriptions of its symbols. */
+const NAMES = {
+  inner: "response",
+  status: "serve fast status",
+  body: "serve fast body",
+  kind: "serve fast header kind",
+  type: "serve fast content type",
+  consumed: "serve fast consumed",
+} as const;
+
+type Symbols = Record<keyof typeof NAMES, symbol>;
+type Opened = Record<symbol, unknown>;
+
+/** The kinds of fields that a fast response has. */
+const KIND_TEXT = 1;
+const KIND_TYPE = 2;
+
+const parts: ResponseParts = {
+  status: 0,
+  statusText: "",
+  headers: undefined,
+  contentType: undefined,
+  body: null,
+  length: undefined,
+};
+
+let symbols: Symbols | undefined;
+let isSearched = false;
+
+/** Whether responses are read by Deno's symbols; false: by the public face. */
+export function readsSymbols(): boolean {
+  if (!isSearched) useSymbols(true);
+  return symbols !== undefined;
+}
+
+/** Forces the public interface, or looks for the symbols again. For tests. */
+export function useSymbols(use: boolean): void {
+  isSearched = true;
+  symbols = use ? findSymbols() : undefined;
+}
+
+/**
+ * Returns the parts of a response and marks its body as used. The object is
+ * the same each time.
+ *
+ * @throws {TypeError} when the body was used before.
+ */
+export function takeResponse(response: Response): ResponseParts {
+  if (symbols !== undefined) return takeOpened(response, symbols);
+  return readsSymbols() ? takeResponse(response) : takePublic(response);
+}
+
+function takeOpened(response: Response, names: Symbols): ResponseParts {
+  const opened = response as unknown as Opened;
+  const inner = opened[names.inner] as InnerResponse | undefined;
+  // A subclass or a stand-in may keep its state elsewhere.
+  if (inner === undefined) return takePublic(response);
+  const held = inner.body?.streamOrStatic;
+  if (opened[names.consumed] === true || isConsumed(response, held)) {
+    throw used();
+  }
+  const status = opened[names.status] as number;
+  // Deno keeps the phrase of a fast response elsewhere, and does not send it.
+  const isFast = status !== 0 && inner.statusMessage === "";
+  if (isFast && opened[names.kind] !== undefined) {
+    return takeFast(opened, names, status);
+  }
+  parts.status = inner.status;
+  parts.statusText = inner.statusMessage;
+  parts.headers = inner.headerList;
+  parts.contentType = undefined;
+  parts.length = inner.body?.length ?? undefined;
+  parts.body = held === undefined ? null : takeHeld(held);
+  return parts;
+}
+
+/** A response of a plain body and no field but its type. */
+function takeFast(
+  opened: Opened,
+  names: Symbols,
+  status: number,
+): ResponseParts {
+  const kind = opened[names.kind];
+  opened[names.consumed] = true;
+  parts.status = status;
+  parts.statusText = "";
+  parts.headers = undefined;
+  parts.contentType = kind === KIND_TEXT
+    ? TEXT_TYPE
+    : kind === KIND_TYPE
+    ? opened[names.type] as string
+    : undefined;
+  parts.body = opened[names.body] as BodyInit;
+  parts.length = undefined;
+  return parts;
+}
+
+function takeHeld(
+  held: StaticBody | ReadableStream<Uint8Array<ArrayBuffer>>,
+): BodyInit {
+  if (held instanceof ReadableStream) return held;
+  held.consumed = true;
+  return held.body;
+}
+
+function isConsumed(
+  response: Response,
+  held: StaticBody | ReadableStream | undefined,
+): boolean {
+  if (held === undefined) return false;
+  return held instanceof ReadableStream
+    ? held.locked || response.bodyUsed
+    : held.consumed;
+}
+
+function takePublic(response: Response): ResponseParts {
+  if (response.bodyUsed || response.body?.locked) throw used();
+  parts.status = response.status;
+  parts.statusText = response.statusText;
+  parts.headers = response.headers;
+  parts.contentType = undefined;
+  parts.body = response.body;
+  parts.length = undefined;
+  return parts;
+}
+
+function used(): TypeError {
+  return new TypeError("Cannot send a response whose body was used already");
+}
+
+function findSymbols(): Symbols | undefined {
+  const own = Object.getOwnPropertySymbols(new Response("a"));
+  const entries = Object.entries(NAMES).map(([key, name]) =>
+    [key, own.find((symbol) => symbol.description === name)] as const
+  );
+  if (entries.some(([, symbol]) => symbol === undefined)) return undefined;
+  const found = Object.fromEntries(entries) as Symbols;
+  return SAMPLES.every((sample) => agrees(sample, found)) ? found : undefined;
+}
+
+/** Responses of every kind, with the body that each must be seen to have. */
+const SAMPLES: [make: () => Response, body: string | undefined][] = [
+  [() => new Response("text"), "text"],
+  [() => new Response(null, { status: 204 }), undefined],
+  [() => new Response(new Uint8Array([98, 99])), "bc"],
+  [() => new Response("text", { status: 404, statusText: "Gone" }), "text"],
+  [() => new Response("text", { statusText: "Fine" }), "text"],
+  [
+    () => new Response("text", { headers: { "content-type": "text/html" } }),
+    "text",
+  ],
+  [() => new Response("text", { headers: { a: "b", c: "d" } }), "text"],
+  [() => Response.json({ a: 1 }), '{"a":1}'],
+  [() => new Response("text").clone(), "text"],
+  [() => Response.redirect("http://localhost/"), undefined],
+];
+
+function agrees([make, body]: typeof SAMPLES[number], names: Symbols): boolean {
+  const { status, statusText, headers } = make();
+  const response = make();
+  const taken = takeOpened(response, names);
+  const fields = new Headers([...taken.headers ?? []]);
+  if (taken.contentType !== undefined) {
+    fields.set("content-type", taken.contentType);
+  }
+  const text = taken.body instanceof Uint8Array
+    ? new TextDecoder().decode(taken.body)
+    : taken.body ?? undefined;
+  return taken.status === status && taken.statusText === statusText &&
+    text === body && response.bodyUsed === (body !== undefined) &&
+    JSON.stringify([...fields]) === JSON.stringify([...headers]);
+}

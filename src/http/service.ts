@@ -1,0 +1,98 @@
+/**
+ * What all connections of one server share: the handler and the limits.
+ *
+ * @module
+ */
+
+import { Heads } from "./answer.ts";
+import type { Transport } from "./transport.ts";
+
+/** The second argument of a handler. */
+export interface ServeHandlerInfo {
+  /** The peer's address, asked for when it is read. */
+  readonly remoteAddr: Deno.NetAddr;
+}
+
+/** Answers a request. */
+export type Handler = (
+  request: Request,
+  info: ServeHandlerInfo,
+) => Response | Promise<Response>;
+
+/** What a peer may ask of the server. */
+export interface Limits {
+  /** Bytes of a request head; more is 431. */
+  readonly headBytesMax: number;
+  /** Bytes of a request body; more is 413. */
+  readonly bodyBytesMax: number;
+}
+
+/**
+ * 16 KiB of head, as Node and Go's proxies have it: cookies fit, floods do
+ * not. 128 MiB of body, as Bun has it: a `text()` on an endless body must end.
+ */
+export const DEFAULT_LIMITS: Limits = {
+  headBytesMax: 16_384,
+  bodyBytesMax: 134_217_728,
+};
+
+/** The way from a connection to its server. */
+export interface ServiceOptions {
+  /** Answers requests. */
+  handler: Handler;
+  /** Answers when the handler fails. */
+  onError: (error: unknown) => Response | Promise<Response>;
+  /** What a peer may ask. */
+  limits: Limits;
+  /** Told of a streamed body that failed when its answer had begun. */
+  report: (error: unknown) => void;
+  /** A handler's promise is pending: Deno's loop must go on. */
+  beginWork: () => void;
+  /** It has settled. */
+  endWork: () => void;
+}
+
+/** One server's handler, limits and kept heads. */
+export class Service {
+  /** Answers requests. */
+  readonly handler: Handler;
+  /** Answers when the handler fails. */
+  readonly onError: (error: unknown) => Response | Promise<Response>;
+  /** What a peer may ask. */
+  readonly limits: Limits;
+  /** Serialises heads. */
+  readonly heads: Heads = new Heads();
+  /** Told of a streamed body that failed when its answer had begun. */
+  readonly report: (error: unknown) => void;
+  /** Counts a pending handler. */
+  readonly beginWork: () => void;
+  /** Uncounts it. */
+  readonly endWork: () => void;
+  /** Whether the server is shutting down: no connection is used again. */
+  isClosing = false;
+
+  /** @param options See {@linkcode ServiceOptions}. */
+  constructor(options: ServiceOptions) {
+    this.handler = options.handler;
+    this.onError = options.onError;
+    this.limits = options.limits;
+    this.report = options.report;
+    this.beginWork = options.beginWork;
+    this.endWork = options.endWork;
+  }
+}
+
+/** The info of one request: decoded when it is read. */
+export class RequestInfo implements ServeHandlerInfo {
+  readonly #connection: Pick<Transport, "remoteAddress">;
+
+  /** @param connection Knows the peer. */
+  constructor(connection: Pick<Transport, "remoteAddress">) {
+    this.#connection = connection;
+  }
+
+  /** The peer's address. */
+  get remoteAddr(): Deno.NetAddr {
+    return this.#connection.remoteAddress;
+  }
+}

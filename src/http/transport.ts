@@ -1,0 +1,45 @@
+/**
+ * What HTTP needs of the bytes' way in and out. A reactor's connection has it
+ * all; nothing here knows sockets.
+ *
+ * @module
+ */
+
+/** A buffer that answers are serialised into, in place. */
+export interface Output {
+  /** Where to write. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where the next byte goes; advance it by what was written. */
+  length: number;
+}
+
+/** The way to one peer. */
+export interface Transport {
+  /** A clock that never goes back, in milliseconds. */
+  readonly nowMs: number;
+  /** Bytes written that the peer's side has not taken yet. */
+  readonly bufferedBytes: number;
+  /** The peer's address. */
+  readonly remoteAddress: Deno.NetAddr;
+  /** Our address. */
+  readonly localAddress: Deno.NetAddr;
+  /** Makes room for `size` bytes, or returns nothing when that never fits. */
+  reserve(size: number): Output | undefined;
+  /** Writes bytes; false when too many wait, until `drain`. */
+  write(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): boolean;
+  /** Keeps the bytes of the current read before `end` from being overwritten. */
+  retain(end: number): void;
+  /** Stops reading. */
+  pause(): void;
+  /** Goes on reading. */
+  resume(): void;
+  /** Sends what is written and closes. */
+  close(): void;
+  /** Closes so that the peer can read the answer, whatever it still sends. */
+  closeLingering(): void;
+  /** Closes at once. */
+  abort(): void;
+}
+
+/** Bytes waiting for a peer at which no further answer is begun. */
+export const BUSY_BYTES = 65_536;

@@ -1,0 +1,105 @@
+/**
+ * Finds and opens the native library, once, on first use.
+ *
+ * Importing a module must not open it: a program that only imports types
+ * needs neither the file nor `--allow-ffi`.
+ *
+ * @module
+ */
+
+import { ABI_SYMBOL, ABI_VERSION, SYMBOLS } from "./symbols.ts";
+
+/** The native functions, by name. */
+export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** Names another library file to open; checked before the built one. */
+export const NATIVE_PATH_VARIABLE = "DENIO_NATIVE_PATH";
+
+let opened: Native | undefined;
+
+/**
+ * Returns the native functions, opening the library on the first call.
+ *
+ * @throws {Deno.errors.NotFound} when there is no library where it should be.
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
+ * @throws {Error} when the library has another ABI number.
+ */
+export function native(): Native {
+  return opened ??= open(libraryPath());
+}
+
+/**
+ * Returns where the library is looked for: `DENIO_NATIVE_PATH` when that may
+ * be read and is set, else `native/target/release` beside this module.
+ */
+export function libraryPath(): string | URL {
+  return fromEnvironment() ?? new URL(
+    `../../native/target/release/${libraryFile(Deno.build.os)}`,
+    import.meta.url,
+  );
+}
+
+/** Returns what cargo calls the library on the given system. */
+export function libraryFile(os: typeof Deno.build.os): string {
+  if (os === "windows") return "denio.dll";
+  return os === "darwin" ? "libdenio.dylib" : "libdenio.so";
+}
+
+function fromEnvironment(): string | undefined {
+  // Asked first, or a program without the permission would be prompted for a
+  // variable that it never set.
+  const { state } = Deno.permissions.querySync({
+    name: "env",
+    variable: NATIVE_PATH_VARIABLE,
+  });
+  if (state !== "granted") return undefined;
+  return Deno.env.get(NATIVE_PATH_VARIABLE) || undefined;
+}
+
+/** Opens the library at `path`; only tests call this with their own. */
+export function open(path: string | URL): Native {
+  checkAbi(path);
+  return Deno.dlopen(path, SYMBOLS).symbols;
+}
+
+function checkAbi(path: string | URL): void {
+  // Alone, since a library of another version may lack the other symbols.
+  const library = dlopenAbi(path);
+  try {
+    const found = library.symbols.denio_abi_version();
+    if (found === ABI_VERSION) return;
+    throw new Error(
+      `Cannot use native library "${shown(path)}": its ABI number is ` +
+        `${found} and this module needs ${ABI_VERSION}; ` +
+        `run "deno task build" in "${root()}"`,
+    );
+  } finally {
+    library.close();
+  }
+}
+
+function dlopenAbi(path: string | URL): Deno.DynamicLibrary<typeof ABI_SYMBOL> {
+  try {
+    return Deno.dlopen(path, ABI_SYMBOL);
+  } catch (error) {
+    // A missing permission is Deno's own clear message.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw new Deno.errors.NotFound(
+      `Cannot open native library "${shown(path)}": ` +
+        `run "deno task build" in "${root()}" to build it`,
+      { cause: error },
+    );
+  }
+}
+
+function shown(path: string | URL): string {
+  return typeof path === "string" ? path : filePath(path);
+}
+
+function root(): string {
+  return filePath(new URL("../../", import.meta.url));
+}
+
+function filePath(url: URL): string {
+  return url.protocol === "file:" ? decodeURIComponent(url.pathname) : url.href;
+}

@@ -1,0 +1,162 @@
+/**
+ * The C ABI as one constant, argument for argument with `native/src/ffi.rs`.
+ *
+ * Only integers and `buffer`: pointers and callbacks would need `--allow-ffi`
+ * without a path. Every result is a count, a handle or another number when
+ * zero or more, `-errno` otherwise.
+ *
+ * @module
+ */
+
+/** The number that the library must answer to `denio_abi_version`. */
+export const ABI_VERSION = 1;
+
+/** Bytes of an address, as `ffi.rs` lays it out. */
+export const ADDRESS_BYTES = 24;
+
+/** Words that `denio_poll_wait` writes before its events. */
+export const CLOCK_WORDS = 2;
+
+/** Words of an event: its token, its readiness. */
+export const EVENT_WORDS = 2;
+
+/** The most events that one wait returns, as `sys/mod.rs` bounds it. */
+export const EVENTS_MAX = 1024;
+
+/** The one symbol that is read before the others are trusted. */
+export const ABI_SYMBOL = {
+  denio_abi_version: { parameters: [], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** Every function of the library. */
+export const SYMBOLS = {
+  ...ABI_SYMBOL,
+  denio_source_count: { parameters: [], result: "i32" },
+  denio_source_close: { parameters: [/* handle */ "u32"], result: "i32" },
+  denio_source_take_error: {
+    parameters: [/* handle */ "u32"],
+    result: "i32",
+  },
+  denio_source_local_address: {
+    parameters: [/* handle */ "u32", /* address */ "buffer"],
+    result: "i32",
+  },
+  denio_stream_peer_address: {
+    parameters: [/* stream */ "u32", /* address */ "buffer"],
+    result: "i32",
+  },
+  denio_name_resolve: {
+    parameters: [
+      /* name */ "buffer",
+      /* length */ "u32",
+      /* addresses */ "buffer",
+      /* capacity */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_poll_new: { parameters: [/* backend */ "u32"], result: "i32" },
+  denio_poll_backend: { parameters: [/* poll */ "u32"], result: "i32" },
+  denio_poll_wait: {
+    parameters: [
+      /* poll */ "u32",
+      /* events */ "buffer",
+      /* capacity */ "u32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
+  denio_poll_park: {
+    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  denio_registry_try_clone: {
+    parameters: [/* registry */ "u32"],
+    result: "i32",
+  },
+  denio_registry_register: {
+    parameters: [
+      /* registry */ "u32",
+      /* source */ "u32",
+      /* token */ "u32",
+      /* interest */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_registry_reregister: {
+    parameters: [
+      /* registry */ "u32",
+      /* source */ "u32",
+      /* token */ "u32",
+      /* interest */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_registry_deregister: {
+    parameters: [/* registry */ "u32", /* source */ "u32"],
+    result: "i32",
+  },
+  denio_waker_new: {
+    parameters: [/* registry */ "u32", /* token */ "u32"],
+    result: "i32",
+  },
+  denio_waker_wake: { parameters: [/* waker */ "u32"], result: "i32" },
+  denio_listener_bind: {
+    parameters: [
+      /* address */ "buffer",
+      /* backlog */ "i32",
+      /* flags */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_listener_accept: {
+    parameters: [
+      /* listener */ "u32",
+      /* out */ "buffer",
+      /* capacity */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_connect: { parameters: [/* address */ "buffer"], result: "i32" },
+  denio_stream_read: {
+    parameters: [
+      /* stream */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_write: {
+    parameters: [
+      /* stream */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_shutdown: {
+    parameters: [/* stream */ "u32", /* how */ "u32"],
+    result: "i32",
+  },
+  denio_stream_set_nodelay: {
+    parameters: [/* stream */ "u32", /* nodelay */ "u32"],
+    result: "i32",
+  },
+  denio_stream_nodelay: { parameters: [/* stream */ "u32"], result: "i32" },
+  denio_stream_set_reset_on_close: {
+    parameters: [/* stream */ "u32", /* reset */ "u32"],
+    result: "i32",
+  },
+  denio_http1_parse: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* scanned */ "u32",
+      /* table */ "buffer",
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;

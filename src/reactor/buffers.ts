@@ -1,0 +1,150 @@
+/**
+ * The one read buffer and the one write buffer that all connections share.
+ *
+ * An idle connection owns no buffer. Bytes that must outlive a turn are kept
+ * on purpose: read bytes by `retain`, unsent bytes by the outbox.
+ *
+ * @module
+ */
+
+/**
+ * Bytes that one read may bring. Large enough that a bulk transfer is not
+ * bound by calls, small enough to stay in the second-level cache.
+ */
+export const READ_BUFFER_BYTES = 65_536;
+
+/** Less room than this is not worth a read: a new buffer is taken. */
+const READ_ROOM_MIN = 16_384;
+
+/** Bytes that one connection's answers may take before they are sent. */
+export const WRITE_BUFFER_BYTES = 65_536;
+
+/** Where reads go. */
+export class ReadBuffer {
+  /** The bytes; those before `offset` are retained by somebody. */
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
+  /** Where the next read begins. */
+  offset = 0;
+
+  /**
+   * Promises that bytes before `end` are never overwritten, so that what was
+   * read may be referred to without a copy. They are freed with the buffer,
+   * when nothing refers to it any more.
+   */
+  retain(end: number): void {
+    this.offset = end;
+    if (this.bytes.byteLength - end >= READ_ROOM_MIN) return;
+    this.bytes = new Uint8Array(READ_BUFFER_BYTES);
+    this.offset = 0;
+  }
+}
+
+/** Something that the write buffer can be sent to. */
+export interface WriteTarget {
+  /** How many runs of bytes wait for it; kept by the buffer. */
+  runs: number;
+  /** Sends, or queues, bytes that the buffer overwrites afterwards. */
+  send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
+}
+
+/**
+ * Where answers are serialised, in place, whoever they are for: a log of runs
+ * of bytes, each with an owner. When the log is sent, the runs of one owner
+ * leave in one write, also when handlers that finish in turns have mixed them.
+ */
+export class WriteBuffer {
+  /** The bytes; those before `length` wait to be sent. */
+  readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(WRITE_BUFFER_BYTES);
+  /** How many bytes wait. */
+  length = 0;
+  // Never shortened: an array that is emptied and filled again is allocated
+  // again. The first `#count` entries count.
+  readonly #owners: (WriteTarget | undefined)[] = [];
+  readonly #starts: number[] = [];
+  #count = 0;
+  #isFlushing = false;
+  #scratch: Uint8Array<ArrayBuffer> | undefined;
+
+  /**
+   * Makes room for `size` bytes that belong to `owner`, sending what is in the
+   * way. Write them at `length` and advance that.
+   *
+   * @returns Whether there is room: never for more than the whole buffer.
+   */
+  reserve(owner: WriteTarget, size: number): boolean {
+    if (this.bytes.byteLength - this.length < size) {
+      if (this.#isFlushing || size > this.bytes.byteLength) return false;
+      this.flush();
+    }
+    const count = this.#count;
+    if (count === 0 || this.#owners[count - 1] !== owner) {
+      this.#owners[count] = owner;
+      this.#starts[count] = this.length;
+      this.#count = count + 1;
+      owner.runs++;
+    }
+    return true;
+  }
+
+  /** Sends everything that waits. */
+  flush(): void {
+    if (this.#count === 0 || this.#isFlushing) return;
+    this.#isFlushing = true;
+    // A target may answer to failure by writing more: the log may grow.
+    for (let run = 0; run < this.#count; run++) this.#send(run);
+    this.#isFlushing = false;
+    this.#count = 0;
+    this.length = 0;
+  }
+
+  /** Sends what waits for one owner. */
+  flushFor(owner: WriteTarget): void {
+    if (owner.runs === 0) return;
+    if (this.#count === 1) return this.flush();
+    const run = this.#owners.indexOf(owner);
+    if (run >= 0) this.#send(run);
+  }
+
+  /** Forgets what waits for an owner that is gone. */
+  drop(owner: WriteTarget): void {
+    for (let run = 0; owner.runs > 0 && run < this.#count; run++) {
+      if (this.#owners[run] !== owner) continue;
+      this.#owners[run] = undefined;
+      owner.runs--;
+    }
+  }
+
+  /** Sends a run and all later ones of its owner. */
+  #send(run: number): void {
+    const owner = this.#owners[run];
+    if (owner === undefined) return;
+    if (owner.runs > 1) return this.#sendTogether(owner, run);
+    this.#owners[run] = undefined;
+    owner.runs = 0;
+    const start = this.#starts[run]!;
+    const end = this.#end(run);
+    if (end > start) owner.send(this.bytes, start, end);
+  }
+
+  #sendTogether(owner: WriteTarget, first: number): void {
+    // Taken out while it is in use, for a target that writes again.
+    const scratch = this.#scratch ?? new Uint8Array(WRITE_BUFFER_BYTES);
+    this.#scratch = undefined;
+    let length = 0;
+    for (let run = first; run < this.#count; run++) {
+      if (this.#owners[run] !== owner) continue;
+      this.#owners[run] = undefined;
+      owner.runs--;
+      const start = this.#starts[run]!;
+      const end = this.#end(run);
+      scratch.set(this.bytes.subarray(start, end), length);
+      length += end - start;
+    }
+    if (length > 0) owner.send(scratch, 0, length);
+    this.#scratch = scratch;
+  }
+
+  #end(run: number): number {
+    return run + 1 < this.#count ? this.#starts[run + 1]! : this.length;
+  }
+}

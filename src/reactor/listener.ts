@@ -1,0 +1,155 @@
+/**
+ * A listening socket on a reactor: accepts in bounded batches, and survives
+ * running out of descriptors.
+ *
+ * @module
+ */
+
+import { errnoName, errorFrom, WOULD_BLOCK } from "../native/errors.ts";
+import type { TcpAddress } from "../net/address.ts";
+import { AcceptBatch, type TcpListener } from "../net/tcp_listener.ts";
+import type { TcpStream } from "../net/tcp_stream.ts";
+import type { ConnectionHandlers } from "./connection.ts";
+import type { Timer } from "./timers.ts";
+
+/**
+ * How long accepting rests when descriptors or memory are short and none of
+ * our own connections closes: another part of the process may free one.
+ */
+const REST_MS = 100;
+
+/** `accept(2)` errors that pass when something is freed. */
+const SHORTAGES = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+
+/** What a listener needs of its reactor. */
+export interface ListenerHost {
+  /** Makes a connection of an accepted stream. */
+  accept(stream: TcpStream, listener: Listener): void;
+  /** Has the listener act again in the next turn. */
+  requeue(listener: Listener): void;
+  /** Runs `callback` after `delayMs`. */
+  setTimer(delayMs: number, callback: () => void): Timer;
+  /** Removes a timer. */
+  clearTimer(timer: Timer): void;
+  /** Has the listener go on when a connection has closed. */
+  awaitRoom(listener: Listener): void;
+  /** Forgets a closed listener. */
+  forgetListener(listener: Listener): void;
+  /** Counts a listener that no longer, or again, keeps the process alive. */
+  countRef(delta: number): void;
+  /** Says that `error` was thrown where nobody else can catch it. */
+  report(error: unknown): void;
+}
+
+/** A listening socket that makes connections. */
+export class Listener implements Disposable {
+  /** The reactor's token for it. */
+  token = 0;
+  /** What happens on its connections. */
+  readonly handlers: ConnectionHandlers;
+  /** Whether it keeps the process alive. */
+  isRefed = true;
+  /** The bound address, with the port that the system chose for port 0. */
+  readonly addr: TcpAddress;
+  readonly #host: ListenerHost;
+  readonly #socket: TcpListener;
+  readonly #batch = new AcceptBatch();
+  #rest: Timer | undefined = undefined;
+  #isClosed = false;
+
+  /** Made by the reactor's `listen`. */
+  constructor(
+    host: ListenerHost,
+    socket: TcpListener,
+    handlers: ConnectionHandlers,
+  ) {
+    this.#host = host;
+    this.#socket = socket;
+    this.handlers = handlers;
+    this.addr = socket.localAddress;
+  }
+
+  /** The number by which native code knows the listener. */
+  get handle(): number {
+    return this.#socket.handle;
+  }
+
+  /** Whether it is closed. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Accepts a batch. A full one is followed by the next in the next turn. */
+  onReady(_readiness: number): void {
+    if (this.#isClosed) return;
+    this.#endRest();
+    const count = this.#socket.acceptBatch(this.#batch);
+    // Read first: a handler may accept again through another listener.
+    const { stopped } = this.#batch;
+    for (let index = 0; index < count; index++) {
+      const stream = this.#batch.stream(index);
+      // Closed by a handler of this batch: the rest are refused like those
+      // that the system has not given out yet.
+      if (this.#isClosed) stream.close();
+      else this.#host.accept(stream, this);
+    }
+    if (stopped === 0) return this.#host.requeue(this);
+    if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#pause(stopped);
+  }
+
+  /** Goes on accepting after a shortage. */
+  resume(): void {
+    if (this.#rest !== undefined) this.#host.requeue(this);
+  }
+
+  /** Reports `error`; a listener goes on. */
+  fail(error: unknown): void {
+    this.#host.report(error);
+  }
+
+  /** Lets the process end although this is open. */
+  unref(): void {
+    if (!this.isRefed) return;
+    this.isRefed = false;
+    if (!this.#isClosed) this.#host.countRef(-1);
+  }
+
+  /** Keeps the process alive while this is open, which is how it begins. */
+  ref(): void {
+    if (this.isRefed) return;
+    this.isRefed = true;
+    if (!this.#isClosed) this.#host.countRef(1);
+  }
+
+  /** Stops accepting. Connections already accepted stay open. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#endRest();
+    this.#socket.close();
+    this.#host.forgetListener(this);
+  }
+
+  /** Closes the listener. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * Rests when the system is short of something. The waiting connections stay
+   * in the backlog and no event repeats for them, so nothing spins.
+   */
+  #pause(errno: number): void {
+    if (!SHORTAGES.has(errnoName(errno))) {
+      this.fail(errorFrom(errno, `accept from "${this.addr.hostname}"`));
+    }
+    this.#rest = this.#host.setTimer(REST_MS, () => this.onReady(0));
+    this.#host.awaitRoom(this);
+  }
+
+  #endRest(): void {
+    if (this.#rest === undefined) return;
+    this.#host.clearTimer(this.#rest);
+    this.#rest = undefined;
+  }
+}

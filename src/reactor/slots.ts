@@ -1,0 +1,82 @@
+/**
+ * Tokens for what the reactor has registered.
+ *
+ * A token is a slot and a generation in 31 bits, which V8 keeps as a small
+ * integer. A closed slot rests until the turn is over: an event for it that is
+ * still in the batch finds nothing, never the slot's next owner.
+ *
+ * @module
+ */
+
+const SLOT_BITS = 20;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const GENERATION_MAX = (1 << (31 - SLOT_BITS)) - 1;
+
+/** A token that no slot ever has: the waker's. */
+export const WAKER_TOKEN = 0xffff_ffff;
+
+/** What is registered: something that is told of its readiness. */
+export interface Ready {
+  /** Its token, which the table sets. */
+  token: number;
+  /** Acts on the bits of `Readiness`. */
+  onReady(readiness: number): void;
+  /** Ends it because `error` was thrown while it acted. */
+  fail(error: unknown): void;
+}
+
+/** The table from tokens to what they stand for. */
+export class Slots {
+  readonly #entries: (Ready | undefined)[] = [];
+  readonly #generations: number[] = [];
+  readonly #free: number[] = [];
+  readonly #closed: number[] = [];
+
+  /** How many tokens are in use. */
+  size = 0;
+
+  /**
+   * Gives `entry` a token.
+   *
+   * @throws {RangeError} when a million tokens are in use.
+   */
+  insert(entry: Ready): void {
+    const slot = this.#free.pop() ?? this.#entries.length;
+    if (slot > SLOT_MASK) {
+      throw new RangeError(
+        `Cannot register more than ${SLOT_MASK + 1} sources`,
+      );
+    }
+    const generation = this.#generations[slot] ?? 0;
+    this.#entries[slot] = entry;
+    this.#generations[slot] = generation;
+    this.size++;
+    entry.token = generation << SLOT_BITS | slot;
+  }
+
+  /** Returns what has the token now; nothing when it is stale. */
+  get(token: number): Ready | undefined {
+    const entry = this.#entries[token & SLOT_MASK];
+    return entry !== undefined && entry.token === token ? entry : undefined;
+  }
+
+  /** Ends a token. Its slot is used again after {@linkcode Slots.recycle}. */
+  remove(token: number): void {
+    if (this.get(token) === undefined) return;
+    const slot = token & SLOT_MASK;
+    this.#entries[slot] = undefined;
+    this.#generations[slot] = (this.#generations[slot]! + 1) & GENERATION_MAX;
+    this.#closed.push(slot);
+    this.size--;
+  }
+
+  /** Frees the slots that were closed in the turn that is over. */
+  recycle(): void {
+    while (this.#closed.length > 0) this.#free.push(this.#closed.pop()!);
+  }
+
+  /** Yields what is registered, each once; safe while it is removed. */
+  *[Symbol.iterator](): IterableIterator<Ready> {
+    for (const entry of this.#entries) if (entry !== undefined) yield entry;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * A TCP echo server: bytes out equal bytes in.
+ *
+ * @module
+ */
+
+import type { TcpAddress } from "../net/address.ts";
+import type { Listener } from "../reactor/listener.ts";
+import type { ConnectionHandlers } from "../reactor/connection.ts";
+import { Reactor } from "../reactor/reactor.ts";
+
+/** Where to echo. */
+export interface EchoOptions {
+  /** From 0 to 65535; 0 for one of the system's choosing. */
+  port: number;
+  /** An address or a name; `127.0.0.1` when left out. */
+  hostname?: string;
+  /** Several servers on one address share its connections. */
+  reusePort?: boolean;
+  /** The reactor to serve on; this thread's shared one when left out. */
+  reactor?: Reactor;
+}
+
+/** A running echo server. */
+export interface EchoServer extends AsyncDisposable {
+  /** The bound address, with the port that the system chose for port 0. */
+  readonly addr: TcpAddress;
+  /** Resolves when the server has shut down and its last connection closed. */
+  readonly finished: Promise<void>;
+  /** Stops accepting, sends back what has come, and closes all. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Sends back what each connection sends, and the end of its stream after all
+ * of it. A peer that does not read is not read from.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { echo } from "./echo.ts";
+ *
+ * await using server = echo({ port: 0 });
+ * using client = await Deno.connect(server.addr);
+ * await client.write(new TextEncoder().encode("hello"));
+ * const reply = new Uint8Array(5);
+ * await client.read(reply);
+ * assertEquals(new TextDecoder().decode(reply), "hello");
+ * ```
+ *
+ * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+ */
+export function echo(options: EchoOptions): EchoServer {
+  const { hostname = "127.0.0.1", port, reusePort = false } = options;
+  const reactor = options.reactor ?? Reactor.shared;
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  let open = 0;
+  const handlers: ConnectionHandlers = {
+    open: () => void open++,
+    data: (connection, bytes, start, end) => {
+      connection.write(bytes, start, end);
+    },
+    close: () => {
+      open--;
+      if (listener.isClosed && open === 0) finish();
+    },
+  };
+  const listener: Listener = reactor.listen(
+    { hostname, port, reusePort },
+    handlers,
+  );
+  const shutdown = (): Promise<void> => {
+    listener.close();
+    for (const connection of reactor.connections(listener)) connection.close();
+    if (open === 0) finish();
+    return finished;
+  };
+  return {
+    addr: listener.addr,
+    finished,
+    shutdown,
+    async [Symbol.asyncDispose]() {
+      await shutdown();
+    },
+  };
+}

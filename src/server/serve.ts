@@ -1,0 +1,241 @@
+/**
+ * An HTTP/1.1 server in the shape of `Deno.serve`.
+ *
+ * @module
+ */
+
+import { HttpConnection } from "../http/connection.ts";
+import {
+  DEFAULT_LIMITS,
+  type Handler,
+  type Limits,
+  Service,
+} from "../http/service.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { Listener } from "../reactor/listener.ts";
+import { Reactor } from "../reactor/reactor.ts";
+
+/** The port that `Deno.serve` takes when none is given. */
+const PORT_DEFAULT = 8000;
+/** The address that `Deno.serve` takes when none is given: all of them. */
+const HOSTNAME_DEFAULT = "0.0.0.0";
+
+/** Where and how to serve. */
+export interface ServeOptions {
+  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
+  port?: number;
+  /** An address or a name; `0.0.0.0` when left out. */
+  hostname?: string;
+  /** Several servers on one address share its connections. */
+  reusePort?: boolean;
+  /** Connections that may wait to be accepted; 511 when left out. */
+  tcpBacklog?: number;
+  /** Shuts the server down when it aborts. */
+  signal?: AbortSignal;
+  /** Told of the address; left out, it is printed. */
+  onListen?: (addr: Deno.NetAddr) => void;
+  /** Answers when the handler fails; left out, 500 and the error is printed. */
+  onError?: (error: unknown) => Response | Promise<Response>;
+  /** Bytes of a request head; more is 431. 16 KiB when left out. */
+  headBytesMax?: number;
+  /** Bytes of a request body; more is 413. 128 MiB when left out. */
+  bodyBytesMax?: number;
+  /** The reactor to serve on; this thread's shared one when left out. */
+  reactor?: Reactor;
+}
+
+/** A running server. */
+export interface HttpServer extends AsyncDisposable {
+  /** The bound address, with the port that the system chose for port 0. */
+  readonly addr: Deno.NetAddr;
+  /** Resolves when the server has shut down and its last connection closed. */
+  readonly finished: Promise<void>;
+  /** Stops accepting, answers what has come, and resolves when all is closed. */
+  shutdown(): Promise<void>;
+  /** Keeps the process alive while the server runs, which is how it begins. */
+  ref(): void;
+  /** Lets the process end although the server runs. */
+  unref(): void;
+}
+
+/**
+ * Serves HTTP/1.1.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { serve } from "./serve.ts";
+ *
+ * await using server = serve(
+ *   { hostname: "127.0.0.1", port: 0, onListen() {} },
+ *   (request) => new Response(`Hello from ${new URL(request.url).pathname}`),
+ * );
+ * const response = await fetch(`http://127.0.0.1:${server.addr.port}/here`);
+ * assertEquals(await response.text(), "Hello from /here");
+ * ```
+ *
+ * @param handler Answers requests.
+ * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+ * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+ */
+export function serve(handler: Handler): HttpServer;
+/**
+ * Serves HTTP/1.1 with options.
+ *
+ * @param options Where and how, the handler among it.
+ */
+export function serve(
+  options: ServeOptions & { handler: Handler },
+): HttpServer;
+/**
+ * Serves HTTP/1.1 with options.
+ *
+ * @param options Where and how.
+ * @param handler Answers requests.
+ */
+export function serve(options: ServeOptions, handler: Handler): HttpServer;
+export function serve(
+  first: Handler | ServeOptions | (ServeOptions & { handler: Handler }),
+  second?: Handler,
+): HttpServer {
+  const options = typeof first === "function" ? {} : first;
+  const handler = typeof first === "function"
+    ? first
+    : second ?? ("handler" in first ? first.handler : undefined);
+  if (typeof handler !== "function") {
+    throw new TypeError(
+      `Cannot serve with handler "${String(handler)}": it must be a function`,
+    );
+  }
+  options.signal?.throwIfAborted();
+  return new Server(options, handler);
+}
+
+class Server implements HttpServer {
+  readonly addr: Deno.NetAddr;
+  readonly finished: Promise<void>;
+  readonly #reactor: Reactor;
+  readonly #service: Service;
+  readonly #listener: Listener;
+  readonly #finish: () => void;
+  #open = 0;
+
+  constructor(options: ServeOptions, handler: Handler) {
+    const { port = PORT_DEFAULT, hostname = HOSTNAME_DEFAULT } = options;
+    const reactor = this.#reactor = options.reactor ?? Reactor.shared;
+    this.#service = new Service({
+      handler,
+      onError: options.onError ?? answerError,
+      limits: limitsOf(options),
+      report: logError,
+      beginWork: () => reactor.beginWork(),
+      endWork: () => reactor.endWork(),
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#listener = reactor.listen({
+      hostname,
+      port,
+      reusePort: options.reusePort ?? false,
+      ...options.tcpBacklog !== undefined && { backlog: options.tcpBacklog },
+    }, this.#handlers());
+    this.addr = this.#listener.addr;
+    options.signal?.addEventListener("abort", () => this.shutdown(), {
+      once: true,
+    });
+    try {
+      (options.onListen ?? logListening)(this.addr);
+    } catch (error) {
+      this.shutdown();
+      throw error;
+    }
+  }
+
+  shutdown(): Promise<void> {
+    if (!this.#service.isClosing) {
+      this.#service.isClosing = true;
+      this.#listener.close();
+      for (const connection of this.#reactor.connections(this.#listener)) {
+        (connection.data as HttpConnection).shutdown();
+      }
+      this.#checkFinished();
+    }
+    return this.finished;
+  }
+
+  ref(): void {
+    this.#listener.ref();
+    for (const connection of this.#reactor.connections(this.#listener)) {
+      connection.ref();
+    }
+  }
+
+  unref(): void {
+    this.#listener.unref();
+    for (const connection of this.#reactor.connections(this.#listener)) {
+      connection.unref();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  #checkFinished(): void {
+    if (this.#service.isClosing && this.#open === 0) this.#finish();
+  }
+
+  #handlers(): ConnectionHandlers<HttpConnection> {
+    const service = this.#service;
+    return {
+      open: (connection: Connection<HttpConnection>) => {
+        this.#open++;
+        connection.data = new HttpConnection(connection, service);
+      },
+      data: (connection, bytes, start, end) => {
+        connection.data.data(bytes, start, end);
+      },
+      end: (connection) => connection.data.end(),
+      drain: (connection) => connection.data.drain(),
+      close: (connection) => {
+        this.#open--;
+        connection.data.closed();
+        this.#checkFinished();
+      },
+    };
+  }
+}
+
+function limitsOf(options: ServeOptions): Limits {
+  const limits = { ...DEFAULT_LIMITS };
+  for (const name of ["headBytesMax", "bodyBytesMax"] as const) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (!(value >= 0)) {
+      throw new RangeError(
+        `Cannot use ${name} "${value}": it must be zero or more`,
+      );
+    }
+    limits[name] = value;
+  }
+  return limits;
+}
+
+function logListening({ hostname, port }: Deno.NetAddr): void {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  // As Deno.serve does: somebody who starts a server wants to know where.
+  // deno-lint-ignore no-console
+  console.log(`Listening on http://${host}:${port}/`);
+}
+
+function answerError(error: unknown): Response {
+  logError(error);
+  return new Response("Internal Server Error", { status: 500 });
+}
+
+function logError(error: unknown): void {
+  // As Deno.serve does: nobody else is told of it.
+  // deno-lint-ignore no-console
+  console.error(error);
+}

@@ -1,0 +1,349 @@
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { app } from "../src/cli/app.ts";
+import { loadHandler } from "../src/cli/module.ts";
+import { parseOptions, UsageError } from "../src/cli/options.ts";
+import { Program, runProgram } from "./util/program.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const BACKEND = Deno.build.os === "linux" ? "epoll" : "kqueue";
+const OTHER_BACKEND = BACKEND === "epoll" ? "kqueue" : "epoll";
+
+const DEFAULTS = {
+  module: undefined,
+  port: 8000,
+  hostname: "127.0.0.1",
+  echo: false,
+  backend: "auto",
+  help: false,
+};
+
+Deno.test("parseOptions() gives defaults, when nothing is said", () => {
+  assertEquals(parseOptions([]), DEFAULTS);
+});
+
+Deno.test("parseOptions() takes every option, before or after the module", () => {
+  assertEquals(parseOptions(["--port", "0", "app.ts", "--hostname=::1"]), {
+    ...DEFAULTS,
+    module: "app.ts",
+    port: 0,
+    hostname: "::1",
+  });
+  assertEquals(parseOptions(["--echo", "--backend", "epoll", "-h"]), {
+    ...DEFAULTS,
+    echo: true,
+    backend: "epoll",
+    help: true,
+  });
+});
+
+const BAD_USAGE: [args: string[], says: RegExp][] = [
+  [["--prot", "1"], /^Unknown option '--prot'; see --help$/],
+  [["--port"], /^Option '--port <value>' argument missing; see --help$/],
+  [["--port", "web"], /^Cannot use port "web": it must be a number from 0 to/],
+  [["--port", "65536"], /^Cannot use port "65536"/],
+  [["--port=-1"], /^Cannot use port "-1"/],
+  [["--port="], /^Cannot use port ""/],
+  [["--port", "8e1"], /^Cannot use port "8e1"/],
+  [["--echo=yes"], /^Option '--echo' does not take an argument; see --help$/],
+  [["a.ts", "b.ts"], /^Cannot serve "a.ts" and "b.ts": one module is enough$/],
+  [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: take one$/],
+];
+
+for (const [args, says] of BAD_USAGE) {
+  Deno.test(`parseOptions() refuses "${args.join(" ")}"`, () => {
+    const { message } = assertThrows(() => parseOptions(args), UsageError);
+    assertMatch(message, says);
+  });
+}
+
+function ask(path: string, init: RequestInit = {}): Response {
+  return app(new Request(`http://127.0.0.1:8000${path}`, init));
+}
+
+Deno.test("the built-in app greets at /", async () => {
+  const response = ask("/");
+  assertMatch(response.headers.get("content-type")!, /^text\/plain/);
+  assertEquals(await response.text(), "Hello from denio!\n");
+});
+
+Deno.test("the built-in app answers JSON at /json, whatever the query", async () => {
+  const response = ask("/json?a=/b");
+  assertEquals(response.headers.get("content-type"), "application/json");
+  assertEquals(await response.json(), { message: "Hello from denio!" });
+});
+
+Deno.test("the built-in app returns a body that is sent to /echo", async () => {
+  const init = {
+    method: "POST",
+    body: "hello",
+    headers: { "content-type": "a/b" },
+  };
+  const response = ask("/echo", init);
+  assertEquals(response.headers.get("content-type"), "a/b");
+  assertEquals(await response.text(), "hello");
+});
+
+Deno.test("the built-in app answers 404, when there is nothing", () => {
+  assertEquals(ask("/nothing").status, 404);
+  assertEquals(ask("/json/").status, 404);
+  assertEquals(ask("/toString").status, 404);
+});
+
+Deno.test("the built-in app answers 405 with Allow, when a method is wrong", () => {
+  for (
+    const [path, method, allow] of [
+      ["/", "DELETE", "GET, HEAD"],
+      ["/json", "POST", "GET, HEAD"],
+      ["/echo", "GET", "POST"],
+      ["/echo", "toString", "POST"],
+    ] as const
+  ) {
+    const response = ask(path, { method });
+    assertEquals(response.status, 405);
+    assertEquals(response.headers.get("allow"), allow);
+  }
+});
+
+/** A folder of modules to serve, gone when the test ends. */
+class Modules implements Disposable {
+  readonly folder = Deno.makeTempDirSync({ prefix: "a folder #1 " });
+
+  constructor(files: Readonly<Record<string, string>>) {
+    for (const [name, text] of Object.entries(files)) {
+      Deno.writeTextFileSync(`${this.folder}/${name}`, text);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+Deno.test("loadHandler() finds fetch of a default export, and its this", async () => {
+  using modules = new Modules({
+    "app.ts": `export default {
+      greeting: "hi" as string,
+      fetch(request: Request) {
+        return new Response(this.greeting + " " + request.method);
+      },
+    };`,
+  });
+  const handler = await loadHandler("app.ts", modules.folder);
+  const info = {} as Parameters<typeof handler>[1];
+  const response = await handler(new Request("http://a/"), info);
+  assertEquals(await response.text(), "hi GET");
+});
+
+const BAD_MODULES: [name: string, text: string, says: RegExp][] = [
+  ["empty.ts", "", /^Cannot serve "empty.ts": it has no "export default { f/],
+  ["null.ts", "export default null;", /^Cannot serve "null.ts"/],
+  ["other.ts", "export default { fetch: 1 };", /^Cannot serve "other.ts"/],
+  [
+    "throws.ts",
+    '\nthrow new Error("boom\\nand more");',
+    /^Cannot load "throws.ts": boom \(file:.*\/throws.ts:2:7\)$/,
+  ],
+  ["odd.ts", 'throw "boom";', /^Cannot load "odd.ts": it threw "boom"$/],
+  ["bad.ts", "let x = (", /^Cannot load "bad.ts": .* \(file:.*bad.ts:1:\d+\)$/],
+  ["lost.ts", 'import "./gone.ts";', /^Cannot load "lost.ts": Module not foun/],
+];
+
+for (const [name, text, says] of BAD_MODULES) {
+  Deno.test(`loadHandler() says in one line what is wrong with ${name}`, async () => {
+    using modules = new Modules({ [name]: text });
+    const error = await assertRejects(
+      () => loadHandler(name, modules.folder),
+      Error,
+    );
+    assertMatch(error.message, says);
+    assert(!error.message.includes("\n"));
+  });
+}
+
+Deno.test("loadHandler() says so, when there is no such module", async () => {
+  const { message } = await assertRejects(
+    () => loadHandler("gone.ts", "/nonexistent"),
+    Error,
+  );
+  assertMatch(message, /^Cannot load "gone.ts": Module not found "file:\/\/\//);
+});
+
+/** The task itself, so that its permissions are what is tested. */
+function task(...args: string[]): [string, ...string[]] {
+  const config = new URL("deno.json", ROOT).pathname;
+  return [Deno.execPath(), "task", "--quiet", "--config", config, ...args];
+}
+
+async function addressOf(program: Program): Promise<string> {
+  const [, url] = await program.printed(/ (http:\/\/\S+)\n/);
+  return url!;
+}
+
+/** Tells when a request has come, and answers when it is told to, if ever. */
+const SLOW_MODULE = `export default {
+  async fetch(request) {
+    console.log("begun");
+    const { pathname } = new URL(request.url);
+    if (pathname === "/never") return await new Promise(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return new Response("finished");
+  },
+};`;
+
+Deno.test("serve prints version, backend and address, and ends on SIGTERM", async () => {
+  await using program = new Program(task("serve", "--port", "0"));
+  const url = await addressOf(program);
+  const response = await fetch(url);
+  assertEquals(await response.text(), "Hello from denio!\n");
+  const posted = await fetch(`${url}echo`, { method: "POST", body: "back" });
+  assertEquals(await posted.text(), "back");
+
+  program.kill("SIGTERM");
+  const { code, stdout, stderr } = await program.ended();
+  const line = new RegExp(
+    `^denio \\d+\\.\\d+\\.\\d+ \\(${BACKEND}\\) serving HTTP on ` +
+      "http://127\\.0\\.0\\.1:\\d+/\n$",
+  );
+  assertMatch(stdout, line);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+});
+
+Deno.test("serve takes a module from the caller's folder", async () => {
+  using modules = new Modules({
+    "app.ts": 'export default { fetch: () => new Response("mine") };',
+  });
+  const command = task("serve", "app.ts", "--port=0");
+  await using program = new Program(command, { cwd: modules.folder });
+  const response = await fetch(await addressOf(program));
+  assertEquals(await response.text(), "mine");
+});
+
+Deno.test("serve --echo sends back what comes", async () => {
+  const command = task("serve", "--echo", "--port", "0");
+  await using program = new Program(command);
+  const [, port] = await program.printed(
+    /\(\w+\) echoing TCP on 127\.0\.0\.1:(\d+)\n/,
+  );
+  using client = await Deno.connect({ port: Number(port) });
+  await client.write(new TextEncoder().encode("hello"));
+  const reply = new Uint8Array(5);
+  assertEquals(await client.read(reply), 5);
+  assertEquals(new TextDecoder().decode(reply), "hello");
+});
+
+Deno.test({
+  name: "serve shows an IPv6 address in brackets",
+  // Containers often have no IPv6.
+  ignore: !canListen("::1"),
+  async fn() {
+    const command = task("serve", "--hostname", "::1", "--port", "0");
+    await using program = new Program(command);
+    await program.printed(/ http:\/\/\[::1\]:\d+\/\n/);
+  },
+});
+
+function canListen(hostname: string): boolean {
+  try {
+    Deno.listen({ hostname, port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.test(`serve finishes what is in flight, on ${signal}`, async () => {
+    using modules = new Modules({ "slow.js": SLOW_MODULE });
+    const command = task("serve", "slow.js", "--port=0");
+    await using program = new Program(command, { cwd: modules.folder });
+    const answer = fetch(await addressOf(program));
+    await program.printed(/begun/);
+
+    program.kill(signal);
+    // As a terminal and a task do: one key press, two signals.
+    program.kill(signal);
+    assertEquals(await (await answer).text(), "finished");
+    assertEquals((await program.ended()).code, 0);
+  });
+}
+
+for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`serve ends at once, on a second ${signal}`, async () => {
+    using modules = new Modules({ "slow.js": SLOW_MODULE });
+    const command = task("serve", "slow.js", "--port=0");
+    await using program = new Program(command, { cwd: modules.folder });
+    const answer = fetch(`${await addressOf(program)}never`);
+    const failed = assertRejects(() => answer);
+    await program.printed(/begun/);
+
+    program.kill(signal);
+    await program.complained(/Stopping when all is answered/);
+    program.kill(signal);
+    assertEquals((await program.ended()).code, expected);
+    await failed;
+  });
+}
+
+const REFUSED: [args: string[], code: number, says: RegExp][] = [
+  [["--bogus"], 2, /^error: Unknown option '--bogus'; see --help\n$/],
+  [["--port", "x"], 2, /^error: Cannot use port "x": [^\n]+\n$/],
+  [["--backend", "x"], 2, /^error: Cannot open backend "x": [^\n]+\n$/],
+  [
+    ["--backend", OTHER_BACKEND],
+    1,
+    /^error: [^\n]+not supported here[^\n]+\n$/,
+  ],
+  [["gone.ts"], 1, /^error: Cannot load "gone.ts": Module not found[^\n]+\n$/],
+  [
+    ["--hostname", "x.invalid"],
+    1,
+    /^error: Cannot resolve "x.invalid"[^\n]+\n$/,
+  ],
+];
+
+for (const [args, expected, says] of REFUSED) {
+  Deno.test(`serve ${args.join(" ")} says why in one line, and exits`, async () => {
+    const result = await runProgram(task("serve", ...args));
+    assertMatch(result.stderr, says);
+    assertEquals(result.code, expected);
+    assertEquals(result.stdout, "");
+  });
+}
+
+Deno.test("serve says so in one line, when the address is in use", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const result = await runProgram(task("serve", "--port", `${port}`));
+  assertMatch(result.stderr, /^error: Cannot listen[^\n]+ in use[^\n]*\n$/);
+  assertEquals(result.code, 1);
+});
+
+Deno.test("serve says so in one line, when the library is missing", async () => {
+  const main = new URL("src/cli/main.ts", ROOT).pathname;
+  const command = [Deno.execPath(), "run", "--no-prompt", "-A", main] as const;
+  const env = { DENIO_NATIVE_PATH: "/nonexistent/libdenio.so" };
+  const result = await runProgram(command, { env });
+  assertMatch(result.stderr, /^error: [^\n]+run "deno task build"[^\n]+\n$/);
+  assertEquals(result.code, 1);
+});
+
+Deno.test("serve --help explains, and exits 0", async () => {
+  const { code, stdout, stderr } = await runProgram(task("serve", "--help"));
+  assertMatch(stdout, /Usage: deno task serve \[MODULE\] \[OPTIONS\]/);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+});
+
+Deno.test("the serve task grants by name, and never everything", async () => {
+  const { tasks } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const command: string = tasks.serve.command;
+  assert(!/ (-A|--allow-all|--allow-(run|ffi|env|write))( |$)/.test(command));
+  assertMatch(command, /--no-prompt --allow-net /);
+});

@@ -1,0 +1,415 @@
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertLess,
+  assertStringIncludes,
+} from "@std/assert";
+import { BUSY_BYTES } from "../src/http/transport.ts";
+import { latin1, toLatin1 } from "./util/http_bytes.ts";
+import { randomBytes } from "./util/random.ts";
+import { Peer } from "./util/http_transport.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET_1_0 = "GET / HTTP/1.0\r\n\r\n";
+const HEAD = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** A stream of the given chunks, which remembers being cancelled. */
+function streamOf(...chunks: unknown[]): {
+  stream: ReadableStream;
+  cancelled: unknown[];
+} {
+  const cancelled: unknown[] = [];
+  const left = chunks.slice();
+  const stream = new ReadableStream({
+    pull(controller) {
+      const chunk = left.shift();
+      if (chunk === undefined) return controller.close();
+      if (chunk instanceof Error) return controller.error(chunk);
+      controller.enqueue(typeof chunk === "string" ? latin1(chunk) : chunk);
+    },
+    cancel(reason) {
+      cancelled.push(reason);
+    },
+  }, { highWaterMark: 0 });
+  return { stream, cancelled };
+}
+
+/** A stream without end, which counts what was taken of it. */
+function endless(chunk: Uint8Array): {
+  stream: ReadableStream;
+  pulled: () => number;
+  cancelled: unknown[];
+} {
+  let count = 0;
+  const cancelled: unknown[] = [];
+  const stream = new ReadableStream({
+    pull(controller) {
+      count++;
+      controller.enqueue(chunk.slice());
+    },
+    cancel(reason) {
+      cancelled.push(reason);
+    },
+  }, { highWaterMark: 0 });
+  return { stream, pulled: () => count, cancelled };
+}
+
+Deno.test("connection sends a stream in chunks, when its length is not known", async () => {
+  const peer = new Peer(() =>
+    new Response(streamOf("hello", "", " you").stream)
+  );
+  const answers = await peer.send(GET + GET).answers();
+  assertEquals(answers.map(({ text }) => text), ["hello you", "hello you"]);
+  assertEquals(answers[0]?.get("transfer-encoding"), "chunked");
+  assertEquals(answers[0]?.get("content-length"), undefined);
+  assertStringIncludes(peer.output, "5\r\nhello\r\n4\r\n you\r\n0\r\n\r\n");
+});
+
+Deno.test("connection sends small chunks in one write, when they are there at once", async () => {
+  const peer = new Peer(() => new Response(streamOf("a", "b", "c").stream));
+  await peer.send(GET).settle();
+  assertLess(peer.transport.sends.length, 3);
+});
+
+Deno.test("connection sends a stream as it is, when it has a content-length", async () => {
+  const peer = new Peer(() =>
+    new Response(streamOf("hello", " you").stream, {
+      headers: { "content-length": "9" },
+    })
+  );
+  const answers = await peer.send(GET + GET).answers();
+  assertEquals(answers.map(({ text }) => text), ["hello you", "hello you"]);
+  assertEquals(answers[0]?.get("transfer-encoding"), undefined);
+  assertEquals(answers[0]?.get("content-length"), "9");
+});
+
+Deno.test("connection sends a Blob with its length, when it is the body", async () => {
+  const blob = new Blob(["hello ", "you"], { type: "text/x" });
+  const peer = new Peer(() => new Response(blob));
+  const [answer] = await peer.send(GET).answers();
+  assertEquals(answer?.text, "hello you");
+  assertEquals(answer?.get("content-type"), "text/x");
+  assertEquals(answer?.get("content-length"), "9");
+});
+
+Deno.test("connection sends a stream until the close, when the client is HTTP/1.0", async () => {
+  const peer = new Peer(() => new Response(streamOf("hello", " you").stream));
+  const asking = GET_1_0.replace(
+    "\r\n\r\n",
+    "\r\nConnection: keep-alive\r\n\r\n",
+  );
+  const [answer, ...others] = await peer.send(asking + GET).answers();
+  assertEquals(answer?.text, "hello you");
+  assertEquals(answer?.get("connection"), "close");
+  assertEquals(answer?.get("transfer-encoding"), undefined);
+  assertEquals(others, []);
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
+Deno.test("connection is kept alive, when an HTTP/1.0 client gets a stream with a length", async () => {
+  const peer = new Peer(() =>
+    new Response(streamOf("ab").stream, { headers: { "content-length": "2" } })
+  );
+  const asking = GET_1_0.replace(
+    "\r\n\r\n",
+    "\r\nConnection: keep-alive\r\n\r\n",
+  );
+  const answers = await peer.send(asking + asking).answers();
+  assertEquals(answers.map(({ text }) => text), ["ab", "ab"]);
+});
+
+Deno.test("connection sends large chunks whole, when they do not fit the shared buffer", async () => {
+  const parts = [
+    randomBytes(200_000, 3),
+    randomBytes(16_384, 5),
+    randomBytes(16_385, 7),
+  ];
+  const peer = new Peer(() => new Response(streamOf(...parts).stream));
+  const [answer] = await peer.send(GET).answers();
+  assertEquals(answer?.body.byteLength, 232_769);
+  assertEquals(answer?.body.slice(0, 200_000), parts[0]);
+  assertEquals(answer?.body.slice(216_384), parts[2]);
+});
+
+Deno.test("connection resets, when a stream fails midway", async () => {
+  const error = new Error("midway");
+  const peer = new Peer(() => new Response(streamOf("hello", error).stream));
+  await peer.send(GET + GET).settle();
+  assertEquals(peer.transport.closing, "abort");
+  assertEquals(peer.reports, [error]);
+  assertEquals(peer.errors, []);
+  assertEquals(peer.output.includes("0\r\n\r\n"), false);
+});
+
+Deno.test("connection resets, when a stream fails at once", async () => {
+  const error = new Error("at once");
+  const stream = new ReadableStream({
+    start: (controller) => controller.error(error),
+  });
+  const peer = new Peer(() => new Response(stream));
+  await peer.send(GET).settle();
+  assertEquals(peer.transport.closing, "abort");
+  assertEquals(peer.reports, [error]);
+});
+
+Deno.test("connection resets, when a stream is shorter than its content-length", async () => {
+  const peer = new Peer(() =>
+    new Response(streamOf("hello").stream, {
+      headers: { "content-length": "6" },
+    })
+  );
+  await peer.send(GET).settle();
+  assertEquals(peer.transport.closing, "abort");
+  assertInstanceOf(peer.reports[0], TypeError);
+});
+
+Deno.test("connection resets and sends no more, when a stream is longer than its content-length", async () => {
+  const { stream, cancelled } = streamOf("hel", "lo you");
+  const peer = new Peer(() =>
+    new Response(stream, { headers: { "content-length": "5" } })
+  );
+  await peer.send(GET).settle();
+  assertEquals(peer.transport.closing, "abort");
+  assertInstanceOf(peer.reports[0], TypeError);
+  assertEquals(cancelled.length, 1);
+  assertEquals(peer.output.includes("lo you"), false);
+});
+
+for (const chunk of ["text", 42, null, {}]) {
+  Deno.test(`connection resets, when a stream yields ${JSON.stringify(chunk)}`, async () => {
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(chunk);
+        controller.close();
+      },
+    });
+    const peer = new Peer(() => new Response(stream));
+    await peer.send(GET).settle();
+    assertEquals(peer.transport.closing, "abort");
+    assertInstanceOf(peer.reports[0], TypeError);
+  });
+}
+
+const BODILESS: [name: string, request: string, init: ResponseInit][] = [
+  ["the method is HEAD", HEAD, {}],
+  ["the status is 204", GET, { status: 204 }],
+  ["the status is 304", GET, { status: 304 }],
+];
+
+for (const [name, request, init] of BODILESS) {
+  Deno.test(`connection sends no body, when ${name}`, async () => {
+    const hasBody = init.status === undefined;
+    const peer = new Peer(() => new Response(hasBody ? "hello" : null, init));
+    const method = request.split(" ")[0]!;
+    const answers = await peer.send(request + request).answers(method, method);
+    assertEquals(answers.length, 2);
+    for (const answer of answers) {
+      assertEquals(answer.status, init.status ?? 200);
+      assertEquals(answer.get("content-length"), hasBody ? "5" : undefined);
+      assertEquals(answer.get("transfer-encoding"), undefined);
+    }
+  });
+}
+
+Deno.test("connection cancels a stream unread, when the method is HEAD", async () => {
+  const { stream, cancelled } = streamOf("hello");
+  const peer = new Peer((request) =>
+    new Response(request.method === "HEAD" ? stream : "next")
+  );
+  const answers = await peer.send(HEAD + GET).answers("HEAD");
+  assertEquals(answers.map(({ text }) => text), ["", "next"]);
+  assertEquals(answers[0]?.get("transfer-encoding"), "chunked");
+  assertEquals(cancelled.length, 1);
+});
+
+Deno.test("connection tells a length without a body, when the handler answers HEAD so", async () => {
+  const peer = new Peer(() =>
+    new Response(null, { headers: { "content-length": "1234" } })
+  );
+  const answers = await peer.send(HEAD + GET).answers("HEAD");
+  assertEquals(answers.map((answer) => answer.get("content-length")), [
+    "1234",
+    "0",
+  ]);
+});
+
+Deno.test("connection tells no length, when the handler gives a 304 or 204 one", async () => {
+  const statuses = [204, 304];
+  const peer = new Peer(() =>
+    new Response(null, {
+      status: statuses.shift() ?? 200,
+      headers: { "content-length": "5", etag: "x" },
+    })
+  );
+  const [noContent, notModified] = await peer.send(GET + GET).answers();
+  // RFC 9110 section 8.6: a 204 has none, a 304 may have one.
+  assertEquals(noContent?.get("content-length"), undefined);
+  assertEquals(notModified?.get("content-length"), "5");
+  assertEquals(notModified?.get("etag"), "x");
+});
+
+Deno.test("connection tells the true length, when the handler tells another", async () => {
+  const peer = new Peer(() =>
+    new Response("hello", {
+      headers: { "content-length": "99", "transfer-encoding": "chunked" },
+    })
+  );
+  const answers = await peer.send(GET + GET).answers();
+  assertEquals(answers.map((answer) => answer.get("content-length")), [
+    "5",
+    "5",
+  ]);
+});
+
+Deno.test("connection takes no more of a stream, when the peer does not read", async () => {
+  const { stream, pulled } = endless(new Uint8Array(10_000));
+  const peer = new Peer(() => new Response(stream));
+  peer.transport.isStuck = true;
+  await peer.send(GET).settle();
+  const before = pulled();
+  assertLess(before, 25);
+  await peer.settle();
+  assertEquals(pulled(), before);
+  peer.read();
+  peer.transport.isStuck = true;
+  await peer.settle();
+  assert(pulled() > before);
+  assertLess(peer.transport.bufferedBytes, 2 * BUSY_BYTES + 40_000);
+  peer.reset();
+  await peer.settle();
+});
+
+Deno.test("connection lets Deno's loop go on, when a stream has no end", async () => {
+  const { stream, cancelled } = endless(new Uint8Array(1_000));
+  const peer = new Peer(() => new Response(stream));
+  peer.send(GET);
+  await peer.until(() => peer.transport.sends.length > 5, "many writes");
+  peer.reset();
+  await peer.settle();
+  assertEquals(cancelled.length, 1);
+});
+
+Deno.test("connection cancels a stream, when the client goes", async () => {
+  const { stream, cancelled } = endless(new Uint8Array(10_000));
+  let signal: AbortSignal | undefined;
+  const peer = new Peer((request) => {
+    signal = request.signal;
+    return new Response(stream);
+  });
+  peer.transport.isStuck = true;
+  await peer.send(GET).settle();
+  peer.reset();
+  await peer.settle();
+  assertEquals(cancelled.length, 1);
+  assertInstanceOf(cancelled[0], Deno.errors.ConnectionReset);
+  assertEquals(peer.reports, []);
+  assertEquals(signal?.aborted, true);
+});
+
+Deno.test("connection cancels a stream, when the client goes while it has nothing to give", async () => {
+  const cancelled: unknown[] = [];
+  const stream = new ReadableStream({
+    cancel: (reason) => void cancelled.push(reason),
+  });
+  const peer = new Peer(() => new Response(stream));
+  await peer.send(GET).settle();
+  peer.reset();
+  await peer.settle();
+  assertEquals(cancelled.length, 1);
+  assertEquals(peer.reports, []);
+});
+
+Deno.test("connection cancels a stream, when the client went before the handler gave it", async () => {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  const { stream, cancelled, pulled } = endless(new Uint8Array(10));
+  const peer = new Peer(() => promise).send(GET).reset();
+  resolve(new Response(stream));
+  await peer.settle();
+  assertEquals(pulled(), 0);
+  assertEquals(cancelled.length, 1);
+  assertEquals(peer.reports, []);
+});
+
+Deno.test("connection reports nothing, when a stream fails because the client went", async () => {
+  const { promise, reject } = Promise.withResolvers<void>();
+  const stream = new ReadableStream({
+    pull: () => promise,
+    cancel: () => reject(new Error("upstream is gone too")),
+  });
+  const peer = new Peer(() => new Response(stream));
+  await peer.send(GET).settle();
+  peer.reset();
+  await peer.settle();
+  assertEquals(peer.reports, []);
+});
+
+Deno.test("connection answers the next request, when a stream has ended", async () => {
+  let calls = 0;
+  const peer = new Peer(() =>
+    ++calls === 2 ? new Response("plain") : new Response(streamOf("a").stream)
+  );
+  const answers = await peer.send(GET + GET + GET).answers();
+  assertEquals(answers.map(({ text }) => text), ["a", "plain", "a"]);
+});
+
+Deno.test("connection answers all and closes, when the end comes during a stream", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  let calls = 0;
+  const peer = new Peer(() => new Response(calls++ ? "last" : readable));
+  await peer.send(GET + GET).end().settle();
+  const writer = writable.getWriter();
+  await writer.write(latin1("first"));
+  await writer.close();
+  const answers = await peer.answers();
+  assertEquals(answers.map(({ text }) => text), ["first", "last"]);
+  assertEquals(peer.transport.isClosed, true);
+});
+
+Deno.test("connection ends a stream whole, when it is shut down meanwhile", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const peer = new Peer(() => new Response(readable));
+  await peer.send(GET + GET).settle();
+  peer.connection.shutdown();
+  const writer = writable.getWriter();
+  await writer.write(latin1("whole"));
+  await writer.close();
+  const answers = await peer.answers();
+  assertEquals(answers.map(({ text }) => text), ["whole"]);
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
+Deno.test("connection echoes a body as it comes, when its stream is the answer", async () => {
+  const peer = new Peer((request) => new Response(request.body));
+  peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  await peer.send("5\r\nhello\r\n").settle();
+  assertStringIncludes(peer.output, "5\r\nhello\r\n");
+  peer.send("4\r\n you\r\n0\r\n\r\n", GET);
+  const answers = await peer.answers();
+  assertEquals(answers.map(({ text }) => text), ["hello you", ""]);
+});
+
+Deno.test("connection resets, when the echoed body is malformed", async () => {
+  const peer = new Peer((request) => new Response(request.body));
+  peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  await peer.send("5\r\nhello\r\n").settle();
+  await peer.send("nonsense").settle();
+  assertEquals(peer.transport.closing, "abort");
+  assertEquals(peer.output.includes("0\r\n\r\n"), false);
+});
+
+Deno.test("connection sends a stream whole, when it is a transformed body", async () => {
+  const peer = new Peer((request) =>
+    new Response(
+      request.body!.pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform: (chunk, controller) =>
+            controller.enqueue(chunk.map((byte) => byte ^ 32)),
+        }),
+      ),
+    )
+  );
+  peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "hel");
+  const [answer] = await peer.send("lo").answers();
+  assertEquals(toLatin1(answer!.body), "HELLO");
+});

@@ -1,0 +1,122 @@
+/** A native socket is no way around `--allow-net`. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { echo, Reactor, serve, TcpListener, TcpStream } from "../mod.ts";
+import { libraryFlag, runScript } from "./util/scripts.ts";
+import { LOOPBACK } from "./util/streams.ts";
+
+/** Holds the one port that a test is permitted. */
+const holder = Deno.listen(LOOPBACK);
+Deno.test.afterAll(() => holder.close());
+const PORT = holder.addr.port;
+const OTHER_PORT = PORT === 65_535 ? PORT - 1 : PORT + 1;
+const V4 = { hostname: "127.0.0.1", port: PORT };
+const V6 = { hostname: "::1", port: PORT };
+
+/** Opens in every way there is. */
+const WAYS: Record<string, (address: typeof V4) => unknown> = {
+  "TcpListener.bind()": (address) => TcpListener.bind(address),
+  "TcpStream.connect()": (address) => TcpStream.connect(address),
+  "Reactor.listen()": (address) => {
+    using reactor = new Reactor();
+    reactor.listen(address, { data() {} });
+  },
+  "Reactor.connect()": (address) => {
+    using reactor = new Reactor();
+    reactor.connect(address, { data() {} });
+  },
+  "echo()": (address) => echo(address),
+  "serve()": (address) =>
+    serve({ ...address, onListen() {} }, () => new Response()),
+};
+
+for (const [name, open] of Object.entries(WAYS)) {
+  Deno.test({
+    name: `${name} throws NotCapable naming the address, without --allow-net`,
+    permissions: { net: false, ffi: "inherit", env: "inherit" },
+    fn() {
+      for (const [address, text] of [[V4, "127.0.0.1"], [V6, "[::1]"]]) {
+        assertThrows(
+          () => open(address as typeof V4),
+          Deno.errors.NotCapable,
+          `Requires net access to "${text}:${PORT}", ` +
+            "run again with the --allow-net flag",
+        );
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "sockets open at the one address that is permitted, and at none other",
+  permissions: { net: [`127.0.0.1:${PORT}`], ffi: "inherit", env: "inherit" },
+  fn() {
+    using _stream = TcpStream.connect(V4);
+    // Permitted, and refused by the system alone.
+    assertThrows(() => TcpListener.bind(V4), Deno.errors.AddrInUse);
+    for (
+      const other of [
+        { ...V4, port: OTHER_PORT },
+        { ...V4, port: 0 },
+        { ...V4, hostname: "127.0.0.2" },
+        { ...V4, hostname: "localhost" },
+        V6,
+      ]
+    ) {
+      assertThrows(() => TcpListener.bind(other), Deno.errors.NotCapable);
+      assertThrows(() => TcpStream.connect(other), Deno.errors.NotCapable);
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "the address that is permitted is the one that is used, when it changes",
+  permissions: { net: ["127.0.0.1"], ffi: "inherit", env: "inherit" },
+  fn() {
+    using listener = TcpListener.bind(changing("127.0.0.1", "127.0.0.2"));
+    assertEquals(listener.localAddress.hostname, "127.0.0.1");
+    const { port } = listener.localAddress;
+    using stream = TcpStream.connect(changing("127.0.0.1", "127.0.0.2", port));
+    assertEquals(stream.peerAddress.hostname, "127.0.0.1");
+  },
+});
+
+Deno.test({
+  name: "a name that is no host is refused, though nothing is permitted",
+  permissions: { net: false, ffi: "inherit", env: "inherit" },
+  fn() {
+    for (const hostname of ["", "two words", "127.0.0.1:80"]) {
+      assertThrows(() => TcpListener.bind({ hostname, port: 0 }));
+      assertThrows(() => TcpStream.connect({ hostname, port: 80 }));
+    }
+  },
+});
+
+Deno.test("a program without --allow-net is refused, not asked", async () => {
+  const { stdout, stderr, code } = await runScript("serves_and_echoes.ts", {
+    flags: [libraryFlag()],
+  });
+  assertEquals({ stdout, code }, { stdout: "", code: 1 });
+  assertEquals(
+    stderr.includes('NotCapable: Requires net access to "127.0.0.1:0"'),
+    true,
+    stderr,
+  );
+});
+
+Deno.test("opening is permitted again, once the permission is there", () => {
+  using listener = TcpListener.bind(LOOPBACK);
+  using _stream = TcpStream.connect(listener.localAddress);
+});
+
+/** Names one host when asked first, and another ever after. */
+function changing(first: string, second: string, port = 0): typeof V4 {
+  let asked = 0;
+  return {
+    get hostname() {
+      return asked++ === 0 ? first : second;
+    },
+    port,
+  };
+}

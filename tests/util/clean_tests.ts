@@ -1,0 +1,85 @@
+/**
+ * Tests that leave nothing open.
+ *
+ * @module
+ */
+
+import { AssertionError } from "@std/assert";
+import { native } from "../../src/native/library.ts";
+import { eventually } from "./waiting.ts";
+
+/** How long closing may take: a parked reactor closes when its wait ends. */
+const CLOSE_MS = 3_000;
+
+/** What the process holds open. */
+interface Open {
+  /** Handles of the native library. */
+  readonly handles: number;
+  /** Sockets, event polls and event descriptors; 0 where there is no /proc. */
+  readonly descriptors: number;
+}
+
+/**
+ * Registers a test that fails when more is open after it than before: handles
+ * of the native library, or descriptors where /proc shows them.
+ */
+export function cleanTest(
+  name: string,
+  run: () => void | Promise<void>,
+  options: { ignore?: boolean } = {},
+): void {
+  Deno.test({
+    name,
+    ...options,
+    async fn() {
+      const before = whatIsOpen();
+      await run();
+      await expectNoMoreThan(before);
+    },
+  });
+}
+
+/** Returns how many handles of the native library are open. */
+export function handleCount(): number {
+  return native().denio_source_count();
+}
+
+async function expectNoMoreThan(before: Open): Promise<void> {
+  let after = whatIsOpen();
+  const isClosed = () => {
+    after = whatIsOpen();
+    return after.handles <= before.handles &&
+      after.descriptors <= before.descriptors;
+  };
+  try {
+    await eventually("all to be closed", isClosed, CLOSE_MS);
+  } catch {
+    throw new AssertionError(
+      `Left open: ${after.handles - before.handles} handles, ` +
+        `${after.descriptors - before.descriptors} descriptors`,
+    );
+  }
+}
+
+function whatIsOpen(): Open {
+  return { handles: handleCount(), descriptors: descriptorCount() };
+}
+
+function descriptorCount(): number {
+  if (Deno.build.os !== "linux") return 0;
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    if (isEventSource(`/proc/self/fd/${name}`)) count++;
+  }
+  return count;
+}
+
+/** Files come and go with the test runner; what denio opens is none. */
+function isEventSource(path: string): boolean {
+  try {
+    return /^(socket|anon_inode):/.test(Deno.readLinkSync(path));
+  } catch {
+    // It was the descriptor of the listing itself.
+    return false;
+  }
+}

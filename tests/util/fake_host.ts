@@ -1,0 +1,81 @@
+/**
+ * A reactor that does nothing by itself: tests say when time is over.
+ *
+ * @module
+ */
+
+import type { TcpStream } from "../../src/net/tcp_stream.ts";
+import { ReadBuffer, WriteBuffer } from "../../src/reactor/buffers.ts";
+import type {
+  Connection,
+  ConnectionHost,
+} from "../../src/reactor/connection.ts";
+import type { Listener, ListenerHost } from "../../src/reactor/listener.ts";
+import { type Timer, Timers } from "../../src/reactor/timers.ts";
+
+/** Writes down what connections and listeners ask of it. */
+export class FakeHost implements ConnectionHost, ListenerHost {
+  readonly input = new ReadBuffer();
+  readonly output = new WriteBuffer();
+  readonly timers = new Timers();
+  /** What was asked, a line each. */
+  readonly log: string[] = [];
+  /** What was reported. */
+  readonly reported: unknown[] = [];
+  nowMs = 0;
+
+  /** Lets time pass, and runs the timers that are due then. */
+  pass(ms: number): void {
+    this.nowMs += ms;
+    for (;;) {
+      const timer = this.timers.takeDue(this.nowMs);
+      if (timer === undefined) return;
+      timer.callback();
+    }
+  }
+
+  reregister(): void {
+    this.log.push("reregister");
+  }
+
+  requeue(_source: Connection | Listener): void {
+    this.log.push("requeue");
+  }
+
+  flushSoon(): void {
+    this.log.push("flushSoon");
+  }
+
+  setTimer(delayMs: number, callback: () => void): Timer {
+    return this.timers.add(this.nowMs + delayMs, callback);
+  }
+
+  clearTimer(timer: Timer): void {
+    this.timers.remove(timer);
+  }
+
+  forget(): void {
+    this.log.push("forget");
+  }
+
+  forgetListener(): void {
+    this.log.push("forget");
+  }
+
+  countRef(delta: number): void {
+    this.log.push(`countRef ${delta}`);
+  }
+
+  accept(stream: TcpStream): void {
+    this.log.push("accept");
+    stream.close();
+  }
+
+  awaitRoom(): void {
+    this.log.push("awaitRoom");
+  }
+
+  report(error: unknown): void {
+    this.reported.push(error);
+  }
+}

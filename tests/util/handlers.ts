@@ -1,0 +1,62 @@
+/**
+ * Handlers that write down what is called.
+ *
+ * @module
+ */
+
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../src/reactor/connection.ts";
+
+/** The bytes of a text. */
+export function encoded(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** The text of the bytes from `start` to `end`. */
+export function decoded(
+  bytes: Uint8Array,
+  start: number = 0,
+  end: number = bytes.byteLength,
+): string {
+  return new TextDecoder().decode(bytes.subarray(start, end));
+}
+
+/**
+ * Returns `handlers` that first add a line to `log`: the name of what was
+ * called, with the text that came or the name of the error. Those that are not
+ * given do nothing else; `end` stays away, since that changes what happens.
+ */
+export function logged(
+  log: string[],
+  handlers: Partial<ConnectionHandlers> = {},
+): ConnectionHandlers {
+  const { open, data, end, drain, error, close } = handlers;
+  const told = (line: string, call: (() => void) | undefined) => {
+    log.push(line);
+    call?.();
+  };
+  return {
+    open: (connection) => told("open", open && (() => open(connection))),
+    data: (connection, bytes, start, end) =>
+      told(
+        `data ${decoded(bytes, start, end)}`,
+        data && (() => data(connection, bytes, start, end)),
+      ),
+    drain: (connection) => told("drain", drain && (() => drain(connection))),
+    error: (connection, cause) =>
+      told(`error ${cause.name}`, error && (() => error(connection, cause))),
+    close: (connection) => told("close", close && (() => close(connection))),
+    ...end && {
+      end: (connection: Connection) => told("end", () => end(connection)),
+    },
+  };
+}
+
+/** Handlers that send back what comes. */
+export const ECHO: ConnectionHandlers = {
+  data: (connection, bytes, start, end) => {
+    connection.write(bytes, start, end);
+  },
+};

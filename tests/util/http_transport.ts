@@ -1,0 +1,283 @@
+/**
+ * A connection without sockets: a transport that records what leaves, in
+ * which writes, and feeds what comes through a shared buffer as the reactor
+ * does, overwriting whatever nobody retained.
+ *
+ * @module
+ */
+
+import { AssertionError } from "@std/assert";
+import { HttpConnection } from "../../src/http/connection.ts";
+import {
+  DEFAULT_LIMITS,
+  type Handler,
+  type Limits,
+  Service,
+} from "../../src/http/service.ts";
+import { BUSY_BYTES } from "../../src/http/transport.ts";
+import type { Output, Transport } from "../../src/http/transport.ts";
+import { ReadBuffer } from "../../src/reactor/buffers.ts";
+import { type Answer, parseAnswers } from "./http_answers.ts";
+import { concat, latin1, toLatin1 } from "./http_bytes.ts";
+import { DEADLINE_MS } from "./waiting.ts";
+
+const OUTPUT_BYTES = 65_536;
+/** What bytes that nobody retained are overwritten with: no valid HTTP. */
+const POISON = 0;
+/** Rounds of Deno's loop after which a fake connection has nothing to do. */
+const QUIET_ROUNDS = 8;
+
+/** How a transport was closed. */
+export type Closing = "close" | "closeLingering" | "abort";
+
+/** Records what HTTP does with its transport. */
+export class FakeTransport implements Transport {
+  nowMs = 0;
+  bufferedBytes = 0;
+  readonly remoteAddress: Deno.NetAddr = {
+    transport: "tcp",
+    hostname: "192.0.2.1",
+    port: 4321,
+  };
+  readonly localAddress: Deno.NetAddr = {
+    transport: "tcp",
+    hostname: "192.0.2.2",
+    port: 8080,
+  };
+  /** What left, one entry a write. */
+  readonly sends: Uint8Array<ArrayBuffer>[] = [];
+  /** Where reads go. */
+  readonly input: ReadBuffer = new ReadBuffer();
+  /** Whether the peer takes nothing. */
+  isStuck = false;
+  isPaused = false;
+  /** How it was closed first. */
+  closing: Closing | undefined;
+  /** Told when nothing more can be sent. */
+  onClosed: () => void = () => {};
+  isClosed = false;
+  readonly #output: Output = { bytes: new Uint8Array(OUTPUT_BYTES), length: 0 };
+
+  reserve(size: number): Output | undefined {
+    if (size > OUTPUT_BYTES) return undefined;
+    if (OUTPUT_BYTES - this.#output.length < size) this.flush();
+    return this.#output;
+  }
+
+  write(
+    bytes: Uint8Array<ArrayBuffer>,
+    start = 0,
+    end: number = bytes.byteLength,
+  ): boolean {
+    this.flush();
+    this.#send(bytes.slice(start, end));
+    return this.bufferedBytes < BUSY_BYTES;
+  }
+
+  /** Ends a turn: what was serialised leaves in one write. */
+  flush(): void {
+    const { bytes, length } = this.#output;
+    this.#output.length = 0;
+    if (length > 0) this.#send(bytes.slice(0, length));
+  }
+
+  retain(end: number): void {
+    this.input.retain(end);
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  close(): void {
+    this.flush();
+    this.closing ??= "close";
+    if (this.bufferedBytes === 0) this.closed();
+  }
+
+  closeLingering(): void {
+    this.flush();
+    this.closing ??= "closeLingering";
+  }
+
+  abort(): void {
+    this.closing = "abort";
+    this.closed();
+  }
+
+  /** The connection is gone, whoever ended it. */
+  closed(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.onClosed();
+  }
+
+  #send(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.isClosed) return;
+    if (this.closing !== undefined) {
+      throw new Error(`Bytes were written after ${this.closing}`);
+    }
+    this.sends.push(bytes);
+    if (this.isStuck) this.bufferedBytes += bytes.byteLength;
+  }
+}
+
+/** What a fake peer's server does. */
+export interface PeerOptions {
+  limits?: Partial<Limits>;
+  onError?: (error: unknown) => Response | Promise<Response>;
+}
+
+/** A client of one {@linkcode HttpConnection}. */
+export class Peer {
+  readonly transport = new FakeTransport();
+  readonly service: Service;
+  readonly connection: HttpConnection;
+  /** What `onError` was called with. */
+  readonly errors: unknown[] = [];
+  /** What was reported: streams that failed. */
+  readonly reports: unknown[] = [];
+  /** Handlers whose promises are pending. */
+  work = 0;
+  readonly #inbox: Uint8Array<ArrayBuffer>[] = [];
+  #sendsEnd = false;
+
+  constructor(handler: Handler, { limits, onError }: PeerOptions = {}) {
+    this.service = new Service({
+      handler,
+      onError: (error) => {
+        this.errors.push(error);
+        return onError?.(error) ?? new Response("failed", { status: 500 });
+      },
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      report: (error) => this.reports.push(error),
+      beginWork: () => this.work++,
+      endWork: () => this.work--,
+    });
+    this.connection = new HttpConnection(this.transport, this.service);
+    this.transport.onClosed = () => this.connection.closed();
+  }
+
+  /** All that has left, one character a byte. */
+  get output(): string {
+    return toLatin1(concat(this.transport.sends));
+  }
+
+  /** Bytes that the server has not read. */
+  get unread(): number {
+    return this.#inbox.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Sends each part in a turn of its own, as far as the server reads. */
+  send(...parts: (string | Uint8Array<ArrayBuffer>)[]): this {
+    for (const part of parts) {
+      this.#inbox.push(typeof part === "string" ? latin1(part) : part);
+      this.turn();
+    }
+    return this;
+  }
+
+  /** Sends the end of the stream, behind what was sent. */
+  end(): this {
+    this.#sendsEnd = true;
+    this.turn();
+    return this;
+  }
+
+  /** Is gone without a word. */
+  reset(): this {
+    this.transport.closed();
+    return this;
+  }
+
+  /** Takes all that waits. */
+  read(): this {
+    const { transport } = this;
+    transport.isStuck = false;
+    transport.bufferedBytes = 0;
+    this.connection.drain();
+    this.turn();
+    if (transport.closing === "close") transport.closed();
+    return this;
+  }
+
+  /** One turn: reads what there is to read, then writes. */
+  turn(): void {
+    while (this.#readable()) this.#deliver(this.#inbox.shift()!);
+    const { transport } = this;
+    if (this.#sendsEnd && this.unread === 0 && !transport.isPaused) {
+      this.#sendsEnd = false;
+      if (transport.closing === "closeLingering") transport.closed();
+      else if (!transport.isClosed) this.connection.end();
+    }
+    transport.flush();
+  }
+
+  /** Runs until nothing happens any more. */
+  async settle(): Promise<this> {
+    for (let quiet = 0; quiet < QUIET_ROUNDS; quiet++) {
+      const before = this.#progress();
+      this.turn();
+      await round();
+      this.turn();
+      if (this.#progress() !== before) quiet = 0;
+    }
+    return this;
+  }
+
+  /** Runs until `condition` holds. */
+  async until(condition: () => boolean, what: string): Promise<this> {
+    const endMs = performance.now() + DEADLINE_MS;
+    while (!condition()) {
+      if (performance.now() > endMs) {
+        throw new AssertionError(`Waited ${DEADLINE_MS} ms for ${what}`);
+      }
+      this.turn();
+      await round();
+    }
+    return this;
+  }
+
+  /**
+   * Runs until nothing happens any more and returns the answers.
+   *
+   * @param methods The requests' methods, GET where there is none.
+   */
+  async answers(...methods: string[]): Promise<Answer[]> {
+    await this.settle();
+    return parseAnswers(concat(this.transport.sends), methods);
+  }
+
+  #progress(): string {
+    const { sends, isPaused, isClosed } = this.transport;
+    return [sends.length, this.unread, isPaused, isClosed, this.work].join();
+  }
+
+  #readable(): boolean {
+    const { isPaused, isClosed, bufferedBytes } = this.transport;
+    return this.#inbox.length > 0 && !isPaused && !isClosed &&
+      bufferedBytes < BUSY_BYTES;
+  }
+
+  #deliver(part: Uint8Array<ArrayBuffer>): void {
+    const { input } = this.transport;
+    const { bytes, offset } = input;
+    const room = bytes.byteLength - offset;
+    if (part.byteLength > room) this.#inbox.unshift(part.slice(room));
+    const now = part.subarray(0, room);
+    bytes.set(now, offset);
+    const end = offset + now.byteLength;
+    if (this.transport.closing === "closeLingering") return;
+    this.connection.data(bytes, offset, end);
+    if (input.bytes === bytes) bytes.fill(POISON, input.offset, end);
+  }
+}
+
+/** Returns once Deno's event loop has had a round. */
+function round(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,30 @@
+/**
+ * What the machine that runs the tests has not got.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- nobody must miss what was not tested
+
+/** Returns whether to ignore tests for want of `what`, and says so. */
+export function lacks(what: string, isThere: () => boolean): boolean {
+  if (isThere()) return false;
+  console.log(`Ignored here: what needs ${what}`);
+  return true;
+}
+
+/** Whether this machine has no IPv6. */
+export const NO_IPV6: boolean = lacks("IPv6", () => {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+});
+
+/** Whether there is no `/proc` to count and measure with. */
+export const NO_PROC: boolean = lacks(
+  "/proc",
+  () => Deno.build.os === "linux",
+);

@@ -1,0 +1,46 @@
+/**
+ * Waiting for what must happen, never for time to pass.
+ *
+ * @module
+ */
+
+import { AssertionError } from "@std/assert";
+
+/** Long enough for a machine that is busy with something else. */
+export const DEADLINE_MS = 10_000;
+
+/** How often a condition that nobody announces is looked at. */
+const LOOK_MS = 1;
+
+/** Resolves as `promise` does, and fails when that takes too long. */
+export async function within<T>(
+  promise: PromiseLike<T>,
+  what: string,
+  deadlineMs: number = DEADLINE_MS,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new AssertionError(`Waited ${deadlineMs} ms for ${what}`)),
+    deadlineMs,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Resolves when `isSo` is true, and fails when that takes too long. */
+export async function eventually(
+  what: string,
+  isSo: () => boolean,
+  deadlineMs: number = DEADLINE_MS,
+): Promise<void> {
+  const endMs = performance.now() + deadlineMs;
+  while (!isSo()) {
+    if (performance.now() > endMs) {
+      throw new AssertionError(`Waited ${deadlineMs} ms for ${what}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
