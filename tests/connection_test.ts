@@ -12,6 +12,7 @@ import {
   type Listener,
   Reactor,
   Readiness,
+  type TcpAddress,
   TcpListener,
   TcpStream,
   WOULD_BLOCK,
@@ -110,6 +111,27 @@ cleanTest(
     assertEquals(accepted.localAddress, listener.addr);
     assert(accepted.listener === listener);
     assertEquals([...reactor.connections(listener)], [accepted]);
+  },
+);
+
+cleanTest(
+  "a connection still knows its addresses, when close is called",
+  async () => {
+    using reactor = new Reactor();
+    const told: TcpAddress[] = [];
+    const { client } = await served(reactor, {
+      data() {},
+      close: ({ localAddress, remoteAddress }) => {
+        told.push(localAddress, remoteAddress);
+      },
+    });
+    const { localAddr, remoteAddr } = client;
+    client.close();
+    await eventually("the close", () => told.length > 0);
+    assertEquals(told.map(({ port }) => port), [
+      (remoteAddr as Deno.NetAddr).port,
+      (localAddr as Deno.NetAddr).port,
+    ]);
   },
 );
 

@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
+import { IncomingBody } from "../src/http/body.ts";
 import type { Handler } from "../src/http/service.ts";
 import { latin1, toLatin1 } from "./util/http_bytes.ts";
 import { randomBytes } from "./util/random.ts";
@@ -238,6 +239,11 @@ const REFUSED: [name: string, body: string][] = [
   ["a bare CR after the size", "5\rhello\r\n0\r\n\r\n"],
   ["no line end after the data", "5\r\nhello0\r\n\r\n"],
   ["a bare LF after the data", "5\r\nhello\n0\r\n\r\n"],
+  ["no LF after the size", "5\rXhello\r\n0\r\n\r\n"],
+  ["no line end but two bytes after the data", "5\r\nhelloXX0\r\n\r\n"],
+  ["no LF after the data", "5\r\nhello\rX0\r\n\r\n"],
+  ["no LF after a trailer", "0\r\nX: a\rX\r\n"],
+  ["no LF at the end", "0\r\n\rX"],
   ["a NUL in an extension", "5;\0\r\nhello\r\n0\r\n\r\n"],
   ["an LF in an extension", "5;a\n\r\nhello\r\n0\r\n\r\n"],
   ["an endless extension", `5;${"a".repeat(5_000)}`],
@@ -402,6 +408,22 @@ for (const [name, request] of UNREAD) {
   });
 }
 
+Deno.test("connection answers the next request, when a stream was answered over an unread body", async () => {
+  const peer = new Peer((request) =>
+    new Response(request.body === null ? "next" : new Blob(["stream"]))
+  );
+  await peer.send(head("POST", "Content-Length: 5"), "he").settle();
+  const answers = await peer.send(`llo${head("GET")}`).answers();
+  assertEquals(answers.map(({ text }) => text), ["stream", "next"]);
+});
+
+Deno.test("connection closes, when the client ends its half in a body that nobody reads", async () => {
+  const peer = new Peer(() => new Response("ok"));
+  peer.send(head("POST", "Content-Length: 5"), "he").end();
+  assertEquals((await peer.answers()).length, 1);
+  assertEquals(peer.transport.isClosed, true);
+});
+
 Deno.test("connection closes so that the answer arrives, when a huge body is not read", async () => {
   const peer = new Peer(() => new Response("ok"));
   peer.send(head("POST", `Content-Length: ${TOO_MUCH}`));
@@ -515,6 +537,21 @@ Deno.test("connection stops reading, when a stream is not read, and goes on when
   assertEquals(peer.unread, 0);
 });
 
+Deno.test("connection reads on, when what came of a stream was read", async () => {
+  const bodies: ReadableStream<Uint8Array>[] = [];
+  const peer = new Peer((request) => {
+    bodies.push(request.body!);
+    return new Promise(() => {});
+  });
+  peer.send(head("POST", "Content-Length: 200000"));
+  const reader = bodies[0]!.getReader();
+  for (let sent = 0; sent < 100_000; sent += 10_000) {
+    await Promise.all([reader.read(), peer.send("a".repeat(10_000)).settle()]);
+  }
+  peer.send("a".repeat(10_000));
+  assertEquals(peer.transport.isPaused, false);
+});
+
 Deno.test("connection reads on, when the handler answers over a paused body", async () => {
   const begin = Promise.withResolvers<void>();
   const peer = new Peer(async () => {
@@ -529,6 +566,21 @@ Deno.test("connection reads on, when the handler answers over a paused body", as
   assertEquals(peer.transport.isPaused, true);
   begin.resolve();
   assertEquals((await peer.answers()).length, 2);
+});
+
+Deno.test("connection reads on, when a handler ignores a body that had to wait", async () => {
+  const gate = Promise.withResolvers<Response>();
+  let calls = 0;
+  const peer = new Peer(() => calls++ ? new Response("ok") : gate.promise);
+  peer.send(head("GET"), head("POST", "Content-Length: 200000"));
+  for (let sent = 0; sent < 200_000; sent += 10_000) {
+    peer.send("a".repeat(10_000));
+  }
+  await peer.send(head("GET")).settle();
+  assertEquals(peer.transport.isPaused, true);
+  gate.resolve(new Response("late"));
+  const answers = await peer.answers();
+  assertEquals(answers.map(({ text }) => text), ["late", "ok", "ok"]);
 });
 
 Deno.test("connection stops reading, when much comes behind a pending request", async () => {
@@ -613,6 +665,28 @@ Deno.test("connection goes on, when a cancelled body comes after all", async () 
   await peer.send(head("POST", "Content-Length: 5")).settle();
   const answers = await peer.send(`hello${head("GET")}`).answers();
   assertEquals(answers.map(({ text }) => text), ["cancelled", "next"]);
+});
+
+/** A connection that does nothing for its body. */
+const IDLE_HOST = { wantBody() {}, resumeBody() {}, pauseBody() {} };
+
+Deno.test("body keeps no read buffer, when small parts of it wait for more", async () => {
+  const body = new IncomingBody(IDLE_HOST, 10, 100);
+  const buffer = latin1("--hello--");
+  body.feed(buffer, 2, 7);
+  buffer.fill(0);
+  buffer.set(latin1(" you!"));
+  body.feed(buffer, 0, 5);
+  assertEquals(toLatin1(await body.collect()), "hello you!");
+});
+
+Deno.test("body keeps no read buffer, when it is whole and its handler waits", async () => {
+  const body = new IncomingBody(IDLE_HOST, 5, 100);
+  const buffer = latin1("--hello--");
+  body.feed(buffer, 2, 7);
+  body.detach();
+  buffer.fill(0);
+  assertEquals(toLatin1(await body.collect()), "hello");
 });
 
 Deno.test("request has the same stream, when its body is asked for twice", async () => {

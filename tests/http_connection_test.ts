@@ -259,6 +259,28 @@ for (const [name, request] of CLOSED) {
   });
 }
 
+for (const body of [null, "text", "stream"]) {
+  Deno.test(`connection closes after the answer, when the handler says so with a body of ${body}`, async () => {
+    const peer = new Peer(() =>
+      new Response(
+        body === "stream" ? new Blob(["text"]).stream() : body,
+        { headers: { connection: "keep-alive, Close" } },
+      )
+    );
+    const answers = await peer.send(get() + get()).answers();
+    assertEquals(answers.map((answer) => answer.get("connection")), ["close"]);
+    assertEquals(peer.transport.closing, "closeLingering");
+  });
+}
+
+Deno.test("connection says that it closes, when more of the body is to come than is read for nothing", async () => {
+  const peer = new Peer(() => new Response("enough"));
+  peer.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\nx");
+  const answers = await peer.answers();
+  assertEquals(answers.map((answer) => answer.get("connection")), ["close"]);
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
 Deno.test("connection says the same on the wire, when the answer is plain", () => {
   const peer = new Peer(() => new Response("Hello"));
   peer.send(get());
@@ -281,6 +303,31 @@ Deno.test("connection sends a Date, when the handler gives none", async () => {
   assertEquals(new Date(date).toUTCString(), date);
   assert(Date.parse(date) >= before && Date.parse(date) <= Date.now());
   assertEquals(own?.get("date"), "yesterday");
+});
+
+Deno.test("connection sends a new Date, when a second has passed", async () => {
+  const peer = new Peer(() => new Response("ok"));
+  const { now } = Date;
+  try {
+    for (
+      const [wallMs, clockMs] of [[1_000_400, 50], [1_000_900, 649], [
+        1_001_000,
+        650,
+      ]]
+    ) {
+      Date.now = () => wallMs!;
+      peer.transport.nowMs = clockMs!;
+      peer.send(get());
+    }
+  } finally {
+    Date.now = now;
+  }
+  const dates = (await peer.answers()).map((answer) => answer.get("date"));
+  assertEquals(dates, [
+    "Thu, 01 Jan 1970 00:16:40 GMT",
+    "Thu, 01 Jan 1970 00:16:40 GMT",
+    "Thu, 01 Jan 1970 00:16:41 GMT",
+  ]);
 });
 
 Deno.test("connection begins no request, when the peer does not read", async () => {

@@ -364,6 +364,25 @@ Deno.test("request tells the same, when others were parsed meanwhile", async () 
   await peer.settle();
 });
 
+Deno.test("request tells the same, when a head was refused meanwhile", () => {
+  const refused = [
+    get("/other", "Host: b", "Content-Length: x"),
+    get("/o", "X-B: 1", "Host: c", "Host: d"),
+    get("/o", "Host: b", "Content-Length: 1", "Transfer-Encoding: chunked"),
+    get("/o", "X-C: 1", "X-D: 1", "Transfer-Encoding: gzip"),
+    "GET /o HTTP/1.1\r\nX-B: 1\r\n\r\n",
+    "nonsense\r\n\r\n",
+    "GET /partial HTTP/1.1\r\nX-E: 1\r\n",
+  ];
+  for (const text of refused) {
+    seen((request) => {
+      assertEquals(request.method, "GET");
+      new Peer(() => new Response()).send(text);
+      assertEquals(all(request), ALL, text);
+    });
+  }
+});
+
 Deno.test("request tells the same, when its handler waits and others run on another connection", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const peer = new Peer(async (request) => {

@@ -211,6 +211,33 @@ cleanTest("server shuts down, when it is disposed of", async () => {
 });
 
 cleanTest(
+  "handlers and streams may end, when their reactor was closed under them",
+  async () => {
+    const reactor = new Reactor();
+    const gate = new Gate();
+    const cancelled = Promise.withResolvers<void>();
+    const stream = new ReadableStream({ cancel: () => cancelled.resolve() });
+    const server = serve(
+      { hostname: "127.0.0.1", port: 0, reactor, onListen() {} },
+      (request, info) =>
+        request.url.endsWith("stream")
+          ? new Response(stream)
+          : gate.handler(request, info),
+    );
+    using pending = await RawClient.connect(server.addr);
+    await pending.send(GET);
+    await gate.begun;
+    using streaming = await RawClient.connect(server.addr);
+    await streaming.send(GET.replace("/", "/stream"));
+    await streaming.read();
+    reactor.close();
+    await within(cancelled.promise, "the stream to be cancelled");
+    gate.open();
+    await within(server.shutdown(), "the server to shut down");
+  },
+);
+
+cleanTest(
   "server may be started again, when its port was just left",
   async () => {
     using reactor = new Reactor();

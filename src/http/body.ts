@@ -9,6 +9,11 @@ import { HttpError } from "./errors.ts";
 
 /** Bytes that wait for a slow handler before reading from the peer stops. */
 const BUFFER_BYTES = 65_536;
+/**
+ * Parts up to this size are copied when they must wait: each would keep a whole
+ * read buffer in memory, which a client that sends single bytes could abuse.
+ */
+const COPY_BYTES_MAX = 16_384;
 
 /** What a body needs of its connection. */
 export interface BodyHost {
@@ -81,7 +86,7 @@ export class IncomingBody {
 
   /**
    * Takes what of the bytes belongs to the body and returns where it ends. The
-   * bytes are referred to, not copied: the caller keeps them as they are.
+   * bytes may be referred to, not copied: the caller keeps them as they are.
    *
    * @throws {HttpError} when framing or size is wrong.
    */
@@ -102,6 +107,17 @@ export class IncomingBody {
     if (this.#isComplete) return;
     this.#error ??= error;
     this.#wakeConsumer();
+  }
+
+  /** Lets go of the buffers that small parts of it lie in. */
+  detach(): void {
+    const chunks = this.#chunks;
+    for (let index = 0; index < chunks.length; index++) {
+      const chunk = chunks[index]!;
+      const { byteLength } = chunk;
+      if (byteLength === chunk.buffer.byteLength) continue;
+      if (byteLength <= COPY_BYTES_MAX) chunks[index] = chunk.slice();
+    }
   }
 
   /** Throws away what has come and still comes; it cannot be read any more. */
@@ -216,8 +232,13 @@ export class IncomingBody {
       );
     }
     if (this.#isDiscarded) return;
-    this.#chunks.push(bytes.subarray(start, end));
-    this.#buffered += end - start;
+    const length = end - start;
+    const isWhole = this.#decoder === undefined && length === this.#remaining;
+    const refers = isWhole || length > COPY_BYTES_MAX;
+    this.#chunks.push(
+      refers ? bytes.subarray(start, end) : bytes.slice(start, end),
+    );
+    this.#buffered += length;
   };
 }
 

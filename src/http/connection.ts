@@ -326,7 +326,9 @@ export class HttpConnection implements BodyHost, RequestHost {
       const result = handler(request as unknown as Request, info);
       if (!(result instanceof Response)) return this.#await(request, result);
       this.#respond(result);
-      if (this.#writing === Writing.STREAM) this.#request = request;
+      if (this.#writing !== Writing.STREAM) return;
+      LazyRequest.detach(request);
+      this.#request = request;
     } catch (error) {
       this.#request = request;
       this.#handleError(request, error);
@@ -412,6 +414,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (parts.body instanceof ReadableStream) {
       this.#respondStream(parts, parts.body);
     } else {
+      // Said in the answer, since the connection closes after it.
+      if (this.#body !== undefined && isTooMuch(this.#body)) {
+        this.#keepAlive = false;
+      }
       this.#respondStatic(parts, parts.body);
       this.#nextRequest();
     }
@@ -440,6 +446,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     const bytes = typeof body === "string" ? encoder.encode(body) : body;
     const length = bytes?.byteLength ?? 0;
     const fields = fieldList(parts);
+    if (saysClose(fields)) this.#keepAlive = false;
     const framing = this.#framing(parts, fields, length);
     const room = this.#roomFor(parts, fields);
     const sends = bytes !== null && length > 0 && this.#mayHaveBody(parts);
@@ -477,6 +484,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   ): void {
     const fields = fieldList(parts);
+    if (saysClose(fields)) this.#keepAlive = false;
     const declared = declaredLength(fields) ?? parts.length;
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
@@ -594,11 +602,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Reads an unread body to its end, unless it is too much to read. */
   #checkDiscard(body: IncomingBody): void {
-    const { remaining, received } = body;
-    const tooMuch = remaining === Infinity
-      ? received > DISCARD_BYTES_MAX
-      : remaining > DISCARD_BYTES_MAX;
-    if (tooMuch) this.#closeAnswered();
+    if (isTooMuch(body)) this.#closeAnswered();
   }
 
   /** Closes after the last answer; unread bytes must not destroy it. */
@@ -655,6 +659,21 @@ function refusal(status: number): ResponseParts {
 
 function errorResponse(): Response {
   return new Response("Internal Server Error", { status: 500 });
+}
+
+/** Whether what is still to come of a body is more than is read for nothing. */
+function isTooMuch({ remaining, received }: IncomingBody): boolean {
+  return remaining === Infinity
+    ? received > DISCARD_BYTES_MAX
+    : remaining > DISCARD_BYTES_MAX;
+}
+
+/** Whether the handler's own `Connection` says that this answer is the last. */
+function saysClose(fields: readonly [string, string][]): boolean {
+  return fields.some(([name, value]) =>
+    name.length === 10 && name.toLowerCase() === "connection" &&
+    /(^|,)\s*close\s*(,|$)/i.test(value)
+  );
 }
 
 function fieldList(parts: ResponseParts): readonly [string, string][] {

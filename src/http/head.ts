@@ -62,8 +62,10 @@ const METHODS = [
 ] as const;
 
 const METHOD_HEAD = 2;
-/** No head has it: counting up to it takes weeks. */
+/** The number of a head that is not in the table. */
 const NOT_PARSED = -1;
+/** Has the numbers of heads begin again at 0, and never be negative. */
+const NUMBER_MASK = 0x7fff_ffff;
 
 const UPPER_A = 65;
 const UPPER_Z = 90;
@@ -97,8 +99,10 @@ export function parseHead(
     scanned,
     table,
   );
-  if (length <= 0) return length;
-  parsed = parsed + 1 | 0;
+  if (length === 0) return 0;
+  // Also a head that is refused may have been written, in part.
+  parsed = parsed + 1 & NUMBER_MASK;
+  if (length < 0) return length;
   return new RequestHead(bytes, start, start + length);
 }
 
@@ -213,7 +217,7 @@ export class RequestHead {
     }
     const length = this.#bytes.byteLength - this.#start;
     native().denio_http1_parse(this.#bytes, this.#start, length, 0, table);
-    this.#number = parsed = parsed + 1 | 0;
+    this.#number = parsed = parsed + 1 & NUMBER_MASK;
     return table;
   }
 }

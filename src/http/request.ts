@@ -46,6 +46,7 @@ export class LazyRequest {
   /** Lets go of the bytes that the request was read into. */
   static detach(request: LazyRequest): void {
     request.#head.detach();
+    request.#incoming?.detach();
   }
 
   /** Says that the client has gone. */

@@ -11,7 +11,7 @@ import type { Poll } from "../poll/poll.ts";
  * when it has nothing else to run, or once in 61 rounds (tokio's
  * `event_interval`): at a round a millisecond, a `fetch` would take a second.
  */
-const IO_MS = 4;
+const IO_MS = 5;
 /** How often a reactor that must not keep the process alive looks, if need be. */
 const LOOK_MS = 10;
 

@@ -71,7 +71,12 @@ export function echo(options: EchoOptions): EchoServer {
   );
   const shutdown = (): Promise<void> => {
     listener.close();
-    for (const connection of reactor.connections(listener)) connection.close();
+    for (const connection of reactor.connections(listener)) {
+      // A slow reader's peer is seldom done: closing over what it has sent
+      // meanwhile would destroy what it has still to read.
+      if (connection.bufferedBytes > 0) connection.closeLingering();
+      else connection.close();
+    }
     if (open === 0) finish();
     return finished;
   };

@@ -141,9 +141,7 @@ class Server implements HttpServer {
       ...options.tcpBacklog !== undefined && { backlog: options.tcpBacklog },
     }, this.#handlers());
     this.addr = this.#listener.addr;
-    options.signal?.addEventListener("abort", () => this.shutdown(), {
-      once: true,
-    });
+    this.#obey(options.signal);
     try {
       (options.onListen ?? logListening)(this.addr);
     } catch (error) {
@@ -180,6 +178,14 @@ class Server implements HttpServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
+  }
+
+  /** Shuts down when `signal` aborts, and lets go of it when finished. */
+  #obey(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const shutdown = () => void this.shutdown();
+    signal.addEventListener("abort", shutdown, { once: true });
+    this.finished.then(() => signal.removeEventListener("abort", shutdown));
   }
 
   #checkFinished(): void {

@@ -71,7 +71,7 @@ export class AnswerReader {
   take(method = "GET", isEnded = false): Answer | undefined {
     const parsed = parse(this.#bytes, method, isEnded);
     if (parsed === undefined) return undefined;
-    this.#bytes = this.#bytes.slice(parsed.length);
+    this.#bytes = this.#bytes.subarray(parsed.length);
     return parsed.answer;
   }
 }

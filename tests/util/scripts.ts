@@ -94,6 +94,13 @@ export class RunningScript implements AsyncDisposable {
     return JSON.parse(await this.line());
   }
 
+  /** Writes to what it reads. */
+  async write(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(text));
+    writer.releaseLock();
+  }
+
   /** Tells whether it ends by itself within a time. */
   async endsWithin(ms: number): Promise<boolean> {
     let timer;
