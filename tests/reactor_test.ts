@@ -781,3 +781,49 @@ cleanTest(
     assertEquals(await readText(first, 8), "yes to 1");
   },
 );
+
+cleanTest(
+  "Reactor.setTimer() is not early, when the callback that sets it takes long",
+  async () => {
+    using reactor = new Reactor();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    reactor.setTimer(0, () => {
+      const busyUntilMs = performance.now() + 20;
+      while (performance.now() < busyUntilMs);
+      const setMs = performance.now();
+      reactor.setTimer(10, () => resolve(performance.now() - setMs));
+    });
+    assertGreaterOrEqual(await within(promise, "the timer"), 10);
+  },
+);
+
+cleanTest(
+  "the loop goes on, when onError throws what it was told",
+  async () => {
+    using reactor = new Reactor({
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _logs = silenceConsole();
+    reactor.setTimer(0, () => {
+      throw new Error("told twice");
+    });
+    reactor.setTimer(1, resolve);
+    await within(promise, "the second timer");
+  },
+);
+
+/** Keeps expected errors out of the tests' output. */
+function silenceConsole(): Disposable {
+  const { error } = console;
+  // deno-lint-ignore no-console -- the last resort is what is tested
+  console.error = () => {};
+  return {
+    [Symbol.dispose]() {
+      // deno-lint-ignore no-console -- as above
+      console.error = error;
+    },
+  };
+}

@@ -422,9 +422,8 @@ class Host implements ConnectionHost, ListenerHost {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    // Exact, since a timer is never early; in a turn its own time is.
-    const nowMs = this.#inTurn ? this.#turnMs : this.#clock();
-    const timer = this.#timers.add(nowMs + delayMs, callback);
+    // Exact, since a timer is never early: the turn's time may be long ago.
+    const timer = this.#timers.add(this.#clock() + delayMs, callback);
     if (!this.#inTurn) this.#start();
     return timer;
   }
@@ -456,7 +455,12 @@ class Host implements ConnectionHost, ListenerHost {
   }
 
   report(error: unknown): void {
-    this.#onError(error);
+    try {
+      this.#onError(error);
+    } catch (second) {
+      // One that cannot be told of either must not end the loop.
+      logError(second);
+    }
   }
 
   beginTurn(nowMs: number): void {
