@@ -445,8 +445,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     }
     const bytes = typeof body === "string" ? encoder.encode(body) : body;
     const length = bytes?.byteLength ?? 0;
-    const fields = fieldList(parts);
-    if (saysClose(fields)) this.#keepAlive = false;
+    const fields = this.#takeFields(parts);
     const framing = this.#framing(parts, fields, length);
     const room = this.#roomFor(parts, fields);
     const sends = bytes !== null && length > 0 && this.#mayHaveBody(parts);
@@ -483,8 +482,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     parts: ResponseParts,
     stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   ): void {
-    const fields = fieldList(parts);
-    if (saysClose(fields)) this.#keepAlive = false;
+    const fields = this.#takeFields(parts);
     const declared = declaredLength(fields) ?? parts.length;
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
@@ -540,6 +538,13 @@ export class HttpConnection implements BodyHost, RequestHost {
   #mayHaveBody(parts: ResponseParts): boolean {
     return !this.#isHeadMethod && parts.status !== 204 &&
       parts.status !== 304;
+  }
+
+  /** The handler's fields; its `Connection` is obeyed, not sent. */
+  #takeFields(parts: ResponseParts): readonly [string, string][] {
+    const fields = fieldList(parts);
+    if (saysClose(fields)) this.#keepAlive = false;
+    return fields;
   }
 
   #roomFor(
