@@ -1,5 +1,5 @@
 /**
- * TCP and HTTP for Deno on a `Poll` of your own.
+ * TCP, UDP, Unix sockets, pipes and HTTP for Deno on a `Poll` of your own.
  *
  * @module
  */
@@ -21,20 +21,47 @@ export type {
 export type { Listener } from "./src/reactor/listener.ts";
 export type { Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
-export type { HostPort, TcpAddress } from "./src/net/address.ts";
+export type {
+  HostPort,
+  TcpAddress,
+  UdpAddress,
+  UnixAddress,
+  UnixPath,
+} from "./src/net/address.ts";
+export { Endpoint } from "./src/net/endpoint.ts";
+export { Socket } from "./src/net/socket.ts";
+export { type Shutdown, Stream } from "./src/net/stream.ts";
 export {
   AcceptBatch,
-  type ListenOptions,
-  TcpListener,
-} from "./src/net/tcp_listener.ts";
-export { type Shutdown, TcpStream } from "./src/net/tcp_stream.ts";
+  ListeningSocket,
+  type StreamClass,
+} from "./src/net/listener.ts";
+export { type ListenOptions, TcpListener } from "./src/net/tcp_listener.ts";
+export { type Keepalive, TcpStream } from "./src/net/tcp_stream.ts";
+export {
+  UnixListener,
+  type UnixListenOptions,
+} from "./src/net/unix_listener.ts";
+export { UnixStream } from "./src/net/unix_stream.ts";
+export { type UdpBindOptions, UdpSocket } from "./src/net/udp_socket.ts";
+export { type Pipe, pipe, PipeReader, PipeWriter } from "./src/net/pipe.ts";
 export { type Event, Events, Readiness } from "./src/poll/events.ts";
 export {
   describeInterest,
   Interest,
   type InterestSet,
 } from "./src/poll/interest.ts";
-export { type Backend, Poll, type PollOptions } from "./src/poll/poll.ts";
-export { Registry, type Source } from "./src/poll/registry.ts";
+export type { Mode, RegisterOptions } from "./src/poll/mode.ts";
+export {
+  type Backend,
+  type Feature,
+  Poll,
+  type PollOptions,
+} from "./src/poll/poll.ts";
+export {
+  type CustomSource,
+  Registry,
+  type Source,
+} from "./src/poll/registry.ts";
 export { type Token, TOKEN_MAX } from "./src/poll/token.ts";
 export { Waker } from "./src/poll/waker.ts";

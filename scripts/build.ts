@@ -18,7 +18,6 @@ const CRATE = new URL("../native/", import.meta.url);
 const MANIFESTS = [
   "Cargo.toml",
   "Cargo.lock",
-  "build.rs",
   ".cargo/config.toml",
 ];
 

@@ -9,6 +9,7 @@
 
 import { abi } from "./check/abi.ts";
 import { arrows } from "./check/arrows.ts";
+import { contract } from "./check/contract.ts";
 import { dlopen } from "./check/dlopen.ts";
 import { functionLength } from "./check/function_length.ts";
 import { moduleDocs } from "./check/module_docs.ts";
@@ -24,6 +25,7 @@ export type Rule = (project: Project) => Iterable<Fault>;
 export const RULES: Readonly<Record<string, Rule>> = {
   "abi": abi,
   "arrows": arrows,
+  "contract": contract,
   "dlopen": dlopen,
   "function length": functionLength,
   "module docs": moduleDocs,

@@ -14,6 +14,7 @@ import { type CargoPart, type Step, STEPS } from "./test/steps.ts";
 const ROOT = new URL("../", import.meta.url);
 const MS_PER_SECOND = 1000;
 const NAMES = STEPS.map(({ name }) => name);
+const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 
 const HELP = `Build what is missing and check everything.
 
@@ -21,7 +22,7 @@ Usage: deno task test [STEP...]
 
 Steps, all of them when none is named, up to the first that fails:
 ${
-  STEPS.map(({ name, command }) => `  ${name.padEnd(12)}${command.join(" ")}`)
+  STEPS.map((step) => `  ${step.name.padEnd(NAME_WIDTH)}${shownCommand(step)}`)
     .join("\n")
 }
 
@@ -35,7 +36,7 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
   const counts: Counts[] = [];
   let failed: string | undefined;
   for (const step of steps) {
-    console.log(`\n--- ${step.name}: ${step.command.join(" ")}`);
+    console.log(`\n--- ${step.name}: ${shownCommand(step)}`);
     if (step.needs !== undefined && !isInstalled(step.needs)) {
       complain(step.needs);
       continue;
@@ -57,6 +58,14 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
     console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
   }
   return failed === undefined ? 0 : 1;
+}
+
+/** As one would type it. */
+function shownCommand({ command, env = {} }: Step): string {
+  const variables = Object.entries(env).map(([name, value]) =>
+    `${name}=${value}`
+  );
+  return [...variables, ...command].join(" ");
 }
 
 function reportCargo({ passed, failed }: Counts): void {
@@ -82,14 +91,14 @@ function complain({ command, install }: CargoPart): void {
 
 /** Runs a step; the output of test runners is shown and kept. */
 async function run(
-  { command: [program, ...args], counts }: Step,
+  { command: [program, ...args], env, counts }: Step,
 ): Promise<{ success: boolean; output: string }> {
   const child = new Deno.Command(
     program === "deno" ? Deno.execPath() : program,
     {
       args,
       cwd: ROOT,
-      env: coloursOf(Deno.stdout.isTerminal()),
+      env: { ...env, ...coloursOf(Deno.stdout.isTerminal()) },
       stdin: "null",
       stdout: counts === undefined ? "inherit" : "piped",
       stderr: "inherit",

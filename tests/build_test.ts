@@ -50,7 +50,6 @@ for (
   const path of [
     "Cargo.toml",
     "Cargo.lock",
-    "build.rs",
     "src/a.rs",
     "src/b/c.rs",
   ]

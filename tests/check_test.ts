@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { breaches, RULES } from "../scripts/check.ts";
+import { ITEMS } from "../scripts/check/contract.ts";
 import { LINES_MAX } from "../scripts/check/function_length.ts";
 import { codeOf } from "../scripts/check/unsafe_code.ts";
 
@@ -42,10 +43,37 @@ pub unsafe extern "C" fn denio_stream_read(
 }
 `;
 
+const ITEM_NUMBERS = Array.from({ length: ITEMS }, (_, index) => index + 1);
+const IN_TYPESCRIPT = ITEM_NUMBERS.slice(0, -1);
+
+const CONTRACT_TESTS = `${DOC}contractTest(
+  "${IN_TYPESCRIPT.join(", ")}",
+  "it does, when asked",
+  (backend) => {},
+);
+`;
+
+const CONTRACT_IN_RUST = `#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "only there")]
+fn it_does_in_rust() {}
+`;
+
+const CONTRACT_TABLE = `# What it does
+
+| item | what | where |
+| ---- | ---- | ----- |
+${
+  IN_TYPESCRIPT.map((item) =>
+    `| ${item} | It does | \`it_test.ts\`: "it does, when asked" |\n`
+  ).join("")
+}| ${ITEMS} | It does | \`native/tests/it.rs\`: \`it_does_in_rust\` |
+`;
+
 /** A project that breaks no rule. */
 const GOOD: Readonly<Record<string, string>> = {
   "deno.json": '{ "version": "1.2.3" }',
   "native/Cargo.toml": '[package]\nname = "denio"\nversion = "1.2.3"\n',
+  "native/fuzz/Cargo.lock": 'name = "denio"\nversion = "1.2.3"\n',
   "native/Cargo.lock":
     '[[package]]\nname = "denio"\nversion = "1.2.3"\n\n[[package]]\n' +
     'name = "libc"\nversion = "9.9.9"\n',
@@ -62,8 +90,11 @@ const GOOD: Readonly<Record<string, string>> = {
     'import type { Address } from "../net/address.ts";\n',
   "src/cli/main.ts": `${DOC}import config from "../../deno.json";\n` +
     'import "../server/serve.ts";\n// import "../net/tcp_stream.ts";\n',
-  "native/src/ffi.rs": FFI,
+  "native/src/ffi/mod.rs": FFI,
   "native/src/sys/mod.rs": "pub const BATCH_MAX: usize = 1_024;\n",
+  "native/tests/it.rs": CONTRACT_IN_RUST,
+  "tests/contract/README.md": CONTRACT_TABLE,
+  "tests/contract/it_test.ts": CONTRACT_TESTS,
   "native/src/net.rs": "//! Nothing unsafe.\n#![deny(unsafe_code)]\n",
 };
 
@@ -194,16 +225,16 @@ const BAD: readonly Bad[] = [
   {
     rule: "abi",
     what: "a parameter of another type",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI.replace("stream: u32", "stream: i32"),
     says: /^src\/native\/symbols.ts:16: denio_stream_read\(stream: u32, b.*i32/,
   },
   {
     rule: "abi",
     what: "a parameter of another name",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI.replace("stream: u32", "handle: u32"),
-    says: /but native\/src\/ffi.rs has denio_stream_read\(handle: u32/,
+    says: /but native\/src\/ffi\/mod.rs has denio_stream_read\(handle: u32/,
   },
   {
     rule: "abi",
@@ -232,31 +263,32 @@ const BAD: readonly Bad[] = [
   {
     rule: "abi",
     what: "a function that only Rust has",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI +
       '#[unsafe(no_mangle)]\npub extern "C" fn denio_new(a: u32) -> i32 {}\n',
-    says: /^native\/src\/ffi.rs:20: denio_new is missing in src\/native\/symb/,
+    says:
+      /^native\/src\/ffi\/mod.rs:20: denio_new is missing in src\/native\/symb/,
   },
   {
     rule: "abi",
     what: "a function that only TypeScript has",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI.replace("denio_abi_version", "denio_version"),
-    says: /native\/src\/ffi.rs has no denio_abi_version/,
+    says: /native\/src\/ffi\/ has no denio_abi_version/,
   },
   {
     rule: "abi",
     what: "a function that the linker renames",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI.replace("#[unsafe(no_mangle)]\n", ""),
     says: /denio_abi_version needs #\[unsafe\(no_mangle\)\]/,
   },
   {
     rule: "abi",
     what: "another ABI number",
-    file: "native/src/ffi.rs",
+    file: "native/src/ffi/mod.rs",
     text: FFI.replace("i32 = 1;", "i32 = 2;"),
-    says: /ABI_VERSION is 1, but ABI_VERSION in native\/src\/ffi.rs is 2/,
+    says: /ABI_VERSION is 1, but ABI_VERSION in native\/src\/ffi\/ is 2/,
   },
   {
     rule: "abi",
@@ -265,7 +297,12 @@ const BAD: readonly Bad[] = [
     text: "pub const BATCH_MAX: usize = 512;\n",
     says: /EVENTS_MAX is 1024, but BATCH_MAX in .* is 512/,
   },
-  ...["native/Cargo.toml", "native/Cargo.lock", "CHANGELOG.md"].map((file) => ({
+  ...[
+    "native/Cargo.toml",
+    "native/Cargo.lock",
+    "native/fuzz/Cargo.lock",
+    "CHANGELOG.md",
+  ].map((file) => ({
     rule: "versions",
     what: `another version in ${file}`,
     file,
@@ -301,11 +338,90 @@ const BAD: readonly Bad[] = [
     says: /this function has 71 lines/,
   },
   {
+    rule: "contract",
+    what: "an item without a row",
+    file: "tests/contract/README.md",
+    text: CONTRACT_TABLE.replace(/^\| 41 .*\n/m, ""),
+    says: /README.md:1: item 41 has no row/,
+  },
+  {
+    rule: "contract",
+    what: "a row of an unknown item",
+    file: "tests/contract/README.md",
+    text: `${CONTRACT_TABLE}${
+      CONTRACT_TABLE.trim().split("\n").at(-1)!.replace("79", "80")
+    }\n`,
+    says: /README.md:84: there is no item 80, only 1 to 79/,
+  },
+  {
+    rule: "contract",
+    what: "a row that cannot be read",
+    file: "tests/contract/README.md",
+    text: CONTRACT_TABLE.replace(/^(\| 41 .*)"it does, .*$/m, "$1 later |"),
+    says: /README.md:45: a row is \| item \| what/,
+  },
+  {
+    rule: "contract",
+    what: "a table that is missing",
+    file: "tests/contract/README.md",
+    text: "# What it does\n",
+    says: /README.md:1: item 1 has no row/,
+  },
+  {
+    rule: "contract",
+    what: "a test that was renamed",
+    file: "tests/contract/it_test.ts",
+    text: CONTRACT_TESTS.replace("it does,", "it did,"),
+    says: /README.md:5: tests\/contract\/it_test.ts has no test "it does, when/,
+  },
+  {
+    rule: "contract",
+    what: "a test in Rust that was renamed",
+    file: "native/tests/it.rs",
+    text: CONTRACT_IN_RUST.replace("it_does", "it_did"),
+    says: /README.md:83: native\/tests\/it.rs has no test "it_does_in_rust"/,
+  },
+  {
+    rule: "contract",
+    what: "a function in Rust that is no test",
+    file: "native/tests/it.rs",
+    text: "fn it_does_in_rust() {}\n",
+    says: /has no test "it_does_in_rust"/,
+  },
+  {
+    rule: "contract",
+    what: "a test that is in a comment alone",
+    file: "tests/contract/it_test.ts",
+    text: CONTRACT_TESTS.replace("contractTest(", "/* contractTest(") + "*/\n",
+    says: /it_test.ts has no test "it does, when asked"/,
+  },
+  {
+    rule: "contract",
+    what: "a row of another item than its test",
+    file: "tests/contract/it_test.ts",
+    text: CONTRACT_TESTS.replace(" 41,", ""),
+    says: /README.md:45: "it does, when asked" says that it is of 1, 2, /,
+  },
+  {
+    rule: "contract",
+    what: "a test without a row",
+    file: "tests/contract/more_test.ts",
+    text: `${DOC}contractTest("41", "it does more", () => {});\n`,
+    says: /more_test.ts:6: item 41 has no row for "it does more"/,
+  },
+  {
+    rule: "contract",
+    what: "a title that is made up when it runs",
+    file: "tests/contract/more_test.ts",
+    text: `${DOC}contractTest("41", \`it does \${more}\`, () => {});\n`,
+    says: /more_test.ts:6: contractTest\(\) takes items and title as plain/,
+  },
+  {
     rule: "unsafe code",
     what: "an unsafe block elsewhere",
     file: "native/src/net.rs",
     text: "fn f() {\n    unsafe { g() }\n}\n",
-    says: /^native\/src\/net.rs:2: unsafe belongs in native\/src\/ffi.rs and/,
+    says: /^native\/src\/net.rs:2: unsafe belongs in native\/src\/ffi\/ and/,
   },
   {
     rule: "module docs",

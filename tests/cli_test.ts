@@ -8,18 +8,24 @@ import {
 import { app } from "../src/cli/app.ts";
 import { loadHandler } from "../src/cli/module.ts";
 import { parseOptions, UsageError } from "../src/cli/options.ts";
+import { Poll } from "../src/poll/poll.ts";
 import { Program, runProgram } from "./util/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const BACKEND = Deno.build.os === "linux" ? "epoll" : "kqueue";
-const OTHER_BACKEND = BACKEND === "epoll" ? "kqueue" : "epoll";
+const IS_LINUX = Deno.build.os === "linux";
+/** What serves when nobody asks: the variable is this run's own choice. */
+const BACKEND = Deno.env.get("DENIO_BACKEND") ||
+  (IS_LINUX ? "epoll" : "kqueue");
+/** A backend that this system has not got. */
+const ABSENT_BACKEND = IS_LINUX ? "kqueue" : "epoll";
 
 const DEFAULTS = {
   module: undefined,
   port: 8000,
   hostname: "127.0.0.1",
   echo: false,
-  backend: "auto",
+  // The variable DENIO_BACKEND is asked after the command line.
+  backend: undefined,
   help: false,
 };
 
@@ -214,6 +220,55 @@ Deno.test("serve prints version, backend and address, and ends on SIGTERM", asyn
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 });
 
+/** Every backend that can be asked for here, by both of its ways. */
+const CHOSEN: [args: string[], env: string | undefined, backend: string][] = [
+  ...Poll.backends().flatMap((backend): typeof CHOSEN => [
+    [["--backend", backend], undefined, backend],
+    [[], backend, backend],
+  ]),
+  [["--backend", "auto"], undefined, Poll.backends()[0]!],
+  // The command line is the nearer one.
+  [["--backend", "auto"], Poll.backends().at(-1), Poll.backends()[0]!],
+  [["--backend", Poll.backends().at(-1)!], "auto", Poll.backends().at(-1)!],
+  [["--backend", Poll.backends().at(-1)!], "bogus", Poll.backends().at(-1)!],
+];
+
+for (const [args, variable, backend] of CHOSEN) {
+  const name = ["serve", ...args].join(" ");
+  const by = variable === undefined ? "" : ` with DENIO_BACKEND=${variable}`;
+  Deno.test(`${name}${by} takes ${backend}`, async () => {
+    const env = { DENIO_BACKEND: variable ?? "" };
+    const command = task("serve", "--port=0", ...args);
+    await using program = new Program(command, { env });
+    const [, used, url] = await program.printed(/ \((\w+)\).* (http:\S+)\n/);
+    assertEquals(used, backend);
+    const response = await fetch(url!);
+    assertEquals(await response.text(), "Hello from denio!\n");
+  });
+}
+
+const REFUSED_VARIABLES: [backend: string, code: number, says: RegExp][] = [
+  [
+    "x",
+    2,
+    /^error: Cannot open backend "x" of DENIO_BACKEND: it must be [^\n]+\n$/,
+  ],
+  [
+    ABSENT_BACKEND,
+    1,
+    new RegExp(`^error: [^\n]+"${ABSENT_BACKEND}": not supported h[^\n]+\n$`),
+  ],
+];
+
+for (const [backend, expected, says] of REFUSED_VARIABLES) {
+  Deno.test(`serve with DENIO_BACKEND=${backend} says why in one line, and exits`, async () => {
+    const env = { DENIO_BACKEND: backend };
+    const { code, stdout, stderr } = await runProgram(task("serve"), { env });
+    assertMatch(stderr, says);
+    assertEquals({ code, stdout }, { code: expected, stdout: "" });
+  });
+}
+
 Deno.test("serve takes a module from the caller's folder", async () => {
   using modules = new Modules({
     "app.ts": 'export default { fetch: () => new Response("mine") };',
@@ -293,11 +348,14 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 const REFUSED: [args: string[], code: number, says: RegExp][] = [
   [["--bogus"], 2, /^error: Unknown option '--bogus'; see --help\n$/],
   [["--port", "x"], 2, /^error: Cannot use port "x": [^\n]+\n$/],
-  [["--backend", "x"], 2, /^error: Cannot open backend "x": [^\n]+\n$/],
+  [["--backend", "x"], 2, /^error: Cannot open backend "x": it must [^\n]+\n$/],
   [
-    ["--backend", OTHER_BACKEND],
+    ["--backend", ABSENT_BACKEND],
     1,
-    /^error: [^\n]+not supported here[^\n]+\n$/,
+    new RegExp(
+      `^error: Cannot open a poll on backend "${ABSENT_BACKEND}": ` +
+        "not supported here[^\n]+\n$",
+    ),
   ],
   [["gone.ts"], 1, /^error: Cannot load "gone.ts": Module not found[^\n]+\n$/],
   [

@@ -1,6 +1,7 @@
 /** Running out of descriptors: nobody who is in is harmed, and nothing spins. */
 
-import { assertGreater, assertLess } from "@std/assert";
+import { assert, assertGreater, assertLess } from "@std/assert";
+import { Poll, type TcpAddress } from "../mod.ts";
 import { Crowd } from "./util/crowd.ts";
 import { lacks } from "./util/machine.ts";
 import { cpuShareOf } from "./util/process_figures.ts";
@@ -10,15 +11,15 @@ const LIMIT = 512;
 const CLIENTS = 900;
 /** Descriptors that the server needs for itself. */
 const OWN_MAX = 100;
+/** Descriptors that select can watch: `select(2)`. */
+const FD_SETSIZE = 1024;
 /** What a share of a processor is at the most when nothing spins. */
 const IDLE_SHARE = 0.05;
 
-const NO_ROOM = lacks(`/proc and ${CLIENTS + OWN_MAX} descriptors`, () => {
-  if (Deno.build.os !== "linux") return false;
-  const limits = Deno.readTextFileSync("/proc/self/limits");
-  const [, soft] = /^Max open files +(\d+)/m.exec(limits)!;
-  return Number(soft) >= CLIENTS + OWN_MAX;
-});
+const NO_ROOM = lacks(
+  `/proc and ${CLIENTS + OWN_MAX} descriptors`,
+  () => softLimit() >= CLIENTS + OWN_MAX,
+);
 
 const QUESTIONS = { echo: "x", http: "GET / HTTP/1.1\r\nhost: a\r\n\r\n" };
 
@@ -29,7 +30,7 @@ for (const [way, question] of Object.entries(QUESTIONS)) {
     ignore: NO_ROOM,
     async fn() {
       await using server = limitedServer(way);
-      const address = await server.json<Deno.NetAddr>();
+      const address = await server.json<TcpAddress>();
       using crowd = new Crowd(question);
       crowd.connect(address, CLIENTS);
       crowd.waitFor(LIMIT - OWN_MAX);
@@ -55,7 +56,7 @@ Deno.test({
   ignore: NO_ROOM,
   async fn() {
     await using server = limitedServer("files");
-    const address = await server.json<Deno.NetAddr>();
+    const address = await server.json<TcpAddress>();
     await server.line();
     using crowd = new Crowd("x");
     crowd.connect(address, 10);
@@ -67,6 +68,67 @@ Deno.test({
     assertGreater(crowd.answered.size, 0);
   },
 });
+
+Deno.test({
+  name:
+    "echo on select hangs up on whom it cannot watch, and lets others in later",
+  ignore: lacks(
+    "the backend select and 2,000 descriptors",
+    () => Poll.backends().includes("select") && softLimit() >= 2_000,
+  ),
+  async fn() {
+    await using server = new RunningScript("limited_server.ts", {
+      args: ["select"],
+    });
+    const address = await server.json<TcpAddress>();
+    const inside: Deno.Conn[] = [];
+    let client = await Deno.connect(address);
+    while (await isEchoed(client)) {
+      inside.push(client);
+      client = await Deno.connect(address);
+    }
+    client.close();
+    assertGreater(inside.length, FD_SETSIZE - OWN_MAX);
+    assertLess(inside.length, FD_SETSIZE);
+    // Who is in has not heard of it.
+    assert(await isEchoed(inside[0]!));
+    for (const client of inside) client.close();
+    using late = await connectUntil(address, isEchoed);
+    assert(await isEchoed(late));
+  },
+});
+
+/** How many descriptors this process may have; 0 where there is no /proc. */
+function softLimit(): number {
+  if (Deno.build.os !== "linux") return 0;
+  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const [, soft] = /^Max open files +(\d+)/m.exec(limits)!;
+  return Number(soft);
+}
+
+/** Whether a byte comes back, rather than an end. */
+async function isEchoed(client: Deno.Conn): Promise<boolean> {
+  try {
+    await client.write(new Uint8Array(1));
+    return await client.read(new Uint8Array(1)) === 1;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return false;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}
+
+/** Connects until there is room, which those who leave make one by one. */
+async function connectUntil(
+  address: TcpAddress,
+  isGood: (client: Deno.Conn) => Promise<boolean>,
+): Promise<Deno.Conn> {
+  for (;;) {
+    const client = await Deno.connect(address);
+    if (await isGood(client)) return client;
+    client.close();
+  }
+}
 
 function limitedServer(way: string): RunningScript {
   return new RunningScript("limited_server.ts", {

@@ -1,7 +1,15 @@
 /** A native socket is no way around `--allow-net`. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { echo, Reactor, serve, TcpListener, TcpStream } from "../mod.ts";
+import {
+  echo,
+  pipe,
+  Reactor,
+  serve,
+  TcpListener,
+  TcpStream,
+  UdpSocket,
+} from "../mod.ts";
 import { libraryFlag, runScript } from "./util/scripts.ts";
 import { LOOPBACK } from "./util/streams.ts";
 
@@ -17,6 +25,7 @@ const V6 = { hostname: "::1", port: PORT };
 const WAYS: Record<string, (address: typeof V4) => unknown> = {
   "TcpListener.bind()": (address) => TcpListener.bind(address),
   "TcpStream.connect()": (address) => TcpStream.connect(address),
+  "UdpSocket.bind()": (address) => UdpSocket.bind(address),
   "Reactor.listen()": (address) => {
     using reactor = new Reactor();
     reactor.listen(address, { data() {} });
@@ -83,12 +92,56 @@ Deno.test({
 });
 
 Deno.test({
+  name: "UdpSocket asks for each destination, each time",
+  permissions: {
+    net: ["127.0.0.1:0", `127.0.0.1:${PORT}`],
+    ffi: "inherit",
+    env: "inherit",
+  },
+  fn() {
+    using socket = UdpSocket.bind({ ...V4, port: 0 });
+    const bytes = new Uint8Array(1);
+    socket.sendTo(bytes, V4);
+    for (
+      const other of [
+        { ...V4, port: OTHER_PORT },
+        { ...V4, hostname: "localhost" },
+        { ...V4, hostname: "239.0.0.1" },
+      ]
+    ) {
+      const message = `"${other.hostname}:${other.port}"`;
+      for (
+        const open of [
+          () => socket.sendTo(bytes, other),
+          () => socket.connect(other),
+          () => UdpSocket.bind(other),
+        ]
+      ) assertThrows(open, Deno.errors.NotCapable, message);
+    }
+    socket.connect(V4);
+    Deno.permissions.revokeSync({ name: "net" });
+    assertThrows(() => socket.sendTo(bytes, V4), Deno.errors.NotCapable);
+  },
+});
+
+Deno.test({
+  name: "a pipe asks for nothing",
+  permissions: { ffi: "inherit", env: "inherit" },
+  fn() {
+    const { reader, writer } = pipe();
+    reader.close();
+    writer.close();
+  },
+});
+
+Deno.test({
   name: "a name that is no host is refused, though nothing is permitted",
   permissions: { net: false, ffi: "inherit", env: "inherit" },
   fn() {
     for (const hostname of ["", "two words", "127.0.0.1:80"]) {
       assertThrows(() => TcpListener.bind({ hostname, port: 0 }));
       assertThrows(() => TcpStream.connect({ hostname, port: 80 }));
+      assertThrows(() => UdpSocket.bind({ hostname, port: 0 }));
     }
   },
 });

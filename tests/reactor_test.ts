@@ -74,8 +74,9 @@ cleanTest("Reactor.backend is what was asked for", () => {
   const { backend } = reactor;
   using same = new Reactor({ backend });
   assertEquals(same.backend, backend);
+  const absent = Deno.build.os === "linux" ? "kqueue" : "epoll";
   assertThrows(
-    () => new Reactor({ backend: backend === "epoll" ? "kqueue" : "epoll" }),
+    () => new Reactor({ backend: absent }),
     Deno.errors.NotSupported,
   );
 });
@@ -619,6 +620,22 @@ cleanTest(
       assertEquals(host.reported, []);
       listener.close();
     }
+  },
+);
+
+cleanTest(
+  "a listener rests in silence, when what it accepted cannot be registered for now",
+  () => {
+    using socket = TcpListener.bind(LOOPBACK);
+    using _client = TcpStream.connect(socket.localAddress);
+    const host = new FakeHost();
+    host.hasRoom = false;
+    const listener = new Listener(host, socket, ECHO);
+    listener.onReady(1);
+    assertEquals(host.log, ["accept", "awaitRoom"]);
+    assertEquals(host.reported, []);
+    listener.close();
+    assertEquals(host.timers.size, 0);
   },
 );
 

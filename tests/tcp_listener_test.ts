@@ -1,4 +1,4 @@
-/** Listening and accepting. */
+/** Addresses, options and batches; what a listener tells: `contract/`. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -8,35 +8,15 @@ import {
   Readiness,
   TcpListener,
   TcpStream,
-  WOULD_BLOCK,
 } from "../mod.ts";
 import { errnoNumber } from "../src/native/errors.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { NO_IPV6 } from "./util/machine.ts";
-import {
-  acceptOne,
-  connectedPair,
-  expectEvent,
-  expectSilence,
-  LOOPBACK,
-} from "./util/streams.ts";
+import { acceptOne, expectEvent, LOOPBACK } from "./util/streams.ts";
 
 const { READABLE } = Interest;
 /** RFC 5737: an address that no machine has. */
 const NOBODY = "192.0.2.1";
-
-cleanTest(
-  "TcpListener.bind() lets the system choose, when the port is 0",
-  () => {
-    using listener = TcpListener.bind(LOOPBACK);
-    const { transport, hostname, port } = listener.localAddress;
-    assertEquals({ transport, hostname }, {
-      transport: "tcp",
-      hostname: "127.0.0.1",
-    });
-    assert(port > 0 && port < 65_536, `${port}`);
-  },
-);
 
 cleanTest("TcpListener.bind() takes a name, when the system knows it", () => {
   using listener = TcpListener.bind({ hostname: "localhost", port: 0 });
@@ -50,19 +30,6 @@ cleanTest(
       () => TcpListener.bind({ hostname: "no-such-host.invalid", port: 0 }),
       Deno.errors.NotFound,
       '"no-such-host.invalid"',
-    );
-  },
-);
-
-cleanTest(
-  "TcpListener.bind() throws AddrInUse naming it, when somebody listens there",
-  () => {
-    using listener = TcpListener.bind(LOOPBACK);
-    const { localAddress } = listener;
-    assertThrows(
-      () => TcpListener.bind(localAddress),
-      Deno.errors.AddrInUse,
-      `Cannot listen on "127.0.0.1:${localAddress.port}"`,
     );
   },
 );
@@ -99,19 +66,6 @@ cleanTest(
 );
 
 cleanTest(
-  "TcpListener.bind() has the address again, when its connections have just closed",
-  () => {
-    const { client, server, listener } = connectedPair();
-    const { localAddress } = listener;
-    // The side that closes first keeps the address in TIME_WAIT.
-    server.close();
-    listener.close();
-    client.close();
-    using _again = TcpListener.bind(localAddress);
-  },
-);
-
-cleanTest(
   "TcpListener shares an address, when all of them ask for reusePort",
   () => {
     using first = TcpListener.bind({ ...LOOPBACK, reusePort: true });
@@ -142,34 +96,6 @@ cleanTest(
   },
   { ignore: NO_IPV6 },
 );
-
-cleanTest("TcpListener.accept() returns undefined, when nobody waits", () => {
-  using listener = TcpListener.bind(LOOPBACK);
-  assertEquals(listener.accept(), undefined);
-  using _client = TcpStream.connect(listener.localAddress);
-  using _accepted = acceptOne(listener);
-  assertEquals(listener.accept(), undefined);
-});
-
-for (const hostname of ["127.0.0.1", "::1"]) {
-  cleanTest(
-    `TcpListener.accept() knows both addresses, when they are those of ${hostname}`,
-    () => {
-      using pair = connectedPair(hostname);
-      const { client, server, listener } = pair;
-      assertEquals(server.localAddress, listener.localAddress);
-      assertEquals(server.peerAddress, client.localAddress);
-      assertEquals(client.peerAddress, listener.localAddress);
-      assertEquals(client.localAddress.hostname, hostname);
-    },
-    { ignore: hostname === "::1" && NO_IPV6 },
-  );
-}
-
-cleanTest("TcpListener.accept() makes streams that never block", () => {
-  using pair = connectedPair();
-  assertEquals(pair.server.read(new Uint8Array(1)), WOULD_BLOCK);
-});
 
 cleanTest("TcpListener.accept() sets nodelay, unless told not to", () => {
   for (const nodelay of [undefined, true, false]) {
@@ -231,46 +157,6 @@ cleanTest(
     }
   },
 );
-
-cleanTest(
-  "a listener is told of each connection, when it is drained between",
-  () => {
-    using poll = new Poll();
-    using listener = TcpListener.bind(LOOPBACK);
-    poll.registry.register(listener, 1, READABLE);
-    for (let round = 0; round < 3; round++) {
-      using _client = TcpStream.connect(listener.localAddress);
-      expectEvent(poll, 1, Readiness.READABLE);
-      using accepted = listener.accept();
-      assert(accepted);
-      assertEquals(listener.accept(), undefined);
-      expectSilence(poll);
-    }
-  },
-);
-
-cleanTest(
-  "TcpListener.close() refuses those who wait, and is told to nobody",
-  () => {
-    using poll = new Poll();
-    const listener = TcpListener.bind(LOOPBACK);
-    poll.registry.register(listener, 1, READABLE);
-    using client = TcpStream.connect(listener.localAddress);
-    expectEvent(poll, 1, Readiness.READABLE);
-    listener.close();
-    poll.registry.register(client, 2, READABLE);
-    expectEvent(poll, 2, Readiness.READ_CLOSED);
-    assertThrows(
-      () => client.read(new Uint8Array(1)),
-      Deno.errors.ConnectionReset,
-    );
-  },
-);
-
-cleanTest("TcpListener.takeError() is undefined, when it is well", () => {
-  using listener = TcpListener.bind(LOOPBACK);
-  assertEquals(listener.takeError(), undefined);
-});
 
 cleanTest(
   "TcpListener is closed once, when closed by hand inside of a using block",

@@ -1,4 +1,4 @@
-//! The native half of denio: mio's nouns over epoll and kqueue, and the flat C
+//! The native half of denio: mio's nouns over epoll, kqueue, poll and select, and the flat C
 //! ABI through which TypeScript holds them.
 //!
 //! Rust programs may use the types directly; JavaScript sees only [`ffi`], in
@@ -25,21 +25,29 @@
 //! # }
 //! ```
 
+mod backend;
 mod event;
 pub mod ffi;
 pub mod http1;
 mod interest;
+mod mode;
 mod net;
 mod poll;
 mod registry;
+mod selectors;
 pub mod source_table;
 mod sys;
 mod token;
 mod waker;
 
+pub use backend::Backend;
 pub use event::Event;
 pub use interest::Interest;
-pub use net::{ListenOptions, TcpListener, TcpStream};
+pub use mode::Mode;
+pub use net::{
+    BindOptions, ListenOptions, Membership, PipeReader, PipeWriter, Socket, SocketOption,
+    SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener, UnixStream, pipe,
+};
 pub use poll::Poll;
 pub use registry::{Registration, Registry, Source};
 pub use token::Token;

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sys::{self, Selector};
-use crate::{Event, Registry};
+use crate::sys::Selector;
+use crate::{Backend, Event, Interest, Mode, Registry};
 
 /// Waits for readiness of the sources in its [`Registry`].
 ///
@@ -18,19 +18,37 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// Opens the system's selector (close-on-exec).
+    /// Opens the system's best selector (close-on-exec).
     ///
     /// # Errors
     ///
     /// What the system says, as `EMFILE` when out of descriptors.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { registry: Registry::new(Arc::new(Selector::new()?)) })
+        let [best, ..] = Backend::available() else {
+            return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
+        };
+        Self::with_backend(*best)
     }
 
-    /// The backend's name: `"epoll"` or `"kqueue"`.
+    /// Opens a selector of the given backend.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTSUP` when this system has not got it; others as [`Poll::new`].
+    pub fn with_backend(backend: Backend) -> io::Result<Self> {
+        Ok(Self { registry: Registry::new(Arc::new(Selector::new(backend)?)) })
+    }
+
+    /// The backend in use.
     #[must_use]
-    pub const fn backend() -> &'static str {
-        sys::NAME
+    pub fn backend(&self) -> Backend {
+        self.registry.selector().backend()
+    }
+
+    /// Whether a source can be registered for this interest in this mode.
+    #[must_use]
+    pub fn supports(&self, interest: Interest, mode: Mode) -> bool {
+        self.registry.selector().supports(interest, mode)
     }
 
     /// Where sources are registered.
@@ -56,13 +74,11 @@ impl Poll {
     /// Waits like [`Poll::poll`] but takes no event: a later `poll` returns
     /// them. Tells whether something is ready.
     ///
-    /// Selectors are descriptors that can be polled (`epoll(7)`, `kqueue(2)`).
-    ///
     /// # Errors
     ///
     /// As [`Poll::poll`].
     pub fn park(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        sys::wait_readable(self.registry.selector(), timeout_ms(timeout))
+        self.registry.selector().park(timeout_ms(timeout))
     }
 }
 

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::sys::Selector;
-use crate::{Interest, Token};
+use crate::sys::{self, Selector};
+use crate::{Interest, Mode, Token, selectors};
 
 /// Registers sources with the selector of one [`crate::Poll`].
 ///
@@ -30,16 +30,108 @@ pub trait Source {
 #[derive(Debug)]
 pub struct Registration {
     fd: OwnedFd,
-    selector_id: AtomicU32,
+    /// The selector's number, and [`SHARED`]. One word: there are as many of
+    /// these as connections.
+    state: AtomicU32,
 }
 
 const NOT_REGISTERED: u32 = 0;
+
+/// Set in the state of a descriptor that is not the only one of its open file.
+/// The number is what the other bits say: no process opens a billion selectors.
+const SHARED: u32 = 1 << 30;
+
+/// A source in either state has something to tell its selector.
+const TELLS: u32 = SHARED | sys::EMULATED;
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let state = *self.state.get_mut();
+        if state & TELLS != 0 {
+            self.leave(state);
+        }
+    }
+}
+
+const fn number(state: u32) -> u32 {
+    state & !SHARED
+}
 
 impl Registration {
     /// Owns `fd`, which is registered nowhere yet.
     #[must_use]
     pub const fn new(fd: OwnedFd) -> Self {
-        Self { fd, selector_id: AtomicU32::new(NOT_REGISTERED) }
+        Self { fd, state: AtomicU32::new(NOT_REGISTERED) }
+    }
+
+    /// Owns `fd`, of which others may have the open file, too.
+    pub(crate) const fn shared(fd: OwnedFd) -> Self {
+        Self { fd, state: AtomicU32::new(SHARED) }
+    }
+
+    /// Another descriptor of the same open file, registered nowhere.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let clone = Self::shared(self.fd.try_clone()?);
+        self.state.fetch_or(SHARED, Ordering::AcqRel);
+        Ok(clone)
+    }
+
+    /// Says that something has been read or accepted, or that there was nothing
+    /// any more: what can be read next is to be told. epoll and kqueue see for
+    /// themselves what is new, and tell less of what was left.
+    #[inline]
+    pub(crate) fn taken(&self) {
+        self.rearm(Interest::READABLE);
+    }
+
+    /// Says that writing has taken all the room that there was.
+    #[inline]
+    pub(crate) fn filled(&self) {
+        self.rearm(Interest::WRITABLE);
+    }
+
+    /// Says that reading has come to the end, of which all is told.
+    #[inline]
+    pub(crate) fn ended(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        if sys::is_emulated(state) {
+            self.disarm(state, Interest::READABLE);
+        }
+    }
+
+    #[inline]
+    fn rearm(&self, interest: Interest) {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & TELLS != 0 {
+            self.rearm_emulated(state, interest);
+        }
+    }
+
+    #[cold]
+    fn rearm_emulated(&self, state: u32, interest: Interest) {
+        if state & SHARED != 0 {
+            return selectors::rearm_file(self.as_fd(), interest);
+        }
+        if let Some(selector) = selectors::find(number(state)) {
+            selector.rearm(self.fd.as_raw_fd(), interest);
+        }
+    }
+
+    #[cold]
+    fn disarm(&self, state: u32, interest: Interest) {
+        if let Some(selector) = selectors::find(number(state)) {
+            selector.disarm(self.fd.as_raw_fd(), interest);
+        }
+    }
+
+    /// While the descriptor is still open: a selector that tells by its number
+    /// must have forgotten it before that can be another's.
+    #[cold]
+    fn leave(&self, state: u32) {
+        if let Some(selector) = selectors::find(number(state)) {
+            // Nothing is left to do for one that is not there.
+            let _ = selector.deregister(self.fd.as_raw_fd());
+        }
     }
 }
 
@@ -49,14 +141,9 @@ impl AsFd for Registration {
     }
 }
 
-impl From<Registration> for OwnedFd {
-    fn from(registration: Registration) -> Self {
-        registration.fd
-    }
-}
-
 impl Registry {
-    pub(crate) const fn new(selector: Arc<Selector>) -> Self {
+    pub(crate) fn new(selector: Arc<Selector>) -> Self {
+        selectors::remember(number(selector.id()), &selector);
         Self { selector }
     }
 
@@ -78,42 +165,82 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `EEXIST` when it is registered already, here or elsewhere.
+    /// `EEXIST` when it is registered already, here or elsewhere, and others
+    /// of [`Registry::register_with`].
     pub fn register(
         &self,
         source: &impl Source,
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        let registration = source.registration();
-        registration
-            .selector_id
-            .compare_exchange(
-                NOT_REGISTERED,
-                self.selector.id(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .map_err(|_| io::Error::from_raw_os_error(libc::EEXIST))?;
-        self.selector.register(registration.fd.as_raw_fd(), token, interest).inspect_err(|_| {
-            registration.selector_id.store(NOT_REGISTERED, Ordering::Release);
-        })
+        self.register_with(source, token, interest, Mode::EDGE)
     }
 
-    /// Replaces token and interest, and fires again when ready now.
+    /// Asks to be told in the way of `mode` when `source` becomes ready.
     ///
     /// # Errors
     ///
-    /// `ENOENT` when it is not registered here.
+    /// `EEXIST` when it is registered already, here or elsewhere; `ENOTSUP`
+    /// when the backend has not got the interest or the mode; `ERANGE` when
+    /// the backend is select and the descriptor is beyond `FD_SETSIZE`.
+    pub fn register_with(
+        &self,
+        source: &impl Source,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.expect_supported(interest, mode)?;
+        let registration = source.registration();
+        registration
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+                let is_free = number(state) == NOT_REGISTERED;
+                is_free.then(|| state | number(self.selector.id()))
+            })
+            .map_err(|_| io::Error::from_raw_os_error(libc::EEXIST))?;
+        let fd = registration.fd.as_raw_fd();
+        self.selector.register(fd, token, interest, mode).inspect_err(|_| {
+            registration.state.fetch_and(SHARED, Ordering::Release);
+        })
+    }
+
+    /// Replaces token and interest, edge-triggered, and fires again when ready
+    /// now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::reregister_with`].
     pub fn reregister(
         &self,
         source: &impl Source,
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
+        self.reregister_with(source, token, interest, Mode::EDGE)
+    }
+
+    /// Replaces token, interest and mode, and fires again when ready now.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when it is not registered here; `ENOTSUP` as
+    /// [`Registry::register_with`]; `EINVAL` when the mode is or was
+    /// exclusive: Linux cannot replace one (`epoll_ctl(2)`).
+    pub fn reregister_with(
+        &self,
+        source: &impl Source,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.expect_supported(interest, mode)?;
         let registration = source.registration();
         self.expect_registered(registration)?;
-        self.selector.reregister(registration.fd.as_raw_fd(), token, interest)
+        if mode.is_exclusive() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        self.selector.reregister(registration.fd.as_raw_fd(), token, interest, mode)
     }
 
     /// Stops telling; the source itself goes on working.
@@ -125,14 +252,22 @@ impl Registry {
         let registration = source.registration();
         self.expect_registered(registration)?;
         self.selector.deregister(registration.fd.as_raw_fd())?;
-        registration.selector_id.store(NOT_REGISTERED, Ordering::Release);
+        registration.state.fetch_and(SHARED, Ordering::Release);
         Ok(())
     }
 
     fn expect_registered(&self, registration: &Registration) -> io::Result<()> {
-        if registration.selector_id.load(Ordering::Acquire) == self.selector.id() {
+        let state = registration.state.load(Ordering::Acquire);
+        if number(state) == number(self.selector.id()) {
             return Ok(());
         }
         Err(io::Error::from_raw_os_error(libc::ENOENT))
+    }
+
+    fn expect_supported(&self, interest: Interest, mode: Mode) -> io::Result<()> {
+        if self.selector.supports(interest, mode) {
+            return Ok(());
+        }
+        Err(io::Error::from_raw_os_error(libc::ENOTSUP))
     }
 }

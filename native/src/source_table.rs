@@ -13,9 +13,13 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use crate::{Poll, Registry, TcpListener, TcpStream, Waker};
+use crate::{
+    PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener, TcpStream,
+    UdpSocket, UnixListener, UnixStream, Waker,
+};
 
 /// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
 const SLOT_BITS: u32 = 20;
@@ -36,12 +40,47 @@ pub enum Object {
     Poll(Arc<Poll>),
     /// A cloned registry.
     Registry(Registry),
-    /// A waker.
-    Waker(Waker),
+    /// A waker. Boxed, since it is larger than a stream, of which there are more.
+    Waker(Box<Waker>),
     /// A listening TCP socket.
     TcpListener(TcpListener),
     /// A connected TCP socket.
     TcpStream(TcpStream),
+    /// A listening Unix socket.
+    UnixListener(UnixListener),
+    /// A connected Unix socket.
+    UnixStream(UnixStream),
+    /// A UDP socket.
+    UdpSocket(UdpSocket),
+    /// The reading end of a pipe.
+    PipeReader(PipeReader),
+    /// The writing end of a pipe.
+    PipeWriter(PipeWriter),
+}
+
+impl Object {
+    /// Where a source is registered; none of what is no source.
+    #[must_use]
+    pub fn registration(&self) -> Option<&Registration> {
+        match self {
+            Self::PipeReader(pipe) => Some(pipe.registration()),
+            Self::PipeWriter(pipe) => Some(pipe.registration()),
+            _ => Some(self.socket()?.registration()),
+        }
+    }
+
+    /// What sockets have in common; none of what is no socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&dyn Socket> {
+        Some(match self {
+            Self::TcpListener(listener) => listener,
+            Self::TcpStream(stream) => stream,
+            Self::UnixListener(listener) => listener,
+            Self::UnixStream(stream) => stream,
+            Self::UdpSocket(udp) => udp,
+            _ => return None,
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,12 +122,44 @@ pub fn with<T>(handle: u32, call: impl FnOnce(&Object) -> io::Result<T>) -> io::
 ///
 /// `ENFILE` when a million handles are open.
 pub fn insert(object: Object) -> io::Result<u32> {
+    insert_with(|| Ok(object))
+}
+
+/// Stores what `make` makes of the open descriptor `fd`, when no handle has it
+/// already. Two owners would each close it, and the second another's.
+///
+/// # Errors
+///
+/// `EBUSY` when a source has it; `ENFILE` when a million handles are open; and
+/// what `make` returns.
+pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> io::Result<u32> {
+    /// One at a time, or two could find it free.
+    static ADOPTING: Mutex<()> = Mutex::new(());
+    let _turn = ADOPTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_owned(fd) {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    insert_with(make)
+}
+
+fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<u32> {
     let index = take_free().ok_or_else(|| io::Error::from_raw_os_error(libc::ENFILE))?;
-    let slot = slot_or_allocate(index).ok_or_else(bad_handle)?;
-    let mut slot = slot.write().unwrap_or_else(PoisonError::into_inner);
+    let lock = slot_or_allocate(index).ok_or_else(bad_handle)?;
+    let object = make().inspect_err(|_| free().resting.push_back(index))?;
+    let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
     slot.generation = if slot.generation == GENERATION_MAX { 1 } else { slot.generation + 1 };
     slot.object = Some(object);
     Ok(slot.generation << SLOT_BITS | index)
+}
+
+/// Whether some source has that descriptor: looks at every slot.
+fn is_owned(fd: RawFd) -> bool {
+    let never_used = free().never_used;
+    (0..never_used).filter_map(slot).any(|slot| {
+        let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+        let registration = slot.object.as_ref().and_then(Object::registration);
+        registration.is_some_and(|registration| registration.as_fd().as_raw_fd() == fd)
+    })
 }
 
 /// Ends `handle` and drops what it stands for.

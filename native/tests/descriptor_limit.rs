@@ -75,7 +75,7 @@ fn accept_says_that_descriptors_ran_out_and_goes_on_when_some_are_back() {
 #[test]
 fn connection_that_found_no_descriptor_is_told_of_when_registered_again() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, Token(1), READABLE).unwrap();
     let _client = TcpStream::connect(address).unwrap();
@@ -92,10 +92,15 @@ fn connection_that_found_no_descriptor_is_told_of_when_registered_again() {
 #[test]
 fn opening_fails_cleanly_without_descriptors() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let limited = Limited::to(0);
     assert_eq!(errno(Poll::new()), libc::EMFILE);
-    assert_eq!(errno(denio::Waker::new(poll.registry(), Token(1))), libc::EMFILE);
+    let waker = denio::Waker::new(poll.registry(), Token(1));
+    if util::sees_edges(&poll) {
+        assert_eq!(errno(waker), libc::EMFILE);
+    } else {
+        drop(waker.unwrap());
+    }
     assert_eq!(errno(TcpStream::connect(util::loopback())), libc::EMFILE);
     assert_eq!(errno(TcpListener::bind(util::loopback(), &Default::default())), libc::EMFILE);
     drop(limited);

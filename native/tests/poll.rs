@@ -7,14 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use denio::{Event, Poll, TcpStream, Token, Waker};
+use denio::{Event, TcpStream, Token, Waker};
 use util::{READABLE, alone, errno, expect_event, expect_events, expect_silence};
 
 #[test]
 fn poll_closes_its_descriptor_when_dropped() {
     let _alone = alone();
     for _ in 0..2000 {
-        let poll = Poll::new().unwrap();
+        let poll = util::poll();
         assert_eq!(poll.poll(&mut [Event::default()], Some(Duration::ZERO)).unwrap(), 0);
     }
 }
@@ -23,7 +23,7 @@ fn poll_closes_its_descriptor_when_dropped() {
 fn poll_is_close_on_exec() {
     let _alone = alone();
     let before = util::descriptors();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let _waker = Waker::new(poll.registry(), Token(0)).unwrap();
     assert!(util::new_ones_are_close_on_exec(&before));
 }
@@ -31,7 +31,7 @@ fn poll_is_close_on_exec() {
 #[test]
 fn poll_with_nothing_registered_waits_and_returns_no_events() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let timeout = Duration::from_millis(20);
     let start = Instant::now();
     assert_eq!(poll.poll(&mut [Event::default(); 4], Some(timeout)).unwrap(), 0);
@@ -41,7 +41,7 @@ fn poll_with_nothing_registered_waits_and_returns_no_events() {
 #[test]
 fn poll_rounds_a_tiny_timeout_up_and_not_to_a_busy_loop() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let start = Instant::now();
     for _ in 0..5 {
         let timeout = Some(Duration::from_nanos(1));
@@ -53,7 +53,7 @@ fn poll_rounds_a_tiny_timeout_up_and_not_to_a_busy_loop() {
 #[test]
 fn poll_without_waiting_returns_what_is_ready() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     Waker::new(poll.registry(), Token(3)).unwrap().wake().unwrap();
     // That waker is gone again, and its event with it.
     assert_eq!(poll.poll(&mut [Event::default()], Some(Duration::ZERO)).unwrap(), 0);
@@ -68,7 +68,7 @@ fn poll_without_waiting_returns_what_is_ready() {
 #[test]
 fn poll_without_limit_waits_for_an_event() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), Token(9)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| waker.wake().unwrap());
@@ -81,7 +81,7 @@ fn poll_without_limit_waits_for_an_event() {
 #[test]
 fn poll_returns_no_more_than_fits_and_loses_none() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let tokens: BTreeSet<Token> = (0..5).map(Token).collect();
     let pairs: Vec<_> =
         tokens.iter().map(|token| util::registered_pair(&poll, *token, READABLE)).collect();
@@ -104,14 +104,14 @@ fn poll_returns_no_more_than_fits_and_loses_none() {
 #[test]
 fn poll_refuses_to_wait_without_room_for_an_event() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     assert_eq!(errno(poll.poll(&mut [], Some(Duration::ZERO))), libc::EINVAL);
 }
 
 #[test]
 fn poll_tells_when_a_signal_interrupts_it() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waited = util::interrupted(|| poll.poll(&mut [Event::default()], None));
     assert_eq!(waited.unwrap_err().kind(), io::ErrorKind::Interrupted);
     let parked = util::interrupted(|| poll.park(None));
@@ -121,7 +121,7 @@ fn poll_tells_when_a_signal_interrupts_it() {
 #[test]
 fn poll_dropped_leaves_its_sources_working_and_deregisterable() {
     let _alone = alone();
-    let first = Poll::new().unwrap();
+    let first = util::poll();
     let registry = first.registry().try_clone().unwrap();
     let (stream, peer) = util::registered_pair(&first, Token(1), READABLE);
     drop(first);
@@ -129,7 +129,7 @@ fn poll_dropped_leaves_its_sources_working_and_deregisterable() {
     util::write_all(&peer, b"still here");
     assert_eq!(util::read_exact(&stream, 10), b"still here");
 
-    let second = Poll::new().unwrap();
+    let second = util::poll();
     let taken = second.registry().register(&stream, Token(2), READABLE);
     assert_eq!(errno(taken), libc::EEXIST, "it remembers the first poll");
     registry.deregister(&stream).unwrap();
@@ -141,7 +141,7 @@ fn poll_dropped_leaves_its_sources_working_and_deregisterable() {
 #[test]
 fn poll_forgets_a_source_that_was_dropped() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = util::registered_pair(&poll, Token(1), READABLE);
     util::write_all(&peer, b"never read");
     drop(stream);
@@ -152,7 +152,7 @@ fn poll_forgets_a_source_that_was_dropped() {
 fn poll_may_be_used_from_any_thread() {
     fn shared<T: Send + Sync + 'static>(_: &T) {}
     let _alone = alone();
-    let poll = Arc::new(Poll::new().unwrap());
+    let poll = Arc::new(util::poll());
     shared(&poll);
     shared(poll.registry());
     let (stream, peer) = util::registered_pair(&poll, Token(1), READABLE);
@@ -166,7 +166,7 @@ fn poll_may_be_used_from_any_thread() {
 #[test]
 fn two_waits_on_one_poll_share_its_events() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (_first, first_peer) = util::registered_pair(&poll, Token(1), READABLE);
     let (_second, second_peer) = util::registered_pair(&poll, Token(2), READABLE);
     let one = || {
@@ -186,7 +186,7 @@ fn two_waits_on_one_poll_share_its_events() {
 #[test]
 fn park_tells_what_is_ready_and_takes_nothing() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     assert!(!poll.park(Some(Duration::ZERO)).unwrap());
     let (_stream, peer) = util::registered_pair(&poll, Token(1), READABLE);
     util::write_all(&peer, b"x");
@@ -200,7 +200,7 @@ fn park_tells_what_is_ready_and_takes_nothing() {
 #[test]
 fn park_ends_when_its_time_is_over() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let timeout = Duration::from_millis(10);
     let start = Instant::now();
     assert!(!poll.park(Some(timeout)).unwrap());
@@ -210,7 +210,7 @@ fn park_ends_when_its_time_is_over() {
 #[test]
 fn park_without_limit_ends_when_woken() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), Token(5)).unwrap();
     std::thread::scope(|scope| {
         let parked = scope.spawn(|| poll.park(None));
@@ -223,7 +223,7 @@ fn park_without_limit_ends_when_woken() {
 #[test]
 fn one_source_may_be_told_of_in_one_event_or_two() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, Token(0), READABLE).unwrap();
     let client = TcpStream::connect(address).unwrap();

@@ -4,7 +4,7 @@ mod util;
 
 use std::sync::Arc;
 
-use denio::{Event, Interest, Poll, TcpStream, Token, Waker};
+use denio::{Event, Interest, TcpStream, Token, Waker};
 use util::{
     READABLE, WRITABLE, alone, drain, errno, expect_event, expect_events, expect_silence,
     read_exact, registered_pair, write_all,
@@ -16,7 +16,7 @@ const SECOND: Token = Token(2);
 #[test]
 fn register_carries_any_token() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     for token in [0, 1, i32::MAX as u32, u32::MAX - 1, u32::MAX].map(Token) {
         let (stream, _peer) = util::pair();
         poll.registry().register(&stream, token, WRITABLE).unwrap();
@@ -27,7 +27,7 @@ fn register_carries_any_token() {
 #[test]
 fn register_refuses_a_source_twice() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, FIRST, READABLE);
     assert_eq!(errno(poll.registry().register(&stream, SECOND, READABLE)), libc::EEXIST);
     write_all(&peer, b"x");
@@ -37,7 +37,7 @@ fn register_refuses_a_source_twice() {
 #[test]
 fn register_refuses_a_source_of_another_poll() {
     let _alone = alone();
-    let (first, second) = (Poll::new().unwrap(), Poll::new().unwrap());
+    let (first, second) = (util::poll(), util::poll());
     let (stream, peer) = registered_pair(&first, FIRST, READABLE);
     assert_eq!(errno(second.registry().register(&stream, SECOND, READABLE)), libc::EEXIST);
     assert_eq!(errno(second.registry().reregister(&stream, SECOND, READABLE)), libc::ENOENT);
@@ -54,7 +54,7 @@ fn register_refuses_a_source_of_another_poll() {
 #[test]
 fn what_is_not_registered_is_neither_replaced_nor_removed() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, _) = util::listener();
     assert_eq!(errno(poll.registry().reregister(&listener, FIRST, READABLE)), libc::ENOENT);
     assert_eq!(errno(poll.registry().deregister(&listener)), libc::ENOENT);
@@ -67,7 +67,7 @@ fn what_is_not_registered_is_neither_replaced_nor_removed() {
 #[test]
 fn reregister_replaces_token_and_interest() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, FIRST, READABLE);
     poll.registry().reregister(&stream, SECOND, WRITABLE).unwrap();
     assert_eq!(expect_event(&poll, SECOND, Event::WRITABLE), Event::WRITABLE);
@@ -78,7 +78,7 @@ fn reregister_replaces_token_and_interest() {
 #[test]
 fn reregister_with_the_same_arguments_is_fine() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, FIRST, READABLE);
     for _ in 0..3 {
         poll.registry().reregister(&stream, FIRST, READABLE).unwrap();
@@ -91,7 +91,7 @@ fn reregister_with_the_same_arguments_is_fine() {
 #[test]
 fn reregister_fires_again_when_ready_now() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, FIRST, READABLE);
     write_all(&peer, b"x");
     expect_event(&poll, FIRST, Event::READABLE);
@@ -103,7 +103,7 @@ fn reregister_fires_again_when_ready_now() {
 #[test]
 fn reregister_to_what_is_not_ready_silences_a_pending_event() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, _peer) = util::pair();
     poll.registry().register(&stream, FIRST, WRITABLE).unwrap();
     poll.registry().reregister(&stream, FIRST, READABLE).unwrap();
@@ -113,7 +113,7 @@ fn reregister_to_what_is_not_ready_silences_a_pending_event() {
 #[test]
 fn deregister_silences_and_leaves_the_source_working() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, FIRST, READABLE | WRITABLE);
     write_all(&peer, b"pending");
     poll.registry().deregister(&stream).unwrap();
@@ -128,7 +128,7 @@ fn deregister_silences_and_leaves_the_source_working() {
 #[test]
 fn register_after_deregister_works_again() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, FIRST, READABLE).unwrap();
     poll.registry().deregister(&listener).unwrap();
@@ -141,7 +141,7 @@ fn register_after_deregister_works_again() {
 #[test]
 fn register_tells_of_what_was_ready_before() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (stream, peer) = util::pair();
     write_all(&peer, b"early");
     poll.registry().register(&stream, FIRST, READABLE).unwrap();
@@ -151,7 +151,7 @@ fn register_tells_of_what_was_ready_before() {
 #[test]
 fn reregister_just_after_a_poll_gives_the_new_token_only() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, FIRST, READABLE).unwrap();
     expect_silence(&poll);
@@ -164,7 +164,7 @@ fn reregister_just_after_a_poll_gives_the_new_token_only() {
 #[test]
 fn deregistered_listener_with_a_queued_connection_is_not_heard() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), SECOND).unwrap();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, FIRST, READABLE).unwrap();
@@ -179,7 +179,7 @@ fn deregistered_listener_with_a_queued_connection_is_not_heard() {
 #[test]
 fn clone_is_of_the_same_selector() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let clone = poll.registry().try_clone().unwrap();
     let again = clone.try_clone().unwrap();
     let (stream, _peer) = util::pair();
@@ -194,7 +194,7 @@ fn clone_is_of_the_same_selector() {
 #[test]
 fn clone_outlives_its_poll() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let clone = poll.registry().try_clone().unwrap();
     drop(poll);
     let (listener, _) = util::listener();
@@ -205,7 +205,7 @@ fn clone_outlives_its_poll() {
 #[test]
 fn register_on_another_thread_ends_a_wait() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let clone = Arc::new(poll.registry().try_clone().unwrap());
     let (stream, _peer) = util::pair();
     std::thread::scope(|scope| {
@@ -218,7 +218,7 @@ fn register_on_another_thread_ends_a_wait() {
 #[test]
 fn threads_may_register_replace_and_remove_at_once() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let done = Token(u32::MAX);
     let waker = Waker::new(poll.registry(), done).unwrap();
     let churn = |number: u32| {
@@ -249,7 +249,7 @@ fn threads_may_register_replace_and_remove_at_once() {
 #[test]
 fn one_source_is_registered_by_one_of_many_threads() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, _) = util::listener();
     for _ in 0..50 {
         let registered: usize = std::thread::scope(|scope| {
@@ -272,7 +272,7 @@ fn one_source_is_registered_by_one_of_many_threads() {
 #[cfg_attr(not(target_os = "linux"), ignore = "only epoll tells of urgent data")]
 fn priority_tells_of_urgent_data() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     let peer = std::net::TcpStream::connect(address).unwrap();
     let stream = util::eventually(|| listener.accept()).unwrap();
@@ -287,7 +287,7 @@ fn priority_tells_of_urgent_data() {
 #[test]
 fn many_sources_are_each_told_of_under_their_own_token() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let pairs: Vec<_> =
         (0..50).map(|number| registered_pair(&poll, Token(number), READABLE)).collect();
     let odd: Vec<_> = (0..50).filter(|number| number % 2 == 1).collect();
@@ -306,7 +306,7 @@ fn many_sources_are_each_told_of_under_their_own_token() {
 #[test]
 fn listener_stream_and_waker_share_a_poll() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, FIRST, READABLE).unwrap();

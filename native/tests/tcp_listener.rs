@@ -6,13 +6,13 @@ mod util;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use denio::{Event, ListenOptions, Poll, TcpListener, TcpStream, Token};
+use denio::{Event, ListenOptions, Poll, Socket, SocketOption, TcpListener, TcpStream, Token};
 use util::{READABLE, alone, errno, eventually, expect_event, expect_silence};
 
 const LISTENER: Token = Token(1);
 
 fn registered() -> (Poll, TcpListener, SocketAddr) {
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let (listener, address) = util::listener();
     poll.registry().register(&listener, LISTENER, READABLE).unwrap();
     (poll, listener, address)
@@ -156,7 +156,16 @@ fn connections_left_in_the_queue_are_told_of_with_the_next() {
     expect_event(&poll, LISTENER, Event::READABLE);
     expect_silence(&poll);
     let _second = TcpStream::connect(address).unwrap();
-    expect_event(&poll, LISTENER, Event::READABLE);
+    if util::sees_edges(&poll) {
+        expect_event(&poll, LISTENER, Event::READABLE);
+    } else {
+        // Only when the first has been accepted.
+        expect_silence(&poll);
+        listener.accept().unwrap();
+        expect_event(&poll, LISTENER, Event::READABLE);
+        listener.accept().unwrap();
+        return;
+    }
     for _ in 0..2 {
         eventually(|| listener.accept()).unwrap();
     }
@@ -179,7 +188,7 @@ fn connection_reset_in_the_queue_can_still_be_accepted_or_is_gone() {
     let _alone = alone();
     let (listener, address) = util::listener();
     let client = TcpStream::connect(address).unwrap();
-    client.set_reset_on_close(true).unwrap();
+    client.set_option(SocketOption::Linger, 1).unwrap();
     drop(client);
     let other = TcpStream::connect(address).unwrap();
     let mut peers = Vec::new();
@@ -216,7 +225,7 @@ fn accepted_streams_send_at_once_when_the_listener_was_told_to() {
         let listener = TcpListener::bind(util::loopback(), &options).unwrap();
         let _client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
         let server = eventually(|| listener.accept()).unwrap();
-        assert_eq!(server.nodelay().unwrap(), nodelay);
+        assert_eq!(server.option(SocketOption::Nodelay).unwrap(), u32::from(nodelay));
     }
 }
 

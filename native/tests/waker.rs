@@ -4,7 +4,7 @@ mod util;
 
 use std::time::Duration;
 
-use denio::{Event, Poll, Token, Waker};
+use denio::{Event, Token, Waker};
 use util::{READABLE, alone, errno, expect_event, expect_events, expect_silence};
 
 const WAKE: Token = Token(10);
@@ -12,7 +12,7 @@ const WAKE: Token = Token(10);
 #[test]
 fn waker_gives_one_readable_event_with_its_token() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     expect_silence(&poll);
     waker.wake().unwrap();
@@ -23,7 +23,7 @@ fn waker_gives_one_readable_event_with_its_token() {
 #[test]
 fn wakes_before_a_poll_coalesce() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     for _ in 0..3 {
         waker.wake().unwrap();
@@ -36,7 +36,7 @@ fn wakes_before_a_poll_coalesce() {
 #[test]
 fn wakes_with_a_poll_between_are_two_events() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     for _ in 0..2 {
         std::thread::scope(|scope| {
@@ -50,7 +50,7 @@ fn wakes_with_a_poll_between_are_two_events() {
 #[test]
 fn no_wake_is_lost_to_a_poll_that_runs_at_the_same_time() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     let (asked, answered) = (std::sync::mpsc::sync_channel(0), std::sync::mpsc::sync_channel(0));
     std::thread::scope(|scope| {
@@ -72,7 +72,7 @@ fn no_wake_is_lost_to_a_poll_that_runs_at_the_same_time() {
 #[test]
 fn wakes_from_many_threads_are_heard() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -85,12 +85,12 @@ fn wakes_from_many_threads_are_heard() {
 #[test]
 fn waker_is_the_only_one_of_its_poll() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let clone = poll.registry().try_clone().unwrap();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     assert_eq!(errno(Waker::new(poll.registry(), WAKE)), libc::EEXIST);
     assert_eq!(errno(Waker::new(&clone, Token(11))), libc::EEXIST);
-    Waker::new(Poll::new().unwrap().registry(), WAKE).unwrap();
+    Waker::new(util::poll().registry(), WAKE).unwrap();
     drop(waker);
     let next = Waker::new(&clone, Token(12)).unwrap();
     next.wake().unwrap();
@@ -100,7 +100,7 @@ fn waker_is_the_only_one_of_its_poll() {
 #[test]
 fn waker_dropped_before_the_poll_is_not_heard() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     waker.wake().unwrap();
     drop(waker);
@@ -110,7 +110,7 @@ fn waker_dropped_before_the_poll_is_not_heard() {
 #[test]
 fn waker_outlives_its_poll() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     drop(poll);
     waker.wake().unwrap();
@@ -119,7 +119,7 @@ fn waker_outlives_its_poll() {
 #[test]
 fn waker_hides_no_other_event() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     let (_stream, peer) = util::registered_pair(&poll, Token(1), READABLE);
     waker.wake().unwrap();
@@ -130,7 +130,7 @@ fn waker_hides_no_other_event() {
 #[test]
 fn waker_ends_a_wait_that_has_no_limit() {
     let _alone = alone();
-    let poll = Poll::new().unwrap();
+    let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
     std::thread::scope(|scope| {
         let wait = scope.spawn(|| poll.poll(&mut [Event::default()], None));

@@ -1,6 +1,6 @@
 /**
  * Both sides of the C ABI agree: `src/native/symbols.ts` and
- * `native/src/ffi.rs` have the same functions, with the same parameters by
+ * `native/src/ffi/` have the same functions, with the same parameters by
  * name, order and type, and the same constants.
  *
  * @module
@@ -12,14 +12,14 @@ import { lineOf, parse, walk } from "./syntax.ts";
 import { codeOf } from "./unsafe_code.ts";
 
 const SYMBOLS = "src/native/symbols.ts";
-const FFI = "native/src/ffi.rs";
+const FFI = "native/src/ffi/";
 
-/** Constants that both sides have, and the file that has Rust's. */
+/** Constants that both sides have, and where Rust's are. */
 const CONSTANTS = [
-  { name: "ABI_VERSION", rust: "ABI_VERSION", file: FFI },
-  { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", file: FFI },
-  { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", file: FFI },
-  { name: "EVENTS_MAX", rust: "BATCH_MAX", file: "native/src/sys/mod.rs" },
+  { name: "ABI_VERSION", rust: "ABI_VERSION", where: FFI },
+  { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
+  { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
+  { name: "EVENTS_MAX", rust: "BATCH_MAX", where: "native/src/sys/mod.rs" },
 ];
 
 /** Rust's types by the words that TypeScript has for them. */
@@ -40,46 +40,52 @@ const NO_MANGLE = /#\[unsafe\(no_mangle\)\]\s*$/;
 interface Signature {
   readonly name: string;
   readonly text: string;
+  readonly file: string;
   readonly line: number;
 }
 
 /** Finds what one side has and the other has not, or otherwise. */
 export function* abi({ files }: Project): Generator<Fault> {
   const symbols = files.get(SYMBOLS) ?? "";
-  const ffi = files.get(FFI) ?? "";
+  const ffi = [...files].filter(([file]) => file.startsWith(FFI));
   const here = byName(typeScriptSignatures(symbols));
-  const there = byName(rustSignatures(ffi));
+  const there = byName(ffi.flatMap(([file, text]) => [
+    ...rustSignatures(file, text),
+  ]));
   for (const { name, text, line } of here.values()) {
     const rust = there.get(name);
     if (rust?.text === text) continue;
-    const other = rust ? `${FFI} has ${rust.text}` : `${FFI} has no ${name}`;
+    const other = rust
+      ? `${rust.file} has ${rust.text}`
+      : `${FFI} has no ${name}`;
     yield { file: SYMBOLS, line, message: `${text}, but ${other}` };
   }
-  for (const { name, line } of there.values()) {
+  for (const { name, file, line } of there.values()) {
     if (here.has(name)) continue;
-    const message = `${name} is missing in ${SYMBOLS}`;
-    yield { file: FFI, line, message };
+    yield { file, line, message: `${name} is missing in ${SYMBOLS}` };
   }
-  yield* unnamed(ffi);
+  for (const [file, text] of ffi) yield* unnamed(file, text);
   yield* constants(files);
 }
 
-function* unnamed(ffi: string): Generator<Fault> {
+function* unnamed(file: string, ffi: string): Generator<Fault> {
   for (const { index, 1: name } of externs(ffi)) {
     if (NO_MANGLE.test(ffi.slice(0, index))) continue;
     const message = `${name} needs #[unsafe(no_mangle)] on the line before`;
-    yield { file: FFI, line: lineAt(ffi, index), message };
+    yield { file, line: lineAt(ffi, index), message };
   }
 }
 
 function* constants(files: Project["files"]): Generator<Fault> {
-  for (const { name, rust, file } of CONSTANTS) {
-    const symbols = files.get(SYMBOLS) ?? "";
+  const symbols = files.get(SYMBOLS) ?? "";
+  for (const { name, rust, where } of CONSTANTS) {
     const here = constant(symbols, `export const ${name}`);
-    const there = constant(files.get(file) ?? "", `const ${rust}`);
+    const texts = [...files].filter(([file]) => file.startsWith(where))
+      .map(([, text]) => text);
+    const there = constant(texts.join("\n"), `const ${rust}`);
     if (here.value !== undefined && here.value === there.value) continue;
     const message = `${name} is ${here.value ?? "missing"}, but ${rust} in ` +
-      `${file} is ${there.value ?? "missing"}`;
+      `${where} is ${there.value ?? "missing"}`;
     yield { file: SYMBOLS, line: here.line, message };
   }
 }
@@ -96,15 +102,18 @@ function byName(all: Iterable<Signature>): Map<string, Signature> {
   return new Map([...all].map((signature) => [signature.name, signature]));
 }
 
-function* rustSignatures(ffi: string): Generator<Signature> {
+function* rustSignatures(
+  file: string,
+  ffi: string,
+): Generator<Signature> {
   for (const { index, 1: name, 2: list, 3: result } of externs(ffi)) {
     const parameters = list!.split(",").filter((part) => part.trim() !== "")
       .map((part) => {
         const [parameter, type] = part.split(":").map((word) => word.trim());
         return `${parameter}: ${TYPES.get(type!) ?? type}`;
       });
-    const line = lineAt(ffi, index);
-    yield signature(name!, parameters, result ?? "nothing", line);
+    const text = signature(name!, parameters, result ?? "nothing");
+    yield { name: name!, text, file, line: lineAt(ffi, index) };
   }
 }
 
@@ -129,7 +138,8 @@ function* typeScriptSignatures(symbols: string): Generator<Signature> {
       `${commentBefore(element)}: ${wordOf(element)}`
     );
     const result = wordOf(parts.get("result"));
-    yield signature(name.getText(), parameters, result, lineOf(node));
+    const text = signature(name.getText(), parameters, result);
+    yield { name: name.getText(), text, file: SYMBOLS, line: lineOf(node) };
   }
 }
 
@@ -137,9 +147,8 @@ function signature(
   name: string,
   parameters: string[],
   result: string,
-  line: number,
-): Signature {
-  return { name, text: `${name}(${parameters.join(", ")}) -> ${result}`, line };
+): string {
+  return `${name}(${parameters.join(", ")}) -> ${result}`;
 }
 
 /** The parameter's name, which TypeScript has in a comment. */

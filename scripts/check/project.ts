@@ -23,9 +23,19 @@ export interface Fault {
 }
 
 /** Folders whose files rules read, and single files at the top. */
-const FOLDERS = ["src", "scripts", "tests", "native/src"];
-const FILES = ["mod.ts", "deno.json", "CHANGELOG.md", ".gitignore"];
-const CRATE_FILES = ["native/Cargo.toml", "native/Cargo.lock"];
+const FOLDERS = ["src", "scripts", "tests", "native/src", "native/tests"];
+const FILES = [
+  "mod.ts",
+  "deno.json",
+  "CHANGELOG.md",
+  ".gitignore",
+  "tests/contract/README.md",
+];
+const CRATE_FILES = [
+  "native/Cargo.toml",
+  "native/Cargo.lock",
+  "native/fuzz/Cargo.lock",
+];
 
 const READABLE = /\.(ts|rs)$/;
 

@@ -1,5 +1,5 @@
 /**
- * Unsafe Rust lives in `ffi.rs` and `sys/` alone.
+ * Unsafe Rust lives in `ffi/` and `sys/` alone.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Fault, lineAt, type Project } from "./project.ts";
 
 const FOLDER = "native/src/";
-const ALLOWED = /^native\/src\/(ffi\.rs$|sys\/)/;
+const ALLOWED = /^native\/src\/(ffi|sys)\//;
 
 /** Comments and literals, in which the word means nothing. */
 const NO_CODE =
@@ -18,7 +18,7 @@ export function* unsafeCode({ files }: Project): Generator<Fault> {
   for (const [file, text] of files) {
     if (!file.startsWith(FOLDER) || !file.endsWith(".rs")) continue;
     if (ALLOWED.test(file)) continue;
-    const message = `unsafe belongs in ${FOLDER}ffi.rs and ${FOLDER}sys/`;
+    const message = `unsafe belongs in ${FOLDER}ffi/ and ${FOLDER}sys/`;
     for (const { index } of codeOf(text).matchAll(/\bunsafe\b/g)) {
       yield { file, line: lineAt(text, index), message };
     }

@@ -20,6 +20,10 @@ const COPIES = [
     pattern: /name = "denio"\nversion = "(?<version>[^"]+)"/,
   },
   {
+    file: "native/fuzz/Cargo.lock",
+    pattern: /name = "denio"\nversion = "(?<version>[^"]+)"/,
+  },
+  {
     file: "CHANGELOG.md",
     pattern: /^## \[?(?<version>[^\s\]]+)/m,
   },

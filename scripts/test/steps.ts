@@ -15,6 +15,8 @@ export interface Step {
   readonly name: string;
   /** The command, from the project's top; `deno` is the one that runs this. */
   readonly command: readonly [string, ...string[]];
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** What must be installed beside Deno and cargo. */
   readonly needs?: CargoPart;
   /** Whether it is a test runner, whose tests are counted. */
@@ -37,6 +39,33 @@ const CLIPPY: CargoPart = {
   command: "clippy",
   install: "rustup component add clippy",
 };
+
+/** What waits on this system beside its best, which plain steps use. */
+const OTHER_BACKENDS = Deno.build.os === "linux" ? ["poll", "select"] : [];
+
+/** Rust's suites that ask the environment for their backend. */
+const CARGO_SUITES = [
+  "mode",
+  "poll",
+  "registry",
+  "waker",
+  "tcp_listener",
+  "tcp_stream",
+  "unix",
+  "udp",
+  "pipe",
+  "vectored",
+];
+
+/**
+ * What is built on a poll, of which no test names a backend. The contract is
+ * not among it: its tests run on every backend each time.
+ */
+const DENO_SUITES = [
+  "tests/connection_test.ts",
+  "tests/reactor_test.ts",
+  "tests/serve_requests_test.ts",
+];
 
 /** Every step. */
 export const STEPS: readonly Step[] = [
@@ -76,6 +105,18 @@ export const STEPS: readonly Step[] = [
     command: ["cargo", "test", ...CRATE, "--locked"],
     counts: "cargo",
   },
+  ...OTHER_BACKENDS.map((backend): Step => ({
+    name: `cargo-test-${backend}`,
+    command: [
+      "cargo",
+      "test",
+      ...CRATE,
+      "--locked",
+      ...CARGO_SUITES.flatMap((suite) => ["--test", suite]),
+    ],
+    env: { DENIO_BACKEND: backend },
+    counts: "cargo",
+  })),
   {
     name: "doc-test",
     command: [
@@ -95,4 +136,10 @@ export const STEPS: readonly Step[] = [
     command: ["deno", "test", "-A", ...LOCK, "tests"],
     counts: "deno",
   },
+  ...OTHER_BACKENDS.map((backend): Step => ({
+    name: `deno-test-${backend}`,
+    command: ["deno", "test", "-A", ...LOCK, ...DENO_SUITES],
+    env: { DENIO_BACKEND: backend },
+    counts: "deno",
+  })),
 ];

@@ -49,10 +49,10 @@ async function run(options: Options): Promise<void> {
   await server.finished;
 }
 
-function openReactor(backend: string): Reactor {
+function openReactor(backend: string | undefined): Reactor {
   try {
     // The reactor says what is no backend; a list here would only age.
-    return new Reactor({ backend } as ReactorOptions);
+    return new Reactor((backend ? { backend } : {}) as ReactorOptions);
   } catch (error) {
     // The name is no backend at all, rather than one that is not here.
     if (error instanceof TypeError) throw new UsageError(error.message);

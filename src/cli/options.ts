@@ -10,7 +10,6 @@ const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;
 /** Only this machine: who wants the world asks for `0.0.0.0`. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
-const BACKEND_DEFAULT = "auto";
 
 /** What the command line asks for. */
 export interface Options {
@@ -22,8 +21,8 @@ export interface Options {
   hostname: string;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
-  /** The name of a backend, or `auto`. */
-  backend: string;
+  /** The name of a backend, or `auto`; the environment's when left out. */
+  backend: string | undefined;
   /** Whether to explain instead of serving. */
   help: boolean;
 }
@@ -47,7 +46,8 @@ Options:
   --port PORT      Port to listen on, 0 for any that is free [${PORT_DEFAULT}]
   --hostname HOST  Address to listen on [${HOSTNAME_DEFAULT}]
   --echo           Send back what comes over TCP instead of serving HTTP
-  --backend NAME   auto, epoll or kqueue [${BACKEND_DEFAULT}]
+  --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
+                   on macOS and the BSDs, auto for the best of them [auto]
   --help           Print this
 
 Examples:
@@ -63,6 +63,7 @@ Exit codes: 0 stopped as asked, 1 something failed, 2 bad usage, 130 or 143
 stopped at once by SIGINT or SIGTERM.
 
 Environment:
+  DENIO_BACKEND      The backend, when there is no --backend
   DENIO_NATIVE_PATH  Another native library than the one that
                      "deno task build" makes; it needs its own --allow-ffi
   NO_COLOR           No colours, which only terminals get anyway
@@ -105,7 +106,7 @@ function parseWords(args: string[]) {
         port: { type: "string", default: String(PORT_DEFAULT) },
         hostname: { type: "string", default: HOSTNAME_DEFAULT },
         echo: { type: "boolean", default: false },
-        backend: { type: "string", default: BACKEND_DEFAULT },
+        backend: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { environment } from "./environment.ts";
 import { ABI_SYMBOL, ABI_VERSION, SYMBOLS } from "./symbols.ts";
 
 /** The native functions, by name. */
@@ -33,7 +34,7 @@ export function native(): Native {
  * be read and is set, else `native/target/release` beside this module.
  */
 export function libraryPath(): string | URL {
-  return fromEnvironment() ?? new URL(
+  return environment(NATIVE_PATH_VARIABLE) ?? new URL(
     `../../native/target/release/${libraryFile(Deno.build.os)}`,
     import.meta.url,
   );
@@ -43,17 +44,6 @@ export function libraryPath(): string | URL {
 export function libraryFile(os: typeof Deno.build.os): string {
   if (os === "windows") return "denio.dll";
   return os === "darwin" ? "libdenio.dylib" : "libdenio.so";
-}
-
-function fromEnvironment(): string | undefined {
-  // Asked first, or a program without the permission would be prompted for a
-  // variable that it never set.
-  const { state } = Deno.permissions.querySync({
-    name: "env",
-    variable: NATIVE_PATH_VARIABLE,
-  });
-  if (state !== "granted") return undefined;
-  return Deno.env.get(NATIVE_PATH_VARIABLE) || undefined;
 }
 
 /** Opens the library at `path`; only tests call this with their own. */

@@ -1,5 +1,5 @@
 /**
- * The C ABI as one constant, argument for argument with `native/src/ffi.rs`.
+ * The C ABI as one constant, argument for argument with `native/src/ffi/`.
  *
  * Only integers and `buffer`: pointers and callbacks would need `--allow-ffi`
  * without a path. Every result is a count, a handle or another number when
@@ -9,10 +9,10 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
-/** Bytes of an address, as `ffi.rs` lays it out. */
-export const ADDRESS_BYTES = 24;
+/** Bytes of an address, as `ffi/address.rs` lays it out. */
+export const ADDRESS_BYTES = 116;
 
 /** Words that `denio_poll_wait` writes before its events. */
 export const CLOCK_WORDS = 2;
@@ -33,16 +33,52 @@ export const SYMBOLS = {
   ...ABI_SYMBOL,
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_close: { parameters: [/* handle */ "u32"], result: "i32" },
+  denio_source_try_clone: {
+    parameters: [
+      /* handle */ "u32",
+    ],
+    result: "i32",
+  },
   denio_source_take_error: {
-    parameters: [/* handle */ "u32"],
+    parameters: [
+      /* handle */ "u32",
+    ],
     result: "i32",
   },
   denio_source_local_address: {
-    parameters: [/* handle */ "u32", /* address */ "buffer"],
+    parameters: [
+      /* handle */ "u32",
+      /* address */ "buffer",
+    ],
     result: "i32",
   },
-  denio_stream_peer_address: {
-    parameters: [/* stream */ "u32", /* address */ "buffer"],
+  denio_source_option: {
+    parameters: [
+      /* handle */ "u32",
+      /* option */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_source_set_option: {
+    parameters: [
+      /* handle */ "u32",
+      /* option */ "u32",
+      /* value */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_source_adopt: {
+    parameters: [
+      /* fd */ "i32",
+      /* kind */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_descriptor_describe: {
+    parameters: [
+      /* fd */ "i32",
+      /* address */ "buffer",
+    ],
     result: "i32",
   },
   denio_name_resolve: {
@@ -56,6 +92,11 @@ export const SYMBOLS = {
   },
   denio_poll_new: { parameters: [/* backend */ "u32"], result: "i32" },
   denio_poll_backend: { parameters: [/* poll */ "u32"], result: "i32" },
+  denio_poll_backends: { parameters: [], result: "i32" },
+  denio_poll_supports: {
+    parameters: [/* poll */ "u32", /* interest */ "u32", /* mode */ "u32"],
+    result: "i32",
+  },
   denio_poll_wait: {
     parameters: [
       /* poll */ "u32",
@@ -80,6 +121,7 @@ export const SYMBOLS = {
       /* source */ "u32",
       /* token */ "u32",
       /* interest */ "u32",
+      /* mode */ "u32",
     ],
     result: "i32",
   },
@@ -89,6 +131,7 @@ export const SYMBOLS = {
       /* source */ "u32",
       /* token */ "u32",
       /* interest */ "u32",
+      /* mode */ "u32",
     ],
     result: "i32",
   },
@@ -109,6 +152,14 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_unix_listener_bind: {
+    parameters: [
+      /* path */ "buffer",
+      /* length */ "u32",
+      /* backlog */ "i32",
+    ],
+    result: "i32",
+  },
   denio_listener_accept: {
     parameters: [
       /* listener */ "u32",
@@ -117,7 +168,38 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  denio_stream_connect: { parameters: [/* address */ "buffer"], result: "i32" },
+  denio_stream_connect: {
+    parameters: [
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_unix_stream_connect: {
+    parameters: [
+      /* path */ "buffer",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_unix_stream_pair: {
+    parameters: [
+      /* out */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_pipe_new: {
+    parameters: [
+      /* out */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_stream_peer_address: {
+    parameters: [
+      /* stream */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
   denio_stream_read: {
     parameters: [
       /* stream */ "u32",
@@ -136,17 +218,151 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_stream_peek: {
+    parameters: [
+      /* stream */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_read_vectored: {
+    parameters: [
+      /* stream */ "u32",
+      /* first */ "buffer",
+      /* first_length */ "u32",
+      /* second */ "buffer",
+      /* second_length */ "u32",
+      /* third */ "buffer",
+      /* third_length */ "u32",
+      /* fourth */ "buffer",
+      /* fourth_length */ "u32",
+      /* fifth */ "buffer",
+      /* fifth_length */ "u32",
+      /* sixth */ "buffer",
+      /* sixth_length */ "u32",
+      /* seventh */ "buffer",
+      /* seventh_length */ "u32",
+      /* eighth */ "buffer",
+      /* eighth_length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_write_vectored: {
+    parameters: [
+      /* stream */ "u32",
+      /* first */ "buffer",
+      /* first_length */ "u32",
+      /* second */ "buffer",
+      /* second_length */ "u32",
+      /* third */ "buffer",
+      /* third_length */ "u32",
+      /* fourth */ "buffer",
+      /* fourth_length */ "u32",
+      /* fifth */ "buffer",
+      /* fifth_length */ "u32",
+      /* sixth */ "buffer",
+      /* sixth_length */ "u32",
+      /* seventh */ "buffer",
+      /* seventh_length */ "u32",
+      /* eighth */ "buffer",
+      /* eighth_length */ "u32",
+    ],
+    result: "i32",
+  },
   denio_stream_shutdown: {
-    parameters: [/* stream */ "u32", /* how */ "u32"],
+    parameters: [
+      /* stream */ "u32",
+      /* how */ "u32",
+    ],
     result: "i32",
   },
-  denio_stream_set_nodelay: {
-    parameters: [/* stream */ "u32", /* nodelay */ "u32"],
+  denio_udp_bind: {
+    parameters: [
+      /* address */ "buffer",
+      /* flags */ "u32",
+    ],
     result: "i32",
   },
-  denio_stream_nodelay: { parameters: [/* stream */ "u32"], result: "i32" },
-  denio_stream_set_reset_on_close: {
-    parameters: [/* stream */ "u32", /* reset */ "u32"],
+  denio_udp_connect: {
+    parameters: [
+      /* udp */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_udp_peer_address: {
+    parameters: [
+      /* udp */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_udp_send: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_udp_receive: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_udp_peek: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_udp_send_to: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_udp_receive_from: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_udp_peek_from: {
+    parameters: [
+      /* udp */ "u32",
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* address */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_udp_set_membership: {
+    parameters: [
+      /* udp */ "u32",
+      /* group */ "buffer",
+      /* interface */ "buffer",
+      /* join */ "u32",
+    ],
     result: "i32",
   },
   denio_http1_parse: {

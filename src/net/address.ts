@@ -10,9 +10,32 @@ import { ADDRESS_BYTES } from "../native/symbols.ts";
 
 /** The most addresses that are looked at for one name. */
 const ADDRESSES_MAX = 16;
+/** The first byte of a Unix address in native form. */
+const FAMILY_UNIX = 1;
+/** The first byte of an IPv4 address in native form. */
+export const FAMILY_V4 = 4;
+/** The first byte of an IPv6 address in native form. */
 const FAMILY_V6 = 6;
+/** Where the scope of an IPv6 address lies, four bytes in network order. */
+export const SCOPE_START = 4;
+/** Where the bytes of an IP address lie. */
+export const IP_START = 8;
+const PATH_START = 8;
 const PORT_MAX = 65535;
-const IP_START = 8;
+
+/** A name is without a colon, and has something else than digits and dots. */
+const IP_PATTERN = /^[0-9.]+$|:/;
+
+/**
+ * Bytes of `sun_path` in `unix(7)`; the BSDs have four less. A path ends in a
+ * NUL that counts, an abstract name begins with one.
+ */
+const PATH_BYTES_MAX = Deno.build.os === "linux" ? 107 : 103;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+/** Names are resolved one at a time: native code blocks while it does. */
+const found = new Uint8Array(ADDRESS_BYTES * ADDRESSES_MAX);
 
 /** A TCP address, as Deno has it. */
 export interface TcpAddress extends Deno.NetAddr {
@@ -20,12 +43,60 @@ export interface TcpAddress extends Deno.NetAddr {
   transport: "tcp";
 }
 
+/** A UDP address, as Deno has it. */
+export interface UdpAddress extends Deno.NetAddr {
+  /** Always UDP. */
+  transport: "udp";
+}
+
+/** The address of a Unix socket, as Deno has it. */
+export interface UnixAddress extends Deno.UnixAddr {
+  /** Always a stream. */
+  transport: "unix";
+  /**
+   * The path; an abstract name begins with `"\0"`; a socket without a name, as
+   * a connecting one, has `""`.
+   */
+  path: string;
+}
+
 /** Where to listen or connect. */
 export interface HostPort {
-  /** An IP address, or a name that the system's resolver knows. */
+  /**
+   * An IP address, IPv6 with or without brackets, or a name that the system's
+   * resolver knows.
+   */
   hostname: string;
   /** From 0 to 65535; 0 lets the system choose when listening. */
   port: number;
+}
+
+/** Where a Unix socket listens. */
+export interface UnixPath {
+  /**
+   * A path in the file system, of at most 107 bytes on Linux and 103 elsewhere;
+   * or, on Linux, `"\0"` and an abstract name of at most 107 bytes, which is in
+   * no file system and ends with its socket: `unix(7)`.
+   */
+  path: string;
+}
+
+/** Any address that a socket has. */
+export type SocketAddress = TcpAddress | UdpAddress | UnixAddress;
+
+/**
+ * Returns host and port as permissions and messages have them, each read once:
+ * what is permitted must be what is used.
+ */
+export function hostPort({ hostname, port }: HostPort): HostPort {
+  const isBracketed = hostname.startsWith("[") && hostname.endsWith("]") &&
+    hostname.includes(":");
+  return { hostname: isBracketed ? hostname.slice(1, -1) : hostname, port };
+}
+
+/** Tells whether no resolver is asked for it: it can only be an IP address. */
+export function isIpText(hostname: string): boolean {
+  return IP_PATTERN.test(hostname);
 }
 
 /**
@@ -35,10 +106,10 @@ export interface HostPort {
  * @throws {RangeError} when the port is no integer from 0 to 65535.
  * @throws {Deno.errors.NotFound} when nobody knows the name.
  */
-export function resolve({ hostname, port }: HostPort): Uint8Array<ArrayBuffer> {
+export function resolve(address: HostPort): Uint8Array<ArrayBuffer> {
+  const { hostname, port } = hostPort(address);
   checkPort(port);
-  const name = new TextEncoder().encode(hostname);
-  const found = new Uint8Array(ADDRESS_BYTES * ADDRESSES_MAX);
+  const name = encoder.encode(hostname);
   const count = unwrap(
     native().denio_name_resolve(name, name.length, found, ADDRESSES_MAX),
     `resolve "${hostname}"`,
@@ -48,18 +119,62 @@ export function resolve({ hostname, port }: HostPort): Uint8Array<ArrayBuffer> {
       `Cannot resolve "${hostname}": it has no address`,
     );
   }
-  const address = found.slice(0, ADDRESS_BYTES);
-  new DataView(address.buffer).setUint16(2, port);
-  return address;
+  const bytes = found.slice(0, ADDRESS_BYTES);
+  bytes[2] = port >> 8;
+  bytes[3] = port & 0xff;
+  return bytes;
 }
 
-/** Returns the address in the form of `Deno.NetAddr`. */
-export function decodeAddress(bytes: Uint8Array): TcpAddress {
+/**
+ * Returns a Unix path in native form.
+ *
+ * @throws {TypeError} when it is empty, too long or has a NUL inside.
+ */
+export function encodePath(path: string): Uint8Array<ArrayBuffer> {
+  const why = path === ""
+    ? "it must not be empty"
+    : path.includes("\0", 1)
+    ? "it must have no NUL but a first one"
+    : undefined;
+  const isAbstract = path.startsWith("\0");
+  const bytesMax = PATH_BYTES_MAX + (isAbstract ? 1 : 0);
+  const bytes = encoder.encode(path);
+  if (why === undefined && bytes.length <= bytesMax) return bytes;
+  throw new TypeError(
+    `Cannot use Unix path "${pathText(path)}": ${
+      why ?? `it has ${bytes.length} bytes and may have ${bytesMax}`
+    }`,
+  );
+}
+
+/**
+ * Returns an address in the form of `Deno.NetAddr` or `Deno.UnixAddr`.
+ *
+ * @param transport What an IP address is of; a Unix one is a stream's.
+ * @throws {TypeError} when it is of no known family.
+ */
+export function decodeAddress(
+  bytes: Uint8Array,
+  transport: "tcp" | "udp" = "tcp",
+): SocketAddress {
   const view = new DataView(bytes.buffer, bytes.byteOffset, ADDRESS_BYTES);
-  const hostname = view.getUint8(0) === FAMILY_V6
-    ? ipv6Text(view)
-    : ipv4Text(view, IP_START);
-  return { transport: "tcp", hostname, port: view.getUint16(2) };
+  const port = view.getUint16(2);
+  const family = view.getUint8(0);
+  switch (family) {
+    case FAMILY_V4:
+      return { transport, hostname: ipv4Text(view, IP_START), port };
+    case FAMILY_V6:
+      return { transport, hostname: ipv6Text(view), port };
+    case FAMILY_UNIX:
+      return { transport: "unix", path: pathOf(bytes) };
+    default:
+      throw new TypeError(`Cannot use an address of family "${family}"`);
+  }
+}
+
+/** Returns a Unix path as one writes it: its NUL as `\0`. */
+export function pathText(path: string): string {
+  return path.replaceAll("\0", "\\0");
 }
 
 /** Returns an address as one writes it: IPv6 in brackets. */
@@ -81,6 +196,10 @@ export function checkPort(port: number): number {
   );
 }
 
+function pathOf(bytes: Uint8Array): string {
+  return decoder.decode(bytes.subarray(PATH_START, PATH_START + bytes[1]!));
+}
+
 function ipv4Text(view: DataView, start: number): string {
   return [0, 1, 2, 3].map((index) => view.getUint8(start + index)).join(".");
 }
@@ -96,7 +215,7 @@ function ipv6Text(view: DataView): string {
   }
   // The URL serialiser compresses zeros as RFC 5952 asks.
   const text = groups.map((group) => group.toString(16)).join(":");
-  const scope = view.getUint32(4);
+  const scope = view.getUint32(SCOPE_START);
   const short = new URL(`http://[${text}]`).hostname.slice(1, -1);
   return scope === 0 ? short : `${short}%${scope}`;
 }

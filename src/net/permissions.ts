@@ -4,18 +4,44 @@
  * @module
  */
 
+import { addressText, pathText } from "./address.ts";
+
 /**
  * Checks the permission that Deno would ask for the same address.
  *
  * @throws {Deno.errors.NotCapable} when `--allow-net` does not cover it.
  */
 export function requireNet(hostname: string, port: number): void {
-  const host = hostname.includes(":")
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
-  const { state } = Deno.permissions.querySync({ name: "net", host });
+  const host = addressText({ hostname, port });
+  require({ name: "net", host }, host);
+}
+
+/**
+ * Checks the permissions that Deno would ask for a Unix socket: to read and to
+ * write its path, and the network at `unix:` and the whole path. An abstract
+ * name has no path: it lies in the network namespace, and needs all of it.
+ *
+ * @throws {Deno.errors.NotCapable} when one of them is not granted.
+ */
+export function requireUnix(path: string): void {
+  if (path.startsWith("\0")) {
+    return require({ name: "net" }, `unix:${pathText(path)}`);
+  }
+  require({ name: "read", path }, path);
+  require({ name: "write", path }, path);
+  const whole = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+  require({ name: "net", host: `unix:${whole}` }, `unix:${whole}`);
+}
+
+function require(
+  permission: Deno.PermissionDescriptor & { name: "net" | "read" | "write" },
+  what: string,
+): void {
+  const { state } = Deno.permissions.querySync(permission);
   if (state === "granted") return;
+  const { name } = permission;
   throw new Deno.errors.NotCapable(
-    `Requires net access to "${host}", run again with the --allow-net flag`,
+    `Requires ${name} access to "${what}", ` +
+      `run again with the --allow-${name} flag`,
   );
 }

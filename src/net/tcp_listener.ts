@@ -4,18 +4,23 @@
  * @module
  */
 
-import { errorFrom, unwrap, WOULD_BLOCK } from "../native/errors.ts";
+import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
-import { ADDRESS_BYTES } from "../native/symbols.ts";
 import {
   addressText,
   decodeAddress,
   type HostPort,
+  hostPort,
   resolve,
   type TcpAddress,
 } from "./address.ts";
+import { adopt, DescriptorKind } from "./descriptor.ts";
+import { AcceptBatch, checkBacklog, ListeningSocket } from "./listener.ts";
+import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 import { requireNet } from "./permissions.ts";
-import { TcpStream } from "./tcp_stream.ts";
+import type { TcpStream } from "./tcp_stream.ts";
+
+export { ACCEPT_MAX, AcceptBatch } from "./listener.ts";
 
 /** How and where a listener is opened. */
 export interface ListenOptions extends HostPort {
@@ -29,49 +34,32 @@ export interface ListenOptions extends HostPort {
   nodelay?: boolean;
 }
 
-/** nginx's backlog, and what Deno and Node ask for; the system clamps it. */
-const BACKLOG_DEFAULT = 511;
-const BACKLOG_MAX = 0x7fff_ffff;
 const REUSE_PORT = 1;
 const ONLY_V6 = 2;
 const NODELAY = 4;
 
-/** Connections that one accept call takes at the most. */
-export const ACCEPT_MAX = 64;
-
-/** Handles that an accept brought, and why it stopped: `AcceptBatch`. */
-export class AcceptBatch {
-  /** The words that native code writes: why it stopped, then the handles. */
-  readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(1 + ACCEPT_MAX);
-
-  /**
-   * Why the last accept stopped, as a positive errno: `EAGAIN` when none wait
-   * any more, 0 when the batch is full.
-   */
-  get stopped(): number {
-    return this.words[0]!;
-  }
-
-  /** Returns a stream for connection `index`, below the count accepted. */
-  stream(index: number): TcpStream {
-    return new TcpStream(this.words[1 + index]!);
-  }
-}
-
-/** A listening TCP socket, which never blocks. */
-export class TcpListener implements Disposable {
-  /** The number by which native code knows the listener. */
-  readonly handle: number;
-
-  /**
-   * Takes a native listener over, as one that another Worker has posted.
-   *
-   * @param handle A native listener, whose owner the new object becomes.
-   */
-  constructor(handle: number) {
-    this.handle = handle;
-  }
-
+/**
+ * A listening TCP socket, which never blocks.
+ *
+ * @example Accept a connection
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Events, Interest, Poll } from "../../mod.ts";
+ * import { TcpListener } from "./tcp_listener.ts";
+ * import { TcpStream } from "./tcp_stream.ts";
+ *
+ * using poll = new Poll();
+ * using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+ * poll.registry.register(listener, 1, Interest.READABLE);
+ * assertEquals(listener.accept(), undefined);
+ *
+ * using client = TcpStream.connect(listener.localAddress);
+ * poll.poll(new Events());
+ * using server = listener.accept();
+ * assertEquals(server?.peerAddress, client.localAddress);
+ * ```
+ */
+export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   /**
    * Binds with `SO_REUSEADDR` and listens.
    *
@@ -79,15 +67,9 @@ export class TcpListener implements Disposable {
    * @throws {Deno.errors.AddrInUse} when somebody listens there already.
    * @throws {RangeError} when port or backlog is out of range.
    */
-  static bind(options: ListenOptions): TcpListener {
-    // Read once: what is permitted must be what is bound.
-    const { hostname, port, backlog = BACKLOG_DEFAULT } = options;
-    if (!Number.isInteger(backlog) || backlog < 0 || backlog > BACKLOG_MAX) {
-      throw new RangeError(
-        `Cannot use backlog "${backlog}": it must be an integer from 0 to ` +
-          `${BACKLOG_MAX}`,
-      );
-    }
+  static override bind(options: ListenOptions): TcpListener {
+    const { hostname, port } = hostPort(options);
+    const backlog = checkBacklog(options.backlog);
     requireNet(hostname, port);
     const flags = (options.reusePort ? REUSE_PORT : 0) |
       (options.onlyV6 ? ONLY_V6 : 0) |
@@ -102,64 +84,112 @@ export class TcpListener implements Disposable {
     ));
   }
 
-  /** The bound address, with the port that the system chose for port 0. */
-  get localAddress(): TcpAddress {
-    const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = native().denio_source_local_address(this.handle, bytes);
-    unwrap(code, "get the local address");
-    return decodeAddress(bytes);
+  /**
+   * Takes over an inherited descriptor of a TCP listener. Closing the listener
+   * closes the descriptor.
+   *
+   * Socket activation, as of systemd or launchd's `inetd` mode, has somebody
+   * else bind and start the program when the first connection comes, also with
+   * a port below 1024 and no right to it: `sd_listen_fds(3)`. The descriptors
+   * are 3 and up, `LISTEN_FDS` says how many, and `LISTEN_PID` for which
+   * process they are. What is accepted has no `nodelay`: set it on the stream.
+   *
+   * Asks for `net` at the address that the socket is bound to. (Deno's own
+   * `node:net` asks for nothing there: this is stricter.)
+   *
+   * @example Listen on what the service manager has bound, or else bind
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { TcpListener } from "./tcp_listener.ts";
+   *
+   * const LISTEN_FDS_START = 3;
+   *
+   * function listen(): TcpListener {
+   *   const isForUs = Deno.env.get("LISTEN_PID") === `${Deno.pid}`;
+   *   const count = isForUs ? Number(Deno.env.get("LISTEN_FDS") ?? 0) : 0;
+   *   return count > 0
+   *     ? TcpListener.fromFd(LISTEN_FDS_START)
+   *     : TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+   * }
+   *
+   * using listener = listen();
+   * assertEquals(listener.localAddress.transport, "tcp");
+   * ```
+   *
+   * @param fd From 0 to 2147483647.
+   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+   * @throws {Deno.errors.BadResource} when there is no such descriptor.
+   * @throws {Deno.errors.Busy} when it has been taken over already.
+   */
+  static fromFd(fd: number): TcpListener {
+    return new TcpListener(adopt(fd, DescriptorKind.TCP_LISTENER));
   }
 
   /**
-   * Takes one waiting connection, or returns `undefined` when none waits.
-   *
-   * @throws {Error} with code `EMFILE` when out of descriptors, and others of
-   * `accept(2)`.
+   * Returns another listener on the same socket, which stays open until both
+   * are closed. It is registered nowhere: each can be with a poll of its own.
    */
-  accept(): TcpStream | undefined {
-    const batch = new AcceptBatch();
-    if (this.acceptBatch(batch, 1) === 1) return batch.stream(0);
-    if (batch.stopped === -WOULD_BLOCK) return undefined;
-    throw errorFrom(batch.stopped, `accept from listener ${this.handle}`);
+  tryClone(): TcpListener {
+    return new TcpListener(this.cloneHandle());
+  }
+
+  /** Whether several listeners share its address (`SO_REUSEPORT`). */
+  get reusePort(): boolean {
+    return getOption(this.handle, SocketOption.REUSE_PORT) > 0;
   }
 
   /**
-   * Takes up to `capacity` waiting connections in one native call.
+   * Whether it takes no IPv4 through an IPv6 address (`IPV6_V6ONLY`,
+   * `ipv6(7)`).
    *
-   * @returns How many there are in `batch`, whose `stopped` says why no more.
+   * @throws {TypeError} when its address is an IPv4 one.
    */
-  acceptBatch(batch: AcceptBatch, capacity: number = ACCEPT_MAX): number {
-    if (!(capacity >= 1 && capacity <= ACCEPT_MAX)) {
-      throw new RangeError(
-        `Cannot accept "${capacity}" at once: it must be from 1 to ` +
-          `${ACCEPT_MAX}`,
-      );
-    }
-    const { words } = batch;
-    return native().denio_listener_accept(this.handle, words, capacity);
-  }
-
-  /** Returns and clears the socket's error, if it has one. */
-  takeError(): Error | undefined {
-    const number = unwrap(
-      native().denio_source_take_error(this.handle),
-      `take the error of listener ${this.handle}`,
-    );
-    return number === 0 ? undefined : errorFrom(number, "listen");
+  get onlyV6(): boolean {
+    return getOption(this.handle, SocketOption.ONLY_V6) > 0;
   }
 
   /**
-   * Closes the listener; connections still waiting are refused.
+   * Seconds that a connection may wait for its first bytes before it is
+   * accepted without (`TCP_DEFER_ACCEPT`, `tcp(7)`); 0, the default, accepts at
+   * once. Linux only, which rounds it up to the next time of a retransmission.
    *
-   * @throws {Deno.errors.BadResource} when it is closed already.
+   * @throws {RangeError} when set to what is no integer from 0 to 2147483647.
+   * @throws {Deno.errors.NotSupported} where the system has not got it.
    */
-  close(): void {
-    const code = native().denio_source_close(this.handle);
-    unwrap(code, `close listener ${this.handle}`);
+  get deferAccept(): number {
+    return getOption(this.handle, SocketOption.DEFER_ACCEPT);
   }
 
-  /** Closes the listener, unless it is closed already. */
-  [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+  /** Sets the seconds. */
+  set deferAccept(seconds: number) {
+    const option = SocketOption.DEFER_ACCEPT;
+    setOption(this.handle, option, checkValue(option, seconds));
+  }
+
+  /**
+   * Hops that a packet may make (`IP_TTL`, `ip(7)`; `IPV6_UNICAST_HOPS`,
+   * `ipv6(7)`), from 1 to 255; streams accepted later inherit it.
+   *
+   * @throws {RangeError} when set to what is no integer from 1 to 255.
+   */
+  get ttl(): number {
+    return getOption(this.handle, SocketOption.TTL);
+  }
+
+  /** Sets the hops. */
+  set ttl(hops: number) {
+    const option = SocketOption.TTL;
+    setOption(this.handle, option, checkValue(option, hops));
+  }
+
+  /** Returns an empty batch of the streams that it accepts. */
+  protected batch(): AcceptBatch<TcpStream> {
+    return new AcceptBatch();
+  }
+
+  /** Returns an address of its kind. */
+  protected decode(bytes: Uint8Array): TcpAddress {
+    return decodeAddress(bytes, "tcp") as TcpAddress;
   }
 }

@@ -4,52 +4,62 @@
  * @module
  */
 
-import { errorFrom, unwrap, WOULD_BLOCK } from "../native/errors.ts";
+import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
-import { ADDRESS_BYTES } from "../native/symbols.ts";
 import {
   addressText,
   decodeAddress,
   type HostPort,
+  hostPort,
   resolve,
   type TcpAddress,
 } from "./address.ts";
+import { adopt, DescriptorKind } from "./descriptor.ts";
+import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 import { requireNet } from "./permissions.ts";
+import { Stream } from "./stream.ts";
 
-/** Which half of a connection to shut down. */
-export type Shutdown = "read" | "write" | "both";
-
-const SHUTDOWNS = ["read", "write", "both"] as const;
+/** When and how a silent peer is asked whether it is still there: `tcp(7)`. */
+export interface Keepalive {
+  /** Seconds of silence before the first probe, from 1 to 32767. */
+  idle: number;
+  /** Seconds between probes, from 1 to 32767. */
+  interval: number;
+  /** Probes without answer after which it is given up, from 1 to 127. */
+  count: number;
+}
 
 /**
  * A connected, or connecting, TCP socket, which never blocks.
  *
  * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}; register the
  * stream with a {@linkcode Registry} to hear when to try again.
+ *
+ * @example Options round trip
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { TcpListener } from "./tcp_listener.ts";
+ * import { TcpStream } from "./tcp_stream.ts";
+ *
+ * using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+ * using stream = TcpStream.connect(listener.localAddress);
+ * stream.nodelay = true;
+ * stream.keepalive = { idle: 60, interval: 10, count: 5 };
+ * assertEquals(stream.nodelay, true);
+ * assertEquals(stream.keepalive, { idle: 60, interval: 10, count: 5 });
+ * ```
  */
-export class TcpStream implements Disposable {
-  /** The number by which native code knows the stream. */
-  readonly handle: number;
-
-  /**
-   * Takes a native stream over, as one that another Worker has posted.
-   *
-   * @param handle A native stream, whose owner the new object becomes.
-   */
-  constructor(handle: number) {
-    this.handle = handle;
-  }
-
+export class TcpStream extends Stream<TcpAddress> {
   /**
    * Begins to connect. A writable event tells that it is done, and
    * {@linkcode TcpStream.takeError} whether it worked.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   static connect(address: HostPort): TcpStream {
-    // Read once: what is permitted must be what is connected to.
-    const { hostname, port } = address;
+    const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
     return new TcpStream(unwrap(
       native().denio_stream_connect(resolve({ hostname, port })),
@@ -57,157 +67,157 @@ export class TcpStream implements Disposable {
     ));
   }
 
-  /** This end's address. */
-  get localAddress(): TcpAddress {
-    const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = native().denio_source_local_address(this.handle, bytes);
-    unwrap(code, "get the local address");
-    return decodeAddress(bytes);
+  /**
+   * Takes over an inherited descriptor of a TCP connection, as `inetd` gives
+   * one with number 0. Closing the stream closes the descriptor.
+   *
+   * Asks for `net` at the connection's own address, as a listener there would.
+   *
+   * @param fd From 0 to 2147483647.
+   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+   * @throws {Deno.errors.BadResource} when there is no such descriptor.
+   * @throws {Deno.errors.Busy} when it has been taken over already.
+   */
+  static fromFd(fd: number): TcpStream {
+    return new TcpStream(adopt(fd, DescriptorKind.TCP_STREAM));
   }
 
   /**
-   * The other end's address; for an accepted stream also after a reset.
-   *
-   * @throws {Deno.errors.NotConnected} before a connect is done.
+   * Returns another stream on the same connection, which stays open until both
+   * are closed. It is registered nowhere; options are shared.
    */
-  get peerAddress(): TcpAddress {
-    const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = native().denio_stream_peer_address(this.handle, bytes);
-    unwrap(code, "get the peer's address");
-    return decodeAddress(bytes);
+  tryClone(): TcpStream {
+    return new TcpStream(this.cloneHandle());
   }
 
-  /** Whether small writes are sent at once (`TCP_NODELAY`). */
+  /** Whether small writes are sent at once (`TCP_NODELAY`, `tcp(7)`). */
   get nodelay(): boolean {
-    return unwrap(native().denio_stream_nodelay(this.handle), "get nodelay") >
-      0;
+    return getOption(this.handle, SocketOption.NODELAY) > 0;
   }
 
   /** Sends small writes at once, or waits for more of them. */
   set nodelay(nodelay: boolean) {
-    const code = native().denio_stream_set_nodelay(
-      this.handle,
-      nodelay ? 1 : 0,
-    );
-    unwrap(code, "set nodelay");
+    setOption(this.handle, SocketOption.NODELAY, nodelay ? 1 : 0);
   }
 
   /**
-   * Reads what has come into `length` bytes of `buffer` from `offset`.
-   *
-   * @returns A count; 0 at the end of the stream; {@linkcode WOULD_BLOCK} when
-   * nothing has come.
-   * @throws {RangeError} when the range lies outside `buffer`.
-   * @throws {Deno.errors.ConnectionReset} and others of `recv(2)`.
+   * How a silent peer is probed (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
+   * `TCP_KEEPINTVL` and `TCP_KEEPCNT`, `tcp(7)`); `false` when it is not, which
+   * is how a stream begins.
    */
-  read(
-    buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
-  ): number {
-    const count = this.tryRead(buffer, offset, length);
-    if (count >= 0 || count === WOULD_BLOCK) return count;
-    throw errorFrom(-count, `read from stream ${this.handle}`);
-  }
-
-  /** Reads like {@linkcode TcpStream.read}, but answers `-errno` for an error. */
-  tryRead(
-    buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
-  ): number {
-    checkRange(buffer, offset, length);
-    return native().denio_stream_read(this.handle, buffer, offset, length);
+  get keepalive(): false | Keepalive {
+    if (getOption(this.handle, SocketOption.KEEPALIVE) === 0) return false;
+    return {
+      idle: getOption(this.handle, SocketOption.KEEPALIVE_IDLE),
+      interval: getOption(this.handle, SocketOption.KEEPALIVE_INTERVAL),
+      count: getOption(this.handle, SocketOption.KEEPALIVE_COUNT),
+    };
   }
 
   /**
-   * Writes what there is room for of `length` bytes of `bytes` from `offset`.
+   * Probes a silent peer, or no longer. A number that is left out stays what it
+   * was: the system's own, at first.
    *
-   * @returns A count, or {@linkcode WOULD_BLOCK} when there is no room.
-   * @throws {RangeError} when the range lies outside `bytes`.
-   * @throws {Deno.errors.BrokenPipe} and others of `send(2)`.
+   * @throws {RangeError} when a number is out of range; nothing is set then.
+   * @throws {TypeError} when it is neither a boolean nor an object.
    */
-  write(
-    bytes: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = bytes.byteLength - offset,
-  ): number {
-    const count = this.tryWrite(bytes, offset, length);
-    if (count >= 0 || count === WOULD_BLOCK) return count;
-    throw errorFrom(-count, `write to stream ${this.handle}`);
-  }
-
-  /** Writes like {@linkcode TcpStream.write}, but answers `-errno` for an error. */
-  tryWrite(
-    bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
-  ): number {
-    checkRange(bytes, offset, length);
-    return native().denio_stream_write(this.handle, bytes, offset, length);
-  }
-
-  /**
-   * Shuts down one half or both.
-   *
-   * @throws {Deno.errors.NotConnected} when there is no connection any more.
-   */
-  shutdown(how: Shutdown): void {
-    const number = SHUTDOWNS.indexOf(how);
-    if (number < 0) {
-      throw new TypeError(
-        `Cannot shut down "${how}": it must be "read", "write" or "both"`,
-      );
+  set keepalive(keepalive: boolean | Partial<Keepalive>) {
+    const numbers = keepaliveNumbers(keepalive);
+    for (const [option, value] of numbers) {
+      setOption(this.handle, option, value);
     }
-    const code = native().denio_stream_shutdown(this.handle, number);
-    unwrap(code, `shut down stream ${this.handle}`);
-  }
-
-  /** Makes closing answer with a reset instead of a FIN (`SO_LINGER` of 0). */
-  set resetOnClose(reset: boolean) {
-    const code = native().denio_stream_set_reset_on_close(
-      this.handle,
-      reset ? 1 : 0,
-    );
-    unwrap(code, "set linger");
-  }
-
-  /** Returns and clears the socket's error, if it has one. */
-  takeError(): Error | undefined {
-    const number = unwrap(
-      native().denio_source_take_error(this.handle),
-      `take the error of stream ${this.handle}`,
-    );
-    return number === 0 ? undefined : errorFrom(number, "connect or transfer");
+    const isOn = keepalive !== false;
+    setOption(this.handle, SocketOption.KEEPALIVE, isOn ? 1 : 0);
   }
 
   /**
-   * Closes the stream at once; bytes that the system has taken are still sent.
+   * What closing does with bytes that are not sent yet (`SO_LINGER`,
+   * `socket(7)`):
    *
-   * @throws {Deno.errors.BadResource} when it is closed already.
+   * - `undefined`, the default: closing returns, they are sent behind it;
+   * - 0: they are dropped, and the peer is told of a reset;
+   * - up to 32767 seconds: on Linux, closing the last handle *blocks the
+   *   thread* until they are sent, or for so long.
+   *
+   * @throws {RangeError} when set to what is no integer from 0 to 32767.
    */
-  close(): void {
-    const code = native().denio_source_close(this.handle);
-    unwrap(code, `close stream ${this.handle}`);
+  get linger(): number | undefined {
+    const value = getOption(this.handle, SocketOption.LINGER);
+    return value === 0 ? undefined : value - 1;
   }
 
-  /** Closes the stream, unless it is closed already. */
-  [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+  /** Decides what closing does with unsent bytes. */
+  set linger(seconds: number | undefined) {
+    const option = SocketOption.LINGER;
+    // Native code has 0 for "off".
+    const value = seconds === undefined ? 0 : checkValue(option, seconds) + 1;
+    setOption(this.handle, option, value);
+  }
+
+  /** Makes closing answer with a reset instead of a FIN: a `linger` of 0. */
+  set resetOnClose(reset: boolean) {
+    this.linger = reset ? 0 : undefined;
+  }
+
+  /**
+   * Hops that a packet may make (`IP_TTL`, `ip(7)`; `IPV6_UNICAST_HOPS`,
+   * `ipv6(7)`), from 1 to 255.
+   *
+   * @throws {RangeError} when set to what is no integer from 1 to 255.
+   */
+  get ttl(): number {
+    return getOption(this.handle, SocketOption.TTL);
+  }
+
+  /** Sets the hops. */
+  set ttl(hops: number) {
+    const option = SocketOption.TTL;
+    setOption(this.handle, option, checkValue(option, hops));
+  }
+
+  /**
+   * Milliseconds that written bytes may stay unacknowledged before the
+   * connection is given up (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482); 0 leaves
+   * it to the system, which is the default. Linux only.
+   *
+   * @throws {RangeError} when set to what is no integer from 0 to 2147483647.
+   * @throws {Deno.errors.NotSupported} where the system has not got it.
+   */
+  get userTimeout(): number {
+    return getOption(this.handle, SocketOption.USER_TIMEOUT);
+  }
+
+  /** Sets the milliseconds. */
+  set userTimeout(ms: number) {
+    const option = SocketOption.USER_TIMEOUT;
+    setOption(this.handle, option, checkValue(option, ms));
+  }
+
+  /** Returns an address of its kind. */
+  protected decode(bytes: Uint8Array): TcpAddress {
+    return decodeAddress(bytes, "tcp") as TcpAddress;
   }
 }
 
-/** Native code cannot see how long a buffer is: it is checked here. */
-function checkRange(
-  buffer: Uint8Array,
-  offset: number,
-  length: number,
-): void {
-  if (offset >= 0 && length >= 0 && offset + length <= buffer.byteLength) {
-    return;
+/** All are checked before the first is set. */
+function keepaliveNumbers(
+  keepalive: boolean | Partial<Keepalive>,
+): [SocketOption, number][] {
+  if (typeof keepalive === "boolean") return [];
+  if (typeof keepalive !== "object" || keepalive === null) {
+    throw new TypeError(
+      `Cannot set keepalive to "${keepalive}": it must be a boolean, or an ` +
+        "object with idle, interval and count",
+    );
   }
-  throw new RangeError(
-    `Cannot use ${length} bytes from offset ${offset}: ` +
-      `the buffer has ${buffer.byteLength}`,
+  const { idle, interval, count } = keepalive;
+  const given: [SocketOption, number | undefined][] = [
+    [SocketOption.KEEPALIVE_IDLE, idle],
+    [SocketOption.KEEPALIVE_INTERVAL, interval],
+    [SocketOption.KEEPALIVE_COUNT, count],
+  ];
+  return given.flatMap(([option, value]) =>
+    value === undefined ? [] : [[option, checkValue(option, value)]]
   );
 }

@@ -1,19 +1,206 @@
 /**
  * The waiting side of readiness: mio's `Poll`, for Deno.
  *
+ * A source (a listener, a stream, a pipe) is registered under a {@linkcode
+ * Token} with an {@linkcode Interest}; {@linkcode Poll.poll} waits, and fills
+ * an {@linkcode Events} with what has become ready. Then the program itself
+ * accepts, reads and writes: a poll moves no bytes.
+ *
+ * # Portability
+ *
+ * The same program runs on epoll, kqueue, poll and select if it relies on what
+ * is guaranteed below and on nothing else.
+ *
+ * ## What is guaranteed
+ *
+ * - An event bears the token of the latest registration of its source.
+ * - A source that has been drained, which is when a call answered `WOULD_BLOCK`,
+ *   is told of when that would no longer be the answer.
+ * - A source that is ready when it is registered or reregistered is told of,
+ *   also if it was before.
+ * - After `deregister` returns, no later poll tells of the source. A batch that
+ *   was filled before may still hold an event of it.
+ * - What does not fit an `Events` comes with the next poll; nothing is lost.
+ * - A registration made on another thread counts for a poll that is already
+ *   waiting.
+ *
+ * ## Readiness is a hint
+ *
+ * An event may be spurious: the data was read meanwhile, the connection to be
+ * accepted is gone, a backend tells twice. So every call that could wait may
+ * answer `WOULD_BLOCK`, and means: wait again. It is no error.
+ *
+ * Not guaranteed, therefore, is
+ *
+ * - how many events one arrival makes: a source that is readable and writable
+ *   may be told of in one event or in two, and poll and select tell again after
+ *   a read that has left something;
+ * - that a source which is *not* drained is told of again: see below;
+ * - the order of events, and that sources of one batch take turns;
+ * - the bits other than `READABLE` and `WRITABLE`. They spare a system call
+ *   where they come, and no program may wait for them:
+ *
+ * | bit            | what tells the same everywhere          | epoll, poll, select | kqueue      |
+ * | -------------- | --------------------------------------- | ------------------- | ----------- |
+ * | `READ_CLOSED`  | `read` answers 0                        | yes                 | yes         |
+ * | `WRITE_CLOSED` | `write` throws `BrokenPipe`             | when both ways end  | yes         |
+ * | `ERROR`        | `takeError`, or the next call, says it  | yes                 | with an end |
+ * | `PRIORITY`     | nothing: ask {@linkcode Poll.supports}  | yes                 | no          |
+ *
+ * ## Draining
+ *
+ * Registrations are edge-triggered unless they ask for another mode: an event
+ * says that something has *changed*. Whoever reads a part and waits for the
+ * rest may wait for ever. So after an event
+ *
+ * - `accept` until it returns `undefined`;
+ * - `read` until `WOULD_BLOCK`, 0 or an error. A stream's read that fills less
+ *   than its buffer has drained it, too: denio's own reactor saves the call;
+ * - `write` until all is written, or until `WOULD_BLOCK`. Only then wait for
+ *   `WRITABLE`: an idle stream is writable all the time, and told of once.
+ *
+ * @example A server that echoes, in one loop
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { WOULD_BLOCK } from "../native/errors.ts";
+ * import { TcpListener } from "../net/tcp_listener.ts";
+ * import { TcpStream } from "../net/tcp_stream.ts";
+ * import { Events } from "./events.ts";
+ * import { Interest } from "./interest.ts";
+ * import { Poll } from "./poll.ts";
+ *
+ * const LISTENER = 0;
+ * using poll = new Poll();
+ * using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+ * poll.registry.register(listener, LISTENER, Interest.READABLE);
+ * const streams = new Map<number, TcpStream>();
+ *
+ * // The other end of the wire, which is a program of its own elsewhere.
+ * using client = TcpStream.connect(listener.localAddress);
+ * client.write(new TextEncoder().encode("hello"));
+ *
+ * const events = new Events();
+ * const bytes = new Uint8Array(1024);
+ * let echoed = 0;
+ * let nextToken = LISTENER + 1;
+ * while (echoed < 5) {
+ *   poll.poll(events);
+ *   for (let index = 0; index < events.length; index++) {
+ *     const token = events.token(index);
+ *     if (token === LISTENER) acceptAll();
+ *     else echo(token);
+ *   }
+ * }
+ *
+ * function acceptAll(): void {
+ *   for (let stream = listener.accept(); stream; stream = listener.accept()) {
+ *     streams.set(nextToken, stream);
+ *     poll.registry.register(stream, nextToken++, Interest.READABLE);
+ *   }
+ * }
+ *
+ * function echo(token: number): void {
+ *   const stream = streams.get(token);
+ *   // Closed for an earlier event of the same batch.
+ *   if (stream === undefined) return;
+ *   for (;;) {
+ *     const count = stream.read(bytes);
+ *     if (count === WOULD_BLOCK) return;
+ *     if (count === 0) break;
+ *     // More than fits would have to be kept until WRITABLE.
+ *     echoed += stream.write(bytes, 0, count);
+ *   }
+ *   streams.delete(token);
+ *   stream.close();
+ * }
+ *
+ * for (const stream of streams.values()) stream.close();
+ * assertEquals(echoed, 5);
+ * ```
+ *
+ * ## Modes
+ *
+ * With `{ mode: "level" }` a source is told of by each poll for as long as it is
+ * ready: nothing is missed by reading a part, at the price of an event each
+ * time. With `"one-shot"` it is told of once, and then not before it is
+ * reregistered: for several threads that share a poll, of which one at a time
+ * is to have the source.
+ *
+ * @example An event for as long as there is something, or only one
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Events } from "./events.ts";
+ * import { Interest } from "./interest.ts";
+ * import { Poll } from "./poll.ts";
+ * import { TcpListener } from "../net/tcp_listener.ts";
+ * import { TcpStream } from "../net/tcp_stream.ts";
+ *
+ * using poll = new Poll();
+ * using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+ * using _client = TcpStream.connect(listener.localAddress);
+ * const events = new Events();
+ *
+ * poll.registry.register(listener, 1, Interest.READABLE, { mode: "level" });
+ * assertEquals(poll.poll(events), 1);
+ * assertEquals(poll.poll(events), 1); // still nobody accepts
+ *
+ * poll.registry.reregister(listener, 1, Interest.READABLE, {
+ *   mode: "one-shot",
+ * });
+ * assertEquals(poll.poll(events), 1);
+ * assertEquals(poll.poll(events, 0), 0);
+ * ```
+ *
+ * ## Closing
+ *
+ * Closing a source ends its registration: no later poll tells of it. The batch
+ * at hand may, so take a token out of your table when you close its source, and
+ * do not give it to another before the batch is done. A closed poll leaves its
+ * sources open; they can be registered elsewhere once they are deregistered.
+ *
+ * ## Threads
+ *
+ * Handles are numbers of the whole process. `poll.registry.tryClone().handle`
+ * can be posted to a Worker, where `new Registry(handle)` registers while this
+ * thread waits, and {@linkcode Waker} ends the wait from anywhere. Deno's own
+ * loop stands still during a `poll`: that is what {@linkcode Poll.park} is for.
+ *
+ * ## Backends
+ *
+ * | backend  | where                | a wait costs                | limits                      |
+ * | -------- | -------------------- | --------------------------- | --------------------------- |
+ * | `epoll`  | Linux                | as many as are ready        |                             |
+ * | `kqueue` | macOS, the BSDs      | as many as are ready        | no `PRIORITY`, no exclusive |
+ * | `poll`   | Linux, for comparing | as many as are registered   | no exclusive                |
+ * | `select` | Linux, for comparing | as many as are registered   | descriptors below 1,024     |
+ *
+ * `deno task bench:poll` measures that. poll and select know no edges; denio
+ * makes them by not asking again for what was told, until the source is read,
+ * accepted from, written to without room, or reregistered. A source that nobody
+ * touches after an event is therefore not told of again, whatever arrives.
+ *
  * @module
  */
 
+import { environment } from "../native/environment.ts";
 import { errorFrom, unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 import type { Events } from "./events.ts";
+import { Interest } from "./interest.ts";
+import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
 import { Registry } from "./registry.ts";
 
-/** A system call family that tells readiness. */
-export type Backend = "epoll" | "kqueue";
+/** A family of system calls that tell readiness. */
+export type Backend = "epoll" | "kqueue" | "poll" | "select";
 
-/** The numbers of `ffi.rs`, in its order; 0 is the system's best. */
-const BACKENDS = ["auto", "epoll", "kqueue"] as const;
+/** Something that one backend has and another has not. */
+export type Feature = Mode | "exclusive" | "priority";
+
+/** The numbers of `native/src/backend.rs`, in its order; 0 is the best. */
+const BACKENDS = ["auto", "epoll", "kqueue", "poll", "select"] as const;
+
+/** Names the backend for who asks for none. */
+export const BACKEND_VARIABLE = "DENIO_BACKEND";
 
 /** The longest wait that the system takes, about 24 days. */
 const TIMEOUT_MAX_MS = 0x7fff_ffff;
@@ -21,7 +208,11 @@ const NO_LIMIT = -1;
 
 /** How a poll is opened. */
 export interface PollOptions {
-  /** The backend to use; the system's best when left out. */
+  /**
+   * The backend to use. Left out, it is what the environment variable
+   * `DENIO_BACKEND` names, where that is set and may be read; else, or when it
+   * is `auto`, the system's best.
+   */
   backend?: Backend | "auto";
 }
 
@@ -56,15 +247,17 @@ export class Poll implements Disposable {
   /**
    * Opens a poll.
    *
+   * @throws {TypeError} when the backend is none.
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
    */
   constructor(options: PollOptions = {}) {
-    const { backend = "auto" } = options;
-    const number = BACKENDS.indexOf(backend);
+    const backend = options.backend ?? environment(BACKEND_VARIABLE) ?? "auto";
+    const number = (BACKENDS as readonly string[]).indexOf(backend);
     if (number < 0) {
+      const by = options.backend === undefined ? ` of ${BACKEND_VARIABLE}` : "";
       throw new TypeError(
-        `Cannot open backend "${backend}": it must be one of ${
-          BACKENDS.join(", ")
+        `Cannot open backend "${backend}"${by}: it must be one of auto, ${
+          Poll.backends().join(", ")
         }`,
       );
     }
@@ -75,10 +268,36 @@ export class Poll implements Disposable {
     this.registry = new Registry(this.handle);
   }
 
+  /** Returns the backends that this system has, the best one first. */
+  static backends(): Backend[] {
+    const bits = native().denio_poll_backends();
+    return BACKENDS.filter((name, index): name is Backend =>
+      name !== "auto" && (bits & 1 << index) !== 0
+    );
+  }
+
   /** The backend in use. */
   get backend(): Backend {
     const number = native().denio_poll_backend(this.handle);
     return BACKENDS[unwrap(number, "name the backend")] as Backend;
+  }
+
+  /**
+   * Whether the backend has a mode of registration, `exclusive` registration,
+   * or `priority` data.
+   *
+   * @throws {TypeError} when there is no such feature anywhere.
+   */
+  supports(feature: Feature): boolean {
+    const interest = feature === "priority"
+      ? Interest.PRIORITY
+      : Interest.READABLE;
+    const code = native().denio_poll_supports(
+      this.handle,
+      interest,
+      featureBits(feature),
+    );
+    return unwrap(code, `ask poll ${this.handle} for "${feature}"`) > 0;
   }
 
   /**
@@ -133,6 +352,11 @@ export class Poll implements Disposable {
   [Symbol.dispose](): void {
     native().denio_source_close(this.handle);
   }
+}
+
+function featureBits(feature: Feature): number {
+  if (feature === "priority") return 0;
+  return feature === "exclusive" ? EXCLUSIVE : modeBits({ mode: feature });
 }
 
 function wholeTimeout(timeoutMs: number | undefined): number {

@@ -4,9 +4,14 @@
  * @module
  */
 
-import { unwrap } from "../native/errors.ts";
+import { errorFrom, unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
-import { checkInterest, type InterestSet } from "./interest.ts";
+import {
+  checkInterest,
+  describeInterest,
+  type InterestSet,
+} from "./interest.ts";
+import { describeMode, modeBits, type RegisterOptions } from "./mode.ts";
 import { checkToken, type Token } from "./token.ts";
 
 /** Something that can be registered: it has a native handle. */
@@ -16,11 +21,35 @@ export interface Source {
 }
 
 /**
+ * Something that is registered by registering what it is made of, as a TLS
+ * stream registers its socket. A registry calls each method once for each call
+ * of its own, with what it was given, and passes on what is thrown.
+ */
+export interface CustomSource {
+  /** Registers what this is made of. */
+  register(
+    registry: Registry,
+    token: Token,
+    interest: InterestSet,
+    options?: RegisterOptions,
+  ): void;
+  /** Reregisters it. */
+  reregister(
+    registry: Registry,
+    token: Token,
+    interest: InterestSet,
+    options?: RegisterOptions,
+  ): void;
+  /** Deregisters it. */
+  deregister(registry: Registry): void;
+}
+
+/**
  * Registers sources with one {@linkcode Poll}, under the caller's tokens.
  *
- * Registration is edge-triggered: an event says that something has changed,
- * and the next comes only after another change. Read, write or accept until
- * the answer is `WOULD_BLOCK`.
+ * A registration is edge-triggered unless it asks for another mode: an event
+ * says that something has changed, and the next comes only after another
+ * change. Read, write or accept until the answer is `WOULD_BLOCK`.
  */
 export class Registry implements Disposable {
   /** The number by which native code knows the registry. */
@@ -40,36 +69,56 @@ export class Registry implements Disposable {
    *
    * @throws {Deno.errors.AlreadyExists} when it is registered, here or with
    * another poll.
+   * @throws {Deno.errors.NotSupported} when the backend has not got the
+   * interest or the mode: `Poll.supports` tells.
+   * @throws {RangeError} when the backend is select and the source's descriptor
+   * is beyond `FD_SETSIZE`, which is 1024.
    * @throws {Deno.errors.BadResource} when either side is closed.
    */
-  register(source: Source, token: Token, interest: InterestSet): void {
-    unwrap(
-      native().denio_registry_register(
-        this.handle,
-        source.handle,
-        checkToken(token),
-        checkInterest(interest),
-      ),
-      `register source ${source.handle}`,
+  register(
+    source: Source | CustomSource,
+    token: Token,
+    interest: InterestSet,
+    options?: RegisterOptions,
+  ): void {
+    if ("register" in source) {
+      return source.register(this, token, interest, options);
+    }
+    const code = native().denio_registry_register(
+      this.handle,
+      source.handle,
+      checkToken(token),
+      checkInterest(interest),
+      modeBits(options),
     );
+    if (code < 0) throw refusal(code, "register", source, interest, options);
   }
 
   /**
-   * Replaces token and interest; a source that is ready now fires again.
+   * Replaces token, interest and mode; a source that is ready now fires again.
    *
    * @throws {Deno.errors.NotFound} when it is not registered here.
-   * @throws {Deno.errors.BadResource} when either side is closed.
+   * @throws {TypeError} when it is or was to be exclusive.
+   * @throws {Deno.errors.BadResource} when either side is closed, and others of
+   * {@linkcode Registry.register}.
    */
-  reregister(source: Source, token: Token, interest: InterestSet): void {
-    unwrap(
-      native().denio_registry_reregister(
-        this.handle,
-        source.handle,
-        checkToken(token),
-        checkInterest(interest),
-      ),
-      `reregister source ${source.handle}`,
+  reregister(
+    source: Source | CustomSource,
+    token: Token,
+    interest: InterestSet,
+    options?: RegisterOptions,
+  ): void {
+    if ("reregister" in source) {
+      return source.reregister(this, token, interest, options);
+    }
+    const code = native().denio_registry_reregister(
+      this.handle,
+      source.handle,
+      checkToken(token),
+      checkInterest(interest),
+      modeBits(options),
     );
+    if (code < 0) throw refusal(code, "reregister", source, interest, options);
   }
 
   /**
@@ -78,7 +127,8 @@ export class Registry implements Disposable {
    * @throws {Deno.errors.NotFound} when it is not registered here.
    * @throws {Deno.errors.BadResource} when either side is closed.
    */
-  deregister(source: Source): void {
+  deregister(source: Source | CustomSource): void {
+    if ("deregister" in source) return source.deregister(this);
     unwrap(
       native().denio_registry_deregister(this.handle, source.handle),
       `deregister source ${source.handle}`,
@@ -106,4 +156,15 @@ export class Registry implements Disposable {
   [Symbol.dispose](): void {
     native().denio_source_close(this.handle);
   }
+}
+
+function refusal(
+  code: number,
+  verb: string,
+  { handle }: Source,
+  interest: InterestSet,
+  options?: RegisterOptions,
+): Error {
+  const how = `${describeInterest(interest)}, ${describeMode(options)}`;
+  return errorFrom(-code, `${verb} source ${handle} (${how})`);
 }

@@ -18,13 +18,34 @@ import type { Timer } from "./timers.ts";
  */
 const REST_MS = 100;
 
-/** `accept(2)` errors that pass when something is freed. */
-const SHORTAGES = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+/**
+ * Errors of `accept(2)`, and of registering what it gave, that pass when
+ * something is freed: descriptors, memory, `max_user_watches` of `epoll(7)`, or
+ * the low descriptors that select can watch.
+ */
+const SHORTAGES = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ENOSPC",
+  "ERANGE",
+]);
+
+/** Whether an error passes when something is freed. */
+export function isShortage(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    SHORTAGES.has(String(error.code));
+}
 
 /** What a listener needs of its reactor. */
 export interface ListenerHost {
-  /** Makes a connection of an accepted stream. */
-  accept(stream: TcpStream, listener: Listener): void;
+  /**
+   * Makes a connection of an accepted stream.
+   *
+   * @returns Whether there was room for it; it is closed when not.
+   */
+  accept(stream: TcpStream, listener: Listener): boolean;
   /** Has the listener act again in the next turn. */
   requeue(listener: Listener): void;
   /** Runs `callback` after `delayMs`. */
@@ -86,13 +107,15 @@ export class Listener implements Disposable {
     const count = this.#socket.acceptBatch(this.#batch);
     // Read first: a handler may accept again through another listener.
     const { stopped } = this.#batch;
+    let hasRoom = true;
     for (let index = 0; index < count; index++) {
       const stream = this.#batch.stream(index);
       // Closed by a handler of this batch: the rest are refused like those
       // that the system has not given out yet.
-      if (this.#isClosed) stream.close();
-      else this.#host.accept(stream, this);
+      if (this.#isClosed || !hasRoom) stream.close();
+      else hasRoom = this.#host.accept(stream, this);
     }
+    if (!hasRoom && !this.#isClosed) return this.#awaitRoom();
     if (stopped === 0) return this.#host.requeue(this);
     if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#pause(stopped);
   }
@@ -143,6 +166,10 @@ export class Listener implements Disposable {
     if (!SHORTAGES.has(errnoName(errno))) {
       this.fail(errorFrom(errno, `accept from "${this.addr.hostname}"`));
     }
+    this.#awaitRoom();
+  }
+
+  #awaitRoom(): void {
     this.#rest = this.#host.setTimer(REST_MS, () => this.onReady(0));
     this.#host.awaitRoom(this);
   }

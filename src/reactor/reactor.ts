@@ -24,7 +24,7 @@ import {
   type ConnectionHandlers,
   type ConnectionHost,
 } from "./connection.ts";
-import { Listener, type ListenerHost } from "./listener.ts";
+import { isShortage, Listener, type ListenerHost } from "./listener.ts";
 import { Wait } from "./park.ts";
 import { type Ready, Slots, WAKER_TOKEN } from "./slots.ts";
 import { type Timer, Timers } from "./timers.ts";
@@ -385,7 +385,7 @@ class Host implements ConnectionHost, ListenerHost {
     if (source.isRefed) this.#refs++;
   }
 
-  accept(stream: TcpStream, listener: Listener): void {
+  accept(stream: TcpStream, listener: Listener): boolean {
     const connection = new Connection(this, stream, {
       handlers: listener.handlers,
       listener,
@@ -393,14 +393,17 @@ class Host implements ConnectionHost, ListenerHost {
     try {
       this.add(connection, stream, Interest.READABLE);
     } catch (error) {
+      if (isShortage(error)) return false;
       // One that cannot be registered must not take the others with it.
-      return this.report(error);
+      this.report(error);
+      return true;
     }
     try {
       connection.opened();
     } catch (error) {
       connection.fail(error);
     }
+    return true;
   }
 
   reregister(connection: Connection, interest: number): void {

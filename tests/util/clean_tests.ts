@@ -6,6 +6,7 @@
 
 import { AssertionError } from "@std/assert";
 import { native } from "../../src/native/library.ts";
+import { descriptors } from "./descriptors.ts";
 import { eventually } from "./waiting.ts";
 
 /** How long closing may take: a parked reactor closes when its wait ends. */
@@ -15,7 +16,7 @@ const CLOSE_MS = 3_000;
 interface Open {
   /** Handles of the native library. */
   readonly handles: number;
-  /** Sockets, event polls and event descriptors; 0 where there is no /proc. */
+  /** Sockets, pipes and event descriptors; 0 where there is no /proc. */
   readonly descriptors: number;
 }
 
@@ -62,24 +63,5 @@ async function expectNoMoreThan(before: Open): Promise<void> {
 }
 
 function whatIsOpen(): Open {
-  return { handles: handleCount(), descriptors: descriptorCount() };
-}
-
-function descriptorCount(): number {
-  if (Deno.build.os !== "linux") return 0;
-  let count = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    if (isEventSource(`/proc/self/fd/${name}`)) count++;
-  }
-  return count;
-}
-
-/** Files come and go with the test runner; what denio opens is none. */
-function isEventSource(path: string): boolean {
-  try {
-    return /^(socket|anon_inode):/.test(Deno.readLinkSync(path));
-  } catch {
-    // It was the descriptor of the listing itself.
-    return false;
-  }
+  return { handles: handleCount(), descriptors: descriptors().size };
 }

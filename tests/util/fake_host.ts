@@ -21,6 +21,8 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   /** What was asked, a line each. */
   readonly log: string[] = [];
   /** What was reported. */
+  /** What a listener hears of a connection that it accepted. */
+  hasRoom = true;
   readonly reported: unknown[] = [];
   nowMs = 0;
 
@@ -66,9 +68,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
     this.log.push(`countRef ${delta}`);
   }
 
-  accept(stream: TcpStream): void {
+  accept(stream: TcpStream): boolean {
     this.log.push("accept");
     stream.close();
+    return this.hasRoom;
   }
 
   awaitRoom(): void {

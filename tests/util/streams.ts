@@ -6,12 +6,14 @@
 
 import { assertEquals, AssertionError } from "@std/assert";
 import { WOULD_BLOCK } from "../../src/native/errors.ts";
+import type { ListeningSocket } from "../../src/net/listener.ts";
+import type { Stream } from "../../src/net/stream.ts";
 import { TcpListener } from "../../src/net/tcp_listener.ts";
 import { TcpStream } from "../../src/net/tcp_stream.ts";
 import { Events, Readiness } from "../../src/poll/events.ts";
 import { Interest } from "../../src/poll/interest.ts";
 import { Poll } from "../../src/poll/poll.ts";
-import type { Registry } from "../../src/poll/registry.ts";
+import type { Registry, Source } from "../../src/poll/registry.ts";
 import { DEADLINE_MS } from "./waiting.ts";
 
 /** Where tests listen. */
@@ -19,6 +21,9 @@ export const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 
 /** How long silence is listened to: loopback delivers at once. */
 const SILENCE_MS = 20;
+
+/** As many changes of state as the end of a connection has. */
+const REPEATS_MAX = 5;
 
 const BOTH = Interest.READABLE | Interest.WRITABLE;
 
@@ -47,7 +52,9 @@ export function connectedPair(hostname: string = LOOPBACK.hostname): Pair {
 }
 
 /** Waits for a connection to a listener that is registered nowhere. */
-export function acceptOne(listener: TcpListener): TcpStream {
+export function acceptOne<Accepted>(
+  listener: ListeningSocket<unknown, Accepted>,
+): Accepted {
   using poll = new Poll();
   poll.registry.register(listener, 1, Interest.READABLE);
   try {
@@ -63,7 +70,7 @@ export function acceptOne(listener: TcpListener): TcpStream {
 /** Registers for reading and writing. */
 export function registerBoth(
   registry: Registry,
-  stream: TcpStream,
+  stream: Source,
   token: number,
 ): void {
   registry.register(stream, token, BOTH);
@@ -111,14 +118,36 @@ export function expectSilence(poll: Poll): void {
   assertEquals([...events], []);
 }
 
-/** Writes all of `bytes` to a stream whose peer has room for them. */
-export function write(stream: TcpStream, text: string): void {
+/** Fails when events go on for ever; a few more may come of what has ended. */
+export function expectQuiet(poll: Poll): void {
+  const events = new Events();
+  for (let count = 0; count < REPEATS_MAX; count++) {
+    if (poll.poll(events, SILENCE_MS) === 0) return;
+  }
+  throw new AssertionError(
+    `There is no end of events: ${JSON.stringify([...events])}`,
+  );
+}
+
+/** Waits for something to read on a source that is registered nowhere. */
+export function whenReadable(source: Source): void {
+  using poll = new Poll();
+  poll.registry.register(source, 1, Interest.READABLE);
+  expectEvent(poll, 1, Readiness.READABLE);
+  poll.registry.deregister(source);
+}
+
+/** Writes all of `text` to a stream or a pipe whose peer has room for it. */
+export function write(
+  stream: Pick<Stream<unknown>, "write">,
+  text: string,
+): void {
   const bytes = new TextEncoder().encode(text);
   assertEquals(stream.write(bytes), bytes.byteLength);
 }
 
 /** Reads what is there as text, until the answer is `WOULD_BLOCK` or the end. */
-export function readAvailable(stream: TcpStream): string {
+export function readAvailable(stream: Pick<Stream<unknown>, "read">): string {
   const buffer = new Uint8Array(1024);
   const decoder = new TextDecoder();
   let text = "";
@@ -127,4 +156,18 @@ export function readAvailable(stream: TcpStream): string {
     if (count === WOULD_BLOCK || count === 0) return text;
     text += decoder.decode(buffer.subarray(0, count), { stream: true });
   }
+}
+
+/** Waits for a text on a stream that is registered nowhere. */
+export function readWhenThere(
+  stream: Source & Pick<Stream<unknown>, "read">,
+): string {
+  whenReadable(stream);
+  return readAvailable(stream);
+}
+
+/** An address where nobody listens. */
+export function freeAddress(): Deno.NetAddr {
+  using listener = TcpListener.bind(LOOPBACK);
+  return listener.localAddress;
 }

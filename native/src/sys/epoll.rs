@@ -3,20 +3,25 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{BATCH_MAX, next_selector_id, retry_interrupted};
-use crate::{Event, Interest, Token};
+use super::BATCH_MAX;
+use super::eventfd::EventFd;
+use super::socket::wait_readable;
+use crate::{Backend, Event, Interest, Mode, Token};
 
-/// The backend's name.
-pub const NAME: &str = "epoll";
+/// Which backend this is.
+pub const BACKEND: Backend = Backend::Epoll;
+
+/// Whether epoll has it. `EPOLLEXCLUSIVE` goes with reading and writing alone
+/// (`epoll_ctl(2)`).
+pub fn supports(interest: Interest, mode: Mode) -> bool {
+    !mode.is_exclusive() || !mode.is_one_shot() && !interest.is_priority()
+}
 
 /// One epoll instance.
 #[derive(Debug)]
 pub struct Selector {
     epoll: OwnedFd,
-    id: u32,
-    has_waker: AtomicBool,
 }
 
 impl Selector {
@@ -28,13 +33,7 @@ impl Selector {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor is new and nobody else's.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { epoll, id: next_selector_id(), has_waker: AtomicBool::new(false) })
-    }
-
-    /// The number that tells selectors apart.
-    pub const fn id(&self) -> u32 {
-        self.id
+        Ok(Self { epoll: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
     /// `epoll_wait(2)`, at most [`BATCH_MAX`] events.
@@ -59,29 +58,36 @@ impl Selector {
         Ok(count)
     }
 
+    /// `poll(2)` on the instance, which is itself pollable.
+    pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
+        wait_readable(&self.epoll, timeout_ms)
+    }
+
     /// `EPOLL_CTL_ADD`.
-    pub fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd, Some((token, interest_flags(interest))))
+    pub fn register(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, Some((token, flags(interest, mode))))
     }
 
     /// `EPOLL_CTL_MOD`, which also fires again when the source is ready now.
-    pub fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, Some((token, interest_flags(interest))))
+    pub fn reregister(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, Some((token, flags(interest, mode))))
     }
 
     /// `EPOLL_CTL_DEL`.
     pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, None)
-    }
-
-    /// Takes the one place for a waker; false when it is taken.
-    pub fn claim_waker(&self) -> bool {
-        !self.has_waker.swap(true, Ordering::AcqRel)
-    }
-
-    /// Gives the waker's place back.
-    pub fn release_waker(&self) {
-        self.has_waker.store(false, Ordering::Release);
     }
 
     fn control(&self, operation: i32, fd: RawFd, wanted: Option<(Token, u32)>) -> io::Result<()> {
@@ -94,16 +100,28 @@ impl Selector {
     }
 }
 
-impl AsRawFd for Selector {
-    fn as_raw_fd(&self) -> RawFd {
-        self.epoll.as_raw_fd()
+/// What epoll is asked for.
+fn flags(interest: Interest, mode: Mode) -> u32 {
+    let mut flags = interest_flags(interest);
+    if mode.is_edge() {
+        flags |= libc::EPOLLET as u32;
     }
+    if mode.is_one_shot() {
+        flags |= libc::EPOLLONESHOT as u32;
+    }
+    if mode.is_exclusive() {
+        // Linux refuses the one with the other. What is shared is a listener,
+        // and no peer can end that.
+        flags &= !(libc::EPOLLRDHUP as u32);
+        flags |= libc::EPOLLEXCLUSIVE as u32;
+    }
+    flags
 }
 
-/// What epoll is asked for. `EPOLLRDHUP` goes with reading, so that the end of
-/// a stream is told in the event that brings its last bytes.
-fn interest_flags(interest: Interest) -> u32 {
-    let mut flags = libc::EPOLLET;
+/// What is waited for. `EPOLLRDHUP` goes with reading, so that the end of a
+/// stream is told in the event that brings its last bytes.
+pub fn interest_flags(interest: Interest) -> u32 {
+    let mut flags = 0;
     if interest.is_readable() {
         flags |= libc::EPOLLIN | libc::EPOLLRDHUP;
     }
@@ -116,8 +134,8 @@ fn interest_flags(interest: Interest) -> u32 {
     flags as u32
 }
 
-/// What epoll's bits mean: items 37 and 38 of mio's observed behaviour.
-fn readiness(flags: u32) -> u32 {
+/// What epoll's bits mean, as mio reads them.
+pub fn readiness(flags: u32) -> u32 {
     let has = |wanted: i32| flags & wanted as u32 != 0;
     let mut bits = 0;
     if has(libc::EPOLLIN | libc::EPOLLPRI) {
@@ -145,55 +163,21 @@ fn readiness(flags: u32) -> u32 {
 /// An eventfd, edge-triggered, so that it need not be read after each wake.
 #[derive(Debug)]
 pub struct Waker {
-    eventfd: OwnedFd,
+    eventfd: EventFd,
 }
 
 impl Waker {
     /// Opens an eventfd and registers it.
     pub fn new(selector: &Selector, token: Token) -> io::Result<Self> {
-        // SAFETY: takes no pointer.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else's.
-        let eventfd = unsafe { OwnedFd::from_raw_fd(fd) };
-        selector.register(fd, token, Interest::READABLE)?;
+        let eventfd = EventFd::new()?;
+        selector.register(eventfd.as_raw_fd(), token, Interest::READABLE, Mode::EDGE)?;
         Ok(Self { eventfd })
     }
 
-    /// Adds one to the counter; a counter at its limit is emptied first.
+    /// Adds one to the counter.
     pub fn wake(&self) -> io::Result<()> {
-        loop {
-            match write(&self.eventfd, &1_u64.to_ne_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.reset()?,
-                done => return done.map(drop),
-            }
-        }
+        self.eventfd.signal()
     }
-
-    fn reset(&self) -> io::Result<()> {
-        match read(&self.eventfd, &mut [0; 8]) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// `read(2)`.
-fn read(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
-    let (fd, length) = (fd.as_raw_fd(), buffer.len());
-    let pointer = buffer.as_mut_ptr().cast();
-    // SAFETY: `pointer` is writable for `length` bytes while this runs.
-    retry_interrupted(|| unsafe { libc::read(fd, pointer, length) })
-}
-
-/// `write(2)`.
-fn write(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
-    let (fd, length) = (fd.as_raw_fd(), bytes.len());
-    let pointer = bytes.as_ptr().cast();
-    // SAFETY: `pointer` is readable for `length` bytes while this runs.
-    retry_interrupted(|| unsafe { libc::write(fd, pointer, length) })
 }
 
 #[cfg(test)]
@@ -203,9 +187,22 @@ mod tests {
     #[test]
     fn interest_asks_for_what_mio_asks_for() {
         let bits = |flags: i32| (flags | libc::EPOLLET) as u32;
-        assert_eq!(interest_flags(Interest::READABLE), bits(libc::EPOLLIN | libc::EPOLLRDHUP));
-        assert_eq!(interest_flags(Interest::WRITABLE), bits(libc::EPOLLOUT));
-        assert_eq!(interest_flags(Interest::PRIORITY), bits(libc::EPOLLPRI));
+        let edge = |interest| flags(interest, Mode::EDGE);
+        assert_eq!(edge(Interest::READABLE), bits(libc::EPOLLIN | libc::EPOLLRDHUP));
+        assert_eq!(edge(Interest::WRITABLE), bits(libc::EPOLLOUT));
+        assert_eq!(edge(Interest::PRIORITY), bits(libc::EPOLLPRI));
+    }
+
+    #[test]
+    fn mode_adds_its_flag_and_takes_what_linux_would_refuse() {
+        let write = |mode| flags(Interest::WRITABLE, mode) as i32;
+        assert_eq!(write(Mode::LEVEL), libc::EPOLLOUT);
+        assert_eq!(write(Mode::ONE_SHOT), libc::EPOLLOUT | libc::EPOLLONESHOT);
+        let shared = flags(Interest::READABLE, Mode::LEVEL.exclusive()) as i32;
+        assert_eq!(shared, libc::EPOLLIN | libc::EPOLLEXCLUSIVE);
+        assert!(!supports(Interest::PRIORITY, Mode::EDGE.exclusive()));
+        assert!(!supports(Interest::READABLE, Mode::ONE_SHOT.exclusive()));
+        assert!(supports(Interest::PRIORITY, Mode::ONE_SHOT));
     }
 
     #[test]
@@ -223,17 +220,5 @@ mod tests {
             Event::WRITABLE | Event::ERROR | Event::WRITE_CLOSED
         );
         assert_eq!(read(libc::EPOLLIN | libc::EPOLLERR), Event::READABLE | Event::ERROR);
-    }
-
-    #[test]
-    fn a_full_waker_counter_is_emptied_and_written_again() {
-        let selector = Selector::new().unwrap();
-        let waker = Waker::new(&selector, Token(1)).unwrap();
-        let nearly_full = (u64::MAX - 1).to_ne_bytes();
-        write(&waker.eventfd, &nearly_full).unwrap();
-        waker.wake().unwrap();
-        let mut events = [Event::default(); 2];
-        assert_eq!(selector.wait(&mut events, 0).unwrap(), 1);
-        assert_eq!(events[0], Event::new(Token(1), Event::READABLE));
     }
 }

@@ -4,23 +4,38 @@
 //! The facts they rest on are those of `kqueue(2)` and FreeBSD 13's kernel:
 //!
 //! - reading and writing are two filters of a descriptor, and two events;
-//! - adding again what is there takes the new token and, as long as the source
-//!   is ready, fires again: that is all that reregistering asks for;
-//! - it does not take `EV_CLEAR` away. Every change here sets it; a registration
-//!   without it would have to be deleted before it is added;
+//! - adding again what is there takes the new token, but not the new mode:
+//!   `EV_CLEAR` sticks. So what is replaced is deleted first, in the same call;
+//! - what is added fires when the source is ready already;
+//! - `EV_ONESHOT` deletes the filter that has fired, and leaves the other;
 //! - a user event that is added with `NOTE_TRIGGER` does not fire, and one that
 //!   is triggered with `EV_CLEAR` is cleared instead: adding is one change, and
 //!   triggering, with neither flag, another;
 //! - `EV_RECEIPT` answers each change, in order and before any event.
+//!
+//! `queue.rs` makes calls of it, by a kernel that tests write themselves.
 
+mod queue;
+
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod script;
+
+use std::collections::HashMap;
 use std::io;
 
-use crate::{Event, Interest, Token};
+pub use self::queue::{Kernel, Queue, Waker};
+use crate::{Event, Interest, Mode, Token};
 
 /// `EV_ADD`, the same number on every system with a kqueue, as are the others.
 pub const EV_ADD: u16 = 0x1;
 /// `EV_DELETE`.
 pub const EV_DELETE: u16 = 0x2;
+/// `EV_ONESHOT`: deleted with its first event.
+pub const EV_ONESHOT: u16 = 0x10;
 /// `EV_CLEAR`: edge-triggered.
 pub const EV_CLEAR: u16 = 0x20;
 /// `EV_RECEIPT`.
@@ -31,6 +46,11 @@ pub const EV_ERROR: u16 = 0x4000;
 pub const EV_EOF: u16 = 0x8000;
 /// `NOTE_TRIGGER`.
 pub const NOTE_TRIGGER: u32 = 0x0100_0000;
+
+/// Whether kqueue has it.
+pub const fn supports(interest: Interest, mode: Mode) -> bool {
+    !interest.is_priority() && !mode.is_exclusive()
+}
 
 /// Which of its events a source has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +63,53 @@ pub enum Filter {
     User,
 }
 
-/// The filters of a socket that are there, that may be, or that should be.
+/// One `struct kevent`, in the words that every system has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kevent {
+    /// The descriptor, or the waker's number.
+    pub ident: usize,
+    /// What of it.
+    pub filter: Filter,
+    /// `EV_` flags.
+    pub flags: u16,
+    /// `NOTE_` flags of a user event. With `EV_EOF`, the socket's error or 0.
+    pub fflags: u32,
+    /// With `EV_ERROR`, the errno or 0.
+    pub data: i64,
+    /// What the filter was added with: a [`Tag`].
+    pub udata: u64,
+}
+
+impl Kevent {
+    /// What a receipt says of its change: an errno, or 0.
+    pub const fn errno(&self) -> i32 {
+        if self.flags & EV_ERROR == 0 { 0 } else { self.data as i32 }
+    }
+}
+
+/// What comes back with each event of a registration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// The caller's own.
+    pub token: Token,
+    /// The number of a registration of which two filters share one shot, and 0
+    /// for any other.
+    pub shot: u32,
+}
+
+impl Tag {
+    /// Packs it into `udata`.
+    pub const fn to_bits(self) -> u64 {
+        (self.shot as u64) << 32 | self.token.0 as u64
+    }
+
+    /// Unpacks `udata`.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { token: Token(bits as u32), shot: (bits >> 32) as u32 }
+    }
+}
+
+/// The filters of a socket that may be there, or that should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters {
     read: bool,
@@ -53,8 +119,8 @@ pub struct Filters {
 impl Filters {
     /// Not registered.
     pub const NONE: Self = Self { read: false, write: false };
-    /// Registered, and nobody remembers for what.
-    pub const ANY: Self = Self { read: true, write: true };
+    /// Registered, and nobody remembers for what; or for everything.
+    pub const BOTH: Self = Self { read: true, write: true };
 
     /// The filters that an interest asks for; `ENOTSUP` for urgent data, which
     /// kqueue has no portable filter for.
@@ -66,7 +132,7 @@ impl Filters {
     }
 }
 
-/// One entry of a change list.
+/// One entry of a change list, before it is said of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// What is changed.
@@ -78,9 +144,16 @@ pub struct Change {
 }
 
 impl Change {
-    /// Adds a filter, edge-triggered, or gives it another token.
-    pub const fn add(filter: Filter) -> Self {
-        Self { filter, flags: EV_ADD | EV_CLEAR | EV_RECEIPT, fflags: 0 }
+    /// Adds a filter that is not there.
+    pub const fn add(filter: Filter, mode: Mode) -> Self {
+        let mode = if mode.is_level() {
+            0
+        } else if mode.is_one_shot() {
+            EV_ONESHOT
+        } else {
+            EV_CLEAR
+        };
+        Self { filter, flags: EV_ADD | EV_RECEIPT | mode, fflags: 0 }
     }
 
     /// Deletes a filter with its pending event.
@@ -88,99 +161,116 @@ impl Change {
         Self { filter, flags: EV_DELETE | EV_RECEIPT, fflags: 0 }
     }
 
-    /// Fires a user event. It also takes the token that comes with this, so
-    /// that has to be the token it was added with.
+    /// Fires a user event. It also takes the tag that comes with this, so that
+    /// has to be the one it was added with.
     pub const fn trigger() -> Self {
         Self { filter: Filter::User, flags: EV_RECEIPT, fflags: NOTE_TRIGGER }
     }
 
-    const fn is_delete(self) -> bool {
-        self.flags & EV_DELETE != 0
+    /// The entry that makes the change.
+    pub const fn of(self, ident: usize, tag: Tag) -> Kevent {
+        let Self { filter, flags, fflags } = self;
+        Kevent { ident, filter, flags, fflags, data: 0, udata: tag.to_bits() }
     }
 }
 
-/// The changes that lead from what may be registered to what should be.
-pub fn plan(old: Filters, new: Filters) -> impl Iterator<Item = Change> {
+/// The longest change list: both filters of a socket, deleted and added.
+pub const CHANGES_MAX: usize = 4;
+
+/// The changes that lead from what may be registered, in whatever mode, to
+/// what should be: at most [`CHANGES_MAX`].
+pub fn plan(old: Filters, new: Filters, mode: Mode) -> impl Iterator<Item = Change> {
     [(Filter::Read, old.read, new.read), (Filter::Write, old.write, new.write)]
         .into_iter()
-        .filter_map(|(filter, old, new)| match (old, new) {
-            (_, true) => Some(Change::add(filter)),
-            (true, false) => Some(Change::delete(filter)),
-            (false, false) => None,
+        .flat_map(move |(filter, old, new)| {
+            let delete = old.then_some(Change::delete(filter));
+            let add = new.then_some(Change::add(filter, mode));
+            delete.into_iter().chain(add)
         })
 }
 
 /// What came of a change list, from the errno (0 for none) of each change.
 ///
-/// That a filter to delete was not there is what was wanted, unless none was:
-/// then the source was not registered, and `ENOENT` says so, as with epoll.
-pub fn outcome(results: impl Iterator<Item = (Change, i32)>) -> io::Result<()> {
-    let mut missing = false;
-    let mut effective = false;
+/// That a filter to delete was not there is what was wanted: who registers
+/// what is known further up.
+pub fn outcome(results: impl Iterator<Item = (Kevent, i32)>) -> io::Result<()> {
+    let forgiven = |change: Kevent, errno| {
+        errno == 0 || errno == libc::ENOENT && change.flags & EV_DELETE != 0
+    };
     for (change, errno) in results {
-        match errno {
-            0 => effective = true,
-            libc::ENOENT if change.is_delete() => missing = true,
-            errno => return Err(io::Error::from_raw_os_error(errno)),
+        if !forgiven(change, errno) {
+            return Err(io::Error::from_raw_os_error(errno));
         }
     }
-    if missing && !effective { Err(io::Error::from_raw_os_error(libc::ENOENT)) } else { Ok(()) }
+    Ok(())
 }
 
-/// One event as the kernel tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ready {
-    /// The descriptor, or the waker's number.
-    pub ident: usize,
-    /// What fired.
-    pub filter: Filter,
-    /// `EV_` flags.
-    pub flags: u16,
-    /// With `EV_EOF`, the socket's error or 0.
-    pub fflags: u32,
-    /// The token it was added with.
-    pub token: Token,
+/// Returns an event's readiness bits.
+pub const fn readiness(told: &Kevent) -> u32 {
+    let ended = told.flags & EV_EOF != 0;
+    let failed = told.flags & EV_ERROR != 0 || ended && told.fflags != 0;
+    let (ready, closed) = match told.filter {
+        Filter::Read => (Event::READABLE, Event::READ_CLOSED),
+        Filter::Write => (Event::WRITABLE, Event::WRITE_CLOSED),
+        // A user event's fflags are the caller's own and no error.
+        Filter::User => return Event::READABLE,
+    };
+    ready | if ended { closed } else { 0 } | if failed { Event::ERROR } else { 0 }
 }
 
-impl Ready {
-    const fn readiness(self) -> u32 {
-        let ended = self.flags & EV_EOF != 0;
-        let failed = self.flags & EV_ERROR != 0 || ended && self.fflags != 0;
-        let (ready, closed) = match self.filter {
-            Filter::Read => (Event::READABLE, Event::READ_CLOSED),
-            Filter::Write => (Event::WRITABLE, Event::WRITE_CLOSED),
-            // A user event's fflags are the caller's own and no error.
-            Filter::User => return Event::READABLE,
-        };
-        ready | if ended { closed } else { 0 } | if failed { Event::ERROR } else { 0 }
+/// Makes events of what a kernel tells, in the caller's array: neighbours of
+/// one source become one event, as epoll would tell it, and so do the two that
+/// share a shot, wherever they come.
+#[derive(Debug)]
+pub struct Fold<'a> {
+    events: &'a mut [Event],
+    count: usize,
+    last: Option<Kevent>,
+    /// Where the event of each shot is.
+    shots: HashMap<u32, usize>,
+}
+
+impl<'a> Fold<'a> {
+    /// Has told nothing yet.
+    pub fn new(events: &'a mut [Event]) -> Self {
+        Self { events, count: 0, last: None, shots: HashMap::new() }
     }
-}
 
-/// Writes what is ready and returns how many events that makes: neighbours of
-/// one source become one event, as epoll would tell it.
-pub fn fold(ready: impl Iterator<Item = Ready>, events: &mut [Event]) -> usize {
-    let mut places = events.iter_mut();
-    let mut count = 0;
-    let mut last: Option<(Ready, &mut Event)> = None;
-    for ready in ready {
-        match &mut last {
-            Some((before, event)) if same_source(before, &ready) => {
-                **event = Event::new(ready.token, event.readiness() | ready.readiness());
-            }
-            _ => {
-                let Some(place) = places.next() else { break };
-                *place = Event::new(ready.token, ready.readiness());
-                last = Some((ready, place));
-                count += 1;
-            }
+    /// Takes what is told next; what there is no room for is left out, so that
+    /// a kernel must not tell more than the array holds.
+    pub fn push(&mut self, told: Kevent) {
+        let Tag { token, shot } = Tag::from_bits(told.udata);
+        let place = self.place_of(&told, shot);
+        let Some(event) = self.events.get_mut(place) else { return };
+        let before = if place < self.count { event.readiness() } else { 0 };
+        *event = Event::new(token, before | readiness(&told));
+        self.count = self.count.max(place + 1);
+        self.last = Some(told);
+        if shot != 0 {
+            self.shots.insert(shot, place);
         }
     }
-    count
+
+    /// Returns how many events that made.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    fn place_of(&self, told: &Kevent, shot: u32) -> usize {
+        if let Some(place) = self.shots.get(&shot) {
+            return *place;
+        }
+        match self.last {
+            Some(last) if is_same_source(&last, told) => self.count - 1,
+            _ => self.count,
+        }
+    }
 }
 
-fn same_source(one: &Ready, other: &Ready) -> bool {
-    let sockets = one.filter != Filter::User && other.filter != Filter::User;
-    sockets && one.ident == other.ident && one.token == other.token
+fn is_same_source(one: &Kevent, other: &Kevent) -> bool {
+    let is_socket = |told: &Kevent| told.filter != Filter::User;
+    let are_sockets = is_socket(one) && is_socket(other);
+    are_sockets && one.ident == other.ident && one.udata == other.udata
 }
 
 /// Seconds and nanoseconds to wait; `None` waits without limit.
@@ -190,8 +280,6 @@ pub fn timeout(timeout_ms: i32) -> Option<(i32, i32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     const READ: Filters = Filters { read: true, write: false };
@@ -201,13 +289,16 @@ mod tests {
         result.err().and_then(|error| error.raw_os_error())
     }
 
-    fn ready(ident: usize, filter: Filter, token: u32) -> Ready {
-        Ready { ident, filter, flags: EV_CLEAR, fflags: 0, token: Token(token) }
+    fn told(ident: usize, filter: Filter, token: u32) -> Kevent {
+        let tag = Tag { token: Token(token), shot: 0 };
+        Kevent { flags: EV_CLEAR, ..Change::delete(filter).of(ident, tag) }
     }
 
-    fn folded(ready: &[Ready]) -> Vec<(u32, u32)> {
+    fn folded(all: &[Kevent]) -> Vec<(u32, u32)> {
         let mut events = [Event::default(); 8];
-        let count = fold(ready.iter().copied(), &mut events);
+        let mut fold = Fold::new(&mut events);
+        all.iter().for_each(|told| fold.push(*told));
+        let count = fold.count();
         events[..count].iter().map(|event| (event.token().0, event.readiness())).collect()
     }
 
@@ -215,43 +306,48 @@ mod tests {
     fn filters_follow_the_interest_and_refuse_urgent_data() {
         assert_eq!(Filters::of(Interest::READABLE).unwrap(), READ);
         assert_eq!(Filters::of(Interest::WRITABLE).unwrap(), WRITE);
-        assert_eq!(Filters::of(Interest::READABLE | Interest::WRITABLE).unwrap(), Filters::ANY);
+        assert_eq!(Filters::of(Interest::READABLE | Interest::WRITABLE).unwrap(), Filters::BOTH);
         for interest in [Interest::PRIORITY, Interest::PRIORITY | Interest::READABLE] {
             assert_eq!(errno(Filters::of(interest).map(drop)), Some(libc::ENOTSUP));
+            assert!(!supports(interest, Mode::EDGE));
         }
+        assert!(!supports(Interest::READABLE, Mode::LEVEL.exclusive()));
+        assert!(supports(Interest::READABLE, Mode::ONE_SHOT));
     }
 
     #[test]
-    fn plan_adds_what_is_wanted_and_deletes_what_may_be_there() {
-        let planned = |old, new| plan(old, new).collect::<Vec<_>>();
-        let (add, delete) = (Change::add, Change::delete);
-        assert_eq!(planned(Filters::NONE, READ), [add(Filter::Read)]);
-        assert_eq!(planned(Filters::NONE, Filters::ANY), [add(Filter::Read), add(Filter::Write)]);
-        assert_eq!(planned(Filters::ANY, READ), [add(Filter::Read), delete(Filter::Write)]);
-        assert_eq!(planned(Filters::ANY, WRITE), [delete(Filter::Read), add(Filter::Write)]);
-        assert_eq!(planned(Filters::ANY, Filters::ANY), [add(Filter::Read), add(Filter::Write)]);
-        assert_eq!(
-            planned(Filters::ANY, Filters::NONE),
-            [delete(Filter::Read), delete(Filter::Write)]
-        );
+    fn plan_deletes_what_may_be_there_and_adds_what_is_wanted() {
+        let planned = |old, new| plan(old, new, Mode::EDGE).collect::<Vec<_>>();
+        let (add, delete) = (|filter| Change::add(filter, Mode::EDGE), Change::delete);
+        let (read, write) = (Filter::Read, Filter::Write);
+        assert_eq!(planned(Filters::NONE, READ), [add(read)]);
+        assert_eq!(planned(Filters::NONE, Filters::BOTH), [add(read), add(write)]);
+        assert_eq!(planned(Filters::BOTH, READ), [delete(read), add(read), delete(write)]);
+        assert_eq!(planned(Filters::BOTH, WRITE), [delete(read), delete(write), add(write)]);
+        let all = [delete(read), add(read), delete(write), add(write)];
+        assert_eq!(planned(Filters::BOTH, Filters::BOTH), all);
+        assert_eq!(all.len(), CHANGES_MAX);
+        assert_eq!(planned(Filters::BOTH, Filters::NONE), [delete(read), delete(write)]);
         assert_eq!(planned(Filters::NONE, Filters::NONE), []);
     }
 
     #[test]
-    fn changes_are_edge_triggered_and_answered() {
-        assert_eq!(Change::add(Filter::Read).flags, EV_ADD | EV_CLEAR | EV_RECEIPT);
+    fn changes_are_answered_and_have_the_flag_of_their_mode() {
+        let add = |mode| Change::add(Filter::Read, mode).flags;
+        assert_eq!(add(Mode::EDGE), EV_ADD | EV_CLEAR | EV_RECEIPT);
+        assert_eq!(add(Mode::LEVEL), EV_ADD | EV_RECEIPT);
+        assert_eq!(add(Mode::ONE_SHOT), EV_ADD | EV_ONESHOT | EV_RECEIPT);
         assert_eq!(Change::delete(Filter::Read).flags, EV_DELETE | EV_RECEIPT);
         assert_eq!(Change::trigger().flags & (EV_ADD | EV_CLEAR), 0);
     }
 
     #[test]
-    fn outcome_forgives_a_missing_filter_but_not_all_of_them() {
-        let (add, delete) = (Change::add(Filter::Read), Change::delete(Filter::Write));
-        let of = |results: &[(Change, i32)]| errno(outcome(results.iter().copied()));
-        assert_eq!(of(&[(add, 0), (delete, libc::ENOENT)]), None);
-        assert_eq!(of(&[(delete, 0), (delete, libc::ENOENT)]), None);
-        assert_eq!(of(&[(delete, libc::ENOENT), (delete, 0)]), None);
-        assert_eq!(of(&[(delete, libc::ENOENT), (delete, libc::ENOENT)]), Some(libc::ENOENT));
+    fn outcome_forgives_a_filter_that_was_not_there_to_delete() {
+        let add = Change::add(Filter::Read, Mode::EDGE).of(5, Tag::default());
+        let delete = Change::delete(Filter::Write).of(5, Tag::default());
+        let of = |results: &[(Kevent, i32)]| errno(outcome(results.iter().copied()));
+        assert_eq!(of(&[(delete, libc::ENOENT), (add, 0)]), None);
+        assert_eq!(of(&[(delete, libc::ENOENT), (delete, libc::ENOENT)]), None);
         assert_eq!(of(&[(add, libc::ENOENT)]), Some(libc::ENOENT));
         assert_eq!(of(&[(add, 0), (delete, libc::EBADF)]), Some(libc::EBADF));
         assert_eq!(of(&[(add, libc::ENOMEM), (delete, 0)]), Some(libc::ENOMEM));
@@ -262,37 +358,54 @@ mod tests {
     #[test]
     fn fold_makes_one_event_of_the_two_of_a_source() {
         let both = Event::READABLE | Event::WRITABLE;
-        let (read, write) = (ready(5, Filter::Read, 1), ready(5, Filter::Write, 1));
+        let (read, write) = (told(5, Filter::Read, 1), told(5, Filter::Write, 1));
         assert_eq!(folded(&[]), []);
         assert_eq!(folded(&[read, write]), [(1, both)]);
         assert_eq!(folded(&[write, read]), [(1, both)]);
-        let other = ready(6, Filter::Write, 2);
+        let other = told(6, Filter::Write, 2);
         let apart = [(1, Event::READABLE), (2, Event::WRITABLE), (1, Event::WRITABLE)];
         assert_eq!(folded(&[read, other, write]), apart);
     }
 
     #[test]
+    fn fold_makes_one_event_of_one_shot_also_when_others_come_between() {
+        let of_shot = |filter, shot| Kevent {
+            udata: Tag { token: Token(1), shot }.to_bits(),
+            ..told(5, filter, 1)
+        };
+        let (read, write) = (of_shot(Filter::Read, 7), of_shot(Filter::Write, 7));
+        let both = (1, Event::READABLE | Event::WRITABLE);
+        let other = told(6, Filter::Write, 2);
+        assert_eq!(folded(&[read, other, write]), [both, (2, Event::WRITABLE)]);
+        assert_eq!(folded(&[other, read, write]), [(2, Event::WRITABLE), both]);
+        let later = of_shot(Filter::Write, 8);
+        assert_eq!(folded(&[read, later]), [(1, Event::READABLE), (1, Event::WRITABLE)]);
+    }
+
+    #[test]
     fn fold_keeps_sources_apart_that_share_a_token_or_are_wakers() {
-        let shared = [ready(5, Filter::Read, 1), ready(6, Filter::Write, 1)];
+        let shared = [told(5, Filter::Read, 1), told(6, Filter::Write, 1)];
         assert_eq!(folded(&shared), [(1, Event::READABLE), (1, Event::WRITABLE)]);
-        let waker = [ready(0, Filter::User, 1), ready(0, Filter::Read, 1)];
+        let waker = [told(0, Filter::User, 1), told(0, Filter::Read, 1)];
         assert_eq!(folded(&waker), [(1, Event::READABLE), (1, Event::READABLE)]);
     }
 
     #[test]
-    fn fold_stops_when_there_is_no_room() {
-        let all = [1, 2, 3].map(|token| ready(token as usize, Filter::Read, token));
+    fn fold_leaves_out_what_there_is_no_room_for() {
         let mut events = [Event::default(); 2];
-        assert_eq!(fold(all.into_iter(), &mut events), 2);
+        let mut fold = Fold::new(&mut events);
+        (1..=3).for_each(|token| fold.push(told(token as usize, Filter::Read, token)));
+        assert_eq!(fold.count(), 2);
         assert_eq!(events[1].token(), Token(2));
-        assert_eq!(fold(all.into_iter(), &mut []), 0);
+        let mut fold = Fold::new(&mut []);
+        fold.push(told(5, Filter::Read, 1));
+        assert_eq!(fold.count(), 0);
     }
 
     #[test]
     fn ends_and_errors_are_told_for_their_direction() {
         let ended = |filter, fflags| {
-            let event = Ready { flags: EV_CLEAR | EV_EOF, fflags, ..ready(5, filter, 1) };
-            folded(&[event])[0].1
+            readiness(&Kevent { flags: EV_CLEAR | EV_EOF, fflags, ..told(5, filter, 1) })
         };
         let (read, write) = (Event::READABLE, Event::WRITABLE);
         assert_eq!(ended(Filter::Read, 0), read | Event::READ_CLOSED);
@@ -301,18 +414,10 @@ mod tests {
         assert_eq!(ended(Filter::Write, 54), write | Event::WRITE_CLOSED | Event::ERROR);
         assert_eq!(ended(Filter::User, 54), Event::READABLE);
         // fflags without an end are no error.
-        let low_water = Ready { fflags: 1, ..ready(5, Filter::Read, 1) };
-        assert_eq!(folded(&[low_water])[0].1, Event::READABLE);
-        let failed = Ready { flags: EV_ERROR, ..ready(5, Filter::Read, 1) };
-        assert_eq!(folded(&[failed])[0].1, Event::READABLE | Event::ERROR);
-    }
-
-    #[test]
-    fn refused_connect_is_told_as_epoll_tells_it() {
-        let refused = |filter| Ready { flags: EV_EOF, fflags: 61, ..ready(5, filter, 1) };
-        let bits = folded(&[refused(Filter::Read), refused(Filter::Write)]);
-        let closed = Event::READ_CLOSED | Event::WRITE_CLOSED | Event::ERROR;
-        assert_eq!(bits, [(1, Event::READABLE | Event::WRITABLE | closed)]);
+        let low_water = Kevent { fflags: 1, ..told(5, Filter::Read, 1) };
+        assert_eq!(readiness(&low_water), Event::READABLE);
+        let failed = Kevent { flags: EV_ERROR, ..told(5, Filter::Read, 1) };
+        assert_eq!(readiness(&failed), Event::READABLE | Event::ERROR);
     }
 
     #[test]
@@ -323,112 +428,5 @@ mod tests {
         assert_eq!(timeout(1), Some((0, 1_000_000)));
         assert_eq!(timeout(1999), Some((1, 999_000_000)));
         assert_eq!(timeout(i32::MAX), Some((2_147_483, 647_000_000)));
-    }
-
-    /// A kqueue of one source and one waker that does what the facts say.
-    #[derive(Default)]
-    struct Kernel {
-        notes: BTreeMap<Filter, Note>,
-        readable: bool,
-        writable: bool,
-    }
-
-    struct Note {
-        token: Token,
-        active: bool,
-        triggered: bool,
-    }
-
-    impl Kernel {
-        fn submit(&mut self, token: u32, changes: impl Iterator<Item = Change>) -> io::Result<()> {
-            let results: Vec<_> =
-                changes.map(|change| (change, self.change(Token(token), change))).collect();
-            outcome(results.into_iter())
-        }
-
-        fn change(&mut self, token: Token, change: Change) -> i32 {
-            let Change { filter, flags, fflags } = change;
-            if flags & EV_DELETE != 0 {
-                return if self.notes.remove(&filter).is_some() { 0 } else { libc::ENOENT };
-            }
-            let is_new = !self.notes.contains_key(&filter);
-            if is_new && flags & EV_ADD == 0 {
-                return libc::ENOENT;
-            }
-            let source_ready = self.is_ready(filter);
-            let blank = Note { token, active: false, triggered: false };
-            let note = self.notes.entry(filter).or_insert(blank);
-            note.token = token;
-            note.triggered |= fflags & NOTE_TRIGGER != 0 && !is_new;
-            note.triggered &= flags & EV_CLEAR == 0;
-            note.active |= source_ready || note.triggered;
-            0
-        }
-
-        fn is_ready(&self, filter: Filter) -> bool {
-            match filter {
-                Filter::Read => self.readable,
-                Filter::Write => self.writable,
-                Filter::User => false,
-            }
-        }
-
-        /// Data comes, which is an edge.
-        fn arrive(&mut self) {
-            self.readable = true;
-            if let Some(note) = self.notes.get_mut(&Filter::Read) {
-                note.active = true;
-            }
-        }
-
-        fn wait(&mut self) -> Vec<(u32, u32)> {
-            let mut all = Vec::new();
-            for (filter, note) in &mut self.notes {
-                if std::mem::take(&mut note.active) {
-                    note.triggered = false;
-                    all.push(ready(5, *filter, note.token.0));
-                }
-            }
-            folded(&all)
-        }
-    }
-
-    #[test]
-    fn scripted_registration_replaces_fires_again_and_ends() {
-        let mut kernel = Kernel { writable: true, ..Kernel::default() };
-        kernel.submit(1, plan(Filters::NONE, Filters::ANY)).unwrap();
-        assert_eq!(kernel.wait(), [(1, Event::WRITABLE)]);
-        assert_eq!(kernel.wait(), []);
-        kernel.arrive();
-        assert_eq!(kernel.wait(), [(1, Event::READABLE)]);
-        // Still unread: it fires again, with the new token, and nothing else does.
-        kernel.submit(2, plan(Filters::ANY, READ)).unwrap();
-        assert_eq!(kernel.wait(), [(2, Event::READABLE)]);
-        // A pending event goes with its filter.
-        kernel.arrive();
-        kernel.submit(3, plan(Filters::ANY, WRITE)).unwrap();
-        assert_eq!(kernel.wait(), [(3, Event::WRITABLE)]);
-        kernel.submit(0, plan(Filters::ANY, Filters::NONE)).unwrap();
-        kernel.arrive();
-        assert_eq!(kernel.wait(), []);
-        let again = kernel.submit(0, plan(Filters::ANY, Filters::NONE));
-        assert_eq!(errno(again), Some(libc::ENOENT));
-    }
-
-    #[test]
-    fn scripted_waker_fires_once_for_all_triggers() {
-        let mut kernel = Kernel::default();
-        let once = |change| std::iter::once(change);
-        assert_eq!(errno(kernel.submit(9, once(Change::trigger()))), Some(libc::ENOENT));
-        kernel.submit(9, once(Change::add(Filter::User))).unwrap();
-        assert_eq!(kernel.wait(), []);
-        for _ in 0..3 {
-            kernel.submit(9, once(Change::trigger())).unwrap();
-        }
-        assert_eq!(kernel.wait(), [(9, Event::READABLE)]);
-        assert_eq!(kernel.wait(), []);
-        kernel.submit(9, once(Change::trigger())).unwrap();
-        kernel.submit(9, once(Change::delete(Filter::User))).unwrap();
-        assert_eq!(kernel.wait(), []);
     }
 }

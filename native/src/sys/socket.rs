@@ -1,12 +1,13 @@
 //! Calls on descriptors that every Unix has in the same form.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::io::retry_on_intr;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockAddr;
 
 use super::retry_interrupted;
@@ -28,9 +29,47 @@ pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(received?.0)
 }
 
+/// `recv(2)` that leaves what it has read.
+pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::PEEK));
+    Ok(received?.0)
+}
+
+/// `recvfrom(2)`, which leaves the datagram when it is to `peek`.
+pub fn recv_from(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    peek: bool,
+) -> io::Result<(usize, SocketAddr)> {
+    let flags = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
+    let received = retry_on_intr(|| rustix::net::recvfrom(socket, &mut *buffer, flags));
+    let (count, _, from) = received?;
+    let from = from.ok_or(Errno::AFNOSUPPORT)?;
+    Ok((count, from.try_into()?))
+}
+
+/// `readv(2)`.
+pub fn read_vectored(
+    descriptor: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::readv(descriptor, &mut *buffers))?)
+}
+
 /// `send(2)` without `SIGPIPE`.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::net::send(socket, bytes, SEND_FLAGS))?)
+}
+
+/// `sendto(2)`.
+pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], address: SocketAddr) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, &address))?)
+}
+
+/// `sendmsg(2)` of several buffers, without `SIGPIPE`.
+pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    let nothing = &mut SendAncillaryBuffer::default();
+    Ok(retry_on_intr(|| rustix::net::sendmsg(socket, buffers, nothing, SEND_FLAGS))?)
 }
 
 /// Accepts one connection, non-blocking and close-on-exec, with its peer.
@@ -82,6 +121,36 @@ fn accept_nonblocking(
         return -1;
     }
     fd as isize
+}
+
+/// `TCP_DEFER_ACCEPT`, in seconds.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn defer_accept(listener: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut seconds: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let fd = listener.as_raw_fd();
+    let place = (&raw mut seconds).cast();
+    let option = libc::TCP_DEFER_ACCEPT;
+    // SAFETY: the place is an int, and as long as is said.
+    if unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, option, place, &mut length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(seconds as u32)
+}
+
+/// Sets `TCP_DEFER_ACCEPT`, which the system rounds to its retransmissions.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
+    let seconds = seconds as libc::c_int;
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    let fd = listener.as_raw_fd();
+    let place = (&raw const seconds).cast();
+    let option = libc::TCP_DEFER_ACCEPT;
+    // SAFETY: the place is an int, and as long as is said.
+    if unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, place, length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// `poll(2)` on one descriptor; tells whether it can be read.

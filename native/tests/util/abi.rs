@@ -17,7 +17,7 @@ pub fn encode(address: SocketAddr) -> Address {
         }
         SocketAddr::V6(address) => {
             bytes[0] = 6;
-            bytes[8..].copy_from_slice(&address.ip().octets());
+            bytes[8..24].copy_from_slice(&address.ip().octets());
         }
     }
     bytes
@@ -28,6 +28,11 @@ pub fn encode(address: SocketAddr) -> Address {
 pub fn handle(answer: i32) -> u32 {
     assert!(answer > 0, "no handle but {answer}");
     answer as u32
+}
+
+/// The same slot in another generation.
+pub fn old_generation(handle: u32) -> u32 {
+    handle ^ 1 << 20
 }
 
 pub fn bind(address: &Address, backlog: i32, flags: u32) -> i32 {
@@ -70,6 +75,146 @@ pub fn write(stream: u32, bytes: &[u8]) -> i32 {
     unsafe { ffi::denio_stream_write(stream, bytes.as_ptr(), 0, bytes.len() as u32) }
 }
 
+/// A Unix listener on a path or an abstract name.
+pub fn unix_bind(path: &[u8], backlog: i32) -> i32 {
+    // SAFETY: `path` is readable for its length.
+    unsafe { ffi::denio_unix_listener_bind(path.as_ptr(), path.len() as u32, backlog) }
+}
+
+pub fn unix_connect(path: &[u8]) -> i32 {
+    // SAFETY: `path` is readable for its length.
+    unsafe { ffi::denio_unix_stream_connect(path.as_ptr(), path.len() as u32) }
+}
+
+/// Two connected Unix streams.
+pub fn unix_pair() -> Result<[u32; 2], i32> {
+    let mut out = [0; 2];
+    // SAFETY: `out` is writable for two words.
+    let answer = unsafe { ffi::denio_unix_stream_pair(out.as_mut_ptr()) };
+    if answer == 0 { Ok(out) } else { Err(answer) }
+}
+
+/// The reading and the writing end of a pipe.
+pub fn pipe() -> Result<[u32; 2], i32> {
+    let mut out = [0; 2];
+    // SAFETY: `out` is writable for two words.
+    let answer = unsafe { ffi::denio_pipe_new(out.as_mut_ptr()) };
+    if answer == 0 { Ok(out) } else { Err(answer) }
+}
+
+pub fn peek(stream: u32, buffer: &mut [u8]) -> i32 {
+    // SAFETY: `buffer` is writable for its length.
+    unsafe { ffi::denio_stream_peek(stream, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
+}
+
+/// Reads into up to eight buffers, given by start and length.
+///
+/// # Safety
+///
+/// Each is null or writable for its length.
+pub unsafe fn read_vectored(stream: u32, parts: &[(*mut u8, u32)]) -> i32 {
+    let none = (std::ptr::null_mut(), 0);
+    let [a, b, c, d, e, f, g, h] =
+        std::array::from_fn(|place| parts.get(place).copied().unwrap_or(none));
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::denio_stream_read_vectored(
+            stream, a.0, a.1, b.0, b.1, c.0, c.1, d.0, d.1, e.0, e.1, f.0, f.1, g.0, g.1, h.0, h.1,
+        )
+    }
+}
+
+/// Writes up to eight buffers, given by start and length.
+///
+/// # Safety
+///
+/// Each is null or readable for its length.
+pub unsafe fn write_vectored(stream: u32, parts: &[(*const u8, u32)]) -> i32 {
+    let none = (std::ptr::null(), 0);
+    let [a, b, c, d, e, f, g, h] =
+        std::array::from_fn(|place| parts.get(place).copied().unwrap_or(none));
+    // SAFETY: the caller's promise.
+    unsafe {
+        ffi::denio_stream_write_vectored(
+            stream, a.0, a.1, b.0, b.1, c.0, c.1, d.0, d.1, e.0, e.1, f.0, f.1, g.0, g.1, h.0, h.1,
+        )
+    }
+}
+
+pub fn udp_bind(address: &Address, flags: u32) -> i32 {
+    // SAFETY: `address` is as long as its type says.
+    unsafe { ffi::denio_udp_bind(address.as_ptr(), flags) }
+}
+
+pub fn udp_connect(udp: u32, address: &Address) -> i32 {
+    // SAFETY: `address` is as long as its type says.
+    unsafe { ffi::denio_udp_connect(udp, address.as_ptr()) }
+}
+
+pub fn udp_send(udp: u32, bytes: &[u8]) -> i32 {
+    // SAFETY: `bytes` is readable for its length.
+    unsafe { ffi::denio_udp_send(udp, bytes.as_ptr(), 0, bytes.len() as u32) }
+}
+
+pub fn udp_send_to(udp: u32, bytes: &[u8], address: &Address) -> i32 {
+    let (start, length) = (bytes.as_ptr(), bytes.len() as u32);
+    // SAFETY: `bytes` is readable for its length, `address` as its type says.
+    unsafe { ffi::denio_udp_send_to(udp, start, 0, length, address.as_ptr()) }
+}
+
+pub fn udp_receive(udp: u32, buffer: &mut [u8]) -> i32 {
+    // SAFETY: `buffer` is writable for its length.
+    unsafe { ffi::denio_udp_receive(udp, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
+}
+
+pub fn udp_peek(udp: u32, buffer: &mut [u8]) -> i32 {
+    // SAFETY: `buffer` is writable for its length.
+    unsafe { ffi::denio_udp_peek(udp, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
+}
+
+/// Receives, and says who sent it.
+pub fn udp_receive_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
+    let mut from = [0; ADDRESS_BYTES];
+    let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
+    // SAFETY: `buffer` is writable for its length, `from` as its type says.
+    let answer = unsafe { ffi::denio_udp_receive_from(udp, start, 0, length, from.as_mut_ptr()) };
+    (answer, from)
+}
+
+/// Looks at a datagram, and says who sent it.
+pub fn udp_peek_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
+    let mut from = [0; ADDRESS_BYTES];
+    let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
+    // SAFETY: `buffer` is writable for its length, `from` as its type says.
+    let answer = unsafe { ffi::denio_udp_peek_from(udp, start, 0, length, from.as_mut_ptr()) };
+    (answer, from)
+}
+
+pub fn udp_peer_address(udp: u32) -> Result<Address, i32> {
+    let mut address = [0; ADDRESS_BYTES];
+    // SAFETY: `address` is as long as its type says.
+    let answer = unsafe { ffi::denio_udp_peer_address(udp, address.as_mut_ptr()) };
+    if answer == 0 { Ok(address) } else { Err(answer) }
+}
+
+pub fn udp_set_membership(
+    udp: u32,
+    group: &Address,
+    interface: Option<&Address>,
+    join: u32,
+) -> i32 {
+    let interface = interface.map_or(std::ptr::null(), |address| address.as_ptr());
+    // SAFETY: both are as long as their types say, or null.
+    unsafe { ffi::denio_udp_set_membership(udp, group.as_ptr(), interface, join) }
+}
+
+/// What a descriptor is, and its own address.
+pub fn describe(fd: i32) -> (i32, Address) {
+    let mut address = [0; ADDRESS_BYTES];
+    // SAFETY: `address` is as long as its type says.
+    (unsafe { ffi::denio_descriptor_describe(fd, address.as_mut_ptr()) }, address)
+}
+
 /// Waits into `out`: two words of clock, then two words an event.
 pub fn wait(poll: u32, out: &mut [u32], timeout_ms: i32) -> i32 {
     let capacity = (out.len() - ffi::CLOCK_WORDS) / 2;
@@ -96,4 +241,9 @@ pub fn accept_one(listener: u32) -> u32 {
         count => count,
     });
     handle(out[1] as i32)
+}
+
+/// A group of receivers: one that nobody else uses (RFC 5771 section 9.2).
+pub fn group() -> Address {
+    encode("239.255.41.7:0".parse().unwrap())
 }

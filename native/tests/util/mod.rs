@@ -23,7 +23,10 @@ use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use denio::{Event, Interest, Poll, TcpListener, TcpStream, Token};
+use denio::{
+    Backend, Event, Interest, PipeReader, PipeWriter, Poll, Source, TcpListener, TcpStream, Token,
+    UnixStream,
+};
 
 /// When what a test waits for must have come. Never reached but by a bug.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -79,6 +82,20 @@ fn descriptor_flags(fd: RawFd) -> Option<i32> {
     // SAFETY: takes no pointer; a closed descriptor is an error.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     (flags >= 0).then_some(flags)
+}
+
+/// A poll of the backend that `DENIO_BACKEND` names, else of the system's best.
+#[track_caller]
+pub fn poll() -> Poll {
+    let Ok(name) = std::env::var("DENIO_BACKEND") else { return Poll::new().expect("poll opens") };
+    let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name);
+    Poll::with_backend(backend.expect("DENIO_BACKEND names a backend")).expect("poll opens")
+}
+
+/// Whether the backend sees edges itself. Those that only see levels tell again after a read that
+/// leaves data, tell nothing of a source that nobody touches, and need no descriptor for a waker.
+pub fn sees_edges(poll: &Poll) -> bool {
+    matches!(poll.backend(), Backend::Epoll | Backend::Kqueue)
 }
 
 /// Says past the test harness, which swallows what passing tests print, why a test has no say.
@@ -189,9 +206,36 @@ pub fn registered_pair(poll: &Poll, token: Token, interest: Interest) -> (TcpStr
     (stream, peer)
 }
 
+/// What bytes can be read from.
+pub trait Reads {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+/// What bytes can be written to.
+pub trait Writes {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+macro_rules! bytes_go {
+    (from $($reads:ident),*; to $($writes:ident),*) => {
+        $(impl Reads for $reads {
+            fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.read(buffer)
+            }
+        })*
+        $(impl Writes for $writes {
+            fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+                self.write(bytes)
+            }
+        })*
+    };
+}
+
+bytes_go!(from TcpStream, UnixStream, PipeReader; to TcpStream, UnixStream, PipeWriter);
+
 /// Writes all of it, waiting for room where there is none.
 #[track_caller]
-pub fn write_all(stream: &TcpStream, mut bytes: &[u8]) {
+pub fn write_all(stream: &impl Writes, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let count = eventually(|| stream.write(bytes)).expect("write works");
         bytes = &bytes[count..];
@@ -200,7 +244,7 @@ pub fn write_all(stream: &TcpStream, mut bytes: &[u8]) {
 
 /// Reads exactly `wanted` bytes, waiting for them.
 #[track_caller]
-pub fn read_exact(stream: &TcpStream, wanted: usize) -> Vec<u8> {
+pub fn read_exact(stream: &impl Reads, wanted: usize) -> Vec<u8> {
     let mut bytes = vec![0; wanted];
     let mut filled = 0;
     while filled < wanted {
@@ -212,7 +256,7 @@ pub fn read_exact(stream: &TcpStream, wanted: usize) -> Vec<u8> {
 }
 
 /// Reads until nothing is left now, and returns what there was and whether the stream ended.
-pub fn drain(stream: &TcpStream) -> (Vec<u8>, bool) {
+pub fn drain(stream: &impl Reads) -> (Vec<u8>, bool) {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut buffer) {
@@ -225,7 +269,7 @@ pub fn drain(stream: &TcpStream) -> (Vec<u8>, bool) {
 }
 
 /// Writes until there is no room, and returns how much there was.
-pub fn fill(stream: &TcpStream) -> usize {
+pub fn fill(stream: &impl Writes) -> usize {
     let (bytes, mut written) = ([b'x'; 65_536], 0);
     loop {
         match stream.write(&bytes) {
@@ -234,6 +278,43 @@ pub fn fill(stream: &TcpStream) -> usize {
             Err(error) => panic!("write fails after {written} bytes: {error}"),
         }
     }
+}
+
+/// Sends megabytes, reading and writing on readiness alone as a server does, so that a lost edge
+/// hangs the test.
+#[track_caller]
+pub fn expect_megabytes_on_edges<W: Writes + Source, R: Reads + Source>(source: &W, sink: &R) {
+    let poll = poll();
+    let (writes, reads) = (Token(1), Token(2));
+    poll.registry().register(source, writes, WRITABLE).expect("register works");
+    poll.registry().register(sink, reads, READABLE).expect("register works");
+    let sent: Vec<u8> = (0..16 << 20).map(|at| (at % 251) as u8).collect();
+    let (mut written, mut received) = (0, Vec::with_capacity(sent.len()));
+    while received.len() < sent.len() {
+        let events = batch(&poll, DEADLINE);
+        assert!(!events.is_empty(), "stuck at {written} written, {} read", received.len());
+        for event in events {
+            if event.token() == reads {
+                received.extend(drain(sink).0);
+            }
+            while event.token() == writes && written < sent.len() {
+                let Ok(count) = source.write(&sent[written..]) else { break };
+                written += count;
+            }
+        }
+    }
+    assert!(received == sent, "other bytes came than were sent");
+}
+
+/// Runs `call` with `SIGPIPE` as a program has it that does not care: it would end the test.
+pub fn with_deadly_sigpipe<T>(call: impl FnOnce() -> T) -> T {
+    // Rust ignores SIGPIPE at start. Deno might not.
+    // SAFETY: sets no handler, only the default action.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let result = call();
+    // SAFETY: as before.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    result
 }
 
 /// Runs `wait` on a thread of its own and sends it signals until it returns.
@@ -263,6 +344,12 @@ pub fn interrupted<T: Send>(wait: impl FnOnce() -> T + Send) -> T {
         }
         thread.join().expect("the thread does not panic")
     })
+}
+
+/// How many steps each thread of a fuzz test makes: `DENIO_FUZZ_CALLS`, else `usual`.
+pub fn fuzz_calls(usual: usize) -> usize {
+    let Ok(calls) = std::env::var("DENIO_FUZZ_CALLS") else { return usual };
+    calls.parse().expect("DENIO_FUZZ_CALLS is a number")
 }
 
 /// Numbers that look random and are the same in every run: splitmix64.

@@ -1,0 +1,77 @@
+//! Descriptors that come by their number: inherited, or by socket activation.
+//!
+//! JavaScript never sees the number of what this library opened; these are
+//! the ones that another opened, and named.
+
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::address::{Address, address_mut, encode_address};
+use super::answer::{answer, invalid};
+use crate::net::prepare;
+use crate::source_table::{self, Object};
+use crate::{
+    PipeReader, PipeWriter, Registration, SourceKind, TcpListener, TcpStream, UdpSocket,
+    UnixListener, UnixStream,
+};
+
+/// Looks at an open descriptor, without taking it: returns the number of its
+/// [`SourceKind`], and writes its own address, [`super::ADDRESS_BYTES`] long.
+///
+/// `EBADF` when none is open by that number; `ENOTSOCK` and `EPROTOTYPE` when
+/// it is nothing that [`denio_source_adopt`] takes.
+///
+/// # Safety
+///
+/// `address` is null or writable for [`super::ADDRESS_BYTES`] until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_descriptor_describe(fd: i32, address: *mut u8) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
+    answer(borrow(fd).and_then(|fd| {
+        let kind = SourceKind::of(fd)?;
+        place.copy_from_slice(&encode_address(Address::of(fd, kind)?));
+        Ok(kind as i32)
+    }))
+}
+
+/// Takes an open descriptor of that [`SourceKind`], and returns its handle: it
+/// becomes non-blocking, for all who share it, and close-on-exec. What fails
+/// leaves it to the caller.
+///
+/// `EBUSY` when a source has it; `EPROTOTYPE` when it is of another kind.
+/// Nothing else knows of it: what some other part of the program opened, and
+/// will close, must not be taken.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_source_adopt(fd: i32, kind: u32) -> i32 {
+    answer(adopt(fd, kind).map(|handle| handle as i32))
+}
+
+fn adopt(fd: RawFd, kind: u32) -> io::Result<u32> {
+    let known = SourceKind::ALL.into_iter().find(|known| *known as u32 == kind);
+    let kind = known.ok_or_else(invalid)?;
+    source_table::insert_adopted(fd, || {
+        prepare(borrow(fd)?, kind)?;
+        // SAFETY: it is open, and no source's. The caller gives it away.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // The one who left it to us may have it still.
+        let adopted = Registration::shared(fd);
+        Ok(match kind {
+            SourceKind::TcpListener => Object::TcpListener(TcpListener::of(adopted)),
+            SourceKind::TcpStream => Object::TcpStream(TcpStream::of(adopted)),
+            SourceKind::UnixListener => Object::UnixListener(UnixListener::of(adopted)),
+            SourceKind::UnixStream => Object::UnixStream(UnixStream::of(adopted)),
+            SourceKind::UdpSocket => Object::UdpSocket(UdpSocket::of(adopted)),
+            SourceKind::PipeReader => Object::PipeReader(PipeReader::of(adopted)),
+            SourceKind::PipeWriter => Object::PipeWriter(PipeWriter::of(adopted)),
+        })
+    })
+}
+
+fn borrow<'a>(fd: RawFd) -> io::Result<BorrowedFd<'a>> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: not -1. Whether it is open the system says with the next call.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}

@@ -1,0 +1,54 @@
+//! What a function answers: a number of zero or more, or `-errno`.
+
+use std::io;
+
+use crate::source_table::{self, Object};
+
+pub(super) fn answer(result: io::Result<i32>) -> i32 {
+    result.unwrap_or_else(|error| errno(&error))
+}
+
+pub(super) fn answer_unit(result: io::Result<()>) -> i32 {
+    answer(result.map(|()| 0))
+}
+
+pub(super) fn answer_count(result: io::Result<usize>) -> i32 {
+    answer(result.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
+}
+
+pub(super) fn answer_handle(object: io::Result<Object>) -> i32 {
+    answer(object.and_then(source_table::insert).map(|handle| handle as i32))
+}
+
+/// Writes the handles of two objects, or of none.
+pub(super) fn answer_pair(objects: io::Result<[Object; 2]>, out: &mut [u32]) -> i32 {
+    answer_unit(objects.and_then(|[one, other]| {
+        let one = source_table::insert(one)?;
+        let other = source_table::insert(other).inspect_err(|_| {
+            // It was opened just now, so there is nothing that could fail.
+            let _ = source_table::remove(one);
+        })?;
+        out.iter_mut().zip([one, other]).for_each(|(place, handle)| *place = handle);
+        Ok(())
+    }))
+}
+
+/// The negative errno. An error without one is this crate's own: `EINVAL`.
+pub(super) fn errno(error: &io::Error) -> i32 {
+    -error.raw_os_error().unwrap_or(libc::EINVAL)
+}
+
+pub(super) fn invalid() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}
+
+pub(super) fn not_a_socket() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOTSOCK)
+}
+
+pub(super) fn if_interrupted<T>(result: io::Result<T>, otherwise: T) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(otherwise),
+        done => done,
+    }
+}

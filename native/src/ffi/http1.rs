@@ -1,0 +1,33 @@
+//! Parsing heads.
+
+use super::answer::answer_count;
+use super::memory::{bytes, words_mut};
+use crate::http1;
+
+/// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
+/// partial before. Returns its length, 0 while it is partial, or the negative
+/// status to refuse it with: statuses begin at 400, errnos end below it.
+///
+/// # Safety
+///
+/// `buffer` is null or readable for `offset + length` bytes, `table` null, or
+/// four-byte aligned and writable for [`http1::TABLE_WORDS`], until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_http1_parse(
+    buffer: *const u8,
+    offset: u32,
+    length: u32,
+    scanned: u32,
+    table: *mut u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let buffer = unsafe { bytes(buffer, 0, offset.saturating_add(length)) };
+    // SAFETY: the caller's promise.
+    let table = unsafe { words_mut(table, http1::TABLE_WORDS) };
+    let table = table.and_then(|table| <&mut [u32; http1::TABLE_WORDS]>::try_from(table).ok());
+    let (Some(buffer), Some(table)) = (buffer, table) else { return -libc::EFAULT };
+    match http1::parse(buffer, offset as usize, scanned as usize, table) {
+        Ok(head) => answer_count(Ok(head.unwrap_or_default())),
+        Err(http1::Refused(status)) => -i32::from(status),
+    }
+}

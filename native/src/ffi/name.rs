@@ -1,0 +1,46 @@
+//! Names of hosts.
+
+use std::io;
+use std::net::ToSocketAddrs;
+
+use super::address::{ADDRESS_BYTES, encode_address};
+use super::answer::{answer_count, invalid};
+use super::memory::{bytes, bytes_mut};
+
+/// Writes up to `capacity` addresses that the system's resolver knows for a
+/// name, and returns how many. Blocks while the resolver works.
+///
+/// # Safety
+///
+/// `name` is null or readable for `length` bytes, `addresses` null or writable
+/// for `capacity` times [`ADDRESS_BYTES`], until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_name_resolve(
+    name: *const u8,
+    length: u32,
+    addresses: *mut u8,
+    capacity: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let name = unsafe { bytes(name, 0, length) };
+    let room = (capacity as usize).saturating_mul(ADDRESS_BYTES);
+    // SAFETY: the caller's promise.
+    let room = unsafe { bytes_mut(addresses, 0, room as u32) };
+    let (Some(name), Some(room)) = (name, room) else { return -libc::EFAULT };
+    answer_count(resolve(name, room))
+}
+
+fn resolve(name: &[u8], room: &mut [u8]) -> io::Result<usize> {
+    let name = std::str::from_utf8(name).map_err(|_| invalid())?;
+    // The resolver's own errors carry no errno: an unknown name is `ENOENT`.
+    let found = (name, 0).to_socket_addrs().map_err(|error| match error.raw_os_error() {
+        Some(_) => error,
+        None => io::Error::from_raw_os_error(libc::ENOENT),
+    })?;
+    let mut count = 0;
+    for (address, place) in found.zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
+        place.copy_from_slice(&encode_address(address));
+        count += 1;
+    }
+    Ok(count)
+}

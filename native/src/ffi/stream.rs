@@ -1,0 +1,177 @@
+//! Streams: TCP, Unix, and the ends of pipes.
+
+use std::io;
+use std::net::Shutdown;
+
+use super::address::{Address, read_address, read_path, write_address};
+use super::answer::{answer_count, answer_handle, answer_pair, answer_unit, invalid, not_a_socket};
+use super::memory::{bytes, bytes_mut, words_mut};
+use crate::source_table::{self, Object};
+use crate::{TcpStream, UnixStream, pipe};
+
+/// Begins to connect and returns the stream's handle.
+///
+/// # Safety
+///
+/// `address` is null or readable for [`super::ADDRESS_BYTES`] until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_stream_connect(address: *const u8) -> i32 {
+    // SAFETY: the caller's promise.
+    let address = unsafe { read_address(address) };
+    answer_handle(address.and_then(TcpStream::connect).map(Object::TcpStream))
+}
+
+/// Connects a Unix stream to a path, or to an abstract name (which begins with
+/// a NUL byte), and returns its handle. `EAGAIN`: the backlog is full.
+///
+/// # Safety
+///
+/// `path` is null or readable for `length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_unix_stream_connect(path: *const u8, length: u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let address = unsafe { read_path(path, length) };
+    let stream = address.and_then(|address| UnixStream::connect(&address));
+    answer_handle(stream.map(Object::UnixStream))
+}
+
+/// Writes the handles of two Unix streams, connected to each other.
+///
+/// # Safety
+///
+/// `out` is null, or four-byte aligned and writable for two words until this
+/// returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_unix_stream_pair(out: *mut u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(out) = (unsafe { words_mut(out, 2) }) else { return -libc::EFAULT };
+    let pair = UnixStream::pair();
+    answer_pair(pair.map(|(one, other)| [one, other].map(Object::UnixStream)), out)
+}
+
+/// Opens a pipe, and writes the handles of its reading and its writing end.
+///
+/// # Safety
+///
+/// As [`denio_unix_stream_pair`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_pipe_new(out: *mut u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(out) = (unsafe { words_mut(out, 2) }) else { return -libc::EFAULT };
+    let ends =
+        pipe().map(|(reader, writer)| [Object::PipeReader(reader), Object::PipeWriter(writer)]);
+    answer_pair(ends, out)
+}
+
+/// Writes the address of a stream's peer, [`super::ADDRESS_BYTES`] long.
+///
+/// # Safety
+///
+/// As [`super::denio_source_local_address`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_stream_peer_address(stream: u32, address: *mut u8) -> i32 {
+    let found = source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.peer_address().map(Address::from),
+        Object::UnixStream(stream) => stream.peer_address().map(Address::from),
+        _ => Err(invalid()),
+    });
+    // SAFETY: the caller's promise.
+    unsafe { write_address(found, address) }
+}
+
+/// Reads into `length` bytes from `offset`; 0 is the end of the stream, and
+/// also what a length of 0 gives.
+///
+/// # Safety
+///
+/// `buffer` is null or writable for `offset + length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_stream_read(
+    stream: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.read(buffer),
+        Object::UnixStream(stream) => stream.read(buffer),
+        Object::PipeReader(pipe) => pipe.read(buffer),
+        _ => Err(invalid()),
+    }))
+}
+
+/// Writes `length` bytes from `offset` and returns how many were taken.
+///
+/// # Safety
+///
+/// `buffer` is null or readable for `offset + length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_stream_write(
+    stream: u32,
+    buffer: *const u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.write(buffer),
+        Object::UnixStream(stream) => stream.write(buffer),
+        Object::PipeWriter(pipe) => pipe.write(buffer),
+        _ => Err(invalid()),
+    }))
+}
+
+/// Reads as [`denio_stream_read`] does, and leaves what it has read. A pipe
+/// cannot: `ENOTSOCK`.
+///
+/// # Safety
+///
+/// As [`denio_stream_read`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_stream_peek(
+    stream: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.peek(buffer),
+        Object::UnixStream(stream) => stream.peek(buffer),
+        _ => Err(no_stream_socket(object)),
+    }))
+}
+
+/// Shuts down reading (0), writing (1) or both (2). A pipe is closed instead:
+/// `ENOTSOCK`.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_stream_shutdown(stream: u32, how: u32) -> i32 {
+    let how = match how {
+        0 => Shutdown::Read,
+        1 => Shutdown::Write,
+        2 => Shutdown::Both,
+        _ => return -libc::EINVAL,
+    };
+    answer_unit(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.shutdown(how),
+        Object::UnixStream(stream) => stream.shutdown(how),
+        _ => Err(no_stream_socket(object)),
+    }))
+}
+
+fn no_stream_socket(object: &Object) -> io::Error {
+    match object {
+        Object::PipeReader(_) | Object::PipeWriter(_) => not_a_socket(),
+        _ => invalid(),
+    }
+}

@@ -1,0 +1,238 @@
+//! UDP sockets.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::address::{address_mut, encode_address, read_address, write_address};
+use super::answer::{answer_count, answer_handle, answer_unit, invalid};
+use super::memory::{bytes, bytes_mut};
+use crate::source_table::{self, Object};
+use crate::{BindOptions, Membership, UdpSocket};
+
+const BIND_REUSE_PORT: u32 = 1;
+const BIND_ONLY_V6: u32 = 1 << 1;
+const BIND_REUSE_ADDRESS: u32 = 1 << 3;
+
+/// Opens a UDP socket, binds it and returns its handle. `flags`: 1 reuse port,
+/// 2 IPv6 only, 8 reuse address.
+///
+/// # Safety
+///
+/// `address` is null or readable for [`super::ADDRESS_BYTES`] until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let address = unsafe { read_address(address) };
+    let options = BindOptions {
+        reuse_port: flags & BIND_REUSE_PORT != 0,
+        only_v6: flags & BIND_ONLY_V6 != 0,
+        reuse_address: flags & BIND_REUSE_ADDRESS != 0,
+    };
+    let udp = address.and_then(|address| UdpSocket::bind(address, &options));
+    answer_handle(udp.map(Object::UdpSocket))
+}
+
+/// Sets the peer to which is sent without an address, and which alone is heard.
+///
+/// # Safety
+///
+/// As [`denio_udp_bind`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_connect(udp: u32, address: *const u8) -> i32 {
+    // SAFETY: the caller's promise.
+    let address = unsafe { read_address(address) };
+    answer_unit(with_udp(udp, |udp| udp.connect(address?)))
+}
+
+/// Writes the address of a UDP socket's peer, [`super::ADDRESS_BYTES`] long.
+///
+/// # Safety
+///
+/// As [`super::denio_source_local_address`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_peer_address(udp: u32, address: *mut u8) -> i32 {
+    let found = with_udp(udp, UdpSocket::peer_address);
+    // SAFETY: the caller's promise.
+    unsafe { write_address(found, address) }
+}
+
+/// Sends a datagram of `length` bytes, also of none, to the peer.
+///
+/// # Safety
+///
+/// `buffer` is null or readable for `offset + length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_send(
+    udp: u32,
+    buffer: *const u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(with_udp(udp, |udp| udp.send(buffer)))
+}
+
+/// Receives one datagram and returns its length; what there is no room for is lost.
+///
+/// # Safety
+///
+/// `buffer` is null or writable for `offset + length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_receive(
+    udp: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(with_udp(udp, |udp| udp.receive(buffer)))
+}
+
+/// As [`denio_udp_receive`], but leaves the datagram.
+///
+/// # Safety
+///
+/// `buffer` is null or writable for `offset + length` bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_peek(
+    udp: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    answer_count(with_udp(udp, |udp| udp.peek(buffer)))
+}
+
+/// Sends a datagram of `length` bytes, also of none, to an address.
+///
+/// # Safety
+///
+/// `buffer` is null or readable for `offset + length` bytes, `address` null or
+/// readable for [`super::ADDRESS_BYTES`], until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_send_to(
+    udp: u32,
+    buffer: *const u8,
+    offset: u32,
+    length: u32,
+    address: *const u8,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    // SAFETY: the caller's promise.
+    let address = unsafe { read_address(address) };
+    answer_count(with_udp(udp, |udp| udp.send_to(buffer, address?)))
+}
+
+/// As [`denio_udp_receive`], and writes who sent it.
+///
+/// # Safety
+///
+/// `buffer` is null or writable for `offset + length` bytes, `address` null or
+/// writable for [`super::ADDRESS_BYTES`], until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_receive_from(
+    udp: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+    address: *mut u8,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    // SAFETY: the caller's promise.
+    let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
+    answer_count(with_udp(udp, |udp| {
+        let (count, from) = udp.receive_from(buffer)?;
+        place.copy_from_slice(&encode_address(from));
+        Ok(count)
+    }))
+}
+
+/// As [`denio_udp_receive_from`], but leaves the datagram.
+///
+/// # Safety
+///
+/// `buffer` is null or writable for `offset + length` bytes, `address` null or
+/// writable for [`super::ADDRESS_BYTES`], until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_peek_from(
+    udp: u32,
+    buffer: *mut u8,
+    offset: u32,
+    length: u32,
+    address: *mut u8,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
+        return -libc::EFAULT;
+    };
+    // SAFETY: the caller's promise.
+    let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
+    answer_count(with_udp(udp, |udp| {
+        let (count, from) = udp.peek_from(buffer)?;
+        place.copy_from_slice(&encode_address(from));
+        Ok(count)
+    }))
+}
+
+/// Joins a group (or with `join` of 0 leaves it). Both are addresses, of which
+/// the ports do not count: an IPv4 group is heard by the interface with the
+/// address `interface`, an IPv6 group by the one whose index is the group's
+/// scope; null, and 0, leave the choice to the system.
+///
+/// # Safety
+///
+/// Both are null or readable for [`super::ADDRESS_BYTES`] until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_udp_set_membership(
+    udp: u32,
+    group: *const u8,
+    interface: *const u8,
+    join: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    let group = unsafe { read_address(group) };
+    // SAFETY: the caller's promise.
+    let interface = (!interface.is_null()).then(|| unsafe { read_address(interface) });
+    answer_unit(with_udp(udp, |udp| {
+        let membership = membership(group?, interface.transpose()?)?;
+        if join == 0 { udp.leave(&membership) } else { udp.join(&membership) }
+    }))
+}
+
+fn membership(group: SocketAddr, interface: Option<SocketAddr>) -> io::Result<Membership> {
+    match (group, interface) {
+        (SocketAddr::V4(group), None) => {
+            Ok(Membership::V4 { group: *group.ip(), interface: Ipv4Addr::UNSPECIFIED })
+        }
+        (SocketAddr::V4(group), Some(SocketAddr::V4(interface))) => {
+            Ok(Membership::V4 { group: *group.ip(), interface: *interface.ip() })
+        }
+        (SocketAddr::V6(group), None) => {
+            Ok(Membership::V6 { group: *group.ip(), interface: group.scope_id() })
+        }
+        _ => Err(invalid()),
+    }
+}
+
+fn with_udp<T>(handle: u32, call: impl FnOnce(&UdpSocket) -> io::Result<T>) -> io::Result<T> {
+    source_table::with(handle, |object| match object {
+        Object::UdpSocket(udp) => call(udp),
+        _ => Err(invalid()),
+    })
+}

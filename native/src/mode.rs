@@ -1,0 +1,104 @@
+//! How often a registration tells of what it sees.
+
+use std::fmt;
+use std::io;
+
+/// When an event comes again, chosen for each registration.
+///
+/// Not every backend has every mode: [`crate::Poll::supports`] tells, and a
+/// registration that asks for more is refused with `ENOTSUP`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// When something has changed: a source is drained before the next event
+    /// is waited for.
+    pub const EDGE: Self = Self(0);
+    /// As long as it is so.
+    pub const LEVEL: Self = Self(1);
+    /// Once, then never before the source is reregistered.
+    pub const ONE_SHOT: Self = Self(1 << 1);
+
+    const EXCLUSIVE: u32 = 1 << 2;
+    const TRIGGERS: u32 = Self::LEVEL.0 | Self::ONE_SHOT.0;
+
+    /// Reads a mode from its bits: those of one trigger, and 4 for exclusive.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when an unknown bit or more than one trigger is set.
+    pub fn from_bits(bits: u32) -> io::Result<Self> {
+        let unknown = bits & !(Self::TRIGGERS | Self::EXCLUSIVE) != 0;
+        if unknown || bits & Self::TRIGGERS == Self::TRIGGERS {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        Ok(Self(bits))
+    }
+
+    /// The same, but one of several polls that share the source is told and
+    /// not each of them (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`).
+    #[must_use]
+    pub const fn exclusive(self) -> Self {
+        Self(self.0 | Self::EXCLUSIVE)
+    }
+
+    /// Whether events come as long as the source is ready.
+    #[must_use]
+    pub const fn is_level(self) -> bool {
+        self.0 & Self::LEVEL.0 != 0
+    }
+
+    /// Whether the first event is the last.
+    #[must_use]
+    pub const fn is_one_shot(self) -> bool {
+        self.0 & Self::ONE_SHOT.0 != 0
+    }
+
+    /// Whether events come when something has changed.
+    #[must_use]
+    pub const fn is_edge(self) -> bool {
+        self.0 & Self::TRIGGERS == 0
+    }
+
+    /// Whether the source is shared with other polls.
+    #[must_use]
+    pub const fn is_exclusive(self) -> bool {
+        self.0 & Self::EXCLUSIVE != 0
+    }
+}
+
+impl fmt::Debug for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trigger = match (self.is_level(), self.is_one_shot()) {
+            (true, _) => "LEVEL",
+            (_, true) => "ONE_SHOT",
+            _ => "EDGE",
+        };
+        f.write_str(trigger)?;
+        if self.is_exclusive() { f.write_str(" | EXCLUSIVE") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_one_trigger_and_no_unknown_bit() {
+        for bits in [3, 7, 8, 1 << 31, u32::MAX] {
+            let error = Mode::from_bits(bits).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{bits}");
+        }
+        assert_eq!(Mode::from_bits(0).unwrap(), Mode::EDGE);
+        assert_eq!(Mode::from_bits(5).unwrap(), Mode::LEVEL.exclusive());
+        assert_eq!(Mode::from_bits(2).unwrap(), Mode::ONE_SHOT);
+    }
+
+    #[test]
+    fn prints_its_trigger_and_whether_it_is_exclusive() {
+        assert_eq!(format!("{:?}", Mode::EDGE), "EDGE");
+        assert_eq!(format!("{:?}", Mode::ONE_SHOT), "ONE_SHOT");
+        assert_eq!(format!("{:?}", Mode::LEVEL.exclusive()), "LEVEL | EXCLUSIVE");
+    }
+}

@@ -1,0 +1,193 @@
+//! TCP: listeners and streams.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+
+use super::socket::{has_begun, local_inet, peer_inet};
+use super::stream::stream_methods;
+use crate::sys;
+use crate::{Registration, Socket, Source, SourceKind};
+
+/// How a listener is opened.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// Connections that may wait to be accepted; the system clamps it
+    /// (`net.core.somaxconn`).
+    pub backlog: i32,
+    /// Several listeners on one address, between which the system spreads
+    /// connections (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+    /// No IPv4 through an IPv6 address (`IPV6_V6ONLY`).
+    pub only_v6: bool,
+    /// `TCP_NODELAY` on what is accepted. Set once on the listener, which
+    /// hands it down, and not once a connection.
+    pub nodelay: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        // 511 is nginx's backlog, and what Deno and Node ask for.
+        Self { backlog: 511, reuse_port: false, only_v6: false, nodelay: true }
+    }
+}
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct TcpListener {
+    registration: Registration,
+}
+
+impl TcpListener {
+    /// Binds with `SO_REUSEADDR` and listens.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
+    pub fn bind(address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
+        let socket = open(address)?;
+        socket.set_reuse_address(true)?;
+        if options.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        if options.only_v6 && address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_tcp_nodelay(options.nodelay)?;
+        socket.bind(&address.into())?;
+        socket.listen(options.backlog)?;
+        Ok(Self::of(Registration::new(socket.into())))
+    }
+
+    /// Takes one waiting connection, non-blocking and close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` when none waits; `EMFILE` or `ENFILE` when out of descriptors;
+    /// `ECONNABORTED` when the one that waited has gone.
+    pub fn accept(&self) -> io::Result<TcpStream> {
+        let (fd, address) = self.registration.take(|fd| sys::accept(fd.as_raw_fd()))?;
+        let peer = address.as_socket().map(Peer::from);
+        Ok(TcpStream { registration: Registration::new(fd), peer })
+    }
+
+    /// The bound address, with the port that the system chose for port 0.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockname(2)` says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        local_inet(self.registration.as_fd())
+    }
+
+    pub(crate) const fn of(registration: Registration) -> Self {
+        Self { registration }
+    }
+}
+
+impl Source for TcpListener {
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+}
+
+impl Socket for TcpListener {
+    fn kind(&self) -> SourceKind {
+        SourceKind::TcpListener
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self::of(self.registration.try_clone()?))
+    }
+}
+
+/// A connected, or connecting, TCP socket.
+#[derive(Debug)]
+pub struct TcpStream {
+    registration: Registration,
+    peer: Option<Peer>,
+}
+
+/// The peer that `accept` named. Kept because `getpeername(2)` knows nothing
+/// of it after a reset; boxed for IPv6 so that an idle IPv4 connection is small.
+#[derive(Clone, Debug)]
+enum Peer {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(address),
+            SocketAddr::V6(address) => Self::V6(Box::new(address)),
+        }
+    }
+}
+
+stream_methods!(TcpStream);
+
+impl TcpStream {
+    /// Begins to connect. A writable event tells that it is done, and
+    /// [`Socket::take_error`] whether it worked.
+    ///
+    /// # Errors
+    ///
+    /// What the system says at once, as `ENETUNREACH`.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let socket = open(address)?;
+        has_begun(socket.connect(&address.into()))?;
+        Ok(Self::of(Registration::new(socket.into())))
+    }
+
+    /// Our end's address.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockname(2)` says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        local_inet(self.registration.as_fd())
+    }
+
+    /// The other end's address; for an accepted stream also after a reset.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN` before a connect is done.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
+        match &self.peer {
+            Some(Peer::V4(address)) => Ok((*address).into()),
+            Some(Peer::V6(address)) => Ok((**address).into()),
+            None => peer_inet(self.registration.as_fd()),
+        }
+    }
+
+    pub(crate) const fn of(registration: Registration) -> Self {
+        Self { registration, peer: None }
+    }
+}
+
+impl Source for TcpStream {
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+}
+
+impl Socket for TcpStream {
+    fn kind(&self) -> SourceKind {
+        SourceKind::TcpStream
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { registration: self.registration.try_clone()?, peer: self.peer.clone() })
+    }
+}
+
+/// A TCP socket for the family of `address`: non-blocking, close-on-exec.
+fn open(address: SocketAddr) -> io::Result<RawSocket> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

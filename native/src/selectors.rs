@@ -1,0 +1,65 @@
+//! The selectors of the process by their numbers, for sources that have to tell
+//! theirs something.
+//!
+//! An emulated selector hears of every operation. And any has to hear of the end
+//! of a source whose open file others share: epoll forgets a source when the
+//! last descriptor of its open file is closed, and one that was cloned, or came
+//! from another process, is not the last. Closed only, it would go on telling,
+//! under a token that means nothing any more.
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use crate::Interest;
+use crate::sys::{Selector, is_emulated};
+
+type Selectors = HashMap<u32, Weak<Selector>>;
+
+static SELECTORS: RwLock<Option<Selectors>> = RwLock::new(None);
+
+/// Remembers a selector for as long as it lives.
+pub fn remember(number: u32, selector: &Arc<Selector>) {
+    let mut selectors = SELECTORS.write().unwrap_or_else(PoisonError::into_inner);
+    let selectors = selectors.get_or_insert_default();
+    // Here, and not when one ends: that is as often, and needs no `Drop`.
+    selectors.retain(|_, selector| selector.strong_count() > 0);
+    selectors.insert(number, Arc::downgrade(selector));
+}
+
+/// Returns the selector of that number, if there still is one.
+pub fn find(number: u32) -> Option<Arc<Selector>> {
+    let selectors = SELECTORS.read().unwrap_or_else(PoisonError::into_inner);
+    selectors.as_ref()?.get(&number)?.upgrade()
+}
+
+/// Has every emulated selector look for the next edge of an open file: it may be
+/// registered there by another descriptor.
+pub fn rearm_file(fd: BorrowedFd<'_>, interest: Interest) {
+    for selector in emulated() {
+        selector.rearm_file(fd, interest);
+    }
+}
+
+fn emulated() -> Vec<Arc<Selector>> {
+    let selectors = SELECTORS.read().unwrap_or_else(PoisonError::into_inner);
+    let all = selectors.iter().flatten();
+    all.filter(|(number, _)| is_emulated(**number)).filter_map(|(_, one)| one.upgrade()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backend;
+
+    #[test]
+    fn a_selector_that_is_gone_is_found_by_nobody() {
+        let selector = Arc::new(Selector::new(Backend::available()[0]).unwrap());
+        let number = selector.id();
+        assert!(find(number).is_none());
+        remember(number, &selector);
+        assert_eq!(find(number).map(|found| found.id()), Some(number));
+        drop(selector);
+        assert!(find(number).is_none());
+    }
+}

@@ -1,0 +1,597 @@
+//! Edges, and one shots, out of system calls that only know levels.
+//!
+//! A level would be told again and again. So what has been told is *disarmed*:
+//! the next wait does not ask for it. It is *armed* again by what makes the next
+//! readiness a new one: a read or an accept, a write for which there was not
+//! room, or a new registration. A source that nobody touches is not told again,
+//! which is an edge. One that is read in part is told again, where epoll would
+//! wait for new data: readiness that is left out would hang a program, and one
+//! too many is only spurious.
+//!
+//! Invariant: a source that hears of ends and errors (which no system call can
+//! be told to leave out) is one that has something armed, or has had nothing
+//! told since. Else a dead source would end each wait at once.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FileType;
+
+use super::epoll::{interest_flags, readiness};
+use super::eventfd::EventFd;
+use crate::{Backend, Event, Interest, Mode, Token};
+
+/// A system call that takes every descriptor with each wait.
+#[derive(Clone, Copy, Debug)]
+pub struct System {
+    /// Which one it is.
+    pub backend: Backend,
+    /// Refuses a descriptor that it cannot take.
+    pub check: fn(RawFd) -> io::Result<()>,
+    /// Waits as `poll(2)` does, and writes `revents`.
+    pub wait: fn(&mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize>,
+}
+
+/// Whether it can be registered so. Several polls are told each by itself:
+/// none knows of the others.
+pub fn supports(_interest: Interest, mode: Mode) -> bool {
+    !mode.is_exclusive()
+}
+
+/// `POLLERR` and `POLLHUP`, which come whether they are asked for or not.
+const ENDS: u32 = (libc::POLLERR | libc::POLLHUP) as u32;
+const READ: u32 = (libc::POLLIN | libc::POLLRDHUP) as u32;
+
+/// One selector.
+#[derive(Debug)]
+pub struct Emulated {
+    shared: Arc<Shared>,
+}
+
+/// What the selector and its waker work on.
+#[derive(Debug)]
+struct Shared {
+    system: System,
+    /// Ends waits that do not know of the latest change.
+    changed: EventFd,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sources: Vec<Source>,
+    places: HashMap<RawFd, usize>,
+    /// Raised with every change that a wait must know of.
+    version: u64,
+    /// Waits that are going on, and how many of them began before the latest
+    /// change.
+    waiting: usize,
+    outdated: usize,
+    /// Where the next search for events begins, so that with little room none
+    /// comes before the others for ever.
+    first: usize,
+    waker: Option<Token>,
+    is_woken: bool,
+    /// The entries of the wait before, to be filled again.
+    spare: Vec<libc::pollfd>,
+}
+
+#[derive(Debug)]
+struct Source {
+    fd: RawFd,
+    file: File,
+    token: Token,
+    mode: Mode,
+    /// What is asked for, as `poll(2)` has it.
+    wanted: u32,
+    /// What the next wait asks for: of `wanted`, and of `ENDS`.
+    armed: u32,
+    /// Whether it has told that both ways have ended.
+    has_hung_up: bool,
+    /// The state's version when this was registered: an entry of an earlier
+    /// wait is of another registration.
+    since: u64,
+}
+
+/// What an open file is known by, whichever descriptor one has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct File {
+    device: u64,
+    inode: u64,
+    is_pipe: bool,
+}
+
+/// What one system call waits for.
+struct Snapshot {
+    /// The first is the selector's own.
+    entries: Vec<libc::pollfd>,
+    version: u64,
+    is_woken: bool,
+}
+
+impl Emulated {
+    /// Makes one that waits by `system`.
+    pub fn new(system: System) -> io::Result<Self> {
+        let changed = EventFd::new()?;
+        (system.check)(changed.as_raw_fd())?;
+        Ok(Self { shared: Arc::new(Shared { system, changed, state: Mutex::default() }) })
+    }
+
+    /// What it waits with.
+    pub fn backend(&self) -> Backend {
+        self.shared.system.backend
+    }
+
+    /// Waits for events, and disarms what is told.
+    pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
+        if events.is_empty() {
+            // As epoll has it.
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        self.shared.until(timeout_ms, |state, snapshot| state.take(snapshot, events))
+    }
+
+    /// Waits until there is an event, and leaves it.
+    pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
+        let ready = self.shared.until(timeout_ms, |state, snapshot| state.count(snapshot))?;
+        Ok(ready > 0)
+    }
+
+    /// Adds a descriptor: `EEXIST` when it is there.
+    pub fn register(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        (self.shared.system.check)(fd)?;
+        // SAFETY: whoever registers a descriptor has it open for that long.
+        let file = File::of(unsafe { BorrowedFd::borrow_raw(fd) })?;
+        let mut state = self.shared.lock();
+        if state.places.contains_key(&fd) {
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        let place = state.sources.len();
+        state.places.insert(fd, place);
+        let (wanted, armed, has_hung_up) = (0, 0, false);
+        let source = Source { fd, file, token, mode, wanted, armed, has_hung_up, since: 0 };
+        state.sources.push(source);
+        self.shared.ask(&mut state, fd, token, interest, mode)
+    }
+
+    /// Replaces what was asked for: `ENOENT` when it is not there.
+    pub fn reregister(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.shared.ask(&mut self.shared.lock(), fd, token, interest, mode)
+    }
+
+    /// Takes a descriptor out: `ENOENT` when it is not there.
+    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        let place = state.places.remove(&fd).ok_or_else(not_registered)?;
+        state.sources.swap_remove(place);
+        if let Some(fd) = state.sources.get(place).map(|moved| moved.fd) {
+            state.places.insert(fd, place);
+        }
+        Ok(())
+    }
+
+    /// Looks for the next edge of what was asked for.
+    pub fn rearm(&self, fd: RawFd, interest: Interest) {
+        let mut state = self.shared.lock();
+        if state.find(fd).is_some_and(|source| source.rearm(interest)) {
+            self.shared.tell(&mut state);
+        }
+    }
+
+    /// Looks for the next edge of an open file, by whichever descriptor it is
+    /// registered.
+    pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
+        let Ok(file) = File::of(fd) else { return };
+        let mut state = self.shared.lock();
+        let mut is_rearmed = false;
+        // Two descriptors of one file may be registered: each is told.
+        for source in state.sources.iter_mut().filter(|source| source.file == file) {
+            is_rearmed |= source.rearm(interest);
+        }
+        if is_rearmed {
+            self.shared.tell(&mut state);
+        }
+    }
+
+    /// Looks no more for what can only be told again.
+    pub fn disarm(&self, fd: RawFd, interest: Interest) {
+        let mut state = self.shared.lock();
+        if let Some(source) = state.find(fd).filter(|source| source.mode.is_edge()) {
+            // Both ways have ended, and that was told: nothing else can come.
+            let rest = if source.has_hung_up { 0 } else { !interest_flags(interest) };
+            source.armed &= rest;
+        }
+    }
+}
+
+impl Shared {
+    fn ask(
+        &self,
+        state: &mut State,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let since = state.version + 1;
+        let source = state.find(fd).ok_or_else(not_registered)?;
+        let wanted = interest_flags(interest);
+        let armed = wanted | ENDS;
+        let has_hung_up = false;
+        *source = Source { token, mode, wanted, armed, has_hung_up, since, ..*source };
+        self.tell(state);
+        Ok(())
+    }
+
+    /// Has waits that are going on begin again with what has changed.
+    fn tell(&self, state: &mut State) {
+        state.version += 1;
+        if state.waiting > state.outdated {
+            state.outdated = state.waiting;
+            // A counter that cannot be written to is at its limit: it is heard.
+            let _ = self.changed.signal();
+        }
+    }
+
+    /// Waits until `found` finds something, or the time is over.
+    fn until(
+        &self,
+        timeout_ms: i32,
+        mut found: impl FnMut(&mut State, &Snapshot) -> usize,
+    ) -> io::Result<usize> {
+        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut left_ms = timeout_ms;
+        loop {
+            let mut snapshot = self.begin();
+            let waited = (self.system.wait)(
+                &mut snapshot.entries,
+                if snapshot.is_woken { 0 } else { left_ms },
+            );
+            let mut state = self.lock();
+            self.end(&mut state, &snapshot);
+            let count = waited.map(|_| found(&mut state, &snapshot));
+            state.spare = snapshot.entries;
+            drop(state);
+            left_ms = deadline.map_or(left_ms, left_until);
+            let count = match count {
+                // Closed on another thread before the call saw it, which select
+                // refuses: a source is taken out first, so the next has it not.
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => continue,
+                count => count?,
+            };
+            if count > 0 || left_ms == 0 {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn begin(&self) -> Snapshot {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let mut entries = std::mem::take(&mut state.spare);
+        entries.clear();
+        entries.push(entry(self.changed.as_raw_fd(), libc::POLLIN as u32));
+        let armed = state.sources.iter().filter(|source| source.armed != 0);
+        entries.extend(armed.map(|source| entry(source.fd, source.events())));
+        Snapshot { entries, version: state.version, is_woken: state.is_woken }
+    }
+
+    fn end(&self, state: &mut State, snapshot: &Snapshot) {
+        state.waiting -= 1;
+        if snapshot.version == state.version || state.outdated == 0 {
+            return;
+        }
+        state.outdated -= 1;
+        if state.outdated == 0 {
+            // Only now: the others have to hear it, too.
+            let _ = self.changed.reset();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn find(&mut self, fd: RawFd) -> Option<&mut Source> {
+        let place = *self.places.get(&fd)?;
+        self.sources.get_mut(place)
+    }
+
+    /// Writes what is ready, and disarms it.
+    fn take(&mut self, snapshot: &Snapshot, events: &mut [Event]) -> usize {
+        let mut places = events.iter_mut();
+        let mut count = 0;
+        if let (Some(token), true) = (self.waker, self.is_woken) {
+            self.is_woken = false;
+            if let Some(place) = places.next() {
+                *place = Event::new(token, Event::READABLE);
+                count += 1;
+            }
+        }
+        let ready = snapshot.sources();
+        let first = self.first % ready.len().max(1);
+        let (before, from) = ready.split_at_checked(first).unwrap_or((&[], ready));
+        for (index, entry) in from.iter().chain(before).enumerate() {
+            let Some(source) = self.ready(snapshot, entry) else { continue };
+            let Some(place) = places.next() else {
+                self.first = first + index;
+                break;
+            };
+            *place = Event::new(source.token, readiness(source.told(entry)));
+            source.disarm_told(entry);
+            count += 1;
+        }
+        count
+    }
+
+    /// How many events there are, at least.
+    fn count(&mut self, snapshot: &Snapshot) -> usize {
+        if self.is_woken {
+            return 1;
+        }
+        let ready = |entry: &&libc::pollfd| self.ready(snapshot, entry).is_some();
+        snapshot.sources().iter().filter(ready).take(1).count()
+    }
+
+    /// The source of an entry that still has something to tell.
+    fn ready(&mut self, snapshot: &Snapshot, entry: &libc::pollfd) -> Option<&mut Source> {
+        if entry.revents == 0 {
+            return None;
+        }
+        let is_current = |source: &&mut Source| source.since <= snapshot.version;
+        self.find(entry.fd).filter(is_current).filter(|source| source.told(entry) != 0)
+    }
+}
+
+impl Source {
+    /// Arms what was asked for; tells whether that changes anything.
+    fn rearm(&mut self, interest: Interest) -> bool {
+        // Urgent data is read past, and errors are taken, as data is read.
+        let urgent = if interest.is_readable() { libc::POLLPRI as u32 } else { 0 };
+        let armed = self.wanted & (interest_flags(interest) | urgent) | ENDS;
+        if !self.mode.is_edge() || self.armed & armed == armed {
+            return false;
+        }
+        self.armed |= armed;
+        true
+    }
+
+    /// What the next wait asks for. Ends come unasked for, but not with select,
+    /// which looks at nothing that is not in a set: a pipe's writer, of which
+    /// only the end is left to tell, asks for what it can never have.
+    fn events(&self) -> u32 {
+        match self.armed & !ENDS {
+            0 if self.file.is_pipe && self.wanted & READ == 0 => libc::POLLRDHUP as u32,
+            armed => armed,
+        }
+    }
+
+    /// What an entry tells of what is armed still.
+    fn told(&self, entry: &libc::pollfd) -> u32 {
+        entry.revents as u16 as u32 & self.armed
+    }
+
+    fn disarm_told(&mut self, entry: &libc::pollfd) {
+        let told = self.told(entry);
+        if self.mode.is_level() {
+            return;
+        }
+        self.has_hung_up |= told & libc::POLLHUP as u32 != 0;
+        if self.mode.is_one_shot() || told & ENDS != 0 {
+            self.armed = 0;
+            return;
+        }
+        // An end is read like data, and told with it.
+        self.armed &= !(told | if told & READ != 0 { READ } else { 0 });
+    }
+}
+
+impl File {
+    fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let status = rustix::fs::fstat(fd)?;
+        let is_pipe = FileType::from_raw_mode(status.st_mode) == FileType::Fifo;
+        Ok(Self { device: status.st_dev, inode: status.st_ino, is_pipe })
+    }
+}
+
+impl Snapshot {
+    /// The entries of sources: the first is the selector's own.
+    fn sources(&self) -> &[libc::pollfd] {
+        self.entries.get(1..).unwrap_or_default()
+    }
+}
+
+fn entry(fd: RawFd, events: u32) -> libc::pollfd {
+    libc::pollfd { fd, events: events as i16, revents: 0 }
+}
+
+fn not_registered() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOENT)
+}
+
+/// Milliseconds, rounded up: what is left must not become a busy loop.
+fn left_until(deadline: Instant) -> i32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+}
+
+/// A mark that the next wait finds.
+#[derive(Debug)]
+pub struct Waker {
+    shared: Arc<Shared>,
+}
+
+impl Waker {
+    /// Gives the selector's waker its token.
+    pub fn new(selector: &Emulated, token: Token) -> io::Result<Self> {
+        let shared = Arc::clone(&selector.shared);
+        shared.lock().waker = Some(token);
+        Ok(Self { shared })
+    }
+
+    /// Marks the selector, once until it is told.
+    pub fn wake(&self) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if !std::mem::replace(&mut state.is_woken, true) {
+            self.shared.tell(&mut state);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        (state.waker, state.is_woken) = (None, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::sys::{poll, select};
+
+    const SYSTEMS: [System; 2] = [poll::SYSTEM, select::SYSTEM];
+
+    fn selector(system: System) -> Emulated {
+        Emulated::new(system).unwrap()
+    }
+
+    fn tokens(selector: &Emulated, timeout_ms: i32) -> Vec<u32> {
+        let mut events = [Event::default(); 8];
+        let count = selector.wait(&mut events, timeout_ms).unwrap();
+        events[..count].iter().map(|event| event.token().0).collect()
+    }
+
+    /// A source that is readable for ever: its peer has gone.
+    fn ended() -> UnixStream {
+        UnixStream::pair().unwrap().0
+    }
+
+    #[test]
+    fn changes_during_a_wait_are_heard_by_each_that_waits() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let sources: Vec<UnixStream> = (0..4).map(|_| ended()).collect();
+            std::thread::scope(|scope| {
+                let (says, hears) = mpsc::channel();
+                for _ in 0..sources.len() {
+                    let (selector, says) = (&selector, says.clone());
+                    scope.spawn(move || {
+                        let mut events = [Event::default()];
+                        let count = selector.wait(&mut events, 10_000).unwrap();
+                        says.send((count, events[0].token().0)).unwrap();
+                    });
+                }
+                while selector.shared.lock().waiting < sources.len() {
+                    std::thread::yield_now();
+                }
+                let mut heard = Vec::new();
+                for (number, source) in sources.iter().enumerate() {
+                    let (fd, token) = (source.as_raw_fd(), Token(number as u32));
+                    selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
+                    heard.push(hears.recv().unwrap());
+                }
+                assert_eq!(heard, [(1, 0), (1, 1), (1, 2), (1, 3)]);
+            });
+            let state = selector.shared.lock();
+            assert_eq!((state.waiting, state.outdated), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_counter_that_was_heard_is_reset_and_wakes_nobody_again() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let source = ended();
+            std::thread::scope(|scope| {
+                let waits = scope.spawn(|| tokens(&selector, 10_000));
+                while selector.shared.lock().waiting == 0 {
+                    std::thread::yield_now();
+                }
+                let fd = source.as_raw_fd();
+                selector.register(fd, Token(3), Interest::READABLE, Mode::EDGE).unwrap();
+                assert_eq!(waits.join().unwrap(), [3]);
+            });
+            let mut entries = [entry(selector.shared.changed.as_raw_fd(), libc::POLLIN as u32)];
+            assert_eq!((system.wait)(&mut entries, 0).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn an_entry_of_an_earlier_registration_is_not_told() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let source = ended();
+            let fd = source.as_raw_fd();
+            selector.register(fd, Token(1), Interest::READABLE, Mode::EDGE).unwrap();
+            let mut snapshot = selector.shared.begin();
+            (system.wait)(&mut snapshot.entries, 0).unwrap();
+            selector.reregister(fd, Token(2), Interest::WRITABLE, Mode::EDGE).unwrap();
+            let mut state = selector.shared.lock();
+            selector.shared.end(&mut state, &snapshot);
+            assert_eq!(state.take(&snapshot, &mut [Event::default()]), 0);
+            drop(state);
+            assert_eq!(tokens(&selector, 0), [2]);
+        }
+    }
+
+    #[test]
+    fn a_source_that_has_ended_does_not_end_each_wait() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let source = ended();
+            let fd = source.as_raw_fd();
+            let both = Interest::READABLE | Interest::WRITABLE;
+            selector.register(fd, Token(1), both, Mode::EDGE).unwrap();
+            assert_eq!(tokens(&selector, 0), [1]);
+            let mut rounds = 0;
+            let quiet = selector.shared.until(20, |_, _| {
+                rounds += 1;
+                0
+            });
+            assert_eq!((quiet.unwrap(), rounds), (0, 1));
+        }
+    }
+
+    #[test]
+    fn the_place_of_one_that_left_is_taken_by_the_last() {
+        let selector = selector(poll::SYSTEM);
+        let sources: Vec<UnixStream> = (0..3).map(|_| ended()).collect();
+        for (number, source) in sources.iter().enumerate() {
+            let token = Token(number as u32);
+            let fd = source.as_raw_fd();
+            selector.register(fd, token, Interest::READABLE, Mode::LEVEL).unwrap();
+        }
+        selector.deregister(sources[0].as_raw_fd()).unwrap();
+        assert_eq!(tokens(&selector, 0), [2, 1]);
+        let gone = selector.deregister(sources[0].as_raw_fd());
+        assert_eq!(gone.unwrap_err().raw_os_error(), Some(libc::ENOENT));
+        selector.deregister(sources[2].as_raw_fd()).unwrap();
+        selector
+            .reregister(sources[1].as_raw_fd(), Token(9), Interest::READABLE, Mode::EDGE)
+            .unwrap();
+        assert_eq!(tokens(&selector, 0), [9]);
+    }
+}

@@ -1,0 +1,236 @@
+//! A kqueue, but for its one system call: what is planned is submitted, and
+//! what is told becomes events.
+//!
+//! One shot of two filters is more than the kernel does: `EV_ONESHOT` deletes
+//! the filter that has fired, and the other would fire once more. So such a
+//! registration has a number, which comes back with its events, and a list of
+//! the numbers that are unspent. Who is told takes the number from the list
+//! and deletes the other filter; an event whose number is not on the list is
+//! the second one, or of a registration that has been replaced while the event
+//! was on its way, and is dropped.
+//!
+//! Invariant: filters are changed under the lock of that list, so that what is
+//! deleted is never the filter of a later registration, made meanwhile by
+//! another thread.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{CHANGES_MAX, Change, Filter, Filters, Fold, Kevent, Tag, outcome, plan, timeout};
+use crate::sys::BATCH_MAX;
+use crate::{Event, Interest, Mode, Token};
+
+/// The system call.
+pub trait Kernel: Sized {
+    /// `kevent(2)`: makes changes, at most [`CHANGES_MAX`], then takes at most
+    /// `room` events, no more than [`BATCH_MAX`], and hands over each one.
+    fn kevent(
+        &self,
+        changes: &[Kevent],
+        room: usize,
+        timeout: Option<(i32, i32)>,
+        told: impl FnMut(Kevent),
+    ) -> io::Result<()>;
+
+    /// Another way to the same kqueue.
+    fn try_clone(&self) -> io::Result<Self>;
+}
+
+/// A kqueue with sources.
+#[derive(Debug)]
+pub struct Queue<K> {
+    /// The kqueue itself.
+    pub kernel: K,
+    shots: Mutex<Shots>,
+}
+
+/// Registrations of which two filters share one shot.
+#[derive(Debug, Default)]
+struct Shots {
+    latest: u32,
+    /// Their numbers, by descriptor. One that was closed leaves its number
+    /// behind, until there is another registration of the same descriptor.
+    unspent: HashMap<usize, u32>,
+}
+
+impl<K: Kernel> Queue<K> {
+    /// A kqueue without sources.
+    pub fn with(kernel: K) -> Self {
+        Self { kernel, shots: Mutex::default() }
+    }
+
+    /// Waits for events, at most [`BATCH_MAX`]. There are one or two a source,
+    /// so that fewer are written than the kernel told; none, when all were of
+    /// registrations that have been replaced meanwhile.
+    pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
+        let room = events.len().min(BATCH_MAX);
+        if room == 0 {
+            // epoll refuses it, and kqueue would return at once.
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let mut fold = Fold::new(events);
+        let mut shots = None;
+        let mut spent = Vec::new();
+        self.kernel.kevent(&[], room, timeout(timeout_ms), |told| {
+            let Tag { shot, .. } = Tag::from_bits(told.udata);
+            if shot != 0 {
+                let shots = shots.get_or_insert_with(|| self.lock());
+                if shots.unspent.get(&told.ident) != Some(&shot) {
+                    return;
+                }
+                spent.push((told.ident, told.filter));
+            }
+            fold.push(told);
+        })?;
+        if let Some(shots) = shots {
+            self.spend(shots, &spent);
+        }
+        Ok(fold.count())
+    }
+
+    /// Adds the filters that are asked for.
+    pub fn register(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.change(Filters::NONE, fd, token, interest, mode).inspect_err(|_| {
+            // One of two filters may have been added. The error that matters
+            // is the one that is returned.
+            let _ = self.deregister(fd);
+        })
+    }
+
+    /// Deletes both filters and adds what is asked for, which fires again when
+    /// the source is ready now.
+    pub fn reregister(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        self.change(Filters::BOTH, fd, token, interest, mode)
+    }
+
+    /// Deletes both filters; `EBADF` when the descriptor is closed.
+    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        let ident = ident(fd)?;
+        let mut shots = self.lock();
+        shots.unspent.remove(&ident);
+        let changes = plan(Filters::BOTH, Filters::NONE, Mode::EDGE);
+        submit(&self.kernel, changes.map(|change| change.of(ident, Tag::default())))
+    }
+
+    fn change(
+        &self,
+        old: Filters,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        let (ident, new) = (ident(fd)?, Filters::of(interest)?);
+        let mut shots = self.lock();
+        let has_shot = mode.is_one_shot() && new == Filters::BOTH;
+        let tag = Tag { token, shot: shots.begin(ident, has_shot) };
+        let changes = plan(old, new, mode).map(|change| change.of(ident, tag));
+        submit(&self.kernel, changes)
+    }
+
+    /// Ends the registrations that have been told of: `shots` has been locked
+    /// since they were found unspent.
+    fn spend(&self, mut shots: MutexGuard<'_, Shots>, told: &[(usize, Filter)]) {
+        for (ident, filter) in told {
+            shots.unspent.remove(ident);
+            let other = if *filter == Filter::Read { Filter::Write } else { Filter::Read };
+            let delete = Change::delete(other).of(*ident, Tag::default());
+            // It may be closed, and the filter gone with it.
+            let _ = submit(&self.kernel, std::iter::once(delete));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shots> {
+        self.shots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shots {
+    /// Forgets the registration before, and returns a new one's number: 0 for
+    /// one that needs none.
+    fn begin(&mut self, ident: usize, has_shot: bool) -> u32 {
+        if !has_shot {
+            self.unspent.remove(&ident);
+            return 0;
+        }
+        self.latest = self.latest.checked_add(1).unwrap_or(1);
+        self.unspent.insert(ident, self.latest);
+        self.latest
+    }
+}
+
+fn ident(fd: RawFd) -> io::Result<usize> {
+    usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))
+}
+
+/// Makes changes, at most [`CHANGES_MAX`], and takes no event.
+fn submit(kernel: &impl Kernel, changes: impl Iterator<Item = Kevent>) -> io::Result<()> {
+    let blank = Change::trigger().of(0, Tag::default());
+    let mut asked = [blank; CHANGES_MAX];
+    let count = changes.zip(&mut asked).map(|(change, place)| *place = change).count();
+    let asked = asked.get(..count).unwrap_or_default();
+    let mut errnos = [0; CHANGES_MAX];
+    let mut places = errnos.iter_mut();
+    // As many answers as changes leave no room for events.
+    let submitted = kernel.kevent(asked, count, timeout(0), |receipt| {
+        if let Some(place) = places.next() {
+            *place = receipt.errno();
+        }
+    });
+    match submitted {
+        // "All changes in the changelist have been applied", says kevent(2).
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => outcome(asked.iter().copied().zip(errnos)),
+    }
+}
+
+/// The waker's number among user events: there is one waker a kqueue.
+const WAKER_IDENT: usize = 0;
+
+/// A user event, by a way of its own to the kqueue, so that it can be triggered
+/// when that is closed.
+#[derive(Debug)]
+pub struct Waker<K: Kernel> {
+    kernel: K,
+    tag: Tag,
+}
+
+impl<K: Kernel> Waker<K> {
+    /// Adds the user event.
+    pub fn new(queue: &Queue<K>, token: Token) -> io::Result<Self> {
+        let waker = Self { kernel: queue.kernel.try_clone()?, tag: Tag { token, shot: 0 } };
+        waker.submit(Change::add(Filter::User, Mode::EDGE))?;
+        Ok(waker)
+    }
+
+    /// Triggers it: until it is taken, further triggers change nothing.
+    pub fn wake(&self) -> io::Result<()> {
+        self.submit(Change::trigger())
+    }
+
+    fn submit(&self, change: Change) -> io::Result<()> {
+        submit(&self.kernel, std::iter::once(change.of(WAKER_IDENT, self.tag)))
+    }
+}
+
+impl<K: Kernel> Drop for Waker<K> {
+    fn drop(&mut self) {
+        // Gone already, or about to go with the kqueue: nothing is left to do.
+        let _ = self.submit(Change::delete(Filter::User));
+    }
+}

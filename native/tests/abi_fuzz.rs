@@ -1,0 +1,567 @@
+//! Every exported function with any integers, from many threads: what nothing that JavaScript
+//! could pass may do. Asked for here: no crash, nothing written outside a buffer, no descriptor and
+//! no handle left over. That handles stay apart is the subject of `cross_talk.rs`.
+
+#![allow(
+    unsafe_code,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "calls of unsafe functions, and set-up"
+)]
+
+mod util;
+
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::Mutex;
+
+use denio::SocketOption;
+use denio::ffi::*;
+use denio::http1::TABLE_WORDS;
+use util::Random;
+use util::{abi, alone};
+
+const READABLE: u32 = 1;
+const WRITABLE: u32 = 2;
+
+const SEEDS: [u64; 6] = [1, 2, 3, 0xDE_10, 0x1234_5678, u64::MAX];
+const THREADS: u64 = 4;
+/// Calls of each thread for each seed, about a second in all. `DENIO_FUZZ_CALLS` asks for more.
+const CALLS_EACH: usize = 3000;
+/// Handles that may be open at once: below the 256 descriptors that macOS gives a process.
+const OPEN_MAX: usize = 100;
+/// What surrounds every buffer, and must still be there after the call.
+const CANARY: u8 = 0xA5;
+const CANARY_BYTES: usize = 64;
+
+/// What a handle was opened as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Poll,
+    Registry,
+    Waker,
+    Listener,
+    Stream,
+    Udp,
+    Pipe,
+}
+
+const POLLS: &[Kind] = &[Kind::Poll];
+const REGISTRIES: &[Kind] = &[Kind::Poll, Kind::Registry];
+const WAKERS: &[Kind] = &[Kind::Waker];
+const LISTENERS: &[Kind] = &[Kind::Listener];
+const STREAMS: &[Kind] = &[Kind::Stream];
+/// What can be read or written.
+const BYTE_STREAMS: &[Kind] = &[Kind::Stream, Kind::Pipe];
+const UDPS: &[Kind] = &[Kind::Udp];
+const SOCKETS: &[Kind] = &[Kind::Listener, Kind::Stream, Kind::Udp, Kind::Pipe];
+
+type Call = fn(&mut Fuzzer<'_>) -> i32;
+
+/// Every exported function by name, with a call of it that picks its arguments.
+const CALLS: &[(&str, Call)] = &[
+    ("denio_abi_version", |_| denio_abi_version()),
+    ("denio_source_count", |_| denio_source_count()),
+    ("denio_source_close", |fuzzer| fuzzer.close()),
+    ("denio_source_take_error", |fuzzer| denio_source_take_error(fuzzer.handle(SOCKETS))),
+    ("denio_source_local_address", |fuzzer| {
+        let socket = fuzzer.handle(SOCKETS);
+        // SAFETY: the buffer is an address long, or null.
+        fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_source_local_address(socket, at) })
+    }),
+    ("denio_stream_peer_address", |fuzzer| {
+        let stream = fuzzer.handle(STREAMS);
+        // SAFETY: the buffer is an address long, or null.
+        fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_stream_peer_address(stream, at) })
+    }),
+    ("denio_name_resolve", |fuzzer| {
+        // Nothing that would be asked of a name server.
+        let name = fuzzer.random.pick(&[&b"127.0.0.1"[..], b"::1", b"\xff\xfe", b"a\0b", b""]);
+        let (pointer, length) = (name.as_ptr(), name.len() as u32);
+        let capacity = fuzzer.random.below(4);
+        // SAFETY: both buffers are as long as is said, or null.
+        fuzzer.bytes(capacity * ADDRESS_BYTES, |at| unsafe {
+            denio_name_resolve(pointer, length, at, capacity as u32)
+        })
+    }),
+    ("denio_poll_new", |fuzzer| {
+        let backend = fuzzer.random.pick(&[0, 0, 1, 2, 3, 3, 4, 4, 5, u32::MAX]);
+        fuzzer.opened(Kind::Poll, denio_poll_new(backend))
+    }),
+    ("denio_poll_backend", |fuzzer| denio_poll_backend(fuzzer.handle(POLLS))),
+    ("denio_poll_backends", |_| denio_poll_backends()),
+    ("denio_poll_supports", |fuzzer| {
+        let (poll, interest, mode) = (fuzzer.handle(POLLS), fuzzer.interest(), fuzzer.mode());
+        denio_poll_supports(poll, interest, mode)
+    }),
+    ("denio_poll_wait", |fuzzer| {
+        let (poll, timeout_ms) = (fuzzer.handle(POLLS), fuzzer.timeout_ms());
+        let capacity = fuzzer.random.pick(&[0, 1, 7, 1024, 3000]);
+        let words = CLOCK_WORDS + 2 * capacity as usize;
+        // SAFETY: the buffer has room for the clock and the events, or is null or crooked.
+        fuzzer.words(words, |at| unsafe { denio_poll_wait(poll, at, capacity, timeout_ms) }).0
+    }),
+    ("denio_poll_park", |fuzzer| {
+        let (poll, timeout_ms) = (fuzzer.handle(POLLS), fuzzer.timeout_ms());
+        denio_poll_park(poll, timeout_ms)
+    }),
+    ("denio_registry_try_clone", |fuzzer| {
+        let clone = denio_registry_try_clone(fuzzer.handle(REGISTRIES));
+        fuzzer.opened(Kind::Registry, clone)
+    }),
+    ("denio_registry_register", |fuzzer| {
+        let (registry, source) = (fuzzer.handle(REGISTRIES), fuzzer.handle(SOCKETS));
+        let (token, interest, mode) = (fuzzer.integer(), fuzzer.interest(), fuzzer.mode());
+        denio_registry_register(registry, source, token, interest, mode)
+    }),
+    ("denio_registry_reregister", |fuzzer| {
+        let (registry, source) = (fuzzer.handle(REGISTRIES), fuzzer.handle(SOCKETS));
+        let (token, interest, mode) = (fuzzer.integer(), fuzzer.interest(), fuzzer.mode());
+        denio_registry_reregister(registry, source, token, interest, mode)
+    }),
+    ("denio_registry_deregister", |fuzzer| {
+        let (registry, source) = (fuzzer.handle(REGISTRIES), fuzzer.handle(SOCKETS));
+        denio_registry_deregister(registry, source)
+    }),
+    ("denio_waker_new", |fuzzer| {
+        let (registry, token) = (fuzzer.handle(REGISTRIES), fuzzer.integer());
+        fuzzer.opened(Kind::Waker, denio_waker_new(registry, token))
+    }),
+    ("denio_waker_wake", |fuzzer| denio_waker_wake(fuzzer.handle(WAKERS))),
+    ("denio_listener_bind", |fuzzer| {
+        let mut address = fuzzer.address();
+        address[2..4].fill(0);
+        let (backlog, flags) = (fuzzer.integer() as i32, fuzzer.integer());
+        fuzzer.opened(Kind::Listener, abi::bind(&address, backlog, flags))
+    }),
+    ("denio_listener_accept", |fuzzer| {
+        let (listener, capacity) = (fuzzer.handle(LISTENERS), fuzzer.random.below(6));
+        // SAFETY: the buffer has a word more than the capacity, or is null or crooked.
+        let (count, out) = fuzzer.words(capacity + 1, |at| unsafe {
+            denio_listener_accept(listener, at, capacity as u32)
+        });
+        for handle in out.into_iter().skip(1).take(count.max(0) as usize) {
+            fuzzer.opened(Kind::Stream, handle as i32);
+        }
+        count
+    }),
+    ("denio_stream_connect", |fuzzer| {
+        let address = fuzzer.address();
+        fuzzer.opened(Kind::Stream, abi::connect(&address))
+    }),
+    ("denio_stream_read", |fuzzer| {
+        let (stream, offset, length) = fuzzer.part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_stream_read(stream, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_stream_write", |fuzzer| {
+        let (stream, offset, length) = fuzzer.part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_stream_write(stream, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_stream_shutdown", |fuzzer| {
+        let (stream, how) = (fuzzer.handle(STREAMS), fuzzer.integer());
+        denio_stream_shutdown(stream, how)
+    }),
+    ("denio_http1_parse", |fuzzer| {
+        let head = fuzzer.head();
+        let offset = fuzzer.random.below(head.len() + 1) as u32;
+        let (length, scanned) = (head.len() as u32 - offset, fuzzer.integer());
+        // SAFETY: both buffers are as long as is said, or null or crooked.
+        let parsed = fuzzer.words(TABLE_WORDS, |table| unsafe {
+            denio_http1_parse(head.as_ptr(), offset, length, scanned, table)
+        });
+        parsed.0
+    }),
+    ("denio_source_try_clone", |fuzzer| {
+        let clone = denio_source_try_clone(fuzzer.handle(SOCKETS));
+        fuzzer.opened(Kind::Stream, clone)
+    }),
+    ("denio_source_option", |fuzzer| {
+        let (socket, option) = (fuzzer.handle(SOCKETS), fuzzer.option());
+        denio_source_option(socket, option)
+    }),
+    ("denio_source_set_option", |fuzzer| {
+        let (socket, option, any) = (fuzzer.handle(SOCKETS), fuzzer.option(), fuzzer.integer());
+        // With more, closing would wait for it.
+        let lingers = option == SocketOption::Linger as u32;
+        let value = if lingers { fuzzer.random.pick(&[0, 1, 1 << 31, u32::MAX]) } else { any };
+        denio_source_set_option(socket, option, value)
+    }),
+    ("denio_descriptor_describe", |fuzzer| {
+        let fd = fuzzer.integer() as i32;
+        // SAFETY: the buffer is an address long, or null.
+        fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_descriptor_describe(fd, at) })
+    }),
+    ("denio_source_adopt", |fuzzer| fuzzer.adopt()),
+    ("denio_unix_listener_bind", |fuzzer| {
+        let name = fuzzer.unix_name();
+        fuzzer.opened(Kind::Listener, abi::unix_bind(&name, 16))
+    }),
+    ("denio_unix_stream_connect", |fuzzer| {
+        let name = fuzzer.unix_name();
+        fuzzer.opened(Kind::Stream, abi::unix_connect(&name))
+    }),
+    ("denio_unix_stream_pair", |fuzzer| {
+        // SAFETY: the buffer has two words, or is null or crooked.
+        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_unix_stream_pair(at) });
+        fuzzer.opened_both(Kind::Stream, answer, &out)
+    }),
+    ("denio_pipe_new", |fuzzer| {
+        // SAFETY: the buffer has two words, or is null or crooked.
+        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_pipe_new(at) });
+        fuzzer.opened_both(Kind::Pipe, answer, &out)
+    }),
+    ("denio_stream_peek", |fuzzer| {
+        let (stream, offset, length) = fuzzer.part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_stream_peek(stream, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_stream_read_vectored", |fuzzer| {
+        let stream = fuzzer.handle(BYTE_STREAMS);
+        let (room, parts) = fuzzer.parts();
+        fuzzer.bytes(room, |at| {
+            let part = |(start, length): (usize, u32)| match at.is_null() {
+                true => (at, length),
+                false => (at.wrapping_add(start), length),
+            };
+            let parts: Vec<_> = parts.into_iter().map(part).collect();
+            // SAFETY: the parts are within the buffer, or all null.
+            unsafe { abi::read_vectored(stream, &parts) }
+        })
+    }),
+    ("denio_stream_write_vectored", |fuzzer| {
+        let stream = fuzzer.handle(BYTE_STREAMS);
+        let (room, parts) = fuzzer.parts();
+        fuzzer.bytes(room, |at| {
+            let part = |(start, length): (usize, u32)| match at.is_null() {
+                true => (at.cast_const(), length),
+                false => (at.wrapping_add(start).cast_const(), length),
+            };
+            let parts: Vec<_> = parts.into_iter().map(part).collect();
+            // SAFETY: the parts are within the buffer, or all null.
+            unsafe { abi::write_vectored(stream, &parts) }
+        })
+    }),
+    ("denio_udp_bind", |fuzzer| {
+        let mut address = fuzzer.address();
+        address[2..4].fill(0);
+        let flags = fuzzer.integer();
+        fuzzer.opened(Kind::Udp, abi::udp_bind(&address, flags))
+    }),
+    ("denio_udp_connect", |fuzzer| {
+        let (udp, address) = (fuzzer.handle(UDPS), fuzzer.udp_address());
+        abi::udp_connect(udp, &address)
+    }),
+    ("denio_udp_peer_address", |fuzzer| {
+        let udp = fuzzer.handle(UDPS);
+        // SAFETY: the buffer is an address long, or null.
+        fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_udp_peer_address(udp, at) })
+    }),
+    ("denio_udp_send", |fuzzer| {
+        let (udp, offset, length) = fuzzer.udp_part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_udp_send(udp, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_udp_receive", |fuzzer| {
+        let (udp, offset, length) = fuzzer.udp_part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_udp_receive(udp, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_udp_peek", |fuzzer| {
+        let (udp, offset, length) = fuzzer.udp_part();
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_udp_peek(udp, at, offset as u32, length as u32)
+        })
+    }),
+    ("denio_udp_send_to", |fuzzer| {
+        let ((udp, offset, length), address) = (fuzzer.udp_part(), fuzzer.udp_address());
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_udp_send_to(udp, at, offset as u32, length as u32, address.as_ptr())
+        })
+    }),
+    ("denio_udp_receive_from", |fuzzer| {
+        let ((udp, offset, length), mut from) = (fuzzer.udp_part(), [0; ADDRESS_BYTES]);
+        // SAFETY: the buffer has `offset + length` bytes, or is null.
+        fuzzer.bytes(offset + length, |at| unsafe {
+            denio_udp_receive_from(udp, at, offset as u32, length as u32, from.as_mut_ptr())
+        })
+    }),
+    ("denio_udp_peek_from", |fuzzer| {
+        let udp = fuzzer.handle(UDPS);
+        let mut room = [0; 64];
+        // SAFETY: the buffer is an address long, or null; the other as long as is said.
+        fuzzer.bytes(ADDRESS_BYTES, |at| unsafe {
+            denio_udp_peek_from(udp, room.as_mut_ptr(), 0, 64, at)
+        })
+    }),
+    ("denio_udp_set_membership", |fuzzer| {
+        let (udp, join) = (fuzzer.handle(UDPS), fuzzer.integer());
+        let groups = [abi::group(), fuzzer.address()];
+        let group = fuzzer.random.pick(&groups);
+        let interface = fuzzer.address();
+        let chosen = (fuzzer.random.below(2) == 0).then_some(&interface);
+        abi::udp_set_membership(udp, &group, chosen, join)
+    }),
+];
+
+struct Fuzzer<'p> {
+    random: Random,
+    /// Handles that some thread has opened and perhaps closed.
+    pool: &'p Mutex<Vec<(Kind, u32)>>,
+}
+
+impl Fuzzer<'_> {
+    /// Calls functions, and keeps the number of open handles low.
+    fn run(&mut self, calls: usize) {
+        for _ in 0..calls {
+            let (name, call) = self.random.pick(CALLS);
+            let answer = call(self);
+            // Errnos end below 400 and statuses at 505.
+            assert!(answer > -600, "{name} answers {answer}");
+            let excess = self.pool.lock().unwrap().len().saturating_sub(OPEN_MAX);
+            for _ in 0..excess {
+                let mut pool = self.pool.lock().unwrap();
+                let place = self.random.below(pool.len());
+                let (_, handle) = pool.swap_remove(place);
+                drop(pool);
+                denio_source_close(handle);
+            }
+        }
+    }
+
+    /// Remembers the handle that a call answered with.
+    fn opened(&mut self, kind: Kind, answer: i32) -> i32 {
+        if answer > 0 {
+            self.pool.lock().unwrap().push((kind, answer as u32));
+        }
+        answer
+    }
+
+    /// A handle: mostly of one of these kinds, else another's, stale, or made up.
+    fn handle(&mut self, kinds: &[Kind]) -> u32 {
+        let pool = self.pool.lock().unwrap();
+        let start = if pool.is_empty() { 0 } else { self.random.below(pool.len()) };
+        let any = pool.get(start).map_or(0, |(_, handle)| *handle);
+        let fits =
+            pool[start..].iter().chain(&pool[..start]).find(|(kind, _)| kinds.contains(kind));
+        let fitting = fits.map_or(0, |(_, handle)| *handle);
+        drop(pool);
+        match self.random.below(16) {
+            0 => self.integer(),
+            1 => abi::old_generation(fitting),
+            2 => fitting.wrapping_add(1),
+            3 => any,
+            _ => fitting,
+        }
+    }
+
+    /// Closes something now and then: most calls should meet open handles.
+    fn close(&mut self) -> i32 {
+        let handle = match self.random.below(4) {
+            0 => self.handle(SOCKETS),
+            1 => self.handle(REGISTRIES),
+            _ => self.integer(),
+        };
+        denio_source_close(handle)
+    }
+
+    fn interest(&mut self) -> u32 {
+        let any = self.integer();
+        self.random.pick(&[READABLE, WRITABLE, READABLE | WRITABLE, any])
+    }
+
+    fn mode(&mut self) -> u32 {
+        let any = self.integer();
+        self.random.pick(&[0, 0, 0, 1, 2, 4, 5, any])
+    }
+
+    fn integer(&mut self) -> u32 {
+        let any = self.random.next() as u32;
+        self.random.pick(&[0, 1, 2, 3, 4, 7, i32::MAX as u32, 1 << 31, u32::MAX, any])
+    }
+
+    /// Never without limit: nobody would end such a wait.
+    fn timeout_ms(&mut self) -> i32 {
+        self.random.pick(&[0, 0, 0, 0, 1])
+    }
+
+    /// An address on this machine where this test may listen, or none at all.
+    fn address(&mut self) -> abi::Address {
+        let socket = self.handle(LISTENERS);
+        match self.random.below(8) {
+            0 => std::array::from_fn(|place| if place == 0 { 9 } else { CANARY }),
+            1 => abi::encode("[::1]:0".parse().unwrap()),
+            2 => abi::encode(util::loopback()),
+            _ => abi::local_address(socket).unwrap_or(abi::encode(util::loopback())),
+        }
+    }
+
+    /// Remembers two handles that a call has written.
+    fn opened_both(&mut self, kind: Kind, answer: i32, handles: &[u32]) -> i32 {
+        if answer == 0 {
+            for handle in handles {
+                self.opened(kind, *handle as i32);
+            }
+        }
+        answer
+    }
+
+    /// Adopts a descriptor of its own, or a number that is certainly none: what is another's must
+    /// not be taken.
+    fn adopt(&mut self) -> i32 {
+        let kind = self.random.pick(&[0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8, u32::MAX]);
+        if self.random.below(2) == 0 {
+            return denio_source_adopt(self.random.pick(&[-1, i32::MIN, i32::MAX]), kind);
+        }
+        let Ok((one, _other)) = std::os::unix::net::UnixStream::pair() else { return 0 };
+        let fd = one.into_raw_fd();
+        let answer = denio_source_adopt(fd, kind);
+        if answer < 0 {
+            // SAFETY: it was not taken, and is nobody else's.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        self.opened(Kind::Stream, answer)
+    }
+
+    /// An option that there is, mostly.
+    fn option(&mut self) -> u32 {
+        let any = self.integer();
+        let known = self.random.pick(&SocketOption::ALL) as u32;
+        self.random.pick(&[known, known, known, any])
+    }
+
+    /// A name in no file system, or one that no system takes.
+    fn unix_name(&mut self) -> Vec<u8> {
+        let name = format!("\0denio-{}-{}", std::process::id(), self.random.below(8));
+        let too_long = vec![CANARY; 109 + self.random.below(4096)];
+        match self.random.below(8) {
+            0 => b"/tmp\0/x".to_vec(),
+            1 => too_long,
+            2 => Vec::new(),
+            _ => name.into_bytes(),
+        }
+    }
+
+    /// Up to eight parts of a buffer, one after the other or all over it, and how long that is.
+    fn parts(&mut self) -> (usize, Vec<(usize, u32)>) {
+        let (mut end, mut parts) = (0, Vec::new());
+        for _ in 0..self.random.below(9) {
+            let length = self.random.pick(&[0, 1, 64, 5000]);
+            let start = if self.random.below(8) == 0 { 0 } else { end };
+            parts.push((start, length as u32));
+            end = end.max(start + length);
+        }
+        (end, parts)
+    }
+
+    /// Where a UDP socket of this test is bound, mostly.
+    fn udp_address(&mut self) -> abi::Address {
+        let udp = self.handle(UDPS);
+        abi::local_address(udp).unwrap_or_else(|_| self.address())
+    }
+
+    fn udp_part(&mut self) -> (u32, usize, usize) {
+        (self.handle(UDPS), self.random.below(100), self.random.pick(&[0, 1, 64, 4096, 100_000]))
+    }
+
+    /// A stream, and a part of a buffer.
+    fn part(&mut self) -> (u32, usize, usize) {
+        (
+            self.handle(BYTE_STREAMS),
+            self.random.below(100),
+            self.random.pick(&[0, 1, 64, 4096, 100_000]),
+        )
+    }
+
+    /// Something like a head.
+    fn head(&mut self) -> Vec<u8> {
+        let mut head = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n".to_vec();
+        head.truncate(self.random.below(2 * head.len()));
+        for _ in 0..self.random.below(3) {
+            let place = self.random.below(head.len() + 1);
+            head.insert(place, self.random.next() as u8);
+        }
+        head
+    }
+
+    /// Calls with `honest` bytes, or null, and looks after the canaries around them.
+    fn bytes(&mut self, honest: usize, call: impl FnOnce(*mut u8) -> i32) -> i32 {
+        if self.random.below(16) == 0 {
+            return call(std::ptr::null_mut());
+        }
+        let mut memory = vec![CANARY; honest + 2 * CANARY_BYTES];
+        let answer = call(memory[CANARY_BYTES..].as_mut_ptr());
+        let after = memory.split_off(CANARY_BYTES + honest);
+        memory.truncate(CANARY_BYTES);
+        assert_eq!([memory, after], [[CANARY; CANARY_BYTES]; 2], "written outside the buffer");
+        answer
+    }
+
+    /// As `bytes`, with words, which may also be crooked; and what was written.
+    fn words(&mut self, honest: usize, call: impl FnOnce(*mut u32) -> i32) -> (i32, Vec<u32>) {
+        let fill = u32::from_ne_bytes([CANARY; 4]);
+        let pad = CANARY_BYTES / 4;
+        let mut memory = vec![fill; honest + 2 * pad];
+        let start = memory[pad..].as_mut_ptr();
+        let answer = match self.random.below(16) {
+            0 => call(std::ptr::null_mut()),
+            1 => call(start.wrapping_byte_add(1 + self.random.below(3))),
+            _ => call(start),
+        };
+        let after = memory.split_off(pad + honest);
+        let written = memory.split_off(pad);
+        assert_eq!([memory, after], [[fill; CANARY_BYTES / 4]; 2], "written outside the buffer");
+        (answer, written)
+    }
+}
+
+#[test]
+fn any_integers_from_many_threads_do_no_harm() {
+    let _alone = alone();
+    let calls = util::fuzz_calls(CALLS_EACH);
+    for seed in SEEDS {
+        let pool = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let random = Random(seed.wrapping_mul(THREADS).wrapping_add(thread));
+                let mut fuzzer = Fuzzer { random, pool: &pool };
+                scope.spawn(move || fuzzer.run(calls));
+            }
+        });
+        for (_, handle) in pool.into_inner().unwrap() {
+            denio_source_close(handle);
+        }
+    }
+}
+
+#[test]
+fn every_exported_function_is_among_the_calls() {
+    // It opens files, which others would take for leaks.
+    let _alone = alone();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi");
+    let mut exported = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let names =
+            source.split("extern \"C\" fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        exported.extend(names.map(String::from));
+    }
+    assert!(exported.len() > 20, "{exported:?}");
+    let mut called: Vec<&str> = CALLS.iter().map(|(name, _)| *name).collect();
+    exported.sort_unstable();
+    called.sort_unstable();
+    assert_eq!(called, exported);
+}

@@ -1,0 +1,159 @@
+/**
+ * What listening sockets do, TCP or Unix: they accept, in batches.
+ *
+ * @module
+ */
+
+import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
+import { native } from "../native/library.ts";
+import { Socket } from "./socket.ts";
+import { TcpStream } from "./tcp_stream.ts";
+
+/** nginx's backlog, and what Deno and Node ask for; the system clamps it. */
+const BACKLOG_DEFAULT = 511;
+const BACKLOG_MAX = 0x7fff_ffff;
+
+/** Connections that one accept call takes at the most. */
+export const ACCEPT_MAX = 64;
+
+/** A class of streams, which takes a handle over. */
+export type StreamClass<Accepted> = new (handle: number) => Accepted;
+
+/**
+ * Handles that an accept brought, and why it stopped. It can be used again for
+ * the next accept, so that accepting allocates only the streams.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { errnoName } from "../native/errors.ts";
+ * import { AcceptBatch } from "./listener.ts";
+ * import { TcpListener } from "./tcp_listener.ts";
+ *
+ * using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+ * const batch = new AcceptBatch();
+ * assertEquals(listener.acceptBatch(batch), 0);
+ * assertEquals(errnoName(batch.stopped), "EAGAIN");
+ * ```
+ *
+ * @typeParam Accepted The class of the streams; `TcpStream` when left out.
+ */
+export class AcceptBatch<Accepted = TcpStream> {
+  /** The words that native code writes: why it stopped, then the handles. */
+  readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(1 + ACCEPT_MAX);
+  readonly #class: StreamClass<Accepted>;
+
+  /**
+   * Makes an empty batch.
+   *
+   * @param type The class of the streams; `TcpStream` when left out.
+   */
+  constructor(
+    type: StreamClass<Accepted> = TcpStream as unknown as StreamClass<Accepted>,
+  ) {
+    this.#class = type;
+  }
+
+  /**
+   * Why the last accept stopped, as a positive errno: `EAGAIN` when none wait
+   * any more, 0 when the batch is full.
+   */
+  get stopped(): number {
+    return this.words[0]!;
+  }
+
+  /** Returns a stream for connection `index`, below the count accepted. */
+  stream(index: number): Accepted {
+    return new this.#class(this.words[1 + index]!);
+  }
+}
+
+/**
+ * A listening socket, which never blocks.
+ *
+ * @example Accept all who wait in one call
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { AcceptBatch } from "./listener.ts";
+ * import { UnixListener } from "./unix_listener.ts";
+ * import { UnixStream } from "./unix_stream.ts";
+ *
+ * const folder = Deno.makeTempDirSync();
+ * {
+ *   using listener = UnixListener.bind({ path: `${folder}/a.sock` });
+ *   using _first = UnixStream.connect(listener.localAddress);
+ *   using _second = UnixStream.connect(listener.localAddress);
+ *   const batch = new AcceptBatch(UnixStream);
+ *   assertEquals(listener.acceptBatch(batch), 2);
+ *   for (const index of [0, 1]) batch.stream(index).close();
+ * }
+ * Deno.removeSync(folder, { recursive: true });
+ * ```
+ *
+ * @typeParam Address The form of its address.
+ * @typeParam Accepted The class of the streams that it accepts.
+ */
+export abstract class ListeningSocket<Address, Accepted>
+  extends Socket<Address> {
+  /** What it is called in messages. */
+  protected get noun(): string {
+    return "listener";
+  }
+
+  /** What it does that can fail while nobody calls, for messages. */
+  protected get work(): string {
+    return "listen";
+  }
+
+  /** Returns an empty batch of the streams that it accepts. */
+  protected abstract batch(): AcceptBatch<Accepted>;
+
+  /**
+   * Takes one waiting connection, or returns `undefined` when none waits.
+   *
+   * @throws {Error} with code `EMFILE` when out of descriptors, and others of
+   * `accept(2)`.
+   */
+  accept(): Accepted | undefined {
+    const batch = this.batch();
+    if (this.acceptBatch(batch, 1) === 1) return batch.stream(0);
+    if (batch.stopped === -WOULD_BLOCK) return undefined;
+    throw errorFrom(batch.stopped, `accept from listener ${this.handle}`);
+  }
+
+  /**
+   * Takes up to `capacity` waiting connections in one native call.
+   *
+   * @param capacity From 1 to 64, which it is when left out.
+   * @returns How many there are in `batch`, whose `stopped` says why no more.
+   * @throws {RangeError} when `capacity` is out of range.
+   */
+  acceptBatch(
+    batch: AcceptBatch<Accepted>,
+    capacity: number = ACCEPT_MAX,
+  ): number {
+    if (!(capacity >= 1 && capacity <= ACCEPT_MAX)) {
+      throw new RangeError(
+        `Cannot accept "${capacity}" at once: it must be from 1 to ` +
+          `${ACCEPT_MAX}`,
+      );
+    }
+    const { words } = batch;
+    return native().denio_listener_accept(this.handle, words, capacity);
+  }
+}
+
+/**
+ * Returns how many connections may wait, 511 when nothing was asked for.
+ *
+ * @throws {RangeError} when it is no integer from 0 to 2147483647.
+ */
+export function checkBacklog(backlog: number = BACKLOG_DEFAULT): number {
+  if (Number.isInteger(backlog) && backlog >= 0 && backlog <= BACKLOG_MAX) {
+    return backlog;
+  }
+  throw new RangeError(
+    `Cannot use backlog "${backlog}": it must be an integer from 0 to ` +
+      `${BACKLOG_MAX}`,
+  );
+}
