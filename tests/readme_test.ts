@@ -94,6 +94,13 @@ Deno.test("README's reactor example counts, line by line", async () => {
   );
 });
 
+Deno.test("README's poll example tells of the stream, and reads it", async () => {
+  await using program = await startExample("The Poll");
+  const { code, stdout, stderr } = await program.ended();
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout, "2 1\n5 bytes\n");
+});
+
 Deno.test("README names the two commands that do all set-up", () => {
   assertStringIncludes(README, "npx -y deno@2.9.6 task serve");
   assertStringIncludes(README, "npx -y deno@2.9.6 task test");

@@ -5,6 +5,7 @@
  */
 
 import { type Figures, type Ratios, ratiosOf } from "./figures.ts";
+import { type Row, rows } from "../table.ts";
 import type { IdleFigures } from "./idle.ts";
 import { BASELINE, LIMIT, SUBJECT } from "./peers.ts";
 
@@ -18,9 +19,6 @@ export interface Report {
   readonly idle: ReadonlyMap<string, IdleFigures>;
 }
 
-/** A row of a table: the first cell is a name, the others are figures. */
-type Row = readonly string[];
-
 const LOAD_HEAD: Row = ["", "user", "system", "both", "per s", "per CPU s"];
 const IDLE_HEAD: Row = ["", "connections", "bytes each"];
 
@@ -28,17 +26,17 @@ const IDLE_HEAD: Row = ["", "connections", "bytes each"];
 export function reportLines({ notes, load, idle }: Report): string[] {
   const lines = notes.map((note) => `- ${note}`);
   for (const [title, servers] of load) {
-    const rows = [...servers].map(([name, figures]) => loadRow(name, figures));
+    const body = [...servers].map(([name, figures]) => loadRow(name, figures));
     lines.push("", `${title} (microseconds of CPU a request, requests)`);
-    lines.push(...table(LOAD_HEAD, rows), ...ratioLines(servers));
+    lines.push(...rows(LOAD_HEAD, body), ...ratioLines(servers));
   }
   if (idle.size > 0) {
-    const rows = [...idle].map(([name, figures]) => [
+    const body = [...idle].map(([name, figures]) => [
       name,
       count(figures.connections),
       count(figures.bytesPerConnection),
     ]);
-    lines.push("", "Idle connections", ...table(IDLE_HEAD, rows));
+    lines.push("", "Idle connections", ...rows(IDLE_HEAD, body));
   }
   return lines;
 }
@@ -94,18 +92,6 @@ function ratioLines(servers: ReadonlyMap<string, Figures>): string[] {
 
 function ratios(figures: Figures, base: Figures | undefined): Ratios | null {
   return base === undefined ? null : ratiosOf(figures, base);
-}
-
-function table(head: Row, rows: readonly Row[]): string[] {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) =>
-    Math.max(...all.map((row) => row[column]!.length))
-  );
-  return all.map((row) =>
-    row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)
-    ).join("  ").trimEnd()
-  ).map((line) => `  ${line}`);
 }
 
 function count(value: number): string {

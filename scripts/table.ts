@@ -1,0 +1,21 @@
+/**
+ * Tables for terminals.
+ *
+ * @module
+ */
+
+/** The first cell is a name, the others are figures. */
+export type Row = readonly string[];
+
+/** Returns lines with the cells of a column below each other. */
+export function rows(head: Row, body: readonly Row[]): string[] {
+  const all = [head, ...body];
+  const widths = head.map((_, column) =>
+    Math.max(...all.map((row) => row[column]!.length))
+  );
+  return all.map((row) =>
+    row.map((cell, column) =>
+      column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)
+    ).join("  ").trimEnd()
+  ).map((line) => `  ${line}`);
+}
