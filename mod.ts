@@ -12,6 +12,13 @@ export {
 } from "./src/server/serve.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export { HttpError } from "./src/http/errors.ts";
+export type {
+  Batch,
+  ListenerSocket,
+  ReactorPoll,
+  StreamSocket,
+  System,
+} from "./src/reactor/system.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,

@@ -12,10 +12,10 @@ import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { TcpAddress } from "../net/address.ts";
-import type { TcpStream } from "../net/tcp_stream.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { Listener } from "./listener.ts";
 import { Outbox } from "./outbox.ts";
+import type { StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /** Unsent bytes at which reading stops: backpressure begins. */
@@ -136,7 +136,7 @@ export class Connection<Data = unknown> {
   /** The listener that accepted it. */
   readonly listener: Listener | undefined;
   readonly #host: ConnectionHost;
-  readonly #stream: TcpStream;
+  readonly #stream: StreamSocket;
   readonly #handlers: ConnectionHandlers<Data>;
   #outbox: Outbox | undefined = undefined;
   #linger: Timer | undefined = undefined;
@@ -145,7 +145,7 @@ export class Connection<Data = unknown> {
   /** Made by the reactor's `listen` and `connect`. */
   constructor(
     host: ConnectionHost,
-    stream: TcpStream,
+    stream: StreamSocket,
     origin: {
       handlers: ConnectionHandlers<Data>;
       listener: Listener | undefined;

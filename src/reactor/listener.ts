@@ -7,9 +7,9 @@
 
 import { errnoName, errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import type { TcpAddress } from "../net/address.ts";
-import { AcceptBatch, type TcpListener } from "../net/tcp_listener.ts";
-import type { TcpStream } from "../net/tcp_stream.ts";
+import { AcceptBatch } from "../net/tcp_listener.ts";
 import type { ConnectionHandlers } from "./connection.ts";
+import type { ListenerSocket, StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /**
@@ -45,7 +45,7 @@ export interface ListenerHost {
    *
    * @returns Whether there was room for it; it is closed when not.
    */
-  accept(stream: TcpStream, listener: Listener): boolean;
+  accept(stream: StreamSocket, listener: Listener): boolean;
   /** Has the listener act again in the next turn. */
   requeue(listener: Listener): void;
   /** Runs `callback` after `delayMs`. */
@@ -73,7 +73,7 @@ export class Listener implements Disposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: TcpAddress;
   readonly #host: ListenerHost;
-  readonly #socket: TcpListener;
+  readonly #socket: ListenerSocket;
   readonly #batch = new AcceptBatch();
   #rest: Timer | undefined = undefined;
   #isClosed = false;
@@ -81,7 +81,7 @@ export class Listener implements Disposable {
   /** Made by the reactor's `listen`. */
   constructor(
     host: ListenerHost,
-    socket: TcpListener,
+    socket: ListenerSocket,
     handlers: ConnectionHandlers,
   ) {
     this.#host = host;

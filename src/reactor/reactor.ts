@@ -13,21 +13,14 @@
 
 import { Events } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
-import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
-import { Waker } from "../poll/waker.ts";
+import type { Backend, PollOptions } from "../poll/poll.ts";
 import type { HostPort } from "../net/address.ts";
-import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
-import { TcpStream } from "../net/tcp_stream.ts";
-import { ReadBuffer, WriteBuffer } from "./buffers.ts";
-import {
-  Connection,
-  type ConnectionHandlers,
-  type ConnectionHost,
-} from "./connection.ts";
-import { isShortage, Listener, type ListenerHost } from "./listener.ts";
-import { Wait } from "./park.ts";
-import { type Ready, Slots, WAKER_TOKEN } from "./slots.ts";
-import { type Timer, Timers } from "./timers.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
+import { Connection, type ConnectionHandlers } from "./connection.ts";
+import { Host } from "./host.ts";
+import { Listener } from "./listener.ts";
+import { NATIVE, type ReactorPoll, type System } from "./system.ts";
+import type { Timer } from "./timers.ts";
 
 /** The longest synchronous wait: what a Deno timer may be late by. */
 const WAIT_MS = 1;
@@ -55,14 +48,15 @@ export interface ReactorOptions extends PollOptions {
    * out, it goes to the console.
    */
   onError?: (error: unknown) => void;
+  /** What to stand on instead of the native system: a simulation, for tests. */
+  system?: System;
 }
 
 /** An event loop that listeners and connections are registered with. */
 export class Reactor implements Disposable {
   static #shared: Reactor | undefined;
-  readonly #poll: Poll;
-  readonly #waker: Waker;
-  readonly #wait: Wait;
+  readonly #system: System;
+  readonly #poll: ReactorPoll;
   readonly #host: Host;
   readonly #events = new Events();
   /** Timers of the user's, each of which keeps the process alive. */
@@ -77,10 +71,15 @@ export class Reactor implements Disposable {
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
    */
   constructor(options: ReactorOptions = {}) {
-    this.#poll = new Poll(options);
-    this.#waker = new Waker(this.#poll.registry, WAKER_TOKEN);
-    this.#wait = new Wait(this.#poll);
-    this.#host = new Host(this.#poll, () => this.#start(), options.onError);
+    const { system = NATIVE, onError, ...pollOptions } = options;
+    this.#system = system;
+    this.#poll = system.openPoll(pollOptions);
+    this.#host = new Host({
+      poll: this.#poll,
+      system,
+      start: () => this.#start(),
+      onError,
+    });
   }
 
   /** The reactor that everything on this thread shares unless told otherwise. */
@@ -129,7 +128,7 @@ export class Reactor implements Disposable {
     handlers: ConnectionHandlers<Data>,
   ): Listener {
     this.#expectOpen();
-    const socket = TcpListener.bind(options);
+    const socket = this.#system.listen(options);
     const listener = new Listener(
       this.#host,
       socket,
@@ -150,7 +149,7 @@ export class Reactor implements Disposable {
     handlers: ConnectionHandlers<Data>,
   ): Connection<Data> {
     this.#expectOpen();
-    const stream = TcpStream.connect(address);
+    const stream = this.#system.connect(address);
     const connection = new Connection<Data>(this.#host, stream, {
       handlers,
       listener: undefined,
@@ -219,18 +218,13 @@ export class Reactor implements Disposable {
       else if (source instanceof Listener) source.close();
     }
     this.#wake();
-    if (!this.#isRunning) this.#closePoll();
+    if (!this.#isRunning) this.#poll.close();
     if (Reactor.#shared === this) Reactor.#shared = undefined;
   }
 
   /** Closes the reactor. */
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #closePoll(): void {
-    this.#waker.close();
-    this.#poll.close();
   }
 
   #expectOpen(): void {
@@ -241,7 +235,7 @@ export class Reactor implements Disposable {
 
   /** Has the loop run, or ends its waiting. */
   #start(): void {
-    if (this.#host.isRefed) this.#wait.ref();
+    if (this.#host.isRefed) this.#poll.ref();
     if (this.#isParked) return this.#wake();
     if (this.#isRunning || this.#isClosed) return;
     this.#isRunning = true;
@@ -251,14 +245,14 @@ export class Reactor implements Disposable {
   #wake(): void {
     if (!this.#isParked) return;
     this.#isParked = false;
-    this.#waker.wake();
+    this.#poll.wake();
   }
 
   async #run(): Promise<void> {
     const host = this.#host;
     let yieldedMs = -Infinity;
     let idleTurns = 0;
-    await this.#wait.yieldToDeno(host.nowMs, host.isRefed);
+    await this.#poll.yieldToDeno(host.nowMs, host.isRefed);
     while (!this.#isClosed && host.hasWork) {
       const isBusy = host.work > 0 || host.hasQueued;
       const count = this.#turn(isBusy ? 0 : WAIT_MS);
@@ -270,7 +264,7 @@ export class Reactor implements Disposable {
       host.output.flush();
       if (host.work > 0 || host.nowMs - yieldedMs >= YIELD_MS) {
         yieldedMs = host.nowMs;
-        await this.#wait.yieldToDeno(yieldedMs, host.isRefed);
+        await this.#poll.yieldToDeno(yieldedMs, host.isRefed);
         host.output.flush();
       }
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
@@ -280,7 +274,7 @@ export class Reactor implements Disposable {
       }
     }
     this.#isRunning = false;
-    if (this.#isClosed) this.#closePoll();
+    if (this.#isClosed) this.#poll.close();
   }
 
   async #park(): Promise<void> {
@@ -288,7 +282,7 @@ export class Reactor implements Disposable {
     if (this.#isClosed || !host.hasWork) return;
     this.#isParked = true;
     host.isFresh = false;
-    await this.#wait.park(host.timeoutMs(), host.isRefed);
+    await this.#poll.park(host.timeoutMs(), host.isRefed);
     this.#isParked = false;
   }
 
@@ -306,222 +300,4 @@ export class Reactor implements Disposable {
     host.endTurn();
     return count;
   }
-}
-
-/** What the reactor gives its sources: the shared state of the loop. */
-class Host implements ConnectionHost, ListenerHost {
-  readonly slots = new Slots();
-  readonly input = new ReadBuffer();
-  readonly output = new WriteBuffer();
-  /** Promises of handlers that Deno's loop must settle. */
-  work = 0;
-  readonly #poll: Poll;
-  readonly #start: () => void;
-  readonly #onError: (error: unknown) => void;
-  readonly #timers = new Timers();
-  /** The turn's clock less Deno's: both run alike, from different starts. */
-  readonly #skewMs: number;
-  #turnMs: number;
-  /** Whether the turn's time is near the time: false while parked. */
-  isFresh = false;
-  #queue: Ready[] = [];
-  readonly #waiting = new Set<Listener>();
-  #refs = 0;
-  #inTurn = false;
-  #flushes = false;
-  #hasRoom = false;
-
-  constructor(
-    poll: Poll,
-    start: () => void,
-    onError: (error: unknown) => void = logError,
-  ) {
-    this.#poll = poll;
-    this.#start = start;
-    this.#onError = onError;
-    // Nothing is registered yet but the waker: no event is taken by this.
-    const events = new Events(1);
-    poll.poll(events, 0);
-    this.#turnMs = events.nowMs;
-    this.#skewMs = this.#turnMs - performance.now();
-  }
-
-  /**
-   * The turn's time, also for what Deno's loop runs before the next turn; the
-   * exact time while the reactor is parked, which can be for hours.
-   */
-  get nowMs(): number {
-    return this.isFresh ? this.#turnMs : this.#clock();
-  }
-
-  get hasQueued(): boolean {
-    return this.#queue.length > 0;
-  }
-
-  get hasWork(): boolean {
-    return this.slots.size > 0 || this.#timers.size > 0;
-  }
-
-  get isRefed(): boolean {
-    return this.#refs > 0;
-  }
-
-  /** How long until the next timer; `undefined` when there is none. */
-  timeoutMs(): number | undefined {
-    const { nextDeadlineMs } = this.#timers;
-    if (nextDeadlineMs === Infinity) return undefined;
-    return Math.max(0, nextDeadlineMs - this.nowMs);
-  }
-
-  add(source: Listener | Connection, socket: Disposable, interest: number) {
-    try {
-      this.slots.insert(source);
-      this.#poll.registry.register(source, source.token, interest);
-    } catch (error) {
-      this.slots.remove(source.token);
-      socket[Symbol.dispose]();
-      throw error;
-    }
-    if (source.isRefed) this.#refs++;
-  }
-
-  accept(stream: TcpStream, listener: Listener): boolean {
-    const connection = new Connection(this, stream, {
-      handlers: listener.handlers,
-      listener,
-    });
-    try {
-      this.add(connection, stream, Interest.READABLE);
-    } catch (error) {
-      if (isShortage(error)) return false;
-      // One that cannot be registered must not take the others with it.
-      this.report(error);
-      return true;
-    }
-    try {
-      connection.opened();
-    } catch (error) {
-      connection.fail(error);
-    }
-    return true;
-  }
-
-  reregister(connection: Connection, interest: number): void {
-    this.#poll.registry.reregister(connection, connection.token, interest);
-  }
-
-  requeue(source: Ready): void {
-    this.#queue.push(source);
-    if (!this.#inTurn) this.#start();
-  }
-
-  flushSoon(): void {
-    if (this.#inTurn || this.#flushes) return;
-    this.#flushes = true;
-    setImmediate(() => {
-      this.#flushes = false;
-      this.output.flush();
-    });
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    // Exact, since a timer is never early: the turn's time may be long ago.
-    const timer = this.#timers.add(this.#clock() + delayMs, callback);
-    if (!this.#inTurn) this.#start();
-    return timer;
-  }
-
-  clearTimer(timer: Timer): void {
-    this.#timers.remove(timer);
-  }
-
-  awaitRoom(listener: Listener): void {
-    this.#waiting.add(listener);
-  }
-
-  forget(connection: Connection, refed: boolean): void {
-    this.slots.remove(connection.token);
-    this.#hasRoom = true;
-    if (refed) this.#refs--;
-    if (!this.#inTurn) this.#start();
-  }
-
-  forgetListener(listener: Listener): void {
-    this.slots.remove(listener.token);
-    if (listener.isRefed) this.#refs--;
-    if (!this.#inTurn) this.#start();
-  }
-
-  countRef(delta: number): void {
-    this.#refs += delta;
-    this.#start();
-  }
-
-  report(error: unknown): void {
-    try {
-      this.#onError(error);
-    } catch (second) {
-      // One that cannot be told of either must not end the loop.
-      logError(second);
-    }
-  }
-
-  beginTurn(nowMs: number): void {
-    this.#turnMs = nowMs;
-    this.isFresh = true;
-    this.#inTurn = true;
-    // What is queued while these act belongs to the next turn.
-    const queue = this.#queue;
-    if (queue.length === 0) return;
-    this.#queue = [];
-    for (const source of queue) this.act(source, 0);
-  }
-
-  endTurn(): void {
-    this.output.flush();
-    // Not more than there are now: those that add others would never end.
-    for (let left = this.#timers.size; left > 0; left--) {
-      const timer = this.#timers.takeDue(this.nowMs);
-      if (timer === undefined) break;
-      this.#call(timer.callback);
-    }
-    this.output.flush();
-    if (this.#hasRoom) this.#resumeListeners();
-    this.slots.recycle();
-    this.#inTurn = false;
-  }
-
-  /** Lets a source act; what it throws ends it and nothing else. */
-  act(source: Ready, readiness: number): void {
-    try {
-      source.onReady(readiness);
-    } catch (error) {
-      source.fail(error);
-    }
-  }
-
-  #clock(): number {
-    return performance.now() + this.#skewMs;
-  }
-
-  #call(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.report(error);
-    }
-  }
-
-  #resumeListeners(): void {
-    this.#hasRoom = false;
-    // Those that wait again do so after this: resuming only queues them.
-    for (const listener of this.#waiting) listener.resume();
-    this.#waiting.clear();
-  }
-}
-
-function logError(error: unknown): void {
-  // Nobody else was given the error, and it must not be lost.
-  // deno-lint-ignore no-console
-  console.error(error);
 }

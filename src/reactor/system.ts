@@ -1,0 +1,175 @@
+/**
+ * What a reactor stands on: a poll, sockets and a clock.
+ *
+ * There is one in use, the native one. The seam is here so that a simulation
+ * can take its place: the reactor, and all that is built on it, reaches the
+ * system through this and through nothing else.
+ *
+ * @module
+ */
+
+import { Events } from "../poll/events.ts";
+import type { InterestSet } from "../poll/interest.ts";
+import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
+import type { Source } from "../poll/registry.ts";
+import type { Token } from "../poll/token.ts";
+import { Waker } from "../poll/waker.ts";
+import type { HostPort, TcpAddress } from "../net/address.ts";
+import {
+  type AcceptBatch,
+  type ListenOptions,
+  TcpListener,
+} from "../net/tcp_listener.ts";
+import type { Shutdown } from "../net/stream.ts";
+import { TcpStream } from "../net/tcp_stream.ts";
+import { Wait } from "./park.ts";
+import { WAKER_TOKEN } from "./slots.ts";
+
+/** A non-blocking stream, as `TcpStream` is one. */
+export interface StreamSocket extends Source, Disposable {
+  /** This end's address. */
+  readonly localAddress: TcpAddress;
+  /** The other end's address. */
+  readonly peerAddress: TcpAddress;
+  /** Makes closing answer with a reset instead of a FIN. */
+  resetOnClose: boolean;
+  /** Reads; 0 at the end, `-errno` for an error. */
+  tryRead(
+    buffer: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number;
+  /** Writes; `-errno` for an error. */
+  tryWrite(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number;
+  /** Shuts down one half or both. */
+  shutdown(how: Shutdown): void;
+  /** Returns and clears the socket's error, if it has one. */
+  takeError(): Error | undefined;
+  /** Closes it. */
+  close(): void;
+}
+
+/** A non-blocking listener, as `TcpListener` is one. */
+export interface ListenerSocket extends Source, Disposable {
+  /** The bound address. */
+  readonly localAddress: TcpAddress;
+  /** Accepts several; the batch says why no more. */
+  acceptBatch(batch: Batch): number;
+  /** Closes it. */
+  close(): void;
+}
+
+/** Streams that a listener accepted, as `AcceptBatch` has them. */
+export type Batch = Pick<AcceptBatch, "stopped" | "words" | "stream">;
+
+/** A poll with its waker, its clock and its ways to wait. */
+export interface ReactorPoll {
+  /** The backend in use. */
+  readonly backend: Backend;
+  /** The time on the clock of the events, exactly. */
+  nowMs(): number;
+  /** Waits, at most a millisecond or so, and fills `events`. */
+  poll(events: Events, timeoutMs: number): number;
+  /** Asks to be told of a source. */
+  register(source: Source, token: Token, interest: InterestSet): void;
+  /** Replaces what was asked for. */
+  reregister(source: Source, token: Token, interest: InterestSet): void;
+  /**
+   * Waits without holding Deno's loop, until something is ready, `wake` is
+   * called or `timeoutMs` is over; `undefined` waits without limit.
+   *
+   * @param refed Whether that keeps the process alive.
+   */
+  park(timeoutMs: number | undefined, refed: boolean): Promise<void>;
+  /** Returns once Deno's loop has had a round. */
+  yieldToDeno(nowMs: number, refed: boolean): Promise<void>;
+  /** Has a wait that is pending keep the process alive. */
+  ref(): void;
+  /** Ends `park`. */
+  wake(): void;
+  /** Closes it. */
+  close(): void;
+}
+
+/** Opens what a reactor needs. */
+export interface System {
+  /** Opens a poll. */
+  openPoll(options: PollOptions): ReactorPoll;
+  /** Listens. */
+  listen(options: ListenOptions): ListenerSocket;
+  /** Begins to connect. */
+  connect(address: HostPort): StreamSocket;
+  /** Runs `callback` when what runs now, and its microtasks, are done. */
+  defer(callback: () => void): void;
+}
+
+/** The system that Deno runs on. */
+export const NATIVE: System = {
+  openPoll: (options) => new NativePoll(options),
+  listen: (options) => TcpListener.bind(options),
+  connect: (address) => TcpStream.connect(address),
+  defer: (callback) => void setImmediate(callback),
+};
+
+class NativePoll implements ReactorPoll {
+  readonly #poll: Poll;
+  readonly #waker: Waker;
+  readonly #wait: Wait;
+  /** The events' clock less Deno's: both run alike, from different starts. */
+  readonly #skewMs: number;
+
+  constructor(options: PollOptions) {
+    this.#poll = new Poll(options);
+    this.#waker = new Waker(this.#poll.registry, WAKER_TOKEN);
+    this.#wait = new Wait(this.#poll);
+    // Nothing is registered yet but the waker: no event is taken by this.
+    const events = new Events(1);
+    this.#poll.poll(events, 0);
+    this.#skewMs = events.nowMs - performance.now();
+  }
+
+  get backend(): Backend {
+    return this.#poll.backend;
+  }
+
+  nowMs(): number {
+    return performance.now() + this.#skewMs;
+  }
+
+  poll(events: Events, timeoutMs: number): number {
+    return this.#poll.poll(events, timeoutMs);
+  }
+
+  register(source: Source, token: Token, interest: InterestSet): void {
+    this.#poll.registry.register(source, token, interest);
+  }
+
+  reregister(source: Source, token: Token, interest: InterestSet): void {
+    this.#poll.registry.reregister(source, token, interest);
+  }
+
+  park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
+    return this.#wait.park(timeoutMs, refed);
+  }
+
+  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+    return this.#wait.yieldToDeno(nowMs, refed);
+  }
+
+  ref(): void {
+    this.#wait.ref();
+  }
+
+  wake(): void {
+    this.#waker.wake();
+  }
+
+  close(): void {
+    this.#waker.close();
+    this.#poll.close();
+  }
+}
