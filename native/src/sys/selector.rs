@@ -126,6 +126,10 @@ impl Selector {
     }
 
     /// Looks for the next edge of a descriptor, where edges are emulated.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(unused_variables, reason = "nothing is emulated")
+    )]
     pub fn rearm(&self, fd: RawFd, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
@@ -136,6 +140,10 @@ impl Selector {
 
     /// Looks for the next edge of an open file, by whichever descriptor it is
     /// registered, where edges are emulated.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(unused_variables, reason = "nothing is emulated")
+    )]
     pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
@@ -146,6 +154,10 @@ impl Selector {
 
     /// Looks no more at what a descriptor can only tell again, where edges are
     /// emulated.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(unused_variables, reason = "nothing is emulated")
+    )]
     pub fn disarm(&self, fd: RawFd, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
