@@ -9,7 +9,7 @@ import { errnoName, errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import type { TcpAddress } from "../net/address.ts";
 import { AcceptBatch } from "../net/tcp_listener.ts";
 import type { ConnectionHandlers } from "./connection.ts";
-import type { ListenerSocket, StreamSocket } from "./system.ts";
+import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /**
@@ -74,7 +74,7 @@ export class Listener implements Disposable {
   readonly addr: TcpAddress;
   readonly #host: ListenerHost;
   readonly #socket: ListenerSocket;
-  readonly #batch = new AcceptBatch();
+  readonly #batch: Batch = new AcceptBatch();
   #rest: Timer | undefined = undefined;
   #isClosed = false;
 

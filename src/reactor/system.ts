@@ -15,12 +15,8 @@ import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
 import type { HostPort, TcpAddress } from "../net/address.ts";
-import {
-  type AcceptBatch,
-  type ListenOptions,
-  TcpListener,
-} from "../net/tcp_listener.ts";
 import type { Shutdown } from "../net/stream.ts";
+import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
 import { Wait } from "./park.ts";
 import { WAKER_TOKEN } from "./slots.ts";
@@ -64,7 +60,14 @@ export interface ListenerSocket extends Source, Disposable {
 }
 
 /** Streams that a listener accepted, as `AcceptBatch` has them. */
-export type Batch = Pick<AcceptBatch, "stopped" | "words" | "stream">;
+export interface Batch {
+  /** Why it stopped, as a positive errno, then handles. */
+  readonly words: Uint32Array<ArrayBuffer>;
+  /** Why it stopped: 0 when the batch is full. */
+  readonly stopped: number;
+  /** Returns stream `index`; a listener that has its own puts its own here. */
+  stream(index: number): StreamSocket;
+}
 
 /** A poll with its waker, its clock and its ways to wait. */
 export interface ReactorPoll {

@@ -1,0 +1,148 @@
+/**
+ * Watches what a reactor tells its handlers, and what it holds.
+ *
+ * @module
+ */
+
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../src/reactor/connection.ts";
+import type { Reactor } from "../../src/reactor/reactor.ts";
+import type { World } from "./world.ts";
+
+/** What `error` and `onError` may be told of: faults that worlds have. */
+const FAULTS = new Set(["ECONNABORTED", "ENOTCONN"]);
+
+/** The handlers as the reactor knows them, whatever their data is. */
+type Handlers = ConnectionHandlers;
+
+/** Where a connection is in its life. */
+interface Life {
+  isOpen: boolean;
+  isEnded: boolean;
+  hasFailed: boolean;
+}
+
+/** The watch over one reactor. */
+export class Audit {
+  /** Bytes that may wait for one peer. */
+  bufferedBytesMax = Infinity;
+  /** Told of what is reported and is no fault of the world's. */
+  expectsReport: ((error: unknown) => boolean) | undefined;
+  readonly #world: World;
+  readonly #live = new Map<Connection, Life>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Watches all connections that `reactor` makes from now on. */
+  watch(reactor: Reactor): void {
+    const { listen, connect } = reactor;
+    reactor.listen = (options, handlers) =>
+      listen.call(reactor, options, this.#watched(handlers as Handlers, true));
+    reactor.connect = (address, handlers) => {
+      const watched = this.#watched(handlers as Handlers, false);
+      const connection = connect.call(reactor, address, watched);
+      this.#live.set(connection, newLife());
+      // deno-lint-ignore no-explicit-any -- the data is the caller's
+      return connection as any;
+    };
+  }
+
+  /** Fails the run unless a reported error is one of the world's faults. */
+  reported(error: unknown): void {
+    this.#world.log("reactor", `reports ${error}`);
+    const code = error instanceof Error && "code" in error && error.code;
+    if (FAULTS.has(String(code)) || this.expectsReport?.(error)) return;
+    this.#world.fail(
+      `reported: ${error instanceof Error ? error.stack : error}`,
+    );
+  }
+
+  /** Checks what connections hold. */
+  check(): void {
+    for (const connection of this.#live.keys()) {
+      const { bufferedBytes } = connection;
+      if (bufferedBytes <= this.bufferedBytesMax) continue;
+      this.#fail(connection, `holds ${bufferedBytes} unsent bytes`);
+    }
+  }
+
+  /** Checks that every connection has ended. */
+  finish(): void {
+    for (const connection of this.#live.keys()) {
+      this.#fail(connection, "was never closed");
+    }
+  }
+
+  #watched(handlers: Handlers, isAccepted: boolean): Handlers {
+    const { open, end, drain, error } = handlers;
+    return {
+      open: (connection) => {
+        const life = isAccepted ? newLife() : this.#live.get(connection);
+        if (life === undefined || life.isOpen) {
+          return this.#fail(connection, "is opened twice");
+        }
+        life.isOpen = true;
+        this.#live.set(connection, life);
+        open?.call(handlers, connection);
+      },
+      data: (connection, bytes, start, stop) => {
+        const { isEnded } = this.#told(connection, "data");
+        if (isEnded) this.#fail(connection, "has data after its end");
+        if (!(start < stop && stop <= bytes.byteLength)) {
+          this.#fail(connection, `has data from ${start} to ${stop}`);
+        }
+        handlers.data(connection, bytes, start, stop);
+      },
+      ...end && {
+        end: (connection: Connection) => {
+          const life = this.#told(connection, "end");
+          if (life.isEnded) this.#fail(connection, "ends twice");
+          life.isEnded = true;
+          end.call(handlers, connection);
+        },
+      },
+      drain: (connection) => {
+        this.#told(connection, "drain");
+        drain?.call(handlers, connection);
+      },
+      error: (connection, cause) => {
+        const life = this.#live.get(connection);
+        if (life === undefined) this.#fail(connection, "fails when closed");
+        if (life!.hasFailed) this.#fail(connection, "fails twice");
+        life!.hasFailed = true;
+        error?.call(handlers, connection, cause);
+      },
+      close: (connection) => {
+        if (!this.#live.delete(connection)) {
+          this.#fail(connection, "is closed twice");
+        }
+        this.#expectNothingWritten(connection);
+        handlers.close?.(connection);
+      },
+    };
+  }
+
+  #told(connection: Connection, what: string): Life {
+    const life = this.#live.get(connection);
+    return life?.isOpen
+      ? life
+      : this.#fail(connection, `is told of ${what} and is not open`);
+  }
+
+  #expectNothingWritten(connection: Connection): void {
+    if (connection.runs === 0) return;
+    this.#fail(connection, `has ${connection.runs} runs in the write buffer`);
+  }
+
+  #fail({ handle }: Connection, what: string): never {
+    return this.#world.fail(`connection ${handle} ${what}`);
+  }
+}
+
+function newLife(): Life {
+  return { isOpen: false, isEnded: false, hasFailed: false };
+}

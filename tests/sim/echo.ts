@@ -1,0 +1,93 @@
+/**
+ * Scenario: the echo server, and peers of all kinds. Bytes out equal bytes in.
+ *
+ * @module
+ */
+
+import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection.ts";
+import { expectTagged, taggedBytes } from "./bytes.ts";
+import { Peer, planOf } from "./peer.ts";
+import type { Simulation } from "./simulation.ts";
+
+const PORT = 7;
+const STREAM_BYTES_MAX = 400_000;
+/** When an impatient run ends, at the latest. */
+const EARLY_MS = 60;
+
+/** Runs it in one world. */
+export async function echoScenario(simulation: Simulation): Promise<void> {
+  const { world, reactor, system, library } = simulation;
+  // Reading stops at the mark; one more read may have come in before.
+  simulation.audit.bufferedBytesMax = HIGH_WATER_BYTES + READ_BUFFER_BYTES;
+  const server = library.echo({ port: PORT, reactor });
+  let isFinished = false;
+  server.finished.then(() => isFinished = true);
+  const peers = echoPeers(simulation);
+  for (const peer of peers) peer.start(system, PORT);
+  const ending = world.pick(["patient", "patient", "shutdown", "close"]);
+  world.log("scenario", `${peers.length} peers, ${ending}`);
+  if (ending !== "patient") {
+    world.inDeno(world.delayMs(EARLY_MS), () => {
+      world.log("scenario", ending);
+      if (ending === "shutdown") server.shutdown();
+      else reactor.close();
+    });
+  }
+  await simulation.settle();
+  if (ending === "patient") {
+    for (const peer of peers) expectEchoed(simulation, peer);
+  }
+  server.shutdown();
+  await simulation.settle();
+  // Those that never would have ended by themselves.
+  for (const peer of peers) peer.reset();
+  await simulation.settle();
+  world.expect(isFinished, () => "the server has not finished");
+  await simulation.finish();
+}
+
+function echoPeers({ world }: Simulation): Peer[] {
+  const count = world.chance(0.1) ? world.whole(20, 80) : world.whole(1, 6);
+  const bytesMax = count > 6 ? 2_000 : STREAM_BYTES_MAX;
+  return Array.from({ length: count }, (_, index) => {
+    const bytes = taggedBytes(index, 0, world.size(bytesMax) - 1);
+    const peer: Peer = new Peer(world, {
+      name: `peer ${index}`,
+      plan: planOf(world, bytes),
+      ears: {
+        heard: (heard) => {
+          const start = peer.received - heard.byteLength;
+          if (peer.received > peer.sent) {
+            world.fail(`${peer.name}: more came back than was sent`);
+          }
+          expectTagged(world, heard, { stream: index, start, who: peer.name });
+        },
+      },
+    });
+    return peer;
+  });
+}
+
+/** Nothing happens any more: what should have come has, or it never will. */
+function expectEchoed({ world }: Simulation, peer: Peer): void {
+  const { name, plan, stream, sent, received } = peer;
+  if (!peer.isOwed) {
+    // Accepted or refused, but not left waiting for it.
+    const isMissed = stream === undefined && peer.end === undefined &&
+      world.openSockets < world.faults.socketsMax;
+    return world.expect(!isMissed, () => `${name} was never accepted`);
+  }
+  if (peer.isStuck) return;
+  world.expect(peer.isSilent, () => `${name}: only ${sent} bytes were read`);
+  world.expect(
+    received === sent,
+    () => `${name}: ${received} of ${sent} bytes came back`,
+  );
+  const hasEnded = plan.end === "half" && sent === plan.bytes.byteLength;
+  const expected = hasEnded ? "end" : undefined;
+  world.expect(
+    peer.end === expected,
+    () => `${name} heard ${peer.end} and not ${expected}`,
+  );
+}

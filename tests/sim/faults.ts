@@ -1,0 +1,71 @@
+/**
+ * What goes wrong in one world, and how often. Each world has some faults and
+ * not others: where all of them happen at once, none is seen by itself.
+ *
+ * @module
+ */
+
+import type { World } from "./world.ts";
+
+/** How often things go wrong: probabilities, unless they say otherwise. */
+export interface Faults {
+  /** A read brings less than there is, and the rest at once after it. */
+  readonly shortRead: number;
+  /** A read that was told of brings nothing yet. */
+  readonly lateRead: number;
+  /** A write takes less than there is room for. */
+  readonly shortWrite: number;
+  /** A write takes nothing for a while. */
+  readonly lateWrite: number;
+  /** A write fails for want of memory, which ends the connection. */
+  readonly noBuffers: number;
+  /** An event tells of what is not so. */
+  readonly spurious: number;
+  /** An event comes in two halves, as kqueue has it. */
+  readonly splitEvents: boolean;
+  /** Events that one poll brings, at the most. */
+  readonly eventsMax: number;
+  /** Connections that one accept call brings, at the most. */
+  readonly acceptMax: number;
+  /** Sockets that may be open: then `EMFILE`. */
+  readonly socketsMax: number;
+  /** The system itself is out of descriptors, for a while: `ENFILE`. */
+  readonly noDescriptors: number;
+  /** Accepting fails in a way that nobody expects. */
+  readonly oddAccept: number;
+  /** There is no room to register an accepted connection: `ENOSPC`. */
+  readonly noWatches: number;
+  /** A peer that is gone has no address any more. */
+  readonly noAddress: number;
+  /** How long a system call takes, in milliseconds. */
+  readonly callMs: number;
+  /** A wait ends although nothing has happened. */
+  readonly earlyWake: number;
+}
+
+const HARDLY = 0.02;
+const OFTEN = 0.4;
+
+/** Returns a world's faults: of each kind none, few or many. */
+export function faultsOf(world: World): Faults {
+  const rate = (): number => world.pick([0, 0, HARDLY, OFTEN]);
+  const seldom = (): number => world.pick([0, 0, 0, HARDLY]);
+  return {
+    shortRead: rate(),
+    lateRead: rate(),
+    shortWrite: rate(),
+    lateWrite: rate(),
+    noBuffers: seldom() / 4,
+    spurious: rate(),
+    splitEvents: world.chance(0.3),
+    eventsMax: world.pick([1, 3, 256]),
+    acceptMax: world.pick([1, 2, 64, 64]),
+    socketsMax: world.pick([2, 4, 1_000, 1_000, 1_000]),
+    noDescriptors: seldom(),
+    oddAccept: seldom(),
+    noWatches: world.pick([0, 0, 0, 0.2]),
+    noAddress: seldom(),
+    callMs: world.pick([0, 0.02, 0.5]),
+    earlyWake: rate(),
+  };
+}

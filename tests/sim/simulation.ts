@@ -1,0 +1,137 @@
+/**
+ * One run of a scenario: a world, a reactor in it, and the driver that decides
+ * what runs next.
+ *
+ * @module
+ */
+
+import { Reactor } from "../../src/reactor/reactor.ts";
+import { echo } from "../../src/server/echo.ts";
+import { serve } from "../../src/server/serve.ts";
+import { Audit } from "./audit.ts";
+import { SimulatedSystem } from "./system.ts";
+import { World } from "./world.ts";
+
+/** Rounds of Deno's loop that no run needs. */
+const ROUNDS_MAX = 50_000;
+/**
+ * How long the reactor's own timers are waited for when nothing else is to
+ * come: longer than any, but those that repeat.
+ */
+const PATIENCE_MS = 10_000;
+/** How long a round of Deno's loop takes at the most. */
+const ROUND_MS = 0.1;
+
+/** What a scenario is about: denio, or a changed copy of it. */
+export interface Library {
+  readonly Reactor: typeof Reactor;
+  readonly echo: typeof echo;
+  readonly serve: typeof serve;
+}
+
+/** The library that these tests belong to. */
+export const LIBRARY: Library = { Reactor, echo, serve };
+
+/** One run. */
+export class Simulation {
+  readonly world: World;
+  readonly system: SimulatedSystem;
+  readonly library: Library;
+  readonly reactor: Reactor;
+  readonly audit: Audit;
+  #rounds = 0;
+  /** When something happened that was not a timer of the reactor's. */
+  #movedMs = 0;
+
+  constructor(
+    seed: number,
+    options: { library?: Library; trace?: (line: string) => void } = {},
+  ) {
+    this.world = new World(seed, options.trace);
+    this.system = new SimulatedSystem(this.world);
+    this.library = options.library ?? LIBRARY;
+    this.audit = new Audit(this.world);
+    this.reactor = new this.library.Reactor({
+      system: this.system,
+      onError: (error) => this.audit.reported(error),
+    });
+    this.audit.watch(this.reactor);
+  }
+
+  /**
+   * Lets everything happen that can. When this returns, nothing will happen
+   * any more unless somebody does something.
+   *
+   * @throws {SimulationFailure} when something happened that must not.
+   */
+  async settle(): Promise<void> {
+    const { world } = this;
+    this.#movedMs = world.nowMs;
+    do {
+      await roundOfDeno();
+      if (++this.#rounds > ROUNDS_MAX) world.fail("it does not come to rest");
+      if (world.failure !== undefined) throw world.failure;
+      this.audit.check();
+    } while (this.#step());
+  }
+
+  /** Closes the reactor and checks that nothing is left of it. */
+  async finish(): Promise<void> {
+    const { reactor, world, system } = this;
+    this.audit.finish();
+    world.expect(reactor.size === 0, () => `${reactor.size} sources are left`);
+    // Neither sources nor timers are left: the loop has nothing to wait for.
+    world.expect(
+      system.poll!.wait === undefined,
+      () => "the reactor waits, and nothing is open",
+    );
+    reactor.close();
+    await this.settle();
+    world.expect(system.poll!.isClosed, () => "the poll is left open");
+    world.expect(system.poll!.size === 0, () => "something is registered");
+    world.expect(
+      world.openSockets === 0,
+      () => `${world.openSockets} sockets are left open`,
+    );
+  }
+
+  /** Does what comes next; false when nothing does. */
+  #step(): boolean {
+    const { world, system } = this;
+    const wait = system.poll?.wait;
+    const { deno } = world;
+    const hasDeferred = system.deferred.length > 0;
+    // Both are immediates of Deno's: either may have been asked for first.
+    if (hasDeferred && (!wait?.isRound || world.chance(0.5))) {
+      system.deferred.shift()!();
+    } else if (deno.nextMs <= world.nowMs) {
+      deno.take()!();
+    } else if (wait?.isRound) {
+      world.advanceTo(world.nowMs + world.delayMs(ROUND_MS));
+      wait.end();
+    } else if (wait !== undefined && this.#isOver()) {
+      wait.end();
+    } else {
+      const deadlineMs = wait?.deadlineMs ?? Infinity;
+      const { network } = world;
+      const nextMs = Math.min(network.nextMs, deno.nextMs, deadlineMs);
+      if (nextMs < deadlineMs) this.#movedMs = nextMs;
+      if (nextMs > this.#movedMs + PATIENCE_MS) return false;
+      world.advanceTo(nextMs);
+    }
+    return true;
+  }
+
+  #isOver(): boolean {
+    const poll = this.system.poll!;
+    if (poll.isReady || poll.wait!.deadlineMs <= this.world.nowMs) return true;
+    // Not for ever, or nothing would come to rest.
+    return this.world.network.nextMs < Infinity &&
+      this.world.chance(this.world.faults.earlyWake / 4);
+  }
+}
+
+/** Resolves when no microtask is left. */
+function roundOfDeno(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
