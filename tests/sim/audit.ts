@@ -9,7 +9,7 @@ import type {
   ConnectionHandlers,
 } from "../../src/reactor/connection.ts";
 import type { Reactor } from "../../src/reactor/reactor.ts";
-import type { World } from "./world.ts";
+import { SimulationFailure, type World } from "./world.ts";
 
 /** What `error` and `onError` may be told of: faults that worlds have. */
 const FAULTS = new Set(["ECONNABORTED", "ENOTCONN"]);
@@ -54,11 +54,12 @@ export class Audit {
   /** Fails the run unless a reported error is one of the world's faults. */
   reported(error: unknown): void {
     this.#world.log("reactor", `reports ${error}`);
+    // What was thrown to end the run comes by here, too.
+    if (this.#world.failure !== undefined) return;
     const code = error instanceof Error && "code" in error && error.code;
     if (FAULTS.has(String(code)) || this.expectsReport?.(error)) return;
-    this.#world.fail(
-      `reported: ${error instanceof Error ? error.stack : error}`,
-    );
+    const what = error instanceof Error ? error.stack : error;
+    this.#world.failure = new SimulationFailure(`reported: ${what}`);
   }
 
   /** Checks what connections hold. */

@@ -27,6 +27,7 @@ export class SimulatedListener implements ListenerSocket, Pollable {
   readonly mayMislead = false;
   readonly localAddress: TcpAddress;
   registration: Registration | undefined;
+  isBroken = false;
   isClosed = false;
   readonly #world: World;
   readonly #sources: Map<number, Pollable>;

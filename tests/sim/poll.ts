@@ -36,6 +36,8 @@ export interface Pollable {
   readonly name: string;
   /** Its registration, which the poll keeps there. */
   registration: Registration | undefined;
+  /** Something has broken it that the reactor is not to blame for. */
+  isBroken: boolean;
   /** Whether a wrong event may be told of it. */
   readonly mayMislead: boolean;
   /** Returns the bits of `Readiness` that are so now. */
@@ -120,6 +122,7 @@ export class SimulatedPoll implements ReactorPoll {
     }
     if (source.mayMislead && this.#world.chance(this.#world.faults.noWatches)) {
       this.#world.log(source.name, "register: ENOSPC");
+      source.isBroken = true;
       throw errorFrom(errnoNumber("ENOSPC"), "register");
     }
     const registration: Registration = {

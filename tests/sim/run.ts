@@ -4,7 +4,10 @@
  * @module
  */
 
+// deno-lint-ignore-file no-console -- what is printed there is looked at
+
 import { echoScenario } from "./echo.ts";
+import { httpScenario, isPlanned } from "./http.ts";
 import { type Library, Simulation } from "./simulation.ts";
 
 /** What happens in a world, and what must be so then. */
@@ -13,6 +16,7 @@ export type Scenario = (simulation: Simulation) => Promise<void>;
 /** All scenarios by name. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "echo": echoScenario,
+  "http": httpScenario,
 };
 
 /** A run that failed. */
@@ -35,6 +39,11 @@ export async function runSeed(
     simulation.world.failure ??= asError(event.reason);
   };
   globalThis.addEventListener("unhandledrejection", rejected);
+  const { error: print } = console;
+  console.error = (error) => {
+    const isExpected = isPlanned(error) || simulation === undefined;
+    if (!isExpected) simulation!.audit.reported(error);
+  };
   try {
     simulation = new Simulation(seed, options);
     await SCENARIOS[scenario]!(simulation);
@@ -45,6 +54,7 @@ export async function runSeed(
       error: simulation?.world.failure ?? asError(error),
     };
   } finally {
+    console.error = print;
     globalThis.removeEventListener("unhandledrejection", rejected);
   }
   const { failure } = simulation.world;

@@ -162,6 +162,9 @@ export class SimulatedStream implements StreamSocket, Pollable {
     this.isClosed = true;
     this.#world.openSockets--;
     this.#sources.delete(this.handle);
+    // For those accepted with it there is no room, either.
+    const isRefused = this.registration === undefined;
+    if (isRefused && this.#world.faults.noWatches > 0) this.isBroken = true;
     this.registration?.poll.forget(this.registration);
     this.registration = undefined;
     this.#isOutputEnded = true;
