@@ -1062,6 +1062,33 @@ cleanTest(
 );
 
 cleanTest(
+  "Connection.closeLingering() sends all, though the peer's end comes before",
+  () => {
+    using pair = connectedPair();
+    const host = new FakeHost();
+    const log: string[] = [];
+    const connection = accepted(host, pair, logged(log));
+    const sent = fill(connection);
+    connection.closeLingering();
+    pair.client.shutdown("write");
+    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+    assertEquals(log, []);
+
+    let received = 0;
+    const bytes = new Uint8Array(MIB);
+    for (let isEnded = false; !isEnded;) {
+      const count = pair.client.read(bytes);
+      if (count === WOULD_BLOCK) connection.onReady(Readiness.WRITABLE);
+      else received += count;
+      isEnded = count === 0;
+    }
+    assertEquals(received, sent);
+    assertEquals(log, ["drain", "close"]);
+    assertEquals(host.timers.size, 0);
+  },
+);
+
+cleanTest(
   "Connection.closeWrite() leaves the socket alone, until it is connected",
   () => {
     using pair = connectedPair();

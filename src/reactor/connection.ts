@@ -380,7 +380,11 @@ export class Connection<Data = unknown> {
     if (count === WOULD_BLOCK) return;
     if (count < 0) return this.#failNative(count);
     this.#flags |= ENDED;
-    if (this.#flags & LINGERING) return this.#destroy();
+    if (this.#flags & LINGERING) {
+      // What is unsent still has to go, to a peer that may well be reading.
+      if (this.#flags & WRITE_ENDED) this.#destroy();
+      return;
+    }
     if (this.#handlers.end === undefined) return this.close();
     this.#handlers.end(this);
     if (this.#flags & WRITE_ENDED) this.#destroy();
