@@ -1068,7 +1068,12 @@ cleanTest(
     const host = new FakeHost();
     const log: string[] = [];
     const connection = accepted(host, pair, logged(log));
-    const sent = fill(connection);
+    // Below the mark at which reading stops, or the end would not be seen.
+    const piece = new Uint8Array(16_384);
+    let sent = 0;
+    for (; connection.bufferedBytes === 0; sent += piece.byteLength) {
+      connection.write(piece);
+    }
     connection.closeLingering();
     pair.client.shutdown("write");
     connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
@@ -1083,7 +1088,7 @@ cleanTest(
       isEnded = count === 0;
     }
     assertEquals(received, sent);
-    assertEquals(log, ["drain", "close"]);
+    assertEquals(log, ["close"]);
     assertEquals(host.timers.size, 0);
   },
 );

@@ -1,0 +1,84 @@
+/**
+ * The command line of `deno task sim`.
+ *
+ * @module
+ */
+
+import { countOf, parseWords, UsageError } from "../../scripts/command_line.ts";
+
+/** What the command line asks for. */
+export interface SimOptions {
+  /** What is run. */
+  readonly scenarios: readonly string[];
+  /** How many seeds of each, or the only one. */
+  readonly seeds: { readonly count: number } | { readonly only: number };
+  /** The first seed, when there are several. */
+  readonly first: number;
+  /** The folder of another copy of the project, whose `src` is run. */
+  readonly source: string | undefined;
+  /** Whether to explain instead. */
+  readonly help: boolean;
+}
+
+const SEEDS_DEFAULT = "10000";
+
+/** Returns what `--help` prints. */
+export function helpFor(scenarios: readonly string[]): string {
+  return `Run denio on a simulated poll, simulated sockets and a simulated clock.
+
+Usage: deno task sim [OPTIONS]
+
+Each seed is a world of its own: short reads and writes, resets, events that
+are late, doubled or for nothing, shortages, peers that stall. It is the same
+each time. Stops at the first seed that fails, and prints how to replay it.
+
+Options:
+  --scenario NAME  Only this one: ${scenarios.join(", ")}
+  --seeds N        How many of each [${SEEDS_DEFAULT}]
+  --first N        The first of them [1]
+  --seed N         Only this one, with all that happens
+  --source DIR     Run the src of another copy of the project
+  -h, --help       Print this
+
+Exit codes: 0 all held, 1 a seed failed, 2 bad usage.`;
+}
+
+/**
+ * Returns what a command line asks for.
+ *
+ * @throws {UsageError} when it cannot be meant.
+ */
+export function parse(
+  args: string[],
+  scenarios: readonly string[],
+): SimOptions {
+  const { values } = parseWords({
+    args,
+    options: {
+      scenario: { type: "string" },
+      seeds: { type: "string", default: SEEDS_DEFAULT },
+      first: { type: "string", default: "1" },
+      seed: { type: "string" },
+      source: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const { scenario, seed } = values;
+  if (scenario !== undefined && !scenarios.includes(scenario)) {
+    throw new UsageError(
+      `Cannot run scenario "${scenario}": there are ${scenarios.join(", ")}`,
+    );
+  }
+  if (seed !== undefined && scenario === undefined && !values.help) {
+    throw new UsageError(`Cannot run seed "${seed}" without a --scenario`);
+  }
+  return {
+    scenarios: scenario === undefined ? scenarios : [scenario],
+    seeds: seed === undefined
+      ? { count: countOf("--seeds", values.seeds) }
+      : { only: countOf("--seed", seed) },
+    first: countOf("--first", values.first),
+    source: values.source,
+    help: values.help,
+  };
+}
