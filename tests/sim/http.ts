@@ -21,6 +21,8 @@ import type { Simulation } from "./simulation.ts";
 
 const PORT = 80;
 const EARLY_MS = 60;
+/** What a client can read at once, at least, to be done some day. */
+const READ_BYTES_MIN = 2_000;
 /** An answer is begun below the mark, and may be as large as this. */
 const BUFFERED_BYTES_MAX = 1_000_000;
 
@@ -114,9 +116,13 @@ function httpClients({ world }: Simulation): Client[] {
   });
 }
 
-/** Answers may be far larger than requests: a client stalls in those, too. */
+/** Plans are made for what is sent: answers may be far larger than that. */
 function httpPlan(plan: PeerPlan): PeerPlan {
-  return { ...plan, stallsAt: plan.stallsAt * 10 };
+  return {
+    ...plan,
+    stallsAt: plan.stallsAt * 10,
+    readBytesMax: plan.readBytesMax + READ_BYTES_MIN,
+  };
 }
 
 /** Checks all whole answers that a client has, and returns them. */

@@ -69,6 +69,8 @@ const WITH_BODY: readonly Manner[] = [
   "read part",
 ];
 const BYTES_MAX = 30_000;
+/** Less than what is read of a body that nobody wants: 256 KiB. */
+const LARGE_BYTES_MAX = 200_000;
 
 /** Returns a client's requests, in order. */
 export function exchangesOf(world: World, client: number): Exchange[] {
@@ -82,14 +84,21 @@ export function exchangesOf(world: World, client: number): Exchange[] {
       manner: isLast && world.chance(0.1)
         ? "break"
         : world.pick(hasBody ? WITH_BODY : BODILESS),
-      bodyBytes: hasBody ? world.size(BYTES_MAX) - 1 : 0,
+      bodyBytes: hasBody ? sizeOf(world) - 1 : 0,
       isChunked: world.chance(0.5),
-      answerBytes: world.size(world.chance(0.05) ? 8 * BYTES_MAX : BYTES_MAX),
+      answerBytes: sizeOf(world),
       delayMs: world.pick([0, 0, 1, 20]),
       isLast: isLast && world.chance(0.3),
       calls: 0,
     };
   });
+}
+
+/** Now and then more than waits in any buffer of denio's. */
+function sizeOf(world: World): number {
+  return world.chance(0.07)
+    ? world.whole(BYTES_MAX, LARGE_BYTES_MAX)
+    : world.size(BYTES_MAX);
 }
 
 /** Returns a request as it is sent. */

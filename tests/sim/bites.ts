@@ -1,0 +1,137 @@
+/**
+ * Faults that somebody could make, to see that the simulation finds them: each
+ * changes one place of the source.
+ *
+ * @module
+ */
+
+/** One fault. */
+export interface Bite {
+  /** What is wrong with it. */
+  readonly name: string;
+  /** The file, from `src/`. */
+  readonly file: string;
+  /** What is there, exactly once. */
+  readonly right: string;
+  /** What takes its place. */
+  readonly wrong: string;
+  /** The scenario that finds it. */
+  readonly scenario: string;
+}
+
+/** All of them. */
+export const BITES: readonly Bite[] = [
+  {
+    name: "a connection that has read its share is not read on",
+    file: "reactor/connection.ts",
+    right: "if (budget <= 0) return this.#requeue();",
+    wrong: "if (budget <= 0) return;",
+    scenario: "echo",
+  },
+  {
+    name: "what was sent of the outbox is miscounted by one",
+    file: "reactor/outbox.ts",
+    right: "this.#sent += count;",
+    wrong: "this.#sent += count + 1;",
+    scenario: "echo",
+  },
+  {
+    name: "the tail of a short write is forgotten",
+    file: "reactor/connection.ts",
+    right: "if (sent > 0) start += sent;",
+    wrong: "if (sent > 0) start = end;",
+    scenario: "echo",
+  },
+  {
+    name: "the end is not read for when it came with the last bytes",
+    file: "reactor/connection.ts",
+    right: "count < room && !(this.#flags & READ_CLOSED)",
+    wrong: "count < room",
+    scenario: "echo",
+  },
+  {
+    name: "reading does not go on when the peer has read",
+    file: "reactor/connection.ts",
+    right: "this.#flags &= ~CONGESTED;",
+    wrong: "",
+    scenario: "echo",
+  },
+  {
+    name: "reading goes on though the peer does not read",
+    file: "reactor/connection.ts",
+    right: "(PAUSED | CONGESTED | ENDED | CLOSED)",
+    wrong: "(PAUSED | ENDED | CLOSED)",
+    scenario: "echo",
+  },
+  {
+    name: "accepting does not go on after a shortage",
+    file: "reactor/listener.ts",
+    right: "this.#rest = this.#host.setTimer(REST_MS, () => this.onReady(0));",
+    wrong: "",
+    scenario: "echo",
+  },
+  {
+    name: "a full batch of accepts is not followed by the next",
+    file: "reactor/listener.ts",
+    right: "if (stopped === 0) return this.#host.requeue(this);",
+    wrong: "if (stopped === 0) return;",
+    scenario: "echo",
+  },
+  {
+    name: "closing does not wait for what is unsent",
+    file: "reactor/connection.ts",
+    right: "if (this.#outbox === undefined) this.#destroy();\n  }\n\n  /**\n" +
+      "   * Sends what is written, then",
+    wrong: "this.#destroy();\n  }\n\n  /**\n   * Sends what is written, then",
+    scenario: "echo",
+  },
+  {
+    name: "a lingering connection ends with its peer, whatever is unsent",
+    file: "reactor/connection.ts",
+    right: "if (this.#flags & WRITE_ENDED) this.#destroy();\n      return;",
+    wrong: "return this.#destroy();",
+    scenario: "http",
+  },
+  {
+    name: "read bytes are overwritten though a request refers to them",
+    file: "reactor/buffers.ts",
+    right: "    this.offset = end;\n",
+    wrong: "",
+    scenario: "http",
+  },
+  {
+    name: "bytes overtake those that wait in the shared write buffer",
+    file: "reactor/buffers.ts",
+    right: "    if (run >= 0) this.#send(run);\n",
+    wrong: "",
+    scenario: "http",
+  },
+  {
+    name: "requests that waited for an answer are not handled after it",
+    file: "http/connection.ts",
+    right: "    this.#resumePending();\n  }\n\n  #handleError",
+    wrong: "  }\n\n  #handleError",
+    scenario: "http",
+  },
+  {
+    name: "a body that nobody reads any more is left paused",
+    file: "http/connection.ts",
+    right: "      body.discard();\n      this.#unpause();\n",
+    wrong: "      body.discard();\n",
+    scenario: "http",
+  },
+  {
+    name: "a streamed answer does not go on when the peer has read",
+    file: "http/connection.ts",
+    right: "    this.#stream?.drain();\n",
+    wrong: "",
+    scenario: "http",
+  },
+  {
+    name: "whoever reads a body is not told that the client has gone",
+    file: "http/connection.ts",
+    right: "    this.#body?.fail(reason);\n",
+    wrong: "",
+    scenario: "http",
+  },
+];
