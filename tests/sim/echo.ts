@@ -72,6 +72,7 @@ function echoPeers({ world }: Simulation): Peer[] {
 /** Nothing happens any more: what should have come has, or it never will. */
 function expectEchoed({ world }: Simulation, peer: Peer): void {
   const { name, plan, stream, sent, received } = peer;
+  world.expect(!peer.isWronged, () => `${name} was reset for nothing`);
   if (!peer.isOwed) {
     // Accepted or refused, but not left waiting for it.
     const isMissed = stream === undefined && peer.end === undefined &&

@@ -9,7 +9,7 @@ import { type Answer, AnswerReader } from "../util/http_answers.ts";
 import { concat, latin1 } from "../util/http_bytes.ts";
 import { sameBytes } from "../util/random.ts";
 import { PlannedError, SimulatedHandler } from "./http_handler.ts";
-import { Peer, type PeerPlan, planOf } from "./peer.ts";
+import { Peer, planOf } from "./peer.ts";
 import {
   encodeExchange,
   type Exchange,
@@ -21,8 +21,8 @@ import type { Simulation } from "./simulation.ts";
 
 const PORT = 80;
 const EARLY_MS = 60;
-/** What a client can read at once, at least, to be done some day. */
-const READ_BYTES_MIN = 2_000;
+/** How large the head of an answer is, more or less. */
+const HEAD_BYTES = 120;
 /** An answer is begun below the mark, and may be as large as this. */
 const BUFFERED_BYTES_MAX = 1_000_000;
 
@@ -106,23 +106,18 @@ function httpClients({ world }: Simulation): Client[] {
       latin1(tail === "garbage" ? "\x01\x02 ???\r\n\r\n" : ""),
       latin1(tail === "part of a head" ? "GET /never HTTP/1.1\r\nHos" : ""),
     ]);
+    const receives = exchanges.reduce(
+      (sum, exchange) => sum + expectedOf(exchange).body.byteLength,
+      HEAD_BYTES * exchanges.length,
+    );
     const heard: Uint8Array<ArrayBuffer>[] = [];
     const peer = new Peer(world, {
       name: `client ${index}`,
-      plan: httpPlan(planOf(world, bytes)),
+      plan: planOf(world, bytes, receives),
       ears: { heard: (bytes) => void heard.push(bytes) },
     });
     return { peer, exchanges, tail, heard };
   });
-}
-
-/** Plans are made for what is sent: answers may be far larger than that. */
-function httpPlan(plan: PeerPlan): PeerPlan {
-  return {
-    ...plan,
-    stallsAt: plan.stallsAt * 10,
-    readBytesMax: plan.readBytesMax + READ_BYTES_MIN,
-  };
 }
 
 /** Checks all whole answers that a client has, and returns them. */

@@ -44,10 +44,15 @@ export interface PeerEars {
   heard(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
-/** Returns a plan in which something is out of the ordinary, or nothing. */
+/**
+ * Returns a plan in which something is out of the ordinary, or nothing.
+ *
+ * @param receives How many bytes it will be sent, more or less.
+ */
 export function planOf(
   world: World,
   bytes: Uint8Array<ArrayBuffer>,
+  receives: number = bytes.byteLength,
 ): PeerPlan {
   const { byteLength } = bytes;
   const stalls = world.chance(0.2);
@@ -57,9 +62,9 @@ export function planOf(
     sendBytesMax: world.pick([1 + byteLength / 20, 1_460, 65_536, 1_000_000]),
     sendGapMs: world.pick([0, 0.1, 5]),
     mutesAt: world.chance(0.1) ? world.whole(0, byteLength) : Infinity,
-    readBytesMax: world.pick([1 + byteLength / 20, 65_536, 1_000_000]),
+    readBytesMax: world.pick([1 + receives / 20, 65_536, 1_000_000]),
     readGapMs: world.pick([0, 0.1, 5]),
-    stallsAt: stalls ? world.whole(0, byteLength) : Infinity,
+    stallsAt: stalls ? world.whole(0, receives) : Infinity,
     stallMs: world.pick([10, 1_000, Infinity]),
     end: world.pick(["stay", "half", "half", "half", "close"]),
     resetMs: world.chance(0.1) ? world.delayMs(50) : Infinity,
@@ -124,6 +129,12 @@ export class Peer implements FarEnd {
   get isOwed(): boolean {
     return !this.isGone && this.stream?.isBroken === false &&
       !this.stream.hasReset;
+  }
+
+  /** Whether the server has reset it, and had no reason to. */
+  get isWronged(): boolean {
+    return !this.isGone && this.stream?.isBroken === false &&
+      this.stream.hasReset;
   }
 
   /** Whether it has stopped reading for ever. */

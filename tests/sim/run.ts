@@ -8,6 +8,7 @@
 
 import { echoScenario } from "./echo.ts";
 import { httpScenario, isPlanned } from "./http.ts";
+import { reactorScenario } from "./reactor.ts";
 import { type Library, Simulation } from "./simulation.ts";
 
 /** What happens in a world, and what must be so then. */
@@ -17,6 +18,7 @@ export type Scenario = (simulation: Simulation) => Promise<void>;
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "echo": echoScenario,
   "http": httpScenario,
+  "reactor": reactorScenario,
 };
 
 /** A run that failed. */

@@ -56,6 +56,8 @@ export class SimulatedStream implements StreamSocket, Pollable {
   hasReset = false;
   /** Hears what happens; set before anything does. */
   farEnd: FarEnd | undefined;
+  /** Called when a connect has worked. */
+  whenConnected: (() => void) | undefined;
   readonly #world: World;
   readonly #sources: Map<number, Pollable>;
   readonly #sizes: BufferSizes;
@@ -254,6 +256,7 @@ export class SimulatedStream implements StreamSocket, Pollable {
     this.#log("connected");
     this.isConnecting = false;
     changed(this, Readiness.WRITABLE);
+    this.whenConnected?.();
   }
 
   /** Takes what was written, and makes room by that. */

@@ -1,0 +1,216 @@
+/**
+ * What a program does with one of its connections: reads, writes, pauses,
+ * closes in one way or the other, fails, gets in the way of others.
+ *
+ * @module
+ */
+
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../src/reactor/connection.ts";
+import { expectTagged, taggedBytes } from "./bytes.ts";
+import { PlannedError } from "./http_handler.ts";
+import type { Peer } from "./peer.ts";
+import type { World } from "./world.ts";
+
+const KINDS = [
+  "sink",
+  "sink",
+  "source",
+  "source",
+  "echo",
+  "rival",
+  "thrower",
+  "closer",
+] as const;
+const WRITTEN_BYTES_MAX = 300_000;
+/** The most that is written at once. */
+export const PIECE_BYTES_MAX = 20_000;
+const PAUSE_MS = 20;
+/** Keeps a connection's bytes apart from those of its peer. */
+const OUTWARD = 1_000;
+
+/** One connection's conduct. */
+export class Conduct {
+  /** What it does. */
+  readonly kind: typeof KINDS[number];
+  /** The far end. */
+  readonly peer: Peer;
+  /** How it ends what it writes, if it does. */
+  readonly ending: "closeWrite" | "closeLingering" | "close";
+  /** Bytes that it writes by itself. */
+  readonly total: number;
+  /** Bytes that have come. */
+  received = 0;
+  /** Bytes that were written. */
+  written = 0;
+  readonly #world: World;
+  readonly #tag: number;
+  readonly #live: Map<Connection, Conduct>;
+
+  /** @param live Where all that are open are. */
+  constructor(
+    world: World,
+    live: Map<Connection, Conduct>,
+    far: { peer: Peer; tag: number },
+  ) {
+    this.#world = world;
+    this.#live = live;
+    this.peer = far.peer;
+    this.#tag = far.tag;
+    this.kind = world.pick(KINDS);
+    this.ending = world.pick(["closeWrite", "closeLingering", "close"]);
+    this.total = this.kind === "source" ? world.size(WRITTEN_BYTES_MAX) : 0;
+    world.log(this.peer.name, `meets a ${this.kind}`);
+  }
+
+  /** It is open. */
+  open(connection: Connection): void {
+    this.#live.set(connection, this);
+    if (this.kind === "thrower" && this.#world.chance(0.3)) this.#throw();
+    if (this.kind === "source") this.#write(connection);
+  }
+
+  /** Bytes have come. */
+  data(
+    connection: Connection,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    const world = this.#world;
+    expectTagged(world, bytes.slice(start, end), {
+      stream: this.#tag,
+      start: this.received,
+      who: `what ${this.peer.name} sent`,
+    });
+    this.received += end - start;
+    if (this.kind === "echo") this.#answer(connection, bytes, start, end);
+    if (this.kind === "thrower" && world.chance(0.3)) this.#throw();
+    if (this.kind === "rival" && world.chance(0.5)) this.#disturb();
+    if (this.kind === "closer" && world.chance(0.3)) {
+      this.#breaks();
+      connection[world.pick(["close", "closeLingering", "abort"] as const)]();
+    }
+    if (this.kind === "sink" && world.chance(0.2)) {
+      connection.pause();
+      world.inDeno(world.delayMs(PAUSE_MS), () => connection.resume());
+    }
+  }
+
+  /** The peer sends no more. */
+  end(connection: Connection): void {
+    if (this.kind !== "source") connection.close();
+  }
+
+  /** The peer has read. */
+  drain(connection: Connection): void {
+    if (this.kind === "source") this.#write(connection);
+  }
+
+  /** Checks what has come at a peer, as far as it has. */
+  expectHeard(bytes: Uint8Array<ArrayBuffer>): void {
+    const isEcho = this.kind === "echo";
+    const most = isEcho ? this.received : this.written;
+    if (this.peer.received > most) {
+      this.#world.fail(`${this.peer.name} has more than was written`);
+    }
+    expectTagged(this.#world, bytes, {
+      stream: isEcho ? this.#tag : this.#tag + OUTWARD,
+      start: this.peer.received - bytes.byteLength,
+      who: this.peer.name,
+    });
+  }
+
+  /** Nothing happens any more: what is still missing never comes. */
+  expectDone(): void {
+    const { peer, kind } = this;
+    const world = this.#world;
+    const mayReset = kind === "source" && this.ending !== "closeWrite";
+    if (!mayReset) {
+      world.expect(!peer.isWronged, () => `${peer.name} was reset for nothing`);
+    }
+    if (!peer.isOwed) return;
+    const isRead = kind !== "source" && !(kind === "echo" && peer.isStuck);
+    if (isRead) {
+      world.expect(
+        this.received === peer.sent && peer.isSilent,
+        () => `${this.received} of ${peer.name}'s ${peer.sent} bytes were read`,
+      );
+    }
+    if (peer.isStuck) return;
+    const total = kind === "echo" ? this.received : this.total;
+    world.expect(
+      peer.received === total,
+      () => `${peer.name} has ${peer.received} of ${total} bytes`,
+    );
+    if (kind !== "source") return;
+    world.expect(peer.end === "end", () => `${peer.name} hears no end`);
+  }
+
+  #write(connection: Connection): void {
+    while (this.written < this.total) {
+      const length = Math.min(
+        this.#world.size(PIECE_BYTES_MAX),
+        this.total - this.written,
+      );
+      const { written } = this;
+      const tag = this.#tag + OUTWARD;
+      const piece = taggedBytes(tag, written, written + length);
+      // First: by the time that writing returns, the peer may have read it.
+      this.written += length;
+      if (this.#world.chance(0.5)) this.#answer(connection, piece, 0, length);
+      else if (!connection.write(piece)) return;
+    }
+    connection[this.ending]();
+  }
+
+  /** Writes into the shared buffer. */
+  #answer(
+    connection: Connection,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    const room = connection.reserve(end - start);
+    if (room === undefined) return void connection.write(bytes, start, end);
+    room.bytes.set(bytes.subarray(start, end), room.length);
+    room.length += end - start;
+  }
+
+  #disturb(): void {
+    const [connection, other] = this.#world.pick([...this.#live]);
+    other.#breaks();
+    connection[this.#world.pick(["abort", "close"] as const)]();
+  }
+
+  #throw(): never {
+    this.#breaks();
+    throw new PlannedError("The handler failed");
+  }
+
+  /** From here on the peer is not owed anything. */
+  #breaks(): void {
+    this.peer.stream!.isBroken = true;
+  }
+}
+
+/** Returns handlers that do what each connection's conduct is. */
+export function conducted(
+  live: Map<Connection, Conduct>,
+  conductOf: (connection: Connection) => Conduct,
+): ConnectionHandlers<Conduct> {
+  return {
+    open: (connection: Connection<Conduct>) => {
+      connection.data = conductOf(connection as Connection);
+      connection.data.open(connection as Connection);
+    },
+    data: (connection, bytes, start, end) =>
+      connection.data.data(connection as Connection, bytes, start, end),
+    end: (connection) => connection.data.end(connection as Connection),
+    drain: (connection) => connection.data.drain(connection as Connection),
+    error: () => {},
+    close: (connection) => void live.delete(connection as Connection),
+  };
+}
