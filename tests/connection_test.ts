@@ -1094,6 +1094,24 @@ cleanTest(
 );
 
 cleanTest(
+  "a connect reads what has come, when that is told of before the connect",
+  () => {
+    using pair = connectedPair();
+    const host = new FakeHost();
+    const log: string[] = [];
+    const connection = new Connection(host, pair.client, {
+      handlers: logged(log),
+      listener: undefined,
+    });
+    pair.server.write(encoded("early"));
+    connection.onReady(Readiness.READABLE);
+    assertEquals(log, []);
+    connection.onReady(Readiness.WRITABLE);
+    assertEquals(log, ["open", "data early"]);
+  },
+);
+
+cleanTest(
   "Connection.closeWrite() leaves the socket alone, until it is connected",
   () => {
     using pair = connectedPair();

@@ -391,7 +391,11 @@ export class Connection<Data = unknown> {
   }
 
   #finishConnect(readiness: number): boolean {
-    if (!(readiness & ~Readiness.READABLE)) return false;
+    if (!(readiness & ~Readiness.READABLE)) {
+      // Told of in two events, of which this one does not come again.
+      if (readiness !== 0) this.#flags |= READABLE;
+      return false;
+    }
     const error = this.#stream.takeError();
     this.#flags &= ~CONNECTING;
     if (error !== undefined) {

@@ -134,4 +134,50 @@ export const BITES: readonly Bite[] = [
     wrong: "",
     scenario: "http",
   },
+  {
+    name:
+      "a slot and its token are used again in the batch they were closed in",
+    file: "reactor/slots.ts",
+    right: "    this.#generations[slot] = (this.#generations[slot]! + 1) & " +
+      "GENERATION_MAX;\n    this.#closed.push(slot);\n",
+    wrong: "    this.#free.push(slot);\n",
+    scenario: "reactor",
+  },
+  {
+    name: "a resumed connection is not read on",
+    file: "reactor/connection.ts",
+    right: "    this.#flags &= ~PAUSED;\n" +
+      "    if (this.#flags & READABLE) this.#requeue();\n",
+    wrong: "    this.#flags &= ~PAUSED;\n",
+    scenario: "reactor",
+  },
+  {
+    name: "what is written outside of a turn is not sent",
+    file: "reactor/host.ts",
+    right: "      this.#flushes = false;\n      this.output.flush();\n",
+    wrong: "      this.#flushes = false;\n",
+    scenario: "reactor",
+  },
+  {
+    name: "a timer that is removed leaves the heap out of order",
+    file: "reactor/timers.ts",
+    right: "    this.#sink(index, last);\n    this.#rise(last.index, last);\n",
+    wrong: "    this.#place(index, last);\n",
+    scenario: "reactor",
+  },
+  {
+    name: "a parked reactor is not woken for a new timer",
+    file: "reactor/reactor.ts",
+    right: "    if (this.#isParked) return this.#wake();\n",
+    wrong: "",
+    scenario: "reactor",
+  },
+  {
+    name: "a failed connect is taken for a good one",
+    file: "reactor/connection.ts",
+    right: "    if (error !== undefined) {\n      this.#fail(error);\n" +
+      "      return false;\n    }\n",
+    wrong: "",
+    scenario: "reactor",
+  },
 ];

@@ -45,6 +45,7 @@ export class Conduct {
   received = 0;
   /** Bytes that were written. */
   written = 0;
+  #isResting = false;
   readonly #world: World;
   readonly #tag: number;
   readonly #live: Map<Connection, Conduct>;
@@ -150,7 +151,9 @@ export class Conduct {
   }
 
   #write(connection: Connection): void {
+    if (this.#isResting) return;
     while (this.written < this.total) {
+      if (this.#world.chance(0.1)) return this.#rest(connection);
       const length = Math.min(
         this.#world.size(PIECE_BYTES_MAX),
         this.total - this.written,
@@ -164,6 +167,15 @@ export class Conduct {
       else if (!connection.write(piece)) return;
     }
     connection[this.ending]();
+  }
+
+  /** Goes on later, when the reactor may be doing nothing at all. */
+  #rest(connection: Connection): void {
+    this.#isResting = true;
+    this.#world.inDeno(this.#world.delayMs(PAUSE_MS), () => {
+      this.#isResting = false;
+      this.#write(connection);
+    });
   }
 
   /** Writes into the shared buffer. */

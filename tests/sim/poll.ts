@@ -231,13 +231,26 @@ export class SimulatedPoll implements ReactorPoll {
       const bits = bitsOf(one);
       if (bits !== 0) this.#tellOf(events, one, bits);
     }
+    this.#mix(events);
+  }
+
+  /** Puts the events in any order: halves of one are not told in a row. */
+  #mix(events: Events): void {
+    const pairs = [...events].map(({ token, readiness }) =>
+      [token, readiness] as const
+    );
+    this.#world.shuffle(pairs);
+    events.length = 0;
+    for (const [token, bits] of pairs) this.#tell(events, token, bits);
   }
 
   #tellOf(events: Events, { token, source }: Registration, bits: number): void {
     this.#world.log(source.name, `event ${describe(bits)}`);
-    const writing = bits & ~(READING | Readiness.ERROR);
-    const reading = bits & ~writing;
-    const splits = this.#world.faults.splitEvents && writing && reading &&
+    // As with kqueue's two filters, of which each tells of an error.
+    const writing = bits & ~READING;
+    const reading = bits & (READING | Readiness.ERROR);
+    const splits = this.#world.faults.splitEvents && writing &&
+      bits & READING &&
       events.length + 1 < events.capacity;
     if (!splits) return this.#tell(events, token, bits);
     this.#tell(events, token, writing);
