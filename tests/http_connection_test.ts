@@ -467,6 +467,17 @@ for (const connection of ["keep-alive", "close"]) {
   });
 }
 
+Deno.test("a client that has reset may have no address any more", () => {
+  const peer = new Peer(() => new Promise<Response>(() => {}));
+  peer.send(get());
+  Object.defineProperty(peer.transport, "remoteAddress", {
+    get: () => {
+      throw new Deno.errors.NotConnected("There is no peer");
+    },
+  });
+  peer.reset();
+});
+
 Deno.test("info has the peer's address, when a handler asks", async () => {
   const peer = new Peer((_, { remoteAddr }) => Response.json(remoteAddr));
   const [answer] = await peer.send(get()).answers();

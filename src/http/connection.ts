@@ -156,8 +156,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#body?.fail(reason);
     this.#stream?.cancel(reason);
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
-    const { localAddress, remoteAddress } = this.#transport;
-    this.#addresses = { local: localAddress, remote: remoteAddress };
+    this.#addresses = addressesOf(this.#transport);
   }
 
   /** Closes when idle, else after the current answer. */
@@ -648,6 +647,17 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#transport.resume();
+  }
+}
+
+/** The addresses, unless the system knows them no more: who asks hears that. */
+function addressesOf(
+  transport: Transport,
+): { local: Deno.NetAddr; remote: Deno.NetAddr } | undefined {
+  try {
+    return { local: transport.localAddress, remote: transport.remoteAddress };
+  } catch {
+    return undefined;
   }
 }
 

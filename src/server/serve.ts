@@ -206,8 +206,11 @@ class Server implements HttpServer {
       drain: (connection) => connection.data.drain(),
       close: (connection) => {
         this.#open--;
-        connection.data.closed();
-        this.#checkFinished();
+        try {
+          connection.data.closed();
+        } finally {
+          this.#checkFinished();
+        }
       },
     };
   }

@@ -156,7 +156,7 @@ export const BITES: readonly Bite[] = [
     file: "reactor/host.ts",
     right: "      this.#flushes = false;\n      this.output.flush();\n",
     wrong: "      this.#flushes = false;\n",
-    scenario: "reactor",
+    scenario: "http",
   },
   {
     name: "a timer that is removed leaves the heap out of order",

@@ -64,7 +64,7 @@ export function faultsOf(world: World): Faults {
     noDescriptors: seldom(),
     oddAccept: seldom(),
     noWatches: world.pick([0, 0, 0, 0.2]),
-    noAddress: seldom(),
+    noAddress: world.pick([0, 0, 0, OFTEN]),
     callMs: world.pick([0, 0.02, 0.5]),
     earlyWake: rate(),
   };
