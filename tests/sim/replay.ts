@@ -14,12 +14,13 @@ import { loadLibrary } from "./library.ts";
 import { helpFor, parse, type SimOptions } from "./options.ts";
 import {
   type FailedRun,
+  lackOf,
   replayCommand,
   runSeed,
   runSeeds,
   SCENARIOS,
 } from "./run.ts";
-import type { Library } from "./simulation.ts";
+import { LIBRARY, type Library } from "./simulation.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
 const MS_PER_SECOND = 1000;
@@ -28,19 +29,21 @@ const PROGRESS_SEEDS = 100;
 
 async function main(options: SimOptions): Promise<number> {
   const library = options.source === undefined
-    ? undefined
+    ? LIBRARY
     : await loadLibrary(pathToFileURL(`${resolve(options.source)}/`));
   const { seeds, scenarios } = options;
   if ("only" in seeds) return await replay(scenarios[0]!, seeds.only, library);
   for (const scenario of scenarios) {
+    const lack = lackOf(scenario, library);
+    if (lack !== undefined) {
+      console.log(`${scenario}: not run, ${lack}`);
+      continue;
+    }
     const startMs = performance.now();
     const failed = await runSeeds(
       scenario,
       { first: options.first, count: seeds.count },
-      {
-        ...library && { library },
-        progress: (seed) => progress(scenario, seed),
-      },
+      { library, progress: (seed) => progress(scenario, seed) },
     );
     if (Deno.stderr.isTerminal()) write(CLEAR_LINE);
     if (failed !== undefined) return report(failed);
@@ -55,11 +58,11 @@ async function main(options: SimOptions): Promise<number> {
 async function replay(
   scenario: string,
   seed: number,
-  library: Library | undefined,
+  library: Library,
 ): Promise<number> {
   const failed = await runSeed(scenario, seed, {
     trace: console.log,
-    ...library && { library },
+    library,
   });
   if (failed !== undefined) return report(failed);
   console.log(`${scenario}: seed ${seed} held`);

@@ -1,0 +1,208 @@
+/**
+ * Scenario: a server of fibers that echo, sleep, give up, fail and have
+ * children. Every fiber settles, and what is written is what was read.
+ *
+ * Fibers are described here as far as they are used: the scenario also runs on
+ * copies of the library whose fibers are not those of this one.
+ *
+ * @module
+ */
+
+import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection.ts";
+import { expectTagged, taggedBytes } from "./bytes.ts";
+import { PlannedError } from "./http_handler.ts";
+import { Peer, planOf } from "./peer.ts";
+import type { Library, Simulation } from "./simulation.ts";
+
+const PORT = 7;
+const STREAM_BYTES_MAX = 300_000;
+const EARLY_MS = 60;
+const SLEEP_MS = 20;
+
+interface SimulatedFiber {
+  sleep(ms: number): Promise<void>;
+  spawn(body: (fiber: SimulatedFiber) => Promise<void>): unknown;
+  withTimeout<T>(ms: number, promise: Promise<T>): Promise<T>;
+}
+
+interface FiberSocket extends AsyncIterable<Uint8Array<ArrayBuffer>> {
+  readonly remoteAddr: Deno.NetAddr;
+  readChunk(): Promise<Uint8Array<ArrayBuffer> | null>;
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+interface FiberReactor {
+  serveFibers(
+    options: { hostname: string; port: number },
+    handler: (
+      connection: FiberSocket,
+      fiber: SimulatedFiber,
+    ) => Promise<void>,
+  ): { finished: Promise<void>; shutdown(): Promise<void> };
+}
+
+/** What one fiber does. */
+const MANNERS = ["echo", "echo", "sleepy", "parent", "hasty", "thrower"];
+
+/** Whether a library has fibers. */
+export function hasFibers({ Reactor }: Library): boolean {
+  return "serveFibers" in Reactor.prototype;
+}
+
+/** Runs it in one world. */
+export async function fibersScenario(simulation: Simulation): Promise<void> {
+  const { world, reactor, system, audit } = simulation;
+  audit.bufferedBytesMax = HIGH_WATER_BYTES + 2 * READ_BUFFER_BYTES;
+  audit.expectsReport = isExpected;
+  const peers: Peer[] = [];
+  let pending = 0;
+  const serve = async (connection: FiberSocket, fiber: SimulatedFiber) => {
+    pending++;
+    try {
+      const { port } = connection.remoteAddr;
+      const peer = peers.find(({ stream }) => stream?.handle === port)!;
+      await new Work(world, peer).run(connection, fiber);
+    } finally {
+      pending--;
+    }
+  };
+  const server = (reactor as unknown as FiberReactor).serveFibers(
+    { hostname: "192.0.2.1", port: PORT },
+    serve,
+  );
+  let isFinished = false;
+  server.finished.then(() => isFinished = true);
+  for (let index = world.whole(1, 6); index > 0; index--) {
+    peers.push(newPeer(simulation, index));
+    peers.at(-1)!.start(system, PORT);
+  }
+  const ending = world.pick(["patient", "patient", "shutdown", "close"]);
+  world.log("scenario", `${peers.length} peers, ${ending}`);
+  if (ending !== "patient") {
+    world.inDeno(world.delayMs(EARLY_MS), () => {
+      world.log("scenario", ending);
+      if (ending === "shutdown") server.shutdown();
+      else reactor.close();
+    });
+  }
+  await simulation.settle();
+  if (ending === "patient") {
+    for (const peer of peers) expectDone(simulation, peer);
+  }
+  server.shutdown();
+  await simulation.settle();
+  for (const peer of peers) peer.reset();
+  await simulation.settle();
+  world.expect(pending === 0, () => `${pending} fibers have not settled`);
+  world.expect(isFinished, () => "the server has not finished");
+  await simulation.finish();
+}
+
+/** What one fiber does with its connection. */
+class Work {
+  readonly #world: Simulation["world"];
+  readonly #peer: Peer;
+  #received = 0;
+
+  constructor(world: Simulation["world"], peer: Peer) {
+    this.#world = world;
+    this.#peer = peer;
+  }
+
+  async run(connection: FiberSocket, fiber: SimulatedFiber): Promise<void> {
+    const manner = this.#world.pick(MANNERS);
+    this.#world.log(this.#peer.name, `meets a fiber: ${manner}`);
+    if (manner === "parent") {
+      fiber.spawn((child) => child.sleep(this.#world.delayMs(SLEEP_MS)));
+    }
+    for (;;) {
+      const chunk = await this.#read(connection, fiber, manner);
+      if (chunk === null) return;
+      if (manner === "sleepy") await fiber.sleep(this.#world.delayMs(SLEEP_MS));
+      // Deno's own promises, which the reactor must let go on.
+      if (manner === "parent" && this.#world.chance(0.1)) {
+        await this.#world.sleep(SLEEP_MS);
+      }
+      if (manner === "thrower" && this.#world.chance(0.3)) {
+        this.#peer.stream!.isBroken = true;
+        throw new PlannedError("The fiber failed");
+      }
+      await connection.write(chunk);
+    }
+  }
+
+  async #read(
+    connection: FiberSocket,
+    fiber: SimulatedFiber,
+    manner: string | undefined,
+  ): Promise<Uint8Array<ArrayBuffer> | null> {
+    const reading = connection.readChunk();
+    const chunk = manner === "hasty"
+      ? await fiber.withTimeout(SLEEP_MS, reading).catch((error) => {
+        if (error instanceof Deno.errors.TimedOut) this.#leave();
+        throw error;
+      })
+      : await reading;
+    if (chunk === null) return null;
+    const { name, plan: { bytes } } = this.#peer;
+    const start = this.#received;
+    this.#received += chunk.byteLength;
+    if (this.#received > bytes.byteLength) {
+      this.#world.fail(`a fiber has read more than ${name} sent`);
+    }
+    const right = bytes.subarray(start, this.#received);
+    if (!chunk.every((byte, index) => byte === right[index])) {
+      this.#world.fail(`a fiber has not read what ${name} sent`);
+    }
+    return chunk;
+  }
+
+  #leave(): void {
+    this.#peer.stream!.isBroken = true;
+  }
+}
+
+function newPeer({ world }: Simulation, tag: number): Peer {
+  const bytes = taggedBytes(tag, 0, world.size(STREAM_BYTES_MAX) - 1);
+  const peer: Peer = new Peer(world, {
+    name: `peer ${tag}`,
+    plan: planOf(world, bytes),
+    ears: {
+      heard: (heard) => {
+        const start = peer.received - heard.byteLength;
+        expectTagged(world, heard, { stream: tag, start, who: peer.name });
+      },
+    },
+  });
+  return peer;
+}
+
+function isExpected(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause !== undefined
+    ? error.cause
+    : error;
+  return cause instanceof PlannedError ||
+    cause instanceof Deno.errors.TimedOut ||
+    cause instanceof Deno.errors.ConnectionReset ||
+    cause instanceof Deno.errors.BrokenPipe ||
+    cause instanceof Error && "code" in cause &&
+      ["ENOBUFS", "ENOTCONN"].includes(String(cause.code));
+}
+
+/** Nothing happens any more: what should have come has, or it never will. */
+function expectDone({ world }: Simulation, peer: Peer): void {
+  const { name, plan, sent, received } = peer;
+  world.expect(!peer.isWronged, () => `${name} was reset for nothing`);
+  if (!peer.isOwed || peer.isStuck) return;
+  world.expect(peer.isSilent, () => `${name}: only ${sent} bytes were read`);
+  world.expect(
+    received === sent,
+    () => `${name}: ${received} of ${sent} bytes came back`,
+  );
+  const hasEnded = plan.end === "half" && sent === plan.bytes.byteLength;
+  world.expect(
+    !hasEnded || peer.end === "end",
+    () => `${name} heard ${peer.end} and no end`,
+  );
+}
