@@ -26,6 +26,22 @@ export type {
   WriteRoom,
 } from "./src/reactor/connection.ts";
 export type { Listener } from "./src/reactor/listener.ts";
+export type { Abortable } from "./src/reactor/abortable.ts";
+export type { ConnectOptions } from "./src/reactor/connect.ts";
+export type { Fiber, FiberBody, FiberOptions } from "./src/reactor/fiber.ts";
+export type { FiberConnection } from "./src/reactor/fiber_connection.ts";
+export type { FiberListener } from "./src/reactor/fiber_listener.ts";
+export type {
+  FiberHandler,
+  FiberServer,
+  ServeFibersOptions,
+} from "./src/reactor/fiber_server.ts";
+export {
+  type AttemptFailure,
+  AttemptsFailed,
+} from "./src/reactor/happy_eyeballs.ts";
+export type { FiberLoop, Owned, Owner } from "./src/reactor/owned.ts";
+export type { Lookup } from "./src/reactor/lookup.ts";
 export type { Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
 export type {

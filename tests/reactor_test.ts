@@ -610,12 +610,12 @@ cleanTest(
       assertEquals(host.log, ["awaitRoom"]);
       host.pass(1_000);
       assertEquals(host.log, ["awaitRoom", "awaitRoom"]);
-      listener.resume();
+      listener.retry();
       assertEquals(host.log.pop(), "requeue");
       listener.onReady(0);
       assertEquals(host.log.pop(), "accept");
       assertEquals(host.timers.size, 0);
-      listener.resume();
+      listener.retry();
       assertEquals(host.log.length, 2);
       assertEquals(host.reported, []);
       listener.close();

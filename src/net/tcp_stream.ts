@@ -30,6 +30,17 @@ export interface Keepalive {
 }
 
 /**
+ * Begins to connect without asking for the permission: for an address of a name
+ * for which it was asked. Not for users, and not in `mod.ts`.
+ */
+export function connectPermitted(address: HostPort): TcpStream {
+  return new TcpStream(unwrap(
+    native().denio_stream_connect(resolve(address)),
+    `connect to "${addressText(address)}"`,
+  ));
+}
+
+/**
  * A connected, or connecting, TCP socket, which never blocks.
  *
  * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}; register the
@@ -59,12 +70,10 @@ export class TcpStream extends Stream<TcpAddress> {
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   static connect(address: HostPort): TcpStream {
+    // Read once: what is permitted must be what is connected to.
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
-    return new TcpStream(unwrap(
-      native().denio_stream_connect(resolve({ hostname, port })),
-      `connect to "${addressText({ hostname, port })}"`,
-    ));
+    return connectPermitted({ hostname, port });
   }
 
   /**

@@ -61,6 +61,10 @@ const UNREFED = 1 << 13;
 /** Its handlers are being told of an error. */
 const FAILING = 1 << 14;
 
+/** Nothing is read: stopped, or over. */
+const STOPPED = PAUSED | ENDED | CLOSED;
+/** The same, or the peer does not read either. */
+const UNREADABLE = STOPPED | CONGESTED;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
 
@@ -74,6 +78,11 @@ export interface WriteRoom {
 
 /** What happens on a connection. `Data` is the user's own, one a connection. */
 export interface ConnectionHandlers<Data = unknown> {
+  /**
+   * Whether reading goes on above the high-water mark: for who stops writing
+   * there of its own accord, and reads for something else than to write.
+   */
+  readonly keepsReading?: boolean;
   /** It is open: accepted, or connected. */
   open?(connection: Connection<Data>): void;
   /**
@@ -354,8 +363,9 @@ export class Connection<Data = unknown> {
 
   #read(): void {
     const { input } = this.#host;
+    const stopping = this.#handlers.keepsReading ? STOPPED : UNREADABLE;
     let budget = TURN_READ_BYTES;
-    while (!(this.#flags & (PAUSED | CONGESTED | ENDED | CLOSED))) {
+    while (!(this.#flags & stopping)) {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
       const { bytes, offset } = input;
       const room = bytes.byteLength - offset;

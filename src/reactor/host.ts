@@ -34,6 +34,8 @@ export class Host implements ConnectionHost, ListenerHost {
   readonly output = new WriteBuffer();
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
+  /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
+  runningFibers = 0;
   readonly #poll: ReactorPoll;
   readonly #system: System;
   readonly #start: () => void;
@@ -128,7 +130,8 @@ export class Host implements ConnectionHost, ListenerHost {
   }
 
   flushSoon(): void {
-    if (this.#inTurn || this.#flushes) return;
+    // The loop flushes after each turn and its microtasks, unless it is parked.
+    if (this.#inTurn || this.isFresh || this.#flushes) return;
     this.#flushes = true;
     this.#system.defer(() => {
       this.#flushes = false;
@@ -223,7 +226,7 @@ export class Host implements ConnectionHost, ListenerHost {
   #resumeListeners(): void {
     this.#hasRoom = false;
     // Those that wait again do so after this: resuming only queues them.
-    for (const listener of this.#waiting) listener.resume();
+    for (const listener of this.#waiting) listener.retry();
     this.#waiting.clear();
   }
 }

@@ -76,6 +76,7 @@ export class Listener implements Disposable {
   readonly #socket: ListenerSocket;
   readonly #batch: Batch = new AcceptBatch();
   #rest: Timer | undefined = undefined;
+  #isPaused = false;
   #isClosed = false;
 
   /** Made by the reactor's `listen`. */
@@ -102,7 +103,7 @@ export class Listener implements Disposable {
 
   /** Accepts a batch. A full one is followed by the next in the next turn. */
   onReady(_readiness: number): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
     const count = this.#socket.acceptBatch(this.#batch);
     // Read first: a handler may accept again through another listener.
@@ -117,11 +118,23 @@ export class Listener implements Disposable {
     }
     if (!hasRoom && !this.#isClosed) return this.#awaitRoom();
     if (stopped === 0) return this.#host.requeue(this);
-    if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#pause(stopped);
+    if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#restAfter(stopped);
   }
 
-  /** Goes on accepting after a shortage. */
+  /** Stops accepting: connections wait in the system's backlog. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Goes on accepting; nothing repeats the events of meanwhile. */
   resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (!this.#isClosed) this.#host.requeue(this);
+  }
+
+  /** Tries again, since what was short may be there. */
+  retry(): void {
     if (this.#rest !== undefined) this.#host.requeue(this);
   }
 
@@ -162,7 +175,7 @@ export class Listener implements Disposable {
    * Rests when the system is short of something. The waiting connections stay
    * in the backlog and no event repeats for them, so nothing spins.
    */
-  #pause(errno: number): void {
+  #restAfter(errno: number): void {
     if (!SHORTAGES.has(errnoName(errno))) {
       this.fail(errorFrom(errno, `accept from "${this.addr.hostname}"`));
     }

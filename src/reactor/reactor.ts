@@ -16,9 +16,23 @@ import { Interest } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
 import type { HostPort } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { Abortable } from "./abortable.ts";
+import type { ConnectOptions } from "./connect.ts";
 import { Connection, type ConnectionHandlers } from "./connection.ts";
+import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
+import type { FiberConnection } from "./fiber_connection.ts";
+import type { FiberListener } from "./fiber_listener.ts";
+import {
+  type FiberHandler,
+  type FiberServer,
+  serveFibers,
+  type ServeFibersOptions,
+} from "./fiber_server.ts";
+import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
 import { Listener } from "./listener.ts";
+import { type Lookup, systemLookup } from "./lookup.ts";
+import { sleep } from "./sleep.ts";
 import { NATIVE, type ReactorPoll, type System } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
@@ -40,6 +54,11 @@ const IDLE_TURNS = 16;
  * this turn, before Deno's loop is asked.
  */
 const MICROTASK_ROUNDS = 4;
+/**
+ * Rounds of microtasks that fibers get which this turn resumed: until they wait
+ * again, unless that takes longer. Each `await` of a fiber's takes one to three.
+ */
+const FIBER_ROUNDS = 32;
 
 /** How a reactor is made. */
 export interface ReactorOptions extends PollOptions {
@@ -48,6 +67,8 @@ export interface ReactorOptions extends PollOptions {
    * out, it goes to the console.
    */
   onError?: (error: unknown) => void;
+  /** Finds a name's addresses; the system's resolver when left out. */
+  lookup?: Lookup;
   /** What to stand on instead of the native system: a simulation, for tests. */
   system?: System;
 }
@@ -58,6 +79,7 @@ export class Reactor implements Disposable {
   readonly #system: System;
   readonly #poll: ReactorPoll;
   readonly #host: Host;
+  readonly #fibers: Fibers;
   readonly #events = new Events();
   /** Timers of the user's, each of which keeps the process alive. */
   readonly #timers = new Set<Timer>();
@@ -71,7 +93,8 @@ export class Reactor implements Disposable {
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
    */
   constructor(options: ReactorOptions = {}) {
-    const { system = NATIVE, onError, ...pollOptions } = options;
+    const { system = NATIVE, onError, lookup = systemLookup, ...pollOptions } =
+      options;
     this.#system = system;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
@@ -79,6 +102,14 @@ export class Reactor implements Disposable {
       system,
       start: () => this.#start(),
       onError,
+    });
+    this.#fibers = new Fibers({
+      timers: this,
+      loop: this.#host,
+      lookup,
+      listen: (options, handlers) => this.listen(options, handlers),
+      dial: (address, handlers) => this.#dial(address, handlers, true),
+      report: (error) => this.#host.report(error),
     });
   }
 
@@ -147,9 +178,34 @@ export class Reactor implements Disposable {
   connect<Data = unknown>(
     address: HostPort,
     handlers: ConnectionHandlers<Data>,
+  ): Connection<Data>;
+  /**
+   * Connects to a name or an address, and returns a connection for fibers. The
+   * addresses of a name are tried in turn, 250 ms apart, the families taking
+   * turns; the first to answer is taken (RFC 8305).
+   *
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
+   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {Deno.errors.TimedOut} when the time is over.
+   * @throws {Error} of the class of the first attempt's error, whose `cause`
+   * has every attempt's.
+   */
+  connect(options: ConnectOptions): Promise<FiberConnection>;
+  connect<Data>(
+    address: ConnectOptions,
+    handlers?: ConnectionHandlers<Data>,
+  ): Connection<Data> | Promise<FiberConnection> {
+    if (handlers !== undefined) return this.#dial(address, handlers, false);
+    return this.#fibers.connect(address);
+  }
+
+  #dial<Data>(
+    address: HostPort,
+    handlers: ConnectionHandlers<Data>,
+    isPermitted: boolean,
   ): Connection<Data> {
     this.#expectOpen();
-    const stream = this.#system.connect(address);
+    const stream = this.#system.connect(address, isPermitted);
     const connection = new Connection<Data>(this.#host, stream, {
       handlers,
       listener: undefined,
@@ -158,6 +214,75 @@ export class Reactor implements Disposable {
     this.#host.add(connection as Connection, stream, both);
     this.#start();
     return connection;
+  }
+
+  /**
+   * Runs `body` as a fiber, which owns what it opens. An error that nobody
+   * waits for by `finished` goes to `onError`, with the fiber's name.
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const listener = reactor.listenFibers({ hostname: "127.0.0.1", port: 0 });
+   *
+   * const reply = await reactor.spawn(async (fiber) => {
+   *   fiber.own(listener);
+   *   const client = await fiber.connect(listener.addr);
+   *   const server = await listener.accept();
+   *   await client.write(new TextEncoder().encode("hello\n"));
+   *   return await server.readUntil("\n", 100);
+   * }).finished;
+   * assertEquals(new TextDecoder().decode(reply!), "hello\n");
+   * ```
+   */
+  spawn<T>(body: FiberBody<T>, options?: FiberOptions): Fiber<T> {
+    this.#expectOpen();
+    return this.#fibers.spawn(body, options);
+  }
+
+  /**
+   * Listens, and runs `handler` as a fiber for each connection, which is closed
+   * when the fiber ends.
+   *
+   * @example An echo
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * await using server = reactor.serveFibers(
+   *   { hostname: "127.0.0.1", port: 0 },
+   *   async (connection) => {
+   *     for await (const chunk of connection) await connection.write(chunk);
+   *   },
+   * );
+   * using client = await reactor.connect(server.addr);
+   * await client.write(new TextEncoder().encode("hello"));
+   * const reply = await client.readExactly(new Uint8Array(5));
+   * assertEquals(new TextDecoder().decode(reply!), "hello");
+   * ```
+   *
+   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   */
+  serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer {
+    return serveFibers(this.#fibers, options, handler);
+  }
+
+  /**
+   * Listens, for who calls `accept` or loops over the listener.
+   *
+   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   */
+  listenFibers(options: ListenOptions): FiberListener {
+    return this.#fibers.listen(options);
+  }
+
+  /** Resolves after `ms`; rejects with the signal's reason when it aborts. */
+  sleep(ms: number, options?: Abortable): Promise<void> {
+    return sleep(this, ms, options);
   }
 
   /** Yields the open connections that `listener` accepted. */
@@ -254,15 +379,20 @@ export class Reactor implements Disposable {
     let idleTurns = 0;
     await this.#poll.yieldToDeno(host.nowMs, host.isRefed);
     while (!this.#isClosed && host.hasWork) {
-      const isBusy = host.work > 0 || host.hasQueued;
+      // Those that run already wait for Deno: they have had their rounds.
+      const away = Math.max(0, host.runningFibers);
+      const isBusy = host.work > 0 || away > 0 || host.hasQueued;
       const count = this.#turn(isBusy ? 0 : WAIT_MS);
       // Inline, since an async function would cost three rounds for one.
       await undefined;
-      for (let round = 1; host.work > 0 && round < MICROTASK_ROUNDS; round++) {
+      for (let round = 1; round < FIBER_ROUNDS; round++) {
+        const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
+        if (!areHandlers && host.runningFibers <= away) break;
         await undefined;
       }
       host.output.flush();
-      if (host.work > 0 || host.nowMs - yieldedMs >= YIELD_MS) {
+      const isPending = host.work > 0 || host.runningFibers > 0;
+      if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
         yieldedMs = host.nowMs;
         await this.#poll.yieldToDeno(yieldedMs, host.isRefed);
         host.output.flush();

@@ -17,7 +17,7 @@ import { Waker } from "../poll/waker.ts";
 import type { HostPort, TcpAddress } from "../net/address.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
-import { TcpStream } from "../net/tcp_stream.ts";
+import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
 import { Wait } from "./park.ts";
 import { WAKER_TOKEN } from "./slots.ts";
 
@@ -104,8 +104,13 @@ export interface System {
   openPoll(options: PollOptions): ReactorPoll;
   /** Listens. */
   listen(options: ListenOptions): ListenerSocket;
-  /** Begins to connect. */
-  connect(address: HostPort): StreamSocket;
+  /**
+   * Begins to connect.
+   *
+   * @param isPermitted Whether the permission was asked for, by a name that
+   * this is an address of.
+   */
+  connect(address: HostPort, isPermitted?: boolean): StreamSocket;
   /** Runs `callback` when what runs now, and its microtasks, are done. */
   defer(callback: () => void): void;
 }
@@ -114,7 +119,8 @@ export interface System {
 export const NATIVE: System = {
   openPoll: (options) => new NativePoll(options),
   listen: (options) => TcpListener.bind(options),
-  connect: (address) => TcpStream.connect(address),
+  connect: (address, isPermitted) =>
+    isPermitted ? connectPermitted(address) : TcpStream.connect(address),
   defer: (callback) => void setImmediate(callback),
 };
 

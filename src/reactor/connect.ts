@@ -1,0 +1,164 @@
+/**
+ * Connecting to a name, by whichever of its addresses answers first.
+ *
+ * @module
+ */
+
+import { addressText, checkPort, type HostPort } from "../net/address.ts";
+import { requireNet } from "../net/permissions.ts";
+import type { Abortable } from "./abortable.ts";
+import type { FiberConnection } from "./fiber_connection.ts";
+import {
+  type Attempt,
+  AttemptsFailed,
+  interleave,
+  Race,
+} from "./happy_eyeballs.ts";
+import { isAddress, type Lookup } from "./lookup.ts";
+import type { Owner } from "./owned.ts";
+import type { TimerHost } from "./sleep.ts";
+
+/** Where to connect, and how long to try. Unix sockets will have a `path`. */
+export interface ConnectOptions extends HostPort, Abortable {
+  /** How long to try all addresses, the lookup among it; for ever if absent. */
+  timeoutMs?: number;
+}
+
+/** What a connect needs. */
+export interface ConnectHost {
+  /** Where time limits are kept. */
+  readonly timers: TimerHost;
+  /** Finds the addresses of a name. */
+  readonly lookup: Lookup;
+  /** Begins to connect to an IP address, without asking whether it may. */
+  dial(address: HostPort): FiberConnection;
+}
+
+/**
+ * Connects for `owner`.
+ *
+ * @throws {Deno.errors.TimedOut} when the time is over.
+ * @throws {Deno.errors.NotFound} when nobody knows the name.
+ * @throws {Error} of the class of the first attempt's error, whose `cause` has
+ * every attempt's.
+ */
+export function connect(
+  host: ConnectHost,
+  options: ConnectOptions,
+  owner: Owner | undefined,
+): Promise<FiberConnection> {
+  // Read once: what is permitted must be what is connected to.
+  const { hostname, port, signal, timeoutMs } = options;
+  return new Connect(host, { hostname, port }, owner).run(signal, timeoutMs);
+}
+
+class Connect {
+  readonly #host: ConnectHost;
+  readonly #target: HostPort;
+  readonly #owner: Owner | undefined;
+  readonly #late = Promise.withResolvers<never>();
+  #race: Race<Dialled> | undefined = undefined;
+  #stopped: { readonly reason: unknown } | undefined = undefined;
+
+  constructor(host: ConnectHost, target: HostPort, owner: Owner | undefined) {
+    this.#host = host;
+    this.#target = target;
+    this.#owner = owner;
+    // Who waits for it is not always there yet.
+    this.#late.promise.catch(() => {});
+  }
+
+  async run(
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+  ): Promise<FiberConnection> {
+    signal?.throwIfAborted();
+    checkPort(this.#target.port);
+    requireNet(this.#target.hostname, this.#target.port);
+    const { timers } = this.#host;
+    const abort = () => this.#stop(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    const timer = timeoutMs === undefined
+      ? undefined
+      : timers.setTimer(timeoutMs, () => this.#stop(this.#timedOut(timeoutMs)));
+    try {
+      return await this.#connect();
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      if (timer !== undefined) timers.clearTimer(timer);
+    }
+  }
+
+  async #connect(): Promise<FiberConnection> {
+    const addresses = await this.#addresses();
+    if (this.#stopped) throw this.#stopped.reason;
+    const { port } = this.#target;
+    this.#race = new Race(
+      this.#host.timers,
+      addresses,
+      (hostname) => new Dialled(this.#host.dial({ hostname, port })),
+    );
+    try {
+      const { connection } = await this.#race.run();
+      connection.moveTo(this.#owner);
+      return connection;
+    } catch (error) {
+      throw error instanceof AttemptsFailed ? this.#failed(error) : error;
+    }
+  }
+
+  /** A name's addresses, or the address that the name is. */
+  async #addresses(): Promise<string[]> {
+    const { hostname } = this.#target;
+    if (isAddress(hostname)) return [hostname];
+    const found = this.#host.lookup(this.#target);
+    const addresses = await Promise.race([found, this.#late.promise]);
+    if (addresses.length > 0) return interleave(addresses);
+    throw new Deno.errors.NotFound(
+      `Cannot resolve "${hostname}": it has no address`,
+    );
+  }
+
+  #stop(reason: unknown): void {
+    this.#stopped ??= { reason };
+    this.#late.reject(reason);
+    this.#race?.stop(reason);
+  }
+
+  #timedOut(timeoutMs: number): Error {
+    return new Deno.errors.TimedOut(
+      `Cannot connect to "${addressText(this.#target)}": ` +
+        `nobody answered in ${timeoutMs} ms`,
+    );
+  }
+
+  /** An error of the class that the first attempt had. */
+  #failed(failed: AttemptsFailed): Error {
+    const first = failed.failures[0]!.error;
+    const Class = first.constructor as new (
+      message: string,
+      options: ErrorOptions,
+    ) => Error;
+    return new Class(
+      `Cannot connect to "${addressText(this.#target)}": ${failed.message}`,
+      { cause: failed },
+    );
+  }
+}
+
+/** A connection that is being made, as the race sees it. */
+class Dialled implements Attempt {
+  readonly connection: FiberConnection;
+  readonly opened: Promise<void>;
+
+  constructor(connection: FiberConnection) {
+    this.connection = connection;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.opened = promise;
+    connection.opening = { open: resolve, fail: reject };
+  }
+
+  giveUp(): void {
+    this.connection.abort();
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * Fibers: resumable work that owns what it opens, waits for its children and
+ * has a name.
+ *
+ * A fiber is an async function with an owner's duties. Nothing here knows a
+ * socket: what a fiber owns is released, or cancelled, through `Owned`.
+ *
+ * @module
+ */
+
+import type { Abortable } from "./abortable.ts";
+import type { ConnectOptions } from "./connect.ts";
+import type { FiberConnection } from "./fiber_connection.ts";
+import type { FiberListener } from "./fiber_listener.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
+import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
+import { sleep, type TimerHost } from "./sleep.ts";
+
+/** What a fiber runs. */
+export type FiberBody<T> = (fiber: Fiber) => T | PromiseLike<T>;
+
+/** How a fiber is made. */
+export interface FiberOptions extends Abortable {
+  /** What errors call it; a parent's name and a slash come before it. */
+  name?: string;
+}
+
+/** What fibers need of their reactor. */
+export interface FiberHost extends TimerHost {
+  /** Where it is told when fibers run and wait. */
+  readonly loop: FiberLoop;
+  /** Connects for an owner. */
+  connect(
+    options: ConnectOptions,
+    owner: Owner | undefined,
+  ): Promise<FiberConnection>;
+  /** Listens for an owner. */
+  listen(options: ListenOptions, owner: Owner | undefined): FiberListener;
+  /** Says that a fiber failed that nobody waits for. */
+  report(error: unknown): void;
+}
+
+/** Who a new fiber belongs to. */
+interface Origin {
+  readonly parent: Fiber | undefined;
+  /** Whether its failure is told to who waits for it, not to its parent. */
+  readonly isScope: boolean;
+  /** Called when all is over. */
+  readonly onEnd?: () => void;
+}
+
+interface Failure {
+  readonly error: unknown;
+  /** The name of the fiber that it comes from. */
+  readonly name: string;
+}
+
+/**
+ * Resumable work: an async function that owns connections, timers and other
+ * fibers. When it returns it waits for the fibers that it has spawned, then
+ * closes what it owns; when it throws, or one of them does, the others are
+ * cancelled and what it owns is closed at once.
+ */
+export class Fiber<T = unknown> implements Owner {
+  /** What errors call it: a path of names, as `server/conn-17`. */
+  readonly name: string;
+  readonly #host: FiberHost;
+  readonly #origin: Origin;
+  readonly #belongings = new Belongings();
+  #children: Set<Fiber> | undefined = undefined;
+  #spawned = 0;
+  #controller: AbortController | undefined = undefined;
+  #cancelled: { readonly reason: unknown } | undefined = undefined;
+  #failure: Failure | undefined = undefined;
+  #value: T | undefined = undefined;
+  #finished: PromiseWithResolvers<unknown> | undefined = undefined;
+  #disobey: (() => void) | undefined = undefined;
+  #isOver = false;
+  #isEnded = false;
+
+  /** Made by `spawn`; {@linkcode Fiber.start} has it run. */
+  constructor(host: FiberHost, name: string, origin: Origin) {
+    this.#host = host;
+    this.name = name;
+    this.#origin = origin;
+  }
+
+  /** Where it says that it waits or goes on. */
+  get loop(): FiberLoop {
+    return this.#host.loop;
+  }
+
+  /** Aborts when the fiber is cancelled, for what is not the reactor's. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#cancelled) this.#controller.abort(this.#cancelled.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Whether it has been cancelled, or has failed. */
+  get isCancelled(): boolean {
+    return this.#cancelled !== undefined;
+  }
+
+  /** Whether it is over, with all its children. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /**
+   * Resolves, or rejects, as the fiber does, when its children have ended too.
+   * Who asks for it takes its errors over: nobody else is told of them.
+   */
+  get finished(): Promise<T> {
+    if (this.#finished === undefined) {
+      this.#finished = Promise.withResolvers();
+      if (this.#isEnded) this.#tellFinished();
+    }
+    return this.#finished.promise as Promise<T>;
+  }
+
+  /** Runs `body`, once. */
+  start(body: FiberBody<T>, signal?: AbortSignal): this {
+    if (signal !== undefined) this.#obey(signal);
+    this.loop.runningFibers++;
+    let running: Promise<T>;
+    try {
+      running = Promise.resolve(body(this));
+    } catch (error) {
+      running = Promise.reject(error);
+    }
+    running.then(
+      (value) => this.#overWith(value),
+      (error) => this.#overBecauseOf(error),
+    );
+    return this;
+  }
+
+  /**
+   * Runs another fiber, which this one waits for before it ends. When that
+   * fails, this one and its other children are cancelled.
+   *
+   * @throws {Deno.errors.BadResource} when this fiber has ended.
+   */
+  spawn<U>(body: FiberBody<U>, options: FiberOptions = {}): Fiber<U> {
+    const name = options.name ?? `fiber-${++this.#spawned}`;
+    return this.#child(body, { ...options, name }, false);
+  }
+
+  /**
+   * Runs `body` as a fiber, and resolves when it and all that it has spawned
+   * have ended. When one of them throws, the others are cancelled and this
+   * rejects with that first error.
+   */
+  scope<U>(body: FiberBody<U>, options: FiberOptions = {}): Promise<U> {
+    return this.#awaiting(this.#child(body, options, true).finished);
+  }
+
+  /**
+   * Waits for `body`, a fiber of its own, or for a promise, for `ms` at the
+   * most. Then that fiber is cancelled, and this rejects at once: pass its
+   * `signal` on to what it does not own.
+   *
+   * @throws {Deno.errors.TimedOut} when the time is over.
+   */
+  withTimeout<U>(
+    ms: number,
+    body: FiberBody<U> | PromiseLike<U>,
+    options: FiberOptions = {},
+  ): Promise<U> {
+    const run = typeof body === "function" ? body : () => body;
+    const child = this.#child(run, options, true);
+    const { promise, resolve, reject } = Promise.withResolvers<U>();
+    const timer = this.#host.setTimer(ms, () => {
+      const late = new Deno.errors.TimedOut(
+        `Waited ${ms} ms in "${child.name}"`,
+      );
+      child.cancel(late);
+      reject(late);
+    });
+    child.finished.then(resolve, reject).finally(() => {
+      this.#host.clearTimer(timer);
+    });
+    return this.#awaiting(promise);
+  }
+
+  /**
+   * Resolves after `ms`.
+   *
+   * @throws {unknown} The reason, when the fiber is cancelled or the signal
+   * aborts before.
+   */
+  sleep(ms: number, options: Abortable = {}): Promise<void> {
+    if (this.#cancelled) return Promise.reject(this.#cancelled.reason);
+    return sleep(this.#host, ms, { signal: options.signal, owner: this });
+  }
+
+  /**
+   * Connects to a name or an address; see `Reactor.connect`. The fiber owns
+   * the connection.
+   */
+  connect(options: ConnectOptions): Promise<FiberConnection> {
+    if (this.#cancelled) return Promise.reject(this.#cancelled.reason);
+    return this.#awaiting(this.#host.connect(options, this));
+  }
+
+  /** Listens. The fiber owns the listener and what that accepts. */
+  listen(options: ListenOptions): FiberListener {
+    if (this.#cancelled) throw this.#cancelled.reason;
+    return this.#host.listen(options, this);
+  }
+
+  /**
+   * Takes something over: it is closed, or disposed of, with the fiber. A
+   * connection leaves the fiber that had it.
+   */
+  own<Thing extends Disposable>(thing: Thing): Thing {
+    const owned = thing instanceof Owned ? thing : new OwnedDisposable(thing);
+    owned.moveTo(this);
+    return thing;
+  }
+
+  /**
+   * Cancels the fiber and its children: connections are reset, what waits
+   * rejects with `reason`, and the signal aborts.
+   *
+   * @param reason An `AbortError` when left out.
+   */
+  cancel(
+    reason: unknown = new DOMException("The fiber was cancelled", "AbortError"),
+  ): void {
+    if (this.#cancelled || this.#isEnded) return;
+    this.#cancelled = { reason };
+    this.#controller?.abort(reason);
+    this.#belongings.drain((owned) => owned.cancel(reason));
+    for (const child of this.#children ?? []) child.cancel(reason);
+  }
+
+  /** Takes note of what is released when the fiber ends. */
+  keep(owned: Owned): void {
+    if (this.#cancelled) return owned.cancel(this.#cancelled.reason);
+    if (this.#isEnded) return owned.release();
+    this.#belongings.add(owned);
+  }
+
+  /** Forgets what needs no release any more. */
+  lose(owned: Owned): void {
+    this.#belongings.delete(owned);
+  }
+
+  #child<U>(
+    body: FiberBody<U>,
+    { name, signal }: FiberOptions,
+    isScope: boolean,
+  ): Fiber<U> {
+    if (this.#isEnded) {
+      throw new Deno.errors.BadResource(
+        `Cannot use fiber "${this.name}": it has ended`,
+      );
+    }
+    const path = name === undefined ? this.name : `${this.name}/${name}`;
+    const child = new Fiber<U>(this.#host, path, { parent: this, isScope });
+    (this.#children ??= new Set()).add(child);
+    if (this.#cancelled) child.cancel(this.#cancelled.reason);
+    return child.start(body, signal);
+  }
+
+  /** Waits for something of the reactor's. */
+  async #awaiting<U>(promise: Promise<U>): Promise<U> {
+    this.loop.runningFibers--;
+    try {
+      return await promise;
+    } finally {
+      this.loop.runningFibers++;
+    }
+  }
+
+  #obey(signal: AbortSignal): void {
+    if (signal.aborted) return this.cancel(signal.reason);
+    const abort = () => this.cancel(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    this.#disobey = () => signal.removeEventListener("abort", abort);
+  }
+
+  #overWith(value: T): void {
+    this.#value = value;
+    this.#over();
+  }
+
+  #overBecauseOf(error: unknown): void {
+    this.#fail({ error, name: this.name });
+    this.#over();
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.loop.runningFibers--;
+    this.#endIfAlone();
+  }
+
+  /** The first error ends the fiber; what follows from that is none. */
+  #fail(failure: Failure): void {
+    if (this.#cancelled?.reason === failure.error) return;
+    if (this.#failure === undefined && !this.#cancelled) {
+      this.#failure = failure;
+      this.cancel(failure.error);
+    } else {
+      this.#report(failure);
+    }
+  }
+
+  #childEnded(child: Fiber, failure: Failure | undefined): void {
+    this.#children!.delete(child);
+    if (failure !== undefined) this.#fail(failure);
+    this.#endIfAlone();
+  }
+
+  #endIfAlone(): void {
+    if (!this.#isOver || (this.#children?.size ?? 0) > 0) return;
+    this.#isEnded = true;
+    this.#disobey?.();
+    this.#belongings.drain((owned) => owned.release());
+    const { parent, isScope, onEnd } = this.#origin;
+    const failure = this.#failure;
+    if (this.#finished !== undefined) this.#tellFinished();
+    else if (failure && parent === undefined) this.#report(failure);
+    onEnd?.();
+    if (parent === undefined) return;
+    parent.#childEnded(this, isScope ? undefined : failure);
+  }
+
+  #tellFinished(): void {
+    const { resolve, reject, promise } = this.#finished!;
+    const failed = this.#failure?.error ?? this.#cancelled?.reason;
+    if (!this.#failure && !this.#cancelled) return resolve(this.#value);
+    // A parent has been told: nobody need listen here.
+    if (this.#origin.parent !== undefined) promise.catch(() => {});
+    reject(failed);
+  }
+
+  #report({ error, name }: Failure): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#host.report(
+      new Error(`Fiber "${name}" failed: ${text}`, { cause: error }),
+    );
+  }
+}
+
+/** Anything that is disposed of with the fiber. */
+class OwnedDisposable extends Owned {
+  readonly #thing: Disposable;
+
+  constructor(thing: Disposable) {
+    super();
+    this.#thing = thing;
+  }
+
+  release(): void {
+    this.#thing[Symbol.dispose]();
+  }
+
+  cancel(): void {
+    this.#thing[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * A listener as a fiber sees it: `accept` that looks as if it blocked.
+ *
+ * @module
+ */
+
+import type { TcpAddress } from "../net/address.ts";
+import { type Abortable, obeying } from "./abortable.ts";
+import type { FiberConnection } from "./fiber_connection.ts";
+import type { Listener } from "./listener.ts";
+import { type FiberLoop, Owned, type Owner } from "./owned.ts";
+
+/**
+ * Connections that are accepted and wait for `accept`; more stay in the
+ * system's backlog. One batch of the system's.
+ */
+const WAITING_MAX = 64;
+
+interface Acceptor {
+  readonly resolve: (connection: FiberConnection) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * A listening socket for fibers, and for code that is written for
+ * `Deno.Listener`.
+ */
+export class FiberListener extends Owned
+  implements Deno.Listener<FiberConnection, Deno.NetAddr> {
+  readonly #loop: FiberLoop;
+  readonly #listener: Listener;
+  readonly #waiting: FiberConnection[] = [];
+  readonly #acceptors = new Set<Acceptor>();
+  #isClosed = false;
+
+  /** Made by `listen`. */
+  constructor(loop: FiberLoop, listener: Listener) {
+    super();
+    this.#loop = loop;
+    this.#listener = listener;
+  }
+
+  /** The bound address, with the port that the system chose for port 0. */
+  get addr(): TcpAddress {
+    return this.#listener.addr;
+  }
+
+  /**
+   * Returns the next connection, waiting for it. It belongs to the fiber that
+   * the listener belongs to.
+   *
+   * @throws {Deno.errors.BadResource} when the listener is closed.
+   */
+  accept(options: Abortable = {}): Promise<FiberConnection> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#isClosed) return Promise.reject(closedError());
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) {
+      if (this.#waiting.length === 0) this.#listener.resume();
+      return Promise.resolve(waiting);
+    }
+    this.#loop.runningFibers--;
+    const { promise, resolve, reject } = Promise.withResolvers<
+      FiberConnection
+    >();
+    const acceptor: Acceptor = { resolve, reject };
+    this.#acceptors.add(acceptor);
+    return obeying(signal, promise, (reason) => {
+      if (!this.#acceptors.delete(acceptor)) return;
+      this.#loop.runningFibers++;
+      reject(reason);
+    });
+  }
+
+  /** Yields connections until the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<FiberConnection> {
+    while (!this.#isClosed) {
+      try {
+        yield await this.accept();
+      } catch (error) {
+        if (this.#isClosed && error instanceof Deno.errors.BadResource) return;
+        throw error;
+      }
+    }
+  }
+
+  /** Hands over a connection that was accepted. */
+  onAccept(connection: FiberConnection): void {
+    for (const acceptor of this.#acceptors) {
+      this.#acceptors.delete(acceptor);
+      this.#loop.runningFibers++;
+      return acceptor.resolve(connection);
+    }
+    this.#waiting.push(connection);
+    if (this.#waiting.length >= WAITING_MAX) this.#listener.pause();
+  }
+
+  /**
+   * Stops accepting; connections that nobody has taken are closed.
+   *
+   * @throws {Deno.errors.BadResource} when it was closed before.
+   */
+  close(): void {
+    if (this.#isClosed) throw closedError();
+    this.#end(closedError());
+  }
+
+  /** Closes, unless it is closed already. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** Closes, since its fiber has ended. */
+  release(): void {
+    if (!this.#isClosed) this.close();
+  }
+
+  /** Closes; an `accept` that waits rejects with `reason`. */
+  cancel(reason: unknown): void {
+    if (!this.#isClosed) this.#end(reason);
+  }
+
+  /** Gives it to another owner, a fiber as a rule. */
+  override moveTo(owner: Owner | undefined): void {
+    if (!this.#isClosed) super.moveTo(owner);
+  }
+
+  /** Keeps the process alive while this is open, which is how it begins. */
+  ref(): void {
+    this.#listener.ref();
+  }
+
+  /** Lets the process end although this is open. */
+  unref(): void {
+    this.#listener.unref();
+  }
+
+  #end(reason: unknown): void {
+    this.#isClosed = true;
+    super.moveTo(undefined);
+    this.#listener.close();
+    for (const { reject } of this.#acceptors) {
+      this.#loop.runningFibers++;
+      reject(reason);
+    }
+    this.#acceptors.clear();
+    for (const connection of this.#waiting.splice(0)) connection.abort();
+  }
+}
+
+function closedError(): Error {
+  return new Deno.errors.BadResource("Listener has been closed");
+}

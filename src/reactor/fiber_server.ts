@@ -1,0 +1,151 @@
+/**
+ * A server of fibers: one a connection.
+ *
+ * @module
+ */
+
+import type { TcpAddress } from "../net/address.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { Abortable } from "./abortable.ts";
+import type { Connection, ConnectionHandlers } from "./connection.ts";
+import { Fiber, type FiberHost } from "./fiber.ts";
+import { FIBER_HANDLERS, FiberConnection } from "./fiber_connection.ts";
+import type { Listener } from "./listener.ts";
+
+/** What a fiber does with its connection. */
+export type FiberHandler = (
+  connection: FiberConnection,
+  fiber: Fiber,
+) => unknown;
+
+/** Where and how fibers serve. */
+export interface ServeFibersOptions extends ListenOptions, Abortable {
+  /** What errors call it; `server` when left out. */
+  name?: string;
+}
+
+/** A running server of fibers. */
+export interface FiberServer extends AsyncDisposable {
+  /** The bound address, with the port that the system chose for port 0. */
+  readonly addr: TcpAddress;
+  /** How many fibers there are, one a connection. */
+  readonly size: number;
+  /** Resolves when the server has shut down and its last fiber ended. */
+  readonly finished: Promise<void>;
+  /**
+   * Stops accepting and has each fiber's next read tell the end of the stream,
+   * so that it answers what it has and ends. Resolves when all have ended.
+   */
+  shutdown(): Promise<void>;
+  /** Stops accepting and cancels all fibers. */
+  cancel(reason?: unknown): void;
+  /** Keeps the process alive while the server runs, which is how it begins. */
+  ref(): void;
+  /** Lets the process end although the server runs. */
+  unref(): void;
+}
+
+/** What a server needs of its reactor. */
+export interface FiberServerHost extends FiberHost {
+  /** Listens with handlers. */
+  listenWith(
+    options: ListenOptions,
+    handlers: ConnectionHandlers<FiberConnection>,
+  ): Listener;
+}
+
+/** Listens, and runs `handler` as a fiber for each connection. */
+export function serveFibers(
+  host: FiberServerHost,
+  options: ServeFibersOptions,
+  handler: FiberHandler,
+): FiberServer {
+  options.signal?.throwIfAborted();
+  return new Server(host, options, handler);
+}
+
+class Server implements FiberServer {
+  readonly addr: TcpAddress;
+  readonly finished: Promise<void>;
+  readonly #host: FiberServerHost;
+  readonly #handler: FiberHandler;
+  readonly #name: string;
+  readonly #listener: Listener;
+  readonly #open = new Map<Fiber, FiberConnection>();
+  readonly #finish: () => void;
+  #count = 0;
+
+  constructor(
+    host: FiberServerHost,
+    { name = "server", signal, ...options }: ServeFibersOptions,
+    handler: FiberHandler,
+  ) {
+    this.#host = host;
+    this.#handler = handler;
+    this.#name = name;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#listener = host.listenWith(options, {
+      ...FIBER_HANDLERS,
+      open: (connection) => this.#serve(connection),
+    });
+    this.addr = this.#listener.addr;
+    const abort = () => this.cancel(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#finish = () => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    };
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  shutdown(): Promise<void> {
+    this.#listener.close();
+    for (const connection of this.#open.values()) connection.endReading();
+    this.#checkFinished();
+    return this.finished;
+  }
+
+  cancel(reason?: unknown): void {
+    this.#listener.close();
+    for (const fiber of [...this.#open.keys()]) fiber.cancel(reason);
+    this.#checkFinished();
+  }
+
+  ref(): void {
+    this.#listener.ref();
+    for (const connection of this.#open.values()) connection.ref();
+  }
+
+  unref(): void {
+    this.#listener.unref();
+    for (const connection of this.#open.values()) connection.unref();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  #serve(accepted: Connection<FiberConnection>): void {
+    const name = `${this.#name}/conn-${++this.#count}`;
+    const fiber: Fiber = new Fiber(this.#host, name, {
+      parent: undefined,
+      isScope: false,
+      onEnd: () => {
+        this.#open.delete(fiber);
+        this.#checkFinished();
+      },
+    });
+    const connection = new FiberConnection(this.#host, accepted);
+    connection.moveTo(fiber);
+    this.#open.set(fiber, connection);
+    fiber.start(() => this.#handler(connection, fiber));
+  }
+
+  #checkFinished(): void {
+    if (this.#listener.isClosed && this.#open.size === 0) this.#finish();
+  }
+}

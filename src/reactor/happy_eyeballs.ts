@@ -1,0 +1,157 @@
+/**
+ * Which of several addresses to connect to: RFC 8305, "Happy Eyeballs Version
+ * 2".
+ *
+ * It knows no socket: attempts are begun and given up by who calls it.
+ *
+ * @module
+ */
+
+import type { TimerHost } from "./sleep.ts";
+import type { Timer } from "./timers.ts";
+
+/** RFC 8305 section 5: the recommended Connection Attempt Delay. */
+export const ATTEMPT_DELAY_MS = 250;
+
+/** A connection that is being made. */
+export interface Attempt {
+  /** Resolves when it is open. */
+  readonly opened: Promise<void>;
+  /** Closes it. */
+  giveUp(): void;
+}
+
+/** One address that failed, and why. */
+export interface AttemptFailure {
+  /** The address. */
+  readonly address: string;
+  /** Why. */
+  readonly error: Error;
+}
+
+/** Every address failed. */
+export class AttemptsFailed extends AggregateError {
+  override name = "AttemptsFailed";
+  /** What failed, in the order of the attempts. */
+  readonly failures: readonly AttemptFailure[];
+
+  /** @param failures What failed. */
+  constructor(failures: readonly AttemptFailure[]) {
+    const list = failures.map(({ address, error }) =>
+      `${address}: ${error.message}`
+    );
+    super(failures.map(({ error }) => error), list.join("; "));
+    this.failures = failures;
+  }
+}
+
+/**
+ * Orders addresses as RFC 8305 section 4 says: the families take turns, the
+ * one that the resolver prefers first.
+ */
+export function interleave(addresses: readonly string[]): string[] {
+  const isV6 = (address: string) => address.includes(":");
+  const first = addresses.filter((each) => isV6(each) === isV6(addresses[0]!));
+  const second = addresses.filter((each) => isV6(each) !== isV6(addresses[0]!));
+  return first.flatMap((
+    each,
+    index,
+  ) => [each, ...second.slice(index, index + 1)])
+    .concat(second.slice(first.length));
+}
+
+/**
+ * Begins an attempt, and the next when one fails or 250 ms are over, whichever
+ * is first. The first to open wins; the others are given up.
+ *
+ * @throws {AttemptsFailed} when every attempt failed.
+ */
+export class Race<A extends Attempt> {
+  readonly #timers: TimerHost;
+  readonly #addresses: readonly string[];
+  readonly #begin: (address: string) => A;
+  readonly #running = new Set<A>();
+  readonly #failures: AttemptFailure[] = [];
+  readonly #won = Promise.withResolvers<A>();
+  #next = 0;
+  #timer: Timer | undefined = undefined;
+  #isOver = false;
+
+  /**
+   * @param timers Where the delay is kept.
+   * @param addresses What to try, in this order; one at the least.
+   * @param begin Begins an attempt; what it throws is a failure of it.
+   */
+  constructor(
+    timers: TimerHost,
+    addresses: readonly string[],
+    begin: (address: string) => A,
+  ) {
+    this.#timers = timers;
+    this.#addresses = addresses;
+    this.#begin = begin;
+  }
+
+  /** Runs the race, once. */
+  run(): Promise<A> {
+    this.#attempt();
+    return this.#won.promise;
+  }
+
+  /** Gives all attempts up. */
+  stop(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#won.reject(reason);
+  }
+
+  #attempt(): void {
+    if (this.#timer !== undefined) this.#timers.clearTimer(this.#timer);
+    this.#timer = undefined;
+    const address = this.#addresses[this.#next++]!;
+    let attempt: A;
+    try {
+      attempt = this.#begin(address);
+    } catch (error) {
+      return this.#failed(address, error);
+    }
+    this.#running.add(attempt);
+    attempt.opened.then(
+      () => this.#opened(attempt),
+      (error) => {
+        this.#running.delete(attempt);
+        this.#failed(address, error);
+      },
+    );
+    if (this.#next < this.#addresses.length) {
+      this.#timer = this.#timers.setTimer(
+        ATTEMPT_DELAY_MS,
+        () => this.#attempt(),
+      );
+    }
+  }
+
+  #opened(attempt: A): void {
+    if (this.#isOver) return;
+    this.#running.delete(attempt);
+    this.#end();
+    this.#won.resolve(attempt);
+  }
+
+  #failed(address: string, error: unknown): void {
+    if (this.#isOver) return;
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.#failures.push({ address, error: cause });
+    if (this.#next < this.#addresses.length) return this.#attempt();
+    if (this.#running.size > 0) return;
+    this.#end();
+    this.#won.reject(new AttemptsFailed(this.#failures));
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    if (this.#timer !== undefined) this.#timers.clearTimer(this.#timer);
+    for (const attempt of this.#running) attempt.giveUp();
+    this.#running.clear();
+  }
+}

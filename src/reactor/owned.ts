@@ -1,0 +1,71 @@
+/**
+ * What a fiber owns: it never outlives the fiber.
+ *
+ * @module
+ */
+
+/** What fibers need of the loop that they run on. */
+export interface FiberLoop {
+  /**
+   * Fibers that run, or wait for something of Deno's: all that live, less
+   * those that wait for something of the reactor's. An estimate: one that
+   * waits for two things at once counts twice.
+   */
+  runningFibers: number;
+}
+
+/** What can own. */
+export interface Owner {
+  /** Where it says so when it goes on. */
+  readonly loop: FiberLoop;
+  /** Takes note of what is released when this ends. */
+  keep(owned: Owned): void;
+  /** Forgets what needs no release any more. */
+  lose(owned: Owned): void;
+}
+
+/** Something that is released when its owner ends. */
+export abstract class Owned {
+  /** Who releases it; nobody when it was made outside of fibers. */
+  owner: Owner | undefined = undefined;
+
+  /** Ends it, since its owner has ended. */
+  abstract release(): void;
+
+  /** Ends it at once; what waits for it is told `reason`. */
+  abstract cancel(reason: unknown): void;
+
+  /** Gives it to another owner, or to nobody. */
+  moveTo(owner: Owner | undefined): void {
+    this.owner?.lose(this);
+    this.owner = owner;
+    owner?.keep(this);
+  }
+}
+
+/** A bag of what one fiber owns; most own one thing. */
+export class Belongings {
+  #first: Owned | undefined = undefined;
+  #others: Set<Owned> | undefined = undefined;
+
+  /** Adds something that is not in it. */
+  add(owned: Owned): void {
+    if (this.#first === undefined) this.#first = owned;
+    else (this.#others ??= new Set()).add(owned);
+  }
+
+  /** Removes something, if it is there. */
+  delete(owned: Owned): void {
+    if (this.#first === owned) this.#first = undefined;
+    else this.#others?.delete(owned);
+  }
+
+  /** Calls `end` for each, the newest first, and forgets them. */
+  drain(end: (owned: Owned) => void): void {
+    const all = [...this.#others ?? []].reverse();
+    if (this.#first !== undefined) all.push(this.#first);
+    this.#first = undefined;
+    this.#others = undefined;
+    for (const owned of all) end(owned);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Sleeping on the reactor's own timers.
+ *
+ * @module
+ */
+
+import { type Abortable, obeying } from "./abortable.ts";
+import { Owned, type Owner } from "./owned.ts";
+import type { Timer } from "./timers.ts";
+
+/** Where timers are set. */
+export interface TimerHost {
+  /** Runs `callback` after `delayMs`. */
+  setTimer(delayMs: number, callback: () => void): Timer;
+  /** Removes a timer that has not run. */
+  clearTimer(timer: Timer): void;
+}
+
+/** Resolves after `ms`, unless the owner or the signal ends it before. */
+export function sleep(
+  host: TimerHost,
+  ms: number,
+  { signal, owner }: Abortable & { owner?: Owner } = {},
+): Promise<void> {
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const sleeper = new Sleeper(host, ms, { resolve, reject });
+  sleeper.moveTo(owner);
+  if (owner !== undefined) owner.loop.runningFibers--;
+  return obeying(signal, promise, (reason) => {
+    sleeper.cancel(reason);
+  });
+}
+
+class Sleeper extends Owned {
+  readonly #host: TimerHost;
+  readonly #timer: Timer;
+  readonly #reject: (reason: unknown) => void;
+  #isOver = false;
+
+  constructor(
+    host: TimerHost,
+    ms: number,
+    { resolve, reject }: {
+      resolve: () => void;
+      reject: (reason: unknown) => void;
+    },
+  ) {
+    super();
+    this.#host = host;
+    this.#reject = reject;
+    this.#timer = host.setTimer(ms, () => {
+      this.release();
+      resolve();
+    });
+  }
+
+  /** Whoever waits for it goes on never: a fiber has ended without it. */
+  release(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#host.clearTimer(this.#timer);
+    const { owner } = this;
+    if (owner === undefined) return;
+    owner.lose(this);
+    owner.loop.runningFibers++;
+  }
+
+  cancel(reason: unknown): void {
+    this.release();
+    // After the sleep is over this does nothing.
+    this.#reject(reason);
+  }
+}
