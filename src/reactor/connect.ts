@@ -7,7 +7,7 @@
 import { addressText, checkPort, type HostPort } from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
 import type { Abortable } from "./abortable.ts";
-import type { FiberConnection } from "./fiber_connection.ts";
+import type { FiberConnection, Opening } from "./fiber_connection.ts";
 import {
   type Attempt,
   AttemptsFailed,
@@ -31,7 +31,7 @@ export interface ConnectHost {
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
   /** Begins to connect to an IP address, without asking whether it may. */
-  dial(address: HostPort): FiberConnection;
+  dial(address: HostPort, opening: Opening): FiberConnection;
 }
 
 /**
@@ -96,7 +96,8 @@ class Connect {
     this.#race = new Race(
       this.#host.timers,
       addresses,
-      (hostname) => new Dialled(this.#host.dial({ hostname, port })),
+      (hostname) =>
+        new Dialled((opening) => this.#host.dial({ hostname, port }, opening)),
     );
     try {
       const { connection } = await this.#race.run();
@@ -151,11 +152,10 @@ class Dialled implements Attempt {
   readonly connection: FiberConnection;
   readonly opened: Promise<void>;
 
-  constructor(connection: FiberConnection) {
-    this.connection = connection;
+  constructor(dial: (opening: Opening) => FiberConnection) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.opened = promise;
-    connection.opening = { open: resolve, fail: reject };
+    this.connection = dial({ open: resolve, fail: reject });
   }
 
   giveUp(): void {

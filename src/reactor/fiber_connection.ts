@@ -80,8 +80,7 @@ export const FIBER_HANDLERS: ConnectionHandlers<FiberConnection> = {
  * One reader at a time; writers are served in order.
  */
 export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
-  /** Told once that it is open, or why not, while it connects. */
-  opening: Opening | undefined;
+  #opening: Opening | undefined;
   readonly #host: FiberConnectionHost;
   readonly #connection: Connection<FiberConnection>;
   #inbox: Inbox | undefined = undefined;
@@ -108,8 +107,10 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   constructor(
     host: FiberConnectionHost,
     connection: Connection<FiberConnection>,
+    opening?: Opening,
   ) {
     super();
+    this.#opening = opening;
     this.#host = host;
     this.#connection = connection;
     connection.data = this;
@@ -129,6 +130,11 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   /** Whether it is closed, by either side. */
   get isClosed(): boolean {
     return this.#isClosed || this.#isGone;
+  }
+
+  /** Whether `error` is why it failed: its peer's doing, or the system's. */
+  failedWith(error: unknown): boolean {
+    return !this.#isClosed && this.#fault?.error === error;
   }
 
   /** Bytes that the system has not taken yet. */
@@ -360,8 +366,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
 
   /** The connect is done. */
   onOpen(): void {
-    this.opening?.open();
-    this.opening = undefined;
+    this.#opening?.open();
+    this.#opening = undefined;
   }
 
   /** Bytes have come for whoever waits; what is too much is kept. */
@@ -406,7 +412,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   /** The system's connection is closed, for whatever reason. */
   onClose(): void {
     this.#isGone = true;
-    const { opening } = this;
+    const opening = this.#opening;
     // Asked for now or never; a connect that failed has none.
     if (opening === undefined) {
       this.#remoteAddr ??= this.#connection.remoteAddress;
@@ -417,7 +423,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
         new Deno.errors.ConnectionAborted("The reactor closed the connection"),
       );
     }
-    this.opening = undefined;
+    this.#opening = undefined;
     opening?.fail(this.#fault!.error);
     this.#count(false);
   }

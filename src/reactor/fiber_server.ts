@@ -142,7 +142,16 @@ class Server implements FiberServer {
     const connection = new FiberConnection(this.#host, accepted);
     connection.moveTo(fiber);
     this.#open.set(fiber, connection);
-    fiber.start(() => this.#handler(connection, fiber));
+    fiber.start(() => this.#handle(connection, fiber));
+  }
+
+  async #handle(connection: FiberConnection, fiber: Fiber): Promise<void> {
+    try {
+      await this.#handler(connection, fiber);
+    } catch (error) {
+      // A peer that resets its connection is no fault of the server's.
+      if (!connection.failedWith(error)) throw error;
+    }
   }
 
   #checkFinished(): void {

@@ -74,12 +74,10 @@ export class Fibers implements FiberHost, FiberServerHost {
       {
         timers: this,
         lookup: this.#options.lookup,
-        dial: (address) =>
-          new FiberConnection(
-            this,
-            this.#options.dial(address, FIBER_HANDLERS),
-            undefined,
-          ),
+        dial: (address, opening) => {
+          const dialled = this.#options.dial(address, FIBER_HANDLERS);
+          return new FiberConnection(this, dialled, opening);
+        },
       },
       options,
       owner,

@@ -31,11 +31,16 @@ export interface AttemptFailure {
 
 /** Every address failed. */
 export class AttemptsFailed extends AggregateError {
+  /** Its own name. */
   override name = "AttemptsFailed";
   /** What failed, in the order of the attempts. */
   readonly failures: readonly AttemptFailure[];
 
-  /** @param failures What failed. */
+  /**
+   * Made by {@linkcode Race}.
+   *
+   * @param failures What failed.
+   */
   constructor(failures: readonly AttemptFailure[]) {
     const list = failures.map(({ address, error }) =>
       `${address}: ${error.message}`
