@@ -51,9 +51,10 @@ interface Origin {
 
 interface Failure {
   readonly error: unknown;
-  /** The name of the fiber that it comes from. */
-  readonly name: string;
 }
+
+/** Names of the fibers that errors come from: scopes pass them on. */
+const ORIGINS = new WeakMap<Error, string>();
 
 /**
  * Resumable work: an async function that owns connections, timers and other
@@ -290,7 +291,10 @@ export class Fiber<T = unknown> implements Owner {
   }
 
   #overBecauseOf(error: unknown): void {
-    this.#fail({ error, name: this.name });
+    if (error instanceof Error && !ORIGINS.has(error)) {
+      ORIGINS.set(error, this.name);
+    }
+    this.#fail(error);
     this.#over();
   }
 
@@ -301,19 +305,16 @@ export class Fiber<T = unknown> implements Owner {
   }
 
   /** The first error ends the fiber; what follows from that is none. */
-  #fail(failure: Failure): void {
-    if (this.#cancelled?.reason === failure.error) return;
-    if (this.#failure === undefined && !this.#cancelled) {
-      this.#failure = failure;
-      this.cancel(failure.error);
-    } else {
-      this.#report(failure);
-    }
+  #fail(error: unknown): void {
+    if (this.#cancelled?.reason === error) return;
+    if (this.#cancelled) return this.#report(error);
+    this.#failure = { error };
+    this.cancel(error);
   }
 
   #childEnded(child: Fiber, failure: Failure | undefined): void {
     this.#children!.delete(child);
-    if (failure !== undefined) this.#fail(failure);
+    if (failure !== undefined) this.#fail(failure.error);
     this.#endIfAlone();
   }
 
@@ -325,7 +326,7 @@ export class Fiber<T = unknown> implements Owner {
     const { parent, isScope, onEnd } = this.#origin;
     const failure = this.#failure;
     if (this.#finished !== undefined) this.#tellFinished();
-    else if (failure && parent === undefined) this.#report(failure);
+    else if (failure && parent === undefined) this.#report(failure.error);
     onEnd?.();
     if (parent === undefined) return;
     parent.#childEnded(this, isScope ? undefined : failure);
@@ -340,8 +341,10 @@ export class Fiber<T = unknown> implements Owner {
     reject(failed);
   }
 
-  #report({ error, name }: Failure): void {
-    const text = error instanceof Error ? error.message : String(error);
+  #report(error: unknown): void {
+    const isError = error instanceof Error;
+    const name = isError ? ORIGINS.get(error) ?? this.name : this.name;
+    const text = isError ? error.message : String(error);
     this.#host.report(
       new Error(`Fiber "${name}" failed: ${text}`, { cause: error }),
     );
