@@ -1,0 +1,70 @@
+/**
+ * A TCP proxy: what comes on a connection goes to another server, and back.
+ *
+ * Each direction is a fiber: it reads no more than the other side has taken,
+ * so a slow reader on one end slows the writer on the other. A half that ends
+ * ends the other's half; a reset on either side resets both.
+ *
+ * `deno run -A tests/examples/proxy.ts 8080 example.com:80`
+ *
+ * @module
+ */
+
+import {
+  type FiberConnection,
+  type FiberServer,
+  type HostPort,
+  Reactor,
+} from "../../mod.ts";
+
+/** How long the other server may take to be reached. */
+const CONNECT_MS = 10_000;
+/** Bytes that a direction holds at the most, beside what the system does. */
+const CHUNK_BYTES = 65_536;
+
+/** Where to listen and where to connect. */
+export interface ProxyOptions {
+  /** Where clients connect. */
+  readonly listen: HostPort;
+  /** Where their bytes go. */
+  readonly target: HostPort;
+  /** The reactor; this thread's shared one when left out. */
+  readonly reactor?: Reactor;
+}
+
+/** Runs a proxy. */
+export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
+  const options = { ...listen, name: "proxy" };
+  return (reactor ?? Reactor.shared).serveFibers(
+    options,
+    async (client, fiber) => {
+      const server = await fiber.connect({ ...target, timeoutMs: CONNECT_MS });
+      fiber.spawn(() => carry(client, server), { name: "up" });
+      fiber.spawn(() => carry(server, client), { name: "down" });
+    },
+  );
+}
+
+/** Carries bytes, and then the end, one way. */
+async function carry(
+  from: FiberConnection,
+  to: FiberConnection,
+): Promise<void> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const count = await from.read(buffer);
+    if (count === null) return await to.closeWrite();
+    await to.write(buffer.subarray(0, count));
+  }
+}
+
+if (import.meta.main) {
+  const [port = "8080", target = "localhost:80"] = Deno.args;
+  const [hostname = "localhost", targetPort = "80"] = target.split(":");
+  const { addr } = proxy({
+    listen: { hostname: "127.0.0.1", port: Number(port) },
+    target: { hostname, port: Number(targetPort) },
+  });
+  // deno-lint-ignore no-console -- this is a program
+  console.log(`Carrying what comes to port ${addr.port} to ${target}`);
+}
