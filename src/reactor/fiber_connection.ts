@@ -366,6 +366,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
 
   /** The connect is done. */
   onOpen(): void {
+    // The system forgets a peer that it has connected to once both have ended.
+    this.#noteAddresses();
     this.#opening?.open();
     this.#opening = undefined;
   }
@@ -415,8 +417,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     const opening = this.#opening;
     // Asked for now or never; a connect that failed has none.
     if (opening === undefined) {
-      this.#remoteAddr ??= this.#connection.remoteAddress;
-      this.#localAddr ??= this.#connection.localAddress;
+      this.#noteAddresses();
     }
     if (!this.#isClosed && !this.#isEnded) {
       this.#fail(
@@ -426,6 +427,11 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     this.#opening = undefined;
     opening?.fail(this.#fault!.error);
     this.#count(false);
+  }
+
+  #noteAddresses(): void {
+    this.#remoteAddr ??= this.#connection.remoteAddress;
+    this.#localAddr ??= this.#connection.localAddress;
   }
 
   /** One that no fiber owns counts as a fiber: somebody runs for it. */

@@ -1,8 +1,8 @@
 /**
  * A TCP proxy: what comes on a connection goes to another server, and back.
  *
- * Each direction is a fiber: it reads no more than the other side has taken,
- * so a slow reader on one end slows the writer on the other. A half that ends
+ * Each direction reads no more than the other side has taken, so a slow reader
+ * on one end slows the writer on the other. A half that ends
  * ends the other's half; a reset on either side resets both.
  *
  * `deno run -A tests/examples/proxy.ts 8080 example.com:80`
@@ -39,8 +39,14 @@ export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
     options,
     async (client, fiber) => {
       const server = await fiber.connect({ ...target, timeoutMs: CONNECT_MS });
-      fiber.spawn(() => carry(client, server), { name: "up" });
-      fiber.spawn(() => carry(server, client), { name: "down" });
+      try {
+        await Promise.all([carry(client, server), carry(server, client)]);
+      } catch (error) {
+        const isPeers = client.failedWith(error) || server.failedWith(error);
+        client.abort();
+        server.abort();
+        if (!isPeers) throw error;
+      }
     },
   );
 }

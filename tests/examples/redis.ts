@@ -9,13 +9,13 @@
 
 import { type FiberConnection, type FiberServer, Reactor } from "../../mod.ts";
 import {
+  bytesOf,
   type Command,
   CommandReader,
   latin1,
   ProtocolError,
   Replies,
 } from "./redis_protocol.ts";
-import { bytesOf } from "./redis_protocol.ts";
 import { Store } from "./redis_store.ts";
 
 /** How often keys are looked for that have expired: Redis' `hz` of 10. */

@@ -30,19 +30,31 @@ export class ProtocolError extends Error {
 
 /** Takes bytes apart into commands. */
 export class CommandReader {
+  /** What is not taken yet: from `#at` on. */
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #at = 0;
+  /** Where `#bytes` lies in, with room to grow. */
+  #buffer: Uint8Array<ArrayBuffer> = this.#bytes;
 
-  /** Adds bytes, which it keeps. */
+  /** Adds bytes, which it keeps; commands taken before are overwritten. */
   push(chunk: Uint8Array<ArrayBuffer>): void {
-    const rest = this.#bytes.byteLength - this.#at;
-    if (rest === 0) {
-      this.#bytes = chunk;
+    const rest = this.#bytes.subarray(this.#at);
+    const start = rest.byteOffset;
+    const end = start + rest.byteLength + chunk.byteLength;
+    if (rest.byteLength === 0) {
+      this.#buffer = this.#bytes = chunk;
     } else {
-      const joined = new Uint8Array(rest + chunk.byteLength);
-      joined.set(this.#bytes.subarray(this.#at));
-      joined.set(chunk, rest);
-      this.#bytes = joined;
+      if (end > this.#buffer.byteLength) {
+        this.#buffer = new Uint8Array(2 * (end - start));
+        this.#buffer.set(rest);
+        this.#bytes = this.#buffer.subarray(0, rest.byteLength);
+      } else this.#bytes = rest;
+      const at = this.#bytes.byteOffset + rest.byteLength;
+      this.#buffer.set(chunk, at);
+      this.#bytes = this.#buffer.subarray(
+        this.#bytes.byteOffset,
+        at + chunk.byteLength,
+      );
     }
     this.#at = 0;
   }
