@@ -76,6 +76,14 @@ export interface WriteRoom {
   length: number;
 }
 
+/** Where a read goes. */
+export interface ReadTarget {
+  /** Its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where in them it begins. */
+  readonly offset: number;
+}
+
 /** What happens on a connection. `Data` is the user's own, one a connection. */
 export interface ConnectionHandlers<Data = unknown> {
   /**
@@ -140,6 +148,8 @@ export class Connection<Data = unknown> {
   data: Data = undefined as Data;
   /** The reactor's token for it. */
   token = 0;
+  /** Where the next read goes; the shared buffer when there is none. */
+  target: ReadTarget | undefined = undefined;
   /** Runs of bytes in the shared write buffer, which keeps count. */
   runs = 0;
   /** The listener that accepted it. */
@@ -367,7 +377,7 @@ export class Connection<Data = unknown> {
     let budget = TURN_READ_BYTES;
     while (!(this.#flags & stopping)) {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
-      const { bytes, offset } = input;
+      const { bytes, offset } = this.target ?? input;
       const room = bytes.byteLength - offset;
       const count = this.#stream.tryRead(bytes, offset, room);
       if (count <= 0) return this.#stopReading(count);

@@ -29,6 +29,12 @@ const GATHER_BYTES = 16_384;
  */
 const BURST_BYTES = 262_144;
 
+/**
+ * Buffers from this size are read into by the system itself. A smaller one is
+ * often just full, which would not tell that there is no more: a read in vain.
+ */
+const DIRECT_BYTES = 4096;
+
 /** Nobody reads. */
 const NOTHING = 0;
 /** A `read` waits for bytes in its buffer. */
@@ -37,9 +43,19 @@ const INTO_TARGET = 1;
 const CHUNK = 2;
 /** A reader waits for more bytes in the inbox. */
 const MORE = 3;
+/** A loop waits for its next chunk. */
+const NEXT = 4;
 
 /** What a reader is told: a count, a chunk, that there is more, or the end. */
-type Told = number | Uint8Array<ArrayBuffer> | true | null;
+type Told = number | Uint8Array<ArrayBuffer> | true | null | Next;
+
+type Next = IteratorResult<Uint8Array<ArrayBuffer>, undefined>;
+
+const NO_MORE: Next = { done: true, value: undefined };
+
+/** What the last write told: most write pieces of one size. */
+let lastLength = 0;
+let lastWritten: Promise<number> = Promise.resolve(0);
 
 /** A connection's host: timers, and the count of fibers that run. */
 export interface FiberConnectionHost extends TimerHost {
@@ -169,6 +185,10 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
       return Promise.resolve(count);
     }
     this.#target = target;
+    if (target.byteLength >= DIRECT_BYTES) {
+      const bytes = target as Uint8Array<ArrayBuffer>;
+      this.#connection.target = { bytes, offset: 0 };
+    }
     return this.#wait(INTO_TARGET, options);
   }
 
@@ -250,14 +270,15 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   }
 
   /** Yields what comes as chunks to keep; leaving the loop closes nothing. */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<
-    Uint8Array<ArrayBuffer>
-  > {
-    for (;;) {
-      const chunk = await this.readChunk();
-      if (chunk === null) return;
-      yield chunk;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    // No generator: that would cost three promises a chunk.
+    return {
+      next: () => this.#next(),
+      return: () => Promise.resolve(NO_MORE),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   /**
@@ -378,11 +399,15 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     if (wants === INTO_TARGET) {
       const target = this.#target!;
       const count = Math.min(end - start, target.byteLength);
-      target.set(bytes.subarray(start, start + count));
-      if (count < end - start) this.#keep(bytes, start + count, end);
+      if (bytes !== target) {
+        target.set(bytes.subarray(start, start + count));
+        if (count < end - start) this.#keep(bytes, start + count, end);
+      }
       this.#settle(count);
     } else if (wants === CHUNK) {
       this.#settle(bytes.slice(start, end));
+    } else if (wants === NEXT) {
+      this.#settle({ done: false, value: bytes.slice(start, end) });
     } else {
       this.#keep(bytes, start, end);
       if (wants === MORE) this.#settle(true);
@@ -393,7 +418,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   /** The peer sends no more. */
   onEnd(): void {
     this.#isEnded = true;
-    if (this.#wants !== NOTHING) this.#settle(null);
+    if (this.#wants === NEXT) this.#settle(NO_MORE);
+    else if (this.#wants !== NOTHING) this.#settle(null);
   }
 
   /** Those who waited for room go on. */
@@ -441,6 +467,15 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     this.#host.loop.runningFibers += counts ? 1 : -1;
   }
 
+  #next(): Promise<Next> {
+    const refusal = this.#refuseRead(undefined);
+    if (refusal !== undefined) return refusal.then(() => NO_MORE);
+    if (this.#inbox === undefined) return this.#wait(NEXT);
+    const value = this.#inbox.take();
+    this.#inbox = undefined;
+    return Promise.resolve({ done: false, value });
+  }
+
   #wait<T extends Told>(wants: number, options?: Abortable): Promise<T> {
     this.#wants = wants;
     this.#burst = 0;
@@ -460,6 +495,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   #settle(told: Told): void {
     this.#wants = NOTHING;
     this.#target = undefined;
+    this.#connection.target = undefined;
     this.#host.loop.runningFibers++;
     this.#resolve!(told);
   }
@@ -468,6 +504,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     if (this.#wants === NOTHING) return;
     this.#wants = NOTHING;
     this.#target = undefined;
+    this.#connection.target = undefined;
     this.#host.loop.runningFibers++;
     this.#reject!(reason);
   }
@@ -523,8 +560,10 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   ): Promise<number> {
     if (this.#fault !== undefined) return Promise.reject(this.#fault.error);
     if (hasRoom) {
-      if (this.#burst < BURST_BYTES) return Promise.resolve(length);
-      return this.#rest(length);
+      if (this.#burst >= BURST_BYTES) return this.#rest(length);
+      if (length === lastLength) return lastWritten;
+      lastLength = length;
+      return lastWritten = Promise.resolve(length);
     }
     this.#burst = 0;
     this.#host.loop.runningFibers--;
