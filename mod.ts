@@ -23,6 +23,7 @@ export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,
   ConnectionHandlers,
+  ReadTarget,
   WriteRoom,
 } from "./src/reactor/connection.ts";
 export type { Listener } from "./src/reactor/listener.ts";

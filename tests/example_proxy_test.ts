@@ -127,12 +127,14 @@ cleanTest(
       const target = gone.addr as Deno.NetAddr;
       gone.close();
       await using server = proxy({ listen: LOOPBACK, target, reactor });
-      using client = await Deno.connect(server.addr);
       await assertRejects(
-        () => within(client.read(new Uint8Array(1)), "the reset"),
+        async () => {
+          using client = await Deno.connect(server.addr);
+          await within(client.read(new Uint8Array(1)), "the reset");
+        },
         Deno.errors.ConnectionReset,
       );
-      assertEquals(reactor.reported.length, 1);
+      await eventually("the report", () => reactor.reported.length === 1);
       assert(reactor.reported[0]!.message.startsWith('Fiber "proxy/conn-1"'));
     }),
 );

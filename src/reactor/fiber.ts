@@ -154,6 +154,25 @@ export class Fiber<T = unknown> implements Owner {
    * Runs `body` as a fiber, and resolves when it and all that it has spawned
    * have ended. When one of them throws, the others are cancelled and this
    * rejects with that first error.
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const log: string[] = [];
+   * await reactor.spawn(async (fiber) => {
+   *   await fiber.scope((scope) => {
+   *     scope.spawn(async (child) => {
+   *       await child.sleep(1);
+   *       log.push("child");
+   *     });
+   *   });
+   *   log.push("scope");
+   * }).finished;
+   * assertEquals(log, ["child", "scope"]);
+   * ```
    */
   scope<U>(body: FiberBody<U>, options: FiberOptions = {}): Promise<U> {
     return this.#awaiting(this.#child(body, options, true).finished);
@@ -163,6 +182,22 @@ export class Fiber<T = unknown> implements Owner {
    * Waits for `body`, a fiber of its own, or for a promise, for `ms` at the
    * most. Then that fiber is cancelled, and this rejects at once: pass its
    * `signal` on to what it does not own.
+   *
+   * @example A read that may take five milliseconds
+   * ```ts
+   * import { assertRejects } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * await reactor.spawn(async (fiber) => {
+   *   const listener = fiber.listen({ hostname: "127.0.0.1", port: 0 });
+   *   const conn = await fiber.connect(listener.addr);
+   *   await assertRejects(
+   *     () => fiber.withTimeout(5, ({ signal }) => conn.readChunk({ signal })),
+   *     Deno.errors.TimedOut,
+   *   );
+   * }).finished;
+   * ```
    *
    * @throws {Deno.errors.TimedOut} when the time is over.
    */

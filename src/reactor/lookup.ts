@@ -8,16 +8,17 @@
  * @module
  */
 
-import { lookup as lookUp } from "node:dns/promises";
-import { isIP } from "node:net";
 import { decodeAddress, type HostPort, resolve } from "../net/address.ts";
+
+/** What no name is: RFC 1123 section 2.1 keeps the two apart. */
+const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
 /** Returns the IP addresses of a name, the preferred ones first. */
 export type Lookup = (address: HostPort) => Promise<string[]>;
 
 /** Whether `hostname` is an IP address, which needs no lookup. */
 export function isAddress(hostname: string): boolean {
-  return isIP(hostname) !== 0;
+  return hostname.includes(":") || IPV4.test(hostname);
 }
 
 /**
@@ -29,7 +30,9 @@ export async function systemLookup(
   { hostname, port }: HostPort,
 ): Promise<string[]> {
   try {
-    const found = await lookUp(hostname, { all: true, verbatim: true });
+    // On first use, since loading it takes some time.
+    const { lookup } = await import("node:dns/promises");
+    const found = await lookup(hostname, { all: true, verbatim: true });
     return found.map(({ address }) => address);
   } catch (error) {
     const { code } = error as { code?: string };

@@ -184,6 +184,18 @@ export class Reactor implements Disposable {
    * addresses of a name are tried in turn, 250 ms apart, the families taking
    * turns; the first to answer is taken (RFC 8305).
    *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+   * const { port } = listener.addr as Deno.NetAddr;
+   * using conn = await reactor.connect({ hostname: "localhost", port });
+   * assertEquals(conn.remoteAddr.port, port);
+   * ```
+   *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
    * @throws {Deno.errors.NotFound} when nobody knows the name.
    * @throws {Deno.errors.TimedOut} when the time is over.
