@@ -5,7 +5,7 @@ import { plots, tables } from "../scripts/bench_poll/report.ts";
 import { medians, sizesFor } from "../scripts/bench_poll/results.ts";
 import { UsageError } from "../scripts/command_line.ts";
 import { type Series, svg } from "../scripts/plot/svg.ts";
-import { runProgram } from "./util/program.ts";
+import { BUILD_DEADLINE_MS, runProgram } from "./util/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -103,7 +103,9 @@ Deno.test("bench:poll measures every backend, and says where its plot is", async
   const task = ["task", "--quiet", "--config", config, "bench:poll"];
   const options = ["--rounds", "1", "--max", "20"];
   const command = [Deno.execPath(), ...task, ...options] as const;
-  const { code, stdout, stderr } = await runProgram(command);
+  const { code, stdout, stderr } = await runProgram(command, {
+    deadlineMs: BUILD_DEADLINE_MS,
+  });
   assertEquals(code, 0, stderr);
   for (const backend of Poll.backends()) {
     assertEquals(stdout.match(RegExp(`^  ${backend} `, "gm"))?.length, 5);

@@ -15,7 +15,7 @@ import { parseCores } from "../scripts/bench/machine.ts";
 import { parseBenchOptions } from "../scripts/bench/options.ts";
 import { reportJson, reportLines } from "../scripts/bench/report.ts";
 import { UsageError } from "../scripts/command_line.ts";
-import { runProgram } from "./util/program.ts";
+import { BUILD_DEADLINE_MS, runProgram } from "./util/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -133,7 +133,9 @@ Deno.test({
     const task = ["task", "--quiet", "--config", config, "bench"];
     const options = ["--quick", "--only", "get", "--json"];
     const command = [Deno.execPath(), ...task, ...options] as const;
-    const { code, stdout, stderr } = await runProgram(command);
+    const { code, stdout, stderr } = await runProgram(command, {
+      deadlineMs: BUILD_DEADLINE_MS,
+    });
     assertEquals(code, 0, stderr);
     const servers = JSON.parse(stdout).load["GET, keep-alive"];
     const names = ["bare loop", "denio", "Deno.serve"];

@@ -6,6 +6,8 @@
 
 /** When what a test waits for must have come. Never reached but by a bug. */
 const DEADLINE_MS = 30_000;
+/** The same for a program that has Rust compiled first. */
+export const BUILD_DEADLINE_MS = 300_000;
 /** How long a program may take to end before it is asked again. */
 const PATIENCE_MS = 1_000;
 
@@ -52,8 +54,14 @@ export class Program implements AsyncDisposable {
   }
 
   /** Waits for the end, and returns how it was. */
-  async ended(): Promise<{ code: number; stdout: string; stderr: string }> {
-    const { code } = await within(this.#child.status, "its end");
+  async ended(
+    deadlineMs: number = DEADLINE_MS,
+  ): Promise<{ code: number; stdout: string; stderr: string }> {
+    const { code } = await within(
+      this.#child.status,
+      "its end",
+      deadlineMs,
+    );
     const [stdout, stderr] = await Promise.all([
       this.#stdout.all,
       this.#stderr.all,
@@ -85,10 +93,14 @@ export class Program implements AsyncDisposable {
 /** Runs a program to its end. */
 export async function runProgram(
   command: readonly [string, ...string[]],
-  options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
+  options: Pick<Deno.CommandOptions, "cwd" | "env"> & {
+    /** When it must have ended; longer for one that compiles. */
+    deadlineMs?: number;
+  } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  await using program = new Program(command, options);
-  return await program.ended();
+  const { deadlineMs, ...plain } = options;
+  await using program = new Program(command, plain);
+  return await program.ended(deadlineMs);
 }
 
 /** What a program has written to one of its outputs. */
@@ -129,11 +141,15 @@ class Output {
   }
 }
 
-async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+async function within<T>(
+  promise: Promise<T>,
+  what: string,
+  deadlineMs: number = DEADLINE_MS,
+): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => reject(new Error(`Waited ${DEADLINE_MS} ms for ${what}`)),
-    DEADLINE_MS,
+    () => reject(new Error(`Waited ${deadlineMs} ms for ${what}`)),
+    deadlineMs,
   );
   try {
     return await Promise.race([promise, late]);
