@@ -8,7 +8,12 @@
  * @module
  */
 
-import { decodeAddress, type HostPort, resolve } from "../net/address.ts";
+import {
+  decodeAddress,
+  type HostPort,
+  resolve,
+  type TcpAddress,
+} from "../net/address.ts";
 
 /** What no name is: RFC 1123 section 2.1 keeps the two apart. */
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
@@ -39,7 +44,8 @@ export async function systemLookup(
     // Allowed for one port, which a lookup by name alone cannot say. The
     // caller has asked for that; this resolver blocks, and finds one address.
     if (code === "EPERM") {
-      return [decodeAddress(resolve({ hostname, port })).hostname];
+      const address = decodeAddress(resolve({ hostname, port }));
+      return [(address as TcpAddress).hostname];
     }
     throw new Deno.errors.NotFound(
       `Cannot resolve "${hostname}": ${(error as Error).message}`,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { HostPort } from "../../src/net/address.ts";
 import type {
   Connection,
   ConnectionHandlers,
@@ -40,15 +41,21 @@ export class Audit {
   /** Watches all connections that `reactor` makes from now on. */
   watch(reactor: Reactor): void {
     const { listen, connect } = reactor;
+    const dial = connect as (
+      this: Reactor,
+      address: HostPort,
+      handlers: Handlers,
+    ) => Connection;
     reactor.listen = (options, handlers) =>
       listen.call(reactor, options, this.#watched(handlers as Handlers, true));
-    reactor.connect = (address, handlers) => {
-      const watched = this.#watched(handlers as Handlers, false);
-      const connection = connect.call(reactor, address, watched);
+    // The fibers' way to connect is left as it is.
+    reactor.connect = ((address: HostPort, handlers?: Handlers) => {
+      if (handlers === undefined) return connect.call(reactor, address);
+      const watched = this.#watched(handlers, false);
+      const connection = dial.call(reactor, address, watched);
       this.#live.set(connection, newLife());
-      // deno-lint-ignore no-explicit-any -- the data is the caller's
-      return connection as any;
-    };
+      return connection;
+    }) as typeof connect;
   }
 
   /** Fails the run unless a reported error is one of the world's faults. */
