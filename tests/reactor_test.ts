@@ -21,10 +21,12 @@ import {
 } from "../mod.ts";
 import { errnoNumber } from "../src/native/errors.ts";
 import { ACCEPT_MAX } from "../src/net/tcp_listener.ts";
+import { Host } from "../src/reactor/host.ts";
 import { Listener } from "../src/reactor/listener.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { readExactly, readText, writeText } from "./util/deno_client.ts";
 import { FakeHost } from "./util/fake_host.ts";
+import { FakeSystem } from "./util/fake_system.ts";
 import { decoded, ECHO, encoded, logged } from "./util/handlers.ts";
 import { NO_PROC } from "./util/machine.ts";
 import { cpuShareOf, residentBytesOf } from "./util/process_figures.ts";
@@ -715,6 +717,9 @@ const ENDS: Record<string, string> = {
   "connection closed beside an unrefed listener": "set\naccepted\nended\n",
   "timer": "set\nrang\nended\n",
   "timer cleared": "set\nended\n",
+  "timer unrefed": "set\nended\n",
+  "interval unrefed while parked": "set\nended\n",
+  "interval cleared in its callback": "set\nrang\nended\n",
   "timer beside an unrefed listener": "set\nrang\nended\n",
 };
 
@@ -737,6 +742,8 @@ const STAYS: Record<string, string> = {
   "listener refed again": "set",
   "listener refed again while parked": "set",
   "connection of an unrefed listener": "accepted",
+  "timer refed again": "set",
+  "interval": "set",
 };
 
 Deno.test("the process stays, while something keeps it alive", async () => {
@@ -844,3 +851,20 @@ function silenceConsole(): Disposable {
     },
   };
 }
+
+Deno.test("a source without a slot takes nobody else's away, when there are no more slots", () => {
+  const system = new FakeSystem();
+  const host = new Host({ poll: system, system, start() {} });
+  const listener = () => new Listener(host, system.listen(), ECHO);
+  const first = listener();
+  host.add(first, { [Symbol.dispose]() {} }, 1);
+  host.slots.insert = () => {
+    throw new RangeError("Cannot register more");
+  };
+  let isDisposed = false;
+  const socket = { [Symbol.dispose]: () => void (isDisposed = true) };
+  assertThrows(() => host.add(listener(), socket, 1), RangeError);
+  assertEquals(isDisposed, true);
+  assertStrictEquals(host.slots.get(first.token), first);
+  assertEquals(host.slots.size, 1);
+});

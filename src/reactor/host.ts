@@ -40,7 +40,7 @@ export class Host implements ConnectionHost, ListenerHost {
   readonly #system: System;
   readonly #start: () => void;
   readonly #onError: (error: unknown) => void;
-  readonly #timers = new Timers();
+  readonly #timers = new Timers((delta) => this.countRef(delta));
   #turnMs: number;
   /** Whether the turn's time is near the time: false while parked. */
   isFresh = false;
@@ -88,11 +88,14 @@ export class Host implements ConnectionHost, ListenerHost {
   }
 
   add(source: Listener | Connection, socket: Disposable, interest: number) {
+    let isInserted = false;
     try {
       this.slots.insert(source);
+      isInserted = true;
       this.#poll.register(source, source.token, interest);
     } catch (error) {
-      this.slots.remove(source.token);
+      // Without a slot the source's token is still 0, which is somebody's.
+      if (isInserted) this.slots.remove(source.token);
       socket[Symbol.dispose]();
       throw error;
     }
@@ -141,8 +144,24 @@ export class Host implements ConnectionHost, ListenerHost {
 
   setTimer(delayMs: number, callback: () => void): Timer {
     // Exact, since a timer is never early: the turn's time may be long ago.
-    const timer = this.#timers.add(this.#poll.nowMs() + delayMs, callback);
+    const deadlineMs = this.#poll.nowMs() + Math.max(0, delayMs);
+    const timer = this.#timers.add(deadlineMs, callback);
     if (!this.#inTurn) this.#start();
+    return timer;
+  }
+
+  /** Sets a timer of the user's, which keeps the process alive. */
+  setUserTimer(
+    delayMs: number,
+    callback: () => void,
+    repeats: boolean = false,
+  ): Timer {
+    const nowMs = this.#poll.nowMs();
+    const timer = repeats
+      ? this.#timers.addInterval(nowMs, delayMs, callback)
+      : this.#timers.add(nowMs + Math.max(0, delayMs), callback);
+    // Has the loop run, too.
+    timer.ref();
     return timer;
   }
 

@@ -81,8 +81,6 @@ export class Reactor implements Disposable {
   readonly #host: Host;
   readonly #fibers: Fibers;
   readonly #events = new Events();
-  /** Timers of the user's, each of which keeps the process alive. */
-  readonly #timers = new Set<Timer>();
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
@@ -307,8 +305,29 @@ export class Reactor implements Disposable {
   }
 
   /**
-   * Runs `callback` once, `delayMs` from now at the earliest. Until then the
-   * timer keeps the process alive.
+   * Runs `callback` once, `delayMs` from now at the earliest; a delay below 0
+   * is 0. Until then the timer keeps the process alive, unless it is told
+   * `unref()`.
+   *
+   * It is never early. It is late by what the turn takes that is running when
+   * it is due. Timers of one deadline run in the order in which they were set;
+   * one that throws is reported to `onError`, and the others run. A closed
+   * reactor runs none.
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const ran: string[] = [];
+   * await new Promise<void>((resolve) => {
+   *   reactor.setTimer(2, resolve);
+   *   reactor.setTimer(1, () => void ran.push("second"));
+   *   reactor.setTimer(0, () => void ran.push("first"));
+   * });
+   * assertEquals(ran, ["first", "second"]);
+   * ```
    *
    * @throws {RangeError} when `delayMs` is no number.
    */
@@ -316,20 +335,31 @@ export class Reactor implements Disposable {
     if (Number.isNaN(delayMs)) {
       throw new RangeError(`Cannot set a timer for "${delayMs}" ms`);
     }
-    // First, or a loop that starts for the timer would not keep it alive.
-    this.#host.countRef(1);
-    const timer = this.#host.setTimer(delayMs, () => {
-      this.clearTimer(timer);
-      callback();
-    });
-    this.#timers.add(timer);
-    return timer;
+    return this.#host.setUserTimer(delayMs, callback);
   }
 
-  /** Removes a timer that has not run. */
+  /**
+   * Runs `callback` every `periodMs`, until the timer is cleared. The n-th run
+   * is due at `n * periodMs` from now, however late the earlier ones were: an
+   * interval does not drift. Deadlines that have passed unnoticed, while
+   * something took longer than a period, are skipped and not made up for: the
+   * callback runs once, late, and then at the next deadline.
+   *
+   * Otherwise the same as {@linkcode Reactor.setTimer}.
+   *
+   * @param periodMs More than 0, with fractions.
+   * @throws {RangeError} when `periodMs` is not more than 0.
+   */
+  setInterval(periodMs: number, callback: () => void): Timer {
+    if (!(periodMs > 0)) {
+      throw new RangeError(`Cannot set an interval of "${periodMs}" ms`);
+    }
+    return this.#host.setUserTimer(periodMs, callback, true);
+  }
+
+  /** Removes a timer; one that has run, or was removed, is left alone. */
   clearTimer(timer: Timer): void {
     this.#host.clearTimer(timer);
-    if (this.#timers.delete(timer)) this.#host.countRef(-1);
   }
 
   /**

@@ -1,0 +1,294 @@
+/**
+ * A system in memory, with a clock that stands still until a test lets time
+ * pass: a reactor on it runs its turns in no time, the same each time.
+ *
+ * @module
+ */
+
+import { errnoNumber, WOULD_BLOCK } from "../../src/native/errors.ts";
+import type { HostPort, TcpAddress } from "../../src/net/address.ts";
+import { ACCEPT_MAX } from "../../src/net/tcp_listener.ts";
+import type { TcpStream } from "../../src/net/tcp_stream.ts";
+import { type Events, Readiness } from "../../src/poll/events.ts";
+import { Interest } from "../../src/poll/interest.ts";
+import type { Backend } from "../../src/poll/poll.ts";
+import type { Source } from "../../src/poll/registry.ts";
+import type {
+  Batch,
+  ListenerSocket,
+  ReactorPoll,
+  StreamSocket,
+  System,
+} from "../../src/reactor/system.ts";
+
+const CLOCK_WORDS = 2;
+const EVENT_WORDS = 2;
+
+function address(port: number): TcpAddress {
+  return { transport: "tcp", hostname: "127.0.0.1", port };
+}
+
+/** Where tests listen and connect. */
+export const FAKE_ADDRESS: TcpAddress = address(1);
+
+/** A stream whose other end is the test. */
+export class FakeStream implements StreamSocket {
+  readonly handle: number;
+  readonly localAddress: TcpAddress = FAKE_ADDRESS;
+  readonly peerAddress: TcpAddress = address(2);
+  resetOnClose = false;
+  isClosed = false;
+  /** Bytes that the peer has sent and nobody has read. */
+  unread = 0;
+  /** Bytes that were written. */
+  written = 0;
+  /** How many writes there were. */
+  writes = 0;
+  /** Bytes that writes may still take. */
+  room = Infinity;
+  #isEnded = false;
+  readonly #system: FakeSystem;
+
+  /** Made by {@linkcode FakeSystem}. */
+  constructor(system: FakeSystem, handle: number) {
+    this.#system = system;
+    this.handle = handle;
+  }
+
+  /** Has the peer send bytes. */
+  receive(count: number): void {
+    this.unread += count;
+    this.#system.tell(this, Readiness.READABLE);
+  }
+
+  /** Has the peer send its end. */
+  receiveEnd(): void {
+    this.#isEnded = true;
+    this.#system.tell(this, Readiness.READABLE | Readiness.READ_CLOSED);
+  }
+
+  /** Has the peer read, so that there is room for `count` bytes more. */
+  makeRoom(count: number): void {
+    this.room += count;
+    this.#system.tell(this, Readiness.WRITABLE);
+  }
+
+  tryRead(
+    buffer: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number {
+    const count = Math.min(this.unread, length);
+    if (count === 0) return this.#isEnded ? 0 : WOULD_BLOCK;
+    buffer.fill(120, offset, offset + count);
+    this.unread -= count;
+    return count;
+  }
+
+  tryWrite(
+    _bytes: Uint8Array<ArrayBuffer>,
+    _offset: number,
+    length: number,
+  ): number {
+    const count = Math.min(this.room, length);
+    if (count === 0 && length > 0) return WOULD_BLOCK;
+    this.room -= count;
+    this.written += count;
+    this.writes++;
+    return count;
+  }
+
+  shutdown(): void {}
+
+  takeError(): Error | undefined {
+    return undefined;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+class FakeListener implements ListenerSocket {
+  readonly handle: number;
+  readonly localAddress: TcpAddress = FAKE_ADDRESS;
+  readonly waiting: FakeStream[] = [];
+  isClosed = false;
+
+  constructor(handle: number) {
+    this.handle = handle;
+  }
+
+  acceptBatch(batch: Batch): number {
+    const accepted = this.waiting.splice(0, ACCEPT_MAX);
+    batch.stream = (index) => accepted[index] as unknown as TcpStream;
+    batch.words[0] = accepted.length === ACCEPT_MAX ? 0 : errnoNumber("EAGAIN");
+    return accepted.length;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** What stands in for the native system. */
+export class FakeSystem implements System, ReactorPoll {
+  readonly backend: Backend = "epoll";
+  /** How long each turn takes after its poll, by this clock. */
+  turnTakesMs = 0;
+  /** How often the reactor parked. */
+  parks = 0;
+  /** Streams that the reactor connected. */
+  readonly connected: FakeStream[] = [];
+  #nowMs: number;
+  #untilMs: number;
+  #handles = 1;
+  readonly #tokens = new Map<number, { token: number; interest: number }>();
+  readonly #ready = new Map<Source, number>();
+  #listener: FakeListener | undefined = undefined;
+  #wake: (() => void) | undefined = undefined;
+  #isWoken = false;
+  #arrive: (() => void) | undefined = undefined;
+  #isClosed = false;
+  /** Whether the last wait was over before the test's time was. */
+  #wasReached = false;
+
+  /** @param startMs What the clock shows first. */
+  constructor(startMs: number = 1_000) {
+    this.#nowMs = this.#untilMs = startMs;
+  }
+
+  /** The virtual time. */
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /**
+   * Lets time pass; returns when the reactor has done all that is to be done
+   * until then and waits for more.
+   */
+  async pass(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#untilMs = this.#nowMs + ms;
+    this.#arrive = resolve;
+    this.wake();
+    await promise;
+  }
+
+  /** Returns when all that has come was acted on; no time passes. */
+  settle(): Promise<void> {
+    return this.pass(0);
+  }
+
+  /** Has time pass in the middle of a turn. */
+  spend(ms: number): void {
+    this.#nowMs += ms;
+    this.#untilMs = Math.max(this.#untilMs, this.#nowMs);
+  }
+
+  /** Has a client connect to the listener. */
+  arrive(): FakeStream {
+    const stream = new FakeStream(this, this.#handles++);
+    this.#listener!.waiting.push(stream);
+    this.tell(this.#listener!, Readiness.READABLE);
+    return stream;
+  }
+
+  /** Makes an event. */
+  tell(source: Source, readiness: number): void {
+    this.#ready.set(source, (this.#ready.get(source) ?? 0) | readiness);
+    this.wake();
+  }
+
+  openPoll(): ReactorPoll {
+    return this;
+  }
+
+  listen(): ListenerSocket {
+    return this.#listener = new FakeListener(this.#handles++);
+  }
+
+  connect(_address: HostPort): StreamSocket {
+    const stream = new FakeStream(this, this.#handles++);
+    this.connected.push(stream);
+    this.tell(stream, Readiness.WRITABLE);
+    return stream;
+  }
+
+  defer(callback: () => void): void {
+    queueMicrotask(callback);
+  }
+
+  poll(events: Events, timeoutMs: number): number {
+    this.#isWoken = false;
+    if (this.#ready.size === 0) this.#advance(timeoutMs);
+    let count = 0;
+    for (const [source, readiness] of this.#ready) {
+      const known = this.#tokens.get(source.handle);
+      if (known === undefined || count === events.capacity) continue;
+      this.#ready.delete(source);
+      const wanted = readiness &
+        (known.interest & Interest.WRITABLE ? ~0 : ~Readiness.WRITABLE);
+      if (wanted === 0) continue;
+      events.words[CLOCK_WORDS + EVENT_WORDS * count] = known.token;
+      events.words[CLOCK_WORDS + EVENT_WORDS * count + 1] = wanted;
+      count++;
+    }
+    events.words[0] = Math.floor(this.#nowMs / 1e3);
+    events.words[1] = Math.round(this.#nowMs % 1e3 * 1e6);
+    events.length = count;
+    this.#nowMs += this.turnTakesMs;
+    return count;
+  }
+
+  register(source: Source, token: number, interest: number): void {
+    this.#tokens.set(source.handle, { token, interest });
+  }
+
+  reregister(source: Source, token: number, interest: number): void {
+    this.register(source, token, interest);
+  }
+
+  async park(timeoutMs: number | undefined): Promise<void> {
+    this.parks++;
+    if (this.#ready.size > 0) return;
+    this.#advance(timeoutMs ?? Infinity);
+    if (timeoutMs !== undefined && this.#wasReached) return;
+    if (this.#isWoken || this.#isClosed) return;
+    this.#arrive?.();
+    this.#arrive = undefined;
+    await new Promise<void>((resolve) => this.#wake = resolve);
+  }
+
+  yieldToDeno(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  ref(): void {}
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#arrive?.();
+  }
+
+  /** Lets the clock go on by `ms`, as far as the test allows. */
+  #advance(ms: number): void {
+    const leftMs = this.#untilMs - this.#nowMs;
+    this.#wasReached = ms <= leftMs;
+    this.#nowMs += Math.max(0, Math.min(ms, leftMs));
+  }
+}
