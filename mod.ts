@@ -26,6 +26,14 @@ export type {
   ReadTarget,
   WriteRoom,
 } from "./src/reactor/connection.ts";
+export type { CloseReason, TimeoutReason } from "./src/reactor/close_reason.ts";
+export type {
+  ConnectionOptions,
+  Limits,
+  Timeouts,
+  TimeoutSet,
+} from "./src/reactor/limits.ts";
+export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/reactor/abortable.ts";
 export type { ConnectOptions } from "./src/reactor/connect.ts";
@@ -43,7 +51,7 @@ export {
 } from "./src/reactor/happy_eyeballs.ts";
 export type { FiberLoop, Owned, Owner } from "./src/reactor/owned.ts";
 export type { Lookup } from "./src/reactor/lookup.ts";
-export type { Timer } from "./src/reactor/timers.ts";
+export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
 export type {
   HostPort,

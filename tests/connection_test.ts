@@ -7,6 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  type CloseReason,
   type ConnectionHandlers,
   type Listener,
   Reactor,
@@ -16,12 +17,13 @@ import {
   TcpStream,
   WOULD_BLOCK,
 } from "../mod.ts";
+import { Connection } from "../src/reactor/connection.ts";
 import {
-  Connection,
   HIGH_WATER_BYTES,
+  limitsOf,
   LOW_WATER_BYTES,
   TURN_READ_BYTES,
-} from "../src/reactor/connection.ts";
+} from "../src/reactor/limits.ts";
 import { READ_BUFFER_BYTES } from "../src/reactor/buffers.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import {
@@ -34,6 +36,7 @@ import {
 } from "./util/deno_client.ts";
 import { decoded, ECHO, encoded, logged } from "./util/handlers.ts";
 import { FakeHost } from "./util/fake_host.ts";
+import { FakeStream, FakeSystem } from "./util/fake_system.ts";
 import { randomBytes, sameBytes } from "./util/random.ts";
 import { connectedPair, LOOPBACK, type Pair } from "./util/streams.ts";
 import { eventually, within } from "./util/waiting.ts";
@@ -1158,3 +1161,126 @@ cleanTest(
     assertEquals(host.log, ["countRef -1", "countRef 1", "forget"]);
   },
 );
+
+/** How a connection ends, and the reason that `close` is told. */
+const ENDS: Record<string, (connection: Connection, pair: Pair) => void> = {
+  "closed by close()": (connection) => connection.close(),
+  "closed by closeLingering()": (connection, { client }) => {
+    connection.closeLingering();
+    client.close();
+    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+  },
+  "closed by close() with bytes unsent": (connection, { client }) => {
+    fill(connection);
+    connection.close();
+    while (!isDrained(client)) connection.onReady(Readiness.WRITABLE);
+  },
+  "ended by the peer": (connection, { client }) => {
+    client.close();
+    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+  },
+  "ended by the peer after closeWrite()": (connection, { client }) => {
+    connection.closeWrite();
+    client.close();
+    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+  },
+  "aborted by abort()": (connection) => connection.abort(),
+  "error of a handler": (connection) => connection.fail(new Error("x")),
+  "error of the socket": (connection, { client }) => {
+    client.resetOnClose = true;
+    client.close();
+    connection.onReady(Readiness.READABLE | Readiness.ERROR);
+  },
+  "idle as the sweep says": (connection) => connection.expire("idle"),
+  "shed as the host says": (connection) => connection.evict("shed"),
+};
+
+for (const [scene, end] of Object.entries(ENDS)) {
+  cleanTest(`close is told the reason, when it is ${scene}`, () => {
+    using pair = connectedPair();
+    const host = new FakeHost();
+    const reasons: CloseReason[] = [];
+    const connection = accepted(host, pair, {
+      data() {},
+      error() {},
+      close: (_, reason) => void reasons.push(reason),
+    });
+    end(connection, pair);
+    connection.abort();
+    assertEquals(reasons, [scene.split(" ")[0]!]);
+    assertEquals(host.memoryBytes, 0, "what waited is not counted any more");
+  });
+}
+
+cleanTest(
+  "Connection.heldBytes counts for the reactor, until it closes",
+  () => {
+    using pair = connectedPair();
+    const host = new FakeHost();
+    const connection = accepted(host, pair, { data() {} });
+    assertEquals(connection.stalledSinceMs, Infinity);
+    host.pass(7);
+    connection.heldBytes = 100;
+    connection.heldBytes = 60;
+    assertEquals([host.memoryBytes, connection.heldBytes], [60, 60]);
+    assertEquals(connection.stalledSinceMs, 7);
+    host.pass(1);
+    fill(connection);
+    assertEquals(host.memoryBytes, 60 + connection.bufferedBytes);
+    assertEquals(connection.stalledSinceMs, 8);
+    connection.abort();
+    assertEquals(host.memoryBytes, 0);
+    connection.heldBytes = 5;
+    assertEquals(host.memoryBytes, 0);
+  },
+);
+
+cleanTest("water marks and the share of a turn are a listener's own", () => {
+  const system = new FakeSystem();
+  const host = new FakeHost();
+  const limits = limitsOf({ highWaterBytes: 10, turnReadBytes: 100_000 });
+  assertEquals(limits.lowWaterBytes, 2);
+  const listener = { isRefed: true } as Listener;
+  const stream = new FakeStream(system, 1);
+  const counts: number[] = [];
+  let drains = 0;
+  const connection = new Connection(host, stream, {
+    handlers: {
+      data: (_, _bytes, start, end) => void counts.push(end - start),
+      drain: () => void drains++,
+    },
+    listener,
+    limits,
+  });
+  stream.room = 0;
+  assertEquals(connection.write(new Uint8Array(9)), true);
+  assertEquals(connection.write(new Uint8Array(1)), false);
+  stream.receive(1);
+  connection.onReady(Readiness.READABLE);
+  assertEquals(counts, [], "it is not read from");
+  stream.makeRoom(7);
+  connection.onReady(Readiness.WRITABLE);
+  assertEquals(drains, 0);
+  stream.makeRoom(1);
+  connection.onReady(Readiness.WRITABLE);
+  assertEquals(drains, 1);
+  stream.receive(1_000_000 - 1);
+  connection.onReady(Readiness.READABLE);
+  assertEquals(counts, [1, READ_BUFFER_BYTES, READ_BUFFER_BYTES]);
+  assertEquals(host.log.filter((line) => line === "requeue").length > 0, true);
+  connection.abort();
+});
+
+Deno.test("limitsOf() throws RangeError, when an option is out of range", () => {
+  const wrong = [
+    { highWaterBytes: 0 },
+    { highWaterBytes: NaN },
+    { highWaterBytes: 10, lowWaterBytes: 11 },
+    { lowWaterBytes: -1 },
+    { turnReadBytes: 0 },
+  ];
+  for (const options of wrong) {
+    assertThrows(() => limitsOf(options), RangeError, "Cannot use");
+  }
+  assertEquals(limitsOf({}), limitsOf({ timeouts: {} }));
+});

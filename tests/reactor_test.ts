@@ -606,7 +606,7 @@ cleanTest(
       using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
       using _client = TcpStream.connect(socket.localAddress);
       const host = new FakeHost();
-      const listener = new Listener(host, socket, ECHO);
+      const listener = new Listener(host, socket, { handlers: ECHO });
       socket.answers.push(name, name);
       listener.onReady(1);
       assertEquals(host.log, ["awaitRoom"]);
@@ -632,7 +632,7 @@ cleanTest(
     using _client = TcpStream.connect(socket.localAddress);
     const host = new FakeHost();
     host.hasRoom = false;
-    const listener = new Listener(host, socket, ECHO);
+    const listener = new Listener(host, socket, { handlers: ECHO });
     listener.onReady(1);
     assertEquals(host.log, ["accept", "awaitRoom"]);
     assertEquals(host.reported, []);
@@ -646,7 +646,7 @@ cleanTest(
   () => {
     using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
     const host = new FakeHost();
-    const listener = new Listener(host, socket, ECHO);
+    const listener = new Listener(host, socket, { handlers: ECHO });
     socket.answers.push("EPERM");
     listener.onReady(1);
     assertEquals(host.reported.length, 1);
@@ -855,7 +855,8 @@ function silenceConsole(): Disposable {
 Deno.test("a source without a slot takes nobody else's away, when there are no more slots", () => {
   const system = new FakeSystem();
   const host = new Host({ poll: system, system, start() {} });
-  const listener = () => new Listener(host, system.listen(), ECHO);
+  const listener = () =>
+    new Listener(host, system.listen(), { handlers: ECHO });
   const first = listener();
   host.add(first, { [Symbol.dispose]() {} }, 1);
   host.slots.insert = () => {

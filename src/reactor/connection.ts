@@ -13,17 +13,21 @@ import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { TcpAddress } from "../net/address.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
+import type { CloseReason, TimeoutReason } from "./close_reason.ts";
+import {
+  DEFAULT_LIMITS,
+  type Limits,
+  TIMEOUT_MS_MAX,
+  type Timeouts,
+  type TimeoutSet,
+  timeoutsOf,
+} from "./limits.ts";
 import type { Listener } from "./listener.ts";
 import { Outbox } from "./outbox.ts";
+import { Moved } from "./sweep.ts";
 import type { StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
-/** Unsent bytes at which reading stops: backpressure begins. */
-export const HIGH_WATER_BYTES = 65_536;
-/** Unsent bytes at which reading goes on: backpressure ends. */
-export const LOW_WATER_BYTES = 16_384;
-/** Bytes that one connection may read in a turn before others have theirs. */
-export const TURN_READ_BYTES = 262_144;
 /**
  * How long a closing connection is read for its peer's last bytes: nginx's
  * `lingering_timeout`.
@@ -60,11 +64,19 @@ const CONNECTING = 1 << 12;
 const UNREFED = 1 << 13;
 /** Its handlers are being told of an error. */
 const FAILING = 1 << 14;
+/** Bytes came since the sweep was here. */
+const HEARD = 1 << 15;
+/** Bytes went since the sweep was here. */
+const SPOKEN = 1 << 16;
+/** Reading went on after a pause since the sweep was here. */
+const RESUMED = 1 << 17;
 
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
 /** The same, or the peer does not read either. */
 const UNREADABLE = STOPPED | CONGESTED;
+/** Nothing would be read now, whatever came. */
+const DEAF = PAUSED | ENDED | CONGESTED | CONNECTING;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
 
@@ -110,10 +122,22 @@ export interface ConnectionHandlers<Data = unknown> {
   /** Something failed; `close` follows. */
   error?(connection: Connection<Data>, error: Error): void;
   /**
-   * It is closed, for whatever reason; nothing follows. Its addresses can be
+   * One of its `Timeouts`, or its deadline, has passed. Without this, it is
+   * closed for that reason. With this, closing it is the handler's: what stays
+   * open is given the same time again, a deadline none.
+   */
+  timeout?(connection: Connection<Data>, reason: TimeoutReason): void;
+  /**
+   * It is closed, and `reason` says why; nothing follows. Its addresses can be
    * asked for until this returns.
    */
-  close?(connection: Connection<Data>): void;
+  close?(connection: Connection<Data>, reason: CloseReason): void;
+}
+
+/** Bytes of what was read that its user keeps, and since when. */
+interface Held {
+  readonly bytes: number;
+  readonly sinceMs: number;
 }
 
 /** What a connection needs of its reactor. */
@@ -124,6 +148,18 @@ export interface ConnectionHost {
   readonly output: WriteBuffer;
   /** The turn's time. */
   readonly nowMs: number;
+  /** Calls that read, of all connections. */
+  reads: number;
+  /** Bytes that were read. */
+  bytesIn: number;
+  /** Bytes that wait: unsent, or kept by the users of connections. */
+  memoryBytes: number;
+  /** Counts a call that wrote, and the bytes that the system took. */
+  wrote(bytes: number): void;
+  /** Watches a connection's `timeouts`, which are new. */
+  watch(connection: Connection): void;
+  /** Sets, or with infinity clears, a connection's deadline. */
+  setDeadline(connection: Connection, delayMs: number): void;
   /** Asks to be told of room to write as well. */
   reregister(connection: Connection, interest: number): void;
   /** Has the connection act again in the next turn. */
@@ -135,7 +171,7 @@ export interface ConnectionHost {
   /** Removes a timer. */
   clearTimer(timer: Timer): void;
   /** Forgets a closed connection. */
-  forget(connection: Connection, refed: boolean): void;
+  forget(connection: Connection, reason: CloseReason): void;
   /** Counts a connection that no longer, or again, keeps the process alive. */
   countRef(delta: number): void;
   /** Says that `error` was thrown where nobody else can catch it. */
@@ -157,7 +193,9 @@ export class Connection<Data = unknown> {
   readonly #host: ConnectionHost;
   readonly #stream: StreamSocket;
   readonly #handlers: ConnectionHandlers<Data>;
+  #limits: Limits;
   #outbox: Outbox | undefined = undefined;
+  #held: Held | undefined = undefined;
   #linger: Timer | undefined = undefined;
   #flags: number;
 
@@ -168,12 +206,14 @@ export class Connection<Data = unknown> {
     origin: {
       handlers: ConnectionHandlers<Data>;
       listener: Listener | undefined;
+      limits?: Limits;
     },
   ) {
     this.#host = host;
     this.#stream = stream;
     this.#handlers = origin.handlers;
     this.listener = origin.listener;
+    this.#limits = origin.limits ?? DEFAULT_LIMITS;
     const refed = origin.listener === undefined || origin.listener.isRefed;
     this.#flags = (origin.listener === undefined ? CONNECTING : 0) |
       (refed ? 0 : UNREFED);
@@ -197,6 +237,48 @@ export class Connection<Data = unknown> {
   /** Bytes that the system has not taken yet. */
   get bufferedBytes(): number {
     return this.#outbox === undefined ? 0 : this.#outbox.byteLength;
+  }
+
+  /**
+   * Bytes that its user keeps of what was read, to act on later: they count
+   * towards the reactor's `memoryBytesMax`. The reactor cannot see them; say
+   * how many there are whenever that changes, never below 0.
+   */
+  get heldBytes(): number {
+    return this.#held === undefined ? 0 : this.#held.bytes;
+  }
+
+  /** Says how many bytes are kept. */
+  set heldBytes(bytes: number) {
+    if (this.#flags & CLOSED) return;
+    this.#host.memoryBytes += bytes - this.heldBytes;
+    const sinceMs = this.#host.nowMs;
+    this.#held = bytes === 0 ? undefined : { bytes, sinceMs };
+  }
+
+  /** How long it may take; nothing when that is without limit. */
+  get timeouts(): TimeoutSet | undefined {
+    return this.#limits.timeouts;
+  }
+
+  /**
+   * Since when, on the reactor's clock, its unsent bytes have become no fewer;
+   * infinity when there are none.
+   */
+  get unsentSinceMs(): number {
+    return this.#outbox === undefined ? Infinity : this.#outbox.sinceMs;
+  }
+
+  /**
+   * Since when it has held memory without a byte that moved; infinity when it
+   * holds none.
+   */
+  get stalledSinceMs(): number {
+    if (this.#held === undefined) return this.unsentSinceMs;
+    const { sinceMs } = this.#held;
+    return this.#outbox === undefined
+      ? sinceMs
+      : Math.max(sinceMs, this.#outbox.sinceMs);
   }
 
   /** The other end's address. */
@@ -247,7 +329,7 @@ export class Connection<Data = unknown> {
   ): boolean {
     this.#flushOutput();
     this.send(bytes, start, end);
-    return this.bufferedBytes < HIGH_WATER_BYTES;
+    return this.bufferedBytes < this.#limits.highWaterBytes;
   }
 
   /** Sends bytes, behind the outbox when there is one. */
@@ -255,12 +337,15 @@ export class Connection<Data = unknown> {
     if (this.#flags & UNWRITABLE) return;
     if (this.#outbox === undefined) {
       const sent = this.#stream.tryWrite(bytes, start, end - start);
+      this.#host.wrote(sent);
+      if (sent > 0) this.#flags |= SPOKEN;
       if (sent === end - start) return;
       if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
       if (sent > 0) start += sent;
-      this.#outbox = new Outbox();
+      this.#outbox = new Outbox(this.#host.nowMs);
     }
     this.#outbox.push(bytes, start, end);
+    this.#host.memoryBytes += end - start;
     this.#wantWritable();
   }
 
@@ -272,7 +357,7 @@ export class Connection<Data = unknown> {
   /** Goes on reading. */
   resume(): void {
     if (!(this.#flags & PAUSED)) return;
-    this.#flags &= ~PAUSED;
+    this.#flags = this.#flags & ~PAUSED | RESUMED;
     if (this.#flags & READABLE) this.#requeue();
   }
 
@@ -295,7 +380,7 @@ export class Connection<Data = unknown> {
     this.#flushOutput();
     if (this.#flags & CLOSED) return;
     this.#flags |= CLOSING;
-    if (this.#outbox === undefined) this.#destroy();
+    if (this.#outbox === undefined) this.#destroy(this.#ownReason());
   }
 
   /**
@@ -315,9 +400,47 @@ export class Connection<Data = unknown> {
 
   /** Closes at once and resets the peer; nothing more is sent. */
   abort(): void {
+    this.#reset("aborted");
+  }
+
+  /**
+   * Has it close when it takes too long from now on, instead of what was set
+   * before; `undefined` lets it take all the time.
+   *
+   * Costs an object. For what changes with every message there is
+   * {@linkcode Connection.setDeadline}, and the handler `timeout`.
+   *
+   * @throws {RangeError} when one is out of its range.
+   */
+  setTimeouts(timeouts: Timeouts | undefined): void {
+    const checked = timeoutsOf(timeouts);
     if (this.#flags & CLOSED) return;
-    this.#stream.resetOnClose = true;
-    this.#destroy();
+    this.#limits = { ...this.#limits, timeouts: checked };
+    // What moved before was in another time.
+    this.#flags &= ~(HEARD | SPOKEN | RESUMED);
+    this.#host.watch(this as Connection);
+  }
+
+  /**
+   * Has it close, or the handler `timeout` be called, once, `delayMs` from now,
+   * whatever moves until then: as for a message that must be whole by then. The
+   * next call replaces it, and `Infinity` clears it.
+   *
+   * Never early, and late by fifty milliseconds at the most, and by a turn for
+   * every 4096 connections. Costs a few nanoseconds and no memory.
+   *
+   * @param delayMs From 0 to 2147483647, or `Infinity`.
+   * @throws {RangeError} when it is out of range.
+   */
+  setDeadline(delayMs: number): void {
+    if (!(delayMs >= 0 && delayMs <= TIMEOUT_MS_MAX || delayMs === Infinity)) {
+      throw new RangeError(
+        `Cannot set a deadline in "${delayMs}" ms: it must be from 0 to ` +
+          `${TIMEOUT_MS_MAX}, or Infinity`,
+      );
+    }
+    if (this.#flags & CLOSED) return;
+    this.#host.setDeadline(this as Connection, delayMs);
   }
 
   /** Lets the process end although this is open. */
@@ -351,6 +474,36 @@ export class Connection<Data = unknown> {
     if (this.#flags & READABLE) this.#read();
   }
 
+  /** Returns what has moved since the last call: for the sweep. */
+  takeMoved(): number {
+    const flags = this.#flags;
+    this.#flags = flags & ~(HEARD | SPOKEN | RESUMED);
+    return (flags & (HEARD | SPOKEN) ? Moved.ANY : 0) |
+      (flags & (HEARD | RESUMED | DEAF) ? Moved.READ : 0);
+  }
+
+  /** Ends it because it took too long, or asks the handler: for the sweep. */
+  expire(reason: TimeoutReason): void {
+    const isOurs = (this.#flags & (CLOSING | LINGERING)) !== 0;
+    if (this.#handlers.timeout === undefined || isOurs) {
+      return this.evict(reason);
+    }
+    try {
+      this.#handlers.timeout(this, reason);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * Closes it at once. A peer that is owed bytes is reset, or it would take
+   * what has come for all.
+   */
+  evict(reason: TimeoutReason | "shed"): void {
+    if (this.#outbox !== undefined) this.#reset(reason);
+    else this.#destroy(reason);
+  }
+
   /** Ends it because a handler threw `error`, which must not be lost. */
   fail(error: unknown): void {
     const isTold = !(this.#flags & CLOSED) && this.#handlers.error;
@@ -368,23 +521,26 @@ export class Connection<Data = unknown> {
     } catch (second) {
       this.#host.report(second);
     }
-    this.abort();
+    this.#reset("error");
   }
 
   #read(): void {
-    const { input } = this.#host;
+    const host = this.#host;
+    const { input } = host;
     const stopping = this.#handlers.keepsReading ? STOPPED : UNREADABLE;
-    let budget = TURN_READ_BYTES;
+    let budget = this.#limits.turnReadBytes;
     while (!(this.#flags & stopping)) {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
       const { bytes, offset } = this.target ?? input;
       const room = bytes.byteLength - offset;
       const count = this.#stream.tryRead(bytes, offset, room);
+      host.reads++;
       if (count <= 0) return this.#stopReading(count);
       // A short read means drained: what comes later is a new event. After
       // the peer's end there is none, so that is read for.
       const drained = count < room && !(this.#flags & READ_CLOSED);
-      if (drained) this.#flags &= ~READABLE;
+      this.#flags = (drained ? this.#flags & ~READABLE : this.#flags) | HEARD;
+      host.bytesIn += count;
       if (!(this.#flags & LINGERING)) {
         this.#handlers.data(this, bytes, offset, offset + count);
       }
@@ -402,12 +558,12 @@ export class Connection<Data = unknown> {
     this.#flags |= ENDED;
     if (this.#flags & LINGERING) {
       // What is unsent still has to go, to a peer that may well be reading.
-      if (this.#flags & WRITE_ENDED) this.#destroy();
+      if (this.#flags & WRITE_ENDED) this.#destroy("closed");
       return;
     }
     if (this.#handlers.end === undefined) return this.close();
     this.#handlers.end(this);
-    if (this.#flags & WRITE_ENDED) this.#destroy();
+    if (this.#flags & WRITE_ENDED) this.#destroy("ended");
   }
 
   #finishConnect(readiness: number): boolean {
@@ -437,27 +593,38 @@ export class Connection<Data = unknown> {
       const { chunk, offset } = outbox;
       const wanted = chunk.byteLength - offset;
       const sent = this.#stream.tryWrite(chunk, offset, wanted);
+      this.#host.wrote(sent);
       if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
-      if (sent > 0) outbox.shift(sent);
+      if (sent > 0) this.#shift(outbox, sent);
       if (sent < wanted) break;
     }
     if (outbox.byteLength === 0) this.#outbox = undefined;
-    if (this.#flags & CONGESTED && outbox.byteLength <= LOW_WATER_BYTES) {
+    const { lowWaterBytes } = this.#limits;
+    if (this.#flags & CONGESTED && outbox.byteLength <= lowWaterBytes) {
       this.#relieve();
     }
     if (this.#outbox !== undefined || this.#flags & CLOSED) return;
     if (this.#flags & WRITE_ENDING) this.#endWriting();
-    if (this.#flags & CLOSING) this.#destroy();
+    if (this.#flags & CLOSING) this.#destroy(this.#ownReason());
+  }
+
+  #shift(outbox: Outbox, sent: number): void {
+    outbox.shift(sent);
+    outbox.sinceMs = this.#host.nowMs;
+    this.#host.memoryBytes -= sent;
+    this.#flags |= SPOKEN;
   }
 
   #relieve(): void {
-    this.#flags &= ~CONGESTED;
+    this.#flags = this.#flags & ~CONGESTED | RESUMED;
     if (this.#flags & READABLE) this.#requeue();
     this.#handlers.drain?.(this);
   }
 
   #wantWritable(): void {
-    if (this.bufferedBytes >= HIGH_WATER_BYTES) this.#flags |= CONGESTED;
+    if (this.bufferedBytes >= this.#limits.highWaterBytes) {
+      this.#flags |= CONGESTED;
+    }
     if (this.#flags & WANTS_WRITABLE) return;
     // Stays registered: one call a connection, not two a partial write.
     this.#flags |= WANTS_WRITABLE;
@@ -476,12 +643,15 @@ export class Connection<Data = unknown> {
     } catch (error) {
       if (!(error instanceof Deno.errors.NotConnected)) throw error;
     }
-    if (this.#flags & ENDED) this.#destroy();
+    if (this.#flags & ENDED) this.#destroy("ended");
   }
 
   /** Begins when all is sent: a slow reader has all the time it needs. */
   #startLinger(): void {
-    this.#linger = this.#host.setTimer(LINGER_MS, () => this.#destroy());
+    this.#linger = this.#host.setTimer(
+      LINGER_MS,
+      () => this.#destroy("closed"),
+    );
   }
 
   #requeue(): void {
@@ -505,17 +675,34 @@ export class Connection<Data = unknown> {
     this.#fail(errorFrom(-code, "use the connection"));
   }
 
-  #destroy(): void {
+  /** Why it closes when nobody else said so: who came first, the peer or we. */
+  #ownReason(): CloseReason {
+    return this.#flags & ENDED && !(this.#flags & LINGERING)
+      ? "ended"
+      : "closed";
+  }
+
+  /** Closes at once, so that the peer sees an error. */
+  #reset(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
+    this.#stream.resetOnClose = true;
+    this.#destroy(reason);
+  }
+
+  #destroy(reason: CloseReason): void {
+    if (this.#flags & CLOSED) return;
+    const host = this.#host;
+    host.memoryBytes -= this.bufferedBytes + this.heldBytes;
     this.#flags |= CLOSED;
     this.#outbox = undefined;
-    if (this.runs > 0) this.#host.output.drop(this);
-    if (this.#linger !== undefined) this.#host.clearTimer(this.#linger);
-    this.#host.forget(this as Connection, this.isRefed);
+    this.#held = undefined;
+    if (this.runs > 0) host.output.drop(this);
+    if (this.#linger !== undefined) host.clearTimer(this.#linger);
+    host.forget(this as Connection, reason);
     try {
-      this.#handlers.close?.(this);
+      this.#handlers.close?.(this, reason);
     } catch (error) {
-      this.#host.report(error);
+      host.report(error);
     }
     // Last: a handler may still ask for the addresses, as a log does.
     this.#stream.close();

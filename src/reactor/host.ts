@@ -9,11 +9,19 @@
 
 import { Interest } from "../poll/interest.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
+import type { CloseReason } from "./close_reason.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import { isShortage, type Listener, type ListenerHost } from "./listener.ts";
-import { type Ready, Slots } from "./slots.ts";
+import { type Ready, slotOf, Slots } from "./slots.ts";
+import { Histogram, type ReactorStats } from "./stats.ts";
+import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "./system.ts";
 import { type Timer, Timers } from "./timers.ts";
+
+/** The share of the memory bound at which listeners stop accepting. */
+const ACCEPT_SHARE = 0.75;
+/** The share of the memory bound down to which connections are shed. */
+const SHED_SHARE = 0.75;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -25,10 +33,12 @@ export interface HostOptions {
   readonly start: () => void;
   /** Told of what nobody else can catch; the console when left out. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Bytes that may wait; without bound when left out. */
+  readonly memoryBytesMax?: number;
 }
 
 /** The shared state of the loop. */
-export class Host implements ConnectionHost, ListenerHost {
+export class Host implements ConnectionHost, ListenerHost, SweepHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output = new WriteBuffer();
@@ -36,6 +46,9 @@ export class Host implements ConnectionHost, ListenerHost {
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
   runningFibers = 0;
+  reads = 0;
+  bytesIn = 0;
+  memoryBytes = 0;
   readonly #poll: ReactorPoll;
   readonly #system: System;
   readonly #start: () => void;
@@ -50,14 +63,40 @@ export class Host implements ConnectionHost, ListenerHost {
   #inTurn = false;
   #flushes = false;
   #hasRoom = false;
+  readonly #memoryBytesMax: number;
+  readonly #sweep: Sweep;
+  readonly #lag = new Histogram();
+  /** When the last wait ended; nothing when that was parking. */
+  #waitedMs = NaN;
+  #turns = 0;
+  #parks = 0;
+  #events = 0;
+  #writes = 0;
+  #bytesOut = 0;
+  #accepted = 0;
+  #connected = 0;
+  readonly #closed: Record<CloseReason, number> = {
+    ended: 0,
+    closed: 0,
+    aborted: 0,
+    error: 0,
+    idle: 0,
+    read: 0,
+    write: 0,
+    lifetime: 0,
+    deadline: 0,
+    shed: 0,
+  };
 
   /** Made by the reactor, which runs while there is work. */
-  constructor({ poll, system, start, onError = logError }: HostOptions) {
-    this.#poll = poll;
-    this.#system = system;
-    this.#start = start;
-    this.#onError = onError;
-    this.#turnMs = poll.nowMs();
+  constructor(options: HostOptions) {
+    this.#poll = options.poll;
+    this.#system = options.system;
+    this.#start = options.start;
+    this.#onError = options.onError ?? logError;
+    this.#memoryBytesMax = options.memoryBytesMax ?? Infinity;
+    this.#turnMs = this.#poll.nowMs();
+    this.#sweep = new Sweep(this);
   }
 
   /**
@@ -80,6 +119,34 @@ export class Host implements ConnectionHost, ListenerHost {
     return this.#refs > 0;
   }
 
+  get isCrowded(): boolean {
+    return this.memoryBytes >= ACCEPT_SHARE * this.#memoryBytesMax;
+  }
+
+  stats(): ReactorStats {
+    const closed = { ...this.#closed };
+    let open = this.#accepted + this.#connected;
+    for (const count of Object.values(closed)) open -= count;
+    return {
+      turns: this.#turns,
+      polls: this.#turns + this.#parks,
+      parks: this.#parks,
+      events: this.#events,
+      reads: this.reads,
+      writes: this.#writes,
+      bytesIn: this.bytesIn,
+      bytesOut: this.#bytesOut,
+      accepted: this.#accepted,
+      connected: this.#connected,
+      closed,
+      open,
+      listeners: this.slots.size - open,
+      timers: this.#timers.size,
+      memoryBytes: this.memoryBytes,
+      lag: this.#lag.read(),
+    };
+  }
+
   /** How long until the next timer; `undefined` when there is none. */
   timeoutMs(): number | undefined {
     const { nextDeadlineMs } = this.#timers;
@@ -100,12 +167,17 @@ export class Host implements ConnectionHost, ListenerHost {
       throw error;
     }
     if (source.isRefed) this.#refs++;
+    if (!(source instanceof Connection)) return;
+    if (source.listener === undefined) this.#connected++;
+    else this.#accepted++;
+    if (source.timeouts !== undefined) this.watch(source);
   }
 
   accept(stream: StreamSocket, listener: Listener): boolean {
     const connection = new Connection(this, stream, {
       handlers: listener.handlers,
       listener,
+      limits: listener.limits,
     });
     try {
       this.add(connection, stream, Interest.READABLE);
@@ -125,6 +197,26 @@ export class Host implements ConnectionHost, ListenerHost {
 
   reregister(connection: Connection, interest: number): void {
     this.#poll.reregister(connection, connection.token, interest);
+  }
+
+  wrote(bytes: number): void {
+    this.#writes++;
+    if (bytes > 0) this.#bytesOut += bytes;
+    // In a turn it was stirred already.
+    if (this.#sweep.isResting) this.#sweep.stir();
+  }
+
+  watch(connection: Connection): void {
+    this.#sweep.watch(slotOf(connection.token), connection.timeouts);
+  }
+
+  setDeadline(connection: Connection, delayMs: number): void {
+    this.#sweep.setDeadline(slotOf(connection.token), delayMs);
+  }
+
+  connectionAt(slot: number): Connection | undefined {
+    const source = this.slots.at(slot);
+    return source instanceof Connection ? source : undefined;
   }
 
   requeue(source: Ready): void {
@@ -173,10 +265,12 @@ export class Host implements ConnectionHost, ListenerHost {
     this.#waiting.add(listener);
   }
 
-  forget(connection: Connection, refed: boolean): void {
+  forget(connection: Connection, reason: CloseReason): void {
     this.slots.remove(connection.token);
+    this.#sweep.unwatch(slotOf(connection.token));
+    this.#closed[reason]++;
     this.#hasRoom = true;
-    if (refed) this.#refs--;
+    if (connection.isRefed) this.#refs--;
     if (!this.#inTurn) this.#start();
   }
 
@@ -200,7 +294,26 @@ export class Host implements ConnectionHost, ListenerHost {
     }
   }
 
-  beginTurn(nowMs: number): void {
+  /** The wait before the next turn is another thread's. */
+  beginPark(): void {
+    this.#parks++;
+    this.#waitedMs = NaN;
+    this.isFresh = false;
+  }
+
+  /**
+   * @param nowMs When the wait ended.
+   * @param waitMs How long it was asked to be.
+   * @param count How many events it brought.
+   */
+  beginTurn(nowMs: number, waitMs: number, count: number): void {
+    const lagMs = nowMs - this.#waitedMs - waitMs;
+    // Not after parking, which makes it no number.
+    if (lagMs === lagMs) this.#lag.add(lagMs);
+    this.#waitedMs = nowMs;
+    this.#turns++;
+    this.#events += count;
+    if (this.#sweep.isResting) this.#sweep.stir();
     this.#turnMs = nowMs;
     this.isFresh = true;
     this.#inTurn = true;
@@ -220,6 +333,7 @@ export class Host implements ConnectionHost, ListenerHost {
       this.#call(timer.callback);
     }
     this.output.flush();
+    if (this.memoryBytes > this.#memoryBytesMax) this.#shed();
     if (this.#hasRoom) this.#resumeListeners();
     this.slots.recycle();
     this.#inTurn = false;
@@ -231,6 +345,24 @@ export class Host implements ConnectionHost, ListenerHost {
       source.onReady(readiness);
     } catch (error) {
       source.fail(error);
+    }
+  }
+
+  /**
+   * Closes connections that hold memory, those first that have moved nothing
+   * for longest. One that holds none is left alone: it would free nothing.
+   */
+  #shed(): void {
+    const holders: Connection[] = [];
+    for (const source of this.slots) {
+      if (!(source instanceof Connection)) continue;
+      if (source.stalledSinceMs < Infinity) holders.push(source);
+    }
+    holders.sort((a, b) => a.stalledSinceMs - b.stalledSinceMs);
+    const enough = SHED_SHARE * this.#memoryBytesMax;
+    for (const connection of holders) {
+      if (this.memoryBytes <= enough) return;
+      connection.evict("shed");
     }
   }
 

@@ -9,6 +9,7 @@ import { errnoName, errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import type { TcpAddress } from "../net/address.ts";
 import { AcceptBatch } from "../net/tcp_listener.ts";
 import type { ConnectionHandlers } from "./connection.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
@@ -40,6 +41,8 @@ export function isShortage(error: unknown): boolean {
 
 /** What a listener needs of its reactor. */
 export interface ListenerHost {
+  /** Whether so many bytes wait that nobody new is let in. */
+  readonly isCrowded: boolean;
   /**
    * Makes a connection of an accepted stream.
    *
@@ -68,6 +71,8 @@ export class Listener implements Disposable {
   token = 0;
   /** What happens on its connections. */
   readonly handlers: ConnectionHandlers;
+  /** What bounds its connections. */
+  readonly limits: Limits;
   /** Whether it keeps the process alive. */
   isRefed = true;
   /** The bound address, with the port that the system chose for port 0. */
@@ -83,11 +88,15 @@ export class Listener implements Disposable {
   constructor(
     host: ListenerHost,
     socket: ListenerSocket,
-    handlers: ConnectionHandlers,
+    { handlers, limits = DEFAULT_LIMITS }: {
+      handlers: ConnectionHandlers;
+      limits?: Limits;
+    },
   ) {
     this.#host = host;
     this.#socket = socket;
     this.handlers = handlers;
+    this.limits = limits;
     this.addr = socket.localAddress;
   }
 
@@ -105,6 +114,7 @@ export class Listener implements Disposable {
   onReady(_readiness: number): void {
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
+    if (this.#host.isCrowded) return this.#awaitRoom();
     const count = this.#socket.acceptBatch(this.#batch);
     // Read first: a handler may accept again through another listener.
     const { stopped } = this.#batch;

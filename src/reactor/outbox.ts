@@ -14,6 +14,13 @@ export class Outbox {
 
   /** How many bytes wait. */
   byteLength = 0;
+  /** Since when there are no fewer, on the reactor's clock. */
+  sinceMs: number;
+
+  /** @param nowMs The time. */
+  constructor(nowMs: number = 0) {
+    this.sinceMs = nowMs;
+  }
 
   /**
    * Queues a copy of `bytes` from `start` to `end`.

@@ -30,9 +30,11 @@ import {
 } from "./fiber_server.ts";
 import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
+import { type ConnectionOptions, limitsOf } from "./limits.ts";
 import { Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
 import { sleep } from "./sleep.ts";
+import type { ReactorStats } from "./stats.ts";
 import { NATIVE, type ReactorPoll, type System } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
@@ -69,6 +71,14 @@ export interface ReactorOptions extends PollOptions {
   onError?: (error: unknown) => void;
   /** Finds a name's addresses; the system's resolver when left out. */
   lookup?: Lookup;
+  /**
+   * Bytes that may wait in all: unsent ones, and what users of connections say
+   * that they keep (`heldBytes`). At three quarters of it listeners stop
+   * accepting. Beyond it connections that hold some are reset, those first that
+   * have moved nothing for longest, until a quarter is free. It is looked at
+   * once a turn. Without bound when left out; from 1.
+   */
+  memoryBytesMax?: number;
   /** What to stand on instead of the native system: a simulation, for tests. */
   system?: System;
 }
@@ -89,10 +99,17 @@ export class Reactor implements Disposable {
    * Opens a poll; the loop runs while something is registered.
    *
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
+   * @throws {RangeError} when `memoryBytesMax` is below 1.
    */
   constructor(options: ReactorOptions = {}) {
-    const { system = NATIVE, onError, lookup = systemLookup, ...pollOptions } =
+    const { system = NATIVE, onError, lookup = systemLookup, ...rest } =
       options;
+    const { memoryBytesMax = Infinity, ...pollOptions } = rest;
+    if (!(memoryBytesMax >= 1)) {
+      throw new RangeError(
+        `Cannot use memoryBytesMax "${memoryBytesMax}": it must be 1 or more`,
+      );
+    }
     this.#system = system;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
@@ -100,6 +117,7 @@ export class Reactor implements Disposable {
       system,
       start: () => this.#start(),
       onError,
+      memoryBytesMax,
     });
     this.#fibers = new Fibers({
       timers: this,
@@ -151,18 +169,19 @@ export class Reactor implements Disposable {
    * ```
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
   listen<Data = unknown>(
-    options: ListenOptions,
+    options: ListenOptions & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Listener {
     this.#expectOpen();
+    const limits = limitsOf(options);
     const socket = this.#system.listen(options);
-    const listener = new Listener(
-      this.#host,
-      socket,
-      handlers as ConnectionHandlers,
-    );
+    const listener = new Listener(this.#host, socket, {
+      handlers: handlers as ConnectionHandlers,
+      limits,
+    });
     this.#host.add(listener, socket, Interest.READABLE);
     this.#start();
     return listener;
@@ -172,9 +191,10 @@ export class Reactor implements Disposable {
    * Connects, and calls `handlers` for what happens: `open`, or `error`.
    *
    * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
   connect<Data = unknown>(
-    address: HostPort,
+    address: HostPort & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Connection<Data>;
   /**
@@ -210,15 +230,17 @@ export class Reactor implements Disposable {
   }
 
   #dial<Data>(
-    address: HostPort,
+    address: HostPort & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
     isPermitted: boolean,
   ): Connection<Data> {
     this.#expectOpen();
+    const limits = limitsOf(address);
     const stream = this.#system.connect(address, isPermitted);
     const connection = new Connection<Data>(this.#host, stream, {
       handlers,
       listener: undefined,
+      limits,
     });
     const both = Interest.READABLE | Interest.WRITABLE;
     this.#host.add(connection as Connection, stream, both);
@@ -293,6 +315,29 @@ export class Reactor implements Disposable {
   /** Resolves after `ms`; rejects with the signal's reason when it aborts. */
   sleep(ms: number, options?: Abortable): Promise<void> {
     return sleep(this, ms, options);
+  }
+
+  /**
+   * Returns what the reactor has done since it was made, and what it holds.
+   * Counting is always on; this builds the object.
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * reactor.listen({ hostname: "127.0.0.1", port: 0 }, { data() {} });
+   * const { listeners, open, bytesIn } = reactor.stats();
+   * assertEquals({ listeners, open, bytesIn }, {
+   *   listeners: 1,
+   *   open: 0,
+   *   bytesIn: 0,
+   * });
+   * ```
+   */
+  stats(): ReactorStats {
+    return this.#host.stats();
   }
 
   /** Yields the open connections that `listener` accepted. */
@@ -453,7 +498,7 @@ export class Reactor implements Disposable {
     const host = this.#host;
     if (this.#isClosed || !host.hasWork) return;
     this.#isParked = true;
-    host.isFresh = false;
+    host.beginPark();
     await this.#poll.park(host.timeoutMs(), host.isRefed);
     this.#isParked = false;
   }
@@ -464,7 +509,7 @@ export class Reactor implements Disposable {
     const events = this.#events;
     const timeoutMs = Math.min(waitMs, host.timeoutMs() ?? waitMs);
     const count = this.#poll.poll(events, timeoutMs);
-    host.beginTurn(events.nowMs);
+    host.beginTurn(events.nowMs, timeoutMs, count);
     for (let index = 0; index < count; index++) {
       const source = host.slots.get(events.token(index));
       if (source !== undefined) host.act(source, events.readiness(index));

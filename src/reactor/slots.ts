@@ -15,6 +15,11 @@ const GENERATION_MAX = (1 << (31 - SLOT_BITS)) - 1;
 /** A token that no slot ever has: the waker's. */
 export const WAKER_TOKEN = 0xffff_ffff;
 
+/** Returns the slot of a token: a small number, used again when it is free. */
+export function slotOf(token: number): number {
+  return token & SLOT_MASK;
+}
+
 /** What is registered: something that is told of its readiness. */
 export interface Ready {
   /** Its token, which the table sets. */
@@ -58,6 +63,11 @@ export class Slots {
   get(token: number): Ready | undefined {
     const entry = this.#entries[token & SLOT_MASK];
     return entry !== undefined && entry.token === token ? entry : undefined;
+  }
+
+  /** Returns what is in a slot now. */
+  at(slot: number): Ready | undefined {
+    return this.#entries[slot];
   }
 
   /** Ends a token. Its slot is used again after {@linkcode Slots.recycle}. */

@@ -10,7 +10,7 @@
 const NOT_QUEUED = -1;
 
 /** The beat of an interval. */
-interface Beat {
+export interface Beat {
   /** When it began. */
   readonly startMs: number;
   /** How far its deadlines are apart. */
@@ -18,7 +18,7 @@ interface Beat {
 }
 
 /** What a timer asks of the heap that it is in. */
-interface TimerOwner {
+export interface TimerOwner {
   /** Counts a timer that no longer, or again, keeps the process alive. */
   countRef(delta: number): void;
 }

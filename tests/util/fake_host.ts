@@ -20,11 +20,15 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   readonly timers = new Timers();
   /** What was asked, a line each. */
   readonly log: string[] = [];
-  /** What was reported. */
   /** What a listener hears of a connection that it accepted. */
   hasRoom = true;
+  /** What was reported. */
   readonly reported: unknown[] = [];
   nowMs = 0;
+  reads = 0;
+  bytesIn = 0;
+  memoryBytes = 0;
+  isCrowded = false;
 
   /** Lets time pass, and runs the timers that are due then. */
   pass(ms: number): void {
@@ -34,6 +38,16 @@ export class FakeHost implements ConnectionHost, ListenerHost {
       if (timer === undefined) return;
       timer.callback();
     }
+  }
+
+  wrote(): void {}
+
+  watch(): void {
+    this.log.push("watch");
+  }
+
+  setDeadline(_connection: Connection, delayMs: number): void {
+    this.log.push(`setDeadline ${delayMs}`);
   }
 
   reregister(): void {

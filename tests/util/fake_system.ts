@@ -166,9 +166,17 @@ export class FakeSystem implements System, ReactorPoll {
     this.#nowMs = this.#untilMs = startMs;
   }
 
-  /** The virtual time. */
+  /** The virtual time: what events say, which is in whole nanoseconds. */
   nowMs(): number {
-    return this.#nowMs;
+    return this.#seconds * 1e3 + this.#nanoseconds / 1e6;
+  }
+
+  get #seconds(): number {
+    return Math.floor(this.#nowMs / 1e3);
+  }
+
+  get #nanoseconds(): number {
+    return Math.floor(this.#nowMs % 1e3 * 1e6);
   }
 
   /**
@@ -242,8 +250,8 @@ export class FakeSystem implements System, ReactorPoll {
       events.words[CLOCK_WORDS + EVENT_WORDS * count + 1] = wanted;
       count++;
     }
-    events.words[0] = Math.floor(this.#nowMs / 1e3);
-    events.words[1] = Math.round(this.#nowMs % 1e3 * 1e6);
+    events.words[0] = this.#seconds;
+    events.words[1] = this.#nanoseconds;
     events.length = count;
     this.#nowMs += this.turnTakesMs;
     return count;
@@ -287,8 +295,10 @@ export class FakeSystem implements System, ReactorPoll {
 
   /** Lets the clock go on by `ms`, as far as the test allows. */
   #advance(ms: number): void {
+    // Rounded up, as a system does, but not for an error of the last digit.
+    const waitMs = ms === 0 ? 0 : Math.max(1e-3, Math.ceil(ms - 1e-6));
     const leftMs = this.#untilMs - this.#nowMs;
-    this.#wasReached = ms <= leftMs;
-    this.#nowMs += Math.max(0, Math.min(ms, leftMs));
+    this.#wasReached = waitMs <= leftMs;
+    this.#nowMs += Math.max(0, Math.min(waitMs, leftMs));
   }
 }

@@ -47,7 +47,8 @@ export function logged(
     drain: (connection) => told("drain", drain && (() => drain(connection))),
     error: (connection, cause) =>
       told(`error ${cause.name}`, error && (() => error(connection, cause))),
-    close: (connection) => told("close", close && (() => close(connection))),
+    close: (connection, reason) =>
+      told("close", close && (() => close(connection, reason))),
     ...end && {
       end: (connection: Connection) => told("end", () => end(connection)),
     },
