@@ -18,6 +18,7 @@ import {
   writeAll,
   writeText,
 } from "./util/deno_client.ts";
+import { FakeSystem } from "./util/fake_system.ts";
 import { NO_IPV6 } from "./util/machine.ts";
 import {
   hashOf,
@@ -273,3 +274,59 @@ cleanTest(
     await within(finished, "the shutdown");
   },
 );
+
+Deno.test("EchoServer.shutdown() resets a peer that never reads, when its grace is over", async () => {
+  for (const graceMs of [0, 1_500, undefined]) {
+    const system = new FakeSystem();
+    using reactor = new Reactor({ system });
+    const server = echo({
+      port: 0,
+      reactor,
+      ...graceMs !== undefined && { graceMs },
+    });
+    const deaf = system.arrive();
+    const polite = system.arrive();
+    deaf.room = 10;
+    deaf.receive(1_000);
+    polite.receive(1_000);
+    await system.settle();
+    let isFinished = false;
+    const finished = server.shutdown().then(() => isFinished = true);
+    assert(server.shutdown() === server.finished);
+    assertEquals(polite.isClosed, true, "it is owed nothing");
+    // Something that stays open, so that the loop goes on.
+    const anchor = reactor.setTimer(1e9, () => {});
+    await system.pass(Math.max(0, (graceMs ?? 30_000) - 1));
+    assertEquals([isFinished, deaf.isClosed], [graceMs === 0, graceMs === 0]);
+    await system.pass(1);
+    await finished;
+    assertEquals([deaf.isClosed, deaf.resetOnClose], [true, true]);
+    reactor.clearTimer(anchor);
+    assertEquals(reactor.stats().timers, 0);
+  }
+});
+
+Deno.test("EchoServer.shutdown() waits for ever, when its grace is infinite", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const server = echo({ port: 0, reactor, graceMs: Infinity });
+  const slow = system.arrive();
+  slow.room = 10;
+  slow.receive(100);
+  await system.settle();
+  const finished = server.shutdown();
+  await system.pass(1e9);
+  assertEquals(slow.isClosed, false);
+  slow.makeRoom(90);
+  await system.settle();
+  assertEquals(slow.written, 100);
+  slow.receiveEnd();
+  await finished;
+  assertEquals([slow.isClosed, slow.resetOnClose], [true, false]);
+});
+
+Deno.test("echo() throws RangeError, when its grace is below zero", () => {
+  for (const graceMs of [-1, NaN]) {
+    assertThrows(() => echo({ port: 0, graceMs }), RangeError, `"${graceMs}"`);
+  }
+});

@@ -152,8 +152,8 @@ export interface ConnectionHost {
   reads: number;
   /** Bytes that were read. */
   bytesIn: number;
-  /** Bytes that wait: unsent, or kept by the users of connections. */
-  memoryBytes: number;
+  /** Counts bytes that wait: unsent, or kept by a connection's user. */
+  countMemory(delta: number): void;
   /** Counts a call that wrote, and the bytes that the system took. */
   wrote(bytes: number): void;
   /** Watches a connection's `timeouts`, which are new. */
@@ -251,7 +251,7 @@ export class Connection<Data = unknown> {
   /** Says how many bytes are kept. */
   set heldBytes(bytes: number) {
     if (this.#flags & CLOSED) return;
-    this.#host.memoryBytes += bytes - this.heldBytes;
+    this.#host.countMemory(bytes - this.heldBytes);
     const sinceMs = this.#host.nowMs;
     this.#held = bytes === 0 ? undefined : { bytes, sinceMs };
   }
@@ -345,7 +345,7 @@ export class Connection<Data = unknown> {
       this.#outbox = new Outbox(this.#host.nowMs);
     }
     this.#outbox.push(bytes, start, end);
-    this.#host.memoryBytes += end - start;
+    this.#host.countMemory(end - start);
     this.#wantWritable();
   }
 
@@ -611,7 +611,7 @@ export class Connection<Data = unknown> {
   #shift(outbox: Outbox, sent: number): void {
     outbox.shift(sent);
     outbox.sinceMs = this.#host.nowMs;
-    this.#host.memoryBytes -= sent;
+    this.#host.countMemory(-sent);
     this.#flags |= SPOKEN;
   }
 
@@ -692,7 +692,7 @@ export class Connection<Data = unknown> {
   #destroy(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
-    host.memoryBytes -= this.bufferedBytes + this.heldBytes;
+    host.countMemory(-this.bufferedBytes - this.heldBytes);
     this.#flags |= CLOSED;
     this.#outbox = undefined;
     this.#held = undefined;

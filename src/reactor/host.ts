@@ -206,6 +206,13 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     if (this.#sweep.isResting) this.#sweep.stir();
   }
 
+  countMemory(delta: number): void {
+    this.memoryBytes += delta;
+    // Those that are stalled make no event, and a turn is when it is looked at.
+    const isFull = this.memoryBytes > this.#memoryBytesMax;
+    if (isFull && !this.#inTurn) this.#start();
+  }
+
   watch(connection: Connection): void {
     this.#sweep.watch(slotOf(connection.token), connection.timeouts);
   }
@@ -297,6 +304,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   /** The wait before the next turn is another thread's. */
   beginPark(): void {
     this.#parks++;
+    this.#lag.add(this.#poll.nowMs() - this.#waitedMs);
     this.#waitedMs = NaN;
     this.isFresh = false;
   }

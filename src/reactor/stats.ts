@@ -10,11 +10,11 @@ import type { CloseReason } from "./close_reason.ts";
  * How long the reactor was away from its poll, since it was made.
  *
  * Each turn is measured from the end of its wait to the end of the next, less
- * what the next was asked to wait for: so it counts handlers, timers,
- * microtasks, and what Deno's loop did between two turns. It is short by a
- * millisecond at the most, where the poll returned before its time; turns that
- * end in parking are not measured. Percentiles are rounded up to a power of two
- * of microseconds.
+ * what the next was asked to wait for; one that ends in parking, until then. So
+ * it counts handlers, timers, microtasks, and what Deno's loop did between two
+ * turns: what an event had to wait that came in the worst moment. It is short
+ * by a millisecond at the most, where a poll returned before its time.
+ * Percentiles are rounded up to a power of two of microseconds.
  */
 export interface LagStats {
   /** Turns that were measured. */

@@ -9,6 +9,12 @@ import type { Listener } from "../reactor/listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
+/**
+ * What a container has until it is killed, and more than any peer needs that
+ * reads at all. `Deno.serve` waits for ever; so does nginx unless told otherwise.
+ */
+const GRACE_MS_DEFAULT = 30_000;
+
 /** Where to echo. */
 export interface EchoOptions {
   /** From 0 to 65535; 0 for one of the system's choosing. */
@@ -17,6 +23,12 @@ export interface EchoOptions {
   hostname?: string;
   /** Several servers on one address share its connections. */
   reusePort?: boolean;
+  /**
+   * Milliseconds that peers have to read what they are owed when the server
+   * shuts down; then they are reset. 30000 when left out; from 0, and
+   * `Infinity` waits for ever.
+   */
+  graceMs?: number;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -27,7 +39,10 @@ export interface EchoServer extends AsyncDisposable {
   readonly addr: TcpAddress;
   /** Resolves when the server has shut down and its last connection closed. */
   readonly finished: Promise<void>;
-  /** Stops accepting, sends back what has come, and closes all. */
+  /**
+   * Stops accepting, sends back what has come, and closes all: within `graceMs`,
+   * whatever peers do.
+   */
   shutdown(): Promise<void>;
 }
 
@@ -49,9 +64,16 @@ export interface EchoServer extends AsyncDisposable {
  * ```
  *
  * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+ * @throws {RangeError} when `graceMs` is below 0.
  */
 export function echo(options: EchoOptions): EchoServer {
   const { hostname = "127.0.0.1", port, reusePort = false } = options;
+  const { graceMs = GRACE_MS_DEFAULT } = options;
+  if (!(graceMs >= 0)) {
+    throw new RangeError(
+      `Cannot use graceMs "${graceMs}": it must be zero or more`,
+    );
+  }
   const reactor = options.reactor ?? Reactor.shared;
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
   let open = 0;
@@ -78,7 +100,21 @@ export function echo(options: EchoOptions): EchoServer {
       else connection.close();
     }
     if (open === 0) finish();
+    else limitGrace();
     return finished;
+  };
+  let isLimited = false;
+  const limitGrace = () => {
+    if (isLimited) return;
+    isLimited = true;
+    const timer = reactor.setTimer(graceMs, () => {
+      for (const connection of reactor.connections(listener)) {
+        connection.abort();
+      }
+    });
+    // The connections keep the process alive, or nothing does.
+    timer.unref();
+    finished.then(() => reactor.clearTimer(timer));
   };
   return {
     addr: listener.addr,

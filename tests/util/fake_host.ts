@@ -42,6 +42,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
 
   wrote(): void {}
 
+  countMemory(delta: number): void {
+    this.memoryBytes += delta;
+  }
+
   watch(): void {
     this.log.push("watch");
   }
