@@ -168,6 +168,23 @@ export class Reactor implements Disposable {
    * client.close();
    * ```
    *
+   * @example A silent client is closed, and it is said why
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const { promise, resolve } = Promise.withResolvers<string>();
+   * const timeouts = { idleMs: 20 };
+   * const { addr } = reactor.listen(
+   *   { hostname: "127.0.0.1", port: 0, timeouts },
+   *   { data() {}, close: (_, reason) => resolve(reason) },
+   * );
+   *
+   * using _client = await Deno.connect({ ...addr, transport: "tcp" });
+   * assertEquals(await promise, "idle");
+   * ```
+   *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
    * @throws {RangeError} when one of the options is out of its range.
    */
