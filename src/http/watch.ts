@@ -1,0 +1,229 @@
+/**
+ * Tells HTTP/1.1 messages apart in bytes that somebody else answers.
+ *
+ * For a trace, never for an answer: it follows what well-formed peers send,
+ * and says nothing any more where the bytes are something else.
+ *
+ * @module
+ */
+
+import { decodeLatin1 } from "./latin1.ts";
+
+/** More than that in one line is not looked at: it is no head of ours. */
+const LINE_BYTES_MAX = 65_536;
+/** What is shown of a start line. */
+const SHOWN_MAX = 48;
+
+const REQUEST = /^([A-Z-]{1,20}) (\S+) HTTP\/1\.[01]$/;
+const STATUS = /^HTTP\/1\.[01] ((\d{3})(?: .*)?)$/;
+const LENGTH = /^content-length:[ \t]*(\d{1,15})[ \t]*$/i;
+const CHUNKED = /^transfer-encoding:.*\bchunked[ \t]*$/i;
+const CHUNK_SIZE = /^([\da-f]{1,12})[ \t]*(?:;.*)?$/i;
+
+const LINE_FEED = 10;
+
+/** What the bytes of one direction are, at the place that is reached. */
+type Part =
+  | "start line"
+  | "fields"
+  | "body"
+  | "chunk size"
+  | "chunk"
+  | "chunk end"
+  | "trailers"
+  | "unknown";
+
+/** Both directions of one connection. */
+export class MessageWatch {
+  /** Requests whose first line has passed, either way. */
+  requests = 0;
+  /** Answers whose first line has passed; 100 and the like are none. */
+  answers = 0;
+  readonly #received: Direction;
+  readonly #sent: Direction;
+  /** Methods of the requests that are not answered. */
+  readonly #methods: string[] = [];
+
+  /** Watches a connection from its first byte. */
+  constructor() {
+    const started = (line: string) => this.#started(line);
+    this.#received = new Direction(started);
+    this.#sent = new Direction(started);
+  }
+
+  /** Takes bytes that have come, and says in some words what begins there. */
+  received(bytes: Uint8Array, start: number, end: number): string {
+    return summary(this.#received.take(bytes, start, end));
+  }
+
+  /** Takes bytes that were sent, and says in some words what begins there. */
+  sent(bytes: Uint8Array, start: number, end: number): string {
+    return summary(this.#sent.take(bytes, start, end));
+  }
+
+  #started(line: string): Start | undefined {
+    const request = REQUEST.exec(line);
+    if (request !== null) {
+      const [, method, target] = request;
+      this.requests++;
+      this.#methods.push(method!);
+      return { text: `${method} ${pathOf(target!)}`, body: "none if unsaid" };
+    }
+    const status = STATUS.exec(line);
+    if (status === null) return undefined;
+    const code = Number(status[2]);
+    return { text: shown(status[1]!), body: this.#answerBody(code) };
+  }
+
+  /** Which body an answer has: RFC 9112 section 6.3. */
+  #answerBody(code: number): Start["body"] {
+    if (code === 101) return "another protocol";
+    if (code < 200) return "none";
+    this.answers++;
+    const method = this.#methods.shift();
+    if (method === "CONNECT" && code < 300) return "another protocol";
+    return method === "HEAD" || code === 204 || code === 304
+      ? "none"
+      : "all if unsaid";
+  }
+}
+
+/** A first line, and what follows its head. */
+interface Start {
+  readonly text: string;
+  readonly body:
+    | "none"
+    | "none if unsaid"
+    | "all if unsaid"
+    | "another protocol";
+}
+
+/** One direction of a connection, line by line. */
+class Direction {
+  readonly #started: (line: string) => Start | undefined;
+  #part: Part = "start line";
+  /** The beginning of a line whose end has not come. */
+  #line = "";
+  /** Bytes of the body, or the chunk, that are to come. */
+  #left = 0;
+  #isChunked = false;
+  #start: Start | undefined;
+
+  constructor(started: (line: string) => Start | undefined) {
+    this.#started = started;
+  }
+
+  /** Takes bytes, and returns what the messages that begin there are. */
+  take(bytes: Uint8Array, start: number, end: number): string[] {
+    const begun: string[] = [];
+    let place = start;
+    while (place < end && this.#part !== "unknown") {
+      if (this.#part === "body" || this.#part === "chunk") {
+        place += this.#skip(end - place);
+        continue;
+      }
+      const found = bytes.indexOf(LINE_FEED, place);
+      const isWhole = found >= 0 && found < end;
+      const stop = isWhole ? found : end;
+      this.#line += decodeLatin1(bytes, place, stop);
+      place = stop + 1;
+      if (isWhole) this.#endLine(begun);
+      else if (this.#line.length > LINE_BYTES_MAX) this.#giveUp();
+    }
+    return begun;
+  }
+
+  #skip(available: number): number {
+    const count = Math.min(this.#left, available);
+    this.#left -= count;
+    if (this.#left === 0) {
+      this.#part = this.#part === "chunk" ? "chunk end" : "start line";
+    }
+    return count;
+  }
+
+  #endLine(begun: string[]): void {
+    const line = this.#line.replace(/\r$/, "");
+    this.#line = "";
+    switch (this.#part) {
+      case "start line":
+        return this.#startLine(line, begun);
+      case "fields":
+        return this.#field(line);
+      case "chunk size":
+        return this.#chunkSize(line);
+      case "chunk end":
+        return this.#go(line === "" ? "chunk size" : "unknown");
+      case "trailers":
+        if (line === "") this.#go("start line");
+    }
+  }
+
+  #startLine(line: string, begun: string[]): void {
+    // RFC 9112 section 2.2 has servers ignore an empty line before a request.
+    if (line === "") return;
+    this.#start = this.#started(line);
+    if (this.#start === undefined) return this.#giveUp();
+    begun.push(this.#start.text);
+    this.#left = -1;
+    this.#isChunked = false;
+    this.#go("fields");
+  }
+
+  #field(line: string): void {
+    if (line === "") return this.#endHead();
+    const length = LENGTH.exec(line);
+    if (length !== null) this.#left = Number(length[1]);
+    if (CHUNKED.test(line)) this.#isChunked = true;
+  }
+
+  #endHead(): void {
+    const { body } = this.#start!;
+    if (body === "another protocol") return this.#giveUp();
+    if (body === "none") return this.#go("start line");
+    if (this.#isChunked) return this.#go("chunk size");
+    if (this.#left > 0) return this.#go("body");
+    // An answer without a length ends with the connection.
+    const isAll = this.#left < 0 && body === "all if unsaid";
+    this.#go(isAll ? "unknown" : "start line");
+  }
+
+  #chunkSize(line: string): void {
+    const size = CHUNK_SIZE.exec(line);
+    if (size === null) return this.#giveUp();
+    this.#left = parseInt(size[1]!, 16);
+    this.#go(this.#left === 0 ? "trailers" : "chunk");
+  }
+
+  #go(part: Part): void {
+    this.#part = part;
+  }
+
+  #giveUp(): void {
+    this.#part = "unknown";
+    this.#line = "";
+  }
+}
+
+function summary(begun: readonly string[]): string {
+  const [first = "", ...more] = begun;
+  return more.length === 0 ? first : `${first}, ${more.length} more`;
+}
+
+/** The path alone: a query, or a name and password, may be a secret. */
+function pathOf(target: string): string {
+  const path = target.replace(/^\w+:\/\/[^/?]*/, "") || "/";
+  const query = path.indexOf("?");
+  return shown(query < 0 ? path : `${path.slice(0, query)}?…`);
+}
+
+/** Printable ASCII of a bounded length: a peer must not move a cursor. */
+function shown(text: string): string {
+  const short = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+  return short.replace(/[^ -~…]/g, escaped);
+}
+
+function escaped(character: string): string {
+  const code = character.charCodeAt(0);
+  return `\\x${code.toString(16).padStart(2, "0")}`;
+}
