@@ -10,6 +10,7 @@ export {
   serve,
   type ServeOptions,
 } from "./src/server/serve.ts";
+export { trace, type TraceOptions } from "./src/server/trace.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export { HttpError } from "./src/http/errors.ts";
 export type {

@@ -1,0 +1,584 @@
+/**
+ * A system that stands before another and shows what passes between: one
+ * connection's life, with the system calls that it costs.
+ *
+ * It changes nothing and calls nothing of its own. A reactor that is not
+ * traced has no part of it.
+ *
+ * @module
+ */
+
+import { errnoName } from "../native/errors.ts";
+import { addressText, type HostPort, type TcpAddress } from "../net/address.ts";
+import type { Shutdown } from "../net/stream.ts";
+import { AcceptBatch, type ListenOptions } from "../net/tcp_listener.ts";
+import { type Events, Readiness } from "../poll/events.ts";
+import { describeInterest, type InterestSet } from "../poll/interest.ts";
+import type { Backend, PollOptions } from "../poll/poll.ts";
+import type { Source } from "../poll/registry.ts";
+import type { Token } from "../poll/token.ts";
+import type {
+  Batch,
+  ListenerSocket,
+  ReactorPoll,
+  StreamSocket,
+  System,
+} from "./system.ts";
+import { HEADING, type Loop, Timeline, type Watch } from "./timeline.ts";
+
+/** What to show and where. */
+export interface TraceOptions {
+  /** Takes the lines, one at a time; it must not throw. Standard error's. */
+  print?: (line: string) => void;
+  /** How many connections to show: the first ones. 1 when left out. */
+  connections?: number;
+}
+
+/** What to show, and who knows the protocol. */
+export interface TracedSystemOptions extends TraceOptions {
+  /** Makes what knows the protocol of a new connection. */
+  watch?: () => Watch;
+}
+
+/** What a wait told of a source. */
+interface Told {
+  readonly turn: number;
+  readonly args: string;
+  readonly count: number;
+  readonly begunMs: number;
+  readonly endedMs: number;
+}
+
+/** Something registered that a trace wants to hear of. */
+interface Traced {
+  /** The poll that it is registered with. */
+  poll: TracedPoll | undefined;
+  /** Its name in lines. */
+  readonly name: string;
+  /** A wait has told of it. */
+  told(told: Told): void;
+  /** It was registered, or registered anew. */
+  registered?(call: Registering): void;
+}
+
+/** A call that registers. */
+interface Registering {
+  readonly operation: "ADD" | "MOD";
+  readonly interest: InterestSet;
+  readonly result: number | string;
+  readonly begunMs: number;
+  readonly endedMs: number;
+}
+
+/** The names of system calls by backend; registering is none where empty. */
+const CALLS: Readonly<Record<Backend, { wait: string; control: string }>> = {
+  epoll: { wait: "epoll_wait", control: "epoll_ctl" },
+  kqueue: { wait: "kevent", control: "kevent" },
+  poll: { wait: "poll", control: "" },
+  select: { wait: "select", control: "" },
+};
+
+/** Apple has no call that takes the flags at once. */
+const ACCEPT = Deno.build.os === "darwin" ? "accept" : "accept4";
+
+/**
+ * Returns a system like `system` that shows the first connections, accepted or
+ * connected, step by step, and their sums when they close.
+ *
+ * Lines are kept until the turn is over, so that printing them is no part of
+ * what they say. What native code repeats by itself is not seen: an accept of
+ * a connection that is gone already, a call that a signal interrupted, a wait
+ * of poll or select that found nothing new.
+ *
+ * @throws {RangeError} when `connections` is no whole number from 1 on.
+ */
+export function tracedSystem(
+  system: System,
+  options: TracedSystemOptions = {},
+): System {
+  const tracer = new Tracer(options);
+  return {
+    openPoll: (pollOptions: PollOptions) =>
+      new TracedPoll(tracer, system.openPoll(pollOptions)),
+    listen: (listenOptions: ListenOptions) =>
+      new TracedListener(tracer, system.listen(listenOptions)),
+    connect: (address: HostPort) => tracer.connect(system, address),
+    defer: (callback: () => void) => system.defer(callback),
+  };
+}
+
+/** What all parts of one traced system share. */
+class Tracer {
+  /** What is open and to be shown, or may accept such, by handle. */
+  readonly sources: Map<number, Traced> = new Map();
+  /** Connections that are not shown. */
+  others = 0;
+  readonly #connections: number;
+  readonly #write: (line: string) => void;
+  readonly #watch: (() => Watch) | undefined;
+  #pending: string[] = [];
+  #count = 0;
+
+  constructor({ print, connections = 1, watch }: TracedSystemOptions) {
+    if (!Number.isInteger(connections) || connections < 1) {
+      throw new RangeError(
+        `Cannot trace "${connections}" connections: it must be a whole ` +
+          "number from 1 on",
+      );
+    }
+    this.#connections = connections;
+    this.#write = print ?? writeError;
+    this.#watch = watch;
+  }
+
+  /** Returns the name of a new connection when it is to be shown. */
+  next(): string | undefined {
+    if (this.#count === this.#connections) {
+      if (this.others++ === 0) {
+        this.print(`conn ${this.#count + 1} and later ones are not traced`);
+      }
+      return undefined;
+    }
+    if (this.#count++ === 0) this.print(HEADING);
+    return `conn ${this.#count}`;
+  }
+
+  /** Begins a timeline. */
+  timeline(name: string, startMs: number, loop: Loop): Timeline {
+    const print = (line: string) => this.print(line);
+    const watch = this.#watch?.();
+    return new Timeline({ name, startMs, loop, watch, print });
+  }
+
+  /** Connects, and shows that when its turn has come. */
+  connect(system: System, address: HostPort): StreamSocket {
+    const name = this.next();
+    if (name === undefined) return system.connect(address);
+    const begunMs = performance.now();
+    const inner = system.connect(address);
+    const connecting = { begunMs, endedMs: performance.now(), address };
+    return new TracedStream(this, inner, { name, connecting });
+  }
+
+  /** Keeps a line until the turn is over. */
+  print(line: string): void {
+    this.#pending.push(line);
+  }
+
+  /** Writes the lines that were kept. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const lines = this.#pending;
+    this.#pending = [];
+    for (const line of lines) this.#write(line);
+  }
+}
+
+class TracedPoll implements ReactorPoll, Loop {
+  turn = 0;
+  parks = 0;
+  readonly waitCall: string;
+  readonly #controlCall: string;
+  readonly #tracer: Tracer;
+  readonly #inner: ReactorPoll;
+  readonly #tokens: Map<Token, Traced> = new Map();
+
+  constructor(tracer: Tracer, inner: ReactorPoll) {
+    this.#tracer = tracer;
+    this.#inner = inner;
+    const { wait, control } = CALLS[inner.backend];
+    this.waitCall = wait;
+    this.#controlCall = control;
+  }
+
+  get backend(): Backend {
+    return this.#inner.backend;
+  }
+
+  nowMs(): number {
+    return this.#inner.nowMs();
+  }
+
+  poll(events: Events, timeoutMs: number): number {
+    this.#tracer.flush();
+    const turn = ++this.turn;
+    const begunMs = performance.now();
+    const count = this.#inner.poll(events, timeoutMs);
+    const endedMs = performance.now();
+    for (let index = 0; index < count; index++) {
+      const source = this.#tokens.get(events.token(index));
+      if (source === undefined) continue;
+      const bits = describeReadiness(events.readiness(index));
+      const args = `[${source.name} ${bits}], ${Math.ceil(timeoutMs)}`;
+      source.told({ turn, args, count, begunMs, endedMs });
+    }
+    return count;
+  }
+
+  register(source: Source, token: Token, interest: InterestSet): void {
+    const traced = this.#tracer.sources.get(source.handle);
+    if (traced !== undefined) {
+      traced.poll = this;
+      this.#tokens.set(token, traced);
+    }
+    this.#control(traced, "ADD", interest, () => {
+      this.#inner.register(source, token, interest);
+    });
+  }
+
+  reregister(source: Source, token: Token, interest: InterestSet): void {
+    const traced = this.#tracer.sources.get(source.handle);
+    this.#control(traced, "MOD", interest, () => {
+      this.#inner.reregister(source, token, interest);
+    });
+  }
+
+  async park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
+    this.parks++;
+    this.#tracer.flush();
+    await this.#inner.park(timeoutMs, refed);
+  }
+
+  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+    return this.#inner.yieldToDeno(nowMs, refed);
+  }
+
+  ref(): void {
+    this.#inner.ref();
+  }
+
+  wake(): void {
+    this.#inner.wake();
+  }
+
+  close(): void {
+    this.#tracer.flush();
+    this.#inner.close();
+  }
+
+  /** Forgets a source that is closed. */
+  forget(source: Traced): void {
+    for (const [token, traced] of this.#tokens) {
+      if (traced === source) this.#tokens.delete(token);
+    }
+  }
+
+  /** The system call that registers; empty where there is none. */
+  get controlCall(): string {
+    return this.#controlCall;
+  }
+
+  #control(
+    traced: Traced | undefined,
+    operation: "ADD" | "MOD",
+    interest: InterestSet,
+    run: () => void,
+  ): void {
+    if (traced?.registered === undefined) return run();
+    const begunMs = performance.now();
+    let result: number | string = 0;
+    try {
+      run();
+    } catch (error) {
+      result = failure(error);
+      throw error;
+    } finally {
+      const endedMs = performance.now();
+      traced.registered({ operation, interest, result, begunMs, endedMs });
+    }
+  }
+}
+
+class TracedListener implements ListenerSocket, Traced {
+  readonly name = "listener";
+  poll: TracedPoll | undefined = undefined;
+  readonly #tracer: Tracer;
+  readonly #inner: ListenerSocket;
+  readonly #batch: Batch = new AcceptBatch();
+  #told: Told | undefined;
+
+  constructor(tracer: Tracer, inner: ListenerSocket) {
+    this.#tracer = tracer;
+    this.#inner = inner;
+    tracer.sources.set(inner.handle, this);
+  }
+
+  get handle(): number {
+    return this.#inner.handle;
+  }
+
+  get localAddress(): TcpAddress {
+    return this.#inner.localAddress;
+  }
+
+  told(told: Told): void {
+    this.#told = told;
+  }
+
+  acceptBatch(batch: Batch): number {
+    const begunMs = performance.now();
+    const count = this.#inner.acceptBatch(this.#batch);
+    const endedMs = performance.now();
+    const streams: StreamSocket[] = [];
+    let first: TracedStream | undefined;
+    for (let index = 0; index < count; index++) {
+      const stream = this.#accepted(index, begunMs, endedMs, !first);
+      if (stream instanceof TracedStream) first ??= stream;
+      streams.push(stream);
+    }
+    this.#told = undefined;
+    const { stopped } = this.#batch;
+    // The batch's last call, which one connection of it is shown to pay for.
+    if (stopped !== 0) first?.acceptStopped(stopped, endedMs);
+    batch.words[0] = stopped;
+    batch.stream = (index) => streams[index]!;
+    return count;
+  }
+
+  close(): void {
+    this.#forget();
+    this.#inner.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.#forget();
+    this.#inner[Symbol.dispose]();
+  }
+
+  #forget(): void {
+    this.#tracer.sources.delete(this.handle);
+    this.poll?.forget(this);
+  }
+
+  #accepted(
+    index: number,
+    begunMs: number,
+    endedMs: number,
+    isFirst: boolean,
+  ): StreamSocket {
+    const inner = this.#batch.stream(index);
+    const name = this.#tracer.next();
+    if (name === undefined) return inner;
+    const told = isFirst && this.#told?.turn === this.poll?.turn
+      ? this.#told
+      : undefined;
+    const accepting = { begunMs, endedMs, told, poll: this.poll! };
+    return new TracedStream(this.#tracer, inner, { name, accepting });
+  }
+}
+
+/** How a traced connection came to be. */
+interface Origin {
+  readonly name: string;
+  readonly accepting?: {
+    readonly begunMs: number;
+    readonly endedMs: number;
+    /** The wait that told of it. */
+    readonly told: Told | undefined;
+    readonly poll: TracedPoll;
+  };
+  readonly connecting?: {
+    readonly begunMs: number;
+    readonly endedMs: number;
+    readonly address: HostPort;
+  };
+}
+
+class TracedStream implements StreamSocket, Traced {
+  readonly name: string;
+  poll: TracedPoll | undefined;
+  readonly #tracer: Tracer;
+  readonly #inner: StreamSocket;
+  readonly #origin: Origin;
+  #timeline: Timeline | undefined;
+  readonly #othersBefore: number;
+  #isClosed = false;
+
+  constructor(tracer: Tracer, inner: StreamSocket, origin: Origin) {
+    this.name = origin.name;
+    this.#tracer = tracer;
+    this.#inner = inner;
+    this.#origin = origin;
+    this.#othersBefore = tracer.others;
+    tracer.sources.set(inner.handle, this);
+    if (origin.accepting !== undefined) this.#begin(origin.accepting.poll);
+  }
+
+  get handle(): number {
+    return this.#inner.handle;
+  }
+
+  get localAddress(): TcpAddress {
+    return this.#call("getsockname", "", () => this.#inner.localAddress);
+  }
+
+  get peerAddress(): TcpAddress {
+    // Accepting has told it already.
+    if (this.#origin.accepting !== undefined) return this.#inner.peerAddress;
+    return this.#call("getpeername", "", () => this.#inner.peerAddress);
+  }
+
+  get resetOnClose(): boolean {
+    return this.#inner.resetOnClose;
+  }
+
+  set resetOnClose(reset: boolean) {
+    this.#call("setsockopt", "SO_LINGER", () => {
+      this.#inner.resetOnClose = reset;
+    });
+  }
+
+  tryRead(
+    buffer: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number {
+    const begunMs = performance.now();
+    const count = this.#inner.tryRead(buffer, offset, length);
+    const endedMs = performance.now();
+    this.#timeline?.read(
+      {
+        call: "recvfrom",
+        args: `${this.name}, ${length}`,
+        result: resultOf(count),
+        begunMs,
+        endedMs,
+        note: count === 0 ? "the peer's end" : "",
+      },
+      buffer,
+      offset,
+    );
+    return count;
+  }
+
+  tryWrite(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number {
+    const begunMs = performance.now();
+    const count = this.#inner.tryWrite(bytes, offset, length);
+    const endedMs = performance.now();
+    this.#timeline?.write(
+      {
+        call: "sendto",
+        args: `${this.name}, ${length}`,
+        result: resultOf(count),
+        begunMs,
+        endedMs,
+      },
+      bytes,
+      offset,
+    );
+    return count;
+  }
+
+  shutdown(how: Shutdown): void {
+    this.#call("shutdown", how, () => this.#inner.shutdown(how));
+  }
+
+  takeError(): Error | undefined {
+    return this.#call("getsockopt", "SO_ERROR", () => this.#inner.takeError());
+  }
+
+  close(): void {
+    this.#call("close", "", () => this.#inner.close());
+    this.#end();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isClosed) this.close();
+  }
+
+  told({ args, count, begunMs, endedMs }: Told): void {
+    const call = this.poll!.waitCall;
+    const step = { call, args, result: count, begunMs, endedMs };
+    this.#timeline?.take(step);
+  }
+
+  registered(call: Registering): void {
+    const { controlCall } = this.poll!;
+    if (this.#timeline === undefined) this.#begin(this.poll!);
+    if (controlCall === "") return;
+    const { operation, interest, ...rest } = call;
+    const names = describeInterest(interest).replaceAll(" ", "");
+    const args = `${operation}, ${this.name}, ${names}`;
+    this.#timeline!.take({ call: controlCall, args, ...rest });
+  }
+
+  /** Shows why the batch that it came with has no more. */
+  acceptStopped(errno: number, ms: number): void {
+    this.#timeline?.take({
+      call: ACCEPT,
+      args: "listener",
+      result: `-1 ${errnoName(errno)}`,
+      begunMs: ms,
+      endedMs: ms,
+    });
+  }
+
+  /** Begins when the loop is known. */
+  #begin(poll: TracedPoll): void {
+    const { accepting, connecting } = this.#origin;
+    const { begunMs, endedMs } = accepting ?? connecting!;
+    const startMs = accepting?.told?.endedMs ?? begunMs;
+    this.#timeline = this.#tracer.timeline(this.name, startMs, poll);
+    this.poll = poll;
+    if (accepting?.told !== undefined) this.told(accepting.told);
+    const address = connecting?.address ?? this.#inner.peerAddress;
+    this.#timeline.take({
+      call: accepting ? ACCEPT : "connect",
+      args: accepting ? "listener" : this.name,
+      result: accepting ? this.name : "-1 EINPROGRESS",
+      begunMs,
+      endedMs,
+      note: addressText(address),
+    });
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#tracer.sources.delete(this.handle);
+    this.poll?.forget(this);
+    this.#timeline?.end(this.#tracer.others - this.#othersBefore);
+    this.#timeline = undefined;
+    this.#tracer.flush();
+  }
+
+  #call<T>(call: string, args: string, run: () => T): T {
+    const begunMs = performance.now();
+    let result: number | string = 0;
+    try {
+      return run();
+    } catch (error) {
+      result = failure(error);
+      throw error;
+    } finally {
+      const endedMs = performance.now();
+      const all = args === "" ? this.name : `${this.name}, ${args}`;
+      this.#timeline?.take({ call, args: all, result, begunMs, endedMs });
+    }
+  }
+}
+
+function describeReadiness(readiness: number): string {
+  return Object.entries(Readiness)
+    .filter(([, bit]) => readiness & bit)
+    .map(([name]) => name)
+    .join("|");
+}
+
+function resultOf(count: number): number | string {
+  return count < 0 ? `-1 ${errnoName(-count)}` : count;
+}
+
+function failure(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  return `-1 ${code || String(error)}`;
+}
+
+function writeError(line: string): void {
+  // That is where it goes unless somebody takes it.
+  // deno-lint-ignore no-console
+  console.error(line);
+}
