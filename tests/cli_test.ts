@@ -26,6 +26,7 @@ const DEFAULTS = {
   echo: false,
   // The variable DENIO_BACKEND is asked after the command line.
   backend: undefined,
+  trace: undefined,
   help: false,
 };
 
@@ -48,6 +49,15 @@ Deno.test("parseOptions() takes every option, before or after the module", () =>
   });
 });
 
+Deno.test("parseOptions() takes --trace with and without a number", () => {
+  assertEquals(parseOptions(["--trace", "app.ts"]), {
+    ...DEFAULTS,
+    module: "app.ts",
+    trace: 1,
+  });
+  assertEquals(parseOptions(["--trace=16"]), { ...DEFAULTS, trace: 16 });
+});
+
 const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--prot", "1"], /^Unknown option '--prot'; see --help$/],
   [["--port"], /^Option '--port <value>' argument missing; see --help$/],
@@ -56,6 +66,11 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--port=-1"], /^Cannot use port "-1"/],
   [["--port="], /^Cannot use port ""/],
   [["--port", "8e1"], /^Cannot use port "8e1"/],
+  [["--trace=0"], /^Cannot trace "0" connections: it must be a whole number f/],
+  [["--trace=all"], /^Cannot trace "all" connections/],
+  [["--trace="], /^Cannot trace "" connections/],
+  [["--trace=-1"], /^Cannot trace "-1" connections/],
+  [["--trace=1e3"], /^Cannot trace "1e3" connections/],
   [["--echo=yes"], /^Option '--echo' does not take an argument; see --help$/],
   [["a.ts", "b.ts"], /^Cannot serve "a.ts" and "b.ts": one module is enough$/],
   [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: take one$/],
@@ -347,6 +362,7 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 
 const REFUSED: [args: string[], code: number, says: RegExp][] = [
   [["--bogus"], 2, /^error: Unknown option '--bogus'; see --help\n$/],
+  [["--trace=x"], 2, /^error: Cannot trace "x" connections: [^\n]+\n$/],
   [["--port", "x"], 2, /^error: Cannot use port "x": [^\n]+\n$/],
   [["--backend", "x"], 2, /^error: Cannot open backend "x": it must [^\n]+\n$/],
   [
@@ -391,9 +407,45 @@ Deno.test("serve says so in one line, when the library is missing", async () => 
   assertEquals(result.code, 1);
 });
 
+Deno.test("serve --trace shows what the first connection costs, in black and white", async () => {
+  const command = task("serve", "--trace", "--port=0");
+  await using program = new Program(command);
+  const { hostname, port } = new URL(await addressOf(program));
+  {
+    using client = await Deno.connect({ hostname, port: Number(port) });
+    const request = "GET /json?key=secret HTTP/1.1\r\nHost: a\r\n\r\n";
+    await client.write(new TextEncoder().encode(request));
+    await client.read(new Uint8Array(1024));
+  }
+  await program.complained(/^ {2}beside: .*\n/m);
+  program.kill("SIGTERM");
+  const { code, stderr } = await program.ended();
+  assertEquals(code, 0);
+  assertMatch(stderr, /^ +ms +\+ms +turn +call\n/);
+  assertMatch(stderr, / recvfrom\(conn 1, \d+\) = \d+ +GET \/json\?…\n/);
+  assertMatch(stderr, / sendto\(conn 1, (\d+)\) = \1 +200 OK\n/);
+  assertMatch(stderr, /^conn 1 closed after [\d.]+ ms: 1 request, /m);
+  assert(!stderr.includes("secret"));
+  assert(!stderr.includes("\x1b"));
+});
+
+Deno.test("serve --trace --echo shows an echo", async () => {
+  const command = task("serve", "--echo", "--trace=2", "--port=0");
+  await using program = new Program(command);
+  const [, port] = await program.printed(/ 127\.0\.0\.1:(\d+)\n/);
+  for (const text of ["one", "three"]) {
+    using client = await Deno.connect({ port: Number(port) });
+    await client.write(new TextEncoder().encode(text));
+    await client.read(new Uint8Array(8));
+  }
+  await program.complained(/^conn 1 closed .*: 3 bytes in, 3 out$/m);
+  await program.complained(/^conn 2 closed .*: 5 bytes in, 5 out$/m);
+});
+
 Deno.test("serve --help explains, and exits 0", async () => {
   const { code, stdout, stderr } = await runProgram(task("serve", "--help"));
   assertMatch(stdout, /Usage: deno task serve \[MODULE\] \[OPTIONS\]/);
+  assertMatch(stdout, /^ {2}--trace\[=N\] /m);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 });
 

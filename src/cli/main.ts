@@ -12,6 +12,7 @@ import config from "../../deno.json" with { type: "json" };
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { echo } from "../server/echo.ts";
 import { serve } from "../server/serve.ts";
+import { trace } from "../server/trace.ts";
 import { app } from "./app.ts";
 import { loadHandler } from "./module.ts";
 import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
@@ -27,7 +28,11 @@ const FOLDER_VARIABLE = "INIT_CWD";
 const STOPPING = "Stopping when all is answered; once more to stop at once";
 const STOPPING_MS = 250;
 
+/** The columns of a trace before the call. */
+const TRACE_COLUMNS = 23;
+
 const BOLD = "1";
+const FAINT = "2";
 const RED = "31";
 
 /** What both kinds of server have. */
@@ -39,7 +44,7 @@ interface Server {
 
 async function run(options: Options): Promise<void> {
   if (options.help) return console.log(HELP);
-  const reactor = openReactor(options.backend);
+  const reactor = openReactor(options);
   const server = await start(options, reactor);
   printAddress(server.addr, reactor.backend, options.echo);
   stopOnSignals(() => {
@@ -49,10 +54,13 @@ async function run(options: Options): Promise<void> {
   await server.finished;
 }
 
-function openReactor(backend: string | undefined): Reactor {
+function openReactor({ backend, trace: connections }: Options): Reactor {
   try {
     // The reactor says what is no backend; a list here would only age.
-    return new Reactor((backend ? { backend } : {}) as ReactorOptions);
+    return new Reactor({
+      ...backend && { backend },
+      ...connections && { system: trace({ connections, print: printStep }) },
+    } as ReactorOptions);
   } catch (error) {
     // The name is no backend at all, rather than one that is not here.
     if (error instanceof TypeError) throw new UsageError(error.message);
@@ -91,6 +99,15 @@ function printAddress(
   const isTerminal = Deno.stdout.isTerminal();
   const name = styled(`denio ${config.version}`, BOLD, isTerminal);
   console.log(`${name} (${backend}) ${what}`);
+}
+
+/** Makes the times of a trace faint, where that can be seen. */
+function printStep(line: string): void {
+  const times = line.slice(0, TRACE_COLUMNS);
+  const isStep = /^ *[\d.]+ /.test(times);
+  const isTerminal = isStep && Deno.stderr.isTerminal();
+  const call = line.slice(TRACE_COLUMNS);
+  console.error(styled(times, FAINT, isTerminal) + call);
 }
 
 function printError(error: unknown): void {

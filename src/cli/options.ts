@@ -11,6 +11,9 @@ const PORT_MAX = 65535;
 /** Only this machine: who wants the world asks for `0.0.0.0`. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
 
+/** What `--trace` alone means. */
+const TRACE_ONE = "--trace=1";
+
 /** What the command line asks for. */
 export interface Options {
   /** The module to serve; the built-in app when there is none. */
@@ -23,6 +26,8 @@ export interface Options {
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
   backend: string | undefined;
+  /** How many connections to show step by step; none when left out. */
+  trace: number | undefined;
   /** Whether to explain instead of serving. */
   help: boolean;
 }
@@ -48,6 +53,8 @@ Options:
   --echo           Send back what comes over TCP instead of serving HTTP
   --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
                    on macOS and the BSDs, auto for the best of them [auto]
+  --trace[=N]      Show on standard error what the first connection, or the
+                   first N, cost: each system call, and the sums
   --help           Print this
 
 Examples:
@@ -93,6 +100,7 @@ export function parseOptions(args: string[]): Options {
     hostname: values.hostname,
     echo: values.echo,
     backend: values.backend,
+    trace: values.trace === undefined ? undefined : traceOf(values.trace),
     help: values.help,
   };
 }
@@ -100,13 +108,15 @@ export function parseOptions(args: string[]): Options {
 function parseWords(args: string[]) {
   try {
     return parseArgs({
-      args,
+      // An option whose value may be left out, which parseArgs has not got.
+      args: args.map((word) => word === "--trace" ? TRACE_ONE : word),
       allowPositionals: true,
       options: {
         port: { type: "string", default: String(PORT_DEFAULT) },
         hostname: { type: "string", default: HOSTNAME_DEFAULT },
         echo: { type: "boolean", default: false },
         backend: { type: "string" },
+        trace: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -123,5 +133,13 @@ function portOf(text: string): number {
   if (/^\d+$/.test(text) && port <= PORT_MAX) return port;
   throw new UsageError(
     `Cannot use port "${text}": it must be a number from 0 to ${PORT_MAX}`,
+  );
+}
+
+function traceOf(text: string): number {
+  const connections = Number(text);
+  if (/^\d+$/.test(text) && connections >= 1) return connections;
+  throw new UsageError(
+    `Cannot trace "${text}" connections: it must be a whole number from 1 on`,
   );
 }
