@@ -296,3 +296,29 @@ cleanTest(
       await busy.finished;
     }),
 );
+
+cleanTest(
+  "a fiber that sleeps is cancelled, when the reactor closes, and sleeps no more",
+  () =>
+    onReactor(async (reactor) => {
+      const reasons: unknown[] = [];
+      const fiber = reactor.spawn(async (fiber) => {
+        for (let times = 0; times < 2; times++) {
+          await fiber.sleep(NEVER_MS).catch((reason) => reasons.push(reason));
+        }
+        await reactor.sleep(NEVER_MS);
+      });
+      const alone = reactor.sleep(NEVER_MS);
+      reactor.close();
+      for (const ended of [fiber.finished, alone]) {
+        const message = "the reactor is closed";
+        await assertRejects(
+          () => within(ended, "its end"),
+          Deno.errors.BadResource,
+          message,
+        );
+      }
+      assertEquals(reasons.length, 2);
+      assertEquals(reactor.reported, []);
+    }),
+);

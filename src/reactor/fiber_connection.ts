@@ -582,8 +582,11 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     this.#burst = 0;
     const { loop } = this.#host;
     loop.runningFibers--;
-    await sleep(this.#host, 0);
-    loop.runningFibers++;
+    try {
+      await sleep(this.#host, 0);
+    } finally {
+      loop.runningFibers++;
+    }
     return length;
   }
 

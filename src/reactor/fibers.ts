@@ -107,6 +107,11 @@ export class Fibers implements FiberHost, FiberServerHost {
     return this.#options.listen(options, handlers);
   }
 
+  /** Whether no timer runs any more. */
+  get isClosed(): boolean {
+    return this.#options.timers.isClosed;
+  }
+
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer {
     return this.#options.timers.setTimer(delayMs, callback);

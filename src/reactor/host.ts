@@ -268,6 +268,13 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     this.#timers.remove(timer);
   }
 
+  /** Ends all timers without running them, and tells those who wait. */
+  dropTimers(): void {
+    for (const { onDrop } of this.#timers.takeAll()) {
+      if (onDrop !== undefined) this.#call(onDrop);
+    }
+  }
+
   awaitRoom(listener: Listener): void {
     this.#waiting.add(listener);
   }

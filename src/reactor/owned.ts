@@ -22,6 +22,8 @@ export interface Owner {
   keep(owned: Owned): void;
   /** Forgets what needs no release any more. */
   lose(owned: Owned): void;
+  /** Ends it; what waits for something that it owns is told `reason`. */
+  cancel(reason?: unknown): void;
 }
 
 /** Something that is released when its owner ends. */

@@ -139,6 +139,11 @@ export class Reactor implements Disposable {
     return this.#poll.backend;
   }
 
+  /** Whether it is closed: nothing can be opened on it, and no timer runs. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Listeners and connections that are open. */
   get size(): number {
     return this.#host.slots.size;
@@ -446,6 +451,7 @@ export class Reactor implements Disposable {
       if (source instanceof Connection) source.abort();
       else if (source instanceof Listener) source.close();
     }
+    this.#host.dropTimers();
     this.#wake();
     if (!this.#isRunning) this.#poll.close();
     if (Reactor.#shared === this) Reactor.#shared = undefined;

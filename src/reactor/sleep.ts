@@ -10,6 +10,8 @@ import type { Timer } from "./timers.ts";
 
 /** Where timers are set. */
 export interface TimerHost {
+  /** Whether no timer runs any more. */
+  readonly isClosed: boolean;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;
   /** Removes a timer that has not run. */
@@ -23,6 +25,7 @@ export function sleep(
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason);
+  if (host.isClosed) return Promise.reject(closed());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sleeper = new Sleeper(host, ms, { resolve, reject });
   sleeper.moveTo(owner);
@@ -53,6 +56,11 @@ class Sleeper extends Owned {
       this.release();
       resolve();
     });
+    this.#timer.onDrop = () => {
+      // Nobody is to blame: the fiber ends as one that was cancelled.
+      if (this.owner === undefined) this.cancel(closed());
+      else this.owner.cancel(closed());
+    };
   }
 
   /** Whoever waits for it goes on never: a fiber has ended without it. */
@@ -71,4 +79,8 @@ class Sleeper extends Owned {
     // After the sleep is over this does nothing.
     this.#reject(reason);
   }
+}
+
+function closed(): Error {
+  return new Deno.errors.BadResource("Cannot sleep: the reactor is closed");
 }

@@ -29,6 +29,8 @@ export class Timer {
   deadlineMs: number;
   /** What runs then. */
   readonly callback: () => void;
+  /** Told when the reactor closes before this has run: who waits must know. */
+  onDrop: (() => void) | undefined = undefined;
   /** Its place in the heap. */
   index: number = NOT_QUEUED;
   /** How many timers were set before it: breaks ties between deadlines. */
@@ -115,6 +117,13 @@ export class Timers implements TimerOwner {
    */
   addInterval(startMs: number, periodMs: number, callback: () => void): Timer {
     return this.#add(startMs + periodMs, callback, { startMs, periodMs });
+  }
+
+  /** Removes all timers, and returns them. */
+  takeAll(): Timer[] {
+    const all = [...this.#heap];
+    for (const timer of all) this.remove(timer);
+    return all;
   }
 
   /** Removes a timer; one that has run or been removed is left alone. */

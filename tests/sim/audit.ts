@@ -124,12 +124,12 @@ export class Audit {
         life!.hasFailed = true;
         error?.call(handlers, connection, cause);
       },
-      close: (connection) => {
+      close: (connection, reason) => {
         if (!this.#live.delete(connection)) {
           this.#fail(connection, "is closed twice");
         }
         this.#expectNothingWritten(connection);
-        handlers.close?.(connection);
+        handlers.close?.(connection, reason);
       },
     };
   }

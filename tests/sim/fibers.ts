@@ -9,7 +9,7 @@
  */
 
 import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/connection.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import { Peer, planOf } from "./peer.ts";

@@ -92,8 +92,10 @@ export class SimulatedPoll implements ReactorPoll {
     return this.#isWoken || this.#listed.some((one) => bitsOf(one) !== 0);
   }
 
+  /** In whole nanoseconds, as events have it: or a due timer would not be. */
   nowMs(): number {
-    return this.#world.nowMs;
+    const [seconds, nanoseconds] = clockOf(this.#world.nowMs);
+    return seconds * 1e3 + nanoseconds / 1e6;
   }
 
   poll(events: Events, timeoutMs: number): number {
@@ -110,8 +112,7 @@ export class SimulatedPoll implements ReactorPoll {
       this.#await(timeoutMs);
       this.#fill(events);
     }
-    events.words[0] = Math.floor(world.nowMs / 1e3);
-    events.words[1] = Math.round(world.nowMs % 1e3 * 1e6);
+    [events.words[0], events.words[1]] = clockOf(world.nowMs);
     return events.length;
   }
 
@@ -316,4 +317,10 @@ function describe(bits: number): string {
     .filter(([, bit]) => bits & bit)
     .map(([name]) => name)
     .join(" | ");
+}
+
+/** The words of a time, as native code writes them: seconds, nanoseconds. */
+function clockOf(nowMs: number): [seconds: number, nanoseconds: number] {
+  const nanoseconds = Math.round(nowMs * 1e6);
+  return [Math.floor(nanoseconds / 1e9), nanoseconds % 1e9];
 }

@@ -6,10 +6,8 @@
  */
 
 import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
-import {
-  type Connection,
-  HIGH_WATER_BYTES,
-} from "../../src/reactor/connection.ts";
+import type { Connection } from "../../src/reactor/connection.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { taggedBytes } from "./bytes.ts";
 import { Conduct, conducted, PIECE_BYTES_MAX } from "./conduct.ts";
 import { PlannedError } from "./http_handler.ts";

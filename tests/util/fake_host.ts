@@ -20,6 +20,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   readonly timers = new Timers();
   /** What was asked, a line each. */
   readonly log: string[] = [];
+  readonly isClosed = false;
   /** What a listener hears of a connection that it accepted. */
   hasRoom = true;
   /** What was reported. */
