@@ -306,7 +306,7 @@ cleanTest(
         for (let times = 0; times < 2; times++) {
           await fiber.sleep(NEVER_MS).catch((reason) => reasons.push(reason));
         }
-        await reactor.sleep(NEVER_MS);
+        await fiber.sleep(NEVER_MS);
       });
       const alone = reactor.sleep(NEVER_MS);
       reactor.close();

@@ -52,15 +52,15 @@ export const BITES: readonly Bite[] = [
   {
     name: "reading does not go on when the peer has read",
     file: "reactor/connection.ts",
-    right: "this.#flags &= ~CONGESTED;",
-    wrong: "",
+    right: "this.#flags = this.#flags & ~CONGESTED | RESUMED;",
+    wrong: "this.#flags |= RESUMED;",
     scenario: "echo",
   },
   {
     name: "reading goes on though the peer does not read",
     file: "reactor/connection.ts",
-    right: "(PAUSED | CONGESTED | ENDED | CLOSED)",
-    wrong: "(PAUSED | ENDED | CLOSED)",
+    right: "const UNREADABLE = STOPPED | CONGESTED;",
+    wrong: "const UNREADABLE = STOPPED;",
     scenario: "echo",
   },
   {
@@ -80,16 +80,15 @@ export const BITES: readonly Bite[] = [
   {
     name: "closing does not wait for what is unsent",
     file: "reactor/connection.ts",
-    right: "if (this.#outbox === undefined) this.#destroy();\n  }\n\n  /**\n" +
-      "   * Sends what is written, then",
-    wrong: "this.#destroy();\n  }\n\n  /**\n   * Sends what is written, then",
+    right: "if (this.#outbox === undefined) this.#destroy(this.#ownReason());",
+    wrong: "this.#destroy(this.#ownReason());",
     scenario: "echo",
   },
   {
     name: "a lingering connection ends with its peer, whatever is unsent",
     file: "reactor/connection.ts",
-    right: "if (this.#flags & WRITE_ENDED) this.#destroy();\n      return;",
-    wrong: "return this.#destroy();",
+    right: 'if (this.#flags & WRITE_ENDED) this.#destroy("closed");',
+    wrong: 'this.#destroy("closed");',
     scenario: "http",
   },
   {
@@ -146,9 +145,9 @@ export const BITES: readonly Bite[] = [
   {
     name: "a resumed connection is not read on",
     file: "reactor/connection.ts",
-    right: "    this.#flags &= ~PAUSED;\n" +
+    right: "    this.#flags = this.#flags & ~PAUSED | RESUMED;\n" +
       "    if (this.#flags & READABLE) this.#requeue();\n",
-    wrong: "    this.#flags &= ~PAUSED;\n",
+    wrong: "    this.#flags = this.#flags & ~PAUSED | RESUMED;\n",
     scenario: "reactor",
   },
   {
@@ -161,8 +160,9 @@ export const BITES: readonly Bite[] = [
   {
     name: "a timer that is removed leaves the heap out of order",
     file: "reactor/timers.ts",
-    right: "    this.#sink(index, last);\n    this.#rise(last.index, last);\n",
-    wrong: "    this.#place(index, last);\n",
+    right:
+      "      this.#sink(index, last);\n      this.#rise(last.index, last);\n",
+    wrong: "      this.#heap[index] = last;\n      last.index = index;\n",
     scenario: "reactor",
   },
   {
