@@ -32,6 +32,7 @@ pub mod http1;
 mod interest;
 mod mode;
 mod net;
+pub mod owner;
 mod poll;
 mod registry;
 mod selectors;

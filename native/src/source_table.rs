@@ -10,12 +10,17 @@
 //! Every Worker of the process sees the same table, so a handle can be posted
 //! to one. A call holds its slot's read lock while it runs: a close on another
 //! thread waits for it, and no descriptor is reused under a system call.
+//!
+//! A slot remembers which thread opened its object, if that thread owns what it
+//! opens ([`crate::owner`]): such handles end with their thread.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
+use crate::owner::{self, NOBODY, Owner};
 use crate::{
     PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener, TcpStream,
     UdpSocket, UnixListener, UnixStream, Waker,
@@ -31,6 +36,9 @@ const GENERATION_MAX: u32 = (1 << (31 - SLOT_BITS)) - 1;
 const BLOCK_SLOTS: usize = 1024;
 /// How many closed slots rest before the first of them is used again.
 const REST_MIN: usize = 1024;
+/// How long a thread that ends waits for a woken one to leave its poll: 20 ms.
+const UNSHARED_TRIES: usize = 20;
+const UNSHARED_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a handle can stand for.
 #[derive(Debug)]
@@ -86,6 +94,7 @@ impl Object {
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,
+    owner: Owner,
     object: Option<Object>,
 }
 
@@ -148,6 +157,7 @@ fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<u32> {
     let object = make().inspect_err(|_| free().resting.push_back(index))?;
     let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
     slot.generation = if slot.generation == GENERATION_MAX { 1 } else { slot.generation + 1 };
+    slot.owner = owner::current();
     slot.object = Some(object);
     Ok(slot.generation << SLOT_BITS | index)
 }
@@ -179,6 +189,60 @@ pub fn remove(handle: u32) -> io::Result<()> {
     drop(object);
     free().resting.push_back(index);
     Ok(())
+}
+
+/// Ends every handle that `owner` has opened and nobody has closed.
+///
+/// Wakers go last, when they have ended the waits of other threads on the
+/// owner's polls: such a wait would otherwise hold its poll, and a thread, for
+/// as long as nothing happens there.
+pub(crate) fn remove_all(owner: Owner) {
+    let mut wakers = Vec::new();
+    let mut polls = Vec::new();
+    for handle in handles_of(owner) {
+        let is_waker = with(handle, |object| {
+            match object {
+                Object::Waker(waker) => waker.wake()?,
+                Object::Poll(poll) => polls.push(Arc::clone(poll)),
+                _ => return Ok(false),
+            }
+            Ok(matches!(object, Object::Waker(_)))
+        });
+        if is_waker.unwrap_or(false) {
+            wakers.push(handle);
+        } else {
+            // Who else has the number may have closed it by now.
+            let _ = remove(handle);
+        }
+    }
+    polls.iter().for_each(await_unshared);
+    for waker in wakers {
+        let _ = remove(waker);
+    }
+}
+
+/// Waits until no other thread is inside of `poll`, but not for ever: it may be
+/// one that has no waker.
+fn await_unshared(poll: &Arc<Poll>) {
+    for _ in 0..UNSHARED_TRIES {
+        if Arc::strong_count(poll) == 1 {
+            return;
+        }
+        std::thread::sleep(UNSHARED_PAUSE);
+    }
+}
+
+fn handles_of(owner: Owner) -> Vec<u32> {
+    if owner == NOBODY {
+        return Vec::new();
+    }
+    let never_used = free().never_used;
+    let handle = |index| {
+        let slot = slot(index)?.read().unwrap_or_else(PoisonError::into_inner);
+        let is_theirs = slot.owner == owner && slot.object.is_some();
+        is_theirs.then_some(slot.generation << SLOT_BITS | index)
+    };
+    (0..never_used).filter_map(handle).collect()
 }
 
 /// How many handles are open in the whole process: what a leak test counts.

@@ -61,6 +61,7 @@ type Call = fn(&mut Fuzzer<'_>) -> i32;
 /// Every exported function by name, with a call of it that picks its arguments.
 const CALLS: &[(&str, Call)] = &[
     ("denio_abi_version", |_| denio_abi_version()),
+    ("denio_thread_own", |_| denio_thread_own()),
     ("denio_source_count", |_| denio_source_count()),
     ("denio_source_close", |fuzzer| fuzzer.close()),
     ("denio_source_take_error", |fuzzer| denio_source_take_error(fuzzer.handle(SOCKETS))),

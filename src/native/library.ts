@@ -21,12 +21,15 @@ let opened: Native | undefined;
 /**
  * Returns the native functions, opening the library on the first call.
  *
+ * In a Worker, all that is opened from then on ends with the Worker, however
+ * that ends: as Deno's own resources do.
+ *
  * @throws {Deno.errors.NotFound} when there is no library where it should be.
  * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
  * @throws {Error} when the library has another ABI number.
  */
 export function native(): Native {
-  return opened ??= open(libraryPath());
+  return opened ??= openForThread();
 }
 
 /**
@@ -50,6 +53,21 @@ export function libraryFile(os: typeof Deno.build.os): string {
 export function open(path: string | URL): Native {
   checkAbi(path);
   return Deno.dlopen(path, SYMBOLS).symbols;
+}
+
+function openForThread(): Native {
+  const symbols = open(libraryPath());
+  // The table of handles is the process's: without this, a listener of a Worker
+  // that has died would go on taking connections, and nobody would accept them.
+  if (isWorker()) symbols.denio_thread_own();
+  return symbols;
+}
+
+/** Whether this thread is a Worker's, and not the program's own. */
+function isWorker(): boolean {
+  const scope = (globalThis as { WorkerGlobalScope?: new () => object })
+    .WorkerGlobalScope;
+  return scope !== undefined && globalThis instanceof scope;
 }
 
 function checkAbi(path: string | URL): void {

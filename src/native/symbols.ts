@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -31,6 +31,7 @@ export const ABI_SYMBOL = {
 /** Every function of the library. */
 export const SYMBOLS = {
   ...ABI_SYMBOL,
+  denio_thread_own: { parameters: [], result: "i32" },
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_close: { parameters: [/* handle */ "u32"], result: "i32" },
   denio_source_try_clone: {

@@ -22,6 +22,7 @@ mod option;
 mod poll;
 mod source;
 mod stream;
+mod thread;
 mod udp;
 mod vectored;
 
@@ -34,12 +35,13 @@ pub use option::*;
 pub use poll::*;
 pub use source::*;
 pub use stream::*;
+pub use thread::*;
 pub use udp::*;
 pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 2;
+pub const ABI_VERSION: i32 = 3;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

@@ -1,0 +1,124 @@
+//! Threads that own what they open.
+//!
+//! A Worker of JavaScript's is a thread, and may end at any instruction: by an
+//! error, by `terminate()`. What it has open would stay open, for the table of
+//! handles is the process's; a listener of it would even go on taking its share
+//! of the connections, and nobody would accept them. So a thread can say that
+//! it owns what it opens: then all of that is closed when the thread is over,
+//! however it ends.
+//!
+//! The number of a handle may be known to others. They find it closed, as when
+//! its owner had closed it; a clone that they have made is theirs.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::source_table;
+
+/// The number of a thread that owns what it opens, or [`NOBODY`].
+pub(crate) type Owner = u32;
+
+/// What a thread opens that owns nothing belongs to the process.
+pub(crate) const NOBODY: Owner = 0;
+
+/// Closes what its thread has opened, at the thread's end.
+struct AtEnd;
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        source_table::remove_all(current());
+    }
+}
+
+thread_local! {
+    static OWNER: Cell<Owner> = const { Cell::new(NOBODY) };
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+/// Whom a handle belongs to that this thread opens.
+pub(crate) fn current() -> Owner {
+    OWNER.get()
+}
+
+/// Has all that this thread opens from now on closed when it ends.
+pub fn own() {
+    static NEXT: AtomicU32 = AtomicU32::new(NOBODY + 1);
+    if current() != NOBODY {
+        return;
+    }
+    OWNER.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    // The first access is what has it dropped. It fails only at the thread's
+    // end, when there is nothing left to own.
+    let _ = AT_END.try_with(|_| ());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source_table::Object;
+    use crate::{Poll, Token, Waker};
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    fn insert_poll() -> (u32, Arc<Poll>) {
+        let poll = Arc::new(Poll::new().unwrap());
+        (source_table::insert(Object::Poll(Arc::clone(&poll))).unwrap(), poll)
+    }
+
+    fn is_open(handle: u32) -> bool {
+        source_table::with(handle, |_| Ok(())).is_ok()
+    }
+
+    #[test]
+    fn what_a_thread_opens_ends_with_it_once_it_owns() {
+        let (before, after) = thread::spawn(|| {
+            let (before, _) = insert_poll();
+            own();
+            own();
+            let (after, _) = insert_poll();
+            assert!(is_open(before) && is_open(after));
+            (before, after)
+        })
+        .join()
+        .unwrap();
+        assert!(is_open(before));
+        assert!(!is_open(after));
+        source_table::remove(before).unwrap();
+    }
+
+    #[test]
+    fn what_others_opened_is_left_alone() {
+        let (tell, told) = mpsc::channel::<()>();
+        let other = thread::spawn(move || {
+            own();
+            let (handle, _) = insert_poll();
+            told.recv().unwrap();
+            assert!(is_open(handle));
+        });
+        let (mine, _) = insert_poll();
+        thread::spawn(own).join().unwrap();
+        assert!(is_open(mine));
+        tell.send(()).unwrap();
+        other.join().unwrap();
+        source_table::remove(mine).unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_another_one_is_let_go() {
+        let (tell, told) = mpsc::channel();
+        let owner = thread::spawn(move || {
+            own();
+            let (_, poll) = insert_poll();
+            let waker = Waker::new(poll.registry(), Token(1)).unwrap();
+            source_table::insert(Object::Waker(Box::new(waker))).unwrap();
+            tell.send(poll).unwrap();
+            // Long enough for the other to wait: were it not, it would pass, too.
+            thread::sleep(Duration::from_millis(50));
+        });
+        let poll = told.recv().unwrap();
+        assert!(poll.park(Some(Duration::from_secs(60))).unwrap());
+        drop(poll);
+        owner.join().unwrap();
+    }
+}
