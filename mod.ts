@@ -4,14 +4,22 @@
  * @module
  */
 
-export { echo, type EchoOptions, type EchoServer } from "./src/server/echo.ts";
+export {
+  echo,
+  type EchoOptions,
+  type EchoServer,
+  type EchoUnixOptions,
+} from "./src/server/echo.ts";
 export {
   type HttpServer,
   serve,
+  type ServeBaseOptions,
   type ServeOptions,
+  type ServeUnixOptions,
 } from "./src/server/serve.ts";
 export { trace, type TraceOptions } from "./src/server/trace.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
+export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
 export type {
   Batch,
@@ -56,6 +64,7 @@ export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
 export type {
   HostPort,
+  StreamAddress,
   TcpAddress,
   UdpAddress,
   UnixAddress,

@@ -9,7 +9,10 @@ import {
   type ListenOptions,
   Reactor,
   TcpStream,
+  type UnixAddress,
+  type UnixListenOptions,
 } from "../mod.ts";
+import type { AnyListener } from "../src/reactor/listener.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import {
   readExactly,
@@ -35,13 +38,21 @@ const MIB = 1024 * 1024;
 class OpenReactor extends Reactor {
   /** How many bytes came. */
   taken = 0;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: AnyListener[] = [];
 
   override listen<Data = unknown>(
     options: ListenOptions,
     handlers: ConnectionHandlers<Data>,
-  ): Listener {
-    const listener = super.listen<Data>(options, {
+  ): Listener;
+  override listen<Data = unknown>(
+    options: UnixListenOptions,
+    handlers: ConnectionHandlers<Data>,
+  ): Listener<UnixAddress>;
+  override listen<Data = unknown>(
+    options: ListenOptions | UnixListenOptions,
+    handlers: ConnectionHandlers<Data>,
+  ): AnyListener {
+    const listener = super.listen<Data>(options as ListenOptions, {
       ...handlers,
       data: (connection, bytes, start, end) => {
         this.taken += end - start;

@@ -6,10 +6,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { serve } from "../server/serve.ts";
-
-/** What answers requests. */
-export type Handler = Parameters<typeof serve>[1];
+import type { Handler, StreamAddr } from "../server/serve.ts";
 
 /** A scheme and not a Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;
@@ -25,7 +22,7 @@ const PLACE = /file:\/\/.+?:\d+:\d+/g;
 export async function loadHandler(
   specifier: string,
   folder: string,
-): Promise<Handler> {
+): Promise<Handler<StreamAddr>> {
   const url = URL_START.test(specifier)
     ? specifier
     : pathToFileURL(resolve(folder, specifier)).href;
@@ -64,7 +61,7 @@ function describe(error: unknown): string {
     : `${message} (${place})`;
 }
 
-function hasFetch(value: unknown): value is { fetch: Handler } {
+function hasFetch(value: unknown): value is { fetch: Handler<StreamAddr> } {
   return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
     "function";
 }

@@ -24,7 +24,12 @@ import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
 import { StreamWriter } from "./stream_writer.ts";
-import { BUSY_BYTES, type Output, type Transport } from "./transport.ts";
+import {
+  BUSY_BYTES,
+  type Output,
+  type StreamAddr,
+  type Transport,
+} from "./transport.ts";
 
 /** What the next bytes are. */
 const Reading = {
@@ -89,8 +94,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   #body: IncomingBody | undefined = undefined;
   #stream: StreamWriter | undefined = undefined;
   /** Kept when the peer goes while a request is handled. */
-  #addresses: { local: Deno.NetAddr; remote: Deno.NetAddr } | undefined =
-    undefined;
+  #addresses: { local: StreamAddr; remote: StreamAddr } | undefined = undefined;
 
   /** @param transport The way to the peer. */
   constructor(transport: Transport, service: Service) {
@@ -100,15 +104,29 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** The authority for a request without `Host`. */
   get authority(): string {
-    const { hostname, port } = this.#addresses?.local ??
-      this.#transport.localAddress;
+    const address = this.#localAddress;
+    if ("path" in address) return escaped(address.path);
+    const { hostname, port } = address;
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
     return `${host}:${port}`;
   }
 
-  /** The peer's address, also when it has gone while a request was handled. */
-  get remoteAddress(): Deno.NetAddr {
+  /** What URLs begin with. */
+  get scheme(): string {
+    return this.#service.scheme;
+  }
+
+  /**
+   * The peer's address, also when it has gone while a request was handled; our
+   * own for a Unix peer, who has none.
+   */
+  get remoteAddress(): StreamAddr {
+    if (this.#service.scheme === "http+unix") return this.#localAddress;
     return this.#addresses?.remote ?? this.#transport.remoteAddress;
+  }
+
+  get #localAddress(): StreamAddr {
+    return this.#addresses?.local ?? this.#transport.localAddress;
   }
 
   /** Takes bytes from the peer, which are kept only if retained. */
@@ -653,7 +671,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 /** The addresses, unless the system knows them no more: who asks hears that. */
 function addressesOf(
   transport: Transport,
-): { local: Deno.NetAddr; remote: Deno.NetAddr } | undefined {
+): { local: StreamAddr; remote: StreamAddr } | undefined {
   try {
     return { local: transport.localAddress, remote: transport.remoteAddress };
   } catch {
@@ -720,4 +738,16 @@ function notSendable(status: number): TypeError {
       ? "Cannot answer with Response.error()"
       : `Cannot answer with status ${status}`,
   );
+}
+
+/** Escapes all that is no letter or digit, as `Deno.serve` does with a path. */
+function escaped(path: string): string {
+  let text = "";
+  for (const byte of encoder.encode(path)) {
+    const char = String.fromCharCode(byte);
+    text += /[0-9A-Za-z]/.test(char)
+      ? char
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return text;
 }

@@ -15,6 +15,8 @@ const NO_BYTES = new Uint8Array(0);
 export interface RequestHost {
   /** The authority to use when the request names none. */
   readonly authority: string;
+  /** What URLs begin with. */
+  readonly scheme: string;
 }
 
 /** Stands in for `Request`: see {@linkcode standInFor}. */
@@ -138,10 +140,11 @@ export class LazyRequest {
 
   #buildUrl(): string {
     const { target, host } = this.#head;
+    const { scheme } = this.#host;
     const authority = host || this.#host.authority;
     // RFC 9112 section 3.3: an absolute target is the URL itself.
-    if (target.startsWith("/")) return `http://${authority}${target}`;
-    return target === "*" ? `http://${authority}/*` : target;
+    if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
+    return target === "*" ? `${scheme}://${authority}/*` : target;
   }
 
   #build(): Request {

@@ -5,19 +5,33 @@
  */
 
 import { Heads } from "./answer.ts";
-import type { Transport } from "./transport.ts";
+import type { StreamAddr, Transport } from "./transport.ts";
 
-/** The second argument of a handler. */
-export interface ServeHandlerInfo {
-  /** The peer's address, asked for when it is read. */
-  readonly remoteAddr: Deno.NetAddr;
+/**
+ * The second argument of a handler.
+ *
+ * @typeParam Addr The form of the server's address.
+ */
+export interface ServeHandlerInfo<Addr extends StreamAddr = Deno.NetAddr> {
+  /**
+   * The peer's address, asked for when it is read. A Unix peer has none: it is
+   * the server's own, as `Deno.serve` has it.
+   */
+  readonly remoteAddr: Addr;
 }
 
-/** Answers a request. */
-export type Handler = (
+/**
+ * Answers a request.
+ *
+ * @typeParam Addr The form of the server's address.
+ */
+export type Handler<Addr extends StreamAddr = Deno.NetAddr> = (
   request: Request,
-  info: ServeHandlerInfo,
+  info: ServeHandlerInfo<Addr>,
 ) => Response | Promise<Response>;
+
+/** The schemes that `Deno.serve` gives URLs, by TCP and by Unix sockets. */
+export type Scheme = "http" | "http+unix";
 
 /** What a peer may ask of the server. */
 export interface Limits {
@@ -39,7 +53,9 @@ export const DEFAULT_LIMITS: Limits = {
 /** The way from a connection to its server. */
 export interface ServiceOptions {
   /** Answers requests. */
-  handler: Handler;
+  handler: Handler<StreamAddr>;
+  /** What URLs begin with; `http` when left out. */
+  scheme?: Scheme;
   /** Answers when the handler fails. */
   onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
@@ -55,7 +71,9 @@ export interface ServiceOptions {
 /** One server's handler, limits and kept heads. */
 export class Service {
   /** Answers requests. */
-  readonly handler: Handler;
+  readonly handler: Handler<StreamAddr>;
+  /** What URLs begin with. */
+  readonly scheme: Scheme;
   /** Answers when the handler fails. */
   readonly onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
@@ -74,6 +92,7 @@ export class Service {
   /** @param options See {@linkcode ServiceOptions}. */
   constructor(options: ServiceOptions) {
     this.handler = options.handler;
+    this.scheme = options.scheme ?? "http";
     this.onError = options.onError;
     this.limits = options.limits;
     this.report = options.report;
@@ -83,7 +102,7 @@ export class Service {
 }
 
 /** The info of one request: decoded when it is read. */
-export class RequestInfo implements ServeHandlerInfo {
+export class RequestInfo implements ServeHandlerInfo<StreamAddr> {
   readonly #connection: Pick<Transport, "remoteAddress">;
 
   /** @param connection Knows the peer. */
@@ -92,7 +111,7 @@ export class RequestInfo implements ServeHandlerInfo {
   }
 
   /** The peer's address. */
-  get remoteAddr(): Deno.NetAddr {
+  get remoteAddr(): StreamAddr {
     return this.#connection.remoteAddress;
   }
 }

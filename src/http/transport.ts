@@ -13,6 +13,9 @@ export interface Output {
   length: number;
 }
 
+/** An address that a stream has. */
+export type StreamAddr = Deno.NetAddr | Deno.UnixAddr;
+
 /** The way to one peer. */
 export interface Transport {
   /** A clock that never goes back, in milliseconds. */
@@ -20,9 +23,9 @@ export interface Transport {
   /** Bytes written that the peer's side has not taken yet. */
   readonly bufferedBytes: number;
   /** The peer's address. */
-  readonly remoteAddress: Deno.NetAddr;
+  readonly remoteAddress: StreamAddr;
   /** Our address. */
-  readonly localAddress: Deno.NetAddr;
+  readonly localAddress: StreamAddr;
   /** Makes room for `size` bytes, or returns nothing when that never fits. */
   reserve(size: number): Output | undefined;
   /** Writes bytes; false when too many wait, until `drain`. */

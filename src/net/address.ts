@@ -81,6 +81,9 @@ export interface UnixPath {
   path: string;
 }
 
+/** An address that a stream has. */
+export type StreamAddress = TcpAddress | UnixAddress;
+
 /** Any address that a socket has. */
 export type SocketAddress = TcpAddress | UdpAddress | UnixAddress;
 

@@ -106,7 +106,7 @@ export abstract class ListeningSocket<Address, Accepted>
   }
 
   /** Returns an empty batch of the streams that it accepts. */
-  protected abstract batch(): AcceptBatch<Accepted>;
+  abstract batch(): AcceptBatch<Accepted>;
 
   /**
    * Takes one waiting connection, or returns `undefined` when none waits.

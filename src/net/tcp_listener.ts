@@ -184,7 +184,7 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   }
 
   /** Returns an empty batch of the streams that it accepts. */
-  protected batch(): AcceptBatch<TcpStream> {
+  batch(): AcceptBatch<TcpStream> {
     return new AcceptBatch();
   }
 

@@ -94,7 +94,7 @@ export class UnixListener extends ListeningSocket<UnixAddress, UnixStream> {
   }
 
   /** Returns an empty batch of the streams that it accepts. */
-  protected batch(): AcceptBatch<UnixStream> {
+  batch(): AcceptBatch<UnixStream> {
     return new AcceptBatch(UnixStream);
   }
 

@@ -1,5 +1,5 @@
 /**
- * One TCP connection: the read, write and close state machine.
+ * One connection, TCP or Unix: the read, write and close state machine.
  *
  * Reads until the system has no more, hands the bytes over in the shared
  * buffer, and stops reading from a peer who does not read. Nothing here knows
@@ -11,7 +11,7 @@
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
-import type { TcpAddress } from "../net/address.ts";
+import type { StreamAddress } from "../net/address.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -22,7 +22,7 @@ import {
   type TimeoutSet,
   timeoutsOf,
 } from "./limits.ts";
-import type { Listener } from "./listener.ts";
+import type { AnyListener as Listener } from "./listener.ts";
 import { Outbox } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
 import type { StreamSocket } from "./system.ts";
@@ -178,7 +178,7 @@ export interface ConnectionHost {
   report(error: unknown): void;
 }
 
-/** A TCP connection on a reactor. */
+/** A connection on a reactor. */
 export class Connection<Data = unknown> {
   /** The user's own data; `undefined` until it is set. */
   data: Data = undefined as Data;
@@ -281,13 +281,13 @@ export class Connection<Data = unknown> {
       : Math.max(sinceMs, this.#outbox.sinceMs);
   }
 
-  /** The other end's address. */
-  get remoteAddress(): TcpAddress {
+  /** The other end's address; a Unix client's has an empty path. */
+  get remoteAddress(): StreamAddress {
     return this.#stream.peerAddress;
   }
 
   /** This end's address. */
-  get localAddress(): TcpAddress {
+  get localAddress(): StreamAddress {
     return this.#stream.localAddress;
   }
 
@@ -398,7 +398,10 @@ export class Connection<Data = unknown> {
     if (this.#flags & READABLE) this.#requeue();
   }
 
-  /** Closes at once and resets the peer; nothing more is sent. */
+  /**
+   * Closes at once and resets the peer; nothing more is sent. A Unix peer reads
+   * what was sent before, then the end or a reset.
+   */
   abort(): void {
     this.#reset("aborted");
   }

@@ -135,12 +135,12 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
 
   /** The other end's address. */
   get remoteAddr(): Deno.NetAddr {
-    return this.#remoteAddr ??= this.#connection.remoteAddress;
+    return this.#remoteAddr ??= this.#connection.remoteAddress as TcpAddress;
   }
 
   /** This end's address. */
   get localAddr(): Deno.NetAddr {
-    return this.#localAddr ??= this.#connection.localAddress;
+    return this.#localAddr ??= this.#connection.localAddress as TcpAddress;
   }
 
   /** Whether it is closed, by either side. */
@@ -456,8 +456,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   }
 
   #noteAddresses(): void {
-    this.#remoteAddr ??= this.#connection.remoteAddress;
-    this.#localAddr ??= this.#connection.localAddress;
+    this.#remoteAddr ??= this.#connection.remoteAddress as TcpAddress;
+    this.#localAddr ??= this.#connection.localAddress as TcpAddress;
   }
 
   /** One that no fiber owns counts as a fiber: somebody runs for it. */

@@ -11,7 +11,11 @@ import { Interest } from "../poll/interest.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
-import { isShortage, type Listener, type ListenerHost } from "./listener.ts";
+import {
+  type AnyListener as Listener,
+  isShortage,
+  type ListenerHost,
+} from "./listener.ts";
 import { type Ready, slotOf, Slots } from "./slots.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";

@@ -6,8 +6,11 @@
  */
 
 import { errnoName, errorFrom, WOULD_BLOCK } from "../native/errors.ts";
-import type { TcpAddress } from "../net/address.ts";
-import { AcceptBatch } from "../net/tcp_listener.ts";
+import {
+  pathText,
+  type StreamAddress,
+  type TcpAddress,
+} from "../net/address.ts";
 import type { ConnectionHandlers } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
@@ -48,25 +51,33 @@ export interface ListenerHost {
    *
    * @returns Whether there was room for it; it is closed when not.
    */
-  accept(stream: StreamSocket, listener: Listener): boolean;
+  accept(stream: StreamSocket, listener: AnyListener): boolean;
   /** Has the listener act again in the next turn. */
-  requeue(listener: Listener): void;
+  requeue(listener: AnyListener): void;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;
   /** Removes a timer. */
   clearTimer(timer: Timer): void;
   /** Has the listener go on when a connection has closed. */
-  awaitRoom(listener: Listener): void;
+  awaitRoom(listener: AnyListener): void;
   /** Forgets a closed listener. */
-  forgetListener(listener: Listener): void;
+  forgetListener(listener: AnyListener): void;
   /** Counts a listener that no longer, or again, keeps the process alive. */
   countRef(delta: number): void;
   /** Says that `error` was thrown where nobody else can catch it. */
   report(error: unknown): void;
 }
 
-/** A listening socket that makes connections. */
-export class Listener implements Disposable {
+/** A listener at an address of either kind. */
+export type AnyListener = Listener<StreamAddress>;
+
+/**
+ * A listening socket that makes connections.
+ *
+ * @typeParam Address The form of its address.
+ */
+export class Listener<Address extends StreamAddress = TcpAddress>
+  implements Disposable {
   /** The reactor's token for it. */
   token = 0;
   /** What happens on its connections. */
@@ -76,10 +87,10 @@ export class Listener implements Disposable {
   /** Whether it keeps the process alive. */
   isRefed = true;
   /** The bound address, with the port that the system chose for port 0. */
-  readonly addr: TcpAddress;
+  readonly addr: Address;
   readonly #host: ListenerHost;
   readonly #socket: ListenerSocket;
-  readonly #batch: Batch = new AcceptBatch();
+  readonly #batch: Batch;
   #rest: Timer | undefined = undefined;
   #isPaused = false;
   #isClosed = false;
@@ -97,7 +108,8 @@ export class Listener implements Disposable {
     this.#socket = socket;
     this.handlers = handlers;
     this.limits = limits;
-    this.addr = socket.localAddress;
+    this.#batch = socket.batch();
+    this.addr = socket.localAddress as Address;
   }
 
   /** The number by which native code knows the listener. */
@@ -167,7 +179,10 @@ export class Listener implements Disposable {
     if (!this.#isClosed) this.#host.countRef(1);
   }
 
-  /** Stops accepting. Connections already accepted stay open. */
+  /**
+   * Stops accepting, and removes a Unix socket's path. Connections already
+   * accepted stay open.
+   */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -187,7 +202,7 @@ export class Listener implements Disposable {
    */
   #restAfter(errno: number): void {
     if (!SHORTAGES.has(errnoName(errno))) {
-      this.fail(errorFrom(errno, `accept from "${this.addr.hostname}"`));
+      this.fail(errorFrom(errno, `accept from "${nameOf(this.addr)}"`));
     }
     this.#awaitRoom();
   }
@@ -202,4 +217,10 @@ export class Listener implements Disposable {
     this.#host.clearTimer(this.#rest);
     this.#rest = undefined;
   }
+}
+
+function nameOf(address: StreamAddress): string {
+  return address.transport === "unix"
+    ? pathText(address.path)
+    : address.hostname;
 }

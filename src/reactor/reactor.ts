@@ -14,10 +14,16 @@
 import { Events } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
-import type { HostPort } from "../net/address.ts";
+import type {
+  HostPort,
+  TcpAddress,
+  UnixAddress,
+  UnixPath,
+} from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
 import type { ConnectOptions } from "./connect.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers } from "./connection.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
 import type { FiberConnection } from "./fiber_connection.ts";
@@ -31,7 +37,7 @@ import {
 import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
 import { type ConnectionOptions, limitsOf } from "./limits.ts";
-import { Listener } from "./listener.ts";
+import { type AnyListener, Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
 import { sleep } from "./sleep.ts";
 import type { ReactorStats } from "./stats.ts";
@@ -196,11 +202,25 @@ export class Reactor implements Disposable {
   listen<Data = unknown>(
     options: ListenOptions & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
-  ): Listener {
+  ): Listener<TcpAddress>;
+  /**
+   * Listens on a Unix socket. Its path is removed when the listener is closed,
+   * as `Deno.listen` does.
+   *
+   * @throws {Deno.errors.AddrInUse} and others of `UnixListener.bind`.
+   */
+  listen<Data = unknown>(
+    options: UnixListenOptions & ConnectionOptions,
+    handlers: ConnectionHandlers<Data>,
+  ): Listener<UnixAddress>;
+  listen<Data = unknown>(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
+    handlers: ConnectionHandlers<Data>,
+  ): AnyListener {
     this.#expectOpen();
     const limits = limitsOf(options);
     const socket = this.#system.listen(options);
-    const listener = new Listener(this.#host, socket, {
+    const listener: AnyListener = new Listener(this.#host, socket, {
       handlers: handlers as ConnectionHandlers,
       limits,
     });
@@ -212,11 +232,13 @@ export class Reactor implements Disposable {
   /**
    * Connects, and calls `handlers` for what happens: `open`, or `error`.
    *
-   * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect`.
+   * @param address Host and port, or the path of a Unix socket.
+   * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect` or
+   * `UnixStream.connect`.
    * @throws {RangeError} when one of the options is out of its range.
    */
   connect<Data = unknown>(
-    address: HostPort & ConnectionOptions,
+    address: (HostPort | UnixPath) & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Connection<Data>;
   /**
@@ -244,15 +266,15 @@ export class Reactor implements Disposable {
    */
   connect(options: ConnectOptions): Promise<FiberConnection>;
   connect<Data>(
-    address: ConnectOptions,
+    address: ConnectOptions | UnixPath,
     handlers?: ConnectionHandlers<Data>,
   ): Connection<Data> | Promise<FiberConnection> {
     if (handlers !== undefined) return this.#dial(address, handlers, false);
-    return this.#fibers.connect(address);
+    return this.#fibers.connect(address as ConnectOptions);
   }
 
   #dial<Data>(
-    address: HostPort & ConnectionOptions,
+    address: (HostPort | UnixPath) & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
     isPermitted: boolean,
   ): Connection<Data> {
@@ -363,7 +385,7 @@ export class Reactor implements Disposable {
   }
 
   /** Yields the open connections that `listener` accepted. */
-  *connections(listener: Listener): IterableIterator<Connection> {
+  *connections(listener: AnyListener): IterableIterator<Connection> {
     for (const source of this.#host.slots) {
       if (source instanceof Connection && source.listener === listener) {
         yield source;

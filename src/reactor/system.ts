@@ -14,21 +14,24 @@ import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
-import type { HostPort, TcpAddress } from "../net/address.ts";
+import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
 import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
+import { UnixStream } from "../net/unix_stream.ts";
 import { Wait } from "./park.ts";
+import { PathListener } from "./path_listener.ts";
 import { WAKER_TOKEN } from "./slots.ts";
 
-/** A non-blocking stream, as `TcpStream` is one. */
+/** A non-blocking stream, as `TcpStream` and `UnixStream` are. */
 export interface StreamSocket extends Source, Disposable {
   /** This end's address. */
-  readonly localAddress: TcpAddress;
+  readonly localAddress: StreamAddress;
   /** The other end's address. */
-  readonly peerAddress: TcpAddress;
-  /** Makes closing answer with a reset instead of a FIN. */
-  resetOnClose: boolean;
+  readonly peerAddress: StreamAddress;
+  /** Makes closing answer with a reset instead of a FIN, where there is one. */
+  resetOnClose?: boolean;
   /** Reads; 0 at the end, `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
@@ -49,10 +52,12 @@ export interface StreamSocket extends Source, Disposable {
   close(): void;
 }
 
-/** A non-blocking listener, as `TcpListener` is one. */
+/** A non-blocking listener, as `TcpListener` and `UnixListener` are. */
 export interface ListenerSocket extends Source, Disposable {
   /** The bound address. */
-  readonly localAddress: TcpAddress;
+  readonly localAddress: StreamAddress;
+  /** Returns an empty batch of the streams that it accepts. */
+  batch(): Batch;
   /** Accepts several; the batch says why no more. */
   acceptBatch(batch: Batch): number;
   /** Closes it. */
@@ -103,14 +108,14 @@ export interface System {
   /** Opens a poll. */
   openPoll(options: PollOptions): ReactorPoll;
   /** Listens. */
-  listen(options: ListenOptions): ListenerSocket;
+  listen(options: ListenOptions | UnixListenOptions): ListenerSocket;
   /**
    * Begins to connect.
    *
    * @param isPermitted Whether the permission was asked for, by a name that
    * this is an address of.
    */
-  connect(address: HostPort, isPermitted?: boolean): StreamSocket;
+  connect(address: HostPort | UnixPath, isPermitted?: boolean): StreamSocket;
   /** Runs `callback` when what runs now, and its microtasks, are done. */
   defer(callback: () => void): void;
 }
@@ -118,9 +123,12 @@ export interface System {
 /** The system that Deno runs on. */
 export const NATIVE: System = {
   openPoll: (options) => new NativePoll(options),
-  listen: (options) => TcpListener.bind(options),
-  connect: (address, isPermitted) =>
-    isPermitted ? connectPermitted(address) : TcpStream.connect(address),
+  listen: (options) =>
+    "path" in options ? PathListener.bind(options) : TcpListener.bind(options),
+  connect: (address, isPermitted) => {
+    if ("path" in address) return UnixStream.connect(address);
+    return isPermitted ? connectPermitted(address) : TcpStream.connect(address);
+  },
   defer: (callback) => void setImmediate(callback),
 };
 

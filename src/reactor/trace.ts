@@ -9,9 +9,16 @@
  */
 
 import { errnoName } from "../native/errors.ts";
-import { addressText, type HostPort, type TcpAddress } from "../net/address.ts";
+import {
+  addressText,
+  type HostPort,
+  pathText,
+  type StreamAddress,
+  type UnixPath,
+} from "../net/address.ts";
 import type { Shutdown } from "../net/stream.ts";
-import { AcceptBatch, type ListenOptions } from "../net/tcp_listener.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { type Events, Readiness } from "../poll/events.ts";
 import { describeInterest, type InterestSet } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
@@ -100,9 +107,10 @@ export function tracedSystem(
   return {
     openPoll: (pollOptions: PollOptions) =>
       new TracedPoll(tracer, system.openPoll(pollOptions)),
-    listen: (listenOptions: ListenOptions) =>
+    listen: (listenOptions: ListenOptions | UnixListenOptions) =>
       new TracedListener(tracer, system.listen(listenOptions)),
-    connect: (address: HostPort) => tracer.connect(system, address),
+    connect: (address: HostPort | UnixPath, isPermitted?: boolean) =>
+      tracer.connect(system, address, isPermitted),
     defer: (callback: () => void) => system.defer(callback),
   };
 }
@@ -151,11 +159,15 @@ class Tracer {
   }
 
   /** Connects, and shows that when its turn has come. */
-  connect(system: System, address: HostPort): StreamSocket {
+  connect(
+    system: System,
+    address: HostPort | UnixPath,
+    isPermitted?: boolean,
+  ): StreamSocket {
     const name = this.next();
-    if (name === undefined) return system.connect(address);
+    if (name === undefined) return system.connect(address, isPermitted);
     const begunMs = performance.now();
-    const inner = system.connect(address);
+    const inner = system.connect(address, isPermitted);
     const connecting = { begunMs, endedMs: performance.now(), address };
     return new TracedStream(this, inner, { name, connecting });
   }
@@ -294,12 +306,13 @@ class TracedListener implements ListenerSocket, Traced {
   poll: TracedPoll | undefined = undefined;
   readonly #tracer: Tracer;
   readonly #inner: ListenerSocket;
-  readonly #batch: Batch = new AcceptBatch();
+  readonly #batch: Batch;
   #told: Told | undefined;
 
   constructor(tracer: Tracer, inner: ListenerSocket) {
     this.#tracer = tracer;
     this.#inner = inner;
+    this.#batch = inner.batch();
     tracer.sources.set(inner.handle, this);
   }
 
@@ -307,8 +320,12 @@ class TracedListener implements ListenerSocket, Traced {
     return this.#inner.handle;
   }
 
-  get localAddress(): TcpAddress {
+  get localAddress(): StreamAddress {
     return this.#inner.localAddress;
+  }
+
+  batch(): Batch {
+    return this.#inner.batch();
   }
 
   told(told: Told): void {
@@ -380,7 +397,7 @@ interface Origin {
   readonly connecting?: {
     readonly begunMs: number;
     readonly endedMs: number;
-    readonly address: HostPort;
+    readonly address: HostPort | UnixPath;
   };
 }
 
@@ -408,18 +425,18 @@ class TracedStream implements StreamSocket, Traced {
     return this.#inner.handle;
   }
 
-  get localAddress(): TcpAddress {
+  get localAddress(): StreamAddress {
     return this.#call("getsockname", "", () => this.#inner.localAddress);
   }
 
-  get peerAddress(): TcpAddress {
+  get peerAddress(): StreamAddress {
     // Accepting has told it already.
     if (this.#origin.accepting !== undefined) return this.#inner.peerAddress;
     return this.#call("getpeername", "", () => this.#inner.peerAddress);
   }
 
   get resetOnClose(): boolean {
-    return this.#inner.resetOnClose;
+    return this.#inner.resetOnClose ?? false;
   }
 
   set resetOnClose(reset: boolean) {
@@ -532,7 +549,7 @@ class TracedStream implements StreamSocket, Traced {
       result: accepting ? this.name : "-1 EINPROGRESS",
       begunMs,
       endedMs,
-      note: addressText(address),
+      note: "path" in address ? pathText(address.path) : addressText(address),
     });
   }
 

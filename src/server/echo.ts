@@ -1,11 +1,16 @@
 /**
- * A TCP echo server: bytes out equal bytes in.
+ * An echo server, TCP or Unix: bytes out equal bytes in.
  *
  * @module
  */
 
-import type { TcpAddress } from "../net/address.ts";
-import type { Listener } from "../reactor/listener.ts";
+import type {
+  StreamAddress,
+  TcpAddress,
+  UnixAddress,
+  UnixPath,
+} from "../net/address.ts";
+import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
@@ -33,10 +38,23 @@ export interface EchoOptions {
   reactor?: Reactor;
 }
 
-/** A running echo server. */
-export interface EchoServer extends AsyncDisposable {
+/** At which Unix socket to echo. */
+export interface EchoUnixOptions extends UnixPath {
+  /** As for a TCP echo server. */
+  graceMs?: number;
+  /** The reactor to serve on; this thread's shared one when left out. */
+  reactor?: Reactor;
+}
+
+/**
+ * A running echo server.
+ *
+ * @typeParam Address The form of its address.
+ */
+export interface EchoServer<Address extends StreamAddress = TcpAddress>
+  extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
-  readonly addr: TcpAddress;
+  readonly addr: Address;
   /** Resolves when the server has shut down and its last connection closed. */
   readonly finished: Promise<void>;
   /**
@@ -66,8 +84,17 @@ export interface EchoServer extends AsyncDisposable {
  * @throws {Deno.errors.AddrInUse} when somebody listens there already.
  * @throws {RangeError} when `graceMs` is below 0.
  */
-export function echo(options: EchoOptions): EchoServer {
-  const { hostname = "127.0.0.1", port, reusePort = false } = options;
+export function echo(options: EchoOptions): EchoServer;
+/**
+ * Sends back what each connection of a Unix socket sends. The path is removed in
+ * the end.
+ *
+ * @throws {Deno.errors.AddrInUse} when the path is there already.
+ */
+export function echo(options: EchoUnixOptions): EchoServer<UnixAddress>;
+export function echo(
+  options: EchoOptions | EchoUnixOptions,
+): EchoServer<StreamAddress> {
   const { graceMs = GRACE_MS_DEFAULT } = options;
   if (!(graceMs >= 0)) {
     throw new RangeError(
@@ -87,10 +114,7 @@ export function echo(options: EchoOptions): EchoServer {
       if (listener.isClosed && open === 0) finish();
     },
   };
-  const listener: Listener = reactor.listen(
-    { hostname, port, reusePort },
-    handlers,
-  );
+  const listener = listen(reactor, options, handlers);
   const shutdown = (): Promise<void> => {
     listener.close();
     for (const connection of reactor.connections(listener)) {
@@ -124,4 +148,16 @@ export function echo(options: EchoOptions): EchoServer {
       await shutdown();
     },
   };
+}
+
+function listen(
+  reactor: Reactor,
+  options: EchoOptions | EchoUnixOptions,
+  handlers: ConnectionHandlers,
+): AnyListener {
+  if ("path" in options) {
+    return reactor.listen({ path: options.path }, handlers);
+  }
+  const { hostname = "127.0.0.1", port, reusePort = false } = options;
+  return reactor.listen({ hostname, port, reusePort }, handlers);
 }

@@ -11,8 +11,10 @@ import {
   type Limits,
   Service,
 } from "../http/service.ts";
+import type { StreamAddr } from "../http/transport.ts";
+import type { UnixPath } from "../net/address.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import type { Listener } from "../reactor/listener.ts";
+import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
 /** The port that `Deno.serve` takes when none is given. */
@@ -20,20 +22,12 @@ const PORT_DEFAULT = 8000;
 /** The address that `Deno.serve` takes when none is given: all of them. */
 const HOSTNAME_DEFAULT = "0.0.0.0";
 
-/** Where and how to serve. */
-export interface ServeOptions {
-  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
-  port?: number;
-  /** An address or a name; `0.0.0.0` when left out. */
-  hostname?: string;
-  /** Several servers on one address share its connections. */
-  reusePort?: boolean;
-  /** Connections that may wait to be accepted; 511 when left out. */
-  tcpBacklog?: number;
+/** How to serve, wherever it is. */
+export interface ServeBaseOptions<Addr extends StreamAddr> {
   /** Shuts the server down when it aborts. */
   signal?: AbortSignal;
   /** Told of the address; left out, it is printed. */
-  onListen?: (addr: Deno.NetAddr) => void;
+  onListen?: (addr: Addr) => void;
   /** Answers when the handler fails; left out, 500 and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
   /** Bytes of a request head; more is 431. 16 KiB when left out. */
@@ -44,10 +38,34 @@ export interface ServeOptions {
   reactor?: Reactor;
 }
 
-/** A running server. */
-export interface HttpServer extends AsyncDisposable {
+/** Where and how to serve. */
+export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
+  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
+  port?: number;
+  /** An address or a name; `0.0.0.0` when left out. */
+  hostname?: string;
+  /** Several servers on one address share its connections. */
+  reusePort?: boolean;
+  /** Connections that may wait to be accepted; 511 when left out. */
+  tcpBacklog?: number;
+}
+
+/** At which Unix socket and how to serve. */
+export interface ServeUnixOptions
+  extends ServeBaseOptions<Deno.UnixAddr>, UnixPath {
+  /** Connections that may wait to be accepted; 511 when left out. */
+  tcpBacklog?: number;
+}
+
+/**
+ * A running server.
+ *
+ * @typeParam Addr The form of its address.
+ */
+export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
+  extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
-  readonly addr: Deno.NetAddr;
+  readonly addr: Addr;
   /** Resolves when the server has shut down and its last connection closed. */
   readonly finished: Promise<void>;
   /** Stops accepting, answers what has come, and resolves when all is closed. */
@@ -57,6 +75,10 @@ export interface HttpServer extends AsyncDisposable {
   /** Lets the process end although the server runs. */
   unref(): void;
 }
+
+export type { Handler, StreamAddr };
+
+type Options = ServeOptions | ServeUnixOptions;
 
 /**
  * Serves HTTP/1.1.
@@ -94,25 +116,44 @@ export function serve(
  * @param handler Answers requests.
  */
 export function serve(options: ServeOptions, handler: Handler): HttpServer;
+/**
+ * Serves HTTP/1.1 on a Unix socket, whose path is removed in the end. URLs begin
+ * with `http+unix:`, as those of `Deno.serve` do.
+ *
+ * @param options At which path and how.
+ * @param handler Answers requests.
+ */
 export function serve(
-  first: Handler | ServeOptions | (ServeOptions & { handler: Handler }),
-  second?: Handler,
-): HttpServer {
-  const options = typeof first === "function" ? {} : first;
-  const handler = typeof first === "function"
-    ? first
-    : second ?? ("handler" in first ? first.handler : undefined);
+  options: ServeUnixOptions,
+  handler: Handler<Deno.UnixAddr>,
+): HttpServer<Deno.UnixAddr>;
+/**
+ * Serves HTTP/1.1 on a Unix socket with options.
+ *
+ * @param options At which path and how, the handler among it.
+ */
+export function serve(
+  options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
+): HttpServer<Deno.UnixAddr>;
+export function serve(
+  first: Handler | Options & { handler?: unknown },
+  second?: unknown,
+): HttpServer<StreamAddr> {
+  const options: Options & { handler?: unknown } = typeof first === "function"
+    ? {}
+    : first;
+  const handler = typeof first === "function" ? first : second ?? first.handler;
   if (typeof handler !== "function") {
     throw new TypeError(
       `Cannot serve with handler "${String(handler)}": it must be a function`,
     );
   }
   options.signal?.throwIfAborted();
-  return new Server(options, handler);
+  return new Server(options, handler as Handler<StreamAddr>);
 }
 
-class Server implements HttpServer {
-  readonly addr: Deno.NetAddr;
+class Server implements HttpServer<StreamAddr> {
+  readonly addr: StreamAddr;
   readonly finished: Promise<void>;
   readonly #reactor: Reactor;
   readonly #service: Service;
@@ -120,11 +161,11 @@ class Server implements HttpServer {
   readonly #finish: () => void;
   #open = 0;
 
-  constructor(options: ServeOptions, handler: Handler) {
-    const { port = PORT_DEFAULT, hostname = HOSTNAME_DEFAULT } = options;
+  constructor(options: Options, handler: Handler<StreamAddr>) {
     const reactor = this.#reactor = options.reactor ?? Reactor.shared;
     this.#service = new Service({
       handler,
+      scheme: "path" in options ? "http+unix" : "http",
       onError: options.onError ?? answerError,
       limits: limitsOf(options),
       report: logError,
@@ -134,16 +175,14 @@ class Server implements HttpServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
-    this.#listener = reactor.listen({
-      hostname,
-      port,
-      reusePort: options.reusePort ?? false,
-      ...options.tcpBacklog !== undefined && { backlog: options.tcpBacklog },
-    }, this.#handlers());
+    this.#listener = this.#listen(options);
     this.addr = this.#listener.addr;
     this.#obey(options.signal);
     try {
-      (options.onListen ?? logListening)(this.addr);
+      // The address is of the options' own kind.
+      ((options.onListen ?? logListening) as (addr: StreamAddr) => void)(
+        this.addr,
+      );
     } catch (error) {
       this.shutdown();
       throw error;
@@ -178,6 +217,22 @@ class Server implements HttpServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
+  }
+
+  #listen(options: Options): Listener {
+    const { tcpBacklog } = options;
+    const backlog = tcpBacklog === undefined ? {} : { backlog: tcpBacklog };
+    if ("path" in options) {
+      const { path } = options;
+      return this.#reactor.listen({ path, ...backlog }, this.#handlers());
+    }
+    const {
+      port = PORT_DEFAULT,
+      hostname = HOSTNAME_DEFAULT,
+      reusePort = false,
+    } = options;
+    const where = { hostname, port, reusePort, ...backlog };
+    return this.#reactor.listen(where, this.#handlers());
   }
 
   /** Shuts down when `signal` aborts, and lets go of it when finished. */
@@ -216,7 +271,7 @@ class Server implements HttpServer {
   }
 }
 
-function limitsOf(options: ServeOptions): Limits {
+function limitsOf(options: Options): Limits {
   const limits = { ...DEFAULT_LIMITS };
   for (const name of ["headBytesMax", "bodyBytesMax"] as const) {
     const value = options[name];
@@ -231,11 +286,17 @@ function limitsOf(options: ServeOptions): Limits {
   return limits;
 }
 
-function logListening({ hostname, port }: Deno.NetAddr): void {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+function logListening(addr: StreamAddr): void {
   // As Deno.serve does: somebody who starts a server wants to know where.
   // deno-lint-ignore no-console
-  console.log(`Listening on http://${host}:${port}/`);
+  console.log(`Listening on ${placeOf(addr)}`);
+}
+
+function placeOf(addr: StreamAddr): string {
+  if ("path" in addr) return addr.path.replaceAll("\0", "\\0");
+  const { hostname, port } = addr;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `http://${host}:${port}/`;
 }
 
 function answerError(error: unknown): Response {

@@ -10,6 +10,7 @@ import {
   WOULD_BLOCK,
 } from "../../src/native/errors.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
+import { AcceptBatch } from "../../src/net/listener.ts";
 import { Readiness } from "../../src/poll/events.ts";
 import type { Batch, ListenerSocket } from "../../src/reactor/system.ts";
 import { changed, type Pollable, type Registration } from "./poll.ts";
@@ -54,6 +55,10 @@ export class SimulatedListener implements ListenerSocket, Pollable {
 
   readiness(): number {
     return this.#backlog.length > 0 ? Readiness.READABLE : 0;
+  }
+
+  batch(): Batch {
+    return new AcceptBatch();
   }
 
   acceptBatch(batch: Batch): number {

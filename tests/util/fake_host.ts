@@ -10,7 +10,7 @@ import type {
   Connection,
   ConnectionHost,
 } from "../../src/reactor/connection.ts";
-import type { Listener, ListenerHost } from "../../src/reactor/listener.ts";
+import type { AnyListener, ListenerHost } from "../../src/reactor/listener.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
 
 /** Writes down what connections and listeners ask of it. */
@@ -59,7 +59,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
     this.log.push("reregister");
   }
 
-  requeue(_source: Connection | Listener): void {
+  requeue(_source: Connection | AnyListener): void {
     this.log.push("requeue");
   }
 

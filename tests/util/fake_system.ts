@@ -7,7 +7,7 @@
 
 import { errnoNumber, WOULD_BLOCK } from "../../src/native/errors.ts";
 import type { HostPort, TcpAddress } from "../../src/net/address.ts";
-import { ACCEPT_MAX } from "../../src/net/tcp_listener.ts";
+import { ACCEPT_MAX, AcceptBatch } from "../../src/net/listener.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { type Events, Readiness } from "../../src/poll/events.ts";
 import { Interest } from "../../src/poll/interest.ts";
@@ -121,6 +121,10 @@ class FakeListener implements ListenerSocket {
 
   constructor(handle: number) {
     this.handle = handle;
+  }
+
+  batch(): Batch {
+    return new AcceptBatch();
   }
 
   acceptBatch(batch: Batch): number {

@@ -132,7 +132,7 @@ export class ResettingClient implements Disposable {
 
   /** Our address, which the server sees as the remote one. */
   get address(): Deno.NetAddr {
-    return this.#connection.localAddress;
+    return this.#connection.localAddress as Deno.NetAddr;
   }
 
   /** Sends text as soon as it is connected. */

@@ -15,7 +15,11 @@ import {
   Service,
 } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
-import type { Output, Transport } from "../../src/http/transport.ts";
+import type {
+  Output,
+  StreamAddr,
+  Transport,
+} from "../../src/http/transport.ts";
 import { ReadBuffer } from "../../src/reactor/buffers.ts";
 import { type Answer, parseAnswers } from "./http_answers.ts";
 import { concat, latin1, toLatin1 } from "./http_bytes.ts";
@@ -148,7 +152,8 @@ export class Peer {
 
   constructor(handler: Handler, { limits, onError }: PeerOptions = {}) {
     this.service = new Service({
-      handler,
+      // The transport has addresses of that kind.
+      handler: handler as Handler<StreamAddr>,
       onError: (error) => {
         this.errors.push(error);
         return onError?.(error) ?? new Response("failed", { status: 500 });

@@ -1,0 +1,168 @@
+/** Unix sockets on a reactor, and the servers on them. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { echo, Reactor, serve } from "../mod.ts";
+import { cleanTest } from "./util/clean_tests.ts";
+import { abstractName, NO_ABSTRACT, SocketFolder } from "./util/unix_paths.ts";
+import { within } from "./util/waiting.ts";
+
+const HELLO = new TextEncoder().encode("hello");
+const IGNORED = { data() {} };
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function readText(conn: Deno.Conn): Promise<string> {
+  const text = conn.readable.pipeThrough(new TextDecoderStream());
+  return (await Array.fromAsync(text)).join("");
+}
+
+cleanTest(
+  "echo() at a path echoes, and removes the path in the end",
+  async () => {
+    using folder = new SocketFolder();
+    using reactor = new Reactor();
+    const path = folder.path();
+    const server = echo({ path, reactor });
+    assertEquals(server.addr, { transport: "unix", path });
+    const client = await Deno.connect({ transport: "unix", path });
+    await client.write(HELLO);
+    await client.closeWrite();
+    assertEquals(await readText(client), "hello");
+    assertEquals(exists(path), true);
+    await within(server.shutdown(), "the server to shut down");
+    assertEquals(exists(path), false);
+  },
+);
+
+cleanTest("a connection knows its Unix addresses, at either end", async () => {
+  using folder = new SocketFolder();
+  using reactor = new Reactor();
+  const path = folder.path();
+  const told = Promise.withResolvers<unknown>();
+  reactor.listen({ path }, {
+    ...IGNORED,
+    open: ({ localAddress, remoteAddress }) =>
+      told.resolve([localAddress, remoteAddress]),
+  });
+  const client = reactor.connect({ path }, IGNORED);
+  const named = { transport: "unix", path } as const;
+  const unnamed = { transport: "unix", path: "" } as const;
+  assertEquals(await within(told.promise, "the connection"), [named, unnamed]);
+  assertEquals(client.localAddress, unnamed);
+  assertEquals(client.remoteAddress, named);
+});
+
+cleanTest(
+  "a Unix client may write before it is told that it is open",
+  async () => {
+    using folder = new SocketFolder();
+    using reactor = new Reactor();
+    const path = folder.path();
+    echo({ path, reactor });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const client = reactor.connect({ path }, {
+      data: (connection, bytes, start, end) => {
+        resolve(new TextDecoder().decode(bytes.subarray(start, end)));
+        connection.abort();
+      },
+    });
+    client.write(HELLO);
+    assertEquals(await within(promise, "the echo"), "hello");
+  },
+);
+
+cleanTest("a path is refused and left alone, when it is there already", () => {
+  using folder = new SocketFolder();
+  using reactor = new Reactor();
+  const path = folder.path();
+  using _first = reactor.listen({ path }, IGNORED);
+  assertThrows(() => reactor.listen({ path }, IGNORED), Deno.errors.AddrInUse);
+  assertEquals(exists(path), true);
+});
+
+cleanTest("closing leaves a path alone, when it is another's by now", () => {
+  using folder = new SocketFolder();
+  using reactor = new Reactor();
+  const path = folder.path();
+  const first = reactor.listen({ path }, IGNORED);
+  Deno.renameSync(path, folder.path("moved"));
+  const second = reactor.listen({ path }, IGNORED);
+  first.close();
+  assertEquals(exists(path), true);
+  second.close();
+  assertEquals(exists(path), false);
+});
+
+cleanTest("an abstract name is served", async () => {
+  using reactor = new Reactor();
+  const path = abstractName();
+  await using server = echo({ path, reactor });
+  assertEquals(server.addr, { transport: "unix", path });
+}, { ignore: NO_ABSTRACT });
+
+/** What a handler sees: the same of either server. */
+interface Seen {
+  readonly url: string;
+  readonly remoteAddr: Deno.Addr;
+}
+
+type Start = (
+  path: string,
+  handler: (request: Request, info: { remoteAddr: Deno.Addr }) => Response,
+) => AsyncDisposable;
+
+/** Both servers at the same path, since URLs have it. */
+const SERVERS: Start[] = [
+  (path, handler) => Deno.serve({ path, onListen() {} }, handler),
+  (path, handler) => {
+    const reactor = new Reactor();
+    const server = serve({ path, reactor, onListen() {} }, handler);
+    return {
+      async [Symbol.asyncDispose]() {
+        await server.shutdown();
+        reactor.close();
+      },
+    };
+  },
+];
+
+async function seenBy(start: Start, path: string, head: string): Promise<Seen> {
+  const { promise, resolve } = Promise.withResolvers<Seen>();
+  await using _server = start(path, (request, { remoteAddr }) => {
+    resolve({ url: request.url, remoteAddr });
+    // A real one, as a framework makes it.
+    return new Response(new Request(request).url);
+  });
+  const client = await Deno.connect({ transport: "unix", path });
+  await client.write(new TextEncoder().encode(head));
+  const [, body] = (await readText(client)).split("\r\n\r\n");
+  const seen = await within(promise, "the request");
+  assertEquals(body, seen.url);
+  return seen;
+}
+
+for (const host of ["h.test", ""]) {
+  cleanTest(
+    `serve() at a path is as Deno.serve, with Host "${host}"`,
+    async () => {
+      using folder = new SocketFolder();
+      const path = folder.path("a_b-c.sock");
+      const head = `GET /a?b HTTP/1.1\r\nHost: ${host}\r\n` +
+        "Connection: close\r\n\r\n";
+      const seen = [];
+      for (const start of SERVERS) {
+        seen.push(await seenBy(start, path, head));
+        assertEquals(exists(path), false);
+      }
+      const [theirs, ours] = seen;
+      assertEquals(ours, theirs);
+    },
+  );
+}
