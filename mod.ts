@@ -18,6 +18,12 @@ export {
   type ServeUnixOptions,
 } from "./src/server/serve.ts";
 export { trace, type TraceOptions } from "./src/server/trace.ts";
+export type {
+  ServeModuleOptions,
+  WorkerEnd,
+  WorkersServer,
+} from "./src/server/workers.ts";
+export type { MemberOptions } from "./src/server/control.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
@@ -43,7 +49,7 @@ export type {
   TimeoutSet,
 } from "./src/reactor/limits.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
-export type { Listener } from "./src/reactor/listener.ts";
+export type { AnyListener, Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/reactor/abortable.ts";
 export type { ConnectOptions } from "./src/reactor/connect.ts";
 export type { Fiber, FiberBody, FiberOptions } from "./src/reactor/fiber.ts";

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { app } from "../src/cli/app.ts";
-import { loadHandler } from "../src/cli/module.ts";
+import { loadHandler } from "../src/server/module.ts";
 import { parseOptions, UsageError } from "../src/cli/options.ts";
 import { Poll } from "../src/poll/poll.ts";
 import { Program, runProgram } from "./util/program.ts";
@@ -21,6 +21,8 @@ const ABSENT_BACKEND = IS_LINUX ? "kqueue" : "epoll";
 
 const DEFAULTS = {
   module: undefined,
+  path: undefined,
+  workers: undefined,
   port: 8000,
   hostname: "127.0.0.1",
   echo: false,
@@ -32,6 +34,13 @@ const DEFAULTS = {
 
 Deno.test("parseOptions() gives defaults, when nothing is said", () => {
   assertEquals(parseOptions([]), DEFAULTS);
+});
+
+Deno.test("parseOptions() takes a path, and a number of workers", () => {
+  assertEquals(parseOptions(["--path", "/a"]), { ...DEFAULTS, path: "/a" });
+  for (const [text, workers] of [["auto", "auto"], ["2", 2]] as const) {
+    assertEquals(parseOptions(["--workers", text]), { ...DEFAULTS, workers });
+  }
 });
 
 Deno.test("parseOptions() takes every option, before or after the module", () => {
@@ -72,6 +81,12 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--trace=-1"], /^Cannot trace "-1" connections/],
   [["--trace=1e3"], /^Cannot trace "1e3" connections/],
   [["--echo=yes"], /^Option '--echo' does not take an argument; see --help$/],
+  [["--workers", "0"], /^Cannot use workers "0": it must be auto or a number/],
+  [["--workers", "all"], /^Cannot use workers "all"/],
+  [["--workers", "1025"], /^Cannot use workers "1025": .* from 1 to 1024$/],
+  [["--workers=-1"], /^Cannot use workers "-1"/],
+  [["--workers", "2", "--path", "/a"], /^Cannot serve path "\/a" with --work/],
+  [["--path", "/a", "--port", "1"], /^Cannot serve path "\/a" with --port or/],
   [["a.ts", "b.ts"], /^Cannot serve "a.ts" and "b.ts": one module is enough$/],
   [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: take one$/],
 ];
@@ -363,6 +378,13 @@ for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 const REFUSED: [args: string[], code: number, says: RegExp][] = [
   [["--bogus"], 2, /^error: Unknown option '--bogus'; see --help\n$/],
   [["--trace=x"], 2, /^error: Cannot trace "x" connections: [^\n]+\n$/],
+  [["--workers", "many"], 2, /^error: Cannot use workers "many": [^\n]+\n$/],
+  [["--workers", "2", "--backend", "x"], 2, /^error: Cannot open [^\n]+\n$/],
+  [
+    ["gone.ts", "--workers", "2"],
+    1,
+    /^error: Cannot load "gone.ts": Module not found[^\n]+\n$/,
+  ],
   [["--port", "x"], 2, /^error: Cannot use port "x": [^\n]+\n$/],
   [["--backend", "x"], 2, /^error: Cannot open backend "x": it must [^\n]+\n$/],
   [

@@ -13,6 +13,9 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["/echo", new Map([["POST", echoBody]])],
 ]);
 
+/** As a module that is served has it, for Workers. */
+export default { fetch: app };
+
 /** Answers a request. */
 export function app(request: Request): Response {
   const route = ROUTES.get(pathOf(request.url));

@@ -11,10 +11,11 @@
 import config from "../../deno.json" with { type: "json" };
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { echo } from "../server/echo.ts";
-import { serve } from "../server/serve.ts";
+import { type Handler, serve, type StreamAddr } from "../server/serve.ts";
 import { trace } from "../server/trace.ts";
+import { serveOnWorkers } from "../server/workers.ts";
 import { app } from "./app.ts";
-import { loadHandler } from "./module.ts";
+import { loadHandler } from "../server/module.ts";
 import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
 import { stopOnSignals } from "./signals.ts";
 
@@ -35,18 +36,49 @@ const BOLD = "1";
 const FAINT = "2";
 const RED = "31";
 
-/** What both kinds of server have. */
+/** What all kinds of server have. */
 interface Server {
-  readonly addr: Deno.NetAddr;
+  readonly addr: StreamAddr;
   readonly finished: Promise<void>;
   shutdown(): Promise<void>;
 }
 
 async function run(options: Options): Promise<void> {
   if (options.help) return console.log(HELP);
+  const { workers } = options;
+  if (workers !== undefined) return await runWorkers(options, workers);
   const reactor = openReactor(options);
   const server = await start(options, reactor);
   printAddress(server.addr, reactor.backend, options.echo);
+  await untilStopped(server);
+}
+
+async function runWorkers(
+  { module, port, hostname, backend, echo }: Options,
+  workers: number | "auto",
+): Promise<void> {
+  // Asked here, where a wrong name is wrong usage.
+  openReactor({ backend, trace: undefined }).close();
+  const builtIn = new URL("./app.ts", import.meta.url);
+  const server = await serveOnWorkers({
+    module: echo ? undefined : module ?? builtIn,
+    folder: callersFolder(),
+    port,
+    hostname,
+    workers,
+    ...backend !== undefined && { backend },
+  });
+  const count = server.accepted.length;
+  const threads = `${server.backend}, ${count} worker${count > 1 ? "s" : ""}`;
+  printAddress(server.addr, threads, echo);
+  try {
+    await untilStopped(server);
+  } finally {
+    printSkew(server.accepted);
+  }
+}
+
+async function untilStopped(server: Server): Promise<void> {
   stopOnSignals(() => {
     setTimeout(() => console.error(STOPPING), STOPPING_MS);
     server.shutdown();
@@ -54,7 +86,9 @@ async function run(options: Options): Promise<void> {
   await server.finished;
 }
 
-function openReactor({ backend, trace: connections }: Options): Reactor {
+function openReactor(
+  { backend, trace: connections }: Pick<Options, "backend" | "trace">,
+): Reactor {
   try {
     // The reactor says what is no backend; a list here would only age.
     return new Reactor({
@@ -69,13 +103,19 @@ function openReactor({ backend, trace: connections }: Options): Reactor {
 }
 
 async function start(options: Options, reactor: Reactor): Promise<Server> {
-  const { module, port, hostname } = options;
-  if (options.echo) return echo({ port, hostname, reactor });
-  const handler = module === undefined
+  const { module, path, port, hostname } = options;
+  if (options.echo) {
+    return path === undefined
+      ? echo({ port, hostname, reactor })
+      : echo({ path, reactor });
+  }
+  const handler: Handler<StreamAddr> = module === undefined
     ? app
     : await loadHandler(module, callersFolder());
   // The line that says where comes after this, and says more.
-  return serve({ port, hostname, reactor, onListen() {} }, handler);
+  return path === undefined
+    ? serve({ port, hostname, reactor, onListen() {} }, handler)
+    : serve({ path, reactor, onListen() {} }, handler);
 }
 
 function callersFolder(): string {
@@ -88,14 +128,13 @@ function callersFolder(): string {
 }
 
 function printAddress(
-  { hostname, port }: Deno.NetAddr,
+  addr: StreamAddr,
   backend: string,
   isEcho: boolean,
 ): void {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   const what = isEcho
-    ? `echoing TCP on ${host}:${port}`
-    : `serving HTTP on http://${host}:${port}/`;
+    ? `echoing ${"path" in addr ? "" : "TCP "}on ${placeOf(addr, "")}`
+    : `serving HTTP on ${placeOf(addr, "http://", "/")}`;
   const isTerminal = Deno.stdout.isTerminal();
   const name = styled(`denio ${config.version}`, BOLD, isTerminal);
   console.log(`${name} (${backend}) ${what}`);
@@ -108,6 +147,24 @@ function printStep(line: string): void {
   const isTerminal = isStep && Deno.stderr.isTerminal();
   const call = line.slice(TRACE_COLUMNS);
   console.error(styled(times, FAINT, isTerminal) + call);
+}
+
+function placeOf(addr: StreamAddr, before: string, after = ""): string {
+  if ("path" in addr) return addr.path.replaceAll("\0", "\\0");
+  const { hostname, port } = addr;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${before}${host}:${port}${after}`;
+}
+
+/** How evenly the system has shared connections out: 1 is perfectly. */
+function printSkew(accepted: readonly number[]): void {
+  const sum = accepted.reduce((total, count) => total + count, 0);
+  if (sum === 0) return;
+  const skew = Math.max(...accepted) / (sum / accepted.length);
+  console.log(
+    `Workers accepted ${accepted.join(" + ")} connections ` +
+      `(the most is ${skew.toFixed(2)} times the mean)`,
+  );
 }
 
 function printError(error: unknown): void {

@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { WORKERS_MAX } from "../server/workers.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;
@@ -22,6 +23,10 @@ export interface Options {
   port: number;
   /** An address or a name. */
   hostname: string;
+  /** A Unix socket's path instead of host and port. */
+  path: string | undefined;
+  /** On how many Workers; on this thread when left out. */
+  workers: number | "auto" | undefined;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
@@ -50,6 +55,8 @@ Usage: deno task serve [MODULE] [OPTIONS]
 Options:
   --port PORT      Port to listen on, 0 for any that is free [${PORT_DEFAULT}]
   --hostname HOST  Address to listen on [${HOSTNAME_DEFAULT}]
+  --path PATH      Unix socket to listen on instead; it must not be there yet
+  --workers N      Serve on N Workers, one thread each; auto is one a core
   --echo           Send back what comes over TCP instead of serving HTTP
   --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
                    on macOS and the BSDs, auto for the best of them [auto]
@@ -62,6 +69,14 @@ Examples:
   deno task serve app.ts --port 3000         Your own
   deno task serve --hostname 0.0.0.0         For other machines, too
   deno task serve --echo --port 7000         A TCP echo server
+  deno task serve app.ts --workers auto      On every core
+
+--workers pays when MODULE keeps a core busy and others are idle. Each Worker
+imports MODULE for itself: they share no variables. Linux shares connections out
+by a hash of their addresses, so that few connections, or those of a client who
+keeps them open, may leave some Workers idle; the counts at the end show it. A
+Worker that dies is started again, its connections are lost. Other systems may
+give all connections to one Worker.
 
 Ctrl-C or SIGTERM stops accepting and answers what has come; a second one
 stops at once.
@@ -75,7 +90,8 @@ Environment:
                      "deno task build" makes; it needs its own --allow-ffi
   NO_COLOR           No colours, which only terminals get anyway
 
-MODULE runs with what the task grants: --allow-net and --allow-read. For more,
+MODULE, also on Workers, runs with what the task grants: --allow-net and
+--allow-read; --path needs --allow-write of its path, too. For more,
 run src/cli/main.ts yourself with "deno run" and the permissions it needs.`;
 
 /**
@@ -94,10 +110,23 @@ export function parseOptions(args: string[]): Options {
   if (module !== undefined && values.echo) {
     throw new UsageError(`Cannot serve "${module}" with --echo: take one`);
   }
+  const { path, workers } = values;
+  if (path !== undefined && workers !== undefined) {
+    throw new UsageError(
+      `Cannot serve path "${path}" with --workers: only ports can be shared`,
+    );
+  }
+  if (path !== undefined && (values.port ?? values.hostname) !== undefined) {
+    throw new UsageError(
+      `Cannot serve path "${path}" with --port or --hostname: take one`,
+    );
+  }
   return {
     module,
-    port: portOf(values.port),
-    hostname: values.hostname,
+    path,
+    workers: workersOf(workers),
+    port: portOf(values.port ?? String(PORT_DEFAULT)),
+    hostname: values.hostname ?? HOSTNAME_DEFAULT,
     echo: values.echo,
     backend: values.backend,
     trace: values.trace === undefined ? undefined : traceOf(values.trace),
@@ -112,8 +141,10 @@ function parseWords(args: string[]) {
       args: args.map((word) => word === "--trace" ? TRACE_ONE : word),
       allowPositionals: true,
       options: {
-        port: { type: "string", default: String(PORT_DEFAULT) },
-        hostname: { type: "string", default: HOSTNAME_DEFAULT },
+        port: { type: "string" },
+        hostname: { type: "string" },
+        path: { type: "string" },
+        workers: { type: "string" },
         echo: { type: "boolean", default: false },
         backend: { type: "string" },
         trace: { type: "string" },
@@ -126,6 +157,18 @@ function parseWords(args: string[]) {
     const [sentence] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${sentence}; see --help`, { cause: error });
   }
+}
+
+function workersOf(text: string | undefined): number | "auto" | undefined {
+  if (text === undefined || text === "auto") return text;
+  const workers = Number(text);
+  if (/^\d+$/.test(text) && workers >= 1 && workers <= WORKERS_MAX) {
+    return workers;
+  }
+  throw new UsageError(
+    `Cannot use workers "${text}": it must be auto or a number from 1 to ` +
+      `${WORKERS_MAX}`,
+  );
 }
 
 function portOf(text: string): number {

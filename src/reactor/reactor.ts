@@ -23,6 +23,8 @@ import type {
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
 import type { ConnectOptions } from "./connect.ts";
+import type { TcpStream } from "../net/tcp_stream.ts";
+import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers } from "./connection.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
@@ -36,12 +38,17 @@ import {
 } from "./fiber_server.ts";
 import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
-import { type ConnectionOptions, limitsOf } from "./limits.ts";
+import { type ConnectionOptions, type Limits, limitsOf } from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
 import { sleep } from "./sleep.ts";
 import type { ReactorStats } from "./stats.ts";
-import { NATIVE, type ReactorPoll, type System } from "./system.ts";
+import {
+  NATIVE,
+  type ReactorPoll,
+  type StreamSocket,
+  type System,
+} from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /** The longest synchronous wait: what a Deno timer may be late by. */
@@ -52,6 +59,13 @@ const WAIT_MS = 1;
  * left the caches: every millisecond it would be a fifth of a small request.
  */
 const YIELD_MS = 4;
+/**
+ * The longest wait of a reactor that has its thread to itself: what the thread
+ * may be late by for all that is not the reactor's, such as messages, signals,
+ * `terminate()` and timers of Deno's. A round from idleness costs some 250
+ * microseconds: four a second are 0.1% of a core.
+ */
+const EXCLUSIVE_WAIT_MS = 250;
 /**
  * Turns without an event before parking while Deno's loop has work to finish
  * for a handler. Each costs about two microseconds; parking costs twenty.
@@ -85,6 +99,15 @@ export interface ReactorOptions extends PollOptions {
    * once a turn. Without bound when left out; from 1.
    */
   memoryBytesMax?: number;
+  /**
+   * Whether the reactor has its thread to itself, as in a Worker that does
+   * nothing but serve: when nothing comes it blocks the thread, for 250 ms at
+   * the most, instead of parking on another. Answers to rare requests come
+   * sooner by two changes of threads; what Deno's own loop does beside, such as
+   * messages and `setTimeout`, may be late by as much. While a handler's promise
+   * is pending that loop goes on as ever, for `fetch` and files.
+   */
+  exclusive?: boolean;
   /** What to stand on instead of the native system: a simulation, for tests. */
   system?: System;
 }
@@ -97,6 +120,8 @@ export class Reactor implements Disposable {
   readonly #host: Host;
   readonly #fibers: Fibers;
   readonly #events = new Events();
+  /** The longest wait while Deno's loop has nothing to do for a handler. */
+  readonly #waitMs: number;
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
@@ -110,12 +135,13 @@ export class Reactor implements Disposable {
   constructor(options: ReactorOptions = {}) {
     const { system = NATIVE, onError, lookup = systemLookup, ...rest } =
       options;
-    const { memoryBytesMax = Infinity, ...pollOptions } = rest;
+    const { memoryBytesMax = Infinity, exclusive, ...pollOptions } = rest;
     if (!(memoryBytesMax >= 1)) {
       throw new RangeError(
         `Cannot use memoryBytesMax "${memoryBytesMax}": it must be 1 or more`,
       );
     }
+    this.#waitMs = exclusive ? EXCLUSIVE_WAIT_MS : WAIT_MS;
     this.#system = system;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
@@ -281,15 +307,20 @@ export class Reactor implements Disposable {
     this.#expectOpen();
     const limits = limitsOf(address);
     const stream = this.#system.connect(address, isPermitted);
-    const connection = new Connection<Data>(this.#host, stream, {
-      handlers,
-      listener: undefined,
-      limits,
-    });
-    const both = Interest.READABLE | Interest.WRITABLE;
-    this.#host.add(connection as Connection, stream, both);
-    this.#start();
-    return connection;
+    return this.#add(stream, handlers, limits);
+  }
+
+  /**
+   * Takes over a stream that is open, and calls `handlers` for what happens: one
+   * end of `UnixStream.pair()`, which may be another Worker's, or an inherited
+   * descriptor. A stream that still connects tells by `open` or `error`.
+   */
+  adopt<Data = unknown>(
+    stream: TcpStream | UnixStream,
+    handlers: ConnectionHandlers<Data>,
+  ): Connection<Data> {
+    this.#expectOpen();
+    return this.#add(stream, handlers, limitsOf({}));
   }
 
   /**
@@ -484,6 +515,22 @@ export class Reactor implements Disposable {
     this.close();
   }
 
+  #add<Data>(
+    stream: StreamSocket,
+    handlers: ConnectionHandlers<Data>,
+    limits: Limits,
+  ): Connection<Data> {
+    const connection = new Connection<Data>(this.#host, stream, {
+      handlers,
+      listener: undefined,
+      limits,
+    });
+    const both = Interest.READABLE | Interest.WRITABLE;
+    this.#host.add(connection as Connection, stream, both);
+    this.#start();
+    return connection;
+  }
+
   #expectOpen(): void {
     if (this.#isClosed) {
       throw new Deno.errors.BadResource("Cannot use a closed reactor");
@@ -514,7 +561,7 @@ export class Reactor implements Disposable {
       // Those that run already wait for Deno: they have had their rounds.
       const away = Math.max(0, host.runningFibers);
       const isBusy = host.work > 0 || away > 0 || host.hasQueued;
-      const count = this.#turn(isBusy ? 0 : WAIT_MS);
+      const count = this.#turn(isBusy ? 0 : this.#waitMs);
       // Inline, since an async function would cost three rounds for one.
       await undefined;
       for (let round = 1; round < FIBER_ROUNDS; round++) {
@@ -530,13 +577,18 @@ export class Reactor implements Disposable {
         host.output.flush();
       }
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+      if (idleTurns > (isBusy ? IDLE_TURNS : 0) && !this.#blocks) {
         idleTurns = 0;
         await this.#park();
       }
     }
     this.#isRunning = false;
     if (this.#isClosed) this.#poll.close();
+  }
+
+  /** Whether the next wait may block the thread. */
+  get #blocks(): boolean {
+    return this.#waitMs > WAIT_MS && this.#host.work === 0;
   }
 
   async #park(): Promise<void> {

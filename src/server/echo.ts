@@ -154,7 +154,7 @@ function listen(
   reactor: Reactor,
   options: EchoOptions | EchoUnixOptions,
   handlers: ConnectionHandlers,
-): AnyListener {
+): Listener {
   if ("path" in options) {
     return reactor.listen({ path: options.path }, handlers);
   }

@@ -16,6 +16,11 @@ import type { UnixPath } from "../net/address.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import {
+  type ServeModuleOptions,
+  serveOnWorkers,
+  type WorkersServer,
+} from "./workers.ts";
 
 /** The port that `Deno.serve` takes when none is given. */
 const PORT_DEFAULT = 8000;
@@ -135,10 +140,30 @@ export function serve(
 export function serve(
   options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
 ): HttpServer<Deno.UnixAddr>;
+/**
+ * Serves a module on Workers, each with a reactor of its own. The system shares
+ * connections out among them by a hash of their addresses: with few connections
+ * some Workers may have none, which `accepted` shows.
+ *
+ * Needs `--allow-read` for denio's own files, as Deno asks it of any Worker. The
+ * permissions of a Worker are those of who starts it.
+ *
+ * @param options The module, on how many Workers, where and how.
+ * @throws {RangeError} when the number of Workers is none.
+ * @throws {Error} what the module throws, or binding does.
+ */
+export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
 export function serve(
-  first: Handler | Options & { handler?: unknown },
+  first: Handler | ServeModuleOptions | Options & { handler?: unknown },
   second?: unknown,
-): HttpServer<StreamAddr> {
+): HttpServer<StreamAddr> | Promise<WorkersServer> {
+  if (typeof first === "object" && "module" in first) {
+    return serveOnWorkers({
+      port: PORT_DEFAULT,
+      hostname: HOSTNAME_DEFAULT,
+      ...first,
+    });
+  }
   const options: Options & { handler?: unknown } = typeof first === "function"
     ? {}
     : first;

@@ -6,7 +6,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Handler, StreamAddr } from "../server/serve.ts";
+import type { Handler, StreamAddr } from "./serve.ts";
 
 /** A scheme and not a Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;

@@ -1,0 +1,80 @@
+/**
+ * What a group of Workers and each of its members say to one another: lines of
+ * JSON on a pair of Unix streams.
+ *
+ * Not messages of Deno's, which a Worker whose reactor blocks would see late,
+ * and whose order beside the Worker's end is not told: the stream's end is the
+ * Worker's, however that ended.
+ *
+ * @module
+ */
+
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+
+/** What a member is to do, posted to it once. */
+export interface Assignment {
+  /** Its end of the pair of streams. */
+  readonly control: number;
+  /** A module with a `fetch`; echoes when there is none. */
+  readonly module: string | undefined;
+  /** The folder from which a path of a module leads. */
+  readonly folder: string;
+  /** The backend to wait with; the environment's when left out. */
+  readonly backend: string | undefined;
+  /** Where to listen, together with the others. */
+  readonly hostname: string;
+  /** From 0 to 65535; 0 only for the first member of all. */
+  readonly port: number;
+  /** Options of `serve`. */
+  readonly options: MemberOptions;
+  /** Connections that each member has accepted. */
+  readonly accepted: Int32Array<SharedArrayBuffer>;
+  /** Its own place there. */
+  readonly index: number;
+}
+
+/** Options of `serve` that can be posted. */
+export interface MemberOptions {
+  /** Connections that may wait to be accepted by each; 511 when left out. */
+  tcpBacklog?: number;
+  /** Bytes of a request head; more is 431. 16 KiB when left out. */
+  headBytesMax?: number;
+  /** Bytes of a request body; more is 413. 128 MiB when left out. */
+  bodyBytesMax?: number;
+}
+
+/** What a member says. */
+export type Report =
+  | { kind: "serving"; addr: Deno.NetAddr; backend: string }
+  | { kind: "failed"; name: string; message: string }
+  | { kind: "stopped" };
+
+/** What a group says. */
+export type Order = { kind: "stop" };
+
+const encoder = new TextEncoder();
+
+/** Says something. */
+export function tell(to: Connection, what: Report | Order): void {
+  to.write(encoder.encode(`${JSON.stringify(what)}\n`));
+}
+
+/** Returns handlers that call `hear` with all that is said, and `end` at last. */
+export function listening<What extends Report | Order>(
+  hear: (what: What) => void,
+  end: () => void,
+): ConnectionHandlers {
+  const decoder = new TextDecoder();
+  let rest = "";
+  return {
+    data(_connection, bytes, start, end) {
+      rest += decoder.decode(bytes.subarray(start, end), { stream: true });
+      const lines = rest.split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) hear(JSON.parse(line));
+    },
+    // A Worker's end may reset the stream: `close` follows, as after any end.
+    error() {},
+    close: end,
+  };
+}
