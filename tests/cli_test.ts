@@ -38,6 +38,7 @@ Deno.test("parseOptions() gives defaults, when nothing is said", () => {
 
 Deno.test("parseOptions() takes a path, and a number of workers", () => {
   assertEquals(parseOptions(["--path", "/a"]), { ...DEFAULTS, path: "/a" });
+  assertEquals(parseOptions(["--path=@a"]), { ...DEFAULTS, path: "\0a" });
   for (const [text, workers] of [["auto", "auto"], ["2", 2]] as const) {
     assertEquals(parseOptions(["--workers", text]), { ...DEFAULTS, workers });
   }
@@ -307,6 +308,43 @@ Deno.test("serve takes a module from the caller's folder", async () => {
   await using program = new Program(command, { cwd: modules.folder });
   const response = await fetch(await addressOf(program));
   assertEquals(await response.text(), "mine");
+});
+
+Deno.test({
+  name:
+    "serve --path takes an abstract name, for which the task's permissions do",
+  ignore: !IS_LINUX,
+  async fn() {
+    const name = `denio-cli-test-${Deno.pid}`;
+    const command = task("serve", "--echo", "--path", `@${name}`);
+    await using program = new Program(command);
+    await program.printed(/ echoing on \\0denio-cli-test-\d+\n/);
+    const path = `\0${name}`;
+    using client = await Deno.connect({ transport: "unix", path });
+    await client.write(new TextEncoder().encode("hello"));
+    const reply = new Uint8Array(5);
+    assertEquals(await client.read(reply), 5);
+    assertEquals(new TextDecoder().decode(reply), "hello");
+  },
+});
+
+Deno.test("serve --path serves at a path that may be written, and removes it", async () => {
+  const folder = await Deno.makeTempDir();
+  const main = new URL("src/cli/main.ts", ROOT).pathname;
+  const path = `${folder}/a.sock`;
+  {
+    await using program = new Program(
+      [Deno.execPath(), "run", "--no-prompt", "-A", main, "--path", path],
+    );
+    await program.printed(/ serving HTTP on \/.*a\.sock\n/);
+    using client = Deno.createHttpClient({
+      proxy: { transport: "unix", path },
+    });
+    const response = await fetch("http://localhost/", { client });
+    assertEquals(await response.text(), "Hello from denio!\n");
+  }
+  assertEquals([...Deno.readDirSync(folder)], []);
+  await Deno.remove(folder);
 });
 
 Deno.test("serve --echo sends back what comes", async () => {

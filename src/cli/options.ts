@@ -55,7 +55,8 @@ Usage: deno task serve [MODULE] [OPTIONS]
 Options:
   --port PORT      Port to listen on, 0 for any that is free [${PORT_DEFAULT}]
   --hostname HOST  Address to listen on [${HOSTNAME_DEFAULT}]
-  --path PATH      Unix socket to listen on instead; it must not be there yet
+  --path PATH      Unix socket to listen on instead: a path, which must not be
+                   there yet, or @NAME for an abstract name (Linux)
   --workers N      Serve on N Workers, one thread each; auto is one a core
   --echo           Send back what comes over TCP instead of serving HTTP
   --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
@@ -123,7 +124,8 @@ export function parseOptions(args: string[]): Options {
   }
   return {
     module,
-    path,
+    // As ss(8) and others write the NUL that an abstract name begins with.
+    path: path?.replace(/^@/, "\0"),
     workers: workersOf(workers),
     port: portOf(values.port ?? String(PORT_DEFAULT)),
     hostname: values.hostname ?? HOSTNAME_DEFAULT,

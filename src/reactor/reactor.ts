@@ -63,9 +63,21 @@ const YIELD_MS = 4;
  * The longest wait of a reactor that has its thread to itself: what the thread
  * may be late by for all that is not the reactor's, such as messages, signals,
  * `terminate()` and timers of Deno's. A round from idleness costs some 250
- * microseconds: four a second are 0.1% of a core.
+ * microseconds: four a second are 0.15% of a core.
  */
 const EXCLUSIVE_WAIT_MS = 250;
+/**
+ * How long an idle exclusive reactor then leaves the thread to Deno's loop, if
+ * nothing comes: a single round of that loop runs no timer that fell due while
+ * the thread was blocked.
+ */
+const REST_MS = 2;
+/**
+ * How long connections have when the reactor is drained. Kubernetes gives a
+ * program 30 seconds in all, and a protocol that wants its clients gone sooner
+ * says so to them.
+ */
+const DRAIN_MS = 5_000;
 /**
  * Turns without an event before parking while Deno's loop has work to finish
  * for a handler. Each costs about two microseconds; parking costs twenty.
@@ -113,7 +125,7 @@ export interface ReactorOptions extends PollOptions {
 }
 
 /** An event loop that listeners and connections are registered with. */
-export class Reactor implements Disposable {
+export class Reactor implements Disposable, AsyncDisposable {
   static #shared: Reactor | undefined;
   readonly #system: System;
   readonly #poll: ReactorPoll;
@@ -122,6 +134,8 @@ export class Reactor implements Disposable {
   readonly #events = new Events();
   /** The longest wait while Deno's loop has nothing to do for a handler. */
   readonly #waitMs: number;
+  /** Told when the last listener or connection has closed. */
+  #emptied: (() => void) | undefined = undefined;
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
@@ -510,9 +524,34 @@ export class Reactor implements Disposable {
     if (Reactor.#shared === this) Reactor.#shared = undefined;
   }
 
+  /**
+   * Stops accepting, lets the connections come to their ends, and closes the
+   * reactor. What is open when `limitMs` are over is aborted.
+   *
+   * @param limitMs Five seconds when left out.
+   * @throws {RangeError} when `limitMs` is no number.
+   */
+  async drain(limitMs: number = DRAIN_MS): Promise<void> {
+    if (this.#isClosed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const limit = this.setTimer(limitMs, resolve);
+    this.#emptied = resolve;
+    for (const source of this.#host.slots) {
+      if (source instanceof Listener) source.close();
+    }
+    if (this.size > 0) await promise;
+    this.clearTimer(limit);
+    this.close();
+  }
+
   /** Closes the reactor. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Drains the reactor: see {@linkcode Reactor.drain}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain();
   }
 
   #add<Data>(
@@ -577,7 +616,7 @@ export class Reactor implements Disposable {
         host.output.flush();
       }
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      if (idleTurns > (isBusy ? IDLE_TURNS : 0) && !this.#blocks) {
+      if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
         idleTurns = 0;
         await this.#park();
       }
@@ -586,9 +625,11 @@ export class Reactor implements Disposable {
     if (this.#isClosed) this.#poll.close();
   }
 
-  /** Whether the next wait may block the thread. */
-  get #blocks(): boolean {
-    return this.#waitMs > WAIT_MS && this.#host.work === 0;
+  /** How long to park at the most: until something comes, or has been blocked. */
+  get #parkMs(): number | undefined {
+    const timeoutMs = this.#host.timeoutMs();
+    const blocksNext = this.#waitMs > WAIT_MS && this.#host.work === 0;
+    return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
 
   async #park(): Promise<void> {
@@ -596,7 +637,7 @@ export class Reactor implements Disposable {
     if (this.#isClosed || !host.hasWork) return;
     this.#isParked = true;
     host.beginPark();
-    await this.#poll.park(host.timeoutMs(), host.isRefed);
+    await this.#poll.park(this.#parkMs, host.isRefed);
     this.#isParked = false;
   }
 
@@ -612,6 +653,7 @@ export class Reactor implements Disposable {
       if (source !== undefined) host.act(source, events.readiness(index));
     }
     host.endTurn();
+    if (host.slots.size === 0) this.#emptied?.();
     return count;
   }
 }

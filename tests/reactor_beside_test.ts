@@ -1,0 +1,195 @@
+/** A reactor beside Deno's loop: sharing the thread, owning it, and ending. */
+
+// deno-lint-ignore-file no-console -- figures, for who reads the output
+
+import {
+  assertEquals,
+  assertGreater,
+  assertGreaterOrEqual,
+  assertLess,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { type ConnectionHandlers, Reactor, UnixStream } from "../mod.ts";
+import { joinChannel } from "../src/reactor/channel.ts";
+import { cleanTest } from "./util/clean_tests.ts";
+import { writeText } from "./util/deno_client.ts";
+import { decoded, encoded } from "./util/handlers.ts";
+import { RunningScript } from "./util/scripts.ts";
+import { LOOPBACK } from "./util/streams.ts";
+import { eventually, within } from "./util/waiting.ts";
+
+cleanTest("drain() waits for connections, and accepts no more", async () => {
+  let reactor: Reactor;
+  const told: string[] = [];
+  {
+    await using scoped = new Reactor();
+    reactor = scoped;
+    const listener = reactor.listen(LOOPBACK, {
+      data: (connection, bytes, start, end) => {
+        told.push(decoded(bytes, start, end));
+        connection.close();
+      },
+      close: () => told.push("closed"),
+    });
+    using client = await Deno.connect(listener.addr);
+    await eventually("the connection", () => reactor.size === 2);
+    const drained = reactor.drain();
+    assertEquals(listener.isClosed, true);
+    await assertRejects(
+      () => Deno.connect(listener.addr),
+      Deno.errors.ConnectionRefused,
+    );
+    await writeText(client, "last");
+    await within(drained, "the reactor to drain");
+  }
+  assertEquals(told, ["last", "closed"]);
+  assertThrows(() => reactor.listen(LOOPBACK, { data() {} }));
+});
+
+cleanTest("drain() ends what is open, when its time is over", async () => {
+  const reactor = new Reactor();
+  const listener = reactor.listen(LOOPBACK, { data() {} });
+  using _client = await Deno.connect(listener.addr);
+  await eventually("the connection", () => reactor.size === 2);
+  await within(reactor.drain(20), "the reactor to drain");
+  assertEquals(reactor.size, 0);
+});
+
+cleanTest("drain() closes at once, when nothing is open", async () => {
+  const reactor = new Reactor();
+  await within(reactor.drain(), "the reactor to drain");
+  await within(reactor.drain(), "it again");
+});
+
+for (const isPosted of [false, true]) {
+  const whose = isPosted ? "its own clone" : "a stream";
+  cleanTest(
+    `Reactor.adopt() takes ${whose} over, and tells its end`,
+    async () => {
+      using reactor = new Reactor();
+      const [near, far] = UnixStream.pair();
+      using _near = near;
+      const told: string[] = [];
+      if (isPosted) joinChannel(reactor, far.handle, echoing(told));
+      else reactor.adopt(far, echoing(told));
+      near.write(encoded("hello"));
+      await eventually("the bytes", () => told.includes("hello"));
+      near.close();
+      await eventually("the end", () => told.includes("closed"));
+      assertEquals(told, ["open", "hello", "closed"]);
+    },
+  );
+}
+
+function echoing(told: string[]): ConnectionHandlers {
+  return {
+    open: () => void told.push("open"),
+    data: (_connection, bytes, start, end) => {
+      told.push(decoded(bytes, start, end));
+    },
+    close: () => void told.push("closed"),
+  };
+}
+
+cleanTest(
+  "an exclusive reactor lets Deno's loop go on while work is pending, and blocks it else",
+  async () => {
+    using reactor = new Reactor({ exclusive: true });
+    using _listener = reactor.listen(LOOPBACK, { data() {} });
+    const lateness = async () => {
+      const setMs = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return performance.now() - setMs - 5;
+    };
+    reactor.beginWork();
+    await lateness();
+    const workingMs = await lateness();
+    reactor.endWork();
+    // Wakes the reactor, which parked for the work.
+    reactor.setTimer(0, () => {});
+    await lateness();
+    const blockedMs = await lateness();
+    console.log(
+      `a timer of Deno's is late by ${
+        workingMs.toFixed(1)
+      } ms beside pending ` +
+        `work, ${blockedMs.toFixed(1)} ms beside none (at most 250)`,
+    );
+    assertLess(workingMs, 100);
+    assertLess(blockedMs, 1000);
+    assertGreaterOrEqual(blockedMs, workingMs);
+  },
+);
+
+cleanTest("an exclusive reactor's own timers are in time", async () => {
+  using reactor = new Reactor({ exclusive: true });
+  const setMs = performance.now();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  reactor.setTimer(10, resolve);
+  await within(promise, "the timer");
+  assertLess(performance.now() - setMs, 200);
+});
+
+/** Sends back and forth on connections of its own until it is closed. */
+class Load implements Disposable {
+  /** How long each answer took, in milliseconds. */
+  readonly tookMs: number[] = [];
+  readonly #reactor = new Reactor();
+
+  constructor(port: number, connections: number) {
+    for (let count = 0; count < connections; count++) {
+      let sentMs = 0;
+      const send = (connection: { write(bytes: Uint8Array): unknown }) => {
+        sentMs = performance.now();
+        connection.write(new Uint8Array(64));
+      };
+      this.#reactor.connect({ hostname: "127.0.0.1", port }, {
+        open: send as ConnectionHandlers["open"] & object,
+        data: (connection) => {
+          this.tookMs.push(performance.now() - sentMs);
+          send(connection as never);
+        },
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#reactor.close();
+  }
+}
+
+/** Returns the value that half of them, and that one in a hundred, exceeds. */
+function percentiles(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number) =>
+    sorted[Math.floor(part * (sorted.length - 1))]!.toFixed(2);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`;
+}
+
+Deno.test("Deno's timers and sockets go on, while a reactor is under load", async () => {
+  await using script = new RunningScript("beside.ts", { args: ["lateness"] });
+  const port = await script.json<number>();
+  using load = new Load(port, 32);
+  await eventually("the load", () => load.tookMs.length > 1000);
+  await script.write("go\n");
+  const { timers, fetches } = await script.json<Record<string, number[]>>();
+  console.log(`beside ${load.tookMs.length} messages:`);
+  console.log(`  timers of 1 ms took ${percentiles(timers!)}`);
+  console.log(`  fetches took ${percentiles(fetches!)}`);
+  // What is asked for is progress: the machine may be busy with other things.
+  assertEquals([timers!.length, fetches!.length], [100, 20]);
+});
+
+for (const loop of ["promises", "immediates"]) {
+  Deno.test(`a reactor goes on, while Deno's loop is busy with ${loop}`, async () => {
+    await using script = new RunningScript("beside.ts", { args: [loop] });
+    const port = await script.json<number>();
+    using load = new Load(port, 1);
+    await eventually("answers", () => load.tookMs.length >= 200);
+    console.log(`answers took ${percentiles(load.tookMs)}`);
+    await script.write("go\n");
+    const { rounds } = await script.json<{ rounds: number }>();
+    assertGreater(rounds, 0);
+  });
+}
