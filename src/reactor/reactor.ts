@@ -627,8 +627,10 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /** How long to park at the most: until something comes, or has been blocked. */
   get #parkMs(): number | undefined {
+    const { work, runningFibers } = this.#host;
     const timeoutMs = this.#host.timeoutMs();
-    const blocksNext = this.#waitMs > WAIT_MS && this.#host.work === 0;
+    const isIdle = work === 0 && runningFibers <= 0;
+    const blocksNext = this.#waitMs > WAIT_MS && isIdle;
     return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
 
