@@ -7,7 +7,8 @@ import {
   assertNotEquals,
   assertRejects,
 } from "@std/assert";
-import { serve, type WorkerEnd, type WorkersServer } from "../mod.ts";
+import { Reactor, serve, type WorkerEnd, type WorkersServer } from "../mod.ts";
+import { handleCount } from "./util/clean_tests.ts";
 import { Program } from "./util/program.ts";
 import { eventually, within } from "./util/waiting.ts";
 
@@ -150,6 +151,9 @@ Deno.test("a server gives up, when a Worker fails to start five times in a row",
 
 Deno.test("shutdown() on Workers lets a slow answer come, and then refuses", async () => {
   const ends: WorkerEnd[] = [];
+  // Which stays open, and has its own handles.
+  assert(Reactor.shared.size >= 0);
+  const before = handleCount();
   const server = await start(ends);
   const { port } = server.addr;
   const slow = ask(port, "/slow");
@@ -160,6 +164,7 @@ Deno.test("shutdown() on Workers lets a slow answer come, and then refuses", asy
   assertEquals(server.shutdown(), down);
   assert((await slow).length > 0);
   await within(down, "the server to shut down");
+  await eventually("all to be closed", () => handleCount() <= before);
   await assertRejects(
     () => Deno.connect({ port }),
     Deno.errors.ConnectionRefused,

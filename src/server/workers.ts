@@ -133,6 +133,8 @@ class Group implements WorkersServer {
   readonly #end = Promise.withResolvers<void>();
   #serving: { addr: Deno.NetAddr; backend: string } | undefined = undefined;
   #failure: Error | undefined = undefined;
+  /** Workers that have neither served nor died yet. */
+  readonly #unsettled: Set<Place>;
   #isStopping = false;
 
   constructor(options: GroupOptions, count: number) {
@@ -140,6 +142,7 @@ class Group implements WorkersServer {
     const bytes = count * Int32Array.BYTES_PER_ELEMENT;
     this.#accepted = new Int32Array(new SharedArrayBuffer(bytes));
     this.#places = Array.from({ length: count }, (_, index) => placeAt(index));
+    this.#unsettled = new Set(this.#places);
     this.finished = this.#end.promise;
     // Whoever waits is told; whoever does not is no reason to end the process.
     this.finished.catch(() => {});
@@ -159,7 +162,7 @@ class Group implements WorkersServer {
     );
   }
 
-  /** Starts the first, then the others. */
+  /** Starts the first, then the others, and waits until each serves or died. */
   async start(): Promise<void> {
     this.#startAt(this.#places[0]!);
     await this.#started.promise;
@@ -234,11 +237,17 @@ class Group implements WorkersServer {
     if (report.kind !== "serving") return;
     place.servingMs = performance.now();
     place.failedStarts = 0;
-    if (this.#serving !== undefined) return;
-    const { addr, backend } = report;
-    this.#serving = { addr, backend };
-    for (const other of this.#places.slice(1)) this.#startAt(other);
-    this.#started.resolve();
+    if (this.#serving === undefined) {
+      const { addr, backend } = report;
+      this.#serving = { addr, backend };
+      for (const other of this.#places.slice(1)) this.#startAt(other);
+    }
+    this.#settle(place);
+  }
+
+  #settle(place: Place): void {
+    this.#unsettled.delete(place);
+    if (this.#unsettled.size === 0) this.#started.resolve();
   }
 
   #ended(place: Place): void {
@@ -247,6 +256,7 @@ class Group implements WorkersServer {
     if (this.#isStopping) return this.#checkEnd();
     const error = place.error ?? new Error("it ended without an error");
     if (this.#serving === undefined) return this.#started.reject(error);
+    this.#settle(place);
     if (place.servingMs === undefined) place.failedStarts++;
     if (place.failedStarts >= FAILED_STARTS_MAX) {
       return this.#fail(place, error);
