@@ -9,7 +9,7 @@
 // deno-lint-ignore-file no-console -- the figures are what it is for
 
 import { errnoNumber } from "../src/native/errors.ts";
-import { ACCEPT_MAX } from "../src/net/tcp_listener.ts";
+import { ACCEPT_MAX, AcceptBatch } from "../src/net/tcp_listener.ts";
 import type { Events } from "../src/poll/events.ts";
 import type { Source } from "../src/poll/registry.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
@@ -74,6 +74,7 @@ class EndlessSystem implements System, ReactorPoll {
     return {
       handle: 0,
       localAddress: ADDRESS,
+      batch: () => new AcceptBatch(),
       acceptBatch: (batch) => {
         const count = Math.min(left, ACCEPT_MAX);
         left -= count;

@@ -248,7 +248,9 @@ cleanTest("trace() changes nothing when a connection is reset", async () => {
   const closed = Promise.withResolvers<string>();
   const listener = reactor.listen(LOOPBACK, {
     data: (connection) => connection.abort(),
-    close: ({ remoteAddress }) => closed.resolve(remoteAddress.hostname),
+    close: ({ remoteAddress }) => {
+      closed.resolve("hostname" in remoteAddress ? remoteAddress.hostname : "");
+    },
   });
   using client = await Deno.connect(listener.addr);
   await writeText(client, "x");

@@ -5,10 +5,12 @@
  */
 
 import type { HostPort } from "../../src/net/address.ts";
+import type { ListenOptions } from "../../src/net/tcp_listener.ts";
 import type {
   Connection,
   ConnectionHandlers,
 } from "../../src/reactor/connection.ts";
+import type { Listener } from "../../src/reactor/listener.ts";
 import type { Reactor } from "../../src/reactor/reactor.ts";
 import { SimulationFailure, type World } from "./world.ts";
 
@@ -46,8 +48,17 @@ export class Audit {
       address: HostPort,
       handlers: Handlers,
     ) => Connection;
-    reactor.listen = (options, handlers) =>
-      listen.call(reactor, options, this.#watched(handlers as Handlers, true));
+    const bind = listen as (
+      this: Reactor,
+      options: ListenOptions,
+      handlers: Handlers,
+    ) => Listener;
+    reactor.listen = ((options: ListenOptions, handlers: Handlers) =>
+      bind.call(
+        reactor,
+        options,
+        this.#watched(handlers, true),
+      )) as typeof listen;
     // The fibers' way to connect is left as it is.
     reactor.connect = ((address: HostPort, handlers?: Handlers) => {
       if (handlers === undefined) return connect.call(reactor, address);
