@@ -536,10 +536,16 @@ fn any_integers_from_many_threads_do_no_harm() {
     for seed in SEEDS {
         let pool = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let random = Random(seed.wrapping_mul(THREADS).wrapping_add(thread));
-                let mut fuzzer = Fuzzer { random, pool: &pool };
-                scope.spawn(move || fuzzer.run(calls));
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let random = Random(seed.wrapping_mul(THREADS).wrapping_add(thread));
+                    let mut fuzzer = Fuzzer { random, pool: &pool };
+                    scope.spawn(move || fuzzer.run(calls))
+                })
+                .collect();
+            // Joined one by one: the scope does not wait for what a thread closes at its end.
+            for thread in threads {
+                thread.join().unwrap();
             }
         });
         for (_, handle) in pool.into_inner().unwrap() {
