@@ -94,6 +94,16 @@ Deno.test("README's reactor example counts, line by line", async () => {
   );
 });
 
+Deno.test("README's fibers greet whoever says a name, and hang up", async () => {
+  await using program = await startExample("Fibers");
+  const [, port] = await program.printed(/port (\d+)/);
+  const expected = "Hello, you\n";
+  assertEquals(
+    await exchange(Number(port), "you\n", expected.length),
+    expected,
+  );
+});
+
 Deno.test("README's poll example tells of the stream, and reads it", async () => {
   await using program = await startExample("The Poll");
   const { code, stdout, stderr } = await program.ended();
