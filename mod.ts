@@ -51,14 +51,21 @@ export type {
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { AnyListener, Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/reactor/abortable.ts";
-export type { ConnectOptions } from "./src/reactor/connect.ts";
+export type {
+  ConnectOptions,
+  UnixConnectOptions,
+} from "./src/reactor/connect.ts";
 export type { Fiber, FiberBody, FiberOptions } from "./src/reactor/fiber.ts";
-export type { FiberConnection } from "./src/reactor/fiber_connection.ts";
+export type {
+  AnyFiberConnection,
+  FiberConnection,
+} from "./src/reactor/fiber_connection.ts";
 export type { FiberListener } from "./src/reactor/fiber_listener.ts";
 export type {
   FiberHandler,
   FiberServer,
   ServeFibersOptions,
+  ServeFibersUnixOptions,
 } from "./src/reactor/fiber_server.ts";
 export {
   type AttemptFailure,

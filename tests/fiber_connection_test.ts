@@ -7,7 +7,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import type { TcpAddress } from "../mod.ts";
+import type { Reactor, TcpAddress } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import {
   readExactly,
@@ -24,6 +24,7 @@ import {
 import { decoded, encoded } from "./util/handlers.ts";
 import { randomBytes, sameBytes } from "./util/random.ts";
 import { LOOPBACK } from "./util/streams.ts";
+import { SocketFolder } from "./util/unix_paths.ts";
 import { eventually, within } from "./util/waiting.ts";
 
 const MIB = 1024 * 1024;
@@ -496,3 +497,74 @@ cleanTest(
       assertEquals(reactor.reported, []);
     }),
 );
+
+for (const isServed of [true, false]) {
+  const how = isServed ? "serve" : "listen and connect";
+  cleanTest(
+    `fibers ${how} on a Unix socket, whose path is gone in the end`,
+    () =>
+      onReactor(async (reactor) => {
+        using folder = new SocketFolder();
+        const path = folder.path();
+        await using server = isServed
+          ? reactor.serveFibers({ path }, echoChunks)
+          : echoingListener(reactor, path);
+        assertEquals(server.addr, { transport: "unix", path });
+        const conn = await reactor.connect({ path });
+        assertEquals(conn.remoteAddr, { transport: "unix", path });
+        conn.setNoDelay(false);
+        await conn.write(encoded("hello"));
+        const reply = await conn.readExactly(new Uint8Array(5));
+        assertEquals(new TextDecoder().decode(reply!), "hello");
+        conn.close();
+        await server[Symbol.asyncDispose]();
+        await assertRejects(
+          () => reactor.connect({ path }),
+          Deno.errors.NotFound,
+        );
+        assertEquals(reactor.reported, []);
+      }),
+  );
+}
+
+cleanTest(
+  "fiber.connect() to a Unix socket ends with its fiber, and when it is aborted",
+  () =>
+    onReactor(async (reactor) => {
+      using folder = new SocketFolder();
+      const path = folder.path();
+      await using _server = reactor.serveFibers({ path }, echoChunks);
+      const owned = await reactor.spawn((fiber) => fiber.connect({ path }))
+        .finished;
+      assert(owned.isClosed);
+      const signal = AbortSignal.abort(new Error("enough"));
+      await assertRejects(
+        () => reactor.connect({ path, signal }),
+        Error,
+        "enough",
+      );
+    }),
+);
+
+async function echoChunks(
+  conn: AsyncIterable<Uint8Array<ArrayBuffer>> & {
+    write(bytes: Uint8Array): Promise<number>;
+  },
+): Promise<void> {
+  for await (const chunk of conn) await conn.write(chunk);
+}
+
+function echoingListener(reactor: Reactor, path: string) {
+  const listener = reactor.listenFibers({ path });
+  const fiber = reactor.spawn(async (fiber) => {
+    fiber.own(listener);
+    for await (const conn of listener) await echoChunks(conn);
+  });
+  return {
+    addr: listener.addr,
+    async [Symbol.asyncDispose]() {
+      listener[Symbol.dispose]();
+      await fiber.finished;
+    },
+  };
+}

@@ -4,10 +4,20 @@
  * @module
  */
 
-import { addressText, checkPort, type HostPort } from "../net/address.ts";
+import {
+  addressText,
+  checkPort,
+  type HostPort,
+  type UnixAddress,
+  type UnixPath,
+} from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
-import type { Abortable } from "./abortable.ts";
-import type { FiberConnection, Opening } from "./fiber_connection.ts";
+import { type Abortable, obeying } from "./abortable.ts";
+import type {
+  AnyFiberConnection,
+  FiberConnection,
+  Opening,
+} from "./fiber_connection.ts";
 import {
   type Attempt,
   AttemptsFailed,
@@ -18,7 +28,10 @@ import { isAddress, type Lookup } from "./lookup.ts";
 import type { Owner } from "./owned.ts";
 import type { TimerHost } from "./sleep.ts";
 
-/** Where to connect, and how long to try. Unix sockets will have a `path`. */
+/** Which Unix socket to connect to, which happens at once or not at all. */
+export interface UnixConnectOptions extends UnixPath, Abortable {}
+
+/** Where to connect, and how long to try. */
 export interface ConnectOptions extends HostPort, Abortable {
   /** How long to try all addresses, the lookup among it; for ever if absent. */
   timeoutMs?: number;
@@ -31,7 +44,27 @@ export interface ConnectHost {
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
   /** Begins to connect to an IP address, without asking whether it may. */
-  dial(address: HostPort, opening: Opening): FiberConnection;
+  dial(address: HostPort | UnixPath, opening: Opening): AnyFiberConnection;
+}
+
+/**
+ * Connects to a Unix socket for `owner`.
+ *
+ * @throws {Deno.errors.NotFound} when there is none, and others of
+ * `UnixStream.connect`.
+ */
+export async function connectPath(
+  host: ConnectHost,
+  { path, signal }: UnixConnectOptions,
+  owner: Owner | undefined,
+): Promise<FiberConnection<UnixAddress>> {
+  signal?.throwIfAborted();
+  const { connection, opened } = new Dialled((opening) =>
+    host.dial({ path }, opening)
+  );
+  connection.moveTo(owner);
+  await obeying(signal, opened, (reason) => connection.cancel(reason));
+  return connection as FiberConnection<UnixAddress>;
 }
 
 /**
@@ -102,7 +135,7 @@ class Connect {
     try {
       const { connection } = await this.#race.run();
       connection.moveTo(this.#owner);
-      return connection;
+      return connection as FiberConnection;
     } catch (error) {
       throw error instanceof AttemptsFailed ? this.#failed(error) : error;
     }
@@ -149,10 +182,10 @@ class Connect {
 
 /** A connection that is being made, as the race sees it. */
 class Dialled implements Attempt {
-  readonly connection: FiberConnection;
+  readonly connection: AnyFiberConnection;
   readonly opened: Promise<void>;
 
-  constructor(dial: (opening: Opening) => FiberConnection) {
+  constructor(dial: (opening: Opening) => AnyFiberConnection) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.opened = promise;
     this.connection = dial({ open: resolve, fail: reject });

@@ -9,10 +9,15 @@
  */
 
 import type { Abortable } from "./abortable.ts";
-import type { ConnectOptions } from "./connect.ts";
-import type { FiberConnection } from "./fiber_connection.ts";
+import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
+import type {
+  AnyFiberConnection,
+  FiberConnection,
+} from "./fiber_connection.ts";
 import type { FiberListener } from "./fiber_listener.ts";
+import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
 import { sleep, type TimerHost } from "./sleep.ts";
 
@@ -31,11 +36,14 @@ export interface FiberHost extends TimerHost {
   readonly loop: FiberLoop;
   /** Connects for an owner. */
   connect(
-    options: ConnectOptions,
+    options: ConnectOptions | UnixConnectOptions,
     owner: Owner | undefined,
-  ): Promise<FiberConnection>;
+  ): Promise<AnyFiberConnection>;
   /** Listens for an owner. */
-  listen(options: ListenOptions, owner: Owner | undefined): FiberListener;
+  listen(
+    options: ListenOptions | UnixListenOptions,
+    owner: Owner | undefined,
+  ): FiberListener<StreamAddress>;
   /** Says that a fiber failed that nobody waits for. */
   report(error: unknown): void;
 }
@@ -237,15 +245,25 @@ export class Fiber<T = unknown> implements Owner {
    * Connects to a name or an address; see `Reactor.connect`. The fiber owns
    * the connection.
    */
-  connect(options: ConnectOptions): Promise<FiberConnection> {
+  connect(options: ConnectOptions): Promise<FiberConnection>;
+  /** Connects to a Unix socket. The fiber owns the connection. */
+  connect(options: UnixConnectOptions): Promise<FiberConnection<UnixAddress>>;
+  connect(
+    options: ConnectOptions | UnixConnectOptions,
+  ): Promise<AnyFiberConnection> {
     if (this.#cancelled) return Promise.reject(this.#cancelled.reason);
     return this.#awaiting(this.#host.connect(options, this));
   }
 
   /** Listens. The fiber owns the listener and what that accepts. */
-  listen(options: ListenOptions): FiberListener {
+  listen(options: ListenOptions): FiberListener;
+  /** Listens on a Unix socket. */
+  listen(options: UnixListenOptions): FiberListener<UnixAddress>;
+  listen(
+    options: ListenOptions | UnixListenOptions,
+  ): FiberListener | FiberListener<UnixAddress> {
     if (this.#cancelled) throw this.#cancelled.reason;
-    return this.#host.listen(options, this);
+    return this.#host.listen(options, this) as FiberListener;
   }
 
   /**

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { TcpAddress } from "../net/address.ts";
+import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
 import { type Abortable, obeying } from "./abortable.ts";
 import type { Connection, ConnectionHandlers } from "./connection.ts";
@@ -78,7 +78,7 @@ interface Writer {
 }
 
 /** What the reactor tells a fiber's connection. */
-export const FIBER_HANDLERS: ConnectionHandlers<FiberConnection> = {
+export const FIBER_HANDLERS: ConnectionHandlers<AnyFiberConnection> = {
   keepsReading: true,
   open: (connection) => connection.data?.onOpen(),
   data: (connection, bytes, start, end) => {
@@ -90,15 +90,22 @@ export const FIBER_HANDLERS: ConnectionHandlers<FiberConnection> = {
   close: (connection) => connection.data?.onClose(),
 };
 
+/** A fiber's connection, TCP or Unix. */
+export type AnyFiberConnection = FiberConnection<StreamAddress>;
+
 /**
- * A TCP connection for fibers, and for code that is written for `Deno.Conn`.
+ * A connection for fibers, and for code that is written for `Deno.Conn`.
  *
  * One reader at a time; writers are served in order.
+ *
+ * @typeParam Address The form of its addresses.
  */
-export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
+export class FiberConnection<Address extends StreamAddress = TcpAddress>
+  extends Owned
+  implements Deno.Conn<Address> {
   #opening: Opening | undefined;
   readonly #host: FiberConnectionHost;
-  readonly #connection: Connection<FiberConnection>;
+  readonly #connection: Connection<AnyFiberConnection>;
   #inbox: Inbox | undefined = undefined;
   #wants = NOTHING;
   #target: Uint8Array | undefined = undefined;
@@ -113,8 +120,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   #isWriteEnded = false;
   #isClosed = false;
   #isGone = false;
-  #localAddr: TcpAddress | undefined = undefined;
-  #remoteAddr: TcpAddress | undefined = undefined;
+  #localAddr: Address | undefined = undefined;
+  #remoteAddr: Address | undefined = undefined;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined = undefined;
   #writable: WritableStream<Uint8Array<ArrayBufferLike>> | undefined =
     undefined;
@@ -122,7 +129,7 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   /** Made by fibers, listeners and servers, which say whose it is. */
   constructor(
     host: FiberConnectionHost,
-    connection: Connection<FiberConnection>,
+    connection: Connection<AnyFiberConnection>,
     opening?: Opening,
   ) {
     super();
@@ -134,13 +141,13 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   }
 
   /** The other end's address. */
-  get remoteAddr(): Deno.NetAddr {
-    return this.#remoteAddr ??= this.#connection.remoteAddress as TcpAddress;
+  get remoteAddr(): Address {
+    return this.#remoteAddr ??= this.#connection.remoteAddress as Address;
   }
 
   /** This end's address. */
-  get localAddr(): Deno.NetAddr {
-    return this.#localAddr ??= this.#connection.localAddress as TcpAddress;
+  get localAddr(): Address {
+    return this.#localAddr ??= this.#connection.localAddress as Address;
   }
 
   /** Whether it is closed, by either side. */
@@ -379,9 +386,13 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
     this.#connection.unref();
   }
 
-  /** Sends small writes at once, which is how it begins, or waits for more. */
+  /**
+   * Sends small writes at once, which is how it begins, or waits for more.
+   * Changes nothing for a Unix socket, which never waits.
+   */
   setNoDelay(nodelay: boolean = true): void {
     if (this.isClosed) throw badResource("use");
+    if ("path" in this.localAddr) return;
     new TcpStream(this.#connection.handle).nodelay = nodelay;
   }
 
@@ -456,8 +467,8 @@ export class FiberConnection extends Owned implements Deno.Conn<Deno.NetAddr> {
   }
 
   #noteAddresses(): void {
-    this.#remoteAddr ??= this.#connection.remoteAddress as TcpAddress;
-    this.#localAddr ??= this.#connection.localAddress as TcpAddress;
+    this.#remoteAddr ??= this.#connection.remoteAddress as Address;
+    this.#localAddr ??= this.#connection.localAddress as Address;
   }
 
   /** One that no fiber owns counts as a fiber: somebody runs for it. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TcpAddress } from "../net/address.ts";
+import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { type Abortable, obeying } from "./abortable.ts";
 import type { FiberConnection } from "./fiber_connection.ts";
 import type { Listener } from "./listener.ts";
@@ -16,32 +16,35 @@ import { type FiberLoop, Owned, type Owner } from "./owned.ts";
  */
 const WAITING_MAX = 64;
 
-interface Acceptor {
-  readonly resolve: (connection: FiberConnection) => void;
-  readonly reject: (reason: unknown) => void;
+interface Acceptor<Address extends StreamAddress> {
+  resolve(connection: FiberConnection<Address>): void;
+  reject(reason: unknown): void;
 }
 
 /**
  * A listening socket for fibers, and for code that is written for
  * `Deno.Listener`.
+ *
+ * @typeParam Address The form of its addresses.
  */
-export class FiberListener extends Owned
-  implements Deno.Listener<FiberConnection, Deno.NetAddr> {
+export class FiberListener<Address extends StreamAddress = TcpAddress>
+  extends Owned
+  implements Deno.Listener<FiberConnection<Address>, Address> {
   readonly #loop: FiberLoop;
-  readonly #listener: Listener;
-  readonly #waiting: FiberConnection[] = [];
-  readonly #acceptors = new Set<Acceptor>();
+  readonly #listener: Listener<Address>;
+  readonly #waiting: FiberConnection<Address>[] = [];
+  readonly #acceptors = new Set<Acceptor<Address>>();
   #isClosed = false;
 
   /** Made by `listen`. */
-  constructor(loop: FiberLoop, listener: Listener) {
+  constructor(loop: FiberLoop, listener: Listener<Address>) {
     super();
     this.#loop = loop;
     this.#listener = listener;
   }
 
   /** The bound address, with the port that the system chose for port 0. */
-  get addr(): TcpAddress {
+  get addr(): Address {
     return this.#listener.addr;
   }
 
@@ -51,7 +54,7 @@ export class FiberListener extends Owned
    *
    * @throws {Deno.errors.BadResource} when the listener is closed.
    */
-  accept(options: Abortable = {}): Promise<FiberConnection> {
+  accept(options: Abortable = {}): Promise<FiberConnection<Address>> {
     const { signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed) return Promise.reject(closedError());
@@ -62,9 +65,9 @@ export class FiberListener extends Owned
     }
     this.#loop.runningFibers--;
     const { promise, resolve, reject } = Promise.withResolvers<
-      FiberConnection
+      FiberConnection<Address>
     >();
-    const acceptor: Acceptor = { resolve, reject };
+    const acceptor: Acceptor<Address> = { resolve, reject };
     this.#acceptors.add(acceptor);
     return obeying(signal, promise, (reason) => {
       if (!this.#acceptors.delete(acceptor)) return;
@@ -74,7 +77,9 @@ export class FiberListener extends Owned
   }
 
   /** Yields connections until the listener is closed. */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<FiberConnection> {
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<
+    FiberConnection<Address>
+  > {
     while (!this.#isClosed) {
       try {
         yield await this.accept();
@@ -86,7 +91,7 @@ export class FiberListener extends Owned
   }
 
   /** Hands over a connection that was accepted. */
-  onAccept(connection: FiberConnection): void {
+  onAccept(connection: FiberConnection<Address>): void {
     for (const acceptor of this.#acceptors) {
       this.#acceptors.delete(acceptor);
       this.#loop.runningFibers++;

@@ -4,17 +4,22 @@
  * @module
  */
 
-import type { TcpAddress } from "../net/address.ts";
+import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { Abortable } from "./abortable.ts";
 import type { Connection, ConnectionHandlers } from "./connection.ts";
 import { Fiber, type FiberHost } from "./fiber.ts";
-import { FIBER_HANDLERS, FiberConnection } from "./fiber_connection.ts";
-import type { Listener } from "./listener.ts";
+import {
+  type AnyFiberConnection,
+  FIBER_HANDLERS,
+  FiberConnection,
+} from "./fiber_connection.ts";
+import type { AnyListener } from "./listener.ts";
 
 /** What a fiber does with its connection. */
-export type FiberHandler = (
-  connection: FiberConnection,
+export type FiberHandler<Address extends StreamAddress = TcpAddress> = (
+  connection: FiberConnection<Address>,
   fiber: Fiber,
 ) => unknown;
 
@@ -24,10 +29,21 @@ export interface ServeFibersOptions extends ListenOptions, Abortable {
   name?: string;
 }
 
-/** A running server of fibers. */
-export interface FiberServer extends AsyncDisposable {
+/** At which Unix socket fibers serve. */
+export interface ServeFibersUnixOptions extends UnixListenOptions, Abortable {
+  /** What errors call it; `server` when left out. */
+  name?: string;
+}
+
+/**
+ * A running server of fibers.
+ *
+ * @typeParam Address The form of its address.
+ */
+export interface FiberServer<Address extends StreamAddress = TcpAddress>
+  extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
-  readonly addr: TcpAddress;
+  readonly addr: Address;
   /** How many fibers there are, one a connection. */
   readonly size: number;
   /** Resolves when the server has shut down and its last fiber ended. */
@@ -49,36 +65,38 @@ export interface FiberServer extends AsyncDisposable {
 export interface FiberServerHost extends FiberHost {
   /** Listens with handlers. */
   listenWith(
-    options: ListenOptions,
-    handlers: ConnectionHandlers<FiberConnection>,
-  ): Listener;
+    options: ListenOptions | UnixListenOptions,
+    handlers: ConnectionHandlers<AnyFiberConnection>,
+  ): AnyListener;
 }
 
 /** Listens, and runs `handler` as a fiber for each connection. */
 export function serveFibers(
   host: FiberServerHost,
-  options: ServeFibersOptions,
-  handler: FiberHandler,
-): FiberServer {
+  options: ServeFibersOptions | ServeFibersUnixOptions,
+  handler: FiberHandler<StreamAddress>,
+): FiberServer<StreamAddress> {
   options.signal?.throwIfAborted();
   return new Server(host, options, handler);
 }
 
-class Server implements FiberServer {
-  readonly addr: TcpAddress;
+class Server implements FiberServer<StreamAddress> {
+  readonly addr: StreamAddress;
   readonly finished: Promise<void>;
   readonly #host: FiberServerHost;
-  readonly #handler: FiberHandler;
+  readonly #handler: FiberHandler<StreamAddress>;
   readonly #name: string;
-  readonly #listener: Listener;
-  readonly #open = new Map<Fiber, FiberConnection>();
+  readonly #listener: AnyListener;
+  readonly #open = new Map<Fiber, AnyFiberConnection>();
   readonly #finish: () => void;
   #count = 0;
 
   constructor(
     host: FiberServerHost,
-    { name = "server", signal, ...options }: ServeFibersOptions,
-    handler: FiberHandler,
+    { name = "server", signal, ...options }:
+      | ServeFibersOptions
+      | ServeFibersUnixOptions,
+    handler: FiberHandler<StreamAddress>,
   ) {
     this.#host = host;
     this.#handler = handler;
@@ -129,7 +147,7 @@ class Server implements FiberServer {
     await this.shutdown();
   }
 
-  #serve(accepted: Connection<FiberConnection>): void {
+  #serve(accepted: Connection<AnyFiberConnection>): void {
     const name = `${this.#name}/conn-${++this.#count}`;
     const fiber: Fiber = new Fiber(this.#host, name, {
       parent: undefined,
@@ -139,13 +157,13 @@ class Server implements FiberServer {
         this.#checkFinished();
       },
     });
-    const connection = new FiberConnection(this.#host, accepted);
+    const connection = new FiberConnection<StreamAddress>(this.#host, accepted);
     connection.moveTo(fiber);
     this.#open.set(fiber, connection);
     fiber.start(() => this.#handle(connection, fiber));
   }
 
-  async #handle(connection: FiberConnection, fiber: Fiber): Promise<void> {
+  async #handle(connection: AnyFiberConnection, fiber: Fiber): Promise<void> {
     try {
       await this.#handler(connection, fiber);
     } catch (error) {

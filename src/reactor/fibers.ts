@@ -4,9 +4,16 @@
  * @module
  */
 
-import type { HostPort } from "../net/address.ts";
+import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
-import { connect, type ConnectOptions } from "./connect.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
+import {
+  connect,
+  type ConnectHost,
+  type ConnectOptions,
+  connectPath,
+  type UnixConnectOptions,
+} from "./connect.ts";
 import type { Connection, ConnectionHandlers } from "./connection.ts";
 import {
   Fiber,
@@ -14,11 +21,15 @@ import {
   type FiberHost,
   type FiberOptions,
 } from "./fiber.ts";
-import { FIBER_HANDLERS, FiberConnection } from "./fiber_connection.ts";
+import {
+  type AnyFiberConnection,
+  FIBER_HANDLERS,
+  FiberConnection,
+} from "./fiber_connection.ts";
 import { FiberListener } from "./fiber_listener.ts";
 import type { FiberServerHost } from "./fiber_server.ts";
 import type { Lookup } from "./lookup.ts";
-import type { Listener } from "./listener.ts";
+import type { AnyListener } from "./listener.ts";
 import type { FiberLoop, Owner } from "./owned.ts";
 import type { TimerHost } from "./sleep.ts";
 import type { Timer } from "./timers.ts";
@@ -31,14 +42,14 @@ export interface FibersOptions {
   readonly loop: FiberLoop;
   /** Listens with handlers. */
   listen(
-    options: ListenOptions,
-    handlers: ConnectionHandlers<FiberConnection>,
-  ): Listener;
+    options: ListenOptions | UnixListenOptions,
+    handlers: ConnectionHandlers<AnyFiberConnection>,
+  ): AnyListener;
   /** Begins to connect to an IP address that is permitted. */
   dial(
-    address: HostPort,
-    handlers: ConnectionHandlers<FiberConnection>,
-  ): Connection<FiberConnection>;
+    address: HostPort | UnixPath,
+    handlers: ConnectionHandlers<AnyFiberConnection>,
+  ): Connection<AnyFiberConnection>;
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
   /** Told of what nobody else can catch. */
@@ -65,45 +76,47 @@ export class Fibers implements FiberHost, FiberServerHost {
     return new Fiber<T>(this, name, origin).start(body, options.signal);
   }
 
-  /** Connects to a name or an address. */
+  /** Connects to a name or an address, or to a Unix socket. */
   connect(
-    options: ConnectOptions,
+    options: ConnectOptions | UnixConnectOptions,
     owner?: Owner,
-  ): Promise<FiberConnection> {
-    return connect(
-      {
-        timers: this,
-        lookup: this.#options.lookup,
-        dial: (address, opening) => {
-          const dialled = this.#options.dial(address, FIBER_HANDLERS);
-          return new FiberConnection(this, dialled, opening);
-        },
+  ): Promise<AnyFiberConnection> {
+    const host: ConnectHost = {
+      timers: this,
+      lookup: this.#options.lookup,
+      dial: (address, opening) => {
+        const dialled = this.#options.dial(address, FIBER_HANDLERS);
+        return new FiberConnection<StreamAddress>(this, dialled, opening);
       },
-      options,
-      owner,
-    );
+    };
+    return "path" in options
+      ? connectPath(host, options, owner)
+      : connect(host, options, owner);
   }
 
   /** Listens, for who calls `accept`. */
-  listen(options: ListenOptions, owner?: Owner): FiberListener {
+  listen(
+    options: ListenOptions | UnixListenOptions,
+    owner?: Owner,
+  ): FiberListener<StreamAddress> {
     const listener = this.#options.listen(options, {
       ...FIBER_HANDLERS,
       open: (accepted) => {
-        const connection = new FiberConnection(this, accepted);
+        const connection = new FiberConnection<StreamAddress>(this, accepted);
         connection.moveTo(accepting.owner);
         accepting.onAccept(connection);
       },
     });
-    const accepting: FiberListener = new FiberListener(this.loop, listener);
+    const accepting = new FiberListener<StreamAddress>(this.loop, listener);
     accepting.moveTo(owner);
     return accepting;
   }
 
   /** Listens with handlers. */
   listenWith(
-    options: ListenOptions,
-    handlers: ConnectionHandlers<FiberConnection>,
-  ): Listener {
+    options: ListenOptions | UnixListenOptions,
+    handlers: ConnectionHandlers<AnyFiberConnection>,
+  ): AnyListener {
     return this.#options.listen(options, handlers);
   }
 

@@ -16,25 +16,30 @@ import { Interest } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
 import type {
   HostPort,
+  StreamAddress,
   TcpAddress,
   UnixAddress,
   UnixPath,
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
-import type { ConnectOptions } from "./connect.ts";
+import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers } from "./connection.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
-import type { FiberConnection } from "./fiber_connection.ts";
+import type {
+  AnyFiberConnection,
+  FiberConnection,
+} from "./fiber_connection.ts";
 import type { FiberListener } from "./fiber_listener.ts";
 import {
   type FiberHandler,
   type FiberServer,
   serveFibers,
   type ServeFibersOptions,
+  type ServeFibersUnixOptions,
 } from "./fiber_server.ts";
 import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
@@ -170,6 +175,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       loop: this.#host,
       lookup,
       listen: (options, handlers) => this.listen(options, handlers),
+      // A path is permitted where it is opened.
       dial: (address, handlers) => this.#dial(address, handlers, true),
       report: (error) => this.#host.report(error),
     });
@@ -253,6 +259,11 @@ export class Reactor implements Disposable, AsyncDisposable {
     options: UnixListenOptions & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Listener<UnixAddress>;
+  /** Listens on either. */
+  listen<Data = unknown>(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
+    handlers: ConnectionHandlers<Data>,
+  ): AnyListener;
   listen<Data = unknown>(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
@@ -305,12 +316,18 @@ export class Reactor implements Disposable, AsyncDisposable {
    * has every attempt's.
    */
   connect(options: ConnectOptions): Promise<FiberConnection>;
+  /**
+   * Connects to a Unix socket, and returns a connection for fibers.
+   *
+   * @throws {Deno.errors.NotFound} when there is none.
+   */
+  connect(options: UnixConnectOptions): Promise<FiberConnection<UnixAddress>>;
   connect<Data>(
-    address: ConnectOptions | UnixPath,
+    address: ConnectOptions | UnixConnectOptions,
     handlers?: ConnectionHandlers<Data>,
-  ): Connection<Data> | Promise<FiberConnection> {
+  ): Connection<Data> | Promise<AnyFiberConnection> {
     if (handlers !== undefined) return this.#dial(address, handlers, false);
-    return this.#fibers.connect(address as ConnectOptions);
+    return this.#fibers.connect(address);
   }
 
   #dial<Data>(
@@ -388,8 +405,19 @@ export class Reactor implements Disposable, AsyncDisposable {
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
    */
-  serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer {
-    return serveFibers(this.#fibers, options, handler);
+  serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer;
+  /** Listens on a Unix socket, and runs a fiber for each connection. */
+  serveFibers(
+    options: ServeFibersUnixOptions,
+    handler: FiberHandler<UnixAddress>,
+  ): FiberServer<UnixAddress>;
+  serveFibers(
+    options: ServeFibersOptions | ServeFibersUnixOptions,
+    // Whatever it listens on is what it accepts.
+    handler: FiberHandler & FiberHandler<UnixAddress>,
+  ): FiberServer<StreamAddress> {
+    const serves = handler as FiberHandler<StreamAddress>;
+    return serveFibers(this.#fibers, options, serves);
   }
 
   /**
@@ -397,7 +425,12 @@ export class Reactor implements Disposable, AsyncDisposable {
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
    */
-  listenFibers(options: ListenOptions): FiberListener {
+  listenFibers(options: ListenOptions): FiberListener;
+  /** Listens on a Unix socket, for who calls `accept`. */
+  listenFibers(options: UnixListenOptions): FiberListener<UnixAddress>;
+  listenFibers(
+    options: ListenOptions | UnixListenOptions,
+  ): FiberListener<StreamAddress> {
     return this.#fibers.listen(options);
   }
 

@@ -48,6 +48,10 @@ export class Audit {
       address: HostPort,
       handlers: Handlers,
     ) => Connection;
+    const forFibers = connect as (
+      this: Reactor,
+      address: HostPort,
+    ) => Promise<unknown>;
     const bind = listen as (
       this: Reactor,
       options: ListenOptions,
@@ -61,7 +65,7 @@ export class Audit {
       )) as typeof listen;
     // The fibers' way to connect is left as it is.
     reactor.connect = ((address: HostPort, handlers?: Handlers) => {
-      if (handlers === undefined) return connect.call(reactor, address);
+      if (handlers === undefined) return forFibers.call(reactor, address);
       const watched = this.#watched(handlers, false);
       const connection = dial.call(reactor, address, watched);
       this.#live.set(connection, newLife());
