@@ -8,6 +8,68 @@
  * about every four. When nothing comes the reactor parks in a call on
  * another thread and costs nothing.
  *
+ * # Callbacks or fibers
+ *
+ * Both faces stand on the same loop, and one reactor may serve both.
+ *
+ * **Callbacks** ({@linkcode Reactor.listen}, and `connect` with handlers) are
+ * called when something has happened, with the connection and, for `data`, the
+ * reactor's own buffer. There is no promise and no copy. Choose them where a
+ * message is whole in itself and answered at once, and where each nanosecond
+ * counts: echo and HTTP are written so. What the protocol remembers between two
+ * calls is `connection.data`.
+ *
+ * **Fibers** ({@linkcode Reactor.serveFibers}, {@linkcode Reactor.spawn}, and
+ * `connect` without handlers) read and write as if they blocked. What a
+ * conversation remembers is where it stands in its own code. Choose them where
+ * one message leads to another, as in logins, proxies and clients; for code
+ * that was written for `Deno.Conn`; and where work has parts that must end
+ * together. A fiber costs some promises for each message.
+ *
+ * Rules of callbacks: bytes are valid until `data` returns; after `write` has
+ * returned false wait for `drain`; never wait in one. Rules of fibers: one
+ * reader a connection; what a fiber opens ends with it; pass `fiber.signal` on
+ * to what is Deno's.
+ *
+ * @example One protocol, twice: a line comes back with its length
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Reactor } from "./reactor.ts";
+ *
+ * const anyPort = { hostname: "127.0.0.1", port: 0 };
+ * const decoder = new TextDecoder();
+ * const encoder = new TextEncoder();
+ * await using reactor = new Reactor();
+ *
+ * const byCallbacks = reactor.listen<string>(anyPort, {
+ *   open: (connection) => connection.data = "",
+ *   data(connection, bytes, start, end) {
+ *     const text = decoder.decode(bytes.subarray(start, end));
+ *     const lines = (connection.data + text).split("\n");
+ *     connection.data = lines.pop()!;
+ *     for (const line of lines) {
+ *       connection.write(encoder.encode(`${line.length}\n`));
+ *     }
+ *   },
+ * });
+ *
+ * const byFibers = reactor.serveFibers(anyPort, async (connection) => {
+ *   for (;;) {
+ *     const line = await connection.readUntil("\n", 1024);
+ *     if (line === null) return;
+ *     await connection.write(encoder.encode(`${line.length - 1}\n`));
+ *   }
+ * });
+ *
+ * for (const { addr } of [byCallbacks, byFibers]) {
+ *   const { hostname, port } = addr;
+ *   using client = await reactor.connect({ hostname, port });
+ *   await client.write(encoder.encode("hello\n"));
+ *   const reply = await client.readUntil("\n", 16);
+ *   assertEquals(decoder.decode(reply!), "5\n");
+ * }
+ * ```
+ *
  * @module
  */
 
