@@ -2,53 +2,25 @@
  * Scenario: a server of fibers that echo, sleep, give up, fail and have
  * children. Every fiber settles, and what is written is what was read.
  *
- * Fibers are described here as far as they are used: the scenario also runs on
- * copies of the library whose fibers are not those of this one.
- *
  * @module
  */
 
 import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import type { Fiber } from "../../src/reactor/fiber.ts";
+import type { FiberConnection } from "../../src/reactor/fiber_connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import { Peer, planOf } from "./peer.ts";
-import type { Library, Simulation } from "./simulation.ts";
+import type { Simulation } from "./simulation.ts";
 
 const PORT = 7;
 const STREAM_BYTES_MAX = 300_000;
 const EARLY_MS = 60;
 const SLEEP_MS = 20;
 
-interface SimulatedFiber {
-  sleep(ms: number): Promise<void>;
-  spawn(body: (fiber: SimulatedFiber) => Promise<void>): unknown;
-  withTimeout<T>(ms: number, promise: Promise<T>): Promise<T>;
-}
-
-interface FiberSocket extends AsyncIterable<Uint8Array<ArrayBuffer>> {
-  readonly remoteAddr: Deno.NetAddr;
-  readChunk(): Promise<Uint8Array<ArrayBuffer> | null>;
-  write(bytes: Uint8Array): Promise<number>;
-}
-
-interface FiberReactor {
-  serveFibers(
-    options: { hostname: string; port: number },
-    handler: (
-      connection: FiberSocket,
-      fiber: SimulatedFiber,
-    ) => Promise<void>,
-  ): { finished: Promise<void>; shutdown(): Promise<void> };
-}
-
 /** What one fiber does. */
 const MANNERS = ["echo", "echo", "sleepy", "parent", "hasty", "thrower"];
-
-/** Whether a library has fibers. */
-export function hasFibers({ Reactor }: Library): boolean {
-  return "serveFibers" in Reactor.prototype;
-}
 
 /** Runs it in one world. */
 export async function fibersScenario(simulation: Simulation): Promise<void> {
@@ -57,7 +29,7 @@ export async function fibersScenario(simulation: Simulation): Promise<void> {
   audit.expectsReport = isExpected;
   const peers: Peer[] = [];
   let pending = 0;
-  const serve = async (connection: FiberSocket, fiber: SimulatedFiber) => {
+  const serve = async (connection: FiberConnection, fiber: Fiber) => {
     pending++;
     try {
       const { port } = connection.remoteAddr;
@@ -67,7 +39,7 @@ export async function fibersScenario(simulation: Simulation): Promise<void> {
       pending--;
     }
   };
-  const server = (reactor as unknown as FiberReactor).serveFibers(
+  const server = reactor.serveFibers(
     { hostname: "192.0.2.1", port: PORT },
     serve,
   );
@@ -110,7 +82,7 @@ class Work {
     this.#peer = peer;
   }
 
-  async run(connection: FiberSocket, fiber: SimulatedFiber): Promise<void> {
+  async run(connection: FiberConnection, fiber: Fiber): Promise<void> {
     const manner = this.#world.pick(MANNERS);
     this.#world.log(this.#peer.name, `meets a fiber: ${manner}`);
     if (manner === "parent") {
@@ -133,8 +105,8 @@ class Work {
   }
 
   async #read(
-    connection: FiberSocket,
-    fiber: SimulatedFiber,
+    connection: FiberConnection,
+    fiber: Fiber,
     manner: string | undefined,
   ): Promise<Uint8Array<ArrayBuffer> | null> {
     const reading = connection.readChunk();

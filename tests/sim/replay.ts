@@ -14,7 +14,6 @@ import { loadLibrary } from "./library.ts";
 import { helpFor, parse, type SimOptions } from "./options.ts";
 import {
   type FailedRun,
-  lackOf,
   replayCommand,
   runSeed,
   runSeeds,
@@ -34,11 +33,6 @@ async function main(options: SimOptions): Promise<number> {
   const { seeds, scenarios } = options;
   if ("only" in seeds) return await replay(scenarios[0]!, seeds.only, library);
   for (const scenario of scenarios) {
-    const lack = lackOf(scenario, library);
-    if (lack !== undefined) {
-      console.log(`${scenario}: not run, ${lack}`);
-      continue;
-    }
     const startMs = performance.now();
     const failed = await runSeeds(
       scenario,

@@ -7,7 +7,7 @@
 // deno-lint-ignore-file no-console -- what is printed there is looked at
 
 import { echoScenario } from "./echo.ts";
-import { fibersScenario, hasFibers } from "./fibers.ts";
+import { fibersScenario } from "./fibers.ts";
 import { httpScenario, isPlanned } from "./http.ts";
 import { reactorScenario } from "./reactor.ts";
 import { type Library, Simulation } from "./simulation.ts";
@@ -22,13 +22,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "reactor": reactorScenario,
   "fibers": fibersScenario,
 };
-
-/** Returns why a scenario cannot run, if it cannot. */
-export function lackOf(scenario: string, library: Library): string | undefined {
-  return scenario === "fibers" && !hasFibers(library)
-    ? "this reactor has no fibers"
-    : undefined;
-}
 
 /** A run that failed. */
 export interface FailedRun {

@@ -1,9 +1,7 @@
 /** The simulation: some thousand seeds of each scenario. */
 
 import { assertEquals, AssertionError } from "@std/assert";
-import { lacks } from "../util/machine.ts";
-import { lackOf, replayCommand, runSeed, runSeeds, SCENARIOS } from "./run.ts";
-import { LIBRARY } from "./simulation.ts";
+import { replayCommand, runSeed, runSeeds, SCENARIOS } from "./run.ts";
 
 /** Seeds of each scenario: a quarter of a minute for all on a slow machine. */
 const SEEDS_DEFAULT = 3_000;
@@ -11,13 +9,7 @@ const SEEDS_DEFAULT = 3_000;
 const count = Number(Deno.env.get("DENIO_SIM_SEEDS") ?? SEEDS_DEFAULT);
 
 for (const scenario of Object.keys(SCENARIOS)) {
-  const lack = lackOf(scenario, LIBRARY);
-  const ignore = lack !== undefined &&
-    lacks(`scenario "${scenario}" (${lack})`, () => false);
-
-  Deno.test(`${scenario} holds in ${count} simulated worlds`, {
-    ignore,
-  }, async () => {
+  Deno.test(`${scenario} holds in ${count} simulated worlds`, async () => {
     const failed = await runSeeds(scenario, { first: 1, count });
     if (failed === undefined) return;
     throw new AssertionError(
@@ -26,9 +18,7 @@ for (const scenario of Object.keys(SCENARIOS)) {
     );
   });
 
-  Deno.test(`${scenario} is the same for the same seed`, {
-    ignore,
-  }, async () => {
+  Deno.test(`${scenario} is the same for the same seed`, async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const first: string[] = [];
       const second: string[] = [];
