@@ -24,7 +24,9 @@ export type {
   WorkersServer,
 } from "./src/server/workers.ts";
 export type { MemberOptions } from "./src/server/control.ts";
+export type { BodyBytesMax, LimitOptions } from "./src/http/limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
+export type { AdmissionOptions } from "./src/server/admission.ts";
 export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
 export type {

@@ -31,6 +31,7 @@ const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 1 } as const;
 
 /** A stream that always has one message to read, and room to write. */
 class EndlessStream implements StreamSocket {
+  readonly peerKey = 0;
   readonly localAddress = ADDRESS;
   readonly peerAddress = ADDRESS;
   resetOnClose = false;

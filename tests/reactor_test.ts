@@ -626,6 +626,28 @@ cleanTest(
 );
 
 cleanTest(
+  "a listener tells its handlers of a shortage, and survives what they throw",
+  () => {
+    using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
+    const host = new FakeHost();
+    let told = 0;
+    const shortage = () => {
+      told++;
+      throw new Error("on purpose");
+    };
+    const handlers = { ...ECHO, shortage };
+    const listener = new Listener(host, socket, { handlers });
+    socket.answers.push("EMFILE", "EAGAIN");
+    listener.onReady(1);
+    assertEquals(host.log, ["awaitRoom"]);
+    listener.onReady(0);
+    assertEquals(told, 1, "nobody waits is no shortage");
+    assertEquals(host.reported.map(String), ["Error: on purpose"]);
+    listener.close();
+  },
+);
+
+cleanTest(
   "a listener rests in silence, when what it accepted cannot be registered for now",
   () => {
     using socket = TcpListener.bind(LOOPBACK);

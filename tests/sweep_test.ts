@@ -114,6 +114,24 @@ Deno.test("a connection is not idle, while it reads or while it writes", async (
   assertEquals(scene.reasons, ["idle"]);
 });
 
+Deno.test("a connection tells since when it is quiet, as late as a timeout may be", async () => {
+  using scene = await accepted({ timeouts: { idleMs: 60_000 } });
+  const { connection, system, stream } = scene;
+  await system.pass(20_000);
+  const quietMs = () => connection.nowMs - connection.quietSinceMs;
+  assertLessOrEqual(quietMs(), 20_000);
+  assertGreaterOrEqual(quietMs(), 20_000 - lateMs(60_000));
+  stream.receive(1);
+  await system.settle();
+  assertEquals(quietMs(), 0);
+  await system.pass(5_000);
+  assertLessOrEqual(quietMs(), 5_000);
+  assertGreaterOrEqual(quietMs(), 5_000 - lateMs(60_000));
+  connection.setTimeouts(undefined);
+  await system.pass(5_000);
+  assertEquals(quietMs(), 0, "nobody looks at it any more");
+});
+
 Deno.test("a timeout is never early and late as documented, whatever moves when", async () => {
   const pause = fc.nat({ max: 2_500 });
   const scenario = fc.record({

@@ -1,6 +1,6 @@
 /** Ranges, options and errors; what a stream tells: `contract/`. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Interest, Poll, Readiness, TcpStream, WOULD_BLOCK } from "../mod.ts";
 import { errnoNumber } from "../src/native/errors.ts";
 import { cleanTest } from "./util/clean_tests.ts";
@@ -120,6 +120,15 @@ cleanTest(
     );
   },
 );
+
+cleanTest("TcpStream.peerKey is the same for each connection of a peer", () => {
+  using one = connectedPair();
+  using other = connectedPair();
+  const { peerKey } = one.server;
+  assertEquals(other.server.peerKey, peerKey);
+  assertEquals(other.client.peerKey, peerKey, "it is on the same machine");
+  assert(peerKey >= 1 && peerKey < 2 ** 31, `${peerKey}`);
+});
 
 cleanTest("TcpStream.resetOnClose has the peer told of a reset", () => {
   using poll = new Poll();

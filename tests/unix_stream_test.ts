@@ -125,6 +125,7 @@ cleanTest("UnixStream.pair() has no name at either end", () => {
   for (const stream of [left, right]) {
     assertEquals(stream.localAddress, UNNAMED);
     assertEquals(stream.peerAddress, UNNAMED);
+    assertEquals(stream.peerKey, 0);
     assertEquals(stream.takeError(), undefined);
   }
 });

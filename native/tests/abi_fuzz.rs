@@ -70,6 +70,7 @@ const CALLS: &[(&str, Call)] = &[
         // SAFETY: the buffer is an address long, or null.
         fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_source_local_address(socket, at) })
     }),
+    ("denio_stream_peer_key", |fuzzer| denio_stream_peer_key(fuzzer.handle(STREAMS))),
     ("denio_stream_peer_address", |fuzzer| {
         let stream = fuzzer.handle(STREAMS);
         // SAFETY: the buffer is an address long, or null.

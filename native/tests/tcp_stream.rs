@@ -29,6 +29,19 @@ fn connect_is_told_of_by_a_writable_event() {
 }
 
 #[test]
+fn peer_key_is_of_the_address_and_not_of_the_port() {
+    let _alone = alone();
+    let (listener, address) = util::listener();
+    let clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+    let [one, other] = [(); 2].map(|()| eventually(|| listener.accept()).unwrap());
+    assert_ne!(one.peer_address().unwrap(), other.peer_address().unwrap());
+    let key = one.peer_key().unwrap();
+    assert_eq!(other.peer_key().unwrap(), key);
+    assert!((1..=i32::MAX as u32).contains(&key), "{key}");
+    drop(clients);
+}
+
+#[test]
 fn connect_refused_ends_both_ways_and_keeps_its_error_for_one_asking() {
     let _alone = alone();
     let poll = util::poll();

@@ -19,16 +19,14 @@ const TYPES_MAX = 64;
 export const HEAD_BYTES_FIXED = 512;
 
 const CRLF_CRLF = encodeLatin1("\r\n\r\n");
-const CONNECTION = {
-  close: encodeLatin1("\r\nconnection: close"),
-  keepAlive: encodeLatin1("\r\nconnection: keep-alive"),
-};
+const CLOSE = encodeLatin1("\r\nconnection: close");
+const KEEP_ALIVE = "\r\nconnection: keep-alive";
 const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
 const CHUNKED = encodeLatin1("\r\ntransfer-encoding: chunked");
 
 /** What the connection says in the head of an answer. */
 export const ConnectionField = {
-  /** Nothing: HTTP/1.1 goes on by itself. */
+  /** HTTP/1.1 goes on by itself; how long it does is said. */
   NONE: 0,
   /** `Connection: close`. */
   CLOSE: 1,
@@ -62,18 +60,34 @@ export class Heads {
   #plainType: string | undefined;
   #plain: Uint8Array<ArrayBuffer> | undefined;
   readonly #typed = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** How long the connection is kept: RFC 2068 section 19.7.1.1. */
+  readonly #alive: string;
 
   /**
-   * Writes the head of a 200 with no field but its type: the common answer,
-   * in one copy and a number.
+   * Makes heads.
+   *
+   * @param keepAliveMs How long connections are kept, which is advertised in
+   * whole seconds, if there are any.
+   */
+  constructor(keepAliveMs: number = Infinity) {
+    const seconds = Math.floor(keepAliveMs / SECOND_MS);
+    const isTold = seconds >= 1 && seconds < Infinity;
+    this.#alive = isTold
+      ? `${KEEP_ALIVE}\r\nkeep-alive: timeout=${seconds}`
+      : "";
+  }
+
+  /**
+   * Writes the head of a 200 with no field but its type, on a connection of
+   * HTTP/1.1 that goes on: the common answer, in one copy and a number.
    */
   writePlain(
     output: Output,
     nowMs: number,
-    framing: { type: string | undefined; length: number; connection: number },
+    framing: { type: string | undefined; length: number },
   ): void {
     if (nowMs >= this.#untilMs) this.#refresh(nowMs);
-    const { type, length, connection } = framing;
+    const { type, length } = framing;
     const kept = type === this.#plainType && this.#plain !== undefined
       ? this.#plain
       : this.#keep(type);
@@ -81,9 +95,6 @@ export class Heads {
     bytes.set(kept, output.length);
     let at = output.length + kept.byteLength;
     at = writeDecimal(bytes, at, length);
-    if (connection !== ConnectionField.NONE) {
-      at = writeConnection(bytes, at, connection);
-    }
     bytes[at] = 13;
     bytes[at + 1] = 10;
     bytes[at + 2] = 13;
@@ -122,7 +133,7 @@ export class Heads {
       at = writeField(bytes, at, name, value);
     }
     if (!hasDate) at = append(bytes, at, this.#date);
-    at = writeConnection(bytes, at, connection);
+    at = this.#writeConnection(bytes, at, connection);
     at = writeFraming(bytes, at, framing);
     output.length = append(bytes, at, CRLF_CRLF);
   }
@@ -154,11 +165,23 @@ export class Heads {
       if (this.#typed.size >= TYPES_MAX) this.#typed.clear();
       const line = type === undefined ? "" : `\r\ncontent-type: ${type}`;
       const date = String.fromCharCode(...this.#date);
-      kept = encodeLatin1(`HTTP/1.1 200 OK${line}${date}\r\ncontent-length: `);
+      const fields = `${line}${date}${this.#alive}\r\ncontent-length: `;
+      kept = encodeLatin1(`HTTP/1.1 200 OK${fields}`);
       this.#typed.set(key, kept);
     }
     this.#plainType = type;
     return this.#plain = kept;
+  }
+
+  #writeConnection(
+    bytes: Uint8Array<ArrayBuffer>,
+    at: number,
+    connection: number,
+  ): number {
+    if (connection === ConnectionField.CLOSE) return append(bytes, at, CLOSE);
+    const isOld = connection === ConnectionField.KEEP_ALIVE;
+    const alive = isOld && this.#alive === "" ? KEEP_ALIVE : this.#alive;
+    return writeLatin1(bytes, at, alive);
   }
 
   #refresh(nowMs: number): void {
@@ -190,21 +213,6 @@ function writeField(
   bytes[at] = 58;
   bytes[at + 1] = 32;
   return writeLatin1(bytes, at + 2, value);
-}
-
-function writeConnection(
-  bytes: Uint8Array<ArrayBuffer>,
-  at: number,
-  connection: number,
-): number {
-  if (connection === ConnectionField.NONE) return at;
-  return append(
-    bytes,
-    at,
-    connection === ConnectionField.CLOSE
-      ? CONNECTION.close
-      : CONNECTION.keepAlive,
-  );
 }
 
 function writeFraming(

@@ -34,6 +34,7 @@ export class IncomingBody {
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #buffered = 0;
   #received = 0;
+  #marked = 0;
   #isComplete = false;
   #isDiscarded = false;
   #collects = false;
@@ -82,6 +83,16 @@ export class IncomingBody {
   /** How many bytes of data have come. */
   get received(): number {
     return this.#received;
+  }
+
+  /** How many bytes of data have come since {@linkcode IncomingBody.mark}. */
+  get receivedSinceMark(): number {
+    return this.#received - this.#marked;
+  }
+
+  /** Counts from here on. */
+  mark(): void {
+    this.#marked = this.#received;
   }
 
   /**

@@ -20,6 +20,7 @@ import { type BodyHost, IncomingBody } from "./body.ts";
 import { HttpError, REASONS } from "./errors.ts";
 import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
 import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { checkRange, type Limits } from "./limits.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -58,6 +59,13 @@ const PENDING_BYTES_MAX = 65_536;
  * can be used again; for more, a new connection is cheaper.
  */
 const DISCARD_BYTES_MAX = 262_144;
+/**
+ * How long a body's rate is taken over: a pause of a client's between two
+ * writes is not its rate.
+ */
+const BODY_WINDOW_MS = 10_000;
+const SECOND_MS = 1_000;
+const LF = 10;
 /** Text bodies up to this length are written by a loop, which is faster. */
 const ASCII_LOOP_MAX = 512;
 
@@ -82,6 +90,8 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Where in `#pending` the bytes begin that were not acted on. */
   #pendingStart = 0;
   #scanned = 0;
+  /** Requests that have begun. */
+  #requests = 0;
   /** The current head's bits of `HeadFlag`. */
   #flags = 0;
   /** Whether the request is answered and its body is still coming. */
@@ -100,6 +110,13 @@ export class HttpConnection implements BodyHost, RequestHost {
   constructor(transport: Transport, service: Service) {
     this.#transport = transport;
     this.#service = service;
+    this.#expectWithin(service.limits.headMs);
+  }
+
+  /** Whether it waits for a request, and owes nobody anything. */
+  get isIdle(): boolean {
+    return this.#reading === Reading.HEAD && this.#writing === Writing.IDLE &&
+      this.#transport.bufferedBytes === 0;
   }
 
   /** The authority for a request without `Host`. */
@@ -188,11 +205,28 @@ export class HttpConnection implements BodyHost, RequestHost {
     else this.#transport.close();
   }
 
+  /**
+   * Something has taken too long: `write`, unsent bytes; `idle`, any byte;
+   * `deadline`, what the last one was set for.
+   */
+  timeout(reason: string): void {
+    if (reason === "write") return this.#transport.abort();
+    if (this.#reading === Reading.BODY) {
+      if (reason === "deadline") this.#checkBody(this.#body!);
+      return;
+    }
+    // While a handler works, or the client owes us reading, it is not late.
+    if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
+    if (this.#scanned > 0) this.#refuseHead(408, 0);
+    else if (reason === "idle" || this.#requests === 0) this.#transport.close();
+  }
+
   /** Somebody reads the body: has it come. */
   wantBody(): void {
     if (this.#mustContinue && this.#writing === Writing.HANDLER) {
       this.#mustContinue = false;
       this.#transport.write(CONTINUE);
+      this.#watchBody();
     }
     this.#unpause();
   }
@@ -223,8 +257,9 @@ export class HttpConnection implements BodyHost, RequestHost {
       } else {
         const head = parseHead(bytes, at, end, this.#scanned);
         if (typeof head === "number") {
-          this.#flags = 0;
-          return head === 0 ? this.#partial(at, end) : this.#refuse(-head, end);
+          return head === 0
+            ? this.#partial(bytes, at, end)
+            : this.#refuseHead(-head, end);
         }
         this.#scanned = 0;
         at = this.#begin(head, bytes, end);
@@ -240,10 +275,18 @@ export class HttpConnection implements BodyHost, RequestHost {
         this.#transport.bufferedBytes >= BUSY_BYTES);
   }
 
-  #partial(at: number, end: number): number {
+  #partial(bytes: Uint8Array<ArrayBuffer>, at: number, end: number): number {
+    const { headBytesMax, headMs } = this.#service.limits;
+    if (this.#scanned === 0) this.#expectWithin(headMs);
     this.#scanned = end - at;
-    if (this.#scanned <= this.#service.limits.headBytesMax) return at;
-    return this.#refuse(431, end);
+    if (this.#scanned <= headBytesMax) return at;
+    const lineEnd = bytes.indexOf(LF, at);
+    const isLine = lineEnd >= 0 && lineEnd < end;
+    return this.#refuseHead(isLine ? 431 : 414, end);
+  }
+
+  #expectWithin(delayMs: number): void {
+    if (delayMs !== Infinity) this.#transport.setDeadline(delayMs);
   }
 
   /** Keeps bytes until the current request is answered, or a head complete. */
@@ -279,31 +322,70 @@ export class HttpConnection implements BodyHost, RequestHost {
     end: number,
   ): number {
     const { flags, end: headEnd } = head;
-    const { headBytesMax, bodyBytesMax } = this.#service.limits;
     this.#keepAlive = (flags & HeadFlag.KEEP_ALIVE) !== 0 &&
-      !this.#service.isClosing;
+      !this.#service.isClosing &&
+      ++this.#requests < this.#service.limits.requestsMax;
     this.#flags = flags;
-    if (headEnd > headBytesMax && head.byteLength > headBytesMax) {
-      return this.#refuse(431, end);
-    }
+    const excess = excessOf(head, this.#service.limits);
+    if (excess !== 0) return this.#refuse(excess, end);
     if (flags & HeadFlag.EXPECT_OTHER) return this.#refuse(417, end);
     let at = headEnd;
     if (flags & (HeadFlag.CHUNKED | HeadFlag.HAS_LENGTH)) {
       const isChunked = (flags & HeadFlag.CHUNKED) !== 0;
       const length = isChunked ? undefined : head.contentLength;
-      if (length !== undefined && length > bodyBytesMax) {
+      const bytesMax = this.#bodyBytesMax(head);
+      if (bytesMax === undefined) return end;
+      if (length !== undefined && length > bytesMax) {
         return this.#refuse(413, end);
       }
       this.#mustContinue = (flags & HeadFlag.EXPECT_CONTINUE) !== 0;
       if (length !== 0) {
-        this.#body = new IncomingBody(this, length, bodyBytesMax);
+        this.#body = new IncomingBody(this, length, bytesMax);
         this.#reading = Reading.BODY;
         if (at < end) at = this.#feed(bytes, at, end);
         if (this.#reading === Reading.NOTHING) return end;
+        if (!this.#body.isComplete && !this.#mustContinue) this.#watchBody();
       }
     }
     this.#handle(new LazyRequest(head, this, this.#body));
     return at;
+  }
+
+  /** How large a body may be; nothing when asking failed, which is answered. */
+  #bodyBytesMax(head: RequestHead): number | undefined {
+    const { bodyBytesMax } = this.#service.limits;
+    if (typeof bodyBytesMax === "number") return bodyBytesMax;
+    const request = new LazyRequest(head, this, undefined);
+    try {
+      const bytesMax = bodyBytesMax(request as unknown as Request);
+      checkRange("bodyBytesMax", bytesMax, 0);
+      return bytesMax;
+    } catch (error) {
+      // Where its body ends is known, but not that anybody would want it.
+      this.#keepAlive = false;
+      this.#reading = Reading.NOTHING;
+      this.#writing = Writing.HANDLER;
+      LazyRequest.detach(request);
+      this.#request = request;
+      this.#handleError(request, error);
+      return undefined;
+    }
+  }
+
+  /** Begins a time in which the body must bring enough. */
+  #watchBody(): void {
+    if (this.#service.limits.bodyBytesPerSecondMin === 0) return;
+    this.#body!.mark();
+    this.#transport.setDeadline(BODY_WINDOW_MS);
+  }
+
+  #checkBody(body: IncomingBody): void {
+    // What we did not want, or asked for, cannot come too slowly.
+    if (this.#isPaused || this.#mustContinue) return;
+    const { bodyBytesPerSecondMin } = this.#service.limits;
+    const bytes = bodyBytesPerSecondMin * BODY_WINDOW_MS / SECOND_MS;
+    if (body.receivedSinceMark >= bytes) return this.#watchBody();
+    this.#failBody(body, new HttpError(408, "The body came too slowly"), 0);
   }
 
   #feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
@@ -482,14 +564,15 @@ export class HttpConnection implements BodyHost, RequestHost {
   #writeText(parts: ResponseParts, body: string): boolean {
     const { length } = body;
     if (length > ASCII_LOOP_MAX) return false;
+    const connection = this.#connectionField();
+    if (connection !== ConnectionField.NONE) return false;
     const type = parts.contentType;
     const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length;
     const output = this.#transport.reserve(room);
     if (output === undefined) return false;
     const start = output.length;
-    const connection = this.#connectionField();
     const { nowMs } = this.#transport;
-    this.#service.heads.writePlain(output, nowMs, { type, length, connection });
+    this.#service.heads.writePlain(output, nowMs, { type, length });
     const end = writeAscii(output.bytes, output.length, body);
     output.length = end < 0 ? start : end;
     return end >= 0;
@@ -635,6 +718,12 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#transport.closeLingering();
   }
 
+  /** Answers what is no request yet. */
+  #refuseHead(status: number, end: number): number {
+    this.#flags = 0;
+    return this.#refuse(status, end);
+  }
+
   /** Answers a request that cannot be served and closes. */
   #refuse(status: number, end: number): number {
     this.#keepAlive = false;
@@ -664,6 +753,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   #unpause(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    if (this.#reading === Reading.BODY) this.#watchBody();
     this.#transport.resume();
   }
 }
@@ -677,6 +767,18 @@ function addressesOf(
   } catch {
     return undefined;
   }
+}
+
+/** The status that says what of a head is too much; 0 when nothing is. */
+function excessOf(head: RequestHead, limits: Limits): number {
+  const { headBytesMax, headerCountMax, urlBytesMax } = limits;
+  const { byteLength } = head;
+  if (byteLength > urlBytesMax && head.targetByteLength > urlBytesMax) {
+    return 414;
+  }
+  const isTooMuch = byteLength > headBytesMax ||
+    head.fieldCount > headerCountMax;
+  return isTooMuch ? 431 : 0;
 }
 
 function refusal(status: number): ResponseParts {

@@ -135,6 +135,17 @@ export class RequestHead {
     return this.end - this.#start;
   }
 
+  /** How long the request target is. */
+  get targetByteLength(): number {
+    const words = this.#table();
+    return words[TARGET_END]! - words[TARGET_START]!;
+  }
+
+  /** How many fields there are. */
+  get fieldCount(): number {
+    return this.#table()[HEADER_COUNT]!;
+  }
+
   /** The method as sent: methods are case-sensitive. */
   get method(): string {
     return METHODS[this.#method] || this.#slice(METHOD_START, METHOD_END);

@@ -5,6 +5,7 @@
  */
 
 import { Heads } from "./answer.ts";
+import type { Limits } from "./limits.ts";
 import type { StreamAddr, Transport } from "./transport.ts";
 
 /**
@@ -32,23 +33,6 @@ export type Handler<Addr extends StreamAddr = Deno.NetAddr> = (
 
 /** The schemes that `Deno.serve` gives URLs, by TCP and by Unix sockets. */
 export type Scheme = "http" | "http+unix";
-
-/** What a peer may ask of the server. */
-export interface Limits {
-  /** Bytes of a request head; more is 431. */
-  readonly headBytesMax: number;
-  /** Bytes of a request body; more is 413. */
-  readonly bodyBytesMax: number;
-}
-
-/**
- * 16 KiB of head, as Node and Go's proxies have it: cookies fit, floods do
- * not. 128 MiB of body, as Bun has it: a `text()` on an endless body must end.
- */
-export const DEFAULT_LIMITS: Limits = {
-  headBytesMax: 16_384,
-  bodyBytesMax: 134_217_728,
-};
 
 /** The way from a connection to its server. */
 export interface ServiceOptions {
@@ -79,7 +63,7 @@ export class Service {
   /** What a peer may ask. */
   readonly limits: Limits;
   /** Serialises heads. */
-  readonly heads: Heads = new Heads();
+  readonly heads: Heads;
   /** Told of a streamed body that failed when its answer had begun. */
   readonly report: (error: unknown) => void;
   /** Counts a pending handler. */
@@ -95,6 +79,7 @@ export class Service {
     this.scheme = options.scheme ?? "http";
     this.onError = options.onError;
     this.limits = options.limits;
+    this.heads = new Heads(options.limits.keepAliveMs);
     this.report = options.report;
     this.beginWork = options.beginWork;
     this.endWork = options.endWork;

@@ -32,6 +32,11 @@ export interface Transport {
   write(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): boolean;
   /** Keeps the bytes of the current read before `end` from being overwritten. */
   retain(end: number): void;
+  /**
+   * Has `timeout` be called with `deadline`, once, `delayMs` from now. The next
+   * call replaces it, and `Infinity` clears it.
+   */
+  setDeadline(delayMs: number): void;
   /** Stops reading. */
   pause(): void;
   /** Goes on reading. */

@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -191,6 +191,12 @@ export const SYMBOLS = {
   denio_pipe_new: {
     parameters: [
       /* out */ "buffer",
+    ],
+    result: "i32",
+  },
+  denio_stream_peer_key: {
+    parameters: [
+      /* stream */ "u32",
     ],
     result: "i32",
   },

@@ -65,6 +65,19 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
+   * A number for the network that the peer is in, without its port: the same
+   * for each of its connections, and from 1. For IPv6 that is the /64 network,
+   * since a site has all the addresses in one; a Unix peer's is 0. For who
+   * counts connections: it costs no address.
+   *
+   * @throws {Deno.errors.NotConnected} before a connect is done.
+   */
+  get peerKey(): number {
+    const key = native().denio_stream_peer_key(this.handle);
+    return unwrap(key, "get the peer's address");
+  }
+
+  /**
    * Reads what has come into `length` bytes of `buffer` from `offset`.
    *
    * @returns A count; 0 at the end of the stream; {@linkcode WOULD_BLOCK} when

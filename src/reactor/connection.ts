@@ -128,6 +128,11 @@ export interface ConnectionHandlers<Data = unknown> {
    */
   timeout?(connection: Connection<Data>, reason: TimeoutReason): void;
   /**
+   * Nobody can be accepted: descriptors or memory are short. Close what can be
+   * spared; accepting goes on when something has closed.
+   */
+  shortage?(): void;
+  /**
    * It is closed, and `reason` says why; nothing follows. Its addresses can be
    * asked for until this returns.
    */
@@ -160,6 +165,8 @@ export interface ConnectionHost {
   watch(connection: Connection): void;
   /** Sets, or with infinity clears, a connection's deadline. */
   setDeadline(connection: Connection, delayMs: number): void;
+  /** Since when a watched connection is quiet, as of the sweep's last pass. */
+  quietSinceMs(connection: Connection): number;
   /** Asks to be told of room to write as well. */
   reregister(connection: Connection, interest: number): void;
   /** Has the connection act again in the next turn. */
@@ -284,6 +291,21 @@ export class Connection<Data = unknown> {
   /** The other end's address; a Unix client's has an empty path. */
   get remoteAddress(): StreamAddress {
     return this.#stream.peerAddress;
+  }
+
+  /** A number for the network that the peer is in: see `TcpStream.peerKey`. */
+  get peerKey(): number {
+    return this.#stream.peerKey;
+  }
+
+  /**
+   * Since when, on the reactor's clock, no byte has come or gone, as far as is
+   * known: it may have been as much later as a timeout may be late. Now, when
+   * it has no {@linkcode Timeouts}: only they have it looked at.
+   */
+  get quietSinceMs(): number {
+    if (this.#flags & (HEARD | SPOKEN)) return this.#host.nowMs;
+    return this.#host.quietSinceMs(this as Connection);
   }
 
   /** This end's address. */

@@ -225,6 +225,10 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     this.#sweep.setDeadline(slotOf(connection.token), delayMs);
   }
 
+  quietSinceMs(connection: Connection): number {
+    return this.#sweep.quietSinceMs(slotOf(connection.token));
+  }
+
   connectionAt(slot: number): Connection | undefined {
     const source = this.slots.at(slot);
     return source instanceof Connection ? source : undefined;

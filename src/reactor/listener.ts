@@ -138,7 +138,10 @@ export class Listener<Address extends StreamAddress = TcpAddress>
       if (this.#isClosed || !hasRoom) stream.close();
       else hasRoom = this.#host.accept(stream, this);
     }
-    if (!hasRoom && !this.#isClosed) return this.#awaitRoom();
+    if (!hasRoom && !this.#isClosed) {
+      this.#awaitRoom();
+      return this.#tellShortage();
+    }
     if (stopped === 0) return this.#host.requeue(this);
     if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#restAfter(stopped);
   }
@@ -205,6 +208,15 @@ export class Listener<Address extends StreamAddress = TcpAddress>
       this.fail(errorFrom(errno, `accept from "${nameOf(this.addr)}"`));
     }
     this.#awaitRoom();
+    this.#tellShortage();
+  }
+
+  #tellShortage(): void {
+    try {
+      this.handlers.shortage?.();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   #awaitRoom(): void {

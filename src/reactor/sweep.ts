@@ -137,6 +137,18 @@ export class Sweep {
     this.#comeIn(Math.max(delayMs, DEADLINE_PASS_MS));
   }
 
+  /**
+   * Since when nothing has moved on the connection in `slot`, as of the last
+   * pass; now when it is not watched.
+   */
+  quietSinceMs(slot: number): number {
+    const nowMs = this.#host.nowMs;
+    const moved = this.#words[WORDS * slot + MOVED];
+    if (!moved) return nowMs;
+    // The words may wrap: what lies between two of them does not.
+    return nowMs - Math.max(0, (this.#stamp(nowMs) - moved) | 0);
+  }
+
   /** Forgets the connection in `slot`, if it is watched. */
   unwatch(slot: number): void {
     const at = WORDS * slot;

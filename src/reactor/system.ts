@@ -30,6 +30,8 @@ export interface StreamSocket extends Source, Disposable {
   readonly localAddress: StreamAddress;
   /** The other end's address. */
   readonly peerAddress: StreamAddress;
+  /** A number for the network that the peer is in; 0 when it is this machine. */
+  readonly peerKey: number;
   /** Makes closing answer with a reset instead of a FIN, where there is one. */
   resetOnClose?: boolean;
   /** Reads; 0 at the end, `-errno` for an error. */

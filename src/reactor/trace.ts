@@ -435,6 +435,10 @@ class TracedStream implements StreamSocket, Traced {
     return this.#call("getpeername", "", () => this.#inner.peerAddress);
   }
 
+  get peerKey(): number {
+    return this.#inner.peerKey;
+  }
+
   get resetOnClose(): boolean {
     return this.#inner.resetOnClose ?? false;
   }

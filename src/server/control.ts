@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { LimitOptions } from "../http/limits.ts";
+import type { AdmissionOptions } from "./admission.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 
 /** What a member is to do, posted to it once. */
@@ -34,13 +36,38 @@ export interface Assignment {
 }
 
 /** Options of `serve` that can be posted. */
-export interface MemberOptions {
+export interface MemberOptions
+  extends Omit<LimitOptions, "bodyBytesMax">, AdmissionOptions {
   /** Connections that may wait to be accepted by each; 511 when left out. */
   tcpBacklog?: number;
-  /** Bytes of a request head; more is 431. 16 KiB when left out. */
-  headBytesMax?: number;
-  /** Bytes of a request body; more is 413. 128 MiB when left out. */
+  /** Bytes of a request's body; more is 413. 128 MiB when left out. */
   bodyBytesMax?: number;
+  /** Milliseconds in which a handler must answer; no limit when left out. */
+  handlerMs?: number;
+  /** Milliseconds for which a client may take nothing; 60 s when left out. */
+  writeMs?: number;
+}
+
+const MEMBER_OPTIONS: readonly (keyof MemberOptions)[] = [
+  "tcpBacklog",
+  "headBytesMax",
+  "headerCountMax",
+  "urlBytesMax",
+  "bodyBytesMax",
+  "headMs",
+  "bodyBytesPerSecondMin",
+  "keepAliveMs",
+  "requestsMax",
+  "handlerMs",
+  "writeMs",
+  "connectionsMax",
+  "connectionsPerAddressMax",
+];
+
+/** Returns those options of a group's that its members are given. */
+export function memberOptions(options: MemberOptions): MemberOptions {
+  const given = MEMBER_OPTIONS.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
 /** What a member says. */

@@ -5,17 +5,15 @@
  */
 
 import { HttpConnection } from "../http/connection.ts";
-import {
-  DEFAULT_LIMITS,
-  type Handler,
-  type Limits,
-  Service,
-} from "../http/service.ts";
+import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
+import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
+import { timedHandler } from "./handler_time.ts";
 import {
   type ServeModuleOptions,
   serveOnWorkers,
@@ -27,18 +25,29 @@ const PORT_DEFAULT = 8000;
 /** The address that `Deno.serve` takes when none is given: all of them. */
 const HOSTNAME_DEFAULT = "0.0.0.0";
 
+const WRITE_MS = 60_000;
+
 /** How to serve, wherever it is. */
-export interface ServeBaseOptions<Addr extends StreamAddr> {
+export interface ServeBaseOptions<Addr extends StreamAddr>
+  extends LimitOptions, AdmissionOptions {
   /** Shuts the server down when it aborts. */
   signal?: AbortSignal;
   /** Told of the address; left out, it is printed. */
   onListen?: (addr: Addr) => void;
   /** Answers when the handler fails; left out, 500 and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
-  /** Bytes of a request head; more is 431. 16 KiB when left out. */
-  headBytesMax?: number;
-  /** Bytes of a request body; more is 413. 128 MiB when left out. */
-  bodyBytesMax?: number;
+  /**
+   * Milliseconds in which a handler's promise must settle; then the answer is
+   * 503 and `request.signal` aborts. No limit when left out: only the program
+   * knows how long its work may take. From 1 to 2147483647, or `Infinity`.
+   */
+  handlerMs?: number;
+  /**
+   * Milliseconds for which a client may take no byte of what is sent to it;
+   * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`.
+   */
+  writeMs?: number;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -184,10 +193,16 @@ class Server implements HttpServer<StreamAddr> {
   readonly #service: Service;
   readonly #listener: Listener;
   readonly #finish: () => void;
-  #open = 0;
+  readonly #admission: Admission;
 
   constructor(options: Options, handler: Handler<StreamAddr>) {
     const reactor = this.#reactor = options.reactor ?? Reactor.shared;
+    const { handlerMs = Infinity } = options;
+    checkMs("handlerMs", handlerMs);
+    if (handlerMs !== Infinity) {
+      handler = timedHandler(handler, handlerMs, reactor);
+    }
+    this.#admission = new Admission(options, () => this.#connections());
     this.#service = new Service({
       handler,
       scheme: "path" in options ? "http+unix" : "http",
@@ -218,9 +233,7 @@ class Server implements HttpServer<StreamAddr> {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
       this.#listener.close();
-      for (const connection of this.#reactor.connections(this.#listener)) {
-        (connection.data as HttpConnection).shutdown();
-      }
+      for (const { data } of this.#connections()) data?.shutdown();
       this.#checkFinished();
     }
     return this.finished;
@@ -228,35 +241,42 @@ class Server implements HttpServer<StreamAddr> {
 
   ref(): void {
     this.#listener.ref();
-    for (const connection of this.#reactor.connections(this.#listener)) {
-      connection.ref();
-    }
+    for (const connection of this.#connections()) connection.ref();
   }
 
   unref(): void {
     this.#listener.unref();
-    for (const connection of this.#reactor.connections(this.#listener)) {
-      connection.unref();
-    }
+    for (const connection of this.#connections()) connection.unref();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
   }
 
+  #connections(): Iterable<Connection<HttpConnection>> {
+    return this.#reactor.connections(this.#listener) as Iterable<
+      Connection<HttpConnection>
+    >;
+  }
+
   #listen(options: Options): Listener {
-    const { tcpBacklog } = options;
-    const backlog = tcpBacklog === undefined ? {} : { backlog: tcpBacklog };
+    const { tcpBacklog, writeMs = WRITE_MS } = options;
+    checkMs("writeMs", writeMs);
+    const { keepAliveMs } = this.#service.limits;
+    const bounds = {
+      timeouts: { idleMs: keepAliveMs, writeMs },
+      ...tcpBacklog !== undefined && { backlog: tcpBacklog },
+    };
     if ("path" in options) {
       const { path } = options;
-      return this.#reactor.listen({ path, ...backlog }, this.#handlers());
+      return this.#reactor.listen({ path, ...bounds }, this.#handlers());
     }
     const {
       port = PORT_DEFAULT,
       hostname = HOSTNAME_DEFAULT,
       reusePort = false,
     } = options;
-    const where = { hostname, port, reusePort, ...backlog };
+    const where = { hostname, port, reusePort, ...bounds };
     return this.#reactor.listen(where, this.#handlers());
   }
 
@@ -269,14 +289,15 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #checkFinished(): void {
-    if (this.#service.isClosing && this.#open === 0) this.#finish();
+    if (this.#service.isClosing && this.#admission.open === 0) this.#finish();
   }
 
   #handlers(): ConnectionHandlers<HttpConnection> {
     const service = this.#service;
+    const admission = this.#admission;
     return {
       open: (connection: Connection<HttpConnection>) => {
-        this.#open++;
+        if (!admission.enter(connection)) return connection.close();
         connection.data = new HttpConnection(connection, service);
       },
       data: (connection, bytes, start, end) => {
@@ -284,8 +305,12 @@ class Server implements HttpServer<StreamAddr> {
       },
       end: (connection) => connection.data.end(),
       drain: (connection) => connection.data.drain(),
+      timeout: (connection, reason) => connection.data.timeout(reason),
+      shortage: () => void admission.makeRoom(),
       close: (connection) => {
-        this.#open--;
+        // One that was not let in has none.
+        if (connection.data === undefined) return;
+        admission.leave(connection);
         try {
           connection.data.closed();
         } finally {
@@ -294,21 +319,6 @@ class Server implements HttpServer<StreamAddr> {
       },
     };
   }
-}
-
-function limitsOf(options: Options): Limits {
-  const limits = { ...DEFAULT_LIMITS };
-  for (const name of ["headBytesMax", "bodyBytesMax"] as const) {
-    const value = options[name];
-    if (value === undefined) continue;
-    if (!(value >= 0)) {
-      throw new RangeError(
-        `Cannot use ${name} "${value}": it must be zero or more`,
-      );
-    }
-    limits[name] = value;
-  }
-  return limits;
 }
 
 function logListening(addr: StreamAddr): void {

@@ -15,6 +15,7 @@ import {
   type Assignment,
   listening,
   type MemberOptions,
+  memberOptions,
   type Report,
   tell,
 } from "./control.ts";
@@ -212,7 +213,6 @@ class Group implements WorkersServer {
 
   #assignment(index: number, control: number): Assignment {
     const { module, hostname, port, backend } = this.#options;
-    const { tcpBacklog, headBytesMax, bodyBytesMax } = this.#options;
     return {
       control,
       module: module?.toString(),
@@ -222,11 +222,7 @@ class Group implements WorkersServer {
       backend,
       hostname,
       port: this.#serving?.addr.port ?? port,
-      options: {
-        ...tcpBacklog !== undefined && { tcpBacklog },
-        ...headBytesMax !== undefined && { headBytesMax },
-        ...bodyBytesMax !== undefined && { bodyBytesMax },
-      },
+      options: memberOptions(this.#options),
       accepted: this.#accepted,
       index,
     };

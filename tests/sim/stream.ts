@@ -105,6 +105,11 @@ export class SimulatedStream implements StreamSocket, Pollable {
     return { transport: "tcp", hostname: "192.0.2.2", port: this.handle };
   }
 
+  get peerKey(): number {
+    this.#enter("peerKey");
+    return 1;
+  }
+
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
     offset: number,

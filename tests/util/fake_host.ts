@@ -51,6 +51,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
     this.log.push("watch");
   }
 
+  quietSinceMs(): number {
+    return this.nowMs;
+  }
+
   setDeadline(_connection: Connection, delayMs: number): void {
     this.log.push(`setDeadline ${delayMs}`);
   }

@@ -36,6 +36,7 @@ export class FakeStream implements StreamSocket {
   readonly handle: number;
   readonly localAddress: TcpAddress = FAKE_ADDRESS;
   readonly peerAddress: TcpAddress = address(2);
+  readonly peerKey = 1;
   resetOnClose = false;
   isClosed = false;
   /** Bytes that the peer has sent and nobody has read. */

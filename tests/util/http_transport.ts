@@ -8,12 +8,8 @@
 
 import { AssertionError } from "@std/assert";
 import { HttpConnection } from "../../src/http/connection.ts";
-import {
-  DEFAULT_LIMITS,
-  type Handler,
-  type Limits,
-  Service,
-} from "../../src/http/service.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../src/http/limits.ts";
+import { type Handler, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import type {
   Output,
@@ -57,6 +53,8 @@ export class FakeTransport implements Transport {
   isPaused = false;
   /** How it was closed first. */
   closing: Closing | undefined;
+  /** In how long it shall be told that its time is over; not set: infinity. */
+  deadlineMs = Infinity;
   /** Told when nothing more can be sent. */
   onClosed: () => void = () => {};
   isClosed = false;
@@ -83,6 +81,10 @@ export class FakeTransport implements Transport {
     const { bytes, length } = this.#output;
     this.#output.length = 0;
     if (length > 0) this.#send(bytes.slice(0, length));
+  }
+
+  setDeadline(delayMs: number): void {
+    this.deadlineMs = delayMs;
   }
 
   retain(end: number): void {
@@ -158,7 +160,8 @@ export class Peer {
         this.errors.push(error);
         return onError?.(error) ?? new Response("failed", { status: 500 });
       },
-      limits: { ...DEFAULT_LIMITS, ...limits },
+      // Heads are compared whole: what they advertise has tests of its own.
+      limits: { ...DEFAULT_LIMITS, keepAliveMs: Infinity, ...limits },
       report: (error) => this.reports.push(error),
       beginWork: () => this.work++,
       endWork: () => this.work--,

@@ -4,7 +4,9 @@ use std::io;
 use std::net::Shutdown;
 
 use super::address::{Address, read_address, read_path, write_address};
-use super::answer::{answer_count, answer_handle, answer_pair, answer_unit, invalid, not_a_socket};
+use super::answer::{
+    answer, answer_count, answer_handle, answer_pair, answer_unit, invalid, not_a_socket,
+};
 use super::memory::{bytes, bytes_mut, words_mut};
 use crate::source_table::{self, Object};
 use crate::{TcpStream, UnixStream, pipe};
@@ -61,6 +63,17 @@ pub unsafe extern "C" fn denio_pipe_new(out: *mut u32) -> i32 {
     let ends =
         pipe().map(|(reader, writer)| [Object::PipeReader(reader), Object::PipeWriter(writer)]);
     answer_pair(ends, out)
+}
+
+/// Returns a number from 1 for the network that a TCP stream's peer is in, or 0
+/// for a Unix stream, whose peers are all on this machine.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_stream_peer_key(stream: u32) -> i32 {
+    answer(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.peer_key().map(|key| key as i32),
+        Object::UnixStream(_) => Ok(0),
+        _ => Err(invalid()),
+    }))
 }
 
 /// Writes the address of a stream's peer, [`super::ADDRESS_BYTES`] long.

@@ -1,7 +1,7 @@
 //! TCP: listeners and streams.
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
@@ -164,9 +164,30 @@ impl TcpStream {
         }
     }
 
+    /// A number for the network that the peer is in, without its port: equal
+    /// for equal ones, and from 1 to `i32::MAX`. An IPv6 site has whole /64
+    /// networks to choose addresses from (RFC 6177), so those count as one.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::peer_address`].
+    pub fn peer_key(&self) -> io::Result<u32> {
+        Ok(key_of(self.peer_address()?.ip().to_canonical()))
+    }
+
     pub(crate) const fn of(registration: Registration) -> Self {
         Self { registration, peer: None }
     }
+}
+
+fn key_of(address: IpAddr) -> u32 {
+    let network = match address {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    };
+    // Fibonacci hashing: the upper bits depend on all of the network's.
+    let mixed = network.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+    (mixed as u32).max(1)
 }
 
 impl Source for TcpStream {
@@ -190,4 +211,23 @@ fn open(address: SocketAddr) -> io::Result<RawSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::key_of;
+
+    fn key(address: &str) -> u32 {
+        key_of(address.parse::<IpAddr>().unwrap_or_else(|_| unreachable!("{address}")))
+    }
+
+    #[test]
+    fn keys_tell_networks_apart() {
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::2"), "they are in one /64");
+        assert_eq!(key("0.0.0.0"), 1, "0 is for none");
+    }
 }

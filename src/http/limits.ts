@@ -1,0 +1,147 @@
+/**
+ * What a client may ask, and how long it may take.
+ *
+ * All but one are on by default: a server that is told nothing must outlive
+ * slow, large and endless clients.
+ *
+ * @module
+ */
+
+/** How many bytes a request's body may have, or who says it for a request. */
+export type BodyBytesMax = number | ((request: Request) => number);
+
+/** Limits that a server may be given. */
+export interface LimitOptions {
+  /**
+   * Bytes of a request's head, all lines; more is 431. 32 KiB when left out:
+   * nginx's `large_client_header_buffers`, so cookies fit and floods do not.
+   * From 0.
+   */
+  headBytesMax?: number;
+  /**
+   * Fields of a request's head; more is 431. 100 when left out, as in hyper;
+   * from 0 to 100.
+   */
+  headerCountMax?: number;
+  /**
+   * Bytes of a request's target; more is 414. 8192 when left out: RFC 9112
+   * section 3 recommends that 8000 be taken. From 1.
+   */
+  urlBytesMax?: number;
+  /**
+   * Bytes of a request's body; more is 413. 128 MiB when left out, as in Bun:
+   * a `text()` of an endless body must end. From 0, or `Infinity`.
+   *
+   * A function is asked for each request that has a body, before the handler:
+   * its `url`, `method` and `headers` can be looked at. What it throws is a
+   * handler's error.
+   */
+  bodyBytesMax?: BodyBytesMax;
+  /**
+   * Milliseconds in which a request's head must come, from its first byte; the
+   * first request's, from when it was connected. Then it is 408. 20 seconds
+   * when left out: a head is one packet or a few, also on a poor link. From 1
+   * to 2147483647, or `Infinity`.
+   */
+  headMs?: number;
+  /**
+   * Bytes a second that a request's body must bring, over each ten seconds in
+   * which the handler would have taken them; fewer is 408. 240 when left out,
+   * as in Kestrel: slower than any link, and faster than who wants to tie the
+   * server up. 0 lets a body take all the time.
+   */
+  bodyBytesPerSecondMin?: number;
+  /**
+   * Milliseconds that a connection is kept open without a request. 75 seconds
+   * when left out, as in nginx: longer than the 60 for which load balancers
+   * keep theirs, so that it is not the server who closes one that they are
+   * about to use. Advertised as `Keep-Alive: timeout`. From 1 to
+   * 2147483647, or `Infinity`.
+   */
+  keepAliveMs?: number;
+  /**
+   * Requests on one connection; the last is answered with `Connection: close`.
+   * 100,000 when left out: what a connection gathers in memory is freed at
+   * times, and clients are shared out anew. From 1, or `Infinity`.
+   */
+  requestsMax?: number;
+}
+
+/** Limits, checked, with what was left out. */
+export type Limits = Readonly<Required<LimitOptions>>;
+
+/** The limits of a server that is told nothing. */
+export const DEFAULT_LIMITS: Limits = {
+  headBytesMax: 32_768,
+  headerCountMax: 100,
+  urlBytesMax: 8_192,
+  bodyBytesMax: 134_217_728,
+  headMs: 20_000,
+  bodyBytesPerSecondMin: 240,
+  keepAliveMs: 75_000,
+  requestsMax: 100_000,
+};
+
+/** Fields that the parser's table has room for. */
+const HEADERS_MAX = 100;
+/** The longest time, as `setTimeout` has it: 24 days. */
+const MS_MAX = 0x7fff_ffff;
+
+/** The least and the most of each. */
+const RANGES: Readonly<Record<keyof Limits, [min: number, max: number]>> = {
+  headBytesMax: [0, Infinity],
+  headerCountMax: [0, HEADERS_MAX],
+  urlBytesMax: [1, Infinity],
+  bodyBytesMax: [0, Infinity],
+  headMs: [1, MS_MAX],
+  bodyBytesPerSecondMin: [0, Infinity],
+  keepAliveMs: [1, MS_MAX],
+  requestsMax: [1, Infinity],
+};
+
+/**
+ * Returns limits with what was left out.
+ *
+ * @throws {RangeError} when one is out of its range.
+ */
+export function limitsOf(options: LimitOptions): Limits {
+  const limits: Record<string, BodyBytesMax> = { ...DEFAULT_LIMITS };
+  for (const name of Object.keys(RANGES) as (keyof Limits)[]) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const isAsked = name === "bodyBytesMax" && typeof value === "function";
+    if (!isAsked) checkRange(name, value as number, ...RANGES[name]);
+    limits[name] = value;
+  }
+  return limits as unknown as Limits;
+}
+
+/**
+ * Throws unless a number is in its range, or of a time and infinite.
+ *
+ * @throws {RangeError} when it is not.
+ */
+export function checkRange(
+  name: string,
+  value: number,
+  min: number,
+  max: number = Infinity,
+): void {
+  const isTime = max === MS_MAX;
+  const isIn = value >= min && (value <= max || isTime && value === Infinity);
+  if (typeof value === "number" && isIn) return;
+  const range = max === Infinity ? `${min} or more` : `from ${min} to ${max}`;
+  throw new RangeError(
+    `Cannot use ${name} "${String(value)}": it must be ${range}` +
+      (isTime ? ", or Infinity" : ""),
+  );
+}
+
+/**
+ * Throws unless a time is one.
+ *
+ * @throws {RangeError} when it is not from 1 to 2147483647, or infinite.
+ */
+export function checkMs(name: string, ms: number): void {
+  checkRange(name, ms, 1, MS_MAX);
+}

@@ -1,0 +1,127 @@
+/**
+ * Who is let in: how many connections there may be, and who must go when one
+ * more is wanted.
+ *
+ * @module
+ */
+
+import type { HttpConnection } from "../http/connection.ts";
+import { checkRange } from "../http/limits.ts";
+import type { Connection } from "../reactor/connection.ts";
+
+/** How many connections a server may have. */
+export interface AdmissionOptions {
+  /**
+   * Connections in all. When there are so many, those that have been idle for
+   * longest, or have had a request coming for longest, are closed for new ones,
+   * as nginx does; when all are at work, new ones are closed. 65,536 when left
+   * out: more than that is worth a thought about memory. From 1, or `Infinity`.
+   */
+  connectionsMax?: number;
+  /**
+   * Connections from one IPv4 address or one IPv6 network (/64); more are
+   * closed as they come. 16,384 when left out: a quarter of all, so that nobody
+   * fills the server alone, and more than a proxy keeps open from one address,
+   * which has ports for 28,232. From 1, or `Infinity`.
+   */
+  connectionsPerAddressMax?: number;
+}
+
+const CONNECTIONS_MAX = 65_536;
+const CONNECTIONS_PER_ADDRESS_MAX = 16_384;
+/**
+ * The share of idle connections that makes room: looking for them takes a look
+ * at all, which must be worth it.
+ */
+const SPARED_SHARE = 1 / 32;
+
+/** Who has just come, or has just been answered, may have asked already. */
+const QUIET_MS = 1_000;
+
+/** A connection of a server's. */
+export type ServerConnection = Connection<HttpConnection>;
+
+/** The connections of one server. */
+export class Admission {
+  /** How many there are. */
+  open = 0;
+  readonly #max: number;
+  readonly #perAddressMax: number;
+  readonly #all: () => Iterable<ServerConnection>;
+  readonly #perAddress = new Map<number, number>();
+
+  /**
+   * @param all Returns the connections there are.
+   * @throws {RangeError} when an option is out of its range.
+   */
+  constructor(
+    options: AdmissionOptions,
+    all: () => Iterable<ServerConnection>,
+  ) {
+    const {
+      connectionsMax = CONNECTIONS_MAX,
+      connectionsPerAddressMax = CONNECTIONS_PER_ADDRESS_MAX,
+    } = options;
+    checkRange("connectionsMax", connectionsMax, 1);
+    checkRange("connectionsPerAddressMax", connectionsPerAddressMax, 1);
+    this.#max = connectionsMax;
+    this.#perAddressMax = connectionsPerAddressMax;
+    this.#all = all;
+  }
+
+  /** Counts a connection, unless it is one too many, which must be closed. */
+  enter(connection: ServerConnection): boolean {
+    if (!this.#enterAddress(connection)) return false;
+    this.open++;
+    if (this.open <= this.#max || this.makeRoom()) return true;
+    this.leave(connection);
+    return false;
+  }
+
+  /** Uncounts a connection that was let in. */
+  leave(connection: ServerConnection): void {
+    this.open--;
+    if (this.#perAddressMax === Infinity) return;
+    const key = connection.peerKey;
+    const count = this.#perAddress.get(key) ?? 0;
+    if (count > 1) this.#perAddress.set(key, count - 1);
+    else this.#perAddress.delete(key);
+  }
+
+  /**
+   * Closes those that wait for a request and have been quiet for longest, a
+   * second at least.
+   *
+   * @returns Whether there was one.
+   */
+  makeRoom(): boolean {
+    const idle: ServerConnection[] = [];
+    const since: number[] = [];
+    for (const connection of this.#all()) {
+      // One that is just being let in has no data yet.
+      if (!connection.data?.isIdle) continue;
+      const { nowMs, quietSinceMs } = connection;
+      if (nowMs - quietSinceMs < QUIET_MS) continue;
+      idle.push(connection);
+      since.push(quietSinceMs);
+    }
+    let left = Math.ceil(idle.length * SPARED_SHARE);
+    const latestMs = Float64Array.from(since).sort()[left - 1]!;
+    for (let index = 0; left > 0; index++) {
+      if (since[index]! > latestMs) continue;
+      idle[index]!.close();
+      left--;
+    }
+    return idle.length > 0;
+  }
+
+  #enterAddress(connection: ServerConnection): boolean {
+    if (this.#perAddressMax === Infinity) return true;
+    const key = connection.peerKey;
+    const count = this.#perAddress.get(key) ?? 0;
+    // Peers of a Unix socket are processes of this machine: there is no address.
+    if (key !== 0 && count >= this.#perAddressMax) return false;
+    this.#perAddress.set(key, count + 1);
+    return true;
+  }
+}

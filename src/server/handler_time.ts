@@ -1,0 +1,55 @@
+/**
+ * A limit of time for handlers.
+ *
+ * @module
+ */
+
+import { LazyRequest } from "../http/request.ts";
+import type { Handler } from "../http/service.ts";
+import type { StreamAddr } from "../http/transport.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+
+/**
+ * Returns a handler that answers 503, and aborts the request's signal, when
+ * `handler` has not answered after `ms`. What it answers later is thrown away.
+ *
+ * Only promises are timed: who holds the thread holds the clock as well.
+ */
+export function timedHandler(
+  handler: Handler<StreamAddr>,
+  ms: number,
+  reactor: Reactor,
+): Handler<StreamAddr> {
+  return (request, info) => {
+    const result = handler(request, info);
+    if (typeof (result as Promise<Response>)?.then !== "function") {
+      return result;
+    }
+    return withTime(result as Promise<Response>, request, { ms, reactor });
+  };
+}
+
+function withTime(
+  answer: Promise<Response>,
+  request: Request,
+  { ms, reactor }: { ms: number; reactor: Reactor },
+): Promise<Response> {
+  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  const timer = reactor.setTimer(ms, () => {
+    resolve(new Response("Service Unavailable\n", { status: 503 }));
+    LazyRequest.abort(request as unknown as LazyRequest);
+    discard(answer);
+  });
+  const settled = Promise.resolve(answer).then(resolve, reject);
+  settled.then(() => reactor.clearTimer(timer));
+  return promise;
+}
+
+/** Nobody wants it any more: neither its body nor why it failed. */
+async function discard(answer: Promise<Response>): Promise<void> {
+  try {
+    await (await answer).body?.cancel();
+  } catch {
+    // It was not to be sent.
+  }
+}
