@@ -25,8 +25,27 @@ export interface BodyHost {
   pauseBody(): void;
 }
 
+/** A body as its request reads it. */
+export interface RequestBody {
+  /** Whether somebody has read of it. */
+  readonly isUsed: boolean;
+  /** Whether it was read, or somebody else is reading it. */
+  readonly isUnusable: boolean;
+  /** It as a stream of bytes, the same each time. */
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * Resolves to all of it in one array, which may lie in a buffer that other
+   * requests share: to be copied before it is handed out.
+   */
+  collect(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Returns two that read the same bytes; this one is locked from now on. */
+  tee(): [RequestBody, RequestBody];
+  /** Lets go of the buffers that small parts of it lie in. */
+  detach(): void;
+}
+
 /** A request's body while it comes. */
-export class IncomingBody {
+export class IncomingBody implements RequestBody {
   readonly #host: BodyHost;
   readonly #decoder: ChunkedDecoder | undefined;
   readonly #bytesMax: number;
@@ -38,8 +57,9 @@ export class IncomingBody {
   #isComplete = false;
   #isDiscarded = false;
   #collects = false;
-  #isUsed = false;
-  #stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #isTeed = false;
+  /** Its stream, once somebody has it as one. */
+  #streamed: StreamBody | undefined;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
@@ -61,17 +81,27 @@ export class IncomingBody {
 
   /** Whether somebody has read of it. */
   get isUsed(): boolean {
-    return this.#isUsed;
+    return this.#collects || this.#streamed?.isUsed === true;
   }
 
   /** Whether it was read, or somebody else is reading it. */
   get isUnusable(): boolean {
-    return this.#isUsed || this.#stream?.locked === true;
+    return this.#collects || this.#streamed?.isUnusable === true;
   }
 
   /** Whether somebody has it as a stream. */
   get isStreamed(): boolean {
-    return this.#stream !== undefined;
+    return this.#streamed !== undefined;
+  }
+
+  /**
+   * Whether somebody reads what is still to come. Clones lock the stream, read
+   * or not: for them only a reading that waits counts.
+   */
+  get isWanted(): boolean {
+    if (this.#isComplete || this.#isDiscarded) return false;
+    if (this.#isTeed) return this.#wake !== undefined;
+    return this.#collects || this.#streamed?.isLocked === true;
   }
 
   /** How many bytes are known to be still to come; infinity when chunked. */
@@ -113,10 +143,13 @@ export class IncomingBody {
     return at;
   }
 
-  /** Ends the body before its time: whoever reads it gets `error`. */
+  /**
+   * Ends the body before its time. Whoever reads it gets `error`, in the class
+   * that `Deno.serve` gives a body whose client has gone.
+   */
   fail(error: Error): void {
     if (this.#isComplete) return;
-    this.#error ??= error;
+    this.#error ??= error instanceof HttpError ? error : unavailable(error);
     this.#wakeConsumer();
   }
 
@@ -138,14 +171,11 @@ export class IncomingBody {
     this.#wakeConsumer();
   }
 
-  /**
-   * Resolves to all of it in one array, which may lie in a buffer that other
-   * requests share: to be copied before it is handed out.
-   */
+  /** Resolves to all of it: see {@linkcode RequestBody.collect}. */
   async collect(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.isUnusable) throw new TypeError("Body is unusable");
-    this.#isUsed = true;
+    if (this.isUnusable) throw new TypeError("Body already consumed");
     this.#collects = true;
+    this.#streamed?.lock();
     while (!this.#isComplete) await this.#more();
     this.#throwIfFailed();
     const [first] = this.#chunks;
@@ -158,7 +188,20 @@ export class IncomingBody {
 
   /** It as a stream of bytes, which reads only when it is read. */
   get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#stream ??= this.#makeStream();
+    if (this.#streamed === undefined) {
+      this.#streamed = new StreamBody(this.#makeStream());
+      if (this.#collects) this.#streamed.lock();
+    }
+    return this.#streamed.stream;
+  }
+
+  /** Returns two that read the same bytes. */
+  tee(): [RequestBody, RequestBody] {
+    const [left, right] = this.stream.tee();
+    this.#isTeed = true;
+    // The request has its branch from now on, and detaches that one.
+    this.detach();
+    return [new StreamBody(left), new StreamBody(right)];
   }
 
   #makeStream(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -171,7 +214,6 @@ export class IncomingBody {
         controller.byobRequest?.respond(0);
       },
       cancel: () => {
-        this.#isUsed = true;
         this.discard();
         this.#host.resumeBody();
       },
@@ -184,7 +226,6 @@ export class IncomingBody {
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    this.#isUsed = true;
     while (this.#chunks.length === 0 && !this.#isComplete) await this.#more();
     const chunk = this.#chunks.shift();
     if (chunk === undefined) {
@@ -251,6 +292,67 @@ export class IncomingBody {
     );
     this.#buffered += length;
   };
+}
+
+/**
+ * A body that is all in a stream: that of an {@linkcode IncomingBody}, a branch
+ * of it, or one without a byte. A `Response` around the stream knows what a
+ * stream does not tell: whether it was read.
+ */
+export class StreamBody implements RequestBody {
+  readonly #response: Response;
+
+  /** @param body What `Response` takes; nothing is read of it here. */
+  constructor(body: ReadableStream<Uint8Array<ArrayBuffer>> | string) {
+    this.#response = new Response(body);
+  }
+
+  /** Whether somebody has read of it. */
+  get isUsed(): boolean {
+    return this.#response.bodyUsed;
+  }
+
+  /** Whether somebody is reading it. */
+  get isLocked(): boolean {
+    return this.stream.locked;
+  }
+
+  /** Whether it was read, or somebody else is reading it. */
+  get isUnusable(): boolean {
+    return this.isUsed || this.isLocked;
+  }
+
+  /** The stream. */
+  get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#response.body!;
+  }
+
+  /** Has nobody read it any more. */
+  lock(): void {
+    this.stream.getReader();
+  }
+
+  /** Resolves to all of it. */
+  collect(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#response.bytes();
+  }
+
+  /** Returns two that read the same bytes. */
+  tee(): [RequestBody, RequestBody] {
+    const [left, right] = this.stream.tee();
+    return [new StreamBody(left), new StreamBody(right)];
+  }
+
+  /** Does nothing: a stream's bytes are its own. */
+  detach(): void {}
+}
+
+/** As `Deno.serve` says it; why it is so is the cause. */
+function unavailable(cause: Error): Error {
+  return new Deno.errors.BadResource(
+    "Cannot read request body as underlying resource unavailable",
+    { cause },
+  );
 }
 
 function concat(

@@ -186,9 +186,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#isClosed = true;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    if (this.#writing === Writing.IDLE) return;
+    if (this.#writing === Writing.IDLE && this.#body === undefined) return;
     const reason = new Deno.errors.ConnectionReset("The client has gone");
     this.#body?.fail(reason);
+    if (this.#writing === Writing.IDLE) return;
     this.#stream?.cancel(reason);
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
     this.#addresses = addressesOf(this.#transport);
@@ -197,9 +198,10 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Closes when idle, else after the current answer. */
   shutdown(): void {
     this.#keepAlive = false;
-    const isIdle = this.#writing === Writing.IDLE &&
-      this.#reading === Reading.HEAD;
-    if (!isIdle) return;
+    if (this.#writing !== Writing.IDLE) return;
+    // It is answered: who still reads its body is not waited for.
+    if (this.#body?.isWanted) return this.#closeAnswered();
+    if (this.#reading !== Reading.HEAD) return;
     // While the peer does not read, requests may wait unread in the system.
     if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
     else this.#transport.close();
@@ -524,10 +526,9 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Answers a client that waits to be told to send its body. */
   #endExpectation({ body }: ResponseParts): void {
-    // The answer may be made of the body: it is asked for now or never.
-    if (body instanceof ReadableStream && this.#body?.isStreamed) {
-      return this.wantBody();
-    }
+    // Somebody reads it, or the answer may be made of it: now or never.
+    const mayRead = body instanceof ReadableStream && this.#body?.isStreamed;
+    if (mayRead || this.#body?.isWanted) return this.wantBody();
     this.#mustContinue = false;
     // It need not send at all.
     if (this.#body !== undefined) this.#keepAlive = false;
@@ -693,10 +694,14 @@ export class HttpConnection implements BodyHost, RequestHost {
   #nextRequest(): void {
     this.#writing = Writing.IDLE;
     const body = this.#body;
+    // As with Deno.serve, who reads the body by now gets all of it.
+    if (body?.isWanted && !this.#service.isClosing) {
+      this.#isDiscarding = true;
+      return;
+    }
     if (!this.#keepAlive) return this.#closeAnswered();
     if (body !== undefined && !body.isComplete) {
       this.#isDiscarding = true;
-      body.discard();
       this.#unpause();
       return this.#checkDiscard(body);
     }
@@ -707,6 +712,8 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Reads an unread body to its end, unless it is too much to read. */
   #checkDiscard(body: IncomingBody): void {
+    if (body.isWanted) return;
+    body.discard();
     if (isTooMuch(body)) this.#closeAnswered();
   }
 
@@ -797,7 +804,8 @@ function errorResponse(): Response {
 }
 
 /** Whether what is still to come of a body is more than is read for nothing. */
-function isTooMuch({ remaining, received }: IncomingBody): boolean {
+function isTooMuch({ remaining, received, isWanted }: IncomingBody): boolean {
+  if (isWanted) return false;
   return remaining === Infinity
     ? received > DISCARD_BYTES_MAX
     : remaining > DISCARD_BYTES_MAX;

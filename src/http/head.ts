@@ -62,6 +62,7 @@ const METHODS = [
 ] as const;
 
 const METHOD_HEAD = 2;
+const COOKIE = "cookie";
 /** The number of a head that is not in the table. */
 const NOT_PARSED = -1;
 /** Has the numbers of heads begin again at 0, and never be negative. */
@@ -168,8 +169,8 @@ export class RequestHead {
   }
 
   /**
-   * Returns a field's value, several joined by a comma as fetch does, or
-   * `undefined`.
+   * Returns a field's value, several joined by a comma as fetch does (cookies
+   * by a semicolon, as `Deno.serve` does), or `undefined`.
    *
    * @param name The name in lower case.
    */
@@ -181,22 +182,33 @@ export class RequestHead {
     for (let row = FIXED; row < end; row += PER_HEADER) {
       if (!nameEquals(bytes, words[row]!, words[row + 1]!, name)) continue;
       const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
-      found = found === undefined ? value : `${found}, ${value}`;
+      found = found === undefined ? value : joined(name, found, value);
     }
     return found;
   }
 
-  /** Returns all fields as sent, in order. */
+  /** Returns all fields as sent, in order; the cookies are one field. */
   fields(): [string, string][] {
     const words = this.#table();
     const bytes = this.#bytes!;
     const fields: [string, string][] = [];
+    let cookie: [string, string] | undefined;
     const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
     for (let row = FIXED; row < end; row += PER_HEADER) {
-      fields.push([
-        decodeLatin1(bytes, words[row]!, words[row + 1]!),
-        decodeLatin1(bytes, words[row + 2]!, words[row + 3]!),
-      ]);
+      const start = words[row]!;
+      const nameEnd = words[row + 1]!;
+      const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
+      const isCookie = nameEquals(bytes, start, nameEnd, COOKIE);
+      if (isCookie && cookie !== undefined) {
+        cookie[1] = joined(COOKIE, cookie[1], value);
+        continue;
+      }
+      const field: [string, string] = [
+        decodeLatin1(bytes, start, nameEnd),
+        value,
+      ];
+      if (isCookie) cookie = field;
+      fields.push(field);
     }
     return fields;
   }
@@ -231,6 +243,11 @@ export class RequestHead {
     this.#number = parsed = parsed + 1 & NUMBER_MASK;
     return table;
   }
+}
+
+/** RFC 9113 section 8.2.3: a comma would be part of a cookie's value. */
+function joined(name: string, left: string, right: string): string {
+  return name === COOKIE ? `${left}; ${right}` : `${left}, ${right}`;
 }
 
 /** RFC 9110 section 5.1: field names are case-insensitive. */

@@ -9,6 +9,8 @@ import { standInFor } from "./lazy.ts";
 
 /** RFC 9110 section 5.6.2: what a field name is made of. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Headers that throw what is right, and in its words, when changed. */
+const IMMUTABLE = Response.error().headers;
 
 /**
  * Stands in for `Headers`: `get` and `has` look at the bytes; what is inherited,
@@ -40,18 +42,18 @@ export class RequestHeaders {
   }
 
   /** Throws: a received request does not change. */
-  append(_name: string, _value: string): void {
-    throw immutable();
+  append(...field: [name: string, value: string]): void {
+    IMMUTABLE.append(...field);
   }
 
   /** Throws: a received request does not change. */
-  set(_name: string, _value: string): void {
-    throw immutable();
+  set(...field: [name: string, value: string]): void {
+    IMMUTABLE.set(...field);
   }
 
   /** Throws: a received request does not change. */
-  delete(_name: string): void {
-    throw immutable();
+  delete(...name: [name: string]): void {
+    IMMUTABLE.delete(...name);
   }
 
   #find(name: string): string | undefined {
@@ -66,7 +68,3 @@ export class RequestHeaders {
 }
 
 standInFor(RequestHeaders, new Headers(), RequestHeaders.real);
-
-function immutable(): TypeError {
-  return new TypeError("Cannot change the headers of a received request");
-}

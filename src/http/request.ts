@@ -4,12 +4,21 @@
  * @module
  */
 
-import type { IncomingBody } from "./body.ts";
+import { type RequestBody, StreamBody } from "./body.ts";
 import type { RequestHead } from "./head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
 
 const NO_BYTES = new Uint8Array(0);
+const SAMPLE = new Request("http://localhost/");
+/** Where Deno keeps what a request is made of. */
+const INNER = Object.getOwnPropertySymbols(SAMPLE)
+  .find(({ description }) => description === "request");
+
+/** Methods that the constructor refuses, or takes for ones without a body. */
+const REFUSED = /^(CONNECT|TRACE|TRACK|GET|HEAD)$/i;
+
+const decoder = new TextDecoder();
 
 /** What a request needs of its connection. */
 export interface RequestHost {
@@ -23,7 +32,7 @@ export interface RequestHost {
 export class LazyRequest {
   readonly #head: RequestHead;
   readonly #host: RequestHost;
-  readonly #incoming: IncomingBody | undefined;
+  #incoming: RequestBody | undefined;
   #url: string | undefined = undefined;
   #headers: RequestHeaders | undefined = undefined;
   #real: Request | undefined = undefined;
@@ -33,7 +42,7 @@ export class LazyRequest {
   constructor(
     head: RequestHead,
     host: RequestHost,
-    body: IncomingBody | undefined,
+    body: RequestBody | undefined,
   ) {
     this.#head = head;
     this.#host = host;
@@ -72,16 +81,19 @@ export class LazyRequest {
     return headers as unknown as Headers;
   }
 
-  /** The body as a stream, or null when there is none. */
+  /** Always `follow`: an inspected request needs no real one. */
+  get redirect(): RequestRedirect {
+    return "follow";
+  }
+
+  /** The body as a stream; null for GET and HEAD. */
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-    if (this.#real !== undefined) return this.#real.body;
-    return this.#incoming?.stream ?? null;
+    return this.#body?.stream ?? null;
   }
 
   /** Whether the body was read, or is being read. */
   get bodyUsed(): boolean {
-    if (this.#real !== undefined) return this.#real.bodyUsed;
-    return this.#incoming?.isUsed ?? false;
+    return this.#body?.isUsed ?? false;
   }
 
   /** Aborts when the client goes away before it has its answer. */
@@ -90,45 +102,74 @@ export class LazyRequest {
   }
 
   /** Resolves to the body's bytes. */
-  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return (await this.#collect()).slice();
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#read((bytes) => bytes.slice());
   }
 
   /** Resolves to the body as an `ArrayBuffer`. */
-  async arrayBuffer(): Promise<ArrayBuffer> {
-    return (await this.bytes()).buffer;
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#read((bytes) => bytes.slice().buffer);
   }
 
   /** Resolves to the body as text, decoded as UTF-8. */
-  async text(): Promise<string> {
-    return new TextDecoder().decode(await this.#collect());
+  text(): Promise<string> {
+    return this.#read(decode);
   }
 
   /** Resolves to the body parsed as JSON. */
   // deno-lint-ignore no-explicit-any -- as lib.dom has it
-  async json(): Promise<any> {
-    return JSON.parse(await this.text());
+  json(): Promise<any> {
+    return this.#read((bytes) => JSON.parse(decode(bytes)));
   }
 
   /** Resolves to the body as a `Blob` of the request's type. */
-  async blob(): Promise<Blob> {
-    return await this.#typed(await this.#collect()).blob();
+  blob(): Promise<Blob> {
+    return this.#read((bytes) => this.#typed(bytes).blob());
   }
 
   /** Resolves to the body parsed as a form. */
-  async formData(): Promise<FormData> {
-    return await this.#typed(await this.#collect()).formData();
+  formData(): Promise<FormData> {
+    return this.#read((bytes) => this.#typed(bytes).formData());
   }
 
-  /** Returns a second request with the same body. */
+  /**
+   * Returns a second request with the same body.
+   *
+   * @throws {TypeError} when the body was read, or is being read.
+   */
   clone(): Request {
-    return LazyRequest.real(this).clone();
+    const body = this.#body;
+    if (body?.isUnusable) throw new TypeError("Body is unusable");
+    const clone = new LazyRequest(this.#head, this.#host, undefined);
+    clone.#abort = this.#abort ??= new AbortController();
+    if (body !== undefined) {
+      [this.#incoming, clone.#incoming] = body.tee();
+      // Its body is the stream that has just been shared out.
+      this.#real = undefined;
+    }
+    return clone as unknown as Request;
   }
 
-  /** The whole body, possibly in a buffer that others share. */
-  async #collect(): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#real !== undefined) return await this.#real.bytes();
-    return await this.#incoming?.collect() ?? NO_BYTES;
+  /**
+   * What there is to read. As with `Deno.serve`, a GET or HEAD has nothing,
+   * whatever its client sent, and others have something, if only no bytes.
+   */
+  get #body(): RequestBody | undefined {
+    const { method } = this.#head;
+    if (method === "GET" || method === "HEAD") return undefined;
+    return this.#incoming ??= new StreamBody("");
+  }
+
+  /** Resolves to what `make` makes of the body, which others may share. */
+  #read<T>(
+    make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+  ): Promise<T> {
+    const bytes = this.#body?.collect() ?? Promise.resolve(NO_BYTES);
+    const result = bytes.then(make);
+    // A client can have it fail at any time: where the handler does not wait
+    // for it, that must not end the process.
+    result.catch(ignore);
+    return result;
   }
 
   #typed(bytes: Uint8Array<ArrayBuffer>): Response {
@@ -149,19 +190,32 @@ export class LazyRequest {
 
   #build(): Request {
     const { method } = this;
-    const allowsBody = method !== "GET" && method !== "HEAD";
-    const isUnusable = this.#incoming?.isUnusable === true;
+    const body = this.#body;
+    const isUnusable = body?.isUnusable === true;
     const request = new Request(this.url, {
-      method,
+      method: body !== undefined && REFUSED.test(method) ? "POST" : method,
       headers: this.#head.fields(),
-      body: !allowsBody ? null : isUnusable ? NO_BYTES : this.body,
+      body: body === undefined ? null : isUnusable ? NO_BYTES : body.stream,
       signal: this.signal,
     });
+    setMethod(request, method);
     if (!isUnusable) return this.#real = request;
     // The body stays with whoever reads it; the real request says it is used.
-    request.body?.cancel().catch(() => {});
+    request.body?.cancel().catch(ignore);
     return request;
   }
 }
 
-standInFor(LazyRequest, new Request("http://localhost/"), LazyRequest.real);
+standInFor(LazyRequest, SAMPLE, LazyRequest.real);
+
+function decode(bytes: Uint8Array<ArrayBuffer>): string {
+  return decoder.decode(bytes);
+}
+
+/** Gives a request its method as sent, whatever the constructor makes of it. */
+function setMethod(request: Request, method: string): void {
+  const inner = INNER && Reflect.get(request, INNER) as { method?: string };
+  if (inner?.method !== undefined) inner.method = method;
+}
+
+function ignore(): void {}

@@ -45,6 +45,7 @@ interface InnerResponse {
   status: number;
   statusMessage: string;
   headerList: [string, string][];
+  bodyDecoded?: boolean;
   body: null | {
     streamOrStatic: StaticBody | ReadableStream<Uint8Array<ArrayBuffer>>;
     length: number | null;
@@ -63,6 +64,9 @@ const NAMES = {
 
 type Symbols = Record<keyof typeof NAMES, symbol>;
 type Opened = Record<symbol, unknown>;
+
+/** The codings that Deno's `fetch` asks for and takes off. */
+const DECODED = /^(gzip|br)$/i;
 
 /** The kinds of fields that a fast response has. */
 const KIND_TEXT = 1;
@@ -120,7 +124,9 @@ function takeOpened(response: Response, names: Symbols): ResponseParts {
   }
   parts.status = inner.status;
   parts.statusText = inner.statusMessage;
-  parts.headers = inner.headerList;
+  parts.headers = inner.bodyDecoded === true && held !== undefined
+    ? decoded(inner.headerList)
+    : inner.headerList;
   parts.contentType = undefined;
   parts.length = inner.body?.length ?? undefined;
   parts.body = held === undefined ? null : takeHeld(held);
@@ -170,11 +176,30 @@ function takePublic(response: Response): ResponseParts {
   if (response.bodyUsed || response.body?.locked) throw used();
   parts.status = response.status;
   parts.statusText = response.statusText;
-  parts.headers = response.headers;
+  parts.headers = isDecoded(response)
+    ? decoded(response.headers)
+    : response.headers;
   parts.contentType = undefined;
   parts.body = response.body;
   parts.length = undefined;
   return parts;
+}
+
+/**
+ * Whether `fetch` has decoded the body, which it does without a word: its
+ * fields still tell of the coded one.
+ */
+function isDecoded({ url, body, headers }: Response): boolean {
+  return url !== "" && body !== null &&
+    DECODED.test(headers.get("content-encoding") ?? "");
+}
+
+/** Leaves out the fields that are true of the coded body only. */
+function decoded(headers: Iterable<[string, string]>): [string, string][] {
+  return [...headers].filter(([name]) => {
+    const lower = name.toLowerCase();
+    return lower !== "content-encoding" && lower !== "content-length";
+  });
 }
 
 function used(): TypeError {
