@@ -4,6 +4,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import fc from "fast-check";
 import {
   readsSymbols,
   takeResponse,
@@ -225,6 +226,99 @@ for (const [name, make] of RESPONSES) {
     assertEquals(response.bodyUsed, hasBody);
   });
 }
+
+/** What a response is made of, so that it can be made again. */
+interface Model {
+  status: number;
+  statusText: string;
+  fields: [string, string][];
+  body: { kind: string; bytes: Uint8Array };
+  isCloned: boolean;
+}
+
+const BODIES: Record<string, (bytes: Uint8Array<ArrayBuffer>) => BodyInit> = {
+  text: (bytes) => new TextDecoder().decode(bytes),
+  bytes: (bytes) => bytes,
+  view: (bytes) => bytes.subarray(bytes.byteLength >> 1),
+  buffer: (bytes) => bytes.buffer,
+  blob: (bytes) => new Blob([bytes], { type: "text/x" }),
+  query: (bytes) => new URLSearchParams({ a: `${bytes}` }),
+  stream: (bytes) => ReadableStream.from([bytes.slice(0, 3), bytes.slice(3)]),
+};
+
+const WITHOUT_BODY = [204, 304];
+
+function made({ status, statusText, fields, body, isCloned }: Model): Response {
+  const make = BODIES[body.kind];
+  const hasBody = make !== undefined && !WITHOUT_BODY.includes(status);
+  const response = new Response(hasBody ? make(body.bytes.slice()) : null, {
+    status,
+    statusText,
+    headers: fields,
+  });
+  return isCloned ? response.clone() : response;
+}
+
+function models(): fc.Arbitrary<Model> {
+  const names = ["x-a", "X-B", "Set-Cookie", "content-type", "Connection"];
+  return fc.record({
+    status: fc.constantFrom(200, 201, 299, 404, 503, ...WITHOUT_BODY),
+    statusText: fc.stringMatching(/^[a-zA-Z\xa1-\xff]{0,5}$/),
+    fields: fc.array(fc.tuple(
+      fc.constantFrom(...names, "date", "keep-alive", "trailer"),
+      // Empty ones are joined to commas that some readers trim.
+      fc.stringMatching(/^[!-~\xa1-\xff]([ -~\xa1-\xff]{0,9}[!-~])?$/),
+    )),
+    body: fc.record({
+      kind: fc.constantFrom("none", ...Object.keys(BODIES)),
+      bytes: fc.uint8Array({ maxLength: 700 }),
+    }),
+    isCloned: fc.boolean(),
+  });
+}
+
+Deno.test("responses arrive alike, when they are any and read either way", async () => {
+  const property = fc.asyncProperty(models(), async (model) => {
+    const bySymbols = seen(await sent(made(model)));
+    const byPublic = await withoutSymbols(() => sent(made(model)));
+    assertEquals(bySymbols, seen(byPublic));
+    assertEquals(bySymbols.body, await made(model).bytes());
+  });
+  await fc.assert(property, { numRuns: 150 });
+});
+
+Deno.test("response of fetch() is told to be plain, when its coding was taken off", async () => {
+  const packed = await new Response(
+    new Blob(["hello"]).stream().pipeThrough(new CompressionStream("gzip")),
+  ).bytes();
+  await using upstream = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () =>
+      new Response(packed, {
+        headers: { "content-encoding": "gzip", "x-a": "b" },
+      }),
+  );
+  const client = Deno.createHttpClient({});
+  const { port } = upstream.addr;
+  const fetched = () => fetch(`http://127.0.0.1:${port}/`, { client });
+  const bySymbols = await sent(await fetched());
+  const byPublic = await withoutSymbols(async () => sent(await fetched()));
+  for (const answer of [bySymbols, byPublic]) {
+    assertEquals([answer.text, answer.get("x-a")], ["hello", "b"]);
+    assertEquals(answer.get("content-encoding"), undefined);
+    assertEquals(answer.get("content-length"), undefined);
+  }
+  client.close();
+});
+
+Deno.test("response keeps its coding, when the handler coded it", async () => {
+  const headers = { "content-encoding": "gzip", "content-length": "5" };
+  const coded = () => sent(new Response("coded", { headers }));
+  for (const answer of [await coded(), await withoutSymbols(coded)]) {
+    assertEquals(answer.get("content-encoding"), "gzip");
+    assertEquals(answer.get("content-length"), "5");
+  }
+});
 
 const STATIC = RESPONSES.filter(([name]) => !name.includes("stream"));
 

@@ -124,7 +124,7 @@ function takeOpened(response: Response, names: Symbols): ResponseParts {
   }
   parts.status = inner.status;
   parts.statusText = inner.statusMessage;
-  parts.headers = inner.bodyDecoded === true && held !== undefined
+  parts.headers = inner.bodyDecoded === true
     ? decoded(inner.headerList)
     : inner.headerList;
   parts.contentType = undefined;
@@ -186,12 +186,12 @@ function takePublic(response: Response): ResponseParts {
 }
 
 /**
- * Whether `fetch` has decoded the body, which it does without a word: its
+ * Whether `fetch` has decoded the body, which it does without a word: the
  * fields still tell of the coded one.
  */
-function isDecoded({ url, body, headers }: Response): boolean {
-  return url !== "" && body !== null &&
-    DECODED.test(headers.get("content-encoding") ?? "");
+function isDecoded({ url, headers }: Response): boolean {
+  // A stand-in for a Response may have no URL at all.
+  return Boolean(url) && DECODED.test(headers.get("content-encoding") ?? "");
 }
 
 /** Leaves out the fields that are true of the coded body only. */
