@@ -397,6 +397,44 @@ for (const [when, text, look] of LOOKS) {
   });
 }
 
+const READERS: [name: string, read: (request: Request) => Promise<unknown>][] =
+  [
+    ["text()", (request) => request.text()],
+    ["formData()", (request) => request.formData()],
+    ["a reader", async (request) => {
+      const reader = request.body!.getReader();
+      while (!(await reader.read()).done);
+    }],
+    ["a loop", async (request) => {
+      for await (const _ of request.body!);
+    }],
+    ["a clone", (request) => request.clone().text()],
+    ["a copy", (request) => new Request(request).text()],
+  ];
+
+for (const [name, read] of READERS) {
+  for (const framing of ["Content-Length: 9", "Transfer-Encoding: chunked"]) {
+    cleanTest(
+      `request fails ${name} as with Deno.serve, when the client goes in a body of ${framing}`,
+      async () => {
+        let told = Promise.withResolvers<unknown>();
+        await using servers = new BothServers(async (request) => {
+          told.resolve(await outcome(() => read(request)));
+          return new Response();
+        });
+        const [ours, deno] = await servers.ask(async (client) => {
+          told = Promise.withResolvers();
+          await client.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
+          await client.send("5\r\nhe");
+          await client.end();
+          return await within(told.promise, "the handler");
+        });
+        assertEquals([ours, deno], ["threw BadResource", "threw BadResource"]);
+      },
+    );
+  }
+}
+
 /** What `look` resolves to while a handler waits for it. */
 async function seen<T>(
   text: string,
