@@ -19,7 +19,7 @@ import {
 import { type BodyHost, IncomingBody } from "./body.ts";
 import { HttpError, REASONS } from "./errors.ts";
 import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
-import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { decodeLatin1, encodeLatin1, writeAscii } from "./latin1.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -58,6 +58,8 @@ const PENDING_BYTES_MAX = 65_536;
  * can be used again; for more, a new connection is cheaper.
  */
 const DISCARD_BYTES_MAX = 262_144;
+/** Has no body, and says so: RFC 9110 section 15.3.6. */
+const RESET_CONTENT = 205;
 /** Text bodies up to this length are written by a loop, which is faster. */
 const ASCII_LOOP_MAX = 512;
 
@@ -66,6 +68,8 @@ const { ReadableStream, Response } = globalThis;
 
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
+const CR = 13;
+const LF = 10;
 
 /** One HTTP/1.1 connection. */
 export class HttpConnection implements BodyHost, RequestHost {
@@ -153,6 +157,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#reading === Reading.BODY) {
       this.#body?.fail(new Deno.errors.UnexpectedEof("The body ended early"));
       this.#reading = Reading.NOTHING;
+      this.#keepAlive = false;
     }
     // What has come is still answered: a peer may close its half.
     if (this.#writing === Writing.IDLE) this.#resumePending();
@@ -223,7 +228,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       } else {
         const head = parseHead(bytes, at, end, this.#scanned);
         if (typeof head === "number") {
-          this.#flags = 0;
+          this.#flags = methodFlag(bytes, at, end);
           return head === 0 ? this.#partial(at, end) : this.#refuse(-head, end);
         }
         this.#scanned = 0;
@@ -297,12 +302,16 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#mustContinue = (flags & HeadFlag.EXPECT_CONTINUE) !== 0;
       if (length !== 0) {
         this.#body = new IncomingBody(this, length, bodyBytesMax);
+        if (isWithoutBody(head)) this.#body.discard();
         this.#reading = Reading.BODY;
         if (at < end) at = this.#feed(bytes, at, end);
         if (this.#reading === Reading.NOTHING) return end;
       }
     }
-    this.#handle(new LazyRequest(head, this, this.#body));
+    const body = this.#body === undefined || isWithoutBody(head)
+      ? undefined
+      : this.#body;
+    this.#handle(new LazyRequest(head, this, body));
     return at;
   }
 
@@ -504,7 +513,12 @@ export class HttpConnection implements BodyHost, RequestHost {
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
     const output = this.#outputFor(this.#roomFor(parts, fields));
-    this.#writeHead(output, parts, fields, framing);
+    try {
+      this.#writeHead(output, parts, fields, framing);
+    } catch (error) {
+      stream.cancel(error).catch(() => {});
+      throw error;
+    }
     this.#flushOwn(output);
     if (this.#isClosed || !this.#mayHaveBody(parts)) {
       stream.cancel().catch(() => {});
@@ -525,6 +539,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #streamFraming(parts: ResponseParts, declared: number | undefined): number {
     if (parts.status === 204 || parts.status === 304) return Framing.NONE;
+    if (parts.status === RESET_CONTENT) return 0;
     if (declared !== undefined) return declared;
     // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
     return this.#flags & HeadFlag.HTTP_1_0
@@ -539,6 +554,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     length: number,
   ): number {
     if (parts.status === 204) return Framing.NONE;
+    if (parts.status === RESET_CONTENT) return 0;
     const isBare = parts.body === null &&
       (this.#isHeadMethod || parts.status === 304);
     if (!isBare) return parts.status === 304 ? Framing.NONE : length;
@@ -554,7 +570,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #mayHaveBody(parts: ResponseParts): boolean {
     return !this.#isHeadMethod && parts.status !== 204 &&
-      parts.status !== 304;
+      parts.status !== RESET_CONTENT && parts.status !== 304;
   }
 
   /** The handler's fields; its `Connection` is obeyed, not sent. */
@@ -679,6 +695,26 @@ function addressesOf(
   }
 }
 
+/**
+ * Whether fetch gives a request of this method no body: what comes as one is
+ * thrown away, as `Deno.serve` does.
+ */
+function isWithoutBody({ method }: RequestHead): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** What is known of a head that is not whole, or refused: an answer needs it. */
+function methodFlag(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
+  return isHead ? HeadFlag.HEAD_METHOD : 0;
+}
+
 function refusal(status: number): ResponseParts {
   return {
     status,
@@ -715,15 +751,17 @@ function fieldList(parts: ResponseParts): readonly [string, string][] {
   return Array.isArray(headers) ? headers : [...headers];
 }
 
-/** The handler's own `Content-Length`, when it is a number. */
+/** The handler's own `Content-Length`, when it is one number. */
 function declaredLength(
   fields: readonly [string, string][],
 ): number | undefined {
-  const field = fields.find(([name]) =>
+  const lengths = fields.filter(([name]) =>
     name.length === 14 && name.toLowerCase() === "content-length"
   );
-  if (field === undefined || !/^\d{1,15}$/.test(field[1])) return undefined;
-  return Number(field[1]);
+  const value = lengths[0]?.[1];
+  if (value === undefined || !/^\d{1,15}$/.test(value)) return undefined;
+  const isSame = lengths.every((field) => field[1] === value);
+  return isSame ? Number(value) : undefined;
 }
 
 function notAResponse(value: unknown): TypeError {
