@@ -308,10 +308,9 @@ async function whatCame(client: RawClient): Promise<string> {
 
 /** Has what the server reports caught, and returns it. */
 async function reported(run: () => Promise<void>): Promise<unknown[]> {
-  // deno-lint-ignore no-console -- it is where a server tells of errors
   const { error } = console;
   const reports: unknown[] = [];
-  // deno-lint-ignore no-console -- as above
+  // deno-lint-ignore no-console -- where a server tells of errors
   console.error = (report: unknown) => void reports.push(report);
   try {
     await run();
