@@ -437,14 +437,20 @@ export class HttpConnection implements BodyHost, RequestHost {
     // 0 is Response.error().
     if (parts.status < 200) throw notSendable(parts.status);
     if (this.#mustContinue) this.#endExpectation(parts);
-    if (parts.body instanceof ReadableStream) {
-      this.#respondStream(parts, parts.body);
+    const { body } = parts;
+    if (body instanceof ReadableStream) {
+      try {
+        this.#respondStream(parts, body);
+      } catch (error) {
+        body.cancel(error).catch(() => {});
+        throw error;
+      }
     } else {
       // Said in the answer, since the connection closes after it.
       if (this.#body !== undefined && isTooMuch(this.#body)) {
         this.#keepAlive = false;
       }
-      this.#respondStatic(parts, parts.body);
+      this.#respondStatic(parts, body);
       this.#nextRequest();
     }
   }
@@ -513,12 +519,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
     const output = this.#outputFor(this.#roomFor(parts, fields));
-    try {
-      this.#writeHead(output, parts, fields, framing);
-    } catch (error) {
-      stream.cancel(error).catch(() => {});
-      throw error;
-    }
+    this.#writeHead(output, parts, fields, framing);
     this.#flushOwn(output);
     if (this.#isClosed || !this.#mayHaveBody(parts)) {
       stream.cancel().catch(() => {});

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
 import {
   exchangeTests,
@@ -217,7 +217,7 @@ for (const [name, sent] of EARLY_ENDS) {
       assertEquals(answers.map(({ status }) => status), [500]);
       assertEquals(answers[0]?.get("connection"), "close");
       assertEquals(saw, []);
-      assertInstanceOf(test.errors[0], Deno.errors.UnexpectedEof);
+      assertEquals(test.errors.length, 1);
     },
   );
 
