@@ -228,9 +228,8 @@ export class HttpConnection implements BodyHost, RequestHost {
       } else {
         const head = parseHead(bytes, at, end, this.#scanned);
         if (typeof head === "number") {
-          return head === 0
-            ? this.#partial(bytes, at, end)
-            : this.#refuseHead(-head, bytes.subarray(at, end), end);
+          this.#flags = methodFlag(bytes, at, end);
+          return head === 0 ? this.#partial(at, end) : this.#refuse(-head, end);
         }
         this.#scanned = 0;
         at = this.#begin(head, bytes, end);
@@ -246,20 +245,10 @@ export class HttpConnection implements BodyHost, RequestHost {
         this.#transport.bufferedBytes >= BUSY_BYTES);
   }
 
-  #partial(bytes: Uint8Array<ArrayBuffer>, at: number, end: number): number {
+  #partial(at: number, end: number): number {
     this.#scanned = end - at;
     if (this.#scanned <= this.#service.limits.headBytesMax) return at;
-    return this.#refuseHead(431, bytes.subarray(at, end), end);
-  }
-
-  /** Refuses a head of which no more is known than its bytes. */
-  #refuseHead(
-    status: number,
-    bytes: Uint8Array<ArrayBuffer>,
-    end: number,
-  ): number {
-    this.#flags = methodFlag(bytes);
-    return this.#refuse(status, end);
+    return this.#refuse(431, end);
   }
 
   /** Keeps bytes until the current request is answered, or a head complete. */
@@ -716,11 +705,14 @@ function isWithoutBody({ method }: RequestHead): boolean {
 }
 
 /** What the answer to a head must know of it, as far as its bytes tell. */
-function methodFlag(bytes: Uint8Array<ArrayBuffer>): number {
-  let start = 0;
-  while (bytes[start] === CR || bytes[start] === LF) start++;
-  const end = Math.min(bytes.byteLength, start + 5);
-  const isHead = decodeLatin1(bytes, start, end) === "HEAD ";
+function methodFlag(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
   return isHead ? HeadFlag.HEAD_METHOD : 0;
 }
 

@@ -256,7 +256,7 @@ const REFUSED_HEADS: [status: number, sent: string][] = [
   [400, `\r\n${head("HEAD / HTTP/1.1", HOST, HOST)}`],
   [417, head("HEAD / HTTP/1.1", HOST, "Expect: wonders")],
   [413, head("HEAD / HTTP/1.1", HOST, `Content-Length: ${2 ** 40}`)],
-  [431, `HEAD /${"a".repeat(100_000)}`],
+  [431, `HEAD / HTTP/1.1\r\nA: ${"a".repeat(100_000)}`],
   [501, head("HEAD / HTTP/1.1", HOST, "Transfer-Encoding: gzip")],
   [505, head("HEAD / HTTP/2.0", HOST)],
 ];
@@ -290,7 +290,7 @@ const DATED: [name: string, sent: string, handler: Handler][] = [
   }],
   ["400", "nonsense\r\n\r\n", text],
   ["413", head("POST / HTTP/1.1", HOST, `Content-Length: ${2 ** 40}`), text],
-  ["431", `GET /${"a".repeat(100_000)}`, text],
+  ["431", `GET / HTTP/1.1\r\nA: ${"a".repeat(100_000)}`, text],
 ];
 
 for (const [name, sent, handler] of DATED) {
