@@ -227,50 +227,6 @@ Deno.test("request gives its body later, when the handler waits before it reads"
   assertEquals(answers.map(({ text }) => text), [body, "next"]);
 });
 
-const REFUSED: [name: string, body: string][] = [
-  ["a size that is none", "x\r\n"],
-  ["no size", "\r\n"],
-  ["a sign", "-1\r\n"],
-  ["a prefix", "0x5\r\nhello\r\n0\r\n\r\n"],
-  ["a space before the size", " 5\r\nhello\r\n0\r\n\r\n"],
-  ["a space after the size", "5 \r\nhello\r\n0\r\n\r\n"],
-  ["a size beyond numbers", `${"f".repeat(14)}\r\n`],
-  ["a bare LF after the size", "5\nhello\r\n0\r\n\r\n"],
-  ["a bare CR after the size", "5\rhello\r\n0\r\n\r\n"],
-  ["no line end after the data", "5\r\nhello0\r\n\r\n"],
-  ["a bare LF after the data", "5\r\nhello\n0\r\n\r\n"],
-  ["no LF after the size", "5\rXhello\r\n0\r\n\r\n"],
-  ["no line end but two bytes after the data", "5\r\nhelloXX0\r\n\r\n"],
-  ["no LF after the data", "5\r\nhello\rX0\r\n\r\n"],
-  ["no LF after a trailer", "0\r\nX: a\rX\r\n"],
-  ["no LF at the end", "0\r\n\rX"],
-  ["a NUL in an extension", "5;\0\r\nhello\r\n0\r\n\r\n"],
-  ["an LF in an extension", "5;a\n\r\nhello\r\n0\r\n\r\n"],
-  ["an endless extension", `5;${"a".repeat(5_000)}`],
-  ["an LF in a trailer", "0\r\nX: a\n\r\n\r\n"],
-];
-
-for (const [name, body] of REFUSED) {
-  const request = head("POST", "Transfer-Encoding: chunked") + body +
-    head("GET");
-
-  Deno.test(`connection refuses a body with 400, when there is ${name}`, async () => {
-    for (const parts of [[request], [...request]]) {
-      const urls: string[] = [];
-      const peer = new Peer(async (request) => {
-        urls.push(request.method);
-        return new Response(await request.text());
-      }).send(...parts);
-      const answers = await peer.answers();
-      assertEquals(answers.map(({ status }) => status), [400]);
-      assertEquals(answers[0]?.get("connection"), "close");
-      assertEquals(urls.includes("GET"), false);
-      assertEquals(peer.transport.closing, "closeLingering");
-      assertEquals(peer.work, 0);
-    }
-  });
-}
-
 Deno.test("connection refuses a body with 431, when its trailers have no end", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
   peer.send(head("POST", "Transfer-Encoding: chunked"), "0\r\n");

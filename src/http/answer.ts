@@ -20,6 +20,7 @@ export const HEAD_BYTES_FIXED = 512;
 
 const CRLF_CRLF = encodeLatin1("\r\n\r\n");
 const CLOSE = encodeLatin1("\r\nconnection: close");
+const UPGRADE = encodeLatin1("\r\nconnection: upgrade");
 const KEEP_ALIVE = "\r\nconnection: keep-alive";
 const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
 const CHUNKED = encodeLatin1("\r\ntransfer-encoding: chunked");
@@ -50,7 +51,15 @@ const HOP_BY_HOP = new Set([
   "keep-alive",
   "transfer-encoding",
   "content-length",
+  "upgrade",
 ]);
+
+/** The one status whose answer offers protocols: RFC 9110 section 15.5.22. */
+const UPGRADE_REQUIRED = 426;
+/** Texts up to this length are written faster by a loop than by a call. */
+const LOOP_MAX = 256;
+/** What RFC 9110 section 5.5 has in no field and no phrase. */
+const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** Heads that are kept as bytes while their date lasts. */
 export class Heads {
@@ -107,6 +116,7 @@ export class Heads {
    * and what {@linkcode fieldBytes} says.
    *
    * @param framing A content length, or one of {@linkcode Framing}.
+   * @throws {TypeError} when a text would break its line; nothing is written.
    */
   write(
     output: Output,
@@ -123,16 +133,21 @@ export class Heads {
     const { bytes } = output;
     let at = this.#writeStatus(bytes, output.length, parts);
     let hasDate = false;
+    let offersUpgrade = false;
     if (parts.contentType !== undefined) {
       at = writeField(bytes, at, "content-type", parts.contentType);
     }
     for (const [name, value] of fields) {
       const lower = name.toLowerCase();
-      if (HOP_BY_HOP.has(lower)) continue;
+      if (HOP_BY_HOP.has(lower)) {
+        if (lower !== "upgrade" || parts.status !== UPGRADE_REQUIRED) continue;
+        offersUpgrade = true;
+      }
       if (lower === "date") hasDate = true;
       at = writeField(bytes, at, name, value);
     }
     if (!hasDate) at = append(bytes, at, this.#date);
+    if (offersUpgrade) at = append(bytes, at, UPGRADE);
     at = this.#writeConnection(bytes, at, connection);
     at = writeFraming(bytes, at, framing);
     output.length = append(bytes, at, CRLF_CRLF);
@@ -144,7 +159,7 @@ export class Heads {
     { status, statusText }: ResponseParts,
   ): number {
     if (statusText !== "") {
-      return writeLatin1(bytes, at, `HTTP/1.1 ${status} ${statusText}`);
+      return writeText(bytes, at, `HTTP/1.1 ${status} ${statusText}`);
     }
     return append(bytes, at, this.#statusLine(status));
   }
@@ -162,6 +177,7 @@ export class Heads {
     const key = type ?? "";
     let kept = this.#typed.get(key);
     if (kept === undefined) {
+      checkText(key);
       if (this.#typed.size >= TYPES_MAX) this.#typed.clear();
       const line = type === undefined ? "" : `\r\ncontent-type: ${type}`;
       const date = String.fromCharCode(...this.#date);
@@ -209,10 +225,43 @@ function writeField(
 ): number {
   bytes[at] = 13;
   bytes[at + 1] = 10;
-  at = writeLatin1(bytes, at + 2, name);
+  at = writeText(bytes, at + 2, name);
   bytes[at] = 58;
   bytes[at + 1] = 32;
-  return writeLatin1(bytes, at + 2, value);
+  return writeText(bytes, at + 2, value);
+}
+
+/**
+ * Writes text that must not end its line. `Headers` refuses such a value, but a
+ * `Blob` may say that it is of any type, and Deno takes that as it is.
+ */
+function writeText(
+  bytes: Uint8Array<ArrayBuffer>,
+  at: number,
+  text: string,
+): number {
+  const { length } = text;
+  if (length > LOOP_MAX) {
+    checkText(text);
+    return writeLatin1(bytes, at, text);
+  }
+  let outside = 0;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    // Negative from the first that is not printable ASCII: no branch a byte.
+    outside |= code - 0x20 | 0x7e - code;
+    bytes[at + index] = code;
+  }
+  if (outside < 0) checkText(text);
+  return at + length;
+}
+
+function checkText(text: string): void {
+  if (!UNSENDABLE.test(text)) return;
+  throw new TypeError(
+    `Cannot send ${JSON.stringify(text)} in a head: it must be bytes, and ` +
+      "none a control character",
+  );
 }
 
 function writeFraming(

@@ -70,7 +70,9 @@ export class IncomingBody implements RequestBody {
   constructor(host: BodyHost, length: number | undefined, bytesMax: number) {
     this.#host = host;
     this.#remaining = length ?? 0;
-    this.#decoder = length === undefined ? new ChunkedDecoder() : undefined;
+    this.#decoder = length === undefined
+      ? new ChunkedDecoder(bytesMax)
+      : undefined;
     this.#bytesMax = bytesMax;
   }
 

@@ -19,7 +19,7 @@ import {
 import { type BodyHost, IncomingBody } from "./body.ts";
 import { HttpError, REASONS } from "./errors.ts";
 import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
-import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { decodeLatin1, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange, type Limits } from "./limits.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
@@ -65,7 +65,8 @@ const DISCARD_BYTES_MAX = 262_144;
  */
 const BODY_WINDOW_MS = 10_000;
 const SECOND_MS = 1_000;
-const LF = 10;
+/** Has no body, and says so: RFC 9110 section 15.3.6. */
+const RESET_CONTENT = 205;
 /** Text bodies up to this length are written by a loop, which is faster. */
 const ASCII_LOOP_MAX = 512;
 
@@ -74,6 +75,8 @@ const { ReadableStream, Response } = globalThis;
 
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
+const CR = 13;
+const LF = 10;
 
 /** One HTTP/1.1 connection. */
 export class HttpConnection implements BodyHost, RequestHost {
@@ -170,6 +173,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#reading === Reading.BODY) {
       this.#body?.fail(new Deno.errors.UnexpectedEof("The body ended early"));
       this.#reading = Reading.NOTHING;
+      this.#keepAlive = false;
     }
     // What has come is still answered: a peer may close its half.
     if (this.#writing === Writing.IDLE) this.#resumePending();
@@ -219,7 +223,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     }
     // While a handler works, or the client owes us reading, it is not late.
     if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
-    if (this.#scanned > 0) this.#refuseHead(408, 0);
+    if (this.#scanned > 0) this.#refuse(408, 0);
     else if (reason === "idle" || this.#requests === 0) this.#transport.close();
   }
 
@@ -259,9 +263,10 @@ export class HttpConnection implements BodyHost, RequestHost {
       } else {
         const head = parseHead(bytes, at, end, this.#scanned);
         if (typeof head === "number") {
+          this.#flags = methodFlag(bytes, at, end);
           return head === 0
             ? this.#partial(bytes, at, end)
-            : this.#refuseHead(-head, end);
+            : this.#refuse(-head, end);
         }
         this.#scanned = 0;
         at = this.#begin(head, bytes, end);
@@ -284,7 +289,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#scanned <= headBytesMax) return at;
     const lineEnd = bytes.indexOf(LF, at);
     const isLine = lineEnd >= 0 && lineEnd < end;
-    return this.#refuseHead(isLine ? 431 : 414, end);
+    return this.#refuse(isLine ? 431 : 414, end);
   }
 
   #expectWithin(delayMs: number): void {
@@ -343,6 +348,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#mustContinue = (flags & HeadFlag.EXPECT_CONTINUE) !== 0;
       if (length !== 0) {
         this.#body = new IncomingBody(this, length, bytesMax);
+        if (isWithoutBody(head)) this.#body.discard();
         this.#reading = Reading.BODY;
         if (at < end) at = this.#feed(bytes, at, end);
         if (this.#reading === Reading.NOTHING) return end;
@@ -512,14 +518,20 @@ export class HttpConnection implements BodyHost, RequestHost {
     // 0 is Response.error().
     if (parts.status < 200) throw notSendable(parts.status);
     if (this.#mustContinue) this.#endExpectation(parts);
-    if (parts.body instanceof ReadableStream) {
-      this.#respondStream(parts, parts.body);
+    const { body } = parts;
+    if (body instanceof ReadableStream) {
+      try {
+        this.#respondStream(parts, body);
+      } catch (error) {
+        body.cancel(error).catch(() => {});
+        throw error;
+      }
     } else {
       // Said in the answer, since the connection closes after it.
       if (this.#body !== undefined && isTooMuch(this.#body)) {
         this.#keepAlive = false;
       }
-      this.#respondStatic(parts, parts.body);
+      this.#respondStatic(parts, body);
       this.#nextRequest();
     }
   }
@@ -609,6 +621,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #streamFraming(parts: ResponseParts, declared: number | undefined): number {
     if (parts.status === 204 || parts.status === 304) return Framing.NONE;
+    if (parts.status === RESET_CONTENT) return 0;
     if (declared !== undefined) return declared;
     // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
     return this.#flags & HeadFlag.HTTP_1_0
@@ -623,6 +636,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     length: number,
   ): number {
     if (parts.status === 204) return Framing.NONE;
+    if (parts.status === RESET_CONTENT) return 0;
     const isBare = parts.body === null &&
       (this.#isHeadMethod || parts.status === 304);
     if (!isBare) return parts.status === 304 ? Framing.NONE : length;
@@ -638,7 +652,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #mayHaveBody(parts: ResponseParts): boolean {
     return !this.#isHeadMethod && parts.status !== 204 &&
-      parts.status !== 304;
+      parts.status !== RESET_CONTENT && parts.status !== 304;
   }
 
   /** The handler's fields; its `Connection` is obeyed, not sent. */
@@ -725,12 +739,6 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#transport.closeLingering();
   }
 
-  /** Answers what is no request yet. */
-  #refuseHead(status: number, end: number): number {
-    this.#flags = 0;
-    return this.#refuse(status, end);
-  }
-
   /** Answers a request that cannot be served and closes. */
   #refuse(status: number, end: number): number {
     this.#keepAlive = false;
@@ -788,6 +796,26 @@ function excessOf(head: RequestHead, limits: Limits): number {
   return isTooMuch ? 431 : 0;
 }
 
+/**
+ * Whether fetch gives a request of this method no body: what comes as one is
+ * thrown away, as `Deno.serve` does.
+ */
+function isWithoutBody({ method }: RequestHead): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** What the answer to a head must know of it, as far as its bytes tell. */
+function methodFlag(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
+  return isHead ? HeadFlag.HEAD_METHOD : 0;
+}
+
 function refusal(status: number): ResponseParts {
   return {
     status,
@@ -825,15 +853,17 @@ function fieldList(parts: ResponseParts): readonly [string, string][] {
   return Array.isArray(headers) ? headers : [...headers];
 }
 
-/** The handler's own `Content-Length`, when it is a number. */
+/** The handler's own `Content-Length`, when it is one number. */
 function declaredLength(
   fields: readonly [string, string][],
 ): number | undefined {
-  const field = fields.find(([name]) =>
+  const lengths = fields.filter(([name]) =>
     name.length === 14 && name.toLowerCase() === "content-length"
   );
-  if (field === undefined || !/^\d{1,15}$/.test(field[1])) return undefined;
-  return Number(field[1]);
+  const value = lengths[0]?.[1];
+  if (value === undefined || !/^\d{1,15}$/.test(value)) return undefined;
+  const isSame = lengths.every((field) => field[1] === value);
+  return isSame ? Number(value) : undefined;
 }
 
 function notAResponse(value: unknown): TypeError {

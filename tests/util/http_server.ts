@@ -36,6 +36,8 @@ export class TestServer implements AsyncDisposable {
       port: 0,
       reactor: this.reactor,
       onListen: () => {},
+      // Answers are compared whole: what they advertise has tests of its own.
+      keepAliveMs: Infinity,
       onError: (error) => {
         this.errors.push(error);
         return new Response("failed", { status: 500 });
