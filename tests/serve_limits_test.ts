@@ -80,7 +80,7 @@ cleanTest(
     const answers = await client.rest();
     assertEquals(answers.length, 2);
     assertEquals(answers.map((answer) => answer.get("connection")), [
-      "keep-alive",
+      undefined,
       "close",
     ]);
   },
