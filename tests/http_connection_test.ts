@@ -533,14 +533,19 @@ for (const [name, fail] of FAILURES) {
     assertEquals(peer.transport.closing, undefined);
   });
 
-  Deno.test(`connection answers 500 and closes, when onError ${name}`, async () => {
+  Deno.test(`connection answers 500 and goes on, when onError ${name}`, async () => {
+    const second = new Error("onError");
     const peer = new Peer(() => fail(new Error("handler")), {
-      onError: () => fail(new Error("onError")),
+      onError: () => fail(second),
     });
-    const [answer, ...others] = await peer.send(get() + get()).answers();
-    assertEquals(answer?.status, 500);
-    assertEquals(answer?.get("connection"), "close");
-    assertEquals(others, []);
+    const answers = await peer.send(get() + get()).answers();
+    assertEquals(answers.map(({ status }) => status), [500, 500]);
+    for (const answer of answers) {
+      assertEquals(answer.text, "Internal Server Error");
+      assertEquals(answer.get("content-type"), undefined);
+    }
+    assertEquals(peer.transport.closing, undefined);
+    assertEquals(peer.reports, [second, second]);
     assertEquals(peer.work, 0);
   });
 }
@@ -555,6 +560,7 @@ Deno.test("connection waits for onError, when that is async", async () => {
   assertEquals(peer.output, "");
   resolve(new Response("explained", { status: 503 }));
   await peer.until(() => peer.errors.length === 2, "the second request");
+  await peer.settle();
   assertStringIncludes(peer.output, "503 Service Unavailable");
 });
 

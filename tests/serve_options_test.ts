@@ -3,7 +3,6 @@
 import {
   assert,
   assertEquals,
-  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
@@ -117,19 +116,6 @@ cleanTest("serve() shares an address, when reusePort is set", async () => {
   await assertServes(second);
 });
 
-for (const port of [-1, 65_536, 1.5, NaN, Infinity, "80" as never]) {
-  cleanTest(
-    `serve() throws RangeError, when the port is ${
-      JSON.stringify(port)
-    } (${port})`,
-    () => {
-      using reactor = new Reactor();
-      assertThrows(() => serve({ ...LOCAL, port, reactor }, hello), RangeError);
-      assertEquals(reactor.size, 0);
-    },
-  );
-}
-
 for (const handler of [undefined, null, "handler", {}]) {
   cleanTest(
     `serve() throws TypeError, when the handler is ${JSON.stringify(handler)}`,
@@ -160,18 +146,6 @@ for (const limit of [-1, NaN, "many" as never]) {
   }
 }
 
-cleanTest("serve() throws the reason, when the signal has aborted", () => {
-  using reactor = new Reactor();
-  const reason = new Error("not now");
-  const signal = AbortSignal.abort(reason);
-  assertThrows(
-    () => serve({ ...LOCAL, reactor, signal }, hello),
-    Error,
-    "not now",
-  );
-  assertEquals(reactor.size, 0);
-});
-
 cleanTest("serve() throws and listens no more, when onListen throws", () => {
   using reactor = new Reactor();
   const onListen = (): void => {
@@ -191,19 +165,6 @@ cleanTest("serve() tells onListen the address, when it listens", () => {
   const onListen = (addr: Deno.NetAddr): void => void told.push(addr);
   const { addr } = serve({ ...LOCAL, reactor, onListen }, hello);
   assertEquals(told, [addr]);
-});
-
-cleanTest("serve() prints where it listens, when there is no onListen", () => {
-  using reactor = new Reactor();
-  const printed: unknown[] = [];
-  const { log } = console;
-  console.log = (...values) => printed.push(...values);
-  try {
-    serve({ hostname: "127.0.0.1", port: 0, reactor }, hello);
-  } finally {
-    console.log = log;
-  }
-  assertMatch(String(printed), /^Listening on http:\/\/127\.0\.0\.1:\d+\/$/);
 });
 
 cleanTest(

@@ -76,7 +76,10 @@ export const STEPS: readonly Step[] = [
   { name: "fmt", command: ["deno", "fmt", "--check"] },
   { name: "lint", command: ["deno", "lint"] },
   { name: "types", command: ["deno", "check", ...LOCK] },
-  { name: "doc-lint", command: ["deno", "doc", "--lint", "mod.ts"] },
+  {
+    name: "doc-lint",
+    command: ["deno", "doc", "--lint", "mod.ts", "src/server/register.ts"],
+  },
   {
     name: "rules",
     command: ["deno", "run", "-A", ...LOCK, "scripts/check.ts"],

@@ -17,7 +17,13 @@ import {
   HEAD_BYTES_FIXED,
 } from "./answer.ts";
 import { type BodyHost, IncomingBody } from "./body.ts";
-import { HttpError, REASONS } from "./errors.ts";
+import {
+  complete,
+  completionOf,
+  interrupt,
+  type Outcome,
+} from "./completion.ts";
+import { HttpError, internalServerError, REASONS } from "./errors.ts";
 import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
 import { decodeLatin1, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange, type Limits } from "./limits.ts";
@@ -67,12 +73,16 @@ const BODY_WINDOW_MS = 10_000;
 const SECOND_MS = 1_000;
 /** Has no body, and says so: RFC 9110 section 15.3.6. */
 const RESET_CONTENT = 205;
+/** Beside the bits of `HeadFlag`: somebody waits for the answer to be sent. */
+const IS_AWAITED = 1 << 15;
 /** Text bodies up to this length are written by a loop, which is faster. */
 const ASCII_LOOP_MAX = 512;
 
 // Deno's globals are getters, which load a class on first use and cost a call.
 const { ReadableStream, Response } = globalThis;
 
+/** What `Deno.serve` says before the error that `onError` threw. */
+const ON_ERROR_FAILED = "Exception in onError while handling exception";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
 const CR = 13;
@@ -190,6 +200,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#isClosed = true;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
     const reason = new Deno.errors.ConnectionReset("The client has gone");
     this.#body?.fail(reason);
@@ -225,6 +236,50 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
     if (this.#scanned > 0) this.#refuse(408, 0);
     else if (reason === "idle" || this.#requests === 0) this.#transport.close();
+  }
+
+  /**
+   * Ends at once, whatever is in progress; what was written is still sent. A
+   * handler that has not answered may do so in this round of Deno's loop, as
+   * with `Deno.serve`: it may be the one that ends the server.
+   */
+  terminate(): void {
+    this.#keepAlive = false;
+    if (this.#writing === Writing.HANDLER) setImmediate(() => this.#cutOff());
+    else this.#cutOff();
+  }
+
+  #cutOff(): void {
+    if (this.#isClosed) return;
+    // A peer that is owed bytes would take those that came for all.
+    if (!this.#stream?.endsByClosing) this.#transport.close();
+    if (!this.#isClosed) this.#transport.abort();
+  }
+
+  /**
+   * Settles when the answer to a request of this connection is written, or
+   * cannot be any more.
+   */
+  completed(request: LazyRequest): Promise<void> {
+    if (!this.#isCurrent(request)) return completionOf(request, "whole");
+    if (this.#isClosed) return completionOf(request, "lost");
+    this.#request = request;
+    this.#flags |= IS_AWAITED;
+    return completionOf(request, "pending");
+  }
+
+  /** Whether a request is the one that is being answered. */
+  #isCurrent(request: LazyRequest): boolean {
+    if (this.#writing === Writing.IDLE) return false;
+    if (this.#request !== undefined) return this.#request === request;
+    // Its handler has not returned, so nobody keeps it but the handler.
+    return LazyRequest.flags(request) === this.#flags;
+  }
+
+  #tellAwaiting(outcome: Outcome, cause?: unknown): void {
+    this.#flags &= ~IS_AWAITED;
+    if (outcome === "whole") complete(this.#request!);
+    else interrupt(this.#request!, cause);
   }
 
   /** Somebody reads the body: has it come. */
@@ -429,7 +484,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     const { handler } = this.#service;
     this.#writing = Writing.HANDLER;
     try {
-      const info = new RequestInfo(this);
+      const info = new RequestInfo(request);
       const result = handler(request as unknown as Request, info);
       if (!(result instanceof Response)) return this.#await(request, result);
       this.#respond(result);
@@ -444,7 +499,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Waits for a handler's promise. */
   #await(request: LazyRequest, result: Promise<Response>): void {
-    if (typeof result?.then !== "function") throw notAResponse(result);
+    if (typeof result?.then !== "function") throw notAResponse();
     LazyRequest.detach(request);
     this.#request = request;
     const { beginWork, endWork } = this.#service;
@@ -468,7 +523,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #settle(request: LazyRequest, response: Response): void {
     try {
-      if (!(response instanceof Response)) throw notAResponse(response);
+      if (!(response instanceof Response)) throw notAResponse();
       if (this.#request === request) this.#respond(response);
       else response.body?.cancel().catch(() => {});
     } catch (error) {
@@ -487,9 +542,10 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#refuse(error.status, 0);
       return;
     }
-    this.#answerError(request, error).catch(() => {
-      this.#keepAlive = false;
-      if (this.#request === request) this.#respond(errorResponse());
+    this.#answerError(request, error).catch((second) => {
+      this.#service.report(second, ON_ERROR_FAILED);
+      if (this.#request === request) this.#respond(internalServerError());
+      this.#resumePending();
     });
   }
 
@@ -498,7 +554,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     beginWork();
     try {
       const response = await onError(error);
-      if (!(response instanceof Response)) throw notAResponse(response);
+      if (!(response instanceof Response)) throw notAResponse();
       if (this.#request === request) this.#respond(response);
       this.#resumePending();
     } finally {
@@ -614,6 +670,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#nextRequest();
       this.#resumePending();
     }).catch((error) => {
+      if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", error);
       this.#service.report(error);
       this.#transport.abort();
     });
@@ -707,6 +764,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** The current request is answered: makes ready for the next. */
   #nextRequest(): void {
     this.#writing = Writing.IDLE;
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const body = this.#body;
     // As with Deno.serve, who reads the body by now gets all of it.
     if (body?.isWanted && !this.#service.isClosing) {
@@ -744,6 +802,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#keepAlive = false;
     this.#reading = Reading.NOTHING;
     this.#writing = Writing.IDLE;
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const text = `${REASONS[status] ?? "Error"}\n`;
     const output = this.#outputFor(HEAD_BYTES_FIXED);
     this.#service.heads.write(output, this.#transport.nowMs, {
@@ -827,10 +886,6 @@ function refusal(status: number): ResponseParts {
   };
 }
 
-function errorResponse(): Response {
-  return new Response("Internal Server Error", { status: 500 });
-}
-
 /** Whether what is still to come of a body is more than is read for nothing. */
 function isTooMuch({ remaining, received, isWanted }: IncomingBody): boolean {
   if (isWanted) return false;
@@ -866,16 +921,18 @@ function declaredLength(
   return isSame ? Number(value) : undefined;
 }
 
-function notAResponse(value: unknown): TypeError {
+function notAResponse(): TypeError {
   return new TypeError(
-    `Cannot answer with "${String(value)}": a handler must return a Response`,
+    "Return value from serve handler must be a response or a promise " +
+      "resolving to a response",
   );
 }
 
 function notSendable(status: number): TypeError {
   return new TypeError(
     status === 0
-      ? "Cannot answer with Response.error()"
+      ? "Return value from serve handler must not be an error response " +
+        "(like Response.error())"
       : `Cannot answer with status ${status}`,
   );
 }

@@ -69,6 +69,13 @@ export const REASONS: Readonly<Record<number, string>> = {
   511: "Network Authentication Required",
 };
 
+const ERROR_BYTES = new TextEncoder().encode("Internal Server Error");
+
+/** Returns what is answered when the handler has failed: bytes of no type. */
+export function internalServerError(): Response {
+  return new Response(ERROR_BYTES, { status: 500 });
+}
+
 /** A request that cannot be served, and the status that says why. */
 export class HttpError extends Error {
   /** The error's name, which a log shows. */

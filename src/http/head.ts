@@ -30,6 +30,14 @@ export const HeadFlag = {
   HEAD_METHOD: 256,
 } as const;
 
+/**
+ * Above the bits of {@linkcode HeadFlag} and one that a connection sets: the
+ * head's number, as far as there is room in a small integer. It tells a request
+ * from those before it.
+ */
+const NUMBER_SHIFT = 16;
+const NUMBER_ROOM = 0x3fff;
+
 /** Words of the table, as `http1.rs` lays them out. */
 const METHOD = 0;
 const METHOD_START = 1;
@@ -111,7 +119,7 @@ export function parseHead(
 export class RequestHead {
   /** Where the head ends in the bytes it was parsed from. */
   readonly end: number;
-  /** The bits of {@linkcode HeadFlag}. */
+  /** The bits of {@linkcode HeadFlag}, below some of the head's number. */
   readonly flags: number;
   readonly #method: number;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
@@ -128,7 +136,8 @@ export class RequestHead {
     const method = this.#method = table[METHOD]!;
     this.flags = table[FLAGS]! |
       (table[MINOR] === 0 ? HeadFlag.HTTP_1_0 : 0) |
-      (method === METHOD_HEAD ? HeadFlag.HEAD_METHOD : 0);
+      (method === METHOD_HEAD ? HeadFlag.HEAD_METHOD : 0) |
+      (parsed & NUMBER_ROOM) << NUMBER_SHIFT;
   }
 
   /** How long the head is. */

@@ -106,11 +106,14 @@ const RANGES: Readonly<Record<keyof Limits, [min: number, max: number]>> = {
  */
 export function limitsOf(options: LimitOptions): Limits {
   const limits: Record<string, BodyBytesMax> = { ...DEFAULT_LIMITS };
-  for (const name of Object.keys(RANGES) as (keyof Limits)[]) {
+  // No iterator of an array, which a program may have broken.
+  for (const key in RANGES) {
+    const name = key as keyof Limits;
     const value = options[name];
     if (value === undefined) continue;
     const isAsked = name === "bodyBytesMax" && typeof value === "function";
-    if (!isAsked) checkRange(name, value as number, ...RANGES[name]);
+    const range = RANGES[name];
+    if (!isAsked) checkRange(name, value as number, range[0], range[1]);
     limits[name] = value;
   }
   return limits as unknown as Limits;

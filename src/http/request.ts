@@ -8,6 +8,7 @@ import { type RequestBody, StreamBody } from "./body.ts";
 import type { RequestHead } from "./head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
+import type { StreamAddr } from "./transport.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const SAMPLE = new Request("http://localhost/");
@@ -26,6 +27,10 @@ export interface RequestHost {
   readonly authority: string;
   /** What URLs begin with. */
   readonly scheme: string;
+  /** The peer's address. */
+  readonly remoteAddress: StreamAddr;
+  /** Settles when the answer is handed over, or cannot be. */
+  completed(request: LazyRequest): Promise<void>;
 }
 
 /** Stands in for `Request`: see {@linkcode standInFor}. */
@@ -52,6 +57,16 @@ export class LazyRequest {
   /** Builds the real request behind a lazy one. */
   static real(request: LazyRequest): Request {
     return request.#real ?? request.#build();
+  }
+
+  /** The connection that a request came on. */
+  static host(request: LazyRequest): RequestHost {
+    return request.#host;
+  }
+
+  /** The flags of a request's head. */
+  static flags(request: LazyRequest): number {
+    return request.#head.flags;
   }
 
   /** Lets go of the bytes that the request was read into. */

@@ -104,14 +104,14 @@ export function useSymbols(use: boolean): void {
  */
 export function takeResponse(response: Response): ResponseParts {
   if (symbols !== undefined) return takeOpened(response, symbols);
-  return readsSymbols() ? takeResponse(response) : takePublic(response);
+  return readsSymbols() ? takeResponse(response) : takeStandIn(response);
 }
 
 function takeOpened(response: Response, names: Symbols): ResponseParts {
   const opened = response as unknown as Opened;
   const inner = opened[names.inner] as InnerResponse | undefined;
   // A subclass or a stand-in may keep its state elsewhere.
-  if (inner === undefined) return takePublic(response);
+  if (inner === undefined) return takeStandIn(response);
   const held = inner.body?.streamOrStatic;
   if (opened[names.consumed] === true || isConsumed(response, held)) {
     throw used();
@@ -202,8 +202,26 @@ function decoded(headers: Iterable<[string, string]>): [string, string][] {
   });
 }
 
+/** A response without Deno's parts, which must answer for itself. */
+function takeStandIn(response: Response): ResponseParts {
+  try {
+    void response.status;
+  } catch (cause) {
+    // It has but the prototype of a Response: there is nothing to take.
+    throw new TypeError(
+      "Return value from serve handler must be a Response constructed via " +
+        "the Response constructor in this realm",
+      { cause },
+    );
+  }
+  return takePublic(response);
+}
+
 function used(): TypeError {
-  return new TypeError("Cannot send a response whose body was used already");
+  return new TypeError(
+    "The body of the Response returned from the serve handler has already " +
+      "been consumed",
+  );
 }
 
 function findSymbols(): Symbols | undefined {

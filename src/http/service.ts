@@ -6,7 +6,8 @@
 
 import { Heads } from "./answer.ts";
 import type { Limits } from "./limits.ts";
-import type { StreamAddr, Transport } from "./transport.ts";
+import { LazyRequest } from "./request.ts";
+import type { StreamAddr } from "./transport.ts";
 
 /**
  * The second argument of a handler.
@@ -19,6 +20,13 @@ export interface ServeHandlerInfo<Addr extends StreamAddr = Deno.NetAddr> {
    * the server's own, as `Deno.serve` has it.
    */
   readonly remoteAddr: Addr;
+  /**
+   * Resolves when the answer was handed over in whole: written, though the peer
+   * may not have read it. Rejects with `Deno.errors.Interrupted` when it could
+   * not be, because the client went, the server was ended or the body failed.
+   * Who reads it need not listen to it.
+   */
+  readonly completed: Promise<void>;
 }
 
 /**
@@ -44,8 +52,8 @@ export interface ServiceOptions {
   onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
   limits: Limits;
-  /** Told of a streamed body that failed when its answer had begun. */
-  report: (error: unknown) => void;
+  /** Told of an error that nobody answers, and when that was. */
+  report: (error: unknown, when?: string) => void;
   /** A handler's promise is pending: Deno's loop must go on. */
   beginWork: () => void;
   /** It has settled. */
@@ -64,8 +72,8 @@ export class Service {
   readonly limits: Limits;
   /** Serialises heads. */
   readonly heads: Heads;
-  /** Told of a streamed body that failed when its answer had begun. */
-  readonly report: (error: unknown) => void;
+  /** Told of an error that nobody answers, and when that was. */
+  readonly report: (error: unknown, when?: string) => void;
   /** Counts a pending handler. */
   readonly beginWork: () => void;
   /** Uncounts it. */
@@ -86,17 +94,22 @@ export class Service {
   }
 }
 
-/** The info of one request: decoded when it is read. */
+/** The info of one request: found when it is read. */
 export class RequestInfo implements ServeHandlerInfo<StreamAddr> {
-  readonly #connection: Pick<Transport, "remoteAddress">;
+  readonly #request: LazyRequest;
 
-  /** @param connection Knows the peer. */
-  constructor(connection: Pick<Transport, "remoteAddress">) {
-    this.#connection = connection;
+  /** @param request Knows its connection. */
+  constructor(request: LazyRequest) {
+    this.#request = request;
   }
 
   /** The peer's address. */
   get remoteAddr(): StreamAddr {
-    return this.#connection.remoteAddress;
+    return LazyRequest.host(this.#request).remoteAddress;
+  }
+
+  /** Settles when the answer is handed over, or cannot be. */
+  get completed(): Promise<void> {
+    return LazyRequest.host(this.#request).completed(this.#request);
   }
 }

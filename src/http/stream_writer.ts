@@ -41,6 +41,11 @@ export class StreamWriter {
     this.#framing = framing;
   }
 
+  /** Whether the end of the connection is that of the body. */
+  get endsByClosing(): boolean {
+    return this.#framing === Framing.UNTIL_CLOSE;
+  }
+
   /**
    * Writes the whole stream.
    *

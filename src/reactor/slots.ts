@@ -87,6 +87,10 @@ export class Slots {
 
   /** Yields what is registered, each once; safe while it is removed. */
   *[Symbol.iterator](): IterableIterator<Ready> {
-    for (const entry of this.#entries) if (entry !== undefined) yield entry;
+    // No iterator of the array's: a program may have broken it.
+    for (let slot = 0; slot < this.#entries.length; slot++) {
+      const entry = this.#entries[slot];
+      if (entry !== undefined) yield entry;
+    }
   }
 }

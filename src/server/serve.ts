@@ -5,6 +5,7 @@
  */
 
 import { HttpConnection } from "../http/connection.ts";
+import { internalServerError } from "../http/errors.ts";
 import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
 import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
@@ -15,22 +16,31 @@ import { Reactor } from "../reactor/reactor.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
+  announcement,
+  hasPath,
+  HOSTNAME_DEFAULT,
+  PORT_DEFAULT,
+  portOf,
+  refusalOf,
+  serveArguments,
+} from "./serve_options.ts";
+import {
   type ServeModuleOptions,
   serveOnWorkers,
   type WorkersServer,
 } from "./workers.ts";
-
-/** The port that `Deno.serve` takes when none is given. */
-const PORT_DEFAULT = 8000;
-/** The address that `Deno.serve` takes when none is given: all of them. */
-const HOSTNAME_DEFAULT = "0.0.0.0";
 
 const WRITE_MS = 60_000;
 
 /** How to serve, wherever it is. */
 export interface ServeBaseOptions<Addr extends StreamAddr>
   extends LimitOptions, AdmissionOptions {
-  /** Shuts the server down when it aborts. */
+  /**
+   * Ends the server at once when it aborts: whatever is in progress is cut
+   * off, but what a handler that aborts it answers in the same round of Deno's
+   * loop is sent. A server whose signal has aborted before ends when
+   * `onListen` was told.
+   */
   signal?: AbortSignal;
   /** Told of the address; left out, it is printed. */
   onListen?: (addr: Addr) => void;
@@ -54,6 +64,8 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
 
 /** Where and how to serve. */
 export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
+  /** Always TCP. */
+  transport?: "tcp";
   /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
   port?: number;
   /** An address or a name; `0.0.0.0` when left out. */
@@ -67,6 +79,8 @@ export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
 /** At which Unix socket and how to serve. */
 export interface ServeUnixOptions
   extends ServeBaseOptions<Deno.UnixAddr>, UnixPath {
+  /** Always a stream. */
+  transport?: "unix";
   /** Connections that may wait to be accepted; 511 when left out. */
   tcpBacklog?: number;
 }
@@ -111,8 +125,11 @@ type Options = ServeOptions | ServeUnixOptions;
  * ```
  *
  * @param handler Answers requests.
+ * @throws {TypeError} when there is no handler, or the port is no integer.
+ * @throws {RangeError} when a number is out of its range.
  * @throws {Deno.errors.AddrInUse} when somebody listens there already.
  * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+ * @throws {Deno.errors.NotSupported} when TLS or another transport is asked for.
  */
 export function serve(handler: Handler): HttpServer;
 /**
@@ -163,27 +180,27 @@ export function serve(
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
 export function serve(
-  first: Handler | ServeModuleOptions | Options & { handler?: unknown },
+  first?: unknown,
   second?: unknown,
 ): HttpServer<StreamAddr> | Promise<WorkersServer> {
-  if (typeof first === "object" && "module" in first) {
+  if (second === undefined && isModule(first)) {
     return serveOnWorkers({
       port: PORT_DEFAULT,
       hostname: HOSTNAME_DEFAULT,
       ...first,
     });
   }
-  const options: Options & { handler?: unknown } = typeof first === "function"
-    ? {}
-    : first;
-  const handler = typeof first === "function" ? first : second ?? first.handler;
-  if (typeof handler !== "function") {
-    throw new TypeError(
-      `Cannot serve with handler "${String(handler)}": it must be a function`,
-    );
-  }
-  options.signal?.throwIfAborted();
-  return new Server(options, handler as Handler<StreamAddr>);
+  const { options, handler } = serveArguments<Options, Handler<StreamAddr>>(
+    first,
+    second,
+  );
+  const refusal = refusalOf(options);
+  if (refusal !== undefined) throw new Deno.errors.NotSupported(refusal);
+  return new Server(options, handler);
+}
+
+function isModule(value: unknown): value is ServeModuleOptions {
+  return typeof value === "object" && value !== null && "module" in value;
 }
 
 class Server implements HttpServer<StreamAddr> {
@@ -194,8 +211,10 @@ class Server implements HttpServer<StreamAddr> {
   readonly #listener: Listener;
   readonly #finish: () => void;
   readonly #admission: Admission;
+  #disobey: (() => void) | undefined = undefined;
 
   constructor(options: Options, handler: Handler<StreamAddr>) {
+    const signal = checkSignal(options.signal);
     const reactor = this.#reactor = options.reactor ?? Reactor.shared;
     const { handlerMs = Infinity } = options;
     checkMs("handlerMs", handlerMs);
@@ -205,7 +224,7 @@ class Server implements HttpServer<StreamAddr> {
     this.#admission = new Admission(options, () => this.#connections());
     this.#service = new Service({
       handler,
-      scheme: "path" in options ? "http+unix" : "http",
+      scheme: hasPath(options) ? "http+unix" : "http",
       onError: options.onError ?? answerError,
       limits: limitsOf(options),
       report: logError,
@@ -217,19 +236,19 @@ class Server implements HttpServer<StreamAddr> {
     this.#finish = resolve;
     this.#listener = this.#listen(options);
     this.addr = this.#listener.addr;
-    this.#obey(options.signal);
+    this.#obey(signal);
     try {
-      // The address is of the options' own kind.
-      ((options.onListen ?? logListening) as (addr: StreamAddr) => void)(
-        this.addr,
-      );
+      this.#announce(options);
     } catch (error) {
       this.shutdown();
       throw error;
     }
+    if (signal?.aborted) this.#abort();
   }
 
-  shutdown(): Promise<void> {
+  // Arrows, as those of Deno.serve's servers need no `this` either.
+
+  readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
       this.#listener.close();
@@ -237,17 +256,17 @@ class Server implements HttpServer<StreamAddr> {
       this.#checkFinished();
     }
     return this.finished;
-  }
+  };
 
-  ref(): void {
+  readonly ref = (): void => {
     this.#listener.ref();
     for (const connection of this.#connections()) connection.ref();
-  }
+  };
 
-  unref(): void {
+  readonly unref = (): void => {
     this.#listener.unref();
     for (const connection of this.#connections()) connection.unref();
-  }
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
@@ -260,36 +279,54 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #listen(options: Options): Listener {
-    const { tcpBacklog, writeMs = WRITE_MS } = options;
+    const { writeMs = WRITE_MS } = options;
     checkMs("writeMs", writeMs);
     const { keepAliveMs } = this.#service.limits;
-    const bounds = {
-      timeouts: { idleMs: keepAliveMs, writeMs },
-      ...tcpBacklog !== undefined && { backlog: tcpBacklog },
-    };
-    if ("path" in options) {
-      const { path } = options;
+    const timeouts = { idleMs: keepAliveMs, writeMs };
+    // As with Deno.serve, null is what was left out.
+    const backlog = options.tcpBacklog ?? undefined;
+    const bounds = { timeouts, ...backlog !== undefined && { backlog } };
+    if (hasPath(options)) {
+      const path = checkText("path", options.path);
       return this.#reactor.listen({ path, ...bounds }, this.#handlers());
     }
-    const {
-      port = PORT_DEFAULT,
-      hostname = HOSTNAME_DEFAULT,
-      reusePort = false,
-    } = options;
+    const hostname = checkText(
+      "hostname",
+      options.hostname ?? HOSTNAME_DEFAULT,
+    );
+    const port = portOf(options.port ?? PORT_DEFAULT);
+    const reusePort = Boolean(options.reusePort);
     const where = { hostname, port, reusePort, ...bounds };
     return this.#reactor.listen(where, this.#handlers());
   }
 
-  /** Shuts down when `signal` aborts, and lets go of it when finished. */
+  /** Tells of the address, which is of the options' own kind. */
+  #announce(options: Options): void {
+    const { addr } = this;
+    // As Deno.serve does: somebody who starts a server wants to know where.
+    // deno-lint-ignore no-console
+    if (!options.onListen) return console.error(announcement(addr));
+    (options as { onListen(addr: StreamAddr): void }).onListen(addr);
+  }
+
+  /** Ends when `signal` aborts, and lets go of it when finished. */
   #obey(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
-    const shutdown = () => void this.shutdown();
-    signal.addEventListener("abort", shutdown, { once: true });
-    this.finished.then(() => signal.removeEventListener("abort", shutdown));
+    const abort = () => this.#abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#disobey = () => signal.removeEventListener("abort", abort);
+  }
+
+  /** Ends at once, also when it is shutting down. */
+  #abort(): void {
+    this.shutdown();
+    for (const { data } of this.#connections()) data?.terminate();
   }
 
   #checkFinished(): void {
-    if (this.#service.isClosing && this.#admission.open === 0) this.#finish();
+    if (!this.#service.isClosing || this.#admission.open > 0) return;
+    this.#disobey?.();
+    this.#finish();
   }
 
   #handlers(): ConnectionHandlers<HttpConnection> {
@@ -321,26 +358,34 @@ class Server implements HttpServer<StreamAddr> {
   }
 }
 
-function logListening(addr: StreamAddr): void {
-  // As Deno.serve does: somebody who starts a server wants to know where.
-  // deno-lint-ignore no-console
-  console.log(`Listening on ${placeOf(addr)}`);
+function checkSignal(
+  signal: AbortSignal | null | undefined,
+): AbortSignal | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  // Checked before anything is opened.
+  if (typeof signal.addEventListener === "function") return signal;
+  throw new TypeError(
+    `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
+  );
 }
 
-function placeOf(addr: StreamAddr): string {
-  if ("path" in addr) return addr.path.replaceAll("\0", "\\0");
-  const { hostname, port } = addr;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return `http://${host}:${port}/`;
+function checkText(name: string, value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new TypeError(
+    `Cannot serve on ${name} "${String(value)}": it must be a string`,
+  );
 }
 
 function answerError(error: unknown): Response {
   logError(error);
-  return new Response("Internal Server Error", { status: 500 });
+  return internalServerError();
 }
 
-function logError(error: unknown): void {
+/** @param when What was done when it failed, unless it speaks for itself. */
+function logError(error: unknown, when?: string): void {
   // As Deno.serve does: nobody else is told of it.
   // deno-lint-ignore no-console
-  console.error(error);
+  if (when === undefined) return console.error(error);
+  // deno-lint-ignore no-console
+  console.error(when, error);
 }

@@ -1,0 +1,127 @@
+/**
+ * What `Deno.serve` takes as arguments and options, and what it says of them.
+ *
+ * @module
+ */
+
+import type { StreamAddr } from "../http/transport.ts";
+
+/** The port that `Deno.serve` takes when none is given. */
+export const PORT_DEFAULT = 8000;
+/** The address that `Deno.serve` takes when none is given: all of them. */
+export const HOSTNAME_DEFAULT = "0.0.0.0";
+const PORT_MAX = 65_535;
+
+/** Options that ask for what is not here. */
+const NOT_OFFERED: Readonly<Record<string, string>> = {
+  cert: "TLS",
+  key: "TLS",
+  certFile: "TLS",
+  keyFile: "TLS",
+  alpnProtocols: "TLS",
+  cid: "vsock",
+  tunnel: "a tunnel",
+};
+
+/**
+ * Takes the arguments of any overload apart, as `Deno.serve` does.
+ *
+ * @typeParam Options What the caller takes options for.
+ * @typeParam Handler What the caller takes handlers for.
+ * @throws {TypeError} when there is no handler among them.
+ */
+export function serveArguments<Options extends object, Handler>(
+  first: unknown,
+  second: unknown,
+): { options: Options; handler: Handler } {
+  const isHandler = typeof first === "function";
+  const given = isHandler ? undefined : first as { handler?: unknown } | null;
+  const options = given ?? {};
+  const handler = isHandler
+    ? first
+    : typeof second === "function"
+    ? second
+    : options.handler;
+  if (typeof handler === "function") {
+    return { options: options as Options, handler: handler as Handler };
+  }
+  throw new TypeError(
+    given === undefined || given === null
+      ? "Cannot serve HTTP requests: either a `handler` or `options` must be " +
+        "specified"
+      : "Cannot serve HTTP requests: handler must be a function, received " +
+        typeof handler,
+  );
+}
+
+/**
+ * Says why a server of ours cannot do what the options ask for: to serve plain
+ * text where TLS was asked for would be worse than not to serve. An option that
+ * is `undefined` counts as missing.
+ *
+ * @returns A message, or `undefined` when it can.
+ */
+export function refusalOf(options: object): string | undefined {
+  const given = options as Readonly<Record<string, unknown>>;
+  // No iterator of an array, which a program may have broken.
+  for (const name in NOT_OFFERED) {
+    if (given[name] === undefined || given[name] === false) continue;
+    return `Cannot serve with option "${name}": ${NOT_OFFERED[name]} is not ` +
+      "offered";
+  }
+  const { transport = "tcp" } = given;
+  const isOffered = transport === "tcp" || transport === "unix" && has(given);
+  if (isOffered) return undefined;
+  return `Cannot serve with transport "${String(transport)}": it must be ` +
+    `"tcp", or "unix" with a path`;
+}
+
+/** Whether options ask for a Unix socket. */
+export function hasPath<Options extends object>(
+  options: Options,
+): options is Options & { path: string } {
+  return has(options as Readonly<Record<string, unknown>>);
+}
+
+function has({ path }: Readonly<Record<string, unknown>>): boolean {
+  return path !== undefined && path !== null;
+}
+
+/**
+ * Returns the port that an option means: a number in text is one too.
+ *
+ * @throws {TypeError} when it is no integer.
+ * @throws {RangeError} when it is not from 0 to 65535.
+ */
+export function portOf(option: unknown): number {
+  // Programs that were written for Deno.serve may know its messages.
+  if (typeof option !== "number" && typeof option !== "string") {
+    throw new TypeError(`Invalid port (expected number): ${String(option)}`);
+  }
+  const port = typeof option === "string" ? numberIn(option) : option;
+  if (!Number.isInteger(port)) {
+    const text = Number.isNaN(port) && typeof option === "string"
+      ? `'${option}'`
+      : option;
+    throw new TypeError(`Invalid port: ${text}`);
+  }
+  if (port >= 0 && port <= PORT_MAX) return port;
+  throw new RangeError(`Invalid port (out of range): ${option}`);
+}
+
+function numberIn(text: string): number {
+  return text.trim() === "" ? NaN : Number(text);
+}
+
+/** Returns what is printed of a server that listens, as `Deno.serve` does. */
+export function announcement(addr: StreamAddr): string {
+  if ("path" in addr) {
+    return `Listening on ${addr.path.replaceAll("\0", "\\0")}`;
+  }
+  const { hostname, port } = addr;
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  // An address that cannot be typed into every browser, and one that can.
+  const isAny = hostname === "0.0.0.0" || hostname === "::";
+  const here = isAny ? ` (http://localhost:${port}/)` : "";
+  return `Listening on http://${host}:${port}/${here}`;
+}
