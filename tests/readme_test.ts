@@ -66,7 +66,7 @@ async function exchange(
 
 Deno.test("README's HTTP example answers GET and POST, as it says", async () => {
   await using program = await startExample("HTTP");
-  const [, port] = await program.printed(/:(\d+)/);
+  const [, port] = await program.complained(/:(\d+)/);
   const base = `http://127.0.0.1:${port}`;
   const greeting = await fetch(`${base}/there`);
   assertEquals(await greeting.text(), "Hello 127.0.0.1 at /there\n");
