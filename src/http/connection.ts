@@ -23,7 +23,7 @@ import { encodeLatin1, writeAscii } from "./latin1.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
-import { StreamWriter } from "./stream_writer.ts";
+import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
@@ -154,8 +154,27 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#body?.fail(new Deno.errors.UnexpectedEof("The body ended early"));
       this.#reading = Reading.NOTHING;
     }
+    this.ending();
     // What has come is still answered: a peer may close its half.
     if (this.#writing === Writing.IDLE) this.#resumePending();
+  }
+
+  /**
+   * The peer sends no more than what has come. It may have gone, of which the
+   * handler is told (RFC 9112 section 9.5); what it answers is still sent.
+   */
+  ending(): void {
+    if (this.#writing === Writing.IDLE) return;
+    if (this.#request !== undefined) LazyRequest.abort(this.#request);
+    this.#stream?.peerEnded();
+  }
+
+  /** A stream has had nothing to give for too long after the peer's end. */
+  timeout(_reason: string): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    stream.cancel();
+    this.#breakOff(stream);
   }
 
   /** The peer has read: go on writing, and with what waited for that. */
@@ -172,8 +191,8 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#writing === Writing.IDLE) return;
     const reason = new Deno.errors.ConnectionReset("The client has gone");
     this.#body?.fail(reason);
-    this.#stream?.cancel(reason);
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
+    this.#stream?.cancel();
     this.#addresses = addressesOf(this.#transport);
   }
 
@@ -346,6 +365,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       if (this.#writing !== Writing.STREAM) return;
       LazyRequest.detach(request);
       this.#request = request;
+      if (this.#transport.peerHasEnded) this.ending();
     } catch (error) {
       this.#request = request;
       this.#handleError(request, error);
@@ -357,6 +377,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (typeof result?.then !== "function") throw notAResponse(result);
     LazyRequest.detach(request);
     this.#request = request;
+    if (this.#transport.peerHasEnded) this.ending();
     const { beginWork, endWork } = this.#service;
     beginWork();
     // A thenable of somebody else's may settle at once, or twice.
@@ -380,7 +401,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     try {
       if (!(response instanceof Response)) throw notAResponse(response);
       if (this.#request === request) this.#respond(response);
-      else response.body?.cancel().catch(() => {});
+      else response.body?.cancel(CANCEL_REASON).catch(() => {});
     } catch (error) {
       this.#handleError(request, error);
     }
@@ -419,7 +440,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Writes the answer to the current request. */
   #respond(response: Response): void {
     if (this.#isClosed) {
-      response.body?.cancel().catch(() => {});
+      response.body?.cancel(CANCEL_REASON).catch(() => {});
       return;
     }
     if (this.#writing !== Writing.HANDLER) return;
@@ -503,24 +524,61 @@ export class HttpConnection implements BodyHost, RequestHost {
     const declared = declaredLength(fields) ?? parts.length;
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
-    const output = this.#outputFor(this.#roomFor(parts, fields));
-    this.#writeHead(output, parts, fields, framing);
-    this.#flushOwn(output);
-    if (this.#isClosed || !this.#mayHaveBody(parts)) {
-      stream.cancel().catch(() => {});
+    const room = this.#roomFor(parts, fields);
+    if (!this.#mayHaveBody(parts)) {
+      const output = this.#outputFor(room);
+      this.#writeHead(output, parts, fields, framing);
+      this.#flushOwn(output);
+      stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#nextRequest();
     }
+    const head = headOutput(room);
+    this.#writeHead(head, parts, fields, framing);
     this.#writing = Writing.STREAM;
-    this.#stream = new StreamWriter(this.#transport, stream, framing);
-    this.#stream.run().then((isWhole) => {
-      if (!isWhole) return;
+    const way = { transport: this.#transport, service: this.#service };
+    const writer = new StreamWriter({ ...way, head, framing }, stream);
+    this.#stream = writer;
+    if (this.#transport.peerHasEnded) writer.peerEnded();
+    this.#writeStream(writer);
+  }
+
+  async #writeStream(writer: StreamWriter): Promise<void> {
+    try {
+      if (!await writer.run()) return;
       this.#stream = undefined;
       this.#nextRequest();
       this.#resumePending();
-    }).catch((error) => {
-      this.#service.report(error);
-      this.#transport.abort();
-    });
+    } catch (error) {
+      this.#reportStream(error);
+      if (this.#stream === writer) this.#breakOff(writer);
+      else this.#transport.abort();
+    }
+  }
+
+  /**
+   * Tells of a stream that failed as of a handler that did, as Deno does; what
+   * is answered to that is not sent, since the answer had begun.
+   */
+  async #reportStream(error: unknown): Promise<void> {
+    try {
+      const response = await this.#service.onError(error);
+      response?.body?.cancel().catch(() => {});
+    } catch (second) {
+      this.#service.report(second);
+    }
+  }
+
+  /**
+   * Ends an answer that is not whole, so that the peer can tell: all that was
+   * written is sent, but not the end of the body.
+   */
+  #breakOff(stream: StreamWriter): void {
+    this.#stream = undefined;
+    this.#writing = Writing.IDLE;
+    this.#keepAlive = false;
+    // Where the end of the connection is that of the body, a reset tells.
+    if (stream.endsByClosing) this.#transport.abort();
+    else this.#closeAnswered();
   }
 
   #streamFraming(parts: ResponseParts, declared: number | undefined): number {

@@ -283,6 +283,8 @@ class Server implements HttpServer<StreamAddr> {
         connection.data.data(bytes, start, end);
       },
       end: (connection) => connection.data.end(),
+      ending: (connection) => connection.data.ending(),
+      timeout: (connection, reason) => connection.data.timeout(reason),
       drain: (connection) => connection.data.drain(),
       close: (connection) => {
         this.#open--;

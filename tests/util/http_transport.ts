@@ -55,6 +55,10 @@ export class FakeTransport implements Transport {
   /** Whether the peer takes nothing. */
   isStuck = false;
   isPaused = false;
+  /** Whether the peer's end has come, read or not. */
+  peerHasEnded = false;
+  /** The deadlines that were set. */
+  readonly deadlines: number[] = [];
   /** How it was closed first. */
   closing: Closing | undefined;
   /** Told when nothing more can be sent. */
@@ -78,6 +82,16 @@ export class FakeTransport implements Transport {
     return this.bufferedBytes < BUSY_BYTES;
   }
 
+  writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    const bytes = concat([
+      this.#output.bytes.slice(0, this.#output.length),
+      ...parts,
+    ]);
+    this.#output.length = 0;
+    this.#send(bytes);
+    return this.bufferedBytes < BUSY_BYTES;
+  }
+
   /** Ends a turn: what was serialised leaves in one write. */
   flush(): void {
     const { bytes, length } = this.#output;
@@ -87,6 +101,10 @@ export class FakeTransport implements Transport {
 
   retain(end: number): void {
     this.input.retain(end);
+  }
+
+  setDeadline(delayMs: number): void {
+    this.deadlines.push(delayMs);
   }
 
   pause(): void {
@@ -214,12 +232,19 @@ export class Peer {
   turn(): void {
     while (this.#readable()) this.#deliver(this.#inbox.shift()!);
     const { transport } = this;
-    if (this.#sendsEnd && this.unread === 0 && !transport.isPaused) {
+    if (this.#sendsEnd) this.#endReading();
+    transport.flush();
+  }
+
+  #endReading(): void {
+    const { transport } = this;
+    const isToldBefore = transport.peerHasEnded;
+    transport.peerHasEnded = true;
+    if (this.unread === 0 && this.#reads) {
       this.#sendsEnd = false;
       if (transport.closing === "closeLingering") transport.closed();
       else if (!transport.isClosed) this.connection.end();
-    }
-    transport.flush();
+    } else if (!isToldBefore) this.connection.ending();
   }
 
   /** Runs until nothing happens any more. */
@@ -262,10 +287,13 @@ export class Peer {
     return [sends.length, this.unread, isPaused, isClosed, this.work].join();
   }
 
+  get #reads(): boolean {
+    const { isPaused, bufferedBytes } = this.transport;
+    return !isPaused && bufferedBytes < BUSY_BYTES;
+  }
+
   #readable(): boolean {
-    const { isPaused, isClosed, bufferedBytes } = this.transport;
-    return this.#inbox.length > 0 && !isPaused && !isClosed &&
-      bufferedBytes < BUSY_BYTES;
+    return this.#inbox.length > 0 && this.#reads && !this.transport.isClosed;
   }
 
   #deliver(part: Uint8Array<ArrayBuffer>): void {
