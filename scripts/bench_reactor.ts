@@ -46,6 +46,10 @@ class EndlessStream implements StreamSocket {
     return length;
   }
 
+  tryWriteVectored(buffers: readonly Uint8Array[]): number {
+    return buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
   shutdown(): void {}
 
   takeError(): undefined {}

@@ -191,6 +191,7 @@ Deno.test("WriteBuffer delivers each owner's bytes once and in order, whatever h
       arbitrary: fc.record({ owner, size: fc.nat({ max: 20_000 }) }),
     },
     { weight: 2, arbitrary: fc.record({ flushed: owner }) },
+    { weight: 2, arbitrary: fc.record({ taken: owner }) },
     { weight: 1, arbitrary: fc.record({ dropped: owner }) },
     { weight: 1, arbitrary: fc.constant("flush" as const) },
   );
@@ -207,6 +208,12 @@ Deno.test("WriteBuffer delivers each owner's bytes once and in order, whatever h
       } else if ("flushed" in what) {
         output.flushFor(targets[what.flushed]!);
         assertEquals(delivered(what.flushed), expected[what.flushed]);
+      } else if ("taken" in what) {
+        const target = targets[what.taken]!;
+        if (target.runs === 0) continue;
+        const bytes = output.take(target);
+        target.send(bytes, 0, bytes.byteLength);
+        assertEquals(delivered(what.taken), expected[what.taken]);
       } else if ("dropped" in what) {
         output.drop(targets[what.dropped]!);
         expected[what.dropped] = delivered(what.dropped);

@@ -403,7 +403,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a paused connection is told of its peer's end only when it resumes",
+  "a paused connection is told that its peer's end is there, and of the end when it resumes",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -412,15 +412,75 @@ cleanTest(
     });
     const { client } = await served(reactor, handlers);
     await writeText(client, "unread");
+    const paused = await connection;
+    assertEquals(paused.peerHasEnded, false);
     client.close();
+    await eventually("the end to be there", () => log.includes("ending"));
+    assertEquals(paused.peerHasEnded, true);
     await roundTrip(reactor);
-    assertEquals(log.includes("close"), false);
-    (await connection).resume();
+    assertEquals(log, ["open", "ending"]);
+    paused.resume();
     await eventually("the close", () => log.includes("close"));
-    assertEquals(log.filter((line) => line !== "open"), [
-      "data unread",
-      "close",
-    ]);
+    assertEquals(log, ["open", "ending", "data unread", "close"]);
+  },
+);
+
+cleanTest(
+  "a connection that stops reading in the middle is told once that its peer's end is there",
+  async () => {
+    using reactor = new Reactor();
+    const log: string[] = [];
+    const { handlers, connection } = opened(log, {
+      data: (each) => each.pause(),
+      end: () => {},
+    });
+    const { client } = await served(reactor, handlers);
+    const paused = await connection;
+    await writeText(client, "a");
+    await eventually("the data", () => log.includes("data a"));
+    await writeText(client, "b");
+    client.closeWrite();
+    await eventually("the end to be there", () => log.includes("ending"));
+    paused.resume();
+    await eventually("more data", () => log.includes("data b"));
+    await roundTrip(reactor);
+    assertEquals(log, ["open", "data a", "ending", "data b"]);
+    paused.resume();
+    await eventually("the end", () => log.includes("end"));
+    paused.close();
+    client.close();
+  },
+);
+
+cleanTest(
+  "a connection is told that its peer's end is there, when the peer does not read",
+  async () => {
+    using reactor = new Reactor();
+    const log: string[] = [];
+    const { handlers, connection } = opened(log);
+    const { client } = await served(reactor, handlers);
+    const congested = await connection;
+    while (congested.write(new Uint8Array(MIB)));
+    assertEquals(congested.peerHasEnded, false);
+    await client.closeWrite();
+    await eventually("the end to be there", () => log.includes("ending"));
+    assertEquals(log, ["open", "ending"]);
+    client.close();
+    await eventually("the close", () => log.includes("close"));
+  },
+);
+
+cleanTest(
+  "a connection that reads is told of the end alone",
+  async () => {
+    using reactor = new Reactor();
+    const log: string[] = [];
+    const { client } = await served(reactor, logged(log, { end() {} }));
+    await writeText(client, "a");
+    await client.closeWrite();
+    await eventually("the end", () => log.includes("end"));
+    assertEquals(log, ["open", "data a", "end"]);
+    client.close();
   },
 );
 

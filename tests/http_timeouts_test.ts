@@ -59,7 +59,7 @@ Deno.test("connection gives each head its time, from its first byte", async () =
 });
 
 Deno.test("connection does not mind the time of a head that has come", async () => {
-  const peer = new Peer(ok);
+  const peer = new Peer(ok, { limits: { headMs: 30 } });
   peer.send(GET);
   pass(peer);
   assertEquals(peer.transport.closing, undefined);

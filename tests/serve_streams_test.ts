@@ -1,7 +1,8 @@
-import { assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { cleanTest } from "./util/clean_tests.ts";
-import { ResettingClient } from "./util/http_client.ts";
+import { STREAMS_OF_ABC } from "./util/http_bodies.ts";
+import { type RawClient, ResettingClient } from "./util/http_client.ts";
 import { TestServer } from "./util/http_server.ts";
 import { randomBytes } from "./util/random.ts";
 import { eventually, within } from "./util/waiting.ts";
@@ -11,6 +12,10 @@ const LARGE_BYTES = 64 * MEBIBYTE;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** More than the system buffers for a connection, either way. */
 const SYSTEM_BYTES = 24 * MEBIBYTE;
+/** More than the server holds of a body, either way. */
+const HELD_BYTES = MEBIBYTE;
+/** More than would fit anywhere if it were not for backpressure. */
+const HUGE_BYTES = 256 * MEBIBYTE;
 
 /** A stream of `length` bytes, the same block again and again. */
 function stream(
@@ -219,6 +224,219 @@ cleanTest(
       JSON.parse((await client.answer()).text),
       await digest(stream(LARGE_BYTES, block)),
     );
+  },
+);
+
+/** A stream of that many bytes, which says how many were taken of it. */
+function counted(
+  length: number,
+): { stream: ReadableStream<Uint8Array<ArrayBuffer>>; taken: () => number } {
+  let taken = 0;
+  const block = new Uint8Array(65_536);
+  const stream = new ReadableStream({
+    pull(controller) {
+      taken += block.byteLength;
+      controller.enqueue(block.slice());
+      if (taken === length) controller.close();
+    },
+  }, { highWaterMark: 0 });
+  return { stream, taken: () => taken };
+}
+
+/** Reads that many bytes, or to the end; returns how many there were. */
+async function skip(client: RawClient, length: number): Promise<number> {
+  let read = 0;
+  while (read < length) {
+    const bytes = await client.read();
+    if (bytes === undefined) break;
+    read += bytes.byteLength;
+  }
+  return read;
+}
+
+cleanTest(
+  "server holds little of 256 MiB, when a client stops to read them again and again",
+  async () => {
+    const { stream, taken } = counted(HUGE_BYTES);
+    await using test = new TestServer((request) =>
+      new Response(request.method === "GET" ? stream : null)
+    );
+    const { reactor } = test;
+    const client = await test.connect();
+    await client.send(GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    let read = 0;
+    for (let stop = 0; stop < 8; stop++) {
+      read += await skip(client, 8 * MEBIBYTE);
+      await eventually("bytes to wait", () => reactor.stats().memoryBytes > 0);
+      await test.exercise(10);
+      assertLess(taken() - read, SYSTEM_BYTES);
+      assertLess(reactor.stats().memoryBytes, HELD_BYTES);
+    }
+    read += await skip(client, Infinity);
+    assertEquals(taken(), HUGE_BYTES);
+    assertLess(HUGE_BYTES, read);
+  },
+);
+
+cleanTest(
+  "server holds little of 256 MiB, when a handler stops to read them again and again",
+  async () => {
+    let sent = 0;
+    let read = 0;
+    const { rss } = Deno.memoryUsage();
+    await using test = new TestServer(async (request) => {
+      if (request.method === "HEAD") return new Response();
+      let stopAt = 8 * MEBIBYTE;
+      for await (const chunk of request.body!) {
+        read += chunk.byteLength;
+        if (read < stopAt || read > HUGE_BYTES / 4) continue;
+        stopAt += 8 * MEBIBYTE;
+        await test.exercise(50);
+        assertLess(sent - read, SYSTEM_BYTES);
+      }
+      return new Response(String(read));
+    }, { bodyBytesMax: Infinity });
+    const client = await test.connect();
+    await client.send(
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${HUGE_BYTES}\r\n\r\n`,
+    );
+    const block = randomBytes(MEBIBYTE, 9);
+    for (; sent < HUGE_BYTES; sent += MEBIBYTE) await client.send(block);
+    assertEquals((await client.answer()).text, String(HUGE_BYTES));
+    assertLess(Deno.memoryUsage().rss - rss, HUGE_BYTES / 2);
+    assertEquals(test.errors, []);
+  },
+);
+
+cleanTest(
+  "server holds little of 256 MiB, when it echoes them to a client that stops to read",
+  async () => {
+    await using test = new TestServer(
+      (request) =>
+        new Response(request.method === "POST" ? request.body : null),
+      { bodyBytesMax: Infinity },
+    );
+    const { reactor } = test;
+    const client = await test.connect();
+    await client.send(
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" +
+        `Content-Length: ${HUGE_BYTES}\r\n\r\n`,
+    );
+    let sent = 0;
+    const sending = (async () => {
+      const block = randomBytes(MEBIBYTE, 9);
+      for (; sent < HUGE_BYTES; sent += MEBIBYTE) await client.send(block);
+    })();
+    let read = 0;
+    for (let stop = 0; stop < 8; stop++) {
+      await eventually("bytes to wait", () => reactor.stats().memoryBytes > 0);
+      await test.exercise(50);
+      assertLess(sent - read, 2 * SYSTEM_BYTES);
+      assertLess(reactor.stats().memoryBytes, HELD_BYTES);
+      read += await skip(client, 8 * MEBIBYTE);
+    }
+    read += await skip(client, Infinity);
+    await sending;
+    assertLess(HUGE_BYTES, read);
+  },
+);
+
+for (const [name, make] of STREAMS_OF_ABC) {
+  cleanTest(
+    `client gets the body whole and in one write, when it is ${name}`,
+    async () => {
+      await using test = new TestServer(() => new Response(make()));
+      const client = await test.connect();
+      const { writes } = test.reactor.stats();
+      for (let count = 0; count < 2; count++) {
+        await client.send(GET);
+        assertEquals((await client.answer()).text, "abc");
+      }
+      assertEquals(test.reactor.stats().writes - writes, 2);
+    },
+  );
+}
+
+cleanTest("client gets a file whole, when it is the body", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const bytes = randomBytes(3 * MEBIBYTE + 5, 3);
+    await Deno.writeFile(path, bytes);
+    await using test = new TestServer(async () =>
+      new Response((await Deno.open(path)).readable)
+    );
+    const response = await test.fetch();
+    assertEquals(
+      await digest(response.body!),
+      await digest(new Blob([bytes]).stream()),
+    );
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+cleanTest(
+  "client gets large chunks whole, when their buffers are shared or may grow",
+  async () => {
+    const LENGTH = 100_000;
+    const options = { maxByteLength: 2 * LENGTH };
+    const chunks = [
+      new Uint8Array(new SharedArrayBuffer(LENGTH)),
+      new Uint8Array(new ArrayBuffer(LENGTH, options)),
+      new Uint8Array(new ArrayBuffer(3 * LENGTH), LENGTH, LENGTH),
+    ];
+    chunks.forEach((chunk, index) => chunk.fill(index + 1));
+    await using test = new TestServer(() =>
+      new Response(ReadableStream.from(chunks.map((chunk) => chunk)))
+    );
+    const bytes = await (await test.fetch()).bytes();
+    assertEquals(bytes.byteLength, chunks.length * LENGTH);
+    assert(bytes.every((byte, at) => byte === Math.floor(at / LENGTH) + 1));
+    assertEquals(test.errors, []);
+  },
+);
+
+for (const count of [0, 1, 3]) {
+  cleanTest(
+    `client has a head and then an error, when the stream fails after ${count} chunks`,
+    async () => {
+      const { readable, writable } = new TransformStream<string, string>();
+      await using test = new TestServer(() =>
+        new Response(readable.pipeThrough(new TextEncoderStream()))
+      );
+      const response = await test.fetch();
+      assertEquals(response.status, 200);
+      const writer = writable.getWriter();
+      for (let sent = 0; sent < count; sent++) await writer.write("chunk");
+      const failing = writer.abort(new Error("midway"));
+      await assertRejects(() => response.text());
+      await failing;
+      assertEquals(String(test.errors), "Error: midway");
+      await test.exercise(1);
+    },
+  );
+}
+
+cleanTest(
+  "client gets all that was written and then the end, when the stream fails midway",
+  async () => {
+    const LENGTH = 100_000;
+    async function* failing() {
+      yield new Uint8Array(LENGTH);
+      yield await Promise.reject(new Error("midway"));
+    }
+    await using test = new TestServer((request) =>
+      new Response(
+        request.method === "GET" ? ReadableStream.from(failing()) : null,
+      )
+    );
+    const client = await test.connect();
+    await client.send(GET);
+    await eventually("the error", () => test.errors.length > 0);
+    // A reset would throw away what was not read, and throw here.
+    const bytes = await client.restBytes();
+    assertLess(LENGTH, bytes.byteLength);
+    assertEquals([...bytes.slice(-3)], [0, 13, 10]);
   },
 );
 

@@ -5,6 +5,7 @@ import { echo, Reactor, trace, type TraceOptions } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { readExactly, readText, writeText } from "./util/deno_client.ts";
 import { ECHO } from "./util/handlers.ts";
+import { Source } from "./util/http_bodies.ts";
 import { TestServer } from "./util/http_server.ts";
 import { lacks } from "./util/machine.ts";
 import { Program } from "./util/program.ts";
@@ -140,6 +141,31 @@ cleanTest(
     const text = traced.lines.join("\n");
     assertMatch(text, / recvfrom\(conn 1, \d+\) = 448 +GET \/a, 15 more$/m);
     assertMatch(text, / sendto\(conn 1, (\d+)\) = \1 +200 OK, 15 more$/m);
+  },
+);
+
+cleanTest(
+  "trace() shows a streamed answer: one write, of its parts when one is large",
+  async () => {
+    using traced = new TracedReactor();
+    const { reactor } = traced;
+    const sizes = [3, 50_000];
+    {
+      await using server = new TestServer(() => {
+        const bytes = new Uint8Array(sizes.shift()!);
+        return new Response(new Source().give(bytes).close().stream);
+      }, { reactor });
+      using client = await server.connect();
+      for (const _ of sizes.slice()) {
+        await client.send(GET);
+        await client.answer();
+      }
+    }
+    const sums = await traced.closed("conn 1");
+    assertMatch(sums, /, 1 sendto, 1 sendmsg, /);
+    assertMatch(sums, /: 2 requests, 56 bytes in, /);
+    const text = traced.lines.join("\n");
+    assertMatch(text, / sendmsg\(conn 1, (\d+)\) = \1 +200 OK$/m);
   },
 );
 

@@ -30,7 +30,7 @@ import { checkRange, type Limits } from "./limits.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
-import { StreamWriter } from "./stream_writer.ts";
+import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
@@ -185,8 +185,19 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#reading = Reading.NOTHING;
       this.#keepAlive = false;
     }
+    this.ending();
     // What has come is still answered: a peer may close its half.
     if (this.#writing === Writing.IDLE) this.#resumePending();
+  }
+
+  /**
+   * The peer sends no more than what has come. It may have gone, of which the
+   * handler is told (RFC 9112 section 9.5); what it answers is still sent.
+   */
+  ending(): void {
+    if (this.#writing === Writing.IDLE) return;
+    if (this.#request !== undefined) LazyRequest.abort(this.#request);
+    this.#stream?.peerEnded();
   }
 
   /** The peer has read: go on writing, and with what waited for that. */
@@ -205,8 +216,8 @@ export class HttpConnection implements BodyHost, RequestHost {
     const reason = new Deno.errors.ConnectionReset("The client has gone");
     this.#body?.fail(reason);
     if (this.#writing === Writing.IDLE) return;
-    this.#stream?.cancel(reason);
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
+    this.#stream?.cancel();
     this.#addresses = addressesOf(this.#transport);
   }
 
@@ -228,6 +239,13 @@ export class HttpConnection implements BodyHost, RequestHost {
    */
   timeout(reason: string): void {
     if (reason === "write") return this.#transport.abort();
+    const stream = this.#stream;
+    if (stream !== undefined && this.#transport.peerHasEnded) {
+      // It had nothing to give, for longer than who has gone is waited for.
+      if (reason !== "deadline") return;
+      stream.cancel();
+      return this.#breakOff(stream);
+    }
     if (this.#reading === Reading.BODY) {
       if (reason === "deadline") this.#checkBody(this.#body!);
       return;
@@ -491,6 +509,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       if (this.#writing !== Writing.STREAM) return;
       LazyRequest.detach(request);
       this.#request = request;
+      if (this.#transport.peerHasEnded) this.ending();
     } catch (error) {
       this.#request = request;
       this.#handleError(request, error);
@@ -502,6 +521,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (typeof result?.then !== "function") throw notAResponse();
     LazyRequest.detach(request);
     this.#request = request;
+    if (this.#transport.peerHasEnded) this.ending();
     const { beginWork, endWork } = this.#service;
     beginWork();
     // A thenable of somebody else's may settle at once, or twice.
@@ -525,7 +545,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     try {
       if (!(response instanceof Response)) throw notAResponse();
       if (this.#request === request) this.#respond(response);
-      else response.body?.cancel().catch(() => {});
+      else response.body?.cancel(CANCEL_REASON).catch(() => {});
     } catch (error) {
       this.#handleError(request, error);
     }
@@ -565,7 +585,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Writes the answer to the current request. */
   #respond(response: Response): void {
     if (this.#isClosed) {
-      response.body?.cancel().catch(() => {});
+      response.body?.cancel(CANCEL_REASON).catch(() => {});
       return;
     }
     if (this.#writing !== Writing.HANDLER) return;
@@ -655,25 +675,62 @@ export class HttpConnection implements BodyHost, RequestHost {
     const declared = declaredLength(fields) ?? parts.length;
     const framing = this.#streamFraming(parts, declared);
     if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
-    const output = this.#outputFor(this.#roomFor(parts, fields));
-    this.#writeHead(output, parts, fields, framing);
-    this.#flushOwn(output);
-    if (this.#isClosed || !this.#mayHaveBody(parts)) {
-      stream.cancel().catch(() => {});
+    const room = this.#roomFor(parts, fields);
+    if (!this.#mayHaveBody(parts)) {
+      const output = this.#outputFor(room);
+      this.#writeHead(output, parts, fields, framing);
+      this.#flushOwn(output);
+      stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#nextRequest();
     }
+    const head = headOutput(room);
+    this.#writeHead(head, parts, fields, framing);
     this.#writing = Writing.STREAM;
-    this.#stream = new StreamWriter(this.#transport, stream, framing);
-    this.#stream.run().then((isWhole) => {
-      if (!isWhole) return;
+    const way = { transport: this.#transport, service: this.#service };
+    const writer = new StreamWriter({ ...way, head, framing }, stream);
+    this.#stream = writer;
+    if (this.#transport.peerHasEnded) writer.peerEnded();
+    this.#writeStream(writer);
+  }
+
+  async #writeStream(writer: StreamWriter): Promise<void> {
+    try {
+      if (!await writer.run()) return;
       this.#stream = undefined;
       this.#nextRequest();
       this.#resumePending();
-    }).catch((error) => {
-      if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", error);
-      this.#service.report(error);
-      this.#transport.abort();
-    });
+    } catch (error) {
+      this.#reportStream(error);
+      if (this.#stream === writer) this.#breakOff(writer, error);
+      else this.#transport.abort();
+    }
+  }
+
+  /**
+   * Tells of a stream that failed as of a handler that did, as Deno does; what
+   * is answered to that is not sent, since the answer had begun.
+   */
+  async #reportStream(error: unknown): Promise<void> {
+    try {
+      const response = await this.#service.onError(error);
+      response?.body?.cancel().catch(() => {});
+    } catch (second) {
+      this.#service.report(second, ON_ERROR_FAILED);
+    }
+  }
+
+  /**
+   * Ends an answer that is not whole, so that the peer can tell: all that was
+   * written is sent, but not the end of the body.
+   */
+  #breakOff(stream: StreamWriter, cause?: unknown): void {
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", cause);
+    this.#stream = undefined;
+    this.#writing = Writing.IDLE;
+    this.#keepAlive = false;
+    // Where the end of the connection is that of the body, a reset tells.
+    if (stream.endsByClosing) this.#transport.abort();
+    else this.#closeAnswered();
   }
 
   #streamFraming(parts: ResponseParts, declared: number | undefined): number {

@@ -22,6 +22,8 @@ export interface Transport {
   readonly nowMs: number;
   /** Bytes written that the peer's side has not taken yet. */
   readonly bufferedBytes: number;
+  /** Whether the peer sends no more than what has come, and may have gone. */
+  readonly peerHasEnded: boolean;
   /** The peer's address. */
   readonly remoteAddress: StreamAddr;
   /** Our address. */
@@ -30,6 +32,11 @@ export interface Transport {
   reserve(size: number): Output | undefined;
   /** Writes bytes; false when too many wait, until `drain`. */
   write(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): boolean;
+  /**
+   * Writes up to seven arrays in one go, behind what was written before; false
+   * when too many bytes wait, until `drain`.
+   */
+  writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean;
   /** Keeps the bytes of the current read before `end` from being overwritten. */
   retain(end: number): void;
   /**

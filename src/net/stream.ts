@@ -175,11 +175,41 @@ export abstract class Stream<Address> extends Socket<Address> {
    * @throws {RangeError} when there are more than eight.
    */
   writeVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = native().denio_stream_write_vectored(
+    return this.countOf(this.tryWriteVectored(buffers), "write to");
+  }
+
+  /**
+   * Writes like {@linkcode Stream.writeVectored}, but answers `-errno` for an
+   * error.
+   *
+   * @throws {RangeError} when there are more than eight.
+   */
+  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
+    const [a, b, c] = buffers;
+    if (buffers.length > 3 || a === undefined) {
+      const all = vector(buffers);
+      return native().denio_stream_write_vectored(this.handle, ...all);
+    }
+    // Spelled out: spreading makes the call take four times as long.
+    return native().denio_stream_write_vectored(
       this.handle,
-      ...vector(buffers),
+      a,
+      a.byteLength,
+      b ?? null,
+      b === undefined ? 0 : b.byteLength,
+      c ?? null,
+      c === undefined ? 0 : c.byteLength,
+      null,
+      0,
+      null,
+      0,
+      null,
+      0,
+      null,
+      0,
+      null,
+      0,
     );
-    return this.countOf(count, "write to");
   }
 
   /**

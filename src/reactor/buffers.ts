@@ -105,6 +105,21 @@ export class WriteBuffer {
     if (run >= 0) this.#send(run);
   }
 
+  /**
+   * Takes out what waits for one owner, in one piece, for a write that has more
+   * than that. It is valid until the buffer is used again.
+   */
+  take(owner: WriteTarget): Uint8Array<ArrayBuffer> {
+    const run = this.#owners.indexOf(owner);
+    if (owner.runs > 1) return this.#join(owner, run);
+    const start = this.#starts[run]!;
+    const end = this.#end(run);
+    this.#owners[run] = undefined;
+    owner.runs = 0;
+    if (this.#count === 1 && !this.#isFlushing) this.#count = this.length = 0;
+    return this.bytes.subarray(start, end);
+  }
+
   /** Forgets what waits for an owner that is gone. */
   drop(owner: WriteTarget): void {
     for (let run = 0; owner.runs > 0 && run < this.#count; run++) {
@@ -127,9 +142,18 @@ export class WriteBuffer {
   }
 
   #sendTogether(owner: WriteTarget, first: number): void {
+    const joined = this.#join(owner, first);
     // Taken out while it is in use, for a target that writes again.
-    const scratch = this.#scratch ?? new Uint8Array(WRITE_BUFFER_BYTES);
+    const scratch = this.#scratch;
     this.#scratch = undefined;
+    const { byteLength } = joined;
+    if (byteLength > 0) owner.send(joined, 0, byteLength);
+    this.#scratch = scratch;
+  }
+
+  /** Takes out the runs of an owner from `first` on, one behind the other. */
+  #join(owner: WriteTarget, first: number): Uint8Array<ArrayBuffer> {
+    const scratch = this.#scratch ??= new Uint8Array(WRITE_BUFFER_BYTES);
     let length = 0;
     for (let run = first; run < this.#count; run++) {
       if (this.#owners[run] !== owner) continue;
@@ -140,8 +164,7 @@ export class WriteBuffer {
       scratch.set(this.bytes.subarray(start, end), length);
       length += end - start;
     }
-    if (length > 0) owner.send(scratch, 0, length);
-    this.#scratch = scratch;
+    return scratch.subarray(0, length);
   }
 
   #end(run: number): number {

@@ -12,6 +12,7 @@ import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
+import { checkRange } from "../net/transfer.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -70,6 +71,8 @@ const HEARD = 1 << 15;
 const SPOKEN = 1 << 16;
 /** Reading went on after a pause since the sweep was here. */
 const RESUMED = 1 << 17;
+/** Its handlers know that the peer's end is there. */
+const FORETOLD = 1 << 18;
 
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
@@ -77,6 +80,8 @@ const STOPPED = PAUSED | ENDED | CLOSED;
 const UNREADABLE = STOPPED | CONGESTED;
 /** Nothing would be read now, whatever came. */
 const DEAF = PAUSED | ENDED | CONGESTED | CONNECTING;
+/** What is looked at to tell of an end that is not read yet. */
+const END_FLAGS = READ_CLOSED | ENDED | FORETOLD | QUEUED | CLOSED;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
 
@@ -117,6 +122,12 @@ export interface ConnectionHandlers<Data = unknown> {
   ): void;
   /** The peer sends no more. Without this, the connection is closed. */
   end?(connection: Connection<Data>): void;
+  /**
+   * The peer sends no more, and may have gone, but reading is stopped before
+   * its end; `end` comes when all was read. Told once, and only where the
+   * system tells of an end before it is read: not by `select`.
+   */
+  ending?(connection: Connection<Data>): void;
   /** Unsent bytes have fallen to the low-water mark. */
   drain?(connection: Connection<Data>): void;
   /** Something failed; `close` follows. */
@@ -241,6 +252,14 @@ export class Connection<Data = unknown> {
     return (this.#flags & UNREFED) === 0;
   }
 
+  /**
+   * Whether the peer is known to send no more than what has come: its end was
+   * read, or the system has told of it.
+   */
+  get peerHasEnded(): boolean {
+    return (this.#flags & (READ_CLOSED | ENDED)) !== 0;
+  }
+
   /** Bytes that the system has not taken yet. */
   get bufferedBytes(): number {
     return this.#outbox === undefined ? 0 : this.#outbox.byteLength;
@@ -349,8 +368,26 @@ export class Connection<Data = unknown> {
     start: number = 0,
     end: number = bytes.byteLength,
   ): boolean {
-    this.#flushOutput();
+    if (this.runs > 0) {
+      // Together with what is in the shared buffer.
+      checkRange(bytes, start, end - start);
+      return this.writeVectored([bytes.subarray(start, end)]);
+    }
     this.send(bytes, start, end);
+    return this.bufferedBytes < this.#limits.highWaterBytes;
+  }
+
+  /**
+   * Sends one array after the other at once, after all that was written before,
+   * in one system call with it. What the system does not take is copied.
+   *
+   * @param parts Up to seven.
+   * @returns Whether fewer bytes than the high-water mark wait; after false,
+   * wait for `drain`.
+   */
+  writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    if (this.runs === 0) this.#sendVectored(parts);
+    else this.#sendVectored([this.#host.output.take(this), ...parts]);
     return this.bufferedBytes < this.#limits.highWaterBytes;
   }
 
@@ -369,6 +406,30 @@ export class Connection<Data = unknown> {
     this.#outbox.push(bytes, start, end);
     this.#host.countMemory(end - start);
     this.#wantWritable();
+  }
+
+  #sendVectored(parts: readonly Uint8Array<ArrayBuffer>[]): void {
+    if (this.#flags & UNWRITABLE) return;
+    let skipped = 0;
+    if (this.#outbox === undefined) {
+      const sent = this.#stream.tryWriteVectored(parts);
+      this.#host.wrote(sent);
+      if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
+      if (sent > 0) this.#flags |= SPOKEN;
+      skipped = Math.max(0, sent);
+    }
+    for (const part of parts) {
+      const start = Math.min(skipped, part.byteLength);
+      skipped -= start;
+      if (start < part.byteLength) this.#keepUnsent(part, start);
+    }
+    if (this.#outbox !== undefined) this.#wantWritable();
+  }
+
+  #keepUnsent(part: Uint8Array<ArrayBuffer>, start: number): void {
+    this.#outbox ??= new Outbox(this.#host.nowMs);
+    this.#outbox.push(part, start, part.byteLength);
+    this.#host.countMemory(part.byteLength - start);
   }
 
   /** Stops reading. Bytes that come meanwhile wait in the system. */
@@ -497,6 +558,7 @@ export class Connection<Data = unknown> {
     if (this.#flags & CLOSED) return;
     if (readiness & Readiness.ERROR) return this.#failSocket();
     if (this.#flags & READABLE) this.#read();
+    if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
   }
 
   /** Returns what has moved since the last call: for the sweep. */
@@ -589,6 +651,12 @@ export class Connection<Data = unknown> {
     if (this.#handlers.end === undefined) return this.close();
     this.#handlers.end(this);
     if (this.#flags & WRITE_ENDED) this.#destroy("ended");
+  }
+
+  /** Tells of an end that will not be read for now. */
+  #foretell(): void {
+    this.#flags |= FORETOLD;
+    if (!(this.#flags & (CLOSING | LINGERING))) this.#handlers.ending?.(this);
   }
 
   #finishConnect(readiness: number): boolean {

@@ -46,6 +46,8 @@ export interface StreamSocket extends Source, Disposable {
     offset: number,
     length: number,
   ): number;
+  /** Writes one buffer after the other, up to eight; `-errno` for an error. */
+  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number;
   /** Shuts down one half or both. */
   shutdown(how: Shutdown): void;
   /** Returns and clears the socket's error, if it has one. */

@@ -249,7 +249,7 @@ export class Timeline {
 }
 
 function isTransfer({ call }: Step): boolean {
-  return call === "recvfrom" || call === "sendto";
+  return call === "recvfrom" || call === "sendto" || call === "sendmsg";
 }
 
 function columns(...[ms, step, turn, call]: string[]): string {

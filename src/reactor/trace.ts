@@ -494,6 +494,25 @@ class TracedStream implements StreamSocket, Traced {
     return count;
   }
 
+  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
+    const begunMs = performance.now();
+    const count = this.#inner.tryWriteVectored(buffers);
+    const endedMs = performance.now();
+    const bytes = joined(buffers);
+    this.#timeline?.write(
+      {
+        call: "sendmsg",
+        args: `${this.name}, ${bytes.byteLength}`,
+        result: resultOf(count),
+        begunMs,
+        endedMs,
+      },
+      bytes,
+      0,
+    );
+    return count;
+  }
+
   shutdown(how: Shutdown): void {
     this.#call("shutdown", how, () => this.#inner.shutdown(how));
   }
@@ -587,6 +606,17 @@ function describeReadiness(readiness: number): string {
     .filter(([, bit]) => readiness & bit)
     .map(([name]) => name)
     .join("|");
+}
+
+function joined(buffers: readonly Uint8Array[]): Uint8Array {
+  const lengths = buffers.map(({ byteLength }) => byteLength);
+  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length));
+  let at = 0;
+  for (const buffer of buffers) {
+    bytes.set(buffer, at);
+    at += buffer.byteLength;
+  }
+  return bytes;
 }
 
 function resultOf(count: number): number | string {

@@ -341,6 +341,7 @@ class Server implements HttpServer<StreamAddr> {
         connection.data.data(bytes, start, end);
       },
       end: (connection) => connection.data.end(),
+      ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
       timeout: (connection, reason) => connection.data.timeout(reason),
       shortage: () => void admission.makeRoom(),

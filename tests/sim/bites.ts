@@ -43,6 +43,20 @@ export const BITES: readonly Bite[] = [
     scenario: "echo",
   },
   {
+    name: "the tail of a short write of several parts is forgotten",
+    file: "reactor/connection.ts",
+    right: "skipped = Math.max(0, sent);",
+    wrong: "skipped = sent > 0 ? Infinity : 0;",
+    scenario: "http",
+  },
+  {
+    name: "several parts overtake what waits in the shared write buffer",
+    file: "reactor/connection.ts",
+    right: "else this.#sendVectored([this.#host.output.take(this), ...parts]);",
+    wrong: "else this.#sendVectored(parts);",
+    scenario: "http",
+  },
+  {
     name: "the end is not read for when it came with the last bytes",
     file: "reactor/connection.ts",
     right: "count < room && !(this.#flags & READ_CLOSED)",

@@ -13,8 +13,10 @@ import {
 } from "../../src/native/errors.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import type { Shutdown } from "../../src/net/stream.ts";
+import { BUFFERS_MAX } from "../../src/net/transfer.ts";
 import { Readiness } from "../../src/poll/events.ts";
 import type { StreamSocket } from "../../src/reactor/system.ts";
+import { concat } from "../util/http_bytes.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { changed, type Pollable, type Registration } from "./poll.ts";
 import type { World } from "./world.ts";
@@ -142,6 +144,14 @@ export class SimulatedStream implements StreamSocket, Pollable {
     this.#output.push(bytes.slice(offset, offset + count));
     this.farEnd?.hasOutput();
     return count;
+  }
+
+  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
+    if (!(buffers.length > 0 && buffers.length <= BUFFERS_MAX)) {
+      this.#world.fail(`${this.name}: write ${buffers.length} buffers`);
+    }
+    const bytes = concat(buffers);
+    return this.tryWrite(bytes, 0, bytes.byteLength);
   }
 
   shutdown(how: Shutdown): void {

@@ -99,6 +99,11 @@ export class FakeStream implements StreamSocket {
     return count;
   }
 
+  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
+    const length = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return this.tryWrite(buffers[0]!, 0, length);
+  }
+
   shutdown(): void {}
 
   takeError(): Error | undefined {

@@ -32,7 +32,7 @@ export function logged(
   log: string[],
   handlers: Partial<ConnectionHandlers> = {},
 ): ConnectionHandlers {
-  const { open, data, end, drain, error, close } = handlers;
+  const { open, data, end, ending, drain, error, close } = handlers;
   const told = (line: string, call: (() => void) | undefined) => {
     log.push(line);
     call?.();
@@ -44,6 +44,8 @@ export function logged(
         `data ${decoded(bytes, start, end)}`,
         data && (() => data(connection, bytes, start, end)),
       ),
+    ending: (connection) =>
+      told("ending", ending && (() => ending(connection))),
     drain: (connection) => told("drain", drain && (() => drain(connection))),
     error: (connection, cause) =>
       told(`error ${cause.name}`, error && (() => error(connection, cause))),

@@ -27,6 +27,12 @@ const POISON = 0;
 /** Rounds of Deno's loop after which a fake connection has nothing to do. */
 const QUIET_ROUNDS = 8;
 
+/**
+ * What has tests of its own: heads are compared whole, without what they
+ * advertise, and deadlines are those of what is tested.
+ */
+const UNTOLD = { keepAliveMs: Infinity, headMs: Infinity };
+
 /** How a transport was closed. */
 export type Closing = "close" | "closeLingering" | "abort";
 
@@ -51,6 +57,10 @@ export class FakeTransport implements Transport {
   /** Whether the peer takes nothing. */
   isStuck = false;
   isPaused = false;
+  /** Whether the peer's end has come, read or not. */
+  peerHasEnded = false;
+  /** The deadlines that were set. */
+  readonly deadlines: number[] = [];
   /** How it was closed first. */
   closing: Closing | undefined;
   /** In how long it shall be told that its time is over; not set: infinity. */
@@ -76,6 +86,16 @@ export class FakeTransport implements Transport {
     return this.bufferedBytes < BUSY_BYTES;
   }
 
+  writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    const bytes = concat([
+      this.#output.bytes.slice(0, this.#output.length),
+      ...parts,
+    ]);
+    this.#output.length = 0;
+    this.#send(bytes);
+    return this.bufferedBytes < BUSY_BYTES;
+  }
+
   /** Ends a turn: what was serialised leaves in one write. */
   flush(): void {
     const { bytes, length } = this.#output;
@@ -84,6 +104,7 @@ export class FakeTransport implements Transport {
   }
 
   setDeadline(delayMs: number): void {
+    this.deadlines.push(delayMs);
     this.deadlineMs = delayMs;
   }
 
@@ -160,8 +181,7 @@ export class Peer {
         this.errors.push(error);
         return onError?.(error) ?? new Response("failed", { status: 500 });
       },
-      // Heads are compared whole: what they advertise has tests of its own.
-      limits: { ...DEFAULT_LIMITS, keepAliveMs: Infinity, ...limits },
+      limits: { ...DEFAULT_LIMITS, ...UNTOLD, ...limits },
       report: (error) => this.reports.push(error),
       beginWork: () => this.work++,
       endWork: () => this.work--,
@@ -217,12 +237,19 @@ export class Peer {
   turn(): void {
     while (this.#readable()) this.#deliver(this.#inbox.shift()!);
     const { transport } = this;
-    if (this.#sendsEnd && this.unread === 0 && !transport.isPaused) {
+    if (this.#sendsEnd) this.#endReading();
+    transport.flush();
+  }
+
+  #endReading(): void {
+    const { transport } = this;
+    const isToldBefore = transport.peerHasEnded;
+    transport.peerHasEnded = true;
+    if (this.unread === 0 && this.#reads) {
       this.#sendsEnd = false;
       if (transport.closing === "closeLingering") transport.closed();
       else if (!transport.isClosed) this.connection.end();
-    }
-    transport.flush();
+    } else if (!isToldBefore) this.connection.ending();
   }
 
   /** Runs until nothing happens any more. */
@@ -265,10 +292,13 @@ export class Peer {
     return [sends.length, this.unread, isPaused, isClosed, this.work].join();
   }
 
+  get #reads(): boolean {
+    const { isPaused, bufferedBytes } = this.transport;
+    return !isPaused && bufferedBytes < BUSY_BYTES;
+  }
+
   #readable(): boolean {
-    const { isPaused, isClosed, bufferedBytes } = this.transport;
-    return this.#inbox.length > 0 && !isPaused && !isClosed &&
-      bufferedBytes < BUSY_BYTES;
+    return this.#inbox.length > 0 && this.#reads && !this.transport.isClosed;
   }
 
   #deliver(part: Uint8Array<ArrayBuffer>): void {
