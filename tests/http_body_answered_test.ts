@@ -99,10 +99,12 @@ Deno.test("body is read whole and then the connection closes, when the answer wa
 Deno.test("next request waits, when the body of the one before is read slowly", async () => {
   const go = Promise.withResolvers<void>();
   const { peer, result } = new EarlyAnswered(async (request) => {
-    const reader = request.body!.getReader();
-    await go.promise;
-    reader.releaseLock();
-    return await joined(request.body!);
+    let length = 0;
+    for await (const { byteLength } of request.body!) {
+      length += byteLength;
+      await go.promise;
+    }
+    return length;
   });
   const bytes = latin1(head(TOO_MUCH) + "a".repeat(TOO_MUCH) + GET);
   for (let at = 0; at < bytes.byteLength; at += PIECE) {
@@ -115,6 +117,34 @@ Deno.test("next request waits, when the body of the one before is read slowly", 
   assertEquals(await Promise.all([result, peer.settle()]), [TOO_MUCH, peer]);
   assertEquals((await peer.answers()).length, 2);
 });
+
+const FORGETFUL: [
+  name: string,
+  read: (request: Request) => Promise<unknown>,
+][] = [
+  ["reader", (request) => request.body!.getReader().read()],
+  ["clone's reader", (request) => request.clone().body!.getReader().read()],
+  ["unread clone", (request) => Promise.resolve(request.clone())],
+];
+
+for (const [name, read] of FORGETFUL) {
+  for (const [length, count] of [[200_000, 2], [TOO_MUCH, 1]] as const) {
+    Deno.test(`connection goes on or closes, when a handler forgot a ${name} over ${length} bytes`, async () => {
+      const peer = new Peer(async (request) => {
+        if (request.method === "GET") return new Response("next");
+        await read(request);
+        return new Response("early");
+      });
+      const bytes = latin1(head(length) + "a".repeat(length) + GET);
+      for (let at = 0; at < bytes.byteLength; at += PIECE) {
+        await peer.send(bytes.slice(at, at + PIECE)).settle();
+      }
+      assertEquals((await peer.answers()).length, count);
+      const closing = count === 1 ? "closeLingering" : undefined;
+      assertEquals(peer.transport.closing, closing);
+    });
+  }
+}
 
 Deno.test("rest of a body is thrown away, when its reader stops behind the answer", async () => {
   const { peer, result } = new EarlyAnswered(async (request) => {

@@ -57,7 +57,8 @@ export class IncomingBody implements RequestBody {
   #isComplete = false;
   #isDiscarded = false;
   #collects = false;
-  #isTeed = false;
+  /** Whether its stream has been read of, or cloned. */
+  #isBegun = false;
   /** Its stream, once somebody has it as one. */
   #streamed: StreamBody | undefined;
   #error: Error | undefined;
@@ -96,14 +97,20 @@ export class IncomingBody implements RequestBody {
     return this.#streamed !== undefined;
   }
 
+  /** Whether somebody has what is still to come for itself. */
+  get isHeld(): boolean {
+    if (this.#isComplete || this.#isDiscarded) return false;
+    return this.#collects || this.#streamed?.isLocked === true;
+  }
+
   /**
-   * Whether somebody reads what is still to come. Clones lock the stream, read
-   * or not: for them only a reading that waits counts.
+   * Whether somebody waits for what is still to come, or is about to read it.
+   * A reader that has read and waits for nothing may have been forgotten, and
+   * clones have the stream locked, read or not.
    */
   get isWanted(): boolean {
-    if (this.#isComplete || this.#isDiscarded) return false;
-    if (this.#isTeed) return this.#wake !== undefined;
-    return this.#collects || this.#streamed?.isLocked === true;
+    if (!this.isHeld) return false;
+    return this.#collects || this.#wake !== undefined || !this.#isBegun;
   }
 
   /** How many bytes are known to be still to come; infinity when chunked. */
@@ -200,7 +207,7 @@ export class IncomingBody implements RequestBody {
   /** Returns two that read the same bytes. */
   tee(): [RequestBody, RequestBody] {
     const [left, right] = this.stream.tee();
-    this.#isTeed = true;
+    this.#isBegun = true;
     // The request has its branch from now on, and detaches that one.
     this.detach();
     return [new StreamBody(left), new StreamBody(right)];
@@ -228,6 +235,7 @@ export class IncomingBody implements RequestBody {
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    this.#isBegun = true;
     while (this.#chunks.length === 0 && !this.#isComplete) await this.#more();
     const chunk = this.#chunks.shift();
     if (chunk === undefined) {

@@ -226,7 +226,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#keepAlive = false;
     if (this.#writing !== Writing.IDLE) return;
     // It is answered: who still reads its body is not waited for.
-    if (this.#body?.isWanted) return this.#closeAnswered();
+    if (this.#body?.isHeld) return this.#closeAnswered();
     if (this.#reading !== Reading.HEAD) return;
     // While the peer does not read, requests may wait unread in the system.
     if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
@@ -831,6 +831,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (!this.#keepAlive) return this.#closeAnswered();
     if (body !== undefined && !body.isComplete) {
       this.#isDiscarding = true;
+      body.discard();
       this.#unpause();
       return this.#checkDiscard(body);
     }
@@ -841,7 +842,8 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Reads an unread body to its end, unless it is too much to read. */
   #checkDiscard(body: IncomingBody): void {
-    if (body.isWanted) return;
+    // Somebody reads it, though its request is answered.
+    if (body.isHeld) return;
     body.discard();
     if (isTooMuch(body)) this.#closeAnswered();
   }
