@@ -77,7 +77,7 @@ async function urlsOfDeno(hostname: string): Promise<string[]> {
 
 for (const hostname of LISTENING) {
   cleanTest(
-    `URLs are those of Deno.serve, when the server listens on ${hostname}`,
+    `request.url is that of Deno.serve, when the server listens on ${hostname}`,
     async () => {
       const urls: string[] = [];
       await using test = new TestServer(async (request) => {
@@ -89,6 +89,8 @@ for (const hostname of LISTENING) {
       assertEquals(found.length, REQUESTS.length);
       assertEquals(found, await urlsOfDeno(hostname));
     },
+    // Containers often have no IPv6.
+    { ignore: !canListen(hostname) },
   );
 }
 
@@ -113,6 +115,15 @@ Deno.test("authorityOf() escapes all but letters and digits, when it is a path",
     "%2Frun%2Fa%20b%2Esock",
   );
 });
+
+function canListen(hostname: string): boolean {
+  try {
+    Deno.listen({ hostname, port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function tcp(hostname: string, port: number): Deno.NetAddr {
   return { transport: "tcp", hostname, port };

@@ -1,5 +1,8 @@
 /** What `requireHost: false` lets pass, and what it does not. */
 
+import { assertEquals } from "@std/assert";
+import { cleanTest } from "../util/clean_tests.ts";
+import { TestServer } from "../util/http_server.ts";
 import {
   head,
   HOST,
@@ -104,3 +107,17 @@ const STILL: Row[] = ([
 ]);
 
 wireTests([...HOSTLESS, ...LINES, ...FRAMED, ...STILL], { requireHost: false });
+
+cleanTest(
+  "handler reads fields after a while, when they came without Host and in bare LFs",
+  async () => {
+    await using test = new TestServer(async ({ headers }) => {
+      await undefined;
+      return new Response(headers.get("x"));
+    }, { requireHost: false });
+    const client = await test.connect();
+    await client.send("GET / HTTP/1.1\nX: 1\n\nGET / HTTP/1.1\nX: 2\n\n");
+    const answers = await client.answers(2);
+    assertEquals(answers.map(({ text }) => text), ["1", "2"]);
+  },
+);
