@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import { Reactor, serve, type WorkerEnd, type WorkersServer } from "../mod.ts";
 import { handleCount } from "./util/clean_tests.ts";
+import { RawClient } from "./util/http_client.ts";
 import { Program } from "./util/program.ts";
 import { eventually, within } from "./util/waiting.ts";
 
@@ -36,7 +37,12 @@ async function names(port: number): Promise<Set<string>> {
 
 function start(
   ends: WorkerEnd[],
-  options: { module?: URL | string; workers?: number; port?: number } = {},
+  options: {
+    module?: URL | string;
+    workers?: number;
+    port?: number;
+    requireHost?: boolean;
+  } = {},
 ): Promise<WorkersServer> {
   return serve({
     module: MODULE,
@@ -61,6 +67,15 @@ Deno.test("serve() on Workers answers from each, and counts what each accepts", 
   assertEquals(sum(server.accepted) >= 2, true);
   if (IS_SHARED) assert(server.accepted.every((count) => count > 0));
   assertEquals(ends, []);
+});
+
+Deno.test("serve() on Workers takes a request without Host, when it is told to", async () => {
+  const ends: WorkerEnd[] = [];
+  const options = { workers: 1, requireHost: false };
+  await using server = await start(ends, options);
+  using client = await RawClient.connect(server.addr);
+  await client.send("GET / HTTP/1.1\r\n\r\n");
+  assertEquals((await client.answer()).status, 200);
 });
 
 /** Asks until so many Workers have answered, and returns who they are. */

@@ -7,8 +7,10 @@
 //! refused, since that is what request smuggling lives on.
 
 use std::mem::MaybeUninit;
+use std::net::Ipv6Addr;
+use std::ops::Range;
 
-use httparse::{Header, ParserConfig, Request};
+use httparse::{EMPTY_HEADER, Header, ParserConfig, Request};
 
 /// More header fields than this are refused with 431. Browsers send about 20;
 /// Deno.serve and nginx stop at 100 as well.
@@ -70,6 +72,11 @@ pub mod flag {
 pub const METHODS: [&str; 10] =
     ["", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
 
+/// Transfer codings that are registered and that this server does not do. What
+/// is no coding at all is a mistake of the client's, or an attack.
+const CODINGS_REGISTERED: [&[u8]; 6] =
+    [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"identity"];
+
 /// The status to refuse a head with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub u16);
@@ -80,8 +87,32 @@ const FIELDS_TOO_LARGE: Refused = Refused(431);
 const NOT_IMPLEMENTED: Refused = Refused(501);
 const VERSION_NOT_SUPPORTED: Refused = Refused(505);
 
+/// The largest port: RFC 9293 section 3.1.
+const PORT_MAX: u32 = 65_535;
+/// The bytes that a name has as they are. No comma is among them, though RFC 3986
+/// knows it: it may be the trace of two hosts that somebody joined.
+#[allow(clippy::indexing_slicing, reason = "a constant: what may panic does not compile")]
+const HOST_BYTES: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut rest: &[u8] = b"-._~!$&'()*+;=0123456789\
+        ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    while let [first, others @ ..] = rest {
+        known[*first as usize] = true;
+        rest = others;
+    }
+    known
+};
+
 /// The largest body length: beyond it a JavaScript number loses bytes.
 const LENGTH_MAX: u64 = (1 << 53) - 1;
+
+/// What a head says before it is known how its lines end.
+struct Message<'h, 'b> {
+    method: &'b str,
+    target: &'b str,
+    minor: u8,
+    headers: &'h [Header<'b>],
+}
 
 /// Parses the head that starts at `offset` of `buffer` into `table`.
 ///
@@ -90,6 +121,10 @@ const LENGTH_MAX: u64 = (1 << 53) - 1;
 /// partial, and a peer that sends single bytes does not make us parse it all
 /// again for each.
 ///
+/// A `lenient` parse lets pass what `Deno.serve` does: no `Host`, lines that end
+/// in a bare LF, and a CONNECT with a body. Whatever is taken without it is
+/// taken alike with it.
+///
 /// # Errors
 ///
 /// The status to answer: 400, 413, 431, 501 or 505.
@@ -97,6 +132,7 @@ pub fn parse(
     buffer: &[u8],
     offset: usize,
     scanned: usize,
+    lenient: bool,
     table: &mut [u32; TABLE_WORDS],
 ) -> Result<Option<usize>, Refused> {
     let head = buffer.get(offset..).unwrap_or_default();
@@ -110,15 +146,34 @@ pub fn parse(
     let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return refuse(error, head),
+        Err(httparse::Error::Version) => return other_version(buffer, offset, lenient, table),
+        Err(error) => return Err(status_of(error)),
     };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
         return Err(BAD_REQUEST);
     };
+    let message = Message { method, target, minor, headers: request.headers };
+    write(buffer, offset..offset + length, &message, lenient, table)
+}
+
+/// Checks a whole head, which lies at `place` of `buffer`, and fills the table.
+fn write(
+    buffer: &[u8],
+    place: Range<usize>,
+    message: &Message<'_, '_>,
+    lenient: bool,
+    table: &mut [u32; TABLE_WORDS],
+) -> Result<Option<usize>, Refused> {
+    let Message { method, target, minor, headers } = *message;
     let places = Places { base: buffer.as_ptr() as usize };
-    check_line_ends(buffer, offset, length, &places, &request)?;
+    let length = place.len();
+    if !lenient {
+        check_line_ends(buffer, place, &places, message)?;
+    }
     check_target(method, target)?;
+    let framing = Framing::read(headers)?;
+    framing.check(method, minor, lenient)?;
     let (target_start, target_end) = places.of(target.as_bytes());
     let (method_start, method_end) = places.of(method.as_bytes());
     table[word::METHOD] =
@@ -128,10 +183,9 @@ pub fn parse(
     table[word::TARGET_START] = target_start;
     table[word::TARGET_END] = target_end;
     table[word::MINOR] = u32::from(minor);
-    write_fields(request.headers, &places, table);
-    let framing = Framing::read(request.headers, minor)?;
+    write_fields(headers, &places, table);
     let (host_start, host_end) = framing.host.map_or((0, 0), |host| places.of(host));
-    table[word::FLAGS] = framing.flags(minor);
+    table[word::FLAGS] = framing.flags(method, minor);
     table[word::LENGTH_LOW] = framing.length.unwrap_or_default() as u32;
     table[word::LENGTH_HIGH] = (framing.length.unwrap_or_default() >> 32) as u32;
     table[word::HOST_START] = host_start;
@@ -157,57 +211,83 @@ fn ends_head(bytes: &[u8]) -> bool {
         || bytes.windows(3).any(|triple| triple == b"\n\r\n")
 }
 
-/// What becomes of a head that `httparse` does not take.
-fn refuse(error: httparse::Error, head: &[u8]) -> Result<Option<usize>, Refused> {
+/// The status for what `httparse` does not take.
+fn status_of(error: httparse::Error) -> Refused {
     match error {
-        httparse::Error::TooManyHeaders => Err(FIELDS_TOO_LARGE),
-        httparse::Error::Version => match request_line(head) {
-            // Until its line ends, `HTTP/2` may yet be another version, or none.
-            None => Ok(None),
-            Some(line) if names_other_version(line) => Err(VERSION_NOT_SUPPORTED),
-            Some(_) => Err(BAD_REQUEST),
-        },
-        _ => Err(BAD_REQUEST),
+        httparse::Error::TooManyHeaders => FIELDS_TOO_LARGE,
+        _ => BAD_REQUEST,
     }
 }
 
-/// The request line without its LF, once that has come.
-fn request_line(head: &[u8]) -> Option<&[u8]> {
-    let start = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
-    head.get(start..)?.split_inclusive(|byte| *byte == b'\n').next()?.strip_suffix(b"\n")
+/// Parses a head whose version is none that `httparse` knows. RFC 9110 section
+/// 2.5: a later minor version is taken for the latest that is known.
+fn other_version(
+    buffer: &[u8],
+    offset: usize,
+    lenient: bool,
+    table: &mut [u32; TABLE_WORDS],
+) -> Result<Option<usize>, Refused> {
+    let head = buffer.get(offset..).unwrap_or_default();
+    // Until its line ends, `HTTP/2` may yet be another version, or none.
+    let Some((line, fields)) = request_line(head) else { return Ok(None) };
+    let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ');
+    let parts = [words.next(), words.next(), words.next(), words.next()];
+    let [Some(method), Some(target), Some(version), None] = parts else {
+        return Err(BAD_REQUEST);
+    };
+    match version.strip_prefix(b"HTTP/") {
+        Some([b'1', b'.', b'2'..=b'9']) => {}
+        // HTTP/2 clients also leave the minor version out.
+        Some([b'0' | b'2'..=b'9', b'.', b'0'..=b'9'] | [b'2'..=b'9']) => {
+            return Err(VERSION_NOT_SUPPORTED);
+        }
+        _ => return Err(BAD_REQUEST),
+    }
+    let method = token(method).ok_or(BAD_REQUEST)?;
+    let target = std::str::from_utf8(target).map_err(|_| BAD_REQUEST)?;
+    let mut storage = [EMPTY_HEADER; HEADERS_MAX];
+    let (length, headers) = match httparse::parse_headers(fields, &mut storage) {
+        Ok(httparse::Status::Complete(parsed)) => parsed,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => return Err(status_of(error)),
+    };
+    let end = buffer.len() - fields.len() + length;
+    write(buffer, offset..end, &Message { method, target, minor: 1, headers }, lenient, table)
 }
 
-/// Whether a request line, refused for its version, ends in a well-formed one:
-/// RFC 9112 section 2.3. HTTP/2 clients also leave the minor version out.
-fn names_other_version(line: &[u8]) -> bool {
-    let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ');
-    let version = words.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
-    let well_formed = match version {
-        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
-        Some([major]) => major.is_ascii_digit(),
-        _ => false,
-    };
-    well_formed && words.next().is_none()
+/// The request line without its LF and what follows, once the line has come.
+fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let rest = head.get(start..)?;
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    Some((rest.get(..end)?, rest.get(end + 1..)?))
+}
+
+/// RFC 9110 section 5.6.2.
+fn token(bytes: &[u8]) -> Option<&str> {
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if bytes.is_empty() || !bytes.iter().all(known) {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()
 }
 
 /// Refuses lines that end in a bare LF, which `httparse` lets pass: RFC 9112
 /// section 2.2 allows either reading, so two servers may split them otherwise.
 fn check_line_ends(
     buffer: &[u8],
-    offset: usize,
-    length: usize,
+    place: Range<usize>,
     places: &Places,
-    request: &Request<'_, '_>,
+    message: &Message<'_, '_>,
 ) -> Result<(), Refused> {
     let line_ends_before =
         |end: usize| end >= 2 && buffer.get(end - 2..end).is_some_and(|pair| pair == b"\r\n");
-    let start = places.of(request.method.unwrap_or_default().as_bytes()).0 as usize;
-    let leading = buffer.get(offset..start).unwrap_or_default();
-    let fields_end = offset + length - 2;
+    let start = places.of(message.method.as_bytes()).0 as usize;
+    let leading = buffer.get(place.start..start).unwrap_or_default();
     let lines_good = leading.chunks(2).all(|pair| pair == b"\r\n")
-        && line_ends_before(offset + length)
-        && line_ends_before(fields_end)
-        && request
+        && line_ends_before(place.end)
+        && line_ends_before(place.end - 2)
+        && message
             .headers
             .iter()
             .all(|header| line_ends_before(places.of(header.name.as_bytes()).0 as usize));
@@ -216,52 +296,87 @@ fn check_line_ends(
 
 /// RFC 9112 section 3.2: which form of target goes with which method.
 fn check_target(method: &str, target: &str) -> Result<(), Refused> {
-    if method == "CONNECT" {
-        // A tunnel is a proxy's work: RFC 9110 section 9.3.6.
-        return Err(NOT_IMPLEMENTED);
-    }
-    let known = target.starts_with('/')
-        || authority(target).is_some_and(|authority| !authority.is_empty() && is_host(authority))
-        || target == "*" && method == "OPTIONS";
-    if known { Ok(()) } else { Err(BAD_REQUEST) }
+    let known = if method == "CONNECT" {
+        is_tunnel(target.as_bytes())
+    } else {
+        target.starts_with('/')
+            || authority(target).is_some_and(is_authority)
+            || target == "*" && method == "OPTIONS"
+    };
+    if known && is_visible(target.as_bytes()) { Ok(()) } else { Err(BAD_REQUEST) }
 }
 
-/// The authority of an absolute target, which must name a host and, since that
-/// hides where a request goes, no user: RFC 9110 sections 4.2.1 and 4.2.4.
+/// Whether a target has nothing in it but visible ASCII, which `httparse` makes
+/// sure of except for UTF-8, and no fragment. Beyond that browsers send what RFC
+/// 3986 does not know, such as `|`, and servers take it.
+fn is_visible(target: &[u8]) -> bool {
+    // Without a way out in between, which is faster: many bytes at once.
+    target.iter().fold(true, |good, byte| good & matches!(byte, 0x21..=0x7e) & (*byte != b'#'))
+}
+
+/// The authority of an absolute target of a scheme that is served.
 fn authority(target: &str) -> Option<&[u8]> {
     let (scheme, rest) = target.split_once("://")?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let authority = rest.split(['/', '?', '#']).next().filter(|_| known)?;
-    (!authority.starts_with(':')).then_some(authority.as_bytes())
+    rest.split(['/', '?']).next().filter(|_| known).map(str::as_bytes)
 }
 
-/// Whether there is nothing in `value` but what a host and a port are made of.
-fn is_host(value: &[u8]) -> bool {
-    value.iter().all(|byte| {
-        // A pattern, which compiles to a bit test: this runs for every byte.
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b':'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-                    | b'['
-                    | b']'
-            )
-    })
+/// RFC 9110 section 9.3.6: the target of a CONNECT has a port, and a valid one.
+fn is_tunnel(target: &[u8]) -> bool {
+    port_of(target).and_then(number_of).is_some_and(|port| port > 0)
+}
+
+/// Whether `value` names a host, and a port or none.
+fn is_authority(value: &[u8]) -> bool {
+    port_of(value).is_some_and(|port| port.is_empty() || number_of(port).is_some())
+}
+
+/// What follows the host and its colon, if `value` is a host and a port. RFC
+/// 9110 sections 4.2.1 and 4.2.4: never an empty host, nor, since that hides
+/// where a request goes, a user.
+fn port_of(value: &[u8]) -> Option<&[u8]> {
+    match value.get(host_end(value)?..)? {
+        [] => Some(&[]),
+        [b':', port @ ..] => Some(port),
+        _ => None,
+    }
+}
+
+/// A port, if it is one.
+fn number_of(port: &[u8]) -> Option<u32> {
+    if port.is_empty() {
+        return None;
+    }
+    let mut number = 0_u32;
+    for byte in port {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        number = (10 * number + digit).min(PORT_MAX + 1);
+    }
+    (number <= PORT_MAX).then_some(number)
+}
+
+/// Where the host ends that `value` begins with: RFC 3986 section 3.2.2, without
+/// addresses of the future.
+fn host_end(value: &[u8]) -> Option<usize> {
+    if let [b'[', rest @ ..] = value {
+        let length = rest.iter().position(|byte| *byte == b']')?;
+        let address = std::str::from_utf8(rest.get(..length)?).ok()?;
+        return address.parse::<Ipv6Addr>().is_ok().then_some(length + 2);
+    }
+    let mut end = 0;
+    loop {
+        let rest = value.get(end..)?;
+        let is_other = |byte: &u8| HOST_BYTES.get(usize::from(*byte)) != Some(&true);
+        end += rest.iter().position(is_other).unwrap_or(rest.len());
+        if value.get(end) != Some(&b'%') {
+            return (end > 0).then_some(end);
+        }
+        let digits = value.get(end + 1..end + 3)?;
+        end = digits.iter().all(u8::is_ascii_hexdigit).then_some(end + 3)?;
+    }
 }
 
 fn write_fields(headers: &[Header<'_>], places: &Places, table: &mut [u32; TABLE_WORDS]) {
@@ -279,7 +394,11 @@ fn write_fields(headers: &[Header<'_>], places: &Places, table: &mut [u32; TABLE
 struct Framing<'h> {
     host: Option<&'h [u8]>,
     length: Option<u64>,
+    /// Whether there is a `Transfer-Encoding`, whatever it says.
+    coded: bool,
     chunked: bool,
+    /// Whether it has a coding that there is, and that this server does not do.
+    unimplemented: bool,
     close: bool,
     keep_alive: bool,
     connection_upgrade: bool,
@@ -289,12 +408,11 @@ struct Framing<'h> {
 }
 
 impl<'h> Framing<'h> {
-    fn read(headers: &[Header<'h>], minor: u8) -> Result<Self, Refused> {
+    fn read(headers: &[Header<'h>]) -> Result<Self, Refused> {
         let mut framing = Self::default();
         for header in headers {
             framing.field(header.name, header.value)?;
         }
-        framing.check(minor)?;
         Ok(framing)
     }
 
@@ -321,9 +439,10 @@ impl<'h> Framing<'h> {
         }
     }
 
-    /// RFC 9112 section 3.2: one `Host`, with nothing in it but a host.
+    /// RFC 9112 section 3.2: one `Host`, with nothing in it but a host and a
+    /// port. Empty is one who knows of none.
     fn host(&mut self, value: &'h [u8]) -> Result<(), Refused> {
-        if self.host.is_some() || !is_host(value) {
+        if self.host.is_some() || !(value.is_empty() || is_authority(value)) {
             return Err(BAD_REQUEST);
         }
         self.host = Some(value);
@@ -336,10 +455,13 @@ impl<'h> Framing<'h> {
         if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(BAD_REQUEST);
         }
-        let mut length = 0_u64;
-        for digit in value {
-            length = length.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
-        }
+        // What is beyond any integer is no length: others may make a small one of it.
+        let length = value
+            .iter()
+            .try_fold(0_u64, |length, digit| {
+                length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+            })
+            .ok_or(BAD_REQUEST)?;
         if length > LENGTH_MAX {
             return Err(CONTENT_TOO_LARGE);
         }
@@ -347,22 +469,24 @@ impl<'h> Framing<'h> {
         Ok(())
     }
 
-    /// RFC 9112 section 6.1: chunked must come last and once; a coding that
-    /// this server does not know is 501.
+    /// RFC 9112 section 6.1: chunked must come last and once, and is all that
+    /// this server does. No coding has parameters.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refused> {
-        if self.chunked {
-            return Err(BAD_REQUEST);
-        }
-        let mut codings = list(value).peekable();
-        while let Some(coding) = codings.next() {
-            let last = codings.peek().is_none();
-            match (coding.eq_ignore_ascii_case(b"chunked"), last) {
-                (true, true) => self.chunked = true,
-                (true, false) => return Err(BAD_REQUEST),
-                (false, _) => return Err(NOT_IMPLEMENTED),
+        self.coded = true;
+        for coding in list(value) {
+            if self.chunked {
+                return Err(BAD_REQUEST);
+            }
+            let is = |known: &[u8]| coding.eq_ignore_ascii_case(known);
+            if is(b"chunked") {
+                self.chunked = true;
+            } else if CODINGS_REGISTERED.into_iter().any(is) {
+                self.unimplemented = true;
+            } else {
+                return Err(BAD_REQUEST);
             }
         }
-        if self.chunked { Ok(()) } else { Err(BAD_REQUEST) }
+        Ok(())
     }
 
     fn connection(&mut self, value: &[u8]) {
@@ -381,18 +505,26 @@ impl<'h> Framing<'h> {
         }
     }
 
-    fn check(&self, minor: u8) -> Result<(), Refused> {
-        // RFC 9112 section 6.1: both framings, or chunks in HTTP/1.0, are how
-        // a request is smuggled past a proxy.
-        let ambiguous = self.chunked && (self.length.is_some() || minor == 0);
+    /// What the fields say together, and with the request line.
+    fn check(&self, method: &str, minor: u8, lenient: bool) -> Result<(), Refused> {
+        // RFC 9112 section 6.1: both framings, or codings in HTTP/1.0, are how
+        // a request is smuggled past a proxy. No coding at all is no list.
+        let ambiguous = self.coded
+            && (self.length.is_some() || minor == 0 || !(self.chunked || self.unimplemented));
         // RFC 9112 section 3.2: HTTP/1.1 without Host is 400.
         let hostless = minor == 1 && self.host.is_none();
-        if ambiguous || hostless { Err(BAD_REQUEST) } else { Ok(()) }
+        // RFC 9110 section 9.3.6: what follows a CONNECT is the tunnel's.
+        let filled = method == "CONNECT" && (self.coded || self.length.is_some_and(|n| n > 0));
+        if ambiguous || !lenient && (hostless || filled) {
+            return Err(BAD_REQUEST);
+        }
+        if self.unimplemented { Err(NOT_IMPLEMENTED) } else { Ok(()) }
     }
 
-    fn flags(&self, minor: u8) -> u32 {
+    fn flags(&self, method: &str, minor: u8) -> u32 {
         // RFC 9112 section 9.3: 1.1 persists unless closed, 1.0 if it asks to.
-        let keep_alive = !self.close && (minor == 1 || self.keep_alive);
+        // After a CONNECT, what comes may be meant for a tunnel.
+        let keep_alive = !self.close && (minor == 1 || self.keep_alive) && method != "CONNECT";
         // RFC 9110 sections 7.8 and 10.1.1: in HTTP/1.0 an upgrade and an
         // expectation are ignored.
         let modern = minor == 1;

@@ -173,9 +173,10 @@ const CALLS: &[(&str, Call)] = &[
         let head = fuzzer.head();
         let offset = fuzzer.random.below(head.len() + 1) as u32;
         let (length, scanned) = (head.len() as u32 - offset, fuzzer.integer());
+        let lenient = fuzzer.integer();
         // SAFETY: both buffers are as long as is said, or null or crooked.
         let parsed = fuzzer.words(TABLE_WORDS, |table| unsafe {
-            denio_http1_parse(head.as_ptr(), offset, length, scanned, table)
+            denio_http1_parse(head.as_ptr(), offset, length, scanned, lenient, table)
         });
         parsed.0
     }),

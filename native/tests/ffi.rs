@@ -366,11 +366,15 @@ fn resolve_knows_numbers_and_says_when_it_knows_nothing() {
 #[test]
 fn http1_parse_answers_length_partial_or_status() {
     let mut table = [0; TABLE_WORDS];
-    let mut parse = |bytes: &[u8], offset: u32, scanned: u32| {
+    let mut call = |bytes: &[u8], offset: u32, scanned: u32, lenient: u32| {
         let length = bytes.len() as u32 - offset;
+        let (buffer, table) = (bytes.as_ptr(), table.as_mut_ptr());
         // SAFETY: both are as long as is said.
-        unsafe { denio_http1_parse(bytes.as_ptr(), offset, length, scanned, table.as_mut_ptr()) }
+        unsafe { denio_http1_parse(buffer, offset, length, scanned, lenient, table) }
     };
+    assert_eq!(call(b"GET / HTTP/1.1\n\r\n", 0, 0, 1), 17);
+    assert_eq!(call(b"GET / HTTP/1.1\n\r\n", 0, 0, u32::MAX), 17);
+    let mut parse = |bytes: &[u8], offset: u32, scanned: u32| call(bytes, offset, scanned, 0);
     let head = b"xxGET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(parse(head, 2, 0), head.len() as i32 - 2);
     assert_eq!(parse(head, 2, 20), head.len() as i32 - 2);

@@ -16,6 +16,7 @@ import {
   Framing,
   HEAD_BYTES_FIXED,
 } from "./answer.ts";
+import { authorityOf } from "./authority.ts";
 import { type BodyHost, IncomingBody } from "./body.ts";
 import {
   complete,
@@ -24,7 +25,12 @@ import {
   type Outcome,
 } from "./completion.ts";
 import { HttpError, internalServerError, REASONS } from "./errors.ts";
-import { HeadFlag, parseHead, type RequestHead } from "./head.ts";
+import {
+  HeadFlag,
+  parseHead,
+  type RequestHead,
+  tooLongStatus,
+} from "./head.ts";
 import { decodeLatin1, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange, type Limits } from "./limits.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
@@ -134,11 +140,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** The authority for a request without `Host`. */
   get authority(): string {
-    const address = this.#localAddress;
-    if ("path" in address) return escaped(address.path);
-    const { hostname, port } = address;
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return `${host}:${port}`;
+    return authorityOf(this.#service.addr ?? this.#localAddress);
   }
 
   /** What URLs begin with. */
@@ -334,7 +336,8 @@ export class HttpConnection implements BodyHost, RequestHost {
       } else if (this.#isHeld()) {
         return at;
       } else {
-        const head = parseHead(bytes, at, end, this.#scanned);
+        const { requireHost } = this.#service;
+        const head = parseHead(bytes, at, end, this.#scanned, requireHost);
         if (typeof head === "number") {
           this.#flags = methodFlag(bytes, at, end);
           return head === 0
@@ -360,9 +363,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#scanned === 0) this.#expectWithin(headMs);
     this.#scanned = end - at;
     if (this.#scanned <= headBytesMax) return at;
-    const lineEnd = bytes.indexOf(LF, at);
-    const isLine = lineEnd >= 0 && lineEnd < end;
-    return this.#refuse(isLine ? 431 : 414, end);
+    return this.#refuse(tooLongStatus(bytes, at, at + headBytesMax), end);
   }
 
   #expectWithin(delayMs: number): void {
@@ -627,7 +628,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     body: string | Uint8Array<ArrayBuffer> | null,
   ): void {
     const isPlain = parts.headers === undefined && parts.status === 200 &&
-      !this.#isHeadMethod;
+      (this.#flags & (HeadFlag.HEAD_METHOD | HeadFlag.CONNECT_METHOD)) === 0;
     if (isPlain && typeof body === "string" && this.#writeText(parts, body)) {
       return;
     }
@@ -735,6 +736,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #streamFraming(parts: ResponseParts, declared: number | undefined): number {
     if (parts.status === 204 || parts.status === 304) return Framing.NONE;
+    if (this.#isTunnel(parts)) return Framing.NONE;
     if (parts.status === RESET_CONTENT) return 0;
     if (declared !== undefined) return declared;
     // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
@@ -749,7 +751,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     fields: readonly [string, string][],
     length: number,
   ): number {
-    if (parts.status === 204) return Framing.NONE;
+    if (parts.status === 204 || this.#isTunnel(parts)) return Framing.NONE;
     if (parts.status === RESET_CONTENT) return 0;
     const isBare = parts.body === null &&
       (this.#isHeadMethod || parts.status === 304);
@@ -766,7 +768,13 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #mayHaveBody(parts: ResponseParts): boolean {
     return !this.#isHeadMethod && parts.status !== 204 &&
-      parts.status !== RESET_CONTENT && parts.status !== 304;
+      parts.status !== RESET_CONTENT && parts.status !== 304 &&
+      !this.#isTunnel(parts);
+  }
+
+  /** RFC 9110 section 9.3.6: what follows a success is the tunnel's. */
+  #isTunnel(parts: ResponseParts): boolean {
+    return (this.#flags & HeadFlag.CONNECT_METHOD) !== 0 && parts.status < 300;
   }
 
   /** The handler's fields; its `Connection` is obeyed, not sent. */
@@ -994,16 +1002,4 @@ function notSendable(status: number): TypeError {
         "(like Response.error())"
       : `Cannot answer with status ${status}`,
   );
-}
-
-/** Escapes all that is no letter or digit, as `Deno.serve` does with a path. */
-function escaped(path: string): string {
-  let text = "";
-  for (const byte of encoder.encode(path)) {
-    const char = String.fromCharCode(byte);
-    text += /[0-9A-Za-z]/.test(char)
-      ? char
-      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-  }
-  return text;
 }

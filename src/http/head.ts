@@ -28,6 +28,8 @@ export const HeadFlag = {
   HTTP_1_0: 128,
   /** The method is HEAD, whose answer has no body; set here. */
   HEAD_METHOD: 256,
+  /** The method is CONNECT, whose success has no body; set here. */
+  CONNECT_METHOD: 512,
 } as const;
 
 /**
@@ -70,12 +72,19 @@ const METHODS = [
 ] as const;
 
 const METHOD_HEAD = 2;
+const METHOD_CONNECT = 8;
 const COOKIE = "cookie";
+/** The strict parser's choice, and that of `Deno.serve`. */
+const STRICT = 0;
+const LENIENT = 1;
 /** The number of a head that is not in the table. */
 const NOT_PARSED = -1;
 /** Has the numbers of heads begin again at 0, and never be negative. */
 const NUMBER_MASK = 0x7fff_ffff;
 
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
 const UPPER_A = 65;
 const UPPER_Z = 90;
 const TO_LOWER = 32;
@@ -92,6 +101,8 @@ let parsed = 0;
  * Parses the head that starts at `start` of `bytes`, whose first `scanned`
  * bytes were partial before.
  *
+ * @param requireHost Whether to refuse what `Deno.serve` takes and RFC 9112 does
+ * not: no `Host`, lines that end in a bare LF, a CONNECT with a body.
  * @returns A head, 0 while it is partial, or the negative status to refuse it
  * with.
  */
@@ -100,12 +111,14 @@ export function parseHead(
   start: number,
   end: number,
   scanned: number,
+  requireHost: boolean,
 ): RequestHead | number {
   const length = native().denio_http1_parse(
     bytes,
     start,
     end - start,
     scanned,
+    requireHost ? STRICT : LENIENT,
     table,
   );
   if (length === 0) return 0;
@@ -113,6 +126,28 @@ export function parseHead(
   parsed = parsed + 1 & NUMBER_MASK;
   if (length < 0) return length;
   return new RequestHead(bytes, start, start + length);
+}
+
+/**
+ * Returns the status for a head that is too long: RFC 9112 section 3 has one of
+ * its own for a method, and one for a target.
+ *
+ * @param end Where a head had to end that is not too long.
+ */
+export function tooLongStatus(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  if (at === end) return 431;
+  let status = 501;
+  for (; at < end; at++) {
+    if (bytes[at] === LF) return 431;
+    if (bytes[at] === SPACE) status = 414;
+  }
+  return status;
 }
 
 /** A parsed request head, which refers to the bytes it was read into. */
@@ -137,6 +172,7 @@ export class RequestHead {
     this.flags = table[FLAGS]! |
       (table[MINOR] === 0 ? HeadFlag.HTTP_1_0 : 0) |
       (method === METHOD_HEAD ? HeadFlag.HEAD_METHOD : 0) |
+      (method === METHOD_CONNECT ? HeadFlag.CONNECT_METHOD : 0) |
       (parsed & NUMBER_ROOM) << NUMBER_SHIFT;
   }
 
@@ -248,7 +284,15 @@ export class RequestHead {
       this.#start = 0;
     }
     const length = this.#bytes.byteLength - this.#start;
-    native().denio_http1_parse(this.#bytes, this.#start, length, 0, table);
+    // It was taken before: what a strict parser takes, the other takes alike.
+    native().denio_http1_parse(
+      this.#bytes,
+      this.#start,
+      length,
+      0,
+      LENIENT,
+      table,
+    );
     this.#number = parsed = parsed + 1 & NUMBER_MASK;
     return table;
   }

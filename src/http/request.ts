@@ -198,9 +198,12 @@ export class LazyRequest {
     const { target, host } = this.#head;
     const { scheme } = this.#host;
     const authority = host || this.#host.authority;
-    // RFC 9112 section 3.3: an absolute target is the URL itself.
     if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
-    return target === "*" ? `${scheme}://${authority}/*` : target;
+    if (target === "*") return `${scheme}://${authority}/*`;
+    // RFC 9112 section 3.3: an absolute target is the URL itself, less the path
+    // that it may leave out; the authority of a CONNECT is without a scheme.
+    if (!target.includes("/")) return `${scheme}://${target}`;
+    return /^[a-z]+:\/\/[^/?]*$/i.test(target) ? `${target}/` : target;
   }
 
   #build(): Request {

@@ -52,6 +52,12 @@ export interface ServiceOptions {
   onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
   limits: Limits;
+  /**
+   * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`,
+   * lines of a head that end in a bare LF, a CONNECT with a body. True when
+   * left out.
+   */
+  requireHost?: boolean;
   /** Told of an error that nobody answers, and when that was. */
   report: (error: unknown, when?: string) => void;
   /** A handler's promise is pending: Deno's loop must go on. */
@@ -70,6 +76,8 @@ export class Service {
   readonly onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
   readonly limits: Limits;
+  /** Whether to be stricter than `Deno.serve`. */
+  readonly requireHost: boolean;
   /** Serialises heads. */
   readonly heads: Heads;
   /** Told of an error that nobody answers, and when that was. */
@@ -80,6 +88,8 @@ export class Service {
   readonly endWork: () => void;
   /** Whether the server is shutting down: no connection is used again. */
   isClosing = false;
+  /** Where the server listens, once it does: see `authorityOf`. */
+  addr: StreamAddr | undefined = undefined;
 
   /** @param options See {@linkcode ServiceOptions}. */
   constructor(options: ServiceOptions) {
@@ -87,6 +97,7 @@ export class Service {
     this.scheme = options.scheme ?? "http";
     this.onError = options.onError;
     this.limits = options.limits;
+    this.requireHost = options.requireHost ?? true;
     this.heads = new Heads(options.limits.keepAliveMs);
     this.report = options.report;
     this.beginWork = options.beginWork;

@@ -378,6 +378,7 @@ export const SYMBOLS = {
       /* offset */ "u32",
       /* length */ "u32",
       /* scanned */ "u32",
+      /* lenient */ "u32",
       /* table */ "buffer",
     ],
     result: "i32",

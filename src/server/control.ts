@@ -46,6 +46,8 @@ export interface MemberOptions
   handlerMs?: number;
   /** Milliseconds for which a client may take nothing; 60 s when left out. */
   writeMs?: number;
+  /** Whether requests must be as RFC 9112 has them; true when left out. */
+  requireHost?: boolean;
 }
 
 const MEMBER_OPTIONS: readonly (keyof MemberOptions)[] = [
@@ -62,6 +64,7 @@ const MEMBER_OPTIONS: readonly (keyof MemberOptions)[] = [
   "writeMs",
   "connectionsMax",
   "connectionsPerAddressMax",
+  "requireHost",
 ];
 
 /** Returns those options of a group's that its members are given. */

@@ -58,6 +58,17 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * tunnel is back by then. From 1 to 2147483647, or `Infinity`.
    */
   writeMs?: number;
+  /**
+   * Whether requests must be as RFC 9112 has them; they must when left out.
+   * With `false` the server also takes what `Deno.serve` takes: a request of
+   * HTTP/1.1 without `Host`, lines of a head that end in a bare LF, and a
+   * CONNECT with a body. How bodies are framed stays strict.
+   *
+   * Not to be used behind a proxy: one that ends lines or chooses hosts in
+   * another way than this server can be made to pass on requests that it never
+   * checked.
+   */
+  requireHost?: boolean;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -227,6 +238,8 @@ class Server implements HttpServer<StreamAddr> {
       scheme: hasPath(options) ? "http+unix" : "http",
       onError: options.onError ?? answerError,
       limits: limitsOf(options),
+      ...options.requireHost !== undefined &&
+        { requireHost: options.requireHost },
       report: logError,
       beginWork: () => reactor.beginWork(),
       endWork: () => reactor.endWork(),
@@ -235,7 +248,7 @@ class Server implements HttpServer<StreamAddr> {
     this.finished = promise;
     this.#finish = resolve;
     this.#listener = this.#listen(options);
-    this.addr = this.#listener.addr;
+    this.addr = this.#service.addr = this.#listener.addr;
     this.#obey(signal);
     try {
       this.#announce(options);

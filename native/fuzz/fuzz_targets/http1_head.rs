@@ -25,6 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     match outcome {
         Ok(Some(length)) => {
             let head = bytes.get(..length).expect("a head is in the bytes");
+            assert!(head.ends_with(b"\r\n\r\n"));
             check_table(head, &table);
             check_tails(head, &table);
             check_splits(head);
@@ -33,13 +34,28 @@ fuzz_target!(|bytes: &[u8]| {
         Err(Refused(status)) => assert!([400, 413, 431, 501, 505].contains(&status), "{status}"),
     }
     check_offset(bytes, outcome, &table);
+    check_lenient(bytes, outcome, &table);
     // The end is made sure of, since scanned bytes put off an answer until it.
     check_splits(&[bytes, b"\r\n\r\n"].concat());
 });
 
 fn parse(bytes: &[u8], offset: usize, scanned: usize) -> (Outcome, Table) {
     let mut table = [u32::MAX; TABLE_WORDS];
-    (http1::parse(bytes, offset, scanned, &mut table), table)
+    (http1::parse(bytes, offset, scanned, false, &mut table), table)
+}
+
+/// What is taken strictly is taken alike leniently; what else is taken still has all its places.
+fn check_lenient(bytes: &[u8], outcome: Outcome, table: &Table) {
+    let mut other = [u32::MAX; TABLE_WORDS];
+    let lenient = http1::parse(bytes, 0, 0, true, &mut other);
+    match (outcome, lenient) {
+        (Err(status), Ok(Some(length))) => {
+            assert_eq!(status, Refused(400));
+            check_table(&bytes[..length], &other);
+        }
+        (Err(_), _) => assert!(lenient.is_err()),
+        (Ok(_), _) => assert_eq!((lenient, &other), (outcome, table)),
+    }
 }
 
 /// The part of `bytes` that two words of the table name.
@@ -50,7 +66,6 @@ fn part<'b>(bytes: &'b [u8], table: &Table, start: usize) -> &'b [u8] {
 
 /// Every place lies in the head, after the one before; numbers are what they may be.
 fn check_table(head: &[u8], table: &Table) {
-    assert!(head.ends_with(b"\r\n\r\n"));
     let count = table[word::HEADER_COUNT] as usize;
     assert!(count <= HEADERS_MAX);
     let fields = (0..2 * count).map(|number| TABLE_FIXED + 2 * number);

@@ -5,7 +5,8 @@ use super::memory::{bytes, words_mut};
 use crate::http1;
 
 /// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
-/// partial before. Returns its length, 0 while it is partial, or the negative
+/// partial before; unless `lenient` is 0 it may be one that `Deno.serve` takes
+/// and the RFC does not, see [`http1::parse`]. Returns its length, 0 while it is partial, or the negative
 /// status to refuse it with: statuses begin at 400, errnos end below it.
 ///
 /// # Safety
@@ -18,6 +19,7 @@ pub unsafe extern "C" fn denio_http1_parse(
     offset: u32,
     length: u32,
     scanned: u32,
+    lenient: u32,
     table: *mut u32,
 ) -> i32 {
     // SAFETY: the caller's promise.
@@ -26,7 +28,7 @@ pub unsafe extern "C" fn denio_http1_parse(
     let table = unsafe { words_mut(table, http1::TABLE_WORDS) };
     let table = table.and_then(|table| <&mut [u32; http1::TABLE_WORDS]>::try_from(table).ok());
     let (Some(buffer), Some(table)) = (buffer, table) else { return -libc::EFAULT };
-    match http1::parse(buffer, offset as usize, scanned as usize, table) {
+    match http1::parse(buffer, offset as usize, scanned as usize, lenient != 0, table) {
         Ok(head) => answer_count(Ok(head.unwrap_or_default())),
         Err(http1::Refused(status)) => -i32::from(status),
     }
