@@ -124,8 +124,8 @@ export interface ConnectionHandlers<Data = unknown> {
   end?(connection: Connection<Data>): void;
   /**
    * The peer sends no more, and may have gone, but reading is stopped before
-   * its end; `end` comes when all was read. Told once, and only where the
-   * system tells of an end before it is read: not by `select`.
+   * its end; `end` comes when all was read. Told once. An end behind bytes that
+   * the system has no room for has not come yet.
    */
   ending?(connection: Connection<Data>): void;
   /** Unsent bytes have fallen to the low-water mark. */
