@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Reactor, TcpAddress } from "../mod.ts";
+import { HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import {
   readExactly,
@@ -35,7 +36,8 @@ async function fill(
 ): Promise<{ writing: Promise<number> }> {
   for (;;) {
     const writing = conn.write(new Uint8Array(MIB));
-    if (conn.bufferedBytes > 0) return { writing };
+    // Below that mark it has resolved.
+    if (conn.bufferedBytes >= HIGH_WATER_BYTES) return { writing };
     await writing;
   }
 }

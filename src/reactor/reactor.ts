@@ -551,9 +551,9 @@ export class Reactor implements Disposable, AsyncDisposable {
    * using reactor = new Reactor();
    * const ran: string[] = [];
    * await new Promise<void>((resolve) => {
-   *   reactor.setTimer(2, resolve);
-   *   reactor.setTimer(1, () => void ran.push("second"));
    *   reactor.setTimer(0, () => void ran.push("first"));
+   *   reactor.setTimer(1, () => void ran.push("second"));
+   *   reactor.setTimer(2, resolve);
    * });
    * assertEquals(ran, ["first", "second"]);
    * ```
