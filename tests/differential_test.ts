@@ -1,0 +1,375 @@
+/**
+ * The same requests to denio and to `Deno.serve`, which answer alike but where
+ * this file says why they do not.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { Reactor } from "../src/reactor/reactor.ts";
+import { serve } from "../src/server/serve.ts";
+import { cleanTest } from "./util/clean_tests.ts";
+import { type Requests, shownAnswers } from "./util/shown_answers.ts";
+import { answerVariously, PATHS } from "./util/various_answers.ts";
+
+/** Requests by what is said of them. */
+type Rows = Record<string, Requests>;
+
+/** What a request is made of, where it is not a plain GET. */
+interface Parts {
+  method?: string;
+  target?: string;
+  version?: string;
+  host?: string | null;
+  fields?: readonly string[];
+  body?: string;
+}
+
+/** A difference that is meant. */
+interface Exception {
+  /** Which requests it shows in. */
+  readonly rows: RegExp;
+  /** What is taken out of both answers before they are compared. */
+  readonly differs: RegExp;
+}
+
+const EXCEPTIONS: Record<string, Exception> = {
+  "a Blob has a length that is known, which we send": {
+    rows: / \/blob/,
+    differs: /^(content-length|transfer-encoding): .*\n/gm,
+  },
+  "a 205 without framing makes a client wait for its body": {
+    rows: / \/205/,
+    differs: /[^]+/g,
+  },
+  "a 304 may have the length that a 200 would have": {
+    rows: / \/304\/length/,
+    differs: /^content-length: 10\n/gm,
+  },
+  "a response's statusText is sent": {
+    rows: / \/418/,
+    differs: /(?<=418 ).*/g,
+  },
+  "HEAD of a stream says how GET would be framed": {
+    rows: /^HEAD .*(stream|coding)/,
+    differs: /^transfer-encoding: chunked\n/gm,
+  },
+  "HEAD has the length of what GET would send": {
+    rows: /^HEAD \/length\/wrong/,
+    differs: /^content-length: .*\n/gm,
+  },
+  "framing is the server's: a string goes by length": {
+    rows: /^GET \/coding/,
+    differs: /^(content-length|transfer-encoding): .*\n/gm,
+  },
+  "a handler that says close is obeyed": {
+    rows: / \/close/,
+    differs: /^\((kept|closed)\)$/gm,
+  },
+  "without Host the URL has the address that was bound": {
+    rows: /Host is (missing|empty)/,
+    differs: /"(url|href)":"[^"]*"|^content-length: .*\n/gm,
+  },
+  "100 is not sent, when the body has come with the head": {
+    rows: /Expect/,
+    differs: /^100 Continue\n\n\n/gm,
+  },
+};
+
+/** What exceptions were met; at the end that must be all of them. */
+const met = new Set<string>();
+
+function request(
+  {
+    method = "GET",
+    target = "/reflected",
+    version = "HTTP/1.1",
+    host = "a.example",
+    fields = [],
+    body = "",
+  }: Parts,
+): Requests {
+  const lines = [
+    `${method} ${target} ${version}`,
+    ...host === null ? [] : [`Host: ${host}`],
+    ...fields,
+  ];
+  return { text: `${lines.join("\r\n")}\r\n\r\n${body}`, methods: [method] };
+}
+
+function pipeline(...requests: Requests[]): Requests {
+  return {
+    text: requests.map(({ text }) => text).join(""),
+    methods: requests.flatMap(({ methods }) => methods),
+  };
+}
+
+function rows<Key>(
+  keys: readonly Key[],
+  name: (key: Key) => string,
+  parts: (key: Key) => Parts,
+): Rows {
+  return Object.fromEntries(
+    keys.map((key) => [name(key), request(parts(key))]),
+  );
+}
+
+/** Compares what both servers make of each of the requests. */
+function alikeTest(subject: string, requests: Rows): void {
+  cleanTest(`serve() answers as Deno.serve does: ${subject}`, async () => {
+    const onError = () => new Response("failed", { status: 500 });
+    const where = { hostname: "127.0.0.1", port: 0, onListen() {}, onError };
+    using reactor = new Reactor();
+    await using ours = serve({ ...where, reactor }, answerVariously);
+    await using theirs = Deno.serve(where, answerVariously);
+    for (const [name, row] of Object.entries(requests)) {
+      const [actual, expected] = await Promise.all(
+        [ours, theirs].map(({ addr }) => shownAnswers(addr.port, row)),
+      );
+      compare(name, actual!, expected!);
+    }
+  });
+}
+
+function compare(name: string, actual: string, expected: string): void {
+  if (actual === expected) return;
+  for (const [why, { rows, differs }] of Object.entries(EXCEPTIONS)) {
+    if (!rows.test(name)) continue;
+    actual = actual.replace(differs, "");
+    expected = expected.replace(differs, "");
+    if (actual === expected) met.add(why);
+  }
+  assertEquals(actual, expected, name);
+}
+
+alikeTest(
+  "every kind of response",
+  rows(PATHS, (target) => `GET ${target}`, (target) => ({ target })),
+);
+
+alikeTest(
+  "every kind of response to HEAD",
+  rows(
+    PATHS,
+    (target) => `HEAD ${target}`,
+    (target) => ({ method: "HEAD", target }),
+  ),
+);
+
+alikeTest(
+  "every kind of response to HTTP/1.0",
+  rows(
+    PATHS,
+    (target) => `GET ${target} HTTP/1.0`,
+    (target) => ({ target, version: "HTTP/1.0" }),
+  ),
+);
+
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+alikeTest(
+  "methods",
+  rows(
+    [...METHODS, "PROPFIND", "M-SEARCH", "QUERY", "PURGE", "TRACE", "TRACK"]
+      .concat(["get", "post", "Put", "patch", "head", "x", "!#$%&'*+-.^_`|~"]),
+    (method) => method,
+    (method) => ({ method }),
+  ),
+);
+
+for (const method of METHODS) {
+  const chunks = "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n";
+  const chunked = { method, fields: ["Transfer-Encoding: chunked"] };
+  alikeTest(`bodies of ${method}`, {
+    "by length": request({
+      method,
+      fields: ["Content-Length: 5"],
+      body: "hello",
+    }),
+    "length 0": request({ method, fields: ["Content-Length: 0"] }),
+    "chunked": request({ ...chunked, body: chunks }),
+    "chunked, empty": request({ ...chunked, body: "0\r\n\r\n" }),
+    "unread": request({
+      method,
+      target: "/unread",
+      fields: ["Content-Length: 5"],
+      body: "hello",
+    }),
+  });
+}
+
+function post(body: string, ...fields: string[]): Requests {
+  const length = `Content-Length: ${body.length}`;
+  return request({ method: "POST", fields: [length, ...fields], body });
+}
+
+function postChunked(body: string, ...fields: string[]): Requests {
+  const coding = "Transfer-Encoding: chunked";
+  return request({ method: "POST", fields: [coding, ...fields], body });
+}
+
+alikeTest("odd bodies", {
+  "large": post("B".repeat(300_000)),
+  "no UTF-8": post("\xff\xfe\xe9"),
+  "a byte order mark": post("\xef\xbb\xbfabc"),
+  "a form": post("a=1", "Content-Type: application/x-www-form-urlencoded"),
+  "trailers": postChunked("1\r\na\r\n0\r\nX: y\r\n\r\n", "Trailer: x"),
+  "extensions": postChunked('5;a=b;c="d"\r\nhello\r\n0\r\n\r\n'),
+  "by HTTP/1.0": request({
+    method: "POST",
+    version: "HTTP/1.0",
+    fields: ["Content-Length: 5"],
+    body: "hello",
+  }),
+  "to who does not look": request({
+    method: "POST",
+    target: "/text",
+    fields: ["Content-Length: 5"],
+    body: "hello",
+  }),
+  "Expect: 100-continue": post("hello", "Expect: 100-continue"),
+});
+
+const TARGETS = [
+  "/",
+  "/a/b/c",
+  "/a?b=c",
+  "/?",
+  "/a?",
+  "/a#b",
+  "/%20%C3%A9",
+  "/%zz",
+  "/a//b",
+  "//a/b",
+  "/./a/../b",
+  "/a/%2e%2e/b",
+  "/a;b=c",
+  "/a'b",
+  "/a|b",
+  "/a{b}",
+  "/a^b`",
+  "/a\\b",
+  "/a[b]",
+  "/?a[b]=c|d",
+  "/?a='b'",
+  "/\xc3\xa9",
+  "/a:b@c",
+  "/http://b.example/",
+  "/*",
+  '/a"b',
+  "/<a>",
+  `/${"l".repeat(7_000)}`,
+  `/a?${"q=1&".repeat(1_500)}`,
+  "http://b.example/x",
+  "http://b.example",
+  "http://b.example?q",
+  "http://b.example:8080/x",
+  "https://b.example/x",
+  "HTTP://B.EXAMPLE/X",
+  "http://[::1]:80/x",
+];
+
+alikeTest("targets", {
+  ...rows(TARGETS, (target) => target.slice(0, 40), (target) => ({ target })),
+  "*": request({ method: "OPTIONS", target: "*" }),
+});
+
+const HOSTS = [
+  "a",
+  "A.EXAMPLE",
+  "a.example:80",
+  "a.example:8080",
+  "a.example:",
+  "127.0.0.1",
+  "[::1]:8000",
+  "a_b.example",
+  "xn--bcher-kva.example",
+  "a.example.",
+];
+
+alikeTest("hosts", {
+  ...rows(HOSTS, (host) => host, (host) => ({ host })),
+  "Host is empty": request({ host: "" }),
+  "Host is missing, by HTTP/1.0": request({ host: null, version: "HTTP/1.0" }),
+});
+
+const FIELDS: readonly (readonly string[])[] = [
+  ["X-A: \xe9\xff", "X-B: \xc3\xa9"],
+  ["X-A:", "X-B:   "],
+  ["X-A:   a b  ", "X-B:\ta\t"],
+  ["X-A: 1", "x-a: 2"],
+  ["Cookie: a=1", "Cookie: b=2"],
+  ['Cookie: a=1; b="2"'],
+  ["Set-Cookie: a", "Set-Cookie: b"],
+  ["Z: 1", "A: 2", "M: 3"],
+  ["ACCEPT: */*", "accept-LANGUAGE: de"],
+  ["!#$%&'*+-.^_`|~: 1", "1: 2", "_: 3"],
+  ["Range: bytes=0-1", 'If-None-Match: "x"'],
+  ["Authorization: Basic eDp5", "Origin: null", "Referer: http://r/"],
+  Array.from({ length: 90 }, (_, index) => `X-${index}: ${index}`),
+  [`X-A: ${"v".repeat(7_000)}`],
+  ["TE: trailers", "Proxy-Connection: keep-alive"],
+  ["Connection: Upgrade", "Upgrade: foo/1"],
+  ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"],
+  [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ],
+  ["X-Forwarded-For: 1.2.3.4", "Forwarded: for=1"],
+  ["Date: a", "Date: b", "Content-Type: a/b", "Content-Type: c/d"],
+  ["Connection: close"],
+  ["Connection: Close"],
+  ["Connection: x, close"],
+  ["Connection: keep-alive"],
+];
+
+alikeTest(
+  "fields",
+  rows(
+    FIELDS,
+    (fields) => fields.join(" | ").slice(0, 60),
+    (fields) => ({ fields }),
+  ),
+);
+
+const get = (target: string, ...fields: string[]) =>
+  request({ target, fields });
+
+alikeTest("connections", {
+  "HTTP/1.0 that is kept": request({
+    target: "/text",
+    version: "HTTP/1.0",
+    fields: ["Connection: keep-alive"],
+  }),
+  "HTTP/1.0 that is not kept, for want of a length": request({
+    target: "/stream",
+    version: "HTTP/1.0",
+    fields: ["Connection: keep-alive"],
+  }),
+  "a stream, then the end": get("/stream", "Connection: close"),
+  "a pipeline": pipeline(
+    get("/text"),
+    post("abc"),
+    request({ method: "HEAD", target: "/text" }),
+    get("/stream"),
+    get("/204"),
+    postChunked("1\r\na\r\n0\r\n\r\n"),
+    get("/throws"),
+    get("/304"),
+    get("/text"),
+  ),
+  "a pipeline that asks for its end": pipeline(
+    get("/text"),
+    get("/text", "Connection: close"),
+  ),
+  "an empty line before a request": {
+    text: `\r\n${get("/text").text}`,
+    methods: ["GET"],
+  },
+});
+
+Deno.test("serve() differs from Deno.serve in each exception", () => {
+  assertEquals([...met].sort(), Object.keys(EXCEPTIONS).sort());
+});
