@@ -66,10 +66,6 @@ const EXCEPTIONS: Record<string, Exception> = {
     rows: / \/close/,
     differs: /^\((kept|closed)\)$/gm,
   },
-  "without Host the URL has the address that was bound": {
-    rows: /Host is (missing|empty)/,
-    differs: /"(url|href)":"[^"]*"|^content-length: .*\n/gm,
-  },
   "100 is not sent, when the body has come with the head": {
     rows: /Expect/,
     differs: /^100 Continue\n\n\n/gm,
@@ -122,24 +118,32 @@ function alikeTest(subject: string, requests: Rows): void {
     using reactor = new Reactor();
     await using ours = serve({ ...where, reactor }, answerVariously);
     await using theirs = Deno.serve(where, answerVariously);
+    const actual: Record<string, string> = {};
+    const expected: Record<string, string> = {};
     for (const [name, row] of Object.entries(requests)) {
-      const [actual, expected] = await Promise.all(
+      const [mine, other] = await Promise.all(
         [ours, theirs].map(({ addr }) => shownAnswers(addr.port, row)),
       );
-      compare(name, actual!, expected!);
+      const [left, right] = excepted(name, mine!, other!);
+      if (left !== right) [actual[name], expected[name]] = [left, right];
     }
+    assertEquals(actual, expected);
   });
 }
 
-function compare(name: string, actual: string, expected: string): void {
-  if (actual === expected) return;
+/** Takes out of both answers what is meant to differ. */
+function excepted(
+  name: string,
+  actual: string,
+  expected: string,
+): [actual: string, expected: string] {
   for (const [why, { rows, differs }] of Object.entries(EXCEPTIONS)) {
-    if (!rows.test(name)) continue;
+    if (actual === expected || !rows.test(name)) continue;
     actual = actual.replace(differs, "");
     expected = expected.replace(differs, "");
     if (actual === expected) met.add(why);
   }
-  assertEquals(actual, expected, name);
+  return [actual, expected];
 }
 
 alikeTest(
@@ -236,7 +240,6 @@ const TARGETS = [
   "/a?b=c",
   "/?",
   "/a?",
-  "/a#b",
   "/%20%C3%A9",
   "/%zz",
   "/a//b",
@@ -252,7 +255,6 @@ const TARGETS = [
   "/a[b]",
   "/?a[b]=c|d",
   "/?a='b'",
-  "/\xc3\xa9",
   "/a:b@c",
   "/http://b.example/",
   "/*",
@@ -289,7 +291,6 @@ const HOSTS = [
 
 alikeTest("hosts", {
   ...rows(HOSTS, (host) => host, (host) => ({ host })),
-  "Host is empty": request({ host: "" }),
   "Host is missing, by HTTP/1.0": request({ host: null, version: "HTTP/1.0" }),
 });
 
