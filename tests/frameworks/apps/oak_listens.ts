@@ -1,29 +1,45 @@
 /**
  * Oak's own `listen()`, which calls `Deno.serve`: by then that is denio's.
- * Prints its port, and ends at a SIGTERM.
+ * Prints where, and ends at a SIGTERM.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- the test reads it
 
-import { serve } from "../../../src/server/serve.ts";
+import type { Handler } from "../../../src/http/service.ts";
+import {
+  type HttpServer,
+  serve,
+  type ServeOptions,
+} from "../../../src/server/serve.ts";
 import { oakApp } from "./oak.ts";
 
-let served = 0;
+const servers: HttpServer[] = [];
 Object.assign(Deno, {
-  serve: (...args: Parameters<typeof serve>) => {
-    served++;
-    return serve(...args);
+  serve: (options: ServeOptions & { handler: Handler }) => {
+    const server = serve(options);
+    servers.push(server);
+    return server;
   },
 });
 
 const app = await oakApp();
 const leaving = new AbortController();
-Deno.addSignalListener("SIGTERM", () => leaving.abort());
 app.addEventListener("listen", ({ hostname, port, serverType }) => {
-  console.log(`${serverType} at ${hostname}:${port}, served ${served}`);
+  console.log(`${serverType} at ${hostname}:${port}`);
 });
-await app.listen({ port: 0, hostname: "127.0.0.1", signal: leaving.signal });
-console.log("ended");
-Deno.exit();
+const listening = app.listen({
+  port: 0,
+  hostname: "127.0.0.1",
+  signal: leaving.signal,
+});
+listening.catch((error) => console.error(error));
+
+Deno.addSignalListener("SIGTERM", async () => {
+  leaving.abort();
+  await Promise.all(servers.map(({ finished }) => finished));
+  console.log(`${servers.length} server has finished`);
+  // Oak 14 itself waits for one more request, on Deno.serve as well.
+  Deno.exit();
+});
