@@ -46,6 +46,10 @@ const EXCEPTIONS: Record<string, Exception> = {
     rows: / \/304\/length/,
     differs: /^content-length: 10\n/gm,
   },
+  "an Upgrade offers what must be told in Connection as well, which we own": {
+    rows: / \/upgrade/,
+    differs: /^upgrade: .*\n/gm,
+  },
   "a response's statusText is sent": {
     rows: / \/418/,
     differs: /(?<=418 ).*/g,
