@@ -15,7 +15,7 @@ function ok(): Response {
 }
 
 cleanTest("server closes a connection that says nothing", async () => {
-  await using test = new TestServer(ok, { headMs: SOON_MS });
+  await using test = new TestServer(ok, { keepAliveMs: SOON_MS });
   const client = await test.connect();
   assertEquals((await client.restBytes()).byteLength, 0);
 });

@@ -129,7 +129,6 @@ export class HttpConnection implements BodyHost, RequestHost {
   constructor(transport: Transport, service: Service) {
     this.#transport = transport;
     this.#service = service;
-    this.#expectWithin(service.limits.headMs);
   }
 
   /** Whether it waits for a request, and owes nobody anything. */
@@ -255,7 +254,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     // While a handler works, or the client owes us reading, it is not late.
     if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
     if (this.#scanned > 0) this.#refuse(408, 0);
-    else if (reason === "idle" || this.#requests === 0) this.#transport.close();
+    else if (reason === "idle") this.#transport.close();
   }
 
   /**
@@ -360,14 +359,12 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #partial(bytes: Uint8Array<ArrayBuffer>, at: number, end: number): number {
     const { headBytesMax, headMs } = this.#service.limits;
-    if (this.#scanned === 0) this.#expectWithin(headMs);
+    if (this.#scanned === 0 && headMs !== Infinity) {
+      this.#transport.setDeadline(headMs);
+    }
     this.#scanned = end - at;
     if (this.#scanned <= headBytesMax) return at;
     return this.#refuse(tooLongStatus(bytes, at, at + headBytesMax), end);
-  }
-
-  #expectWithin(delayMs: number): void {
-    if (delayMs !== Infinity) this.#transport.setDeadline(delayMs);
   }
 
   /** Keeps bytes until the current request is answered, or a head complete. */

@@ -38,10 +38,9 @@ export interface LimitOptions {
    */
   bodyBytesMax?: BodyBytesMax;
   /**
-   * Milliseconds in which a request's head must come, from its first byte; the
-   * first request's, from when it was connected. Then it is 408. 20 seconds
-   * when left out: a head is one packet or a few, also on a poor link. From 1
-   * to 2147483647, or `Infinity`.
+   * Milliseconds in which a request's head must come, from its first byte; then
+   * it is 408. 20 seconds when left out: a head is one packet or a few, also on
+   * a poor link. From 1 to 2147483647, or `Infinity`.
    */
   headMs?: number;
   /**
@@ -52,11 +51,11 @@ export interface LimitOptions {
    */
   bodyBytesPerSecondMin?: number;
   /**
-   * Milliseconds that a connection is kept open without a request. 75 seconds
-   * when left out, as in nginx: longer than the 60 for which load balancers
-   * keep theirs, so that it is not the server who closes one that they are
-   * about to use. Advertised as `Keep-Alive: timeout`. From 1 to
-   * 2147483647, or `Infinity`.
+   * Milliseconds that a connection is kept open without a request, also before
+   * its first: browsers connect ahead. 75 seconds when left out, as in nginx:
+   * longer than the 60 for which load balancers keep theirs, so that it is not
+   * the server who closes one that they are about to use. Advertised as
+   * `Keep-Alive: timeout`. From 1 to 2147483647, or `Infinity`.
    */
   keepAliveMs?: number;
   /**

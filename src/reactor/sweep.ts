@@ -5,7 +5,7 @@
  * byte costs a bit in the connection's flags; the sweep comes by now and then,
  * takes the bit, and dates it with its own time: never early, late by what lies
  * between two passes. A connection costs a few loads a pass, wherever its
- * deadlines are, and sixteen bytes.
+ * deadlines are, and four bytes for each kind of time that is in use.
  *
  * @module
  */
@@ -13,6 +13,7 @@
 import type { TimeoutReason } from "./close_reason.ts";
 import { TIMEOUT_MS_MAX, type TimeoutSet } from "./limits.ts";
 import type { Timer } from "./timers.ts";
+import { Times } from "./times.ts";
 
 /**
  * Passes in the time of the shortest timeout: what moved is dated one pass late
@@ -27,20 +28,6 @@ const PASS_MS_MAX = 500;
 const DEADLINE_PASS_MS = 50;
 /** Slots that are looked at in one turn: about a fifth of a millisecond. */
 const TURN_SLOTS = 4096;
-
-/** The words of a slot; each is a time, and 0 when there is none. */
-const WORDS = 4;
-/** When a byte moved last. */
-const MOVED = 0;
-/** When a byte came last, or none could have been read. */
-const READ = 1;
-/** When its lifetime ends. */
-const END = 2;
-/** Its own deadline. */
-const DEADLINE = 3;
-
-/** Room for this many more slots whenever there are too few. */
-const SLOTS_MIN = 256;
 
 /** What has moved on a connection since it was asked last. */
 export const Moved = {
@@ -87,9 +74,16 @@ export class Sweep {
    */
   isResting = false;
   readonly #host: SweepHost;
-  /** Where the words' clock begins: they hold 49 days, and may wrap. */
+  /** Where the times' clock begins: they hold 49 days, and may wrap. */
   readonly #startMs: number;
-  #words: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  /** When a byte moved last; a slot without is not watched. */
+  readonly #moved = new Times();
+  /** When a byte came last, or none could have been read: for `readMs`. */
+  readonly #read = new Times();
+  /** When a lifetime ends. */
+  readonly #end = new Times();
+  /** A connection's own deadline. */
+  readonly #deadline = new Times();
   #timer: Timer | undefined = undefined;
   readonly #onTimer = (): void => this.#round();
   /** Between two passes. */
@@ -101,6 +95,11 @@ export class Sweep {
   #earliestMs = TIMEOUT_MS_MAX;
   #deadlineMs = TIMEOUT_MS_MAX;
   #shortestMs = Infinity;
+  #lastTimeouts: TimeoutSet | undefined = undefined;
+  /** The round's time: on the reactor's clock, in words, and as what moved. */
+  #roundMs = 0;
+  #now = 0;
+  #dated = 0;
 
   /** Made by the reactor's host. */
   constructor(host: SweepHost) {
@@ -113,12 +112,13 @@ export class Sweep {
    * has stays.
    */
   watch(slot: number, timeouts: TimeoutSet | undefined): void {
-    const at = this.#enter(slot);
-    const words = this.#words;
+    this.#enter(slot);
     const now = this.#stamp();
-    words[at + MOVED] = words[at + READ] = now;
+    this.#moved.set(slot, now);
+    const readMs = timeouts === undefined ? Infinity : timeouts.readMs;
+    this.#read.set(slot, readMs === Infinity ? 0 : now);
     const lifetimeMs = timeouts === undefined ? Infinity : timeouts.lifetimeMs;
-    words[at + END] = lifetimeMs === Infinity ? 0 : later(now, lifetimeMs);
+    this.#end.set(slot, lifetimeMs === Infinity ? 0 : later(now, lifetimeMs));
     if (timeouts === undefined) return this.#comeIn(PASS_MS_MAX);
     this.#passMs = Math.min(this.#passMs, passMsOf(shortestOf(timeouts)));
     this.isResting = false;
@@ -127,13 +127,9 @@ export class Sweep {
 
   /** Sets, or with infinity clears, the deadline of the connection in `slot`. */
   setDeadline(slot: number, delayMs: number): void {
-    if (delayMs === Infinity) {
-      const at = WORDS * slot;
-      if (at < this.#words.length) this.#words[at + DEADLINE] = 0;
-      return;
-    }
-    const at = this.#enter(slot);
-    this.#words[at + DEADLINE] = later(this.#stamp(), delayMs);
+    if (delayMs === Infinity) return this.#deadline.set(slot, 0);
+    this.#enter(slot);
+    this.#deadline.set(slot, later(this.#stamp(), delayMs));
     this.#comeIn(Math.max(delayMs, DEADLINE_PASS_MS));
   }
 
@@ -143,18 +139,19 @@ export class Sweep {
    */
   quietSinceMs(slot: number): number {
     const nowMs = this.#host.nowMs;
-    const moved = this.#words[WORDS * slot + MOVED];
-    if (!moved) return nowMs;
-    // The words may wrap: what lies between two of them does not.
+    const moved = this.#moved.at(slot);
+    if (moved === 0) return nowMs;
+    // The times may wrap: what lies between two of them does not.
     return nowMs - Math.max(0, (this.#stamp(nowMs) - moved) | 0);
   }
 
   /** Forgets the connection in `slot`, if it is watched. */
   unwatch(slot: number): void {
-    const at = WORDS * slot;
-    // Beyond the end there is `undefined`, which is no time either.
-    if (!this.#words[at + MOVED]) return;
-    this.#words.fill(0, at, at + WORDS);
+    if (this.#moved.at(slot) === 0) return;
+    this.#moved.set(slot, 0);
+    this.#read.set(slot, 0);
+    this.#end.set(slot, 0);
+    this.#deadline.set(slot, 0);
     this.size--;
     if (this.size === 0) this.#stop();
   }
@@ -165,21 +162,11 @@ export class Sweep {
     if (this.#shortestMs !== Infinity) this.#comeIn(this.#passMs);
   }
 
-  /** Returns where the words of `slot` are, which is watched from now on. */
-  #enter(slot: number): number {
-    const at = WORDS * slot;
-    if (at >= this.#words.length) {
-      // By a quarter: memory counts more than the few copies.
-      const slots = slot + (slot >> 2) + SLOTS_MIN;
-      const words = new Uint32Array(WORDS * slots);
-      words.set(this.#words);
-      this.#words = words;
-    }
-    if (this.#words[at + MOVED] === 0) {
-      this.#words[at + MOVED] = this.#words[at + READ] = this.#stamp();
-      this.size++;
-    }
-    return at;
+  /** Has `slot` watched from now on. */
+  #enter(slot: number): void {
+    if (this.#moved.at(slot) !== 0) return;
+    this.#moved.set(slot, this.#stamp());
+    this.size++;
   }
 
   /** Comes by in `ms` at the latest. */
@@ -207,12 +194,15 @@ export class Sweep {
       this.#hasMoved = false;
       this.#earliestMs = this.#deadlineMs = TIMEOUT_MS_MAX;
       this.#shortestMs = Infinity;
+      this.#lastTimeouts = undefined;
     }
-    const slots = this.#words.length / WORDS;
+    const slots = this.#moved.length;
     const end = Math.min(slots, this.#next + TURN_SLOTS);
-    const nowMs = this.#host.nowMs;
+    const nowMs = this.#roundMs = this.#host.nowMs;
+    this.#now = Math.floor(nowMs - this.#startMs) | 0;
+    this.#dated = this.#stamp(nowMs);
     for (let slot = this.#next; slot < end && this.size > 0; slot++) {
-      if (this.#words[WORDS * slot + MOVED] !== 0) this.#visit(slot, nowMs);
+      if (this.#moved.at(slot) !== 0) this.#visit(slot);
     }
     if (this.size === 0) return this.#stop();
     this.#next = end < slots ? end : 0;
@@ -228,43 +218,45 @@ export class Sweep {
     this.#comeIn(Math.min(passMs, deadlineMs));
   }
 
-  /** Looks at one: what has moved, and what is due. */
-  #visit(slot: number, nowMs: number): void {
+  /**
+   * Looks at one: what has moved, and what is due. Whole numbers only, and no
+   * object: this runs for each connection in each pass, often enough to leave
+   * more behind than connections take.
+   */
+  #visit(slot: number): void {
     const connection = this.#host.connectionAt(slot);
-    const words = this.#words;
-    const at = WORDS * slot;
     if (connection === undefined) return this.unwatch(slot);
-    const stamp = this.#stamp(nowMs);
     const moved = connection.takeMoved();
     if (moved & Moved.ANY) {
-      words[at + MOVED] = stamp;
+      this.#moved.set(slot, this.#dated);
       this.#hasMoved = true;
     }
-    if (moved & Moved.READ) words[at + READ] = stamp;
     const { timeouts } = connection;
-    const deadline = words[at + DEADLINE]!;
+    if (moved & Moved.READ && timeouts !== undefined) {
+      if (timeouts.readMs !== Infinity) this.#read.set(slot, this.#dated);
+    }
+    const deadline = this.#deadline.at(slot);
     if (timeouts === undefined && deadline === 0) return this.unwatch(slot);
-    const now = Math.floor(nowMs - this.#startMs);
-    const unsentMs = nowMs - connection.unsentSinceMs;
-    let reason = timeouts && this.#dueOf(at, timeouts, { now, unsentMs });
-    const leftMs = (deadline - now) | 0;
-    if (deadline !== 0 && leftMs <= 0) reason = "deadline";
-    else if (deadline !== 0 && leftMs < this.#deadlineMs) {
-      this.#deadlineMs = leftMs;
+    let reason = timeouts && this.#dueOf(slot, timeouts, connection);
+    if (deadline !== 0) {
+      const leftMs = (deadline - this.#now) | 0;
+      if (leftMs <= 0) reason = "deadline";
+      else if (leftMs < this.#deadlineMs) this.#deadlineMs = leftMs;
     }
     if (reason !== undefined) this.#expire(slot, connection, reason);
   }
 
   /** Tells a connection; should it stay open, it has the same time again. */
   #expire(slot: number, connection: Swept, reason: TimeoutReason): void {
-    const words = this.#words;
-    const at = WORDS * slot;
     const now = this.#stamp();
     const { timeouts } = connection;
-    if (reason === "deadline") words[at + DEADLINE] = 0;
-    else words[at + MOVED] = words[at + READ] = now;
+    if (reason === "deadline") this.#deadline.set(slot, 0);
+    else this.#moved.set(slot, now);
+    if (reason !== "deadline" && this.#read.at(slot) !== 0) {
+      this.#read.set(slot, now);
+    }
     if (reason === "lifetime" && timeouts !== undefined) {
-      words[at + END] = later(now, timeouts.lifetimeMs);
+      this.#end.set(slot, later(now, timeouts.lifetimeMs));
     }
     // What is due next was not looked for.
     this.#hasMoved = true;
@@ -273,18 +265,32 @@ export class Sweep {
 
   /** Which timeout has passed, if any. */
   #dueOf(
-    at: number,
+    slot: number,
     timeouts: TimeoutSet,
-    { now, unsentMs }: { now: number; unsentMs: number },
+    connection: Swept,
   ): TimeoutReason | undefined {
-    const words = this.#words;
     const { idleMs, readMs, writeMs } = timeouts;
-    this.#shortestMs = Math.min(this.#shortestMs, shortestOf(timeouts));
-    const end = words[at + END]!;
+    if (timeouts !== this.#lastTimeouts) {
+      // Most have the same, those of their listener.
+      this.#lastTimeouts = timeouts;
+      this.#shortestMs = Math.min(this.#shortestMs, shortestOf(timeouts));
+    }
+    const now = this.#now;
+    const end = this.#end.at(slot);
     if (end !== 0 && this.#isPast((end - now) | 0)) return "lifetime";
-    if (this.#isPast(writeMs - unsentMs)) return "write";
-    if (this.#isPast(readMs - ((now - words[at + READ]!) | 0))) return "read";
-    if (this.#isPast(idleMs - ((now - words[at + MOVED]!) | 0))) return "idle";
+    const { unsentSinceMs } = connection;
+    if (unsentSinceMs !== Infinity && writeMs !== Infinity) {
+      const unsentMs = this.#roundMs - unsentSinceMs;
+      if (this.#isPast(writeMs - unsentMs)) return "write";
+    }
+    if (readMs !== Infinity) {
+      const readAgoMs = (now - this.#read.at(slot)) | 0;
+      if (this.#isPast(readMs - readAgoMs)) return "read";
+    }
+    if (idleMs !== Infinity) {
+      const movedAgoMs = (now - this.#moved.at(slot)) | 0;
+      if (this.#isPast(idleMs - movedAgoMs)) return "idle";
+    }
     return undefined;
   }
 
