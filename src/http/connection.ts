@@ -24,15 +24,37 @@ import {
   interrupt,
   type Outcome,
 } from "./completion.ts";
-import { HttpError, internalServerError, REASONS } from "./errors.ts";
+import {
+  HttpError,
+  internalServerError,
+  notAResponse,
+  notSendable,
+  REASONS,
+} from "./errors.ts";
+import {
+  declaredLength,
+  fieldList,
+  type Fields,
+  mayHaveBody,
+  saysClose,
+  staticFraming,
+  streamFraming,
+} from "./framing.ts";
 import {
   HeadFlag,
   parseHead,
   type RequestHead,
   tooLongStatus,
 } from "./head.ts";
-import { decodeLatin1, encodeLatin1, writeAscii } from "./latin1.ts";
-import { checkRange, type Limits } from "./limits.ts";
+import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { checkRange } from "./limits.ts";
+import {
+  excessOf,
+  isTooMuch,
+  isWithoutBody,
+  methodFlag,
+  refusal,
+} from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -64,21 +86,27 @@ const Writing = {
   STREAM: 2,
 } as const;
 
+/** The connection is used again after the current answer. */
+const KEEP_ALIVE = 1;
+/** It is gone. */
+const CLOSED = 1 << 1;
+/** The peer has sent its end. */
+const ENDED = 1 << 2;
+/** Reading is stopped. */
+const PAUSED = 1 << 3;
+/** The client waits to be told to send its body. */
+const MUST_CONTINUE = 1 << 4;
+/** The request is answered and its body is still coming. */
+const DISCARDING = 1 << 5;
+
 /** Bytes kept for later while a request is handled; then reading stops. */
 const PENDING_BYTES_MAX = 65_536;
-/**
- * An unread body of up to this size is read to its end so that the connection
- * can be used again; for more, a new connection is cheaper.
- */
-const DISCARD_BYTES_MAX = 262_144;
 /**
  * How long a body's rate is taken over: a pause of a client's between two
  * writes is not its rate.
  */
 const BODY_WINDOW_MS = 10_000;
 const SECOND_MS = 1_000;
-/** Has no body, and says so: RFC 9110 section 15.3.6. */
-const RESET_CONTENT = 205;
 /** Beside the bits of `HeadFlag`: somebody waits for the answer to be sent. */
 const IS_AWAITED = 1 << 15;
 /** Text bodies up to this length are written by a loop, which is faster. */
@@ -91,20 +119,15 @@ const { ReadableStream, Response } = globalThis;
 const ON_ERROR_FAILED = "Exception in onError while handling exception";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
-const CR = 13;
-const LF = 10;
 
 /** One HTTP/1.1 connection. */
 export class HttpConnection implements BodyHost, RequestHost {
   readonly #transport: Transport;
   readonly #service: Service;
+  /** Bits that are named above. */
+  #state = KEEP_ALIVE;
   #reading: number = Reading.HEAD;
   #writing: number = Writing.IDLE;
-  #keepAlive = true;
-  #isClosed = false;
-  #isEnded = false;
-  #isPaused = false;
-  #mustContinue = false;
   #pending: Uint8Array<ArrayBuffer> | undefined = undefined;
   /** Where in `#pending` the bytes begin that were not acted on. */
   #pendingStart = 0;
@@ -113,8 +136,6 @@ export class HttpConnection implements BodyHost, RequestHost {
   #requests = 0;
   /** The current head's bits of `HeadFlag`. */
   #flags = 0;
-  /** Whether the request is answered and its body is still coming. */
-  #isDiscarding = false;
   /**
    * The current request, once its handler has returned without an answer. A
    * store for each request would be the garbage collector's work.
@@ -180,11 +201,11 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** The peer sends no more. */
   end(): void {
-    this.#isEnded = true;
+    this.#state |= ENDED;
     if (this.#reading === Reading.BODY) {
       this.#body?.fail(new Deno.errors.UnexpectedEof("The body ended early"));
       this.#reading = Reading.NOTHING;
-      this.#keepAlive = false;
+      this.#state &= ~KEEP_ALIVE;
     }
     this.ending();
     // What has come is still answered: a peer may close its half.
@@ -209,7 +230,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** The connection is gone. */
   closed(): void {
-    this.#isClosed = true;
+    this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
@@ -224,7 +245,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Closes when idle, else after the current answer. */
   shutdown(): void {
-    this.#keepAlive = false;
+    this.#state &= ~KEEP_ALIVE;
     if (this.#writing !== Writing.IDLE) return;
     // It is answered: who still reads its body is not waited for.
     if (this.#body?.isHeld) return this.#closeAnswered();
@@ -263,16 +284,16 @@ export class HttpConnection implements BodyHost, RequestHost {
    * with `Deno.serve`: it may be the one that ends the server.
    */
   terminate(): void {
-    this.#keepAlive = false;
+    this.#state &= ~KEEP_ALIVE;
     if (this.#writing === Writing.HANDLER) setImmediate(() => this.#cutOff());
     else this.#cutOff();
   }
 
   #cutOff(): void {
-    if (this.#isClosed) return;
+    if (this.#state & CLOSED) return;
     // A peer that is owed bytes would take those that came for all.
     if (!this.#stream?.endsByClosing) this.#transport.close();
-    if (!this.#isClosed) this.#transport.abort();
+    if (!(this.#state & CLOSED)) this.#transport.abort();
   }
 
   /**
@@ -281,7 +302,7 @@ export class HttpConnection implements BodyHost, RequestHost {
    */
   completed(request: LazyRequest): Promise<void> {
     if (!this.#isCurrent(request)) return completionOf(request, "whole");
-    if (this.#isClosed) return completionOf(request, "lost");
+    if (this.#state & CLOSED) return completionOf(request, "lost");
     this.#request = request;
     this.#flags |= IS_AWAITED;
     return completionOf(request, "pending");
@@ -303,8 +324,8 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Somebody reads the body: has it come. */
   wantBody(): void {
-    if (this.#mustContinue && this.#writing === Writing.HANDLER) {
-      this.#mustContinue = false;
+    if (this.#state & MUST_CONTINUE && this.#writing === Writing.HANDLER) {
+      this.#state &= ~MUST_CONTINUE;
       this.#transport.write(CONTINUE);
       this.#watchBody();
     }
@@ -328,7 +349,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     end: number,
   ): number {
     let at = start;
-    while (at < end && !this.#isClosed) {
+    while (at < end && !(this.#state & CLOSED)) {
       if (this.#reading === Reading.NOTHING) return end;
       if (this.#reading === Reading.BODY) {
         at = this.#feed(bytes, at, end);
@@ -386,11 +407,11 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #resumePending(): void {
     const pending = this.#pending;
-    if (this.#isClosed || this.#isHeld()) return;
+    if (this.#state & CLOSED || this.#isHeld()) return;
     this.#unpause();
     if (pending !== undefined) this.#consumePending(pending);
     const isAnswered = this.#writing === Writing.IDLE && !this.#isHeld();
-    if (this.#isEnded && isAnswered) this.#transport.close();
+    if (this.#state & ENDED && isAnswered) this.#transport.close();
   }
 
   /** Begins a request and returns where in the bytes it goes on. */
@@ -400,9 +421,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     end: number,
   ): number {
     const { flags, end: headEnd } = head;
-    this.#keepAlive = (flags & HeadFlag.KEEP_ALIVE) !== 0 &&
+    const isKept = (flags & HeadFlag.KEEP_ALIVE) !== 0 &&
       !this.#service.isClosing &&
       ++this.#requests < this.#service.limits.requestsMax;
+    this.#state = isKept ? this.#state | KEEP_ALIVE : this.#state & ~KEEP_ALIVE;
     this.#flags = flags;
     const excess = excessOf(head, this.#service.limits);
     if (excess !== 0) return this.#refuse(excess, end);
@@ -416,14 +438,16 @@ export class HttpConnection implements BodyHost, RequestHost {
       if (length !== undefined && length > bytesMax) {
         return this.#refuse(413, end);
       }
-      this.#mustContinue = (flags & HeadFlag.EXPECT_CONTINUE) !== 0;
+      if (flags & HeadFlag.EXPECT_CONTINUE) this.#state |= MUST_CONTINUE;
       if (length !== 0) {
         this.#body = new IncomingBody(this, length, bytesMax);
         if (isWithoutBody(head)) this.#body.discard();
         this.#reading = Reading.BODY;
         if (at < end) at = this.#feed(bytes, at, end);
         if (this.#reading === Reading.NOTHING) return end;
-        if (!this.#body.isComplete && !this.#mustContinue) this.#watchBody();
+        if (!this.#body.isComplete && !(this.#state & MUST_CONTINUE)) {
+          this.#watchBody();
+        }
       }
     }
     this.#handle(new LazyRequest(head, this, this.#body));
@@ -441,7 +465,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       return bytesMax;
     } catch (error) {
       // Where its body ends is known, but not that anybody would want it.
-      this.#keepAlive = false;
+      this.#state &= ~KEEP_ALIVE;
       this.#reading = Reading.NOTHING;
       this.#writing = Writing.HANDLER;
       LazyRequest.detach(request);
@@ -460,7 +484,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #checkBody(body: IncomingBody): void {
     // What we did not want, or asked for, cannot come too slowly.
-    if (this.#isPaused || this.#mustContinue) return;
+    if (this.#state & PAUSED || this.#state & MUST_CONTINUE) return;
     const { bodyBytesPerSecondMin } = this.#service.limits;
     const bytes = bodyBytesPerSecondMin * BODY_WINDOW_MS / SECOND_MS;
     if (body.receivedSinceMark >= bytes) return this.#watchBody();
@@ -471,13 +495,13 @@ export class HttpConnection implements BodyHost, RequestHost {
     const body = this.#body!;
     try {
       const at = body.feed(bytes, start, end);
-      this.#mustContinue = false;
+      this.#state &= ~MUST_CONTINUE;
       if (!body.isComplete) {
-        if (this.#isDiscarding) this.#checkDiscard(body);
+        if (this.#state & DISCARDING) this.#checkDiscard(body);
         return at;
       }
       if (this.#reading === Reading.BODY) this.#reading = Reading.HEAD;
-      if (this.#isDiscarding) this.#nextRequest();
+      if (this.#state & DISCARDING) this.#nextRequest();
       return at;
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
@@ -488,10 +512,10 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** A broken or too large body: the handler hears of it and may answer. */
   #failBody(body: IncomingBody, error: HttpError, end: number): number {
     body.fail(error);
-    this.#keepAlive = false;
+    this.#state &= ~KEEP_ALIVE;
     this.#reading = Reading.NOTHING;
     // Answered already: a second answer would be taken for the next one's.
-    if (this.#isDiscarding) this.#closeAnswered();
+    if (this.#state & DISCARDING) this.#closeAnswered();
     else if (this.#writing === Writing.IDLE) this.#refuse(error.status, end);
     return end;
   }
@@ -582,7 +606,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Writes the answer to the current request. */
   #respond(response: Response): void {
-    if (this.#isClosed) {
+    if (this.#state & CLOSED) {
       response.body?.cancel(CANCEL_REASON).catch(() => {});
       return;
     }
@@ -591,7 +615,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     // RFC 9110 section 15: 101 needs an upgrade, which is not offered here;
     // 0 is Response.error().
     if (parts.status < 200) throw notSendable(parts.status);
-    if (this.#mustContinue) this.#endExpectation(parts);
+    if (this.#state & MUST_CONTINUE) this.#endExpectation(parts);
     const { body } = parts;
     if (body instanceof ReadableStream) {
       try {
@@ -603,7 +627,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     } else {
       // Said in the answer, since the connection closes after it.
       if (this.#body !== undefined && isTooMuch(this.#body)) {
-        this.#keepAlive = false;
+        this.#state &= ~KEEP_ALIVE;
       }
       this.#respondStatic(parts, body);
       this.#nextRequest();
@@ -615,9 +639,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     // Somebody reads it, or the answer may be made of it: now or never.
     const mayRead = body instanceof ReadableStream && this.#body?.isStreamed;
     if (mayRead || this.#body?.isWanted) return this.wantBody();
-    this.#mustContinue = false;
+    this.#state &= ~MUST_CONTINUE;
     // It need not send at all.
-    if (this.#body !== undefined) this.#keepAlive = false;
+    if (this.#body !== undefined) this.#state &= ~KEEP_ALIVE;
   }
 
   #respondStatic(
@@ -632,9 +656,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     const bytes = typeof body === "string" ? encoder.encode(body) : body;
     const length = bytes?.byteLength ?? 0;
     const fields = this.#takeFields(parts);
-    const framing = this.#framing(parts, fields, length);
+    const framing = staticFraming(this.#flags, parts, fields, length);
     const room = this.#roomFor(parts, fields);
-    const sends = bytes !== null && length > 0 && this.#mayHaveBody(parts);
+    const sends = bytes !== null && length > 0 &&
+      mayHaveBody(this.#flags, parts.status);
     const together = sends && this.#transport.reserve(room + length);
     const output = together || this.#outputFor(room);
     this.#writeHead(output, parts, fields, framing);
@@ -671,10 +696,10 @@ export class HttpConnection implements BodyHost, RequestHost {
   ): void {
     const fields = this.#takeFields(parts);
     const declared = declaredLength(fields) ?? parts.length;
-    const framing = this.#streamFraming(parts, declared);
-    if (framing === Framing.UNTIL_CLOSE) this.#keepAlive = false;
+    const framing = streamFraming(this.#flags, parts, declared);
+    if (framing === Framing.UNTIL_CLOSE) this.#state &= ~KEEP_ALIVE;
     const room = this.#roomFor(parts, fields);
-    if (!this.#mayHaveBody(parts)) {
+    if (!mayHaveBody(this.#flags, parts.status)) {
       const output = this.#outputFor(room);
       this.#writeHead(output, parts, fields, framing);
       this.#flushOwn(output);
@@ -725,65 +750,22 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", cause);
     this.#stream = undefined;
     this.#writing = Writing.IDLE;
-    this.#keepAlive = false;
+    this.#state &= ~KEEP_ALIVE;
     // Where the end of the connection is that of the body, a reset tells.
     if (stream.endsByClosing) this.#transport.abort();
     else this.#closeAnswered();
   }
 
-  #streamFraming(parts: ResponseParts, declared: number | undefined): number {
-    if (parts.status === 204 || parts.status === 304) return Framing.NONE;
-    if (this.#isTunnel(parts)) return Framing.NONE;
-    if (parts.status === RESET_CONTENT) return 0;
-    if (declared !== undefined) return declared;
-    // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
-    return this.#flags & HeadFlag.HTTP_1_0
-      ? Framing.UNTIL_CLOSE
-      : Framing.CHUNKED;
-  }
-
-  /** RFC 9110 section 8.6 and RFC 9112 section 6.3. */
-  #framing(
-    parts: ResponseParts,
-    fields: readonly [string, string][],
-    length: number,
-  ): number {
-    if (parts.status === 204 || this.#isTunnel(parts)) return Framing.NONE;
-    if (parts.status === RESET_CONTENT) return 0;
-    const isBare = parts.body === null &&
-      (this.#isHeadMethod || parts.status === 304);
-    if (!isBare) return parts.status === 304 ? Framing.NONE : length;
-    // Such an answer may say how long the body would have been.
-    const declared = declaredLength(fields);
-    if (declared !== undefined) return declared;
-    return parts.status === 304 ? Framing.NONE : 0;
-  }
-
-  get #isHeadMethod(): boolean {
-    return (this.#flags & HeadFlag.HEAD_METHOD) !== 0;
-  }
-
-  #mayHaveBody(parts: ResponseParts): boolean {
-    return !this.#isHeadMethod && parts.status !== 204 &&
-      parts.status !== RESET_CONTENT && parts.status !== 304 &&
-      !this.#isTunnel(parts);
-  }
-
-  /** RFC 9110 section 9.3.6: what follows a success is the tunnel's. */
-  #isTunnel(parts: ResponseParts): boolean {
-    return (this.#flags & HeadFlag.CONNECT_METHOD) !== 0 && parts.status < 300;
-  }
-
   /** The handler's fields; its `Connection` is obeyed, not sent. */
-  #takeFields(parts: ResponseParts): readonly [string, string][] {
+  #takeFields(parts: ResponseParts): Fields {
     const fields = fieldList(parts);
-    if (saysClose(fields)) this.#keepAlive = false;
+    if (saysClose(fields)) this.#state &= ~KEEP_ALIVE;
     return fields;
   }
 
   #roomFor(
     parts: ResponseParts,
-    fields: readonly [string, string][],
+    fields: Fields,
   ): number {
     return HEAD_BYTES_FIXED + parts.statusText.length +
       (parts.contentType?.length ?? 0) + fieldBytes(fields);
@@ -803,7 +785,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   #writeHead(
     output: Output,
     parts: ResponseParts,
-    fields: readonly [string, string][],
+    fields: Fields,
     framing: number,
   ): void {
     const connection = this.#connectionField();
@@ -816,8 +798,8 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   #connectionField(): number {
-    if (this.#service.isClosing) this.#keepAlive = false;
-    if (!this.#keepAlive) return ConnectionField.CLOSE;
+    if (this.#service.isClosing) this.#state &= ~KEEP_ALIVE;
+    if (!(this.#state & KEEP_ALIVE)) return ConnectionField.CLOSE;
     return this.#flags & HeadFlag.HTTP_1_0
       ? ConnectionField.KEEP_ALIVE
       : ConnectionField.NONE;
@@ -830,17 +812,17 @@ export class HttpConnection implements BodyHost, RequestHost {
     const body = this.#body;
     // As with Deno.serve, who reads the body by now gets all of it.
     if (body?.isWanted && !this.#service.isClosing) {
-      this.#isDiscarding = true;
+      this.#state |= DISCARDING;
       return;
     }
-    if (!this.#keepAlive) return this.#closeAnswered();
+    if (!(this.#state & KEEP_ALIVE)) return this.#closeAnswered();
     if (body !== undefined && !body.isComplete) {
-      this.#isDiscarding = true;
+      this.#state |= DISCARDING;
       body.discard();
       this.#unpause();
       return this.#checkDiscard(body);
     }
-    this.#isDiscarding = false;
+    this.#state &= ~DISCARDING;
     this.#request = undefined;
     this.#body = undefined;
   }
@@ -863,7 +845,7 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Answers a request that cannot be served and closes. */
   #refuse(status: number, end: number): number {
-    this.#keepAlive = false;
+    this.#state &= ~KEEP_ALIVE;
     this.#reading = Reading.NOTHING;
     this.#writing = Writing.IDLE;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
@@ -875,7 +857,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       framing: text.length,
       connection: ConnectionField.CLOSE,
     });
-    if (!this.#isHeadMethod) {
+    if (!(this.#flags & HeadFlag.HEAD_METHOD)) {
       output.length = writeAscii(output.bytes, output.length, text);
     }
     this.#closeAnswered();
@@ -883,14 +865,14 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   #pause(): void {
-    if (this.#isPaused) return;
-    this.#isPaused = true;
+    if (this.#state & PAUSED) return;
+    this.#state |= PAUSED;
     this.#transport.pause();
   }
 
   #unpause(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
+    if (!(this.#state & PAUSED)) return;
+    this.#state &= ~PAUSED;
     if (this.#reading === Reading.BODY) this.#watchBody();
     this.#transport.resume();
   }
@@ -905,98 +887,4 @@ function addressesOf(
   } catch {
     return undefined;
   }
-}
-
-/** The status that says what of a head is too much; 0 when nothing is. */
-function excessOf(head: RequestHead, limits: Limits): number {
-  const { headBytesMax, headerCountMax, urlBytesMax } = limits;
-  const { byteLength } = head;
-  if (byteLength > urlBytesMax && head.targetByteLength > urlBytesMax) {
-    return 414;
-  }
-  const isTooMuch = byteLength > headBytesMax ||
-    head.fieldCount > headerCountMax;
-  return isTooMuch ? 431 : 0;
-}
-
-/**
- * Whether fetch gives a request of this method no body: what comes as one is
- * thrown away, as `Deno.serve` does.
- */
-function isWithoutBody({ method }: RequestHead): boolean {
-  return method === "GET" || method === "HEAD";
-}
-
-/** What the answer to a head must know of it, as far as its bytes tell. */
-function methodFlag(
-  bytes: Uint8Array<ArrayBuffer>,
-  start: number,
-  end: number,
-): number {
-  let at = start;
-  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
-  const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
-  return isHead ? HeadFlag.HEAD_METHOD : 0;
-}
-
-function refusal(status: number): ResponseParts {
-  return {
-    status,
-    statusText: "",
-    headers: undefined,
-    contentType: "text/plain;charset=UTF-8",
-    body: null,
-    length: undefined,
-  };
-}
-
-/** Whether what is still to come of a body is more than is read for nothing. */
-function isTooMuch({ remaining, received, isWanted }: IncomingBody): boolean {
-  if (isWanted) return false;
-  return remaining === Infinity
-    ? received > DISCARD_BYTES_MAX
-    : remaining > DISCARD_BYTES_MAX;
-}
-
-/** Whether the handler's own `Connection` says that this answer is the last. */
-function saysClose(fields: readonly [string, string][]): boolean {
-  return fields.some(([name, value]) =>
-    name.length === 10 && name.toLowerCase() === "connection" &&
-    /(^|,)\s*close\s*(,|$)/i.test(value)
-  );
-}
-
-function fieldList(parts: ResponseParts): readonly [string, string][] {
-  const { headers } = parts;
-  if (headers === undefined) return [];
-  return Array.isArray(headers) ? headers : [...headers];
-}
-
-/** The handler's own `Content-Length`, when it is one number. */
-function declaredLength(
-  fields: readonly [string, string][],
-): number | undefined {
-  const lengths = fields.filter(([name]) =>
-    name.length === 14 && name.toLowerCase() === "content-length"
-  );
-  const value = lengths[0]?.[1];
-  if (value === undefined || !/^\d{1,15}$/.test(value)) return undefined;
-  const isSame = lengths.every((field) => field[1] === value);
-  return isSame ? Number(value) : undefined;
-}
-
-function notAResponse(): TypeError {
-  return new TypeError(
-    "Return value from serve handler must be a response or a promise " +
-      "resolving to a response",
-  );
-}
-
-function notSendable(status: number): TypeError {
-  return new TypeError(
-    status === 0
-      ? "Return value from serve handler must not be an error response " +
-        "(like Response.error())"
-      : `Cannot answer with status ${status}`,
-  );
 }

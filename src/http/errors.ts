@@ -94,3 +94,21 @@ export class HttpError extends Error {
     this.status = status;
   }
 }
+
+/** Returns the error of a handler that returned something else. */
+export function notAResponse(): TypeError {
+  return new TypeError(
+    "Return value from serve handler must be a response or a promise " +
+      "resolving to a response",
+  );
+}
+
+/** Returns the error of a response that no server can send. */
+export function notSendable(status: number): TypeError {
+  return new TypeError(
+    status === 0
+      ? "Return value from serve handler must not be an error response " +
+        "(like Response.error())"
+      : `Cannot answer with status ${status}`,
+  );
+}
