@@ -95,6 +95,24 @@ Deno.test("Connection.writeVectored() keeps what the system does not take, where
   }
 });
 
+Deno.test("Connection.writeOwned() leaves in one call, and keeps the rest without a copy", () => {
+  for (const head of ["", "xyz"]) {
+    const { connection, stream, host } = fakeConnection();
+    stream.room = head.length + 1;
+    if (head !== "") put(connection, head);
+    const bytes = encoded("abc");
+    assertEquals(connection.writeOwned(bytes), true);
+    assertEquals(stream.calls, [`${head}a`]);
+    assertEquals([connection.bufferedBytes, host.memoryBytes], [2, 2]);
+    // Whoever changes it all the same sees that it is the same.
+    bytes[2] = 67;
+    stream.room = Infinity;
+    connection.onReady(Readiness.WRITABLE);
+    assertEquals(stream.calls, [`${head}a`, "bC"]);
+    assertEquals(host.memoryBytes, 0);
+  }
+});
+
 Deno.test("Connection.writeVectored() sends behind what waits, and says when that is too much", () => {
   const { connection, stream } = fakeConnection();
   stream.room = 1;

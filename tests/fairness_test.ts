@@ -239,12 +239,28 @@ Deno.test("a listener accepts nobody at three quarters of the bound, and goes on
   assertEquals(reactor.stats().open, 3);
   await owe(1, 1);
   system.arrive();
-  await system.pass(5_000);
+  await system.pass(500);
   assertEquals(reactor.stats().open, 3);
   assertEquals(reactor.stats().closed.shed, 0);
   streams[1]!.makeRoom(1);
   await system.pass(100);
   assertEquals(reactor.stats().open, 4);
+});
+
+Deno.test("a listener lets somebody in, when who holds memory has moved nothing for a second", async () => {
+  const { system, reactor, streams, closed, owe } = await bounded(1_000, 3);
+  using _reactor = reactor;
+  await owe(0, 400);
+  await owe(1, 400);
+  system.arrive();
+  await system.pass(900);
+  assertEquals(reactor.stats().open, 3);
+  // One reads, and is let off.
+  streams[0]!.makeRoom(1);
+  await system.pass(300);
+  assertEquals(closed, [[1, "shed"]]);
+  assertEquals(reactor.stats().open, 3);
+  assertEquals(reactor.stats().accepted, 4);
 });
 
 Deno.test("a bound of memory is never passed for longer than a turn, whatever clients do", async () => {

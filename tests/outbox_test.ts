@@ -31,6 +31,19 @@ Deno.test("Outbox keeps its bytes, when those of the caller change", () => {
   assertEquals(take(outbox, 9), bytes(1, 2, 3));
 });
 
+Deno.test("Outbox keeps what it is given for its own as it is, from where it is told", () => {
+  const outbox = new Outbox();
+  const mine = bytes(1, 2, 3);
+  outbox.pushOwned(mine, 1);
+  outbox.pushOwned(mine, 3);
+  mine[2] = 9;
+  assertEquals(outbox.byteLength, 2);
+  assertEquals(take(outbox, 9), bytes(2, 9));
+  for (const start of [-1, 4, NaN]) {
+    assertThrows(() => outbox.pushOwned(mine, start), RangeError);
+  }
+});
+
 Deno.test("Outbox goes on where it stopped, when a send took a part", () => {
   const outbox = new Outbox();
   outbox.push(bytes(1, 2, 3), 0, 3);

@@ -121,9 +121,9 @@ struct Message<'h, 'b> {
 /// partial, and a peer that sends single bytes does not make us parse it all
 /// again for each.
 ///
-/// A `lenient` parse lets pass what `Deno.serve` does: no `Host`, lines that end
-/// in a bare LF, and a CONNECT with a body. Whatever is taken without it is
-/// taken alike with it.
+/// A `lenient` parse lets pass what `Deno.serve` does: no `Host` or an empty one,
+/// lines that end in a bare LF, and CONNECT, also with a body. Whatever is taken
+/// without it is taken alike with it.
 ///
 /// # Errors
 ///
@@ -173,7 +173,7 @@ fn write(
     }
     check_target(method, target)?;
     let framing = Framing::read(headers)?;
-    framing.check(method, minor, lenient)?;
+    framing.check(message, lenient)?;
     let (target_start, target_end) = places.of(target.as_bytes());
     let (method_start, method_end) = places.of(method.as_bytes());
     table[word::METHOD] =
@@ -506,19 +506,26 @@ impl<'h> Framing<'h> {
     }
 
     /// What the fields say together, and with the request line.
-    fn check(&self, method: &str, minor: u8, lenient: bool) -> Result<(), Refused> {
+    fn check(&self, message: &Message<'_, '_>, lenient: bool) -> Result<(), Refused> {
+        let Message { method, target, minor, .. } = *message;
         // RFC 9112 section 6.1: both framings, or codings in HTTP/1.0, are how
         // a request is smuggled past a proxy. No coding at all is no list.
         let ambiguous = self.coded
             && (self.length.is_some() || minor == 0 || !(self.chunked || self.unimplemented));
-        // RFC 9112 section 3.2: HTTP/1.1 without Host is 400.
-        let hostless = minor == 1 && self.host.is_none();
+        // RFC 9112 section 3.2: HTTP/1.1 without Host is 400. A URL of nobody's
+        // must be rejected as well: RFC 9110 section 4.2.1.
+        let hostless = match self.host {
+            None => minor == 1,
+            Some(host) => host.is_empty() && target.starts_with('/'),
+        };
         // RFC 9110 section 9.3.6: what follows a CONNECT is the tunnel's.
         let filled = method == "CONNECT" && (self.coded || self.length.is_some_and(|n| n > 0));
         if ambiguous || !lenient && (hostless || filled) {
             return Err(BAD_REQUEST);
         }
-        if self.unimplemented { Err(NOT_IMPLEMENTED) } else { Ok(()) }
+        // A tunnel is a proxy's work: whoever answers 200 has promised one.
+        let unserved = self.unimplemented || !lenient && method == "CONNECT";
+        if unserved { Err(NOT_IMPLEMENTED) } else { Ok(()) }
     }
 
     fn flags(&self, method: &str, minor: u8) -> u32 {

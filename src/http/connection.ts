@@ -669,7 +669,8 @@ export class HttpConnection implements BodyHost, RequestHost {
       return;
     }
     this.#flushOwn(output);
-    if (sends) this.#transport.write(bytes);
+    // They are the response's own, which is used up.
+    if (sends) this.#transport.writeOwned(bytes);
   }
 
   /** Writes a short ASCII answer in place; false when it is not one. */

@@ -102,7 +102,7 @@ let parsed = 0;
  * bytes were partial before.
  *
  * @param requireHost Whether to refuse what `Deno.serve` takes and RFC 9112 does
- * not: no `Host`, lines that end in a bare LF, a CONNECT with a body.
+ * not: no `Host`, lines that end in a bare LF, CONNECT.
  * @returns A head, 0 while it is partial, or the negative status to refuse it
  * with.
  */

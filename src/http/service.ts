@@ -53,9 +53,9 @@ export interface ServiceOptions {
   /** What a peer may ask. */
   limits: Limits;
   /**
-   * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`,
-   * lines of a head that end in a bare LF, a CONNECT with a body. True when
-   * left out.
+   * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`
+   * or an empty one, lines of a head that end in a bare LF, and CONNECT. True
+   * when left out.
    */
   requireHost?: boolean;
   /** Told of an error that nobody answers, and when that was. */

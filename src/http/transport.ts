@@ -37,6 +37,8 @@ export interface Transport {
    * when too many bytes wait, until `drain`.
    */
   writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean;
+  /** Writes bytes that nobody changes any more: they may be kept as they are. */
+  writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean;
   /** Keeps the bytes of the current read before `end` from being overwritten. */
   retain(end: number): void;
   /**

@@ -391,6 +391,18 @@ export class Connection<Data = unknown> {
     return this.bufferedBytes < this.#limits.highWaterBytes;
   }
 
+  /**
+   * Sends bytes that nobody changes any more: what the system does not take is
+   * kept as it is, and not copied.
+   *
+   * @returns As {@linkcode Connection.write}.
+   */
+  writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.runs === 0) this.#sendVectored([bytes], bytes);
+    else this.#sendVectored([this.#host.output.take(this), bytes], bytes);
+    return this.bufferedBytes < this.#limits.highWaterBytes;
+  }
+
   /** Sends bytes, behind the outbox when there is one. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     if (this.#flags & UNWRITABLE) return;
@@ -408,7 +420,11 @@ export class Connection<Data = unknown> {
     this.#wantWritable();
   }
 
-  #sendVectored(parts: readonly Uint8Array<ArrayBuffer>[]): void {
+  /** @param owned That of `parts` which may be kept as it is. */
+  #sendVectored(
+    parts: readonly Uint8Array<ArrayBuffer>[],
+    owned?: Uint8Array<ArrayBuffer>,
+  ): void {
     if (this.#flags & UNWRITABLE) return;
     let skipped = 0;
     if (this.#outbox === undefined) {
@@ -421,14 +437,20 @@ export class Connection<Data = unknown> {
     for (const part of parts) {
       const start = Math.min(skipped, part.byteLength);
       skipped -= start;
-      if (start < part.byteLength) this.#keepUnsent(part, start);
+      if (start === part.byteLength) continue;
+      this.#keepUnsent(part, start, part === owned);
     }
     if (this.#outbox !== undefined) this.#wantWritable();
   }
 
-  #keepUnsent(part: Uint8Array<ArrayBuffer>, start: number): void {
-    this.#outbox ??= new Outbox(this.#host.nowMs);
-    this.#outbox.push(part, start, part.byteLength);
+  #keepUnsent(
+    part: Uint8Array<ArrayBuffer>,
+    start: number,
+    isOwned: boolean,
+  ): void {
+    const outbox = this.#outbox ??= new Outbox(this.#host.nowMs);
+    if (isOwned) outbox.pushOwned(part, start);
+    else outbox.push(part, start, part.byteLength);
     this.#host.countMemory(part.byteLength - start);
   }
 

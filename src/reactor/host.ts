@@ -24,6 +24,8 @@ import { type Timer, Timers } from "./timers.ts";
 
 /** The share of the memory bound at which listeners stop accepting. */
 const ACCEPT_SHARE = 0.75;
+/** Who has moved no byte for so long makes room for who waits to be let in. */
+const STALLED_MS = 1_000;
 /** The share of the memory bound down to which connections are shed. */
 const SHED_SHARE = 0.75;
 
@@ -125,6 +127,12 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
 
   get isCrowded(): boolean {
     return this.memoryBytes >= ACCEPT_SHARE * this.#memoryBytesMax;
+  }
+
+  /** Sheds those that have stalled, for who waits to be let in. */
+  makeRoom(): boolean {
+    this.#shed(this.nowMs - STALLED_MS);
+    return !this.isCrowded;
   }
 
   stats(): ReactorStats {
@@ -374,12 +382,17 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   /**
    * Closes connections that hold memory, those first that have moved nothing
    * for longest. One that holds none is left alone: it would free nothing.
+   *
+   * @param stalledMs Until when one must have moved something to be spared.
    */
-  #shed(): void {
+  #shed(stalledMs: number = Infinity): void {
     const holders: Connection[] = [];
     for (const source of this.slots) {
       if (!(source instanceof Connection)) continue;
-      if (source.stalledSinceMs < Infinity) holders.push(source);
+      const { stalledSinceMs } = source;
+      if (stalledSinceMs < Infinity && stalledSinceMs <= stalledMs) {
+        holders.push(source);
+      }
     }
     holders.sort((a, b) => a.stalledSinceMs - b.stalledSinceMs);
     const enough = SHED_SHARE * this.#memoryBytesMax;

@@ -17,6 +17,12 @@ export const TURN_READ_BYTES = 262_144;
 export const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 /**
+ * What clients that do not read may have a thread's own reactor hold in all,
+ * when nobody says how much: less than a machine that serves has.
+ */
+export const SHARED_MEMORY_BYTES_MAX = 1_073_741_824;
+
+/**
  * How long a connection may take, in milliseconds, each from 1 to 2147483647
  * or `Infinity`; what is left out is without limit. They are counted from when
  * they are set.

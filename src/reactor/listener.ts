@@ -46,6 +46,8 @@ export function isShortage(error: unknown): boolean {
 export interface ListenerHost {
   /** Whether so many bytes wait that nobody new is let in. */
   readonly isCrowded: boolean;
+  /** Closes who holds bytes and moves none; returns whether that was enough. */
+  makeRoom(): boolean;
   /**
    * Makes a connection of an accepted stream.
    *
@@ -126,7 +128,9 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   onReady(_readiness: number): void {
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
-    if (this.#host.isCrowded) return this.#awaitRoom();
+    if (this.#host.isCrowded && !this.#host.makeRoom()) {
+      return this.#awaitRoom();
+    }
     const count = this.#socket.acceptBatch(this.#batch);
     // Read first: a handler may accept again through another listener.
     const { stopped } = this.#batch;

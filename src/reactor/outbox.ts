@@ -40,6 +40,23 @@ export class Outbox {
     this.byteLength += end - start;
   }
 
+  /**
+   * Queues `bytes` from `start` as they are, which nobody changes any more.
+   *
+   * @throws {RangeError} when `start` lies outside `bytes`.
+   */
+  pushOwned(bytes: Uint8Array<ArrayBuffer>, start: number): void {
+    const { byteLength } = bytes;
+    if (!(start >= 0 && start <= byteLength)) {
+      throw new RangeError(
+        `Cannot queue bytes from "${start}": there are ${byteLength}`,
+      );
+    }
+    if (start === byteLength) return;
+    this.#chunks.push(bytes.subarray(start));
+    this.byteLength += byteLength - start;
+  }
+
   /** The chunk to send first; there is one while `byteLength` is not 0. */
   get chunk(): Uint8Array<ArrayBuffer> {
     return this.#chunks[this.#first]!;

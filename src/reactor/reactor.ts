@@ -105,7 +105,12 @@ import {
 } from "./fiber_server.ts";
 import { Fibers } from "./fibers.ts";
 import { Host } from "./host.ts";
-import { type ConnectionOptions, type Limits, limitsOf } from "./limits.ts";
+import {
+  type ConnectionOptions,
+  type Limits,
+  limitsOf,
+  SHARED_MEMORY_BYTES_MAX,
+} from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
 import { sleep } from "./sleep.ts";
@@ -173,8 +178,9 @@ export interface ReactorOptions extends PollOptions {
   /**
    * Bytes that may wait in all: unsent ones, and what users of connections say
    * that they keep (`heldBytes`). At three quarters of it listeners stop
-   * accepting. Beyond it connections that hold some are reset, those first that
-   * have moved nothing for longest, until a quarter is free. It is looked at
+   * accepting, unless resetting those that have moved nothing for a second makes
+   * room. Beyond it connections that hold some are reset, those first that have
+   * moved nothing for longest, until a quarter is free. It is looked at
    * once a turn. Without bound when left out; from 1.
    */
   memoryBytesMax?: number;
@@ -243,9 +249,14 @@ export class Reactor implements Disposable, AsyncDisposable {
     });
   }
 
-  /** The reactor that everything on this thread shares unless told otherwise. */
+  /**
+   * The reactor that everything on this thread shares unless told otherwise.
+   * Its `memoryBytesMax` is 1 GiB.
+   */
   static get shared(): Reactor {
-    return Reactor.#shared ??= new Reactor();
+    return Reactor.#shared ??= new Reactor({
+      memoryBytesMax: SHARED_MEMORY_BYTES_MAX,
+    });
   }
 
   /** The backend in use. */

@@ -11,6 +11,7 @@ import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { TcpAddress, UnixAddress } from "../net/address.ts";
 import { joinChannel } from "../reactor/channel.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import { SHARED_MEMORY_BYTES_MAX } from "../reactor/limits.ts";
 import type { AnyListener, Listener } from "../reactor/listener.ts";
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
@@ -29,7 +30,11 @@ class MemberReactor extends Reactor {
   readonly #count: () => void;
 
   constructor({ backend, accepted, index }: Assignment) {
-    super({ exclusive: true, ...backend && { backend } } as ReactorOptions);
+    super({
+      exclusive: true,
+      memoryBytesMax: SHARED_MEMORY_BYTES_MAX,
+      ...backend && { backend },
+    } as ReactorOptions);
     this.#count = () => Atomics.add(accepted, index, 1);
   }
 

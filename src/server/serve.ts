@@ -61,8 +61,9 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
   /**
    * Whether requests must be as RFC 9112 has them; they must when left out.
    * With `false` the server also takes what `Deno.serve` takes: a request of
-   * HTTP/1.1 without `Host`, lines of a head that end in a bare LF, and a
-   * CONNECT with a body. How bodies are framed stays strict.
+   * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
+   * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
+   * How bodies are framed stays strict.
    *
    * Not to be used behind a proxy: one that ends lines or chooses hosts in
    * another way than this server can be made to pass on requests that it never

@@ -198,15 +198,21 @@ const OTHER: Row[] = [
   ],
   [
     "RFC 9112 section 3.2",
-    "an empty Host",
-    head(GET, "Host:"),
-    served({ headers: { host: "" } }),
+    "an empty Host and an absolute target",
+    head("GET http://c/ HTTP/1.1", "Host:"),
+    served({ url: "http://c/", headers: { host: "" } }),
   ],
   [
     "RFC 9112 section 3.2",
+    "an empty Host",
+    head(GET, "Host:"),
+    refused(400),
+  ],
+  [
+    "RFC 9110 section 4.2.1",
     "a Host of spaces",
     head(GET, "Host: \t "),
-    served({}),
+    refused(400),
   ],
 ];
 

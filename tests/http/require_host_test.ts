@@ -18,6 +18,12 @@ const GET = "GET /b HTTP/1.1";
 const HOSTLESS: Row[] = [
   ["RFC 9112 section 3.2", "no Host", head(GET), served({ headers: {} })],
   [
+    "RFC 9110 section 4.2.1",
+    "an empty Host",
+    head(GET, "Host:"),
+    served({ headers: { host: "" } }),
+  ],
+  [
     "RFC 9112 section 3.2",
     "no Host and an absolute target",
     head("GET http://c/d HTTP/1.1"),

@@ -41,6 +41,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
     }
   }
 
+  makeRoom(): boolean {
+    return !this.isCrowded;
+  }
+
   wrote(): void {}
 
   countMemory(delta: number): void {

@@ -96,6 +96,10 @@ export class FakeTransport implements Transport {
     return this.bufferedBytes < BUSY_BYTES;
   }
 
+  writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
+    return this.write(bytes);
+  }
+
   /** Ends a turn: what was serialised leaves in one write. */
   flush(): void {
     const { bytes, length } = this.#output;

@@ -6,8 +6,9 @@ use crate::http1;
 
 /// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
 /// partial before; unless `lenient` is 0 it may be one that `Deno.serve` takes
-/// and the RFC does not, see [`http1::parse`]. Returns its length, 0 while it is partial, or the negative
-/// status to refuse it with: statuses begin at 400, errnos end below it.
+/// and the RFC does not, see [`http1::parse`]. Returns its length, 0 while it is
+/// partial, or the negative status to refuse it with: statuses begin at 400,
+/// errnos end below it.
 ///
 /// # Safety
 ///
