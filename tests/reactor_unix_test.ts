@@ -123,7 +123,9 @@ const SERVERS: Start[] = [
   (path, handler) => Deno.serve({ path, onListen() {} }, handler),
   (path, handler) => {
     const reactor = new Reactor();
-    const server = serve({ path, reactor, onListen() {} }, handler);
+    // An empty Host is Deno's to take.
+    const options = { path, reactor, requireHost: false, onListen() {} };
+    const server = serve(options, handler);
     return {
       async [Symbol.asyncDispose]() {
         await server.shutdown();
