@@ -169,6 +169,22 @@ Deno.test("a stream is cancelled, when it gives nothing for too long after the e
   assertEquals([peer.errors, peer.reports], [[], []]);
 });
 
+Deno.test("who waits for the answer hears of it before the stream is cancelled", async () => {
+  const told: string[] = [];
+  const peer = new Peer((_request, info) => {
+    info.completed.catch(() => told.push("completed"));
+    const stream = new ReadableStream({
+      cancel: () => void Promise.resolve().then(() => told.push("cancelled")),
+    });
+    return new Response(stream);
+  });
+  await peer.send(GET).settle();
+  await peer.end().settle();
+  peer.connection.timeout("deadline");
+  await peer.settle();
+  assertEquals(told, ["completed", "cancelled"]);
+});
+
 Deno.test("connection resets, when a stream gives nothing for too long whose end is that of the connection", async () => {
   const source = new Source().give("first");
   const { peer } = watched(() => new Response(source.stream));

@@ -265,8 +265,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (stream !== undefined && this.#transport.peerHasEnded) {
       // It had nothing to give, for longer than who has gone is waited for.
       if (reason !== "deadline") return;
-      stream.cancel();
-      return this.#breakOff(stream);
+      // Who waits for the answer hears of it before whoever made the stream.
+      this.#breakOff(stream);
+      return stream.cancel();
     }
     if (this.#reading === Reading.BODY) {
       if (reason === "deadline") this.#checkBody(this.#body!);
