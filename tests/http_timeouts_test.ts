@@ -101,6 +101,35 @@ Deno.test("connection is not idle, while a stream is silent", async () => {
   assertEquals(await statuses(peer), [200]);
 });
 
+Deno.test("connection is closed, when it is idle behind the peer's end and its handler never answers", async () => {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  let isAborted = false;
+  const peer = new Peer(({ signal }) => {
+    signal.addEventListener("abort", () => isAborted = true);
+    return promise;
+  });
+  await peer.send(GET).end().settle();
+  assertEquals([isAborted, peer.transport.closing], [true, undefined]);
+  peer.connection.timeout("idle");
+  assertEquals(peer.transport.closing, "close");
+  resolve(new Response("too late"));
+  assertEquals(await statuses(peer), []);
+});
+
+Deno.test("connection closes behind its answer, when nobody reads the body any more and it is idle", async () => {
+  const peer = new Peer((request) => {
+    // Alive, but never reads on.
+    request.body!.getReader().read();
+    return ok();
+  });
+  const length = 200_000;
+  await peer.send(post(length), "a".repeat(length - 1)).settle();
+  assertEquals(peer.transport.isPaused, true);
+  peer.connection.timeout("idle");
+  assertEquals(await statuses(peer), [200]);
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
 Deno.test("connection is reset, when its peer takes nothing for too long", () => {
   const peer = new Peer(ok);
   peer.transport.isStuck = true;

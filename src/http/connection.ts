@@ -269,8 +269,13 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#breakOff(stream);
       return stream.cancel();
     }
+    // Nobody knows whether it still listens, and it has had all its time.
+    if (reason === "idle" && this.#transport.peerHasEnded) {
+      return this.#transport.close();
+    }
     if (this.#reading === Reading.BODY) {
       if (reason === "deadline") this.#checkBody(this.#body!);
+      else if (this.#writing === Writing.IDLE) this.#closeAnswered();
       return;
     }
     // While a handler works, or the client owes us reading, it is not late.
