@@ -42,19 +42,14 @@ import {
 } from "./framing.ts";
 import {
   HeadFlag,
+  methodFlag,
   parseHead,
   type RequestHead,
   tooLongStatus,
 } from "./head.ts";
 import { encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
-import {
-  excessOf,
-  isTooMuch,
-  isWithoutBody,
-  methodFlag,
-  refusal,
-} from "./refusal.ts";
+import { excessOf, isTooMuch, refusal } from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -447,7 +442,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       if (flags & HeadFlag.EXPECT_CONTINUE) this.#state |= MUST_CONTINUE;
       if (length !== 0) {
         this.#body = new IncomingBody(this, length, bytesMax);
-        if (isWithoutBody(head)) this.#body.discard();
+        if (head.hasNoBody) this.#body.discard();
         this.#reading = Reading.BODY;
         if (at < end) at = this.#feed(bytes, at, end);
         if (this.#reading === Reading.NOTHING) return end;

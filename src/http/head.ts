@@ -139,8 +139,7 @@ export function tooLongStatus(
   start: number,
   end: number,
 ): number {
-  let at = start;
-  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  let at = requestStart(bytes, start, end);
   if (at === end) return 431;
   let status = 501;
   for (; at < end; at++) {
@@ -148,6 +147,24 @@ export function tooLongStatus(
     if (bytes[at] === SPACE) status = 414;
   }
   return status;
+}
+
+/** What the answer to a head must know of it, as far as its bytes tell. */
+export function methodFlag(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): number {
+  const at = requestStart(bytes, start, end);
+  const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
+  return isHead ? HeadFlag.HEAD_METHOD : 0;
+}
+
+/** Where the request line begins, behind empty lines: RFC 9112 section 2.2. */
+function requestStart(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  return at;
 }
 
 /** A parsed request head, which refers to the bytes it was read into. */
@@ -195,6 +212,15 @@ export class RequestHead {
   /** The method as sent: methods are case-sensitive. */
   get method(): string {
     return METHODS[this.#method] || this.#slice(METHOD_START, METHOD_END);
+  }
+
+  /**
+   * Whether fetch gives a request of this method no body: what comes as one is
+   * thrown away, as `Deno.serve` does.
+   */
+  get hasNoBody(): boolean {
+    const { method } = this;
+    return method === "GET" || method === "HEAD";
   }
 
   /** The request target as sent. */

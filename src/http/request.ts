@@ -170,8 +170,7 @@ export class LazyRequest {
    * whatever its client sent, and others have something, if only no bytes.
    */
   get #body(): RequestBody | undefined {
-    const { method } = this.#head;
-    if (method === "GET" || method === "HEAD") return undefined;
+    if (this.#head.hasNoBody) return undefined;
     return this.#incoming ??= new StreamBody("");
   }
 
