@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 5;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -22,6 +22,12 @@ export const EVENT_WORDS = 2;
 
 /** The most events that one wait returns, as `sys/mod.rs` bounds it. */
 export const EVENTS_MAX = 1024;
+
+/** Words of a stream that `denio_streams_read` reads. */
+export const READ_WORDS = 2;
+
+/** Words of a stream that `denio_streams_write` writes to. */
+export const WRITE_WORDS = 4;
 
 /** The one symbol that is read before the others are trusted. */
 export const ABI_SYMBOL = {
@@ -222,6 +228,26 @@ export const SYMBOLS = {
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_streams_read: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* room_min */ "u32",
+      /* reads */ "buffer",
+      /* count */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_streams_write: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* length */ "u32",
+      /* writes */ "buffer",
+      /* count */ "u32",
     ],
     result: "i32",
   },

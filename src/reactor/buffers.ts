@@ -7,6 +7,8 @@
  * @module
  */
 
+import { WriteBatch } from "../net/batches.ts";
+
 /**
  * Bytes that one read may bring. Large enough that a bulk transfer is not
  * bound by calls, small enough to stay in the second-level cache.
@@ -14,10 +16,13 @@
 export const READ_BUFFER_BYTES = 65_536;
 
 /** Less room than this is not worth a read: a new buffer is taken. */
-const READ_ROOM_MIN = 16_384;
+export const READ_ROOM_MIN = 16_384;
 
 /** Bytes that one connection's answers may take before they are sent. */
 export const WRITE_BUFFER_BYTES = 65_536;
+
+/** Runs that one native call sends: what a turn at 256 events can have. */
+const BATCH_MAX = 256;
 
 /** Where reads go. */
 export class ReadBuffer {
@@ -25,6 +30,8 @@ export class ReadBuffer {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
   /** Where the next read begins. */
   offset = 0;
+  /** Where what is retained ends, while a batch is handed over; else -1. */
+  #retained = -1;
 
   /**
    * Promises that bytes before `end` are never overwritten, so that what was
@@ -32,17 +39,61 @@ export class ReadBuffer {
    * when nothing refers to it any more.
    */
   retain(end: number): void {
+    if (this.#retained >= 0) {
+      if (end > this.#retained) this.#retained = end;
+      return;
+    }
     this.offset = end;
     if (this.bytes.byteLength - end >= READ_ROOM_MIN) return;
     this.bytes = new Uint8Array(READ_BUFFER_BYTES);
     this.offset = 0;
   }
+
+  /**
+   * Bytes before `end` were read for several, who are now told one by one: a
+   * read meanwhile does not overwrite them.
+   */
+  beginBatch(end: number): void {
+    this.#retained = this.offset;
+    this.offset = end;
+  }
+
+  /** All were told: frees what none of them has retained. */
+  endBatch(): void {
+    const end = this.#retained;
+    this.#retained = -1;
+    this.retain(end);
+  }
 }
+
+/** Sends in one call what a batch says of `bytes`. */
+export type WriteAll = (
+  batch: WriteBatch,
+  bytes: Uint8Array<ArrayBuffer>,
+) => void;
 
 /** Something that the write buffer can be sent to. */
 export interface WriteTarget {
   /** How many runs of bytes wait for it; kept by the buffer. */
   runs: number;
+  /** The number by which native code knows its stream. */
+  readonly handle: number;
+  /** Whether bytes may go to its stream at once, with those of others. */
+  readonly sendsAtOnce: boolean;
+  /**
+   * Takes note of what sending bytes at once has given, and keeps a copy of
+   * what the system did not take. Calls nobody.
+   *
+   * @returns Whether the stream works.
+   */
+  sent(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+    count: number,
+  ): boolean;
+  /** Ends it, because sending gave the errno `-code`. */
+  failSending(code: number): void;
   /** Sends, or queues, bytes that the buffer overwrites afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
 }
@@ -64,6 +115,14 @@ export class WriteBuffer {
   #count = 0;
   #isFlushing = false;
   #scratch: Uint8Array<ArrayBuffer> | undefined;
+  readonly #writeAll: WriteAll | undefined;
+  readonly #batch = new WriteBatch(BATCH_MAX);
+  readonly #batchOwners: (WriteTarget | undefined)[] = [];
+
+  /** @param writeAll Where there is none, each run is sent by itself. */
+  constructor(writeAll?: WriteAll) {
+    this.#writeAll = writeAll;
+  }
 
   /**
    * Makes room for `size` bytes that belong to `owner`, sending what is in the
@@ -91,7 +150,11 @@ export class WriteBuffer {
     if (this.#count === 0 || this.#isFlushing) return;
     this.#isFlushing = true;
     // A target may answer to failure by writing more: the log may grow.
-    for (let run = 0; run < this.#count; run++) this.#send(run);
+    for (let run = 0; run < this.#count;) {
+      const isOne = run + 1 === this.#count || this.#writeAll === undefined;
+      if (isOne) this.#send(run++);
+      else run = this.#sendSeveral(run, this.#writeAll!);
+    }
     this.#isFlushing = false;
     this.#count = 0;
     this.length = 0;
@@ -127,6 +190,52 @@ export class WriteBuffer {
       this.#owners[run] = undefined;
       owner.runs--;
     }
+  }
+
+  /**
+   * Sends runs from `first` on in one call, as far as one call goes, and
+   * returns where to go on.
+   */
+  #sendSeveral(first: number, writeAll: WriteAll): number {
+    const batch = this.#batch;
+    const owners = this.#owners;
+    batch.length = 0;
+    let last = first;
+    for (; last < this.#count && batch.length < batch.capacity; last++) {
+      const owner = owners[last];
+      if (owner === undefined || owner.runs > 1 || !owner.sendsAtOnce) continue;
+      const end = this.#end(last);
+      const start = this.#starts[last]!;
+      if (start === end) continue;
+      this.#batchOwners[batch.length] = owner;
+      batch.add(owner.handle, start, end);
+      // Nobody is called until all is accounted for: it waits no more.
+      owners[last] = undefined;
+      owner.runs = 0;
+    }
+    if (batch.length > 0) {
+      writeAll(batch, this.bytes);
+      this.#accountFor(batch);
+    }
+    for (let run = first; run < last; run++) this.#send(run);
+    return last;
+  }
+
+  #accountFor(batch: WriteBatch): void {
+    const owners = this.#batchOwners;
+    const { length } = batch;
+    let failed: { owner: WriteTarget; code: number }[] | undefined;
+    for (let index = 0; index < length; index++) {
+      const owner = owners[index]!;
+      owners[index] = undefined;
+      const start = batch.start(index);
+      const end = batch.end(index);
+      const count = batch.count(index);
+      if (owner.sent(this.bytes, start, end, count)) continue;
+      (failed ??= []).push({ owner, code: count });
+    }
+    if (failed === undefined) return;
+    for (const { owner, code } of failed) owner.failSending(code);
   }
 
   /** Sends a run and all later ones of its owner. */

@@ -35,6 +35,14 @@ import type { Timer } from "./timers.ts";
  */
 const LINGER_MS = 5_000;
 
+/**
+ * Writes up to this length are collected: copying them costs less than a call
+ * into native code and the system each.
+ */
+const COLLECTED_BYTES_MAX = 2_048;
+/** Up to this length, a loop copies faster than `set` of a `subarray`. */
+const LOOP_BYTES_MAX = 128;
+
 /** Reading was stopped by its user. */
 const PAUSED = 1;
 /** The system may have more to read. */
@@ -73,6 +81,8 @@ const SPOKEN = 1 << 16;
 const RESUMED = 1 << 17;
 /** Its handlers know that the peer's end is there. */
 const FORETOLD = 1 << 18;
+/** What was read for it while it was paused is kept. */
+const UNREAD = 1 << 19;
 
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
@@ -82,6 +92,9 @@ const UNREADABLE = STOPPED | CONGESTED;
 const DEAF = PAUSED | ENDED | CONGESTED | CONNECTING;
 /** What is looked at to tell of an end that is not read yet. */
 const END_FLAGS = READ_CLOSED | ENDED | FORETOLD | QUEUED | CLOSED;
+/** Not what is read together with others: not now, or not only. */
+const READS_ALONE = UNREADABLE | READ_CLOSED | CLOSING | CONNECTING | QUEUED |
+  UNREAD;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
 
@@ -164,10 +177,14 @@ export interface ConnectionHost {
   readonly output: WriteBuffer;
   /** The turn's time. */
   readonly nowMs: number;
+  /** Whether the loop runs, and sends what is in the write buffer soon. */
+  readonly isFresh: boolean;
   /** Calls that read, of all connections. */
   reads: number;
   /** Bytes that were read. */
   bytesIn: number;
+  /** What was read for connections while they were paused. */
+  readonly unread: Map<unknown, Uint8Array<ArrayBuffer>>;
   /** Counts bytes that wait: unsent, or kept by a connection's user. */
   countMemory(delta: number): void;
   /** Counts a call that wrote, and the bytes that the system took. */
@@ -357,8 +374,9 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Sends bytes at once, after all that was written before. What the system
-   * does not take is copied.
+   * Sends bytes, after all that was written before: many at once, a few with
+   * all that is written in this turn, in one system call for them all. What is
+   * not sent at once is copied.
    *
    * @returns Whether fewer bytes than the high-water mark wait; after false,
    * wait for `drain`.
@@ -368,6 +386,9 @@ export class Connection<Data = unknown> {
     start: number = 0,
     end: number = bytes.byteLength,
   ): boolean {
+    if (end - start <= COLLECTED_BYTES_MAX && this.#host.isFresh) {
+      if (this.sendsAtOnce && this.#collect(bytes, start, end)) return true;
+    }
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
       checkRange(bytes, start, end - start);
@@ -375,6 +396,27 @@ export class Connection<Data = unknown> {
     }
     this.send(bytes, start, end);
     return this.bufferedBytes < this.#limits.highWaterBytes;
+  }
+
+  /** Copies bytes to where answers are serialised, unless there is no room. */
+  #collect(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): boolean {
+    const size = end - start;
+    checkRange(bytes, start, size);
+    const { output } = this.#host;
+    if (!output.reserve(this, size)) return false;
+    const to = output.bytes;
+    const at = output.length;
+    // A loop is faster than a call for so few.
+    if (size > LOOP_BYTES_MAX) to.set(bytes.subarray(start, end), at);
+    else {for (let index = 0; index < size; index++) {
+        to[at + index] = bytes[start + index]!;
+      }}
+    output.length = at + size;
+    return true;
   }
 
   /**
@@ -403,21 +445,46 @@ export class Connection<Data = unknown> {
     return this.bufferedBytes < this.#limits.highWaterBytes;
   }
 
+  /** Whether bytes may go to its stream at once: for the write buffer. */
+  get sendsAtOnce(): boolean {
+    return this.#outbox === undefined && (this.#flags & UNWRITABLE) === 0;
+  }
+
   /** Sends bytes, behind the outbox when there is one. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     if (this.#flags & UNWRITABLE) return;
     if (this.#outbox === undefined) {
-      const sent = this.#stream.tryWrite(bytes, start, end - start);
-      this.#host.wrote(sent);
-      if (sent > 0) this.#flags |= SPOKEN;
-      if (sent === end - start) return;
-      if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
-      if (sent > 0) start += sent;
-      this.#outbox = new Outbox(this.#host.nowMs);
+      const count = this.#stream.tryWrite(bytes, start, end - start);
+      if (!this.sent(bytes, start, end, count)) this.#failNative(count);
+      return;
     }
     this.#outbox.push(bytes, start, end);
     this.#host.countMemory(end - start);
     this.#wantWritable();
+  }
+
+  /** Takes note of what sending bytes has given: see `WriteTarget`. */
+  sent(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+    count: number,
+  ): boolean {
+    this.#host.wrote(count);
+    if (count > 0) this.#flags |= SPOKEN;
+    if (count === end - start) return true;
+    if (count < 0 && count !== WOULD_BLOCK) return false;
+    const left = count > 0 ? start + count : start;
+    this.#outbox = new Outbox(this.#host.nowMs);
+    this.#outbox.push(bytes, left, end);
+    this.#host.countMemory(end - left);
+    this.#wantWritable();
+    return true;
+  }
+
+  /** Ends it, because sending failed: for the write buffer. */
+  failSending(code: number): void {
+    this.#failNative(code);
   }
 
   /** @param owned That of `parts` which may be kept as it is. */
@@ -583,6 +650,33 @@ export class Connection<Data = unknown> {
     if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
   }
 
+  /** Whether all it would do, being ready, is to read once: for `Dispatch`. */
+  readsOnly(readiness: number): boolean {
+    return readiness === Readiness.READABLE &&
+      (this.#flags & READS_ALONE) === 0 && this.target === undefined;
+  }
+
+  /**
+   * Acts on what was read for it together with others: see `Dispatch`.
+   *
+   * @param room How many bytes could have been read.
+   * @returns Whether there may be more to read.
+   */
+  onRead(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    count: number,
+    room: number,
+  ): boolean {
+    if (this.#flags & CLOSED) return false;
+    if (this.#flags & PAUSED && count > 0) {
+      // Who was told before it has stopped it: it is told when it goes on.
+      this.#keepUnread(bytes.slice(offset, offset + count));
+      return false;
+    }
+    return this.#take(bytes, offset, count, room);
+  }
+
   /** Returns what has moved since the last call: for the sweep. */
   takeMoved(): number {
     const flags = this.#flags;
@@ -642,21 +736,75 @@ export class Connection<Data = unknown> {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
       const { bytes, offset } = this.target ?? input;
       const room = bytes.byteLength - offset;
-      const count = this.#stream.tryRead(bytes, offset, room);
-      host.reads++;
-      if (count <= 0) return this.#stopReading(count);
-      // A short read means drained: what comes later is a new event. After
-      // the peer's end there is none, so that is read for.
-      const drained = count < room && !(this.#flags & READ_CLOSED);
-      this.#flags = (drained ? this.#flags & ~READABLE : this.#flags) | HEARD;
-      host.bytesIn += count;
-      if (!(this.#flags & LINGERING)) {
-        this.#handlers.data(this, bytes, offset, offset + count);
+      if (this.#flags & UNREAD) {
+        budget -= this.#takeUnread(bytes, offset, room);
+      } else {
+        const count = this.#stream.tryRead(bytes, offset, room);
+        if (!this.#take(bytes, offset, count, room)) return;
+        budget -= count;
       }
-      if (drained) return;
-      budget -= count;
       if (budget <= 0) return this.#requeue();
     }
+  }
+
+  /** Acts on what a read gave, and returns whether there may be more. */
+  #take(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    count: number,
+    room: number,
+  ): boolean {
+    const host = this.#host;
+    host.reads++;
+    if (count <= 0) {
+      this.#stopReading(count);
+      return false;
+    }
+    // A short read means drained: what comes later is a new event. After
+    // the peer's end there is none, so that is read for.
+    const drained = count < room && !(this.#flags & READ_CLOSED);
+    this.#flags = (drained ? this.#flags & ~READABLE : this.#flags | READABLE) |
+      HEARD;
+    host.bytesIn += count;
+    this.#tell(bytes, offset, count);
+    return !drained;
+  }
+
+  #tell(bytes: Uint8Array<ArrayBuffer>, offset: number, count: number): void {
+    if (this.#flags & LINGERING) return;
+    this.#handlers.data(this, bytes, offset, offset + count);
+  }
+
+  #keepUnread(bytes: Uint8Array<ArrayBuffer>): void {
+    const host = this.#host;
+    host.reads++;
+    host.bytesIn += bytes.byteLength;
+    host.countMemory(bytes.byteLength);
+    host.unread.set(this, bytes);
+    this.#flags |= UNREAD | READABLE | HEARD;
+  }
+
+  /** Tells what was kept, as far as there is room; returns how much. */
+  #takeUnread(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    room: number,
+  ): number {
+    const { unread } = this.#host;
+    const kept = unread.get(this)!;
+    const count = Math.min(room, kept.byteLength);
+    // By the buffer that reads go to, which whoever is told may retain.
+    bytes.set(kept.subarray(0, count), offset);
+    this.#host.countMemory(-count);
+    if (count < kept.byteLength) unread.set(this, kept.subarray(count));
+    else this.#dropUnread();
+    this.#tell(bytes, offset, count);
+    return count;
+  }
+
+  #dropUnread(): void {
+    this.#flags &= ~UNREAD;
+    this.#host.unread.delete(this);
   }
 
   /** Acts on a read that brought nothing: the end, an error, or not yet. */
@@ -808,6 +956,10 @@ export class Connection<Data = unknown> {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
     host.countMemory(-this.bufferedBytes - this.heldBytes);
+    if (this.#flags & UNREAD) {
+      host.countMemory(-host.unread.get(this)!.byteLength);
+      this.#dropUnread();
+    }
     this.#flags |= CLOSED;
     this.#outbox = undefined;
     this.#held = undefined;

@@ -47,7 +47,8 @@ export interface HostOptions {
 export class Host implements ConnectionHost, ListenerHost, SweepHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
-  readonly output = new WriteBuffer();
+  readonly output: WriteBuffer;
+  readonly unread = new Map<unknown, Uint8Array<ArrayBuffer>>();
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
@@ -97,7 +98,9 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   /** Made by the reactor, which runs while there is work. */
   constructor(options: HostOptions) {
     this.#poll = options.poll;
-    this.#system = options.system;
+    const { system } = options;
+    this.#system = system;
+    this.output = new WriteBuffer(system.writeAll);
     this.#start = options.start;
     this.#onError = options.onError ?? logError;
     this.#memoryBytesMax = options.memoryBytesMax ?? Infinity;

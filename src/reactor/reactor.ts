@@ -90,6 +90,7 @@ import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers } from "./connection.ts";
+import { Dispatch } from "./dispatch.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
 import type {
   AnyFiberConnection,
@@ -205,6 +206,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #host: Host;
   readonly #fibers: Fibers;
   readonly #events = new Events();
+  readonly #dispatch: Dispatch;
   /** The longest wait while Deno's loop has nothing to do for a handler. */
   readonly #waitMs: number;
   /** Told when the last listener or connection has closed. */
@@ -238,6 +240,8 @@ export class Reactor implements Disposable, AsyncDisposable {
       onError,
       memoryBytesMax,
     });
+    const { capacity } = this.#events;
+    this.#dispatch = new Dispatch(this.#host, system, capacity);
     this.#fibers = new Fibers({
       timers: this,
       loop: this.#host,
@@ -756,10 +760,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     const timeoutMs = Math.min(waitMs, host.timeoutMs() ?? waitMs);
     const count = this.#poll.poll(events, timeoutMs);
     host.beginTurn(events.nowMs, timeoutMs, count);
-    for (let index = 0; index < count; index++) {
-      const source = host.slots.get(events.token(index));
-      if (source !== undefined) host.act(source, events.readiness(index));
-    }
+    this.#dispatch.act(events, count);
     host.endTurn();
     if (host.slots.size === 0) this.#emptied?.();
     return count;

@@ -15,6 +15,7 @@ import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
+import type { ReadBatch, WriteBatch } from "../net/batches.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
 import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
@@ -120,6 +121,24 @@ export interface System {
    * this is an address of.
    */
   connect(address: HostPort | UnixPath, isPermitted?: boolean): StreamSocket;
+  /**
+   * Reads each stream of a batch once, in order, one's bytes behind the other's
+   * from `offset` on, and stops before one with less than `roomMin` bytes of
+   * room. Without this each is read by itself, by its own `tryRead`.
+   *
+   * @returns How many streams were read.
+   */
+  readAll?(
+    batch: ReadBatch,
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    roomMin: number,
+  ): number;
+  /**
+   * Writes to each stream of a batch once, in order, its part of `bytes`.
+   * Without this each is written to by its own `tryWrite`.
+   */
+  writeAll?(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void;
   /** Runs `callback` when what runs now, and its microtasks, are done. */
   defer(callback: () => void): void;
 }
@@ -133,6 +152,9 @@ export const NATIVE: System = {
     if ("path" in address) return UnixStream.connect(address);
     return isPermitted ? connectPermitted(address) : TcpStream.connect(address);
   },
+  readAll: (batch, bytes, offset, roomMin) =>
+    batch.read(bytes, offset, roomMin),
+  writeAll: (batch, bytes) => batch.write(bytes),
   defer: (callback) => void setImmediate(callback),
 };
 

@@ -14,6 +14,7 @@
 mod address;
 mod adopt;
 mod answer;
+mod batch;
 mod http1;
 mod listener;
 mod memory;
@@ -28,6 +29,7 @@ mod vectored;
 
 pub use address::ADDRESS_BYTES;
 pub use adopt::*;
+pub use batch::*;
 pub use http1::*;
 pub use listener::*;
 pub use name::*;
@@ -41,7 +43,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 4;
+pub const ABI_VERSION: i32 = 5;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

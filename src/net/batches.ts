@@ -1,0 +1,137 @@
+/**
+ * Reading from, and writing to, several streams in one native call.
+ *
+ * A turn of a server reads a little from many streams and writes a little to
+ * many. One call for all is one crossing into native code instead of one a
+ * stream, and what a program does between reading and writing stays in the
+ * processor's caches.
+ *
+ * @module
+ */
+
+import { unwrap } from "../native/errors.ts";
+import { native } from "../native/library.ts";
+import { READ_WORDS, WRITE_WORDS } from "../native/symbols.ts";
+import { checkRange } from "./transfer.ts";
+
+/** Streams that are read in one call, one's bytes behind the other's. */
+export class ReadBatch {
+  /** How many streams there may be. */
+  readonly capacity: number;
+  /** How many streams there are; set to 0 to begin anew. */
+  length = 0;
+  readonly #words: Int32Array<ArrayBuffer>;
+
+  /** @param capacity How many streams there may be. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#words = new Int32Array(READ_WORDS * capacity);
+  }
+
+  /** Adds a stream by its handle; there must be room for it. */
+  add(handle: number): void {
+    this.#words[READ_WORDS * this.length++] = handle;
+  }
+
+  /** Returns the handle of stream `index`. */
+  handle(index: number): number {
+    return this.#words[READ_WORDS * index]!;
+  }
+
+  /** Returns what reading stream `index` gave: see `Stream.tryRead`. */
+  count(index: number): number {
+    return this.#words[READ_WORDS * index + 1]!;
+  }
+
+  /** Says what reading stream `index` gave: for who reads in native code's place. */
+  setCount(index: number, count: number): void {
+    this.#words[READ_WORDS * index + 1] = count;
+  }
+
+  /**
+   * Reads each stream once, in order, from `offset` of `bytes` on, and stops
+   * before one that would have less than `roomMin` bytes.
+   *
+   * @returns How many streams were read.
+   * @throws {RangeError} when `offset` lies outside `bytes`.
+   */
+  read(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    roomMin: number,
+  ): number {
+    const room = bytes.byteLength - offset;
+    checkRange(bytes, offset, room);
+    const count = native().denio_streams_read(
+      bytes,
+      offset,
+      room,
+      roomMin,
+      this.#words,
+      this.length,
+    );
+    return unwrap(count, "read from streams");
+  }
+}
+
+/** Streams that are written to in one call, each a part of one buffer. */
+export class WriteBatch {
+  /** How many streams there may be. */
+  readonly capacity: number;
+  /** How many streams there are; set to 0 to begin anew. */
+  length = 0;
+  readonly #words: Int32Array<ArrayBuffer>;
+
+  /** @param capacity How many streams there may be. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#words = new Int32Array(WRITE_WORDS * capacity);
+  }
+
+  /**
+   * Adds a stream by its handle, and which bytes it is to have; there must be
+   * room for it.
+   */
+  add(handle: number, start: number, end: number): void {
+    const at = WRITE_WORDS * this.length++;
+    this.#words[at] = handle;
+    this.#words[at + 1] = start;
+    this.#words[at + 2] = end;
+  }
+
+  /** Returns the handle of stream `index`. */
+  handle(index: number): number {
+    return this.#words[WRITE_WORDS * index]!;
+  }
+
+  /** Returns where the bytes of stream `index` begin. */
+  start(index: number): number {
+    return this.#words[WRITE_WORDS * index + 1]!;
+  }
+
+  /** Returns where the bytes of stream `index` end. */
+  end(index: number): number {
+    return this.#words[WRITE_WORDS * index + 2]!;
+  }
+
+  /** Returns what writing to stream `index` gave: see `Stream.tryWrite`. */
+  count(index: number): number {
+    return this.#words[WRITE_WORDS * index + 3]!;
+  }
+
+  /** Says what writing to stream `index` gave: for who writes in native code's place. */
+  setCount(index: number, count: number): void {
+    this.#words[WRITE_WORDS * index + 3] = count;
+  }
+
+  /** Writes to each stream once, in order, its part of `bytes`. */
+  write(bytes: Uint8Array<ArrayBuffer>): void {
+    const code = native().denio_streams_write(
+      bytes,
+      bytes.byteLength,
+      this.#words,
+      this.length,
+    );
+    unwrap(code, "write to streams");
+  }
+}
