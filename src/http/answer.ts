@@ -22,6 +22,7 @@ const CRLF_CRLF = encodeLatin1("\r\n\r\n");
 const CLOSE = encodeLatin1("\r\nconnection: close");
 const UPGRADE = encodeLatin1("\r\nconnection: upgrade");
 const KEEP_ALIVE = "\r\nconnection: keep-alive";
+const CONTENT_TYPE = encodeLatin1("\r\ncontent-type: ");
 const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
 const CHUNKED = encodeLatin1("\r\ntransfer-encoding: chunked");
 
@@ -45,14 +46,39 @@ export const Framing = {
   UNTIL_CLOSE: -3,
 } as const;
 
-/** Fields that the connection decides, whatever the handler says. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "transfer-encoding",
-  "content-length",
-  "upgrade",
-]);
+/** What a field of the handler's means to the one who writes it. */
+const FieldKind = {
+  /** Nothing. */
+  PLAIN: 0,
+  /** The connection decides, whatever the handler says. */
+  HOP_BY_HOP: 1,
+  /** The same, but in one answer. */
+  UPGRADE: 2,
+  /** Ours is left out. */
+  DATE: 3,
+} as const;
+
+/** The fields that mean something, in lower case. */
+const FIELD_KINDS: Readonly<Record<string, number>> = {
+  "connection": FieldKind.HOP_BY_HOP,
+  "keep-alive": FieldKind.HOP_BY_HOP,
+  "transfer-encoding": FieldKind.HOP_BY_HOP,
+  "content-length": FieldKind.HOP_BY_HOP,
+  "upgrade": FieldKind.UPGRADE,
+  "date": FieldKind.DATE,
+};
+
+/** A field name that was written before. */
+interface FieldName {
+  /** The name as handlers write it, with what stands around it. */
+  readonly line: Uint8Array<ArrayBuffer>;
+  /** One of `FieldKind`. */
+  readonly kind: number;
+}
+
+/** Names that are kept; an application has a few dozen. */
+const NAMES_MAX = 256;
+const names = new Map<string, FieldName>();
 
 /** The one status whose answer offers protocols: RFC 9110 section 15.5.22. */
 const UPGRADE_REQUIRED = 426;
@@ -135,16 +161,18 @@ export class Heads {
     let hasDate = false;
     let offersUpgrade = false;
     if (parts.contentType !== undefined) {
-      at = writeField(bytes, at, "content-type", parts.contentType);
+      at = append(bytes, at, CONTENT_TYPE);
+      at = writeText(bytes, at, parts.contentType);
     }
-    for (const [name, value] of fields) {
-      const lower = name.toLowerCase();
-      if (HOP_BY_HOP.has(lower)) {
-        if (lower !== "upgrade" || parts.status !== UPGRADE_REQUIRED) continue;
-        offersUpgrade = true;
+    for (const field of fields) {
+      const { line, kind } = nameOf(field[0]);
+      if (kind !== FieldKind.PLAIN) {
+        if (kind === FieldKind.HOP_BY_HOP) continue;
+        if (kind === FieldKind.DATE) hasDate = true;
+        else if (parts.status !== UPGRADE_REQUIRED) continue;
+        else offersUpgrade = true;
       }
-      if (lower === "date") hasDate = true;
-      at = writeField(bytes, at, name, value);
+      at = writeText(bytes, append(bytes, at, line), field[1]);
     }
     if (!hasDate) at = append(bytes, at, this.#date);
     if (offersUpgrade) at = append(bytes, at, UPGRADE);
@@ -217,18 +245,20 @@ export function fieldBytes(fields: readonly [string, string][]): number {
   return bytes;
 }
 
-function writeField(
-  bytes: Uint8Array<ArrayBuffer>,
-  at: number,
-  name: string,
-  value: string,
-): number {
-  bytes[at] = 13;
-  bytes[at + 1] = 10;
-  at = writeText(bytes, at + 2, name);
-  bytes[at] = 58;
-  bytes[at + 1] = 32;
-  return writeText(bytes, at + 2, value);
+/** Looks a name up, which costs less than writing it by its letters. */
+function nameOf(name: string): FieldName {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  checkText(name);
+  // A handler may make names up without end.
+  if (names.size >= NAMES_MAX) names.clear();
+  const lower = name.toLowerCase();
+  const kind = Object.hasOwn(FIELD_KINDS, lower)
+    ? FIELD_KINDS[lower]!
+    : FieldKind.PLAIN;
+  const made = { line: encodeLatin1(`\r\n${name}: `), kind };
+  names.set(name, made);
+  return made;
 }
 
 /**

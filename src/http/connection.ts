@@ -654,9 +654,12 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (isPlain && typeof body === "string" && this.#writeText(parts, body)) {
       return;
     }
+    const fields = this.#takeFields(parts);
+    if (typeof body === "string" && this.#writeWhole(parts, fields, body)) {
+      return;
+    }
     const bytes = typeof body === "string" ? encoder.encode(body) : body;
     const length = bytes?.byteLength ?? 0;
-    const fields = this.#takeFields(parts);
     const framing = staticFraming(this.#flags, parts, fields, length);
     const room = this.#roomFor(parts, fields);
     const sends = bytes !== null && length > 0 &&
@@ -674,7 +677,24 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (sends) this.#transport.writeOwned(bytes);
   }
 
-  /** Writes a short ASCII answer in place; false when it is not one. */
+  /** Writes a short ASCII answer, with any head; false when it is not one. */
+  #writeWhole(parts: ResponseParts, fields: Fields, body: string): boolean {
+    const { length } = body;
+    if (length > ASCII_LOOP_MAX || !mayHaveBody(this.#flags, parts.status)) {
+      return false;
+    }
+    const room = this.#roomFor(parts, fields) + length;
+    const output = this.#transport.reserve(room);
+    if (output === undefined) return false;
+    const start = output.length;
+    // A character is a byte, or all is written again.
+    this.#writeHead(output, parts, fields, length);
+    const end = writeAscii(output.bytes, output.length, body);
+    output.length = end < 0 ? start : end;
+    return end >= 0;
+  }
+
+  /** The same for a head with no field but its type, which is kept as bytes. */
   #writeText(parts: ResponseParts, body: string): boolean {
     const { length } = body;
     if (length > ASCII_LOOP_MAX) return false;
