@@ -332,6 +332,19 @@ Deno.test("connection begins no request, when the peer does not read", async () 
   );
 });
 
+Deno.test("connection takes the rest of a head, when the peer did not read meanwhile", async () => {
+  const peer = new Peer(() => new Response("a".repeat(BUSY_BYTES - 9_999)));
+  peer.transport.isStuck = true;
+  const [head, rest] = [get().slice(0, 10), get().slice(10)];
+  // The second answer leaves when the turn is over, behind a look at the head.
+  await peer.send(pipeline(2) + head).settle();
+  assertLess(BUSY_BYTES, peer.transport.bufferedBytes);
+  await peer.send(rest).settle();
+  peer.read();
+  const answers = await peer.answers();
+  assertEquals(answers.length, 3);
+});
+
 Deno.test("connection begins no request, when the peer reads half of it at a time", async () => {
   let calls = 0;
   const peer = new Peer(async () => {

@@ -93,6 +93,12 @@ const PAUSED = 1 << 3;
 const MUST_CONTINUE = 1 << 4;
 /** The request is answered and its body is still coming. */
 const DISCARDING = 1 << 5;
+/** All that waits was looked at: it is a head that is not whole. */
+const PARTIAL = 1 << 6;
+/** Where in the state the two bits of `Reading` and of `Writing` begin. */
+const READING_SHIFT = 7;
+const WRITING_SHIFT = 9;
+const TWO_BITS = 3;
 
 /** Bytes kept for later while a request is handled; then reading stops. */
 const PENDING_BYTES_MAX = 65_536;
@@ -115,18 +121,29 @@ const ON_ERROR_FAILED = "Exception in onError while handling exception";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
 
-/** One HTTP/1.1 connection. */
+/** Bytes that came and were not acted on. */
+interface Pending {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where in them they begin. */
+  start: number;
+}
+
+/** The addresses of those that went while a request was handled. */
+const gone = new WeakMap<
+  HttpConnection,
+  { local: StreamAddr; remote: StreamAddr }
+>();
+
+/**
+ * One HTTP/1.1 connection. There can be many that wait for nothing but their
+ * next request: what few need is kept elsewhere.
+ */
 export class HttpConnection implements BodyHost, RequestHost {
   readonly #transport: Transport;
   readonly #service: Service;
-  /** Bits that are named above. */
+  /** Bits that are named above, then those of `Reading` and of `Writing`. */
   #state = KEEP_ALIVE;
-  #reading: number = Reading.HEAD;
-  #writing: number = Writing.IDLE;
-  #pending: Uint8Array<ArrayBuffer> | undefined = undefined;
-  /** Where in `#pending` the bytes begin that were not acted on. */
-  #pendingStart = 0;
-  #scanned = 0;
+  #pending: Pending | undefined = undefined;
   /** Requests that have begun. */
   #requests = 0;
   /** The current head's bits of `HeadFlag`. */
@@ -138,8 +155,6 @@ export class HttpConnection implements BodyHost, RequestHost {
   #request: LazyRequest | undefined = undefined;
   #body: IncomingBody | undefined = undefined;
   #stream: StreamWriter | undefined = undefined;
-  /** Kept when the peer goes while a request is handled. */
-  #addresses: { local: StreamAddr; remote: StreamAddr } | undefined = undefined;
 
   /** @param transport The way to the peer. */
   constructor(transport: Transport, service: Service) {
@@ -169,29 +184,50 @@ export class HttpConnection implements BodyHost, RequestHost {
    */
   get remoteAddress(): StreamAddr {
     if (this.#service.scheme === "http+unix") return this.#localAddress;
-    return this.#addresses?.remote ?? this.#transport.remoteAddress;
+    return gone.get(this)?.remote ?? this.#transport.remoteAddress;
   }
 
   get #localAddress(): StreamAddr {
-    return this.#addresses?.local ?? this.#transport.localAddress;
+    return gone.get(this)?.local ?? this.#transport.localAddress;
+  }
+
+  get #reading(): number {
+    return this.#state >> READING_SHIFT & TWO_BITS;
+  }
+
+  set #reading(reading: number) {
+    const others = this.#state & ~(TWO_BITS << READING_SHIFT);
+    this.#state = others | reading << READING_SHIFT;
+  }
+
+  get #writing(): number {
+    return this.#state >> WRITING_SHIFT & TWO_BITS;
+  }
+
+  set #writing(writing: number) {
+    const others = this.#state & ~(TWO_BITS << WRITING_SHIFT);
+    this.#state = others | writing << WRITING_SHIFT;
   }
 
   /** Takes bytes from the peer, which are kept only if retained. */
   data(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const pending = this.#pending;
     if (pending === undefined) {
-      const rest = this.#consume(bytes, start, end);
+      const rest = this.#consume(bytes, start, end, 0);
       if (rest < end) this.#keep(bytes.slice(rest, end));
       // A request or a body may refer to these bytes from now on.
       if (rest > start) this.#transport.retain(end);
       return;
     }
-    const kept = pending.byteLength - this.#pendingStart;
+    const kept = pending.bytes.byteLength - pending.start;
     const joined = new Uint8Array(kept + end - start);
-    joined.set(pending.subarray(this.#pendingStart));
+    joined.set(pending.bytes.subarray(pending.start));
     joined.set(bytes.subarray(start, end), kept);
-    this.#keep(joined);
-    if (!this.#isHeld()) this.#consumePending(joined);
+    const whole = this.#keep(joined);
+    if (!this.#isHeld()) {
+      return this.#consumePending(whole, this.#state & PARTIAL ? kept : 0);
+    }
+    this.#state &= ~PARTIAL;
   }
 
   /** The peer sends no more. */
@@ -235,7 +271,8 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#writing === Writing.IDLE) return;
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
     this.#stream?.cancel();
-    this.#addresses = addressesOf(this.#transport);
+    const addresses = addressesOf(this.#transport);
+    if (addresses !== undefined) gone.set(this, addresses);
   }
 
   /** Closes when idle, else after the current answer. */
@@ -275,7 +312,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     }
     // While a handler works, or the client owes us reading, it is not late.
     if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
-    if (this.#scanned > 0) this.#refuse(408, 0);
+    if (this.#state & PARTIAL) this.#refuse(408, 0);
     else if (reason === "idle") this.#transport.close();
   }
 
@@ -343,11 +380,16 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#pause();
   }
 
-  /** Acts on bytes and returns where it stopped. */
+  /**
+   * Acts on bytes and returns where it stopped.
+   *
+   * @param scanned How many of them are known to be no whole head.
+   */
   #consume(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     end: number,
+    scanned: number,
   ): number {
     let at = start;
     while (at < end && !(this.#state & CLOSED)) {
@@ -358,14 +400,15 @@ export class HttpConnection implements BodyHost, RequestHost {
         return at;
       } else {
         const { requireHost } = this.#service;
-        const head = parseHead(bytes, at, end, this.#scanned, requireHost);
+        const head = parseHead(bytes, at, end, scanned, requireHost);
         if (typeof head === "number") {
           this.#flags = methodFlag(bytes, at, end);
           return head === 0
             ? this.#partial(bytes, at, end)
             : this.#refuse(-head, end);
         }
-        this.#scanned = 0;
+        scanned = 0;
+        this.#state &= ~PARTIAL;
         at = this.#begin(head, bytes, end);
       }
     }
@@ -381,28 +424,29 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   #partial(bytes: Uint8Array<ArrayBuffer>, at: number, end: number): number {
     const { headBytesMax, headMs } = this.#service.limits;
-    if (this.#scanned === 0 && headMs !== Infinity) {
+    if (!(this.#state & PARTIAL) && headMs !== Infinity) {
       this.#transport.setDeadline(headMs);
     }
-    this.#scanned = end - at;
-    if (this.#scanned <= headBytesMax) return at;
+    this.#state |= PARTIAL;
+    if (end - at <= headBytesMax) return at;
     return this.#refuse(tooLongStatus(bytes, at, at + headBytesMax), end);
   }
 
   /** Keeps bytes until the current request is answered, or a head complete. */
-  #keep(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#pending = bytes;
-    this.#pendingStart = 0;
+  #keep(bytes: Uint8Array<ArrayBuffer>): Pending {
+    const pending = this.#pending = { bytes, start: 0 };
     // A head that is not whole must come, however large it may be.
-    if (bytes.byteLength < PENDING_BYTES_MAX || !this.#isHeld()) return;
-    this.#pause();
+    const isFull = bytes.byteLength >= PENDING_BYTES_MAX;
+    if (isFull && this.#isHeld()) this.#pause();
+    return pending;
   }
 
-  #consumePending(pending: Uint8Array<ArrayBuffer>): void {
-    const end = pending.byteLength;
-    const rest = this.#consume(pending, this.#pendingStart, end);
+  #consumePending(pending: Pending, scanned: number): void {
+    const { bytes, start } = pending;
+    const end = bytes.byteLength;
+    const rest = this.#consume(bytes, start, end, scanned);
     if (this.#pending !== pending) return;
-    this.#pendingStart = rest;
+    pending.start = rest;
     if (rest === end) this.#pending = undefined;
   }
 
@@ -410,7 +454,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     const pending = this.#pending;
     if (this.#state & CLOSED || this.#isHeld()) return;
     this.#unpause();
-    if (pending !== undefined) this.#consumePending(pending);
+    // What is partial has not become more.
+    const isNew = pending !== undefined && !(this.#state & PARTIAL);
+    if (isNew) this.#consumePending(pending, 0);
     const isAnswered = this.#writing === Writing.IDLE && !this.#isHeld();
     if (this.#state & ENDED && isAnswered) this.#transport.close();
   }
