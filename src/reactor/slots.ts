@@ -32,8 +32,8 @@ export interface Ready {
 
 /** The table from tokens to what they stand for. */
 export class Slots {
-  readonly #entries: (Ready | undefined)[] = [];
-  readonly #generations: number[] = [];
+  /** What is registered; where nothing is, the slot's next generation. */
+  readonly #entries: (Ready | number)[] = [];
   readonly #free: number[] = [];
   readonly #closed: number[] = [];
 
@@ -52,9 +52,9 @@ export class Slots {
         `Cannot register more than ${SLOT_MASK + 1} sources`,
       );
     }
-    const generation = this.#generations[slot] ?? 0;
+    const left = this.#entries[slot];
+    const generation = typeof left === "number" ? left : 0;
     this.#entries[slot] = entry;
-    this.#generations[slot] = generation;
     this.size++;
     entry.token = generation << SLOT_BITS | slot;
   }
@@ -62,20 +62,22 @@ export class Slots {
   /** Returns what has the token now; nothing when it is stale. */
   get(token: number): Ready | undefined {
     const entry = this.#entries[token & SLOT_MASK];
-    return entry !== undefined && entry.token === token ? entry : undefined;
+    const isThere = typeof entry === "object" && entry.token === token;
+    return isThere ? entry : undefined;
   }
 
   /** Returns what is in a slot now. */
   at(slot: number): Ready | undefined {
-    return this.#entries[slot];
+    const entry = this.#entries[slot];
+    return typeof entry === "object" ? entry : undefined;
   }
 
   /** Ends a token. Its slot is used again after {@linkcode Slots.recycle}. */
   remove(token: number): void {
     if (this.get(token) === undefined) return;
     const slot = token & SLOT_MASK;
-    this.#entries[slot] = undefined;
-    this.#generations[slot] = (this.#generations[slot]! + 1) & GENERATION_MAX;
+    const generation = token >>> SLOT_BITS;
+    this.#entries[slot] = (generation + 1) & GENERATION_MAX;
     this.#closed.push(slot);
     this.size--;
   }
@@ -90,7 +92,7 @@ export class Slots {
     // No iterator of the array's: a program may have broken it.
     for (let slot = 0; slot < this.#entries.length; slot++) {
       const entry = this.#entries[slot];
-      if (entry !== undefined) yield entry;
+      if (typeof entry === "object") yield entry;
     }
   }
 }
