@@ -34,10 +34,17 @@ export interface RequestBody {
   /** It as a stream of bytes, the same each time. */
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
-   * Resolves to all of it in one array, which may lie in a buffer that other
-   * requests share: to be copied before it is handed out.
+   * Resolves to all of it in one array.
+   *
+   * @param isOwned Whether the array is for somebody to keep, or change; else it
+   * may lie in a buffer that other requests share.
    */
-  collect(): Promise<Uint8Array<ArrayBuffer>>;
+  collect(isOwned: boolean): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * The same without a promise, where all has come and nobody has read of it;
+   * else nothing.
+   */
+  collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined;
   /** Returns two that read the same bytes; this one is locked from now on. */
   tee(): [RequestBody, RequestBody];
   /** Lets go of the buffers that small parts of it lie in. */
@@ -181,18 +188,36 @@ export class IncomingBody implements RequestBody {
   }
 
   /** Resolves to all of it: see {@linkcode RequestBody.collect}. */
-  async collect(): Promise<Uint8Array<ArrayBuffer>> {
+  async collect(isOwned: boolean): Promise<Uint8Array<ArrayBuffer>> {
     if (this.isUnusable) throw new TypeError("Body already consumed");
     this.#collects = true;
     this.#streamed?.lock();
     while (!this.#isComplete) await this.#more();
     this.#throwIfFailed();
-    const [first] = this.#chunks;
-    const all = first !== undefined && this.#chunks.length === 1
-      ? first
-      : concat(this.#chunks, this.#buffered);
+    return this.#takeAll(isOwned);
+  }
+
+  /** Returns all of it: see {@linkcode RequestBody.collectNow}. */
+  collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined {
+    const isThere = this.#isComplete && !this.#isDiscarded;
+    if (!isThere || this.#collects || this.#streamed !== undefined) {
+      return undefined;
+    }
+    this.#collects = true;
+    return this.#takeAll(isOwned);
+  }
+
+  #takeAll(isOwned: boolean): Uint8Array<ArrayBuffer> {
+    const chunks = this.#chunks;
+    const buffered = this.#buffered;
+    const first = chunks[0];
     this.#free();
-    return all;
+    if (first === undefined || chunks.length > 1) {
+      return concat(chunks, buffered);
+    }
+    // One that fills its buffer shares it with nobody.
+    const isShared = first.byteLength < first.buffer.byteLength;
+    return isOwned && isShared ? first.slice() : first;
   }
 
   /** It as a stream of bytes, which reads only when it is read. */
@@ -345,6 +370,11 @@ export class StreamBody implements RequestBody {
   /** Resolves to all of it. */
   collect(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#response.bytes();
+  }
+
+  /** Returns nothing: a stream comes by promises. */
+  collectNow(): undefined {
+    return undefined;
   }
 
   /** Returns two that read the same bytes. */

@@ -118,12 +118,12 @@ export class LazyRequest {
 
   /** Resolves to the body's bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#read((bytes) => bytes.slice());
+    return this.#read(own, true);
   }
 
   /** Resolves to the body as an `ArrayBuffer`. */
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#read((bytes) => bytes.slice().buffer);
+    return this.#read(bufferOf, true);
   }
 
   /** Resolves to the body as text, decoded as UTF-8. */
@@ -134,7 +134,7 @@ export class LazyRequest {
   /** Resolves to the body parsed as JSON. */
   // deno-lint-ignore no-explicit-any -- as lib.dom has it
   json(): Promise<any> {
-    return this.#read((bytes) => JSON.parse(decode(bytes)));
+    return this.#read(parse);
   }
 
   /** Resolves to the body as a `Blob` of the request's type. */
@@ -174,15 +174,26 @@ export class LazyRequest {
     return this.#incoming ??= new StreamBody("");
   }
 
-  /** Resolves to what `make` makes of the body, which others may share. */
+  /**
+   * Resolves to what `make` makes of the body.
+   *
+   * @param isOwned Whether that is for the handler to keep, or change.
+   */
   #read<T>(
     make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+    isOwned: boolean = false,
   ): Promise<T> {
-    const bytes = this.#body?.collect() ?? Promise.resolve(NO_BYTES);
-    const result = bytes.then(make);
+    const body = this.#body;
+    // Not one for all: a buffer can be transferred.
+    const now = body === undefined
+      ? new Uint8Array(0)
+      : body.collectNow(isOwned);
+    const result = now === undefined
+      ? body!.collect(isOwned).then(make)
+      : made(make, now);
     // A client can have it fail at any time: where the handler does not wait
     // for it, that must not end the process.
-    result.catch(ignore);
+    if (now === undefined) result.catch(ignore);
     return result;
   }
 
@@ -224,6 +235,33 @@ export class LazyRequest {
 }
 
 standInFor(LazyRequest, SAMPLE, LazyRequest.real);
+
+/** Makes something of a body that is there. */
+function made<T>(
+  make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<T> {
+  try {
+    return Promise.resolve(make(bytes));
+  } catch (error) {
+    const failed = Promise.reject(error);
+    failed.catch(ignore);
+    return failed;
+  }
+}
+
+function own(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return bytes;
+}
+
+function bufferOf({ buffer }: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return buffer;
+}
+
+// deno-lint-ignore no-explicit-any -- as lib.dom has it
+function parse(bytes: Uint8Array<ArrayBuffer>): any {
+  return JSON.parse(decode(bytes));
+}
 
 function decode(bytes: Uint8Array<ArrayBuffer>): string {
   return decoder.decode(bytes);
