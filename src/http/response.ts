@@ -65,7 +65,7 @@ const NAMES = {
 /**
  * Where Deno keeps what its own server would send of a response with several
  * fields: a native object, which a `FinalizationRegistry` frees. It is freed at
- * once when somebody asks for the headers, for a third of what the garbage
+ * once when somebody asks for the headers, which costs less than what the garbage
  * collector takes for it.
  */
 const NATIVE = Object.getOwnPropertySymbols(
