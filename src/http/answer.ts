@@ -114,15 +114,16 @@ export class Heads {
 
   /**
    * Writes the head of a 200 with no field but its type, on a connection of
-   * HTTP/1.1 that goes on: the common answer, in one copy and a number.
+   * HTTP/1.1 that goes on: the common answer, in one copy and a number. Four
+   * parameters, since an object of two would be made for each answer.
    */
   writePlain(
     output: Output,
     nowMs: number,
-    framing: { type: string | undefined; length: number },
+    type: string | undefined,
+    length: number,
   ): void {
     if (nowMs >= this.#untilMs) this.#refresh(nowMs);
-    const { type, length } = framing;
     const kept = type === this.#plainType && this.#plain !== undefined
       ? this.#plain
       : this.#keep(type);

@@ -752,7 +752,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (output === undefined) return false;
     const start = output.length;
     const { nowMs } = this.#transport;
-    this.#service.heads.writePlain(output, nowMs, { type, length });
+    this.#service.heads.writePlain(output, nowMs, type, length);
     const end = writeAscii(output.bytes, output.length, body);
     output.length = end < 0 ? start : end;
     return end >= 0;

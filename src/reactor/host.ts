@@ -254,11 +254,14 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     // The loop flushes after each turn and its microtasks, unless it is parked.
     if (this.#inTurn || this.isFresh || this.#flushes) return;
     this.#flushes = true;
-    this.#system.defer(() => {
-      this.#flushes = false;
-      this.output.flush();
-    });
+    this.#system.defer(this.#flush);
   }
+
+  // Made once: one made above would cost memory also where it is not used.
+  readonly #flush = (): void => {
+    this.#flushes = false;
+    this.output.flush();
+  };
 
   setTimer(delayMs: number, callback: () => void): Timer {
     // Exact, since a timer is never early: the turn's time may be long ago.
