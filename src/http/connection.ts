@@ -47,7 +47,7 @@ import {
   type RequestHead,
   tooLongStatus,
 } from "./head.ts";
-import { encodeLatin1, writeAscii } from "./latin1.ts";
+import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
 import { excessOf, isTooMuch, refusal } from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
@@ -110,8 +110,8 @@ const BODY_WINDOW_MS = 10_000;
 const SECOND_MS = 1_000;
 /** Beside the bits of `HeadFlag`: somebody waits for the answer to be sent. */
 const IS_AWAITED = 1 << 15;
-/** Text bodies up to this length are written by a loop, which is faster. */
-const ASCII_LOOP_MAX = 512;
+/** Text bodies up to this length are written in place, where they fit. */
+const TEXT_MAX = 32_768;
 
 // Deno's globals are getters, which load a class on first use and cost a call.
 const { ReadableStream, Response } = globalThis;
@@ -726,10 +726,10 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Writes a short ASCII answer, with any head; false when it is not one. */
   #writeWhole(parts: ResponseParts, fields: Fields, body: string): boolean {
     const { length } = body;
-    if (length > ASCII_LOOP_MAX || !mayHaveBody(this.#flags, parts.status)) {
+    if (length > TEXT_MAX || !mayHaveBody(this.#flags, parts.status)) {
       return false;
     }
-    const room = this.#roomFor(parts, fields) + length;
+    const room = this.#roomFor(parts, fields) + length + ASCII_ROOM;
     const output = this.#transport.reserve(room);
     if (output === undefined) return false;
     const start = output.length;
@@ -743,11 +743,11 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** The same for a head with no field but its type, which is kept as bytes. */
   #writeText(parts: ResponseParts, body: string): boolean {
     const { length } = body;
-    if (length > ASCII_LOOP_MAX) return false;
+    if (length > TEXT_MAX) return false;
     const connection = this.#connectionField();
     if (connection !== ConnectionField.NONE) return false;
     const type = parts.contentType;
-    const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length;
+    const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length + ASCII_ROOM;
     const output = this.#transport.reserve(room);
     if (output === undefined) return false;
     const start = output.length;

@@ -8,18 +8,27 @@
 import { Buffer } from "node:buffer";
 
 // TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
-const { latin1Slice, latin1Write } = Buffer.prototype as unknown as {
+const { latin1Slice, utf8Write } = Buffer.prototype as unknown as {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
-  latin1Write(
+  utf8Write(
     this: Uint8Array,
     text: string,
     offset: number,
-    length: number,
+    bytesMax: number,
   ): number;
 };
 
-/** Texts up to this length are written faster by a loop than by a call. */
-const LOOP_MAX = 256;
+/**
+ * Texts up to this length are written faster by a loop, at 1.4 nanoseconds a
+ * character, than by a call, at 90 in all.
+ */
+const LOOP_MAX = 64;
+/**
+ * Room beyond a text's length that tells whether it was ASCII: a text that is
+ * not takes more bytes than it has characters, and what is left out of it for
+ * want of room is one character of three bytes at the most.
+ */
+export const ASCII_ROOM = 4;
 
 /** Returns the bytes from `start` to `end`, one character each. */
 export function decodeLatin1(
@@ -40,9 +49,6 @@ export function writeLatin1(
   text: string,
 ): number {
   const { length } = text;
-  if (length > LOOP_MAX) {
-    return offset + latin1Write.call(bytes, text, offset, length);
-  }
   for (let index = 0; index < length; index++) {
     bytes[offset + index] = text.charCodeAt(index);
   }
@@ -58,7 +64,7 @@ export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
 
 /**
  * Writes a text that is all ASCII and returns where the next byte goes, or -1
- * at the first other character.
+ * when it is not. There must be room for it and {@linkcode ASCII_ROOM}.
  */
 export function writeAscii(
   bytes: Uint8Array,
@@ -66,6 +72,10 @@ export function writeAscii(
   text: string,
 ): number {
   const { length } = text;
+  if (length > LOOP_MAX) {
+    const written = utf8Write.call(bytes, text, offset, length + ASCII_ROOM);
+    return written === length ? offset + length : -1;
+  }
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
     if (code > 127) return -1;

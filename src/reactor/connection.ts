@@ -41,7 +41,7 @@ const LINGER_MS = 5_000;
  */
 const COLLECTED_BYTES_MAX = 2_048;
 /** Up to this length, a loop copies faster than `set` of a `subarray`. */
-const LOOP_BYTES_MAX = 128;
+const LOOP_BYTES_MAX = 32;
 
 /** Reading was stopped by its user. */
 const PAUSED = 1;

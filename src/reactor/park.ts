@@ -9,8 +9,8 @@ import type { Poll } from "../poll/poll.ts";
 /**
  * How long Deno may go without looking at its own sockets and files. It does so
  * when it has nothing else to run, or once in 61 rounds (tokio's
- * `event_interval`): at four milliseconds a round, a `fetch` beside load would
- * take a quarter of a second. It costs a switch of threads each time.
+ * `event_interval`): at eight milliseconds a round, a `fetch` beside load would
+ * take half a second. It costs a switch of threads each time.
  */
 const IO_MS = 20;
 /** How often a reactor that must not keep the process alive looks, if need be. */

@@ -128,10 +128,11 @@ import type { Timer } from "./timers.ts";
 const WAIT_MS = 1;
 /**
  * How long Deno's loop may go without a round under load: what a Deno timer may
- * be late by. A round costs about 20 microseconds, mostly for code that has
- * left the caches: every millisecond it would be a fifth of a small request.
+ * be late by. A round costs about 40 microseconds, mostly for code that has
+ * left the caches: every four milliseconds it was a sixth of a server's user
+ * time.
  */
-const YIELD_MS = 4;
+const YIELD_MS = 8;
 /**
  * The longest wait of a reactor that has its thread to itself: what the thread
  * may be late by for all that is not the reactor's, such as messages, signals,
