@@ -8,8 +8,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::flight::Flight;
 use crate::sys;
 
-/// How many addresses of this machine connections come from, when each request has its own: each
-/// address has its own ports, of which one that ended a connection rests for a minute.
+/// How many addresses of this machine connections come from, when there are very many or each
+/// request has its own: each address has its own ports, of which one that ended a connection rests
+/// for a minute.
 const SOURCES: u64 = 200;
 
 /// A place, and what is under way there.

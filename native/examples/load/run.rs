@@ -27,6 +27,9 @@ use crate::tally::Tally;
 const BUFFER_BYTES: usize = 128 * 1024;
 /// So many connections are opened at a time: half of the 511 that servers let wait.
 const LOT: usize = 256;
+/// Above this the system searches long for a port that one address has left for the same peer: it
+/// begins with the even ones of some 28,000.
+const PORTS_EASY: usize = 10_000;
 /// When a connection could not be replaced, the next attempt is so much later.
 const RETRY_MS: u64 = 10;
 /// How often it is looked for connections that nothing comes on, at the least.
@@ -84,9 +87,10 @@ pub struct Run<P: Protocol> {
 impl<P: Protocol> Run<P> {
     pub fn new(protocol: P, plan: Plan) -> Result<Self, Failure> {
         let places = plan.connections + plan.idle;
+        let varies = plan.closes || places > PORTS_EASY;
         Ok(Self {
             epoll: Epoll::new().map_err(|error| Failure::of("open an epoll", &error))?,
-            dialler: Dialler::new(plan.peer, plan.closes),
+            dialler: Dialler::new(plan.peer, varies),
             ticks: None,
             next_due: 0,
             connections: std::iter::repeat_with(Connection::new).take(places).collect(),
