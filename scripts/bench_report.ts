@@ -2,6 +2,8 @@
  * Writes what the benchmark has measured as a page, and keeps it in the README:
  * `deno task bench:report --help`.
  *
+ * Permissions of the task: files are read and written wherever the user says.
+ *
  * @module
  */
 
@@ -44,12 +46,14 @@ function readResults(file: URL): Results {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
       throw new UsageError(
-        `Cannot read "${path}": there is no such file; "deno task bench" ` +
+        `Cannot report on "${path}": there is no such file; "deno task bench" ` +
           `writes results`,
       );
     }
     const [line] = (error as Error).message.split("\n");
-    throw new UsageError(`Cannot read "${path}": ${line}`, { cause: error });
+    throw new UsageError(`Cannot report on "${path}": ${line}`, {
+      cause: error,
+    });
   }
 }
 

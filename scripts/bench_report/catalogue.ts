@@ -10,19 +10,20 @@ import type { FigureName, Results, ScenarioResult } from "../bench/results.ts";
 const EXPECTED: Readonly<Record<string, string>> = {
   get: "GET, keep-alive",
   pipeline: "GET, sixteen in a pipeline",
-  app: "GET of an app",
+  app: "a browser's GET, JSON answered",
   post: "POST of 1 KB JSON",
-  upload: "upload and echo of 64 KiB",
-  big: "a response of 1 MiB",
+  upload: "POST of 64 KiB, sent back",
+  big: "GET of 1 MiB",
   sse: "server-sent events",
-  churn: "connect, request, close",
+  churn: "connect, GET, close",
   echo1: "TCP echo, 1 connection",
   echo64: "TCP echo, 64 connections",
   echo512: "TCP echo, 512 connections",
   echo64k: "TCP echo of 64 KiB",
-  idle: "memory of idle connections",
+  idle: "memory of a connection that waits",
   "idle-busy": "busy connections beside idle ones",
-  latency: "one connection, back to back",
+  latency: "one connection, one request after the other",
+  "latency-20ms": "one connection, a request every 20 ms",
   "latency-50ms": "one connection, a request every 50 ms",
   start: "start to first answer",
   "scale-1": "1 connection",
@@ -39,6 +40,12 @@ const NAMES = Object.keys(EXPECTED);
 
 /** The scenarios that the README shows and the page begins with. */
 export const MAIN = ["get", "pipeline", "app", "echo64"] as const;
+
+/**
+ * The scenario whose `perSecond` is no rate but the part of it that is kept
+ * beside idle connections.
+ */
+export const KEPT = "idle-busy";
 
 /** Returns the scenarios in the report's order: unknown ones at the end. */
 export function ordered(results: Results): ScenarioResult[] {

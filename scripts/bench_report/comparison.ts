@@ -24,7 +24,7 @@ export function medianOf(
 }
 
 /** Returns a peer's figure. */
-export function spreadOf(
+function spreadOf(
   { peers }: ScenarioResult,
   name: string,
   figure: FigureName,

@@ -23,7 +23,7 @@ import {
   type Room,
 } from "../plot/rows.ts";
 import { comparison, medianOf, sortedBy } from "./comparison.ts";
-import { figureText, fullText, rangeText } from "./numbers.ts";
+import { figureText, fullText, numberText, rangeText } from "./numbers.ts";
 import {
   absentFrom,
   barColour,
@@ -76,14 +76,20 @@ export function barsOf(
 export function barFigure(
   wanted: Wanted,
   figure: FigureName,
-  options: { second?: FigureName; isLogarithmic?: boolean } = {},
+  options: {
+    /** Said beside the figure. */
+    second?: FigureName;
+    /** Said instead of any comparison. */
+    says?: string;
+    isLogarithmic?: boolean;
+  } = {},
 ): Markup {
   const { scenario } = wanted;
   const draw = options.isLogarithmic ? logarithmicBars : bars;
   const all = barsOf(scenario, figure);
   return panel(wanted, {
     drawing: draw(all, ROOM),
-    says: comparison(scenario, figure, options.second),
+    says: options.says ?? comparison(scenario, figure, options.second),
     description: all.map(({ words }) => words).join("; "),
   });
 }
@@ -256,9 +262,8 @@ function ownLast(one: string, other: string): number {
 function describeLines(series: readonly Series[]): string {
   return series.map(({ name, points }) =>
     `${name}: ${
-      points.map(([x, y]) =>
-        `${figureText("cpuUs", y)} at ${x.toLocaleString("en")}`
-      ).join(", ")
+      points.map(([x, y]) => `${numberText(y)} at ${x.toLocaleString("en")}`)
+        .join(", ")
     }`
   ).join("; ");
 }

@@ -60,14 +60,22 @@ export function rangeText(figure: FigureName, { min, max }: Spread): string {
   return `${start}–${high}`;
 }
 
+/**
+ * Whether a figure's unit is to be shown: bytes show theirs already, and of
+ * what is counted per second, the name says so.
+ */
+export function isShown(figure: FigureName): boolean {
+  return !["", "bytes", "1/s"].includes(FIGURES[figure].unit);
+}
+
 /** Keeps a unit on its number's line. */
 const NO_BREAK = "\u00a0";
 
 /** Returns a figure with its unit. */
 export function fullText(figure: FigureName, value: number): string {
-  const { unit } = FIGURES[figure];
   const text = figureText(figure, value);
-  const whole = unit === "" || unit === "bytes" ? text : `${text} ${unit}`;
+  const { unit } = FIGURES[figure];
+  const whole = isShown(figure) ? `${text} ${unit}` : text;
   return whole.replace(" ", NO_BREAK);
 }
 
@@ -81,7 +89,12 @@ export function ranText(
   { version, date, rounds, seconds }: Results,
 ): string {
   return `${SUBJECT} ${version}, ${dateText(date)}; ` +
-    `medians of ${rounds} rounds of ${seconds} s each`;
+    `medians of ${rounds} ${rounds === 1 ? "round" : "rounds"} of ${seconds} s`;
+}
+
+/** Returns the command that measures for as long as a run did. */
+export function benchCommand({ rounds, seconds }: Results): string {
+  return `deno task bench --rounds ${rounds} --seconds ${seconds}`;
 }
 
 /** Returns a date of ISO 8601 to the minute; what is none, as it is. */

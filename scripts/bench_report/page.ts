@@ -10,7 +10,7 @@ import type { FigureName, Results } from "../bench/results.ts";
 import { lined, Markup, tag } from "../plot/markup.ts";
 import { scenarioOf } from "./catalogue.ts";
 import { medianOf, phraseOf, ratioOf } from "./comparison.ts";
-import { fullText, ranText, shareText } from "./numbers.ts";
+import { benchCommand, fullText, ranText, shareText } from "./numbers.ts";
 import { BASELINE, isOwn, LIMIT, peersOf, SUBJECT } from "./peers.ts";
 import { type Section, SECTIONS } from "./sections.ts";
 import { PAGE_STYLE } from "./style.ts";
@@ -31,43 +31,30 @@ const GIST: readonly (readonly [string, FigureName])[] = [
 
 /** Returns the page. */
 export function page(results: Results): string {
+  const main = SECTIONS.map((part) => section(part, results));
+  const body = lined("", header(results), tag("main", {}, lined("", ...main)));
   const html = tag(
     "html",
     { lang: "en" },
-    lined(
-      "",
-      tag(
-        "head",
-        {},
-        lined(
-          "",
-          tag("meta", { charset: "utf-8" }),
-          tag("meta", {
-            name: "viewport",
-            content: "width=device-width, initial-scale=1",
-          }),
-          tag("title", {}, `${TITLE}: ${SUBJECT} ${results.version}`),
-          tag("style", {}, new Markup(PAGE_STYLE)),
-          "",
-        ),
-      ),
-      tag(
-        "body",
-        {},
-        lined(
-          "",
-          header(results),
-          tag(
-            "main",
-            {},
-            lined("", ...SECTIONS.map((part) => section(part, results)), ""),
-          ),
-          "",
-        ),
-      ),
-    ),
+    lined("", head(results), tag("body", {}, body), ""),
   );
   return `<!doctype html>\n${html}\n`;
+}
+
+function head({ version }: Results): Markup {
+  const viewport = "width=device-width, initial-scale=1";
+  return tag(
+    "head",
+    {},
+    lined(
+      "",
+      tag("meta", { charset: "utf-8" }),
+      tag("meta", { name: "viewport", content: viewport }),
+      tag("title", {}, `${TITLE}: ${SUBJECT} ${version}`),
+      tag("style", {}, new Markup(PAGE_STYLE)),
+      "",
+    ),
+  );
 }
 
 function section({ id, title, content }: Section, results: Results): Markup {
@@ -91,14 +78,18 @@ function header(results: Results): Markup {
         "p",
         {},
         others.length === 0
-          ? `${SUBJECT} by itself: no other server took part. `
+          ? "No other server took part. "
           : `${SUBJECT} beside ${listText(others)}: the processor time, the ` +
             `waiting and the memory that each takes for the same work. `,
         missingText(results),
       ),
       ...gist(results),
       tag("p", {}, "To measure it anew, in a clone:"),
-      tag("pre", {}, tag("code", {}, COMMAND)),
+      tag(
+        "pre",
+        {},
+        tag("code", {}, `${benchCommand(results)} && deno task bench:report`),
+      ),
       tag(
         "nav",
         { "aria-label": "sections" },
@@ -109,9 +100,6 @@ function header(results: Results): Markup {
     ),
   );
 }
-
-/** What makes the results, and this page of them. */
-export const COMMAND = "deno task bench && deno task bench:report";
 
 function listText(names: readonly string[]): string {
   return names.length === 1

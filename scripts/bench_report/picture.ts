@@ -47,7 +47,7 @@ export function picture(results: Results): string {
 }
 
 /** Returns what the picture shows, in words. */
-export function pictureText(results: Results): string {
+function pictureText(results: Results): string {
   return MAIN.map((name) => {
     const scenario = scenarioOf(results, name);
     if (scenario === undefined) return `${name}: not run`;

@@ -6,8 +6,11 @@
 
 import type { FigureName, Results, ScenarioResult } from "../bench/results.ts";
 import { lined, type Markup, tag } from "../plot/markup.ts";
-import { missingScenarios, ordered, withFigure } from "./catalogue.ts";
+import { KEPT, missingScenarios, ordered, withFigure } from "./catalogue.ts";
+import { medianOf } from "./comparison.ts";
 import { barFigure, latencyFigure, scalingFigure } from "./figures.ts";
+import { shareText } from "./numbers.ts";
+import { SUBJECT } from "./peers.ts";
 import type { Section } from "./sections.ts";
 import { cpuCell, figureCell, latencyCell, matrix } from "./tables.ts";
 
@@ -133,7 +136,37 @@ function scaling(results: Results): Markup[] {
     ),
     missing: missingLike(results, /^scale-/),
   });
-  return [...connections, ...workers(results)];
+  return [...connections, ...kept(results), ...workers(results)];
+}
+
+/** What is left of a rate when thousands of others are connected. */
+function kept(results: Results): Markup[] {
+  const scenarios = withFigure(results, "perSecond")
+    .filter(({ name }) => name === KEPT);
+  return shown(scenarios, {
+    lead: [
+      tag(
+        "p",
+        {},
+        "What busy connections keep of their rate when thousands of idle ones " +
+          "are open beside them: 1 is all of it.",
+      ),
+    ],
+    figures: scenarios.map((scenario) =>
+      barFigure({ section: "kept", results, scenario }, "perSecond", {
+        says: keptText(scenario),
+      })
+    ),
+    tables: [matrix("Rate kept", scenarios, figureCell("perSecond"))],
+    missing: missingLike(results, new RegExp(`^${KEPT}$`)),
+  });
+}
+
+function keptText(scenario: ScenarioResult): string {
+  const own = medianOf(scenario, SUBJECT, "perSecond");
+  return own === undefined
+    ? `${SUBJECT} was not measured.`
+    : `${SUBJECT} keeps ${shareText(own)} its rate.`;
 }
 
 /** What is plotted over the number of connections. */

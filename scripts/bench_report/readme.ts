@@ -13,14 +13,13 @@ import {
   type ScenarioResult,
 } from "../bench/results.ts";
 import { MAIN, scenarioOf } from "./catalogue.ts";
-import { figureText, numberText, ranText } from "./numbers.ts";
+import { benchCommand, figureText, numberText, ranText } from "./numbers.ts";
 import { peersOf, SUBJECT } from "./peers.ts";
 import { picture } from "./picture.ts";
 
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 const FOLDER = "scripts/bench/results/";
-const COMMAND = "deno task bench && deno task bench:report --readme";
 /** Short enough that `deno fmt` leaves it on its line. */
 const NO_RUN = "No run has been recorded yet.";
 
@@ -103,7 +102,8 @@ export function readmeBlock(results: Results | undefined): string {
     "",
     EXPLANATION,
     "",
-    `${escape(runText(results))} By \`${COMMAND}\`.`,
+    `${escape(runText(results))} By ` +
+    `\`${benchCommand(results)} && deno task bench:report --readme\`.`,
     "",
     FMT,
     "",

@@ -13,9 +13,9 @@ import {
   type ScenarioResult,
 } from "../bench/results.ts";
 import { type Child, lined, type Markup, tag } from "../plot/markup.ts";
-import { scenarioOf } from "./catalogue.ts";
+import { KEPT, scenarioOf } from "./catalogue.ts";
 import { medianOf, sortedBy } from "./comparison.ts";
-import { figureText, numberText, rangeText } from "./numbers.ts";
+import { figureText, isShown, numberText, rangeText } from "./numbers.ts";
 import { isOwn, peersOf } from "./peers.ts";
 
 const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[];
@@ -151,7 +151,7 @@ export function wholeTable(scenario: ScenarioResult): Markup {
   return table({
     caption: `For each ${scenario.unit}: ratio to the best of the other ` +
       "servers, median, smallest and largest round",
-    head: ["", ...figures.map(headOf)],
+    head: ["", ...figures.map((figure) => headOf(scenario, figure))],
     rows: peers.map((result) => [
       result.peer,
       ...figures.map((figure) => wholeCell(result, figure)),
@@ -175,9 +175,10 @@ function bestFirst(
   ];
 }
 
-function headOf(figure: FigureName): string {
+function headOf({ name }: ScenarioResult, figure: FigureName): string {
+  if (name === KEPT && figure === "perSecond") return "rate kept";
   const { title, unit } = FIGURES[figure];
-  return unit === "" || unit === "bytes" ? title : `${title}, ${unit}`;
+  return isShown(figure) ? `${title}, ${unit}` : title;
 }
 
 function wholeCell({ figures, toBest }: PeerResult, figure: FigureName): Child {

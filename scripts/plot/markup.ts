@@ -56,7 +56,7 @@ export function lined(...children: Child[]): Markup {
 }
 
 /** Returns text as HTML, SVG and their attributes write it. */
-export function escape(text: string): string {
+function escape(text: string): string {
   return text.toWellFormed().replace(NO_CHARACTER, "\ufffd")
     .replace(/[&<>"]/g, (found) => ENTITIES[found]!);
 }

@@ -252,7 +252,7 @@ function cut(name: string, width: number): string {
 }
 
 /** Returns what the longest of some texts takes. */
-export function widest(texts: readonly string[]): number {
+function widest(texts: readonly string[]): number {
   return Math.max(0, ...texts.map((text) => text.length * CHARACTER_WIDTH));
 }
 

@@ -91,7 +91,9 @@ export function marked(values: readonly number[], scale: Scale): Mark[] {
 /** Returns a mark as an axis has it: in few characters. */
 export function markText(value: number): string {
   if (value >= 1e6) return `${tidy(value / 1e6)}M`;
-  if (value >= 1e4) return `${tidy(value / 1e3)}k`;
+  if (value >= 1e4 || value >= 1e3 && value % 1e3 === 0) {
+    return `${tidy(value / 1e3)}k`;
+  }
   return value >= 1 ? value.toLocaleString("en") : String(tidy(value));
 }
 
