@@ -28,7 +28,7 @@ export const BUDGETS: Readonly<Record<ScenarioName, Budget>> = {
   known: { asRun: 801, asWritten: 801, beside: 1 },
   // A request, its head, its info and what describes the answer.
   get: { asRun: 192, asWritten: 296, beside: 56 },
-  // And a turn: two promises of the loop's, and its times.
+  // And a turn: what the loop awaits, and its times.
   alone: { asRun: 276, asWritten: 376, beside: 56 },
   pipeline: { asRun: 184, asWritten: 296, beside: 56 },
   async: { asRun: 512, asWritten: 616, beside: 56 },

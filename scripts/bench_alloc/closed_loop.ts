@@ -22,6 +22,8 @@ import type {
 const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 1 } as const;
 const LISTENER_HANDLE = 0;
 const NO_TOKEN = -1;
+/** After so many polls of nothing, an answer is missing that will not come. */
+const IDLE_POLLS_MAX = 10_000;
 
 /** What peers ask, and what they are to be answered. */
 export interface Exchange {
@@ -151,6 +153,7 @@ export class ClosedLoop implements System, ReactorPoll {
   readonly #peers: Peers;
   #listenerToken = NO_TOKEN;
   #isAccepted = false;
+  #idlePolls = 0;
   #nowMs = 1_000;
 
   /** @param exchange What goes back and forth. */
@@ -209,6 +212,10 @@ export class ClosedLoop implements System, ReactorPoll {
       const at = CLOCK_WORDS + EVENT_WORDS * count++;
       words[at] = stream.token;
       words[at + 1] = Readiness.READABLE;
+    }
+    this.#idlePolls = count > 0 ? 0 : this.#idlePolls + 1;
+    if (this.#idlePolls > IDLE_POLLS_MAX) {
+      throw new Error(`Nobody was answered after ${this.answers} answers`);
     }
     return events.length = count;
   }
