@@ -1,0 +1,150 @@
+/**
+ * What is counted.
+ *
+ * @module
+ */
+
+import { Events } from "../../src/poll/events.ts";
+import { Interest } from "../../src/poll/interest.ts";
+import { Poll } from "../../src/poll/poll.ts";
+import { UnixStream } from "../../src/net/unix_stream.ts";
+import type { FiberHandler } from "../../src/reactor/fiber_server.ts";
+import { Reactor } from "../../src/reactor/reactor.ts";
+import { echo } from "../../src/server/echo.ts";
+import { serve } from "../../src/server/serve.ts";
+import { ClosedLoop } from "./closed_loop.ts";
+import { countCalls, countServer } from "./counting.ts";
+import {
+  ALONE,
+  APP,
+  ASYNC,
+  ECHOED,
+  type HttpExchange,
+  JSON_POST,
+  PIPELINED,
+  PLAIN,
+} from "./exchanges.ts";
+import type { Allocated, Meter } from "./meter.ts";
+
+/** What one of something allocates. */
+export interface Figures {
+  /** All of it. */
+  readonly total: Allocated;
+  /** What the handler does, when nobody serves it. */
+  readonly handler: Allocated;
+}
+
+/** Something to count. */
+export interface Scenario {
+  /** What one of it is, for people. */
+  readonly title: string;
+  /** Counts it. */
+  readonly count: (meter: Meter) => Promise<Figures>;
+}
+
+/** The names of what is counted. */
+export type ScenarioName =
+  | "known"
+  | "get"
+  | "alone"
+  | "pipeline"
+  | "async"
+  | "app"
+  | "post"
+  | "echo"
+  | "fibers"
+  | "timer"
+  | "native";
+
+/** How many elements the array has whose size is known. */
+export const KNOWN_ELEMENTS = 100;
+
+const NOTHING: Allocated = { heapBytes: 0, besideBytes: 0 };
+const TCP = { hostname: "127.0.0.1", port: 0 } as const;
+const TIMER_MS = 60_000;
+const MESSAGE_BYTES = 64;
+
+/** Everything that is counted. */
+export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
+  known: {
+    title: `${KNOWN_ELEMENTS} elements of an array, to check the counting`,
+    count: countKnown,
+  },
+  get: http("GET, the smallest there is", PLAIN),
+  alone: http("GET, each in a turn of its own", ALONE),
+  pipeline: http("GET, sixteen in one write", PIPELINED),
+  async: http("GET, async handler", ASYNC),
+  app: http("GET as a browser sends it: URL, two fields, JSON", APP),
+  post: http("POST of 1 KB of JSON", JSON_POST),
+  echo: tcp("echo of 64 bytes, callbacks", (reactor) => {
+    echo({ ...TCP, reactor });
+  }),
+  fibers: tcp("echo of 64 bytes, fibers", (reactor) => {
+    reactor.serveFibers(TCP, echoInFiber);
+  }),
+  timer: { title: "timer, set and cleared", count: countTimers },
+  native: {
+    title: "write, poll and read of the library",
+    count: countNativeCalls,
+  },
+};
+
+function http(title: string, exchange: HttpExchange): Scenario {
+  const { handler, request } = exchange;
+  const count = async (meter: Meter): Promise<Figures> => {
+    const total = await countServer(meter, exchange, (reactor) => {
+      serve({ ...TCP, reactor, onListen() {} }, handler);
+    });
+    // Last: who calls it first has a say in how it is optimised.
+    const alone = await countCalls(meter, () => handler(request));
+    return { total, handler: alone };
+  };
+  return { title, count };
+}
+
+function tcp(title: string, start: (reactor: Reactor) => void): Scenario {
+  const count = async (meter: Meter): Promise<Figures> => {
+    return { total: await countServer(meter, ECHOED, start), handler: NOTHING };
+  };
+  return { title, count };
+}
+
+async function echoInFiber(
+  connection: Parameters<FiberHandler>[0],
+): Promise<void> {
+  for await (const chunk of connection) await connection.write(chunk);
+}
+
+/** What one element more takes is known, other than what an array does. */
+async function countKnown(meter: Meter): Promise<Figures> {
+  const total = await countCalls(meter, () => new Array(1 + KNOWN_ELEMENTS));
+  const handler = await countCalls(meter, () => new Array(1));
+  return { total, handler };
+}
+
+async function countTimers(meter: Meter): Promise<Figures> {
+  const system = new ClosedLoop({ ...ECHOED, connections: 0 });
+  using reactor = new Reactor({ system });
+  const nothing = () => {};
+  const total = await countCalls(meter, () => {
+    reactor.clearTimer(reactor.setTimer(TIMER_MS, nothing));
+  });
+  return { total, handler: NOTHING };
+}
+
+async function countNativeCalls(meter: Meter): Promise<Figures> {
+  const [left, right] = UnixStream.pair();
+  using _left = left;
+  using _right = right;
+  using poll = new Poll();
+  poll.registry.register(right, 1, Interest.READABLE);
+  const events = new Events();
+  const bytes = new Uint8Array(MESSAGE_BYTES);
+  const total = await countCalls(meter, () => {
+    left.tryWrite(bytes, 0, MESSAGE_BYTES);
+    poll.poll(events, 0);
+    const count = right.tryRead(bytes, 0, MESSAGE_BYTES);
+    if (count !== MESSAGE_BYTES) throw new Error(`Read "${count}" bytes`);
+  });
+  return { total, handler: NOTHING };
+}
