@@ -19,7 +19,10 @@ export {
 } from "./src/server/serve.ts";
 export { trace, type TraceOptions } from "./src/server/trace.ts";
 export type {
+  Balance,
+  ServeModuleBaseOptions,
   ServeModuleOptions,
+  ServeModuleUnixOptions,
   WorkerEnd,
   WorkersServer,
 } from "./src/server/workers.ts";

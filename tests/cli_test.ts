@@ -23,6 +23,7 @@ const DEFAULTS = {
   module: undefined,
   path: undefined,
   workers: undefined,
+  balance: undefined,
   port: 8000,
   hostname: "127.0.0.1",
   echo: false,
@@ -42,6 +43,23 @@ Deno.test("parseOptions() takes a path, and a number of workers", () => {
   for (const [text, workers] of [["auto", "auto"], ["2", 2]] as const) {
     assertEquals(parseOptions(["--workers", text]), { ...DEFAULTS, workers });
   }
+});
+
+Deno.test("parseOptions() takes a balance with workers, and a path with both", () => {
+  for (const balance of ["shared-listener", "reuse-port"] as const) {
+    assertEquals(parseOptions(["--workers=2", "--balance", balance]), {
+      ...DEFAULTS,
+      workers: 2,
+      balance,
+    });
+  }
+  const words = ["--workers=2", "--balance=shared-listener", "--path=/a"];
+  assertEquals(parseOptions(words), {
+    ...DEFAULTS,
+    workers: 2,
+    balance: "shared-listener",
+    path: "/a",
+  });
 });
 
 Deno.test("parseOptions() takes every option, before or after the module", () => {
@@ -86,7 +104,18 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--workers", "all"], /^Cannot use workers "all"/],
   [["--workers", "1025"], /^Cannot use workers "1025": .* from 1 to 1024$/],
   [["--workers=-1"], /^Cannot use workers "-1"/],
-  [["--workers", "2", "--path", "/a"], /^Cannot serve path "\/a" with --work/],
+  [
+    ["--workers", "2", "--balance", "x"],
+    /^Cannot balance by "x": it must be s/,
+  ],
+  [
+    ["--balance", "reuse-port"],
+    /^Cannot balance by "reuse-port" without --wor/,
+  ],
+  [
+    ["--workers=2", "--balance=reuse-port", "--path=/a"],
+    /^Cannot balance by "reuse-port" at path "\/a": only ports are reused$/,
+  ],
   [["--path", "/a", "--port", "1"], /^Cannot serve path "\/a" with --port or/],
   [["a.ts", "b.ts"], /^Cannot serve "a.ts" and "b.ts": one module is enough$/],
   [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: take one$/],

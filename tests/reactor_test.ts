@@ -880,12 +880,15 @@ Deno.test("a source without a slot takes nobody else's away, when there are no m
   const listener = () =>
     new Listener(host, system.listen(), { handlers: ECHO });
   const first = listener();
-  host.add(first, { [Symbol.dispose]() {} }, 1);
+  host.add(first, { handle: 1, [Symbol.dispose]() {} }, 1);
   host.slots.insert = () => {
     throw new RangeError("Cannot register more");
   };
   let isDisposed = false;
-  const socket = { [Symbol.dispose]: () => void (isDisposed = true) };
+  const socket = {
+    handle: 2,
+    [Symbol.dispose]: () => void (isDisposed = true),
+  };
   assertThrows(() => host.add(listener(), socket, 1), RangeError);
   assertEquals(isDisposed, true);
   assertStrictEquals(host.slots.get(first.token), first);

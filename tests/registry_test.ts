@@ -11,6 +11,7 @@ import {
   TcpStream,
   Waker,
 } from "../mod.ts";
+import { errnoName } from "../src/native/errors.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { connectedPair, expectEvent } from "./util/streams.ts";
 
@@ -22,6 +23,21 @@ cleanTest("Registry is the poll's again, when made from its handle", () => {
   using pair = connectedPair();
   new Registry(poll.handle).register(pair.client, 1, WRITABLE);
   expectEvent(poll, 1, Readiness.WRITABLE);
+});
+
+cleanTest("tryRegister() and tryDeregister() say what others throw", () => {
+  using poll = new Poll();
+  using pair = connectedPair();
+  const { registry } = poll;
+  assertEquals(registry.tryRegister(pair.client, 1, WRITABLE), 0);
+  expectEvent(poll, 1, Readiness.WRITABLE);
+  const twice = registry.tryRegister(pair.client, 1, WRITABLE);
+  assertEquals(errnoName(-twice), "EEXIST");
+  assertEquals(registry.tryDeregister(pair.client), 0);
+  assertEquals(errnoName(-registry.tryDeregister(pair.client)), "ENOENT");
+  const nobody = new Registry(0);
+  const stale = nobody.tryRegister(pair.client, 1, WRITABLE);
+  assertEquals(errnoName(-stale), "EBADF");
 });
 
 cleanTest("every call throws BadResource, when the handle is stale", () => {

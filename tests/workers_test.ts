@@ -7,23 +7,33 @@ import {
   assertNotEquals,
   assertRejects,
 } from "@std/assert";
-import { Reactor, serve, type WorkerEnd, type WorkersServer } from "../mod.ts";
+import {
+  type Balance,
+  Reactor,
+  serve,
+  type WorkerEnd,
+  type WorkersServer,
+} from "../mod.ts";
 import { handleCount } from "./util/clean_tests.ts";
 import { RawClient } from "./util/http_client.ts";
 import { Program } from "./util/program.ts";
+import { abstractName, NO_ABSTRACT, SocketFolder } from "./util/unix_paths.ts";
 import { eventually, within } from "./util/waiting.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("fixtures/named_worker.ts", import.meta.url);
 /** Connections that suffice to meet both of two Workers: all but 2^-64. */
 const CONNECTIONS = 64;
-/** Elsewhere one listener may get all connections. */
-const IS_SHARED = Deno.build.os === "linux";
+const BLOCKED_MODULE = new URL("fixtures/blocked_worker.ts", import.meta.url);
+/** Longer than all that a test waits for while a client waits. */
+const ANSWER_MS = 30_000;
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** Asks once, on a connection of its own, and returns who answered. */
 async function ask(port: number, path = "/"): Promise<string> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { client });
+  const answer = fetch(`http://127.0.0.1:${port}${path}`, { client });
+  const response = await within(answer, `an answer to ${path}`, ANSWER_MS);
   assertEquals(await response.text(), "ok");
   return response.headers.get("x-worker")!;
 }
@@ -42,6 +52,7 @@ function start(
     workers?: number;
     port?: number;
     requireHost?: boolean;
+    balance?: Balance;
   } = {},
 ): Promise<WorkersServer> {
   return serve({
@@ -58,15 +69,196 @@ function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
 }
 
-Deno.test("serve() on Workers answers from each, and counts what each accepts", async () => {
+/** Registers a test for each way to share connections. */
+function balanceTest(
+  name: string,
+  run: (balance: Balance) => Promise<void>,
+): void {
+  for (const balance of ["shared-listener", "reuse-port"] as const) {
+    Deno.test({
+      name: `${name} (${balance})`,
+      // Elsewhere one socket of several may get all connections.
+      ignore: balance === "reuse-port" && Deno.build.os !== "linux",
+      fn: () => run(balance),
+    });
+  }
+}
+
+balanceTest(
+  "serve() on Workers answers from each, and counts what each accepts",
+  async (balance) => {
+    const ends: WorkerEnd[] = [];
+    await using server = await start(ends, { balance });
+    assert(server.addr.port > 0);
+    assertEquals(server.accepted.length, 2);
+    await within(reached(server, 2), "both to answer", 20_000);
+    assert(server.accepted.every((count) => count > 0));
+    assertEquals(ends, []);
+  },
+);
+
+balanceTest(
+  "each connection is one Worker's, when many come at once",
+  async (balance) => {
+    const ends: WorkerEnd[] = [];
+    await using server = await start(ends, { balance });
+    const clients = await connect(server);
+    const first = await Promise.all(clients.map(workerOf));
+    for (const client of clients) await client.send(GET);
+    assertEquals(await Promise.all(clients.map(workerOf)), first);
+    const counts = countsOf(first);
+    assertEquals(
+      server.accepted.filter((count) => count > 0).sort(),
+      counts.sort(),
+    );
+    for (const client of clients) client.close();
+    assertEquals(ends, []);
+  },
+);
+
+/** Opens connections, each with a request on its way. */
+async function connect({ addr }: WorkersServer): Promise<RawClient[]> {
+  const clients = await Promise.all(
+    Array.from({ length: CONNECTIONS }, () => RawClient.connect(addr)),
+  );
+  for (const client of clients) await client.send(GET);
+  return clients;
+}
+
+/** How often each is there. */
+function countsOf(names: readonly string[]): number[] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts.values()];
+}
+
+/** Returns who has answered. */
+async function workerOf(client: RawClient): Promise<string> {
+  const answer = await client.answer();
+  assertEquals(answer.text, "ok");
+  return answer.get("x-worker")!;
+}
+
+/** Files that hold Workers up. They are let go before the server is to end. */
+class Locks implements Disposable {
+  readonly #folder = Deno.makeTempDirSync();
+  readonly #addr: Deno.NetAddr;
+
+  constructor({ addr }: WorkersServer) {
+    this.#addr = addr;
+  }
+
+  /** Has a Worker block, and returns its client when it does. */
+  async hold(name: string, path = "/"): Promise<RawClient> {
+    const client = await RawClient.connect(this.#addr);
+    const file = `${this.#folder}/${name}`;
+    await client.send(
+      `GET ${path}?while=${file} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    );
+    await eventually(`"${name}" to block`, () => isThere(file));
+    return client;
+  }
+
+  /** Lets one go. */
+  open(name: string): void {
+    Deno.removeSync(`${this.#folder}/${name}`);
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
+
+function isThere(file: string): boolean {
+  try {
+    Deno.statSync(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("a Worker that is blocked holds no new connection up, with a shared listener", async () => {
   const ends: WorkerEnd[] = [];
-  await using server = await start(ends);
-  assert(server.addr.port > 0);
-  await eventually("both to serve", () => server.accepted.length === 2);
-  await within(reached(server, 2), "both to answer", 20_000);
-  assertEquals(sum(server.accepted) >= 2, true);
-  if (IS_SHARED) assert(server.accepted.every((count) => count > 0));
+  const module = BLOCKED_MODULE;
+  await using server = await start(ends, {
+    module,
+    balance: "shared-listener",
+  });
+  using locks = new Locks(server);
+  using blocked = await locks.hold("a");
+  const all = [
+    ...await names(server.addr.port),
+    ...await Promise.all(
+      Array.from({ length: CONNECTIONS }, () => ask(server.addr.port)),
+    ),
+  ];
+  assertEquals(new Set(all).size, 1);
+  locks.open("a");
+  assertNotEquals(await workerOf(blocked), all[0]);
   assertEquals(ends, []);
+});
+
+for (const workers of [1, 2]) {
+  Deno.test(`no connection is lost that waits when a Worker of ${workers} dies, with a shared listener`, async () => {
+    const ends: WorkerEnd[] = [];
+    const module = BLOCKED_MODULE;
+    const balance = "shared-listener";
+    await using server = await start(ends, { module, workers, balance });
+    using locks = new Locks(server);
+    using dies = await locks.hold("dies", "/die");
+    using lives = workers > 1 ? await locks.hold("lives") : undefined;
+    const clients = await connect(server);
+    locks.open("dies");
+    await eventually("the end", () => ends.length === 1);
+    if (lives) locks.open("lives");
+    for (const client of clients) {
+      await workerOf(client);
+      client.close();
+    }
+    if (lives) await workerOf(lives);
+    await dies.rest().catch(() => {});
+    assertEquals(sum(server.accepted), CONNECTIONS + workers);
+    assertEquals(ends.length, 1);
+  });
+}
+
+Deno.test("serve() on Workers serves at a Unix socket, which it removes in the end", async () => {
+  using folder = new SocketFolder();
+  const path = folder.path();
+  {
+    await using server = await serve({ module: MODULE, workers: 2, path });
+    assertEquals(server.addr, { transport: "unix", path });
+    const found = new Set<string>();
+    for (let count = 0; count < CONNECTIONS; count++) {
+      using client = Deno.createHttpClient({
+        proxy: { transport: "unix", path },
+        poolMaxIdlePerHost: 0,
+      });
+      const response = await fetch("http://localhost/", { client });
+      assertEquals(await response.text(), "ok");
+      found.add(response.headers.get("x-worker")!);
+    }
+    assertEquals(found.size, 2);
+    assertEquals(sum(server.accepted), CONNECTIONS);
+  }
+  assertEquals(isThere(path), false);
+});
+
+Deno.test("serve() on Workers refuses a balance that there is not", async () => {
+  const given = { module: MODULE, port: 0 };
+  // As a program in JavaScript may say it.
+  const reusePort = "reuse-port" as "shared-listener";
+  await assertRejects(
+    () => serve({ ...given, balance: "fair" as Balance }),
+    TypeError,
+    'Cannot balance by "fair": it must be "shared-listener" or "reuse-port"',
+  );
+  await assertRejects(
+    () => serve({ ...given, path: "/a", balance: reusePort }),
+    TypeError,
+    'Cannot balance by "reuse-port" at path "/a": only ports are reused',
+  );
 });
 
 Deno.test("serve() on Workers takes a request without Host, when it is told to", async () => {
@@ -85,7 +277,7 @@ async function reached(
 ): Promise<Set<string>> {
   for (;;) {
     const found = await names(addr.port);
-    if (found.size >= count || !IS_SHARED) return found;
+    if (found.size >= count) return found;
   }
 }
 
@@ -95,41 +287,56 @@ for (
     ["/exit", /it ended without an error/],
   ] as const
 ) {
-  Deno.test(`a Worker that is asked to ${path} is started again, and others go on`, async () => {
-    const ends: WorkerEnd[] = [];
-    await using server = await start(ends);
-    const before = await within(reached(server, 2), "both to answer", 20_000);
-    await ask(server.addr.port, path).catch(() => {});
-    await eventually("the end to be told", () => ends.length === 1);
-    assertMatch(ends[0]!.error.message, says);
-    assertEquals(ends[0]!.restartMs, 100);
-    // None is lost: the listener of the dead one takes no connection any more.
-    const survivors = await names(server.addr.port);
-    assert([...survivors].some((name) => before.has(name)) || !IS_SHARED);
-    const isBack = async () =>
-      [...await reached(server, 2)].some((name) => !before.has(name));
-    while (!(await isBack()));
-    assertEquals(ends.length, 1);
-  });
+  balanceTest(
+    `a Worker that is asked to ${path} is started again, and others go on`,
+    async (balance) => {
+      const ends: WorkerEnd[] = [];
+      await using server = await start(ends, { balance });
+      const before = await within(reached(server, 2), "both to answer", 20_000);
+      await ask(server.addr.port, path).catch(() => {});
+      await eventually("the end to be told", () => ends.length === 1);
+      assertMatch(ends[0]!.error.message, says);
+      assertEquals(ends[0]!.restartMs, 100);
+      // None is lost: the listener of the dead one takes no connection any more.
+      const survivors = await names(server.addr.port);
+      assert([...survivors].some((name) => before.has(name)));
+      const isBack = async () =>
+        [...await reached(server, 2)].some((name) => !before.has(name));
+      while (!(await isBack()));
+      assertEquals(ends.length, 1);
+    },
+  );
 }
 
-Deno.test("serve() on Workers rejects with what is wrong, when the first cannot start", async () => {
-  const ends: WorkerEnd[] = [];
-  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  await assertRejects(
-    () => start(ends, { port: taken.addr.port }),
-    Deno.errors.AddrInUse,
-  );
-  await assertRejects(
-    () => start(ends, { module: "/nonexistent.ts" }),
-    Error,
-    'Cannot load "/nonexistent.ts"',
-  );
-  for (const workers of [0, -1, 1.5, NaN, 1025]) {
-    await assertRejects(() => start(ends, { workers }), RangeError);
-  }
-  assertEquals(ends, []);
-});
+balanceTest(
+  "serve() on Workers rejects with what is wrong, when the first cannot start",
+  async (balance) => {
+    const ends: WorkerEnd[] = [];
+    // Which stays open, and has its own handles.
+    assert(Reactor.shared.size >= 0);
+    const before = handleCount();
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    await assertRejects(
+      () => start(ends, { port: taken.addr.port, balance }),
+      Deno.errors.AddrInUse,
+    );
+    await assertRejects(
+      () => start(ends, { module: "/nonexistent.ts", balance }),
+      Error,
+      'Cannot load "/nonexistent.ts"',
+    );
+    await assertRejects(
+      () => start(ends, { port: 65_536, balance }),
+      RangeError,
+      "Invalid port (out of range): 65536",
+    );
+    for (const workers of [0, -1, 1.5, NaN, 1025]) {
+      await assertRejects(() => start(ends, { workers, balance }), RangeError);
+    }
+    await eventually("all to be closed", () => handleCount() <= before);
+    assertEquals(ends, []);
+  },
+);
 
 Deno.test("a server gives up, when a Worker fails to start five times in a row", async () => {
   const folder = await Deno.makeTempDir();
@@ -164,33 +371,40 @@ Deno.test("a server gives up, when a Worker fails to start five times in a row",
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("shutdown() on Workers lets a slow answer come, and then refuses", async () => {
-  const ends: WorkerEnd[] = [];
-  // Which stays open, and has its own handles.
-  assert(Reactor.shared.size >= 0);
-  const before = handleCount();
-  const server = await start(ends);
-  const { port } = server.addr;
-  const slow = ask(port, "/slow");
-  await eventually("the request", () => sum(server.accepted) === 1);
-  // The request is read in the same turn, or the one after.
-  assertNotEquals(await ask(port), "");
-  const down = server.shutdown();
-  assertEquals(server.shutdown(), down);
-  assert((await slow).length > 0);
-  await within(down, "the server to shut down");
-  await eventually("all to be closed", () => handleCount() <= before);
-  await assertRejects(
-    () => Deno.connect({ port }),
-    Deno.errors.ConnectionRefused,
-  );
-  assertEquals(ends, []);
-});
+balanceTest(
+  "shutdown() on Workers lets a slow answer come, and then refuses",
+  async (balance) => {
+    const ends: WorkerEnd[] = [];
+    // Which stays open, and has its own handles.
+    assert(Reactor.shared.size >= 0);
+    const before = handleCount();
+    const server = await start(ends, { balance });
+    const { port } = server.addr;
+    const slow = ask(port, "/slow");
+    await eventually("the request", () => sum(server.accepted) === 1);
+    // The request is read in the same turn, or the one after.
+    assertNotEquals(await ask(port), "");
+    const down = server.shutdown();
+    assertEquals(server.shutdown(), down);
+    assert((await slow).length > 0);
+    await within(down, "the server to shut down");
+    await eventually("all to be closed", () => handleCount() <= before);
+    await assertRejects(
+      () => Deno.connect({ port }),
+      Deno.errors.ConnectionRefused,
+    );
+    assertEquals(ends, []);
+  },
+);
 
-/** The task itself, with its permissions. */
+/** The task itself, with its permissions, at any port. */
 function task(...args: string[]): [string, ...string[]] {
+  return taskAt("--port=0", ...args);
+}
+
+function taskAt(...args: string[]): [string, ...string[]] {
   const config = new URL("deno.json", ROOT).pathname;
-  const words = ["task", "--quiet", "--config", config, "serve", "--port=0"];
+  const words = ["task", "--quiet", "--config", config, "serve"];
   return [Deno.execPath(), ...words, ...args];
 }
 
@@ -235,16 +449,44 @@ Deno.test("serve --workers says that a Worker has died, and goes on", async () =
   for (let count = 0; count < CONNECTIONS; count++) await ask(port);
 });
 
-Deno.test("serve --workers serves the built-in app, and echoes", async () => {
-  {
-    await using program = new Program(task("--workers=2"));
+balanceTest(
+  "serve --workers --balance serves the built-in app",
+  async (balance) => {
+    const command = task("--workers=2", "--balance", balance);
+    await using program = new Program(command);
     const url = `http://127.0.0.1:${await portOf(program)}/`;
     assertEquals(await (await fetch(url)).text(), "Hello from denio!\n");
-  }
+  },
+);
+
+Deno.test("serve --workers echoes", async () => {
   await using program = new Program(task("--workers=2", "--echo"));
   using client = await Deno.connect({ port: await portOf(program) });
   await client.write(new TextEncoder().encode("hello"));
   const reply = new Uint8Array(5);
   assertEquals(await client.read(reply), 5);
   assertEquals(new TextDecoder().decode(reply), "hello");
+});
+
+Deno.test({
+  name: "serve --workers --path shares a Unix socket",
+  ignore: NO_ABSTRACT,
+  async fn() {
+    const path = abstractName();
+    const place = `--path=${path.replace("\0", "@")}`;
+    const command = taskAt("--echo", "--workers=2", place);
+    await using program = new Program(command);
+    await program.printed(/, 2 workers\) echoing on \\0denio-test-/);
+    {
+      using client = await Deno.connect({ transport: "unix", path });
+      await client.write(new TextEncoder().encode("hello"));
+      const reply = new Uint8Array(5);
+      assertEquals(await client.read(reply), 5);
+      assertEquals(new TextDecoder().decode(reply), "hello");
+    }
+    program.kill("SIGTERM");
+    const { code, stdout } = await program.ended();
+    assertMatch(stdout, /Workers accepted (1 \+ 0|0 \+ 1) connections/);
+    assertEquals(code, 0);
+  },
 });

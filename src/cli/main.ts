@@ -54,9 +54,10 @@ async function run(options: Options): Promise<void> {
 }
 
 async function runWorkers(
-  { module, port, hostname, backend, echo }: Options,
+  options: Options,
   workers: number | "auto",
 ): Promise<void> {
+  const { module, port, hostname, path, backend, balance, echo } = options;
   // Asked here, where a wrong name is wrong usage.
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
@@ -66,6 +67,8 @@ async function runWorkers(
     port,
     hostname,
     workers,
+    ...path !== undefined && { path },
+    ...balance !== undefined && { balance },
     ...backend !== undefined && { backend },
   });
   const count = server.accepted.length;
@@ -156,7 +159,7 @@ function placeOf(addr: StreamAddr, before: string, after = ""): string {
   return `${before}${host}:${port}${after}`;
 }
 
-/** How evenly the system has shared connections out: 1 is perfectly. */
+/** How evenly connections were shared out: 1 is perfectly. */
 function printSkew(accepted: readonly number[]): void {
   const sum = accepted.reduce((total, count) => total + count, 0);
   if (sum === 0) return;

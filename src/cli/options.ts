@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { WORKERS_MAX } from "../server/workers.ts";
+import { type Balance, BALANCES, WORKERS_MAX } from "../server/workers.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;
@@ -27,6 +27,8 @@ export interface Options {
   path: string | undefined;
   /** On how many Workers; on this thread when left out. */
   workers: number | "auto" | undefined;
+  /** How Workers share connections; the better way when left out. */
+  balance: Balance | undefined;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
@@ -58,6 +60,9 @@ Options:
   --path PATH      Unix socket to listen on instead: a path, which must not be
                    there yet, or @NAME for an abstract name (Linux)
   --workers N      Serve on N Workers, one thread each; auto is one a core
+  --balance NAME   How Workers share connections: shared-listener, one socket
+                   that all accept from, or reuse-port, a socket for each
+                   (SO_REUSEPORT) [shared-listener]
   --echo           Send back what comes over TCP instead of serving HTTP
   --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
                    on macOS and the BSDs, auto for the best of them [auto]
@@ -73,11 +78,10 @@ Examples:
   deno task serve app.ts --workers auto      On every core
 
 --workers pays when MODULE keeps a core busy and others are idle. Each Worker
-imports MODULE for itself: they share no variables. Linux shares connections out
-by a hash of their addresses, so that few connections, or those of a client who
-keeps them open, may leave some Workers idle; the counts at the end show it. A
-Worker that dies is started again, its connections are lost. Other systems may
-give all connections to one Worker.
+imports MODULE for itself: they share no variables. Each has as many connections
+as the others, but for two; the counts at the end show it. With reuse-port Linux
+shares them out by a hash of their addresses, and other systems may give all to
+one Worker. A Worker that dies is started again, its connections are lost.
 
 Ctrl-C or SIGTERM stops accepting and answers what has come; a second one
 stops at once.
@@ -112,11 +116,7 @@ export function parseOptions(args: string[]): Options {
     throw new UsageError(`Cannot serve "${module}" with --echo: take one`);
   }
   const { path, workers } = values;
-  if (path !== undefined && workers !== undefined) {
-    throw new UsageError(
-      `Cannot serve path "${path}" with --workers: only ports can be shared`,
-    );
-  }
+  const balance = balanceOf(values.balance, { path, workers });
   if (path !== undefined && (values.port ?? values.hostname) !== undefined) {
     throw new UsageError(
       `Cannot serve path "${path}" with --port or --hostname: take one`,
@@ -127,6 +127,7 @@ export function parseOptions(args: string[]): Options {
     // As ss(8) and others write the NUL that an abstract name begins with.
     path: path?.replace(/^@/, "\0"),
     workers: workersOf(workers),
+    balance,
     port: portOf(values.port ?? String(PORT_DEFAULT)),
     hostname: values.hostname ?? HOSTNAME_DEFAULT,
     echo: values.echo,
@@ -147,6 +148,7 @@ function parseWords(args: string[]) {
         hostname: { type: "string" },
         path: { type: "string" },
         workers: { type: "string" },
+        balance: { type: "string" },
         echo: { type: "boolean", default: false },
         backend: { type: "string" },
         trace: { type: "string" },
@@ -171,6 +173,30 @@ function workersOf(text: string | undefined): number | "auto" | undefined {
     `Cannot use workers "${text}": it must be auto or a number from 1 to ` +
       `${WORKERS_MAX}`,
   );
+}
+
+function balanceOf(
+  name: string | undefined,
+  { path, workers }: { path: string | undefined; workers: string | undefined },
+): Balance | undefined {
+  if (name === undefined) return undefined;
+  const balance = BALANCES.find((balance) => balance === name);
+  if (balance === undefined) {
+    throw new UsageError(
+      `Cannot balance by "${name}": it must be ${BALANCES.join(" or ")}`,
+    );
+  }
+  if (workers === undefined) {
+    throw new UsageError(
+      `Cannot balance by "${name}" without --workers: there is one thread`,
+    );
+  }
+  if (path !== undefined && balance === "reuse-port") {
+    throw new UsageError(
+      `Cannot balance by "${name}" at path "${path}": only ports are reused`,
+    );
+  }
+  return balance;
 }
 
 function portOf(text: string): number {

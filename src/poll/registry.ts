@@ -84,13 +84,7 @@ export class Registry implements Disposable {
     if ("register" in source) {
       return source.register(this, token, interest, options);
     }
-    const code = native().denio_registry_register(
-      this.handle,
-      source.handle,
-      checkToken(token),
-      checkInterest(interest),
-      modeBits(options),
-    );
+    const code = this.tryRegister(source, token, interest, options);
     if (code < 0) throw refusal(code, "register", source, interest, options);
   }
 
@@ -129,10 +123,37 @@ export class Registry implements Disposable {
    */
   deregister(source: Source | CustomSource): void {
     if ("deregister" in source) return source.deregister(this);
-    unwrap(
-      native().denio_registry_deregister(this.handle, source.handle),
-      `deregister source ${source.handle}`,
+    unwrap(this.tryDeregister(source), `deregister source ${source.handle}`);
+  }
+
+  /**
+   * Registers like {@linkcode Registry.register}, and throws nothing: for a
+   * source that another thread may have registered, or closed.
+   *
+   * @returns 0, or `-errno`.
+   */
+  tryRegister(
+    source: Source,
+    token: Token,
+    interest: InterestSet,
+    options?: RegisterOptions,
+  ): number {
+    return native().denio_registry_register(
+      this.handle,
+      source.handle,
+      checkToken(token),
+      checkInterest(interest),
+      modeBits(options),
     );
+  }
+
+  /**
+   * Deregisters like {@linkcode Registry.deregister}, and throws nothing.
+   *
+   * @returns 0, or `-errno`.
+   */
+  tryDeregister(source: Source): number {
+    return native().denio_registry_deregister(this.handle, source.handle);
   }
 
   /**

@@ -8,6 +8,7 @@
  */
 
 import { Interest } from "../poll/interest.ts";
+import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
@@ -169,12 +170,16 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     return Math.max(0, nextDeadlineMs - this.nowMs);
   }
 
-  add(source: Listener | Connection, socket: Disposable, interest: number) {
+  add(
+    source: Listener | Connection,
+    socket: Source & Disposable,
+    interest: number,
+  ) {
     let isInserted = false;
     try {
       this.slots.insert(source);
       isInserted = true;
-      this.#poll.register(source, source.token, interest);
+      this.#poll.register(socket, source.token, interest);
     } catch (error) {
       // Without a slot the source's token is still 0, which is somebody's.
       if (isInserted) this.slots.remove(source.token);

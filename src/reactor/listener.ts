@@ -129,6 +129,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
     if (this.#host.isCrowded && !this.#host.makeRoom()) {
+      this.#socket.passOn?.();
       return this.#awaitRoom();
     }
     const count = this.#socket.acceptBatch(this.#batch);
@@ -147,7 +148,10 @@ export class Listener<Address extends StreamAddress = TcpAddress>
       return this.#tellShortage();
     }
     if (stopped === 0) return this.#host.requeue(this);
-    if (stopped !== -WOULD_BLOCK && !this.#isClosed) this.#restAfter(stopped);
+    if (this.#isClosed) return;
+    if (stopped !== -WOULD_BLOCK) return this.#restAfter(stopped);
+    const { restMs } = this.#socket;
+    if (restMs !== undefined) this.#restFor(restMs);
   }
 
   /** Stops accepting: connections wait in the system's backlog. */
@@ -224,8 +228,12 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   }
 
   #awaitRoom(): void {
-    this.#rest = this.#host.setTimer(REST_MS, () => this.onReady(0));
+    this.#restFor(REST_MS);
     this.#host.awaitRoom(this);
+  }
+
+  #restFor(ms: number): void {
+    this.#rest = this.#host.setTimer(ms, () => this.onReady(0));
   }
 
   #endRest(): void {

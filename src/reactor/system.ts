@@ -63,8 +63,15 @@ export interface ListenerSocket extends Source, Disposable {
   readonly localAddress: StreamAddress;
   /** Returns an empty batch of the streams that it accepts. */
   batch(): Batch;
-  /** Accepts several; the batch says why no more. */
-  acceptBatch(batch: Batch): number;
+  /** Accepts several, or up to `capacity`; the batch says why no more. */
+  acceptBatch(batch: Batch, capacity?: number): number;
+  /**
+   * How long to wait before trying again, since others who share the socket are
+   * to accept first; nothing when events tell.
+   */
+  readonly restMs?: number | undefined;
+  /** Has another who shares the socket accept, when it cannot itself. */
+  passOn?(): void;
   /** Closes it. */
   close(): void;
 }

@@ -10,8 +10,10 @@
  */
 
 import type { LimitOptions } from "../http/limits.ts";
+import type { StreamAddr } from "../http/transport.ts";
 import type { AdmissionOptions } from "./admission.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { SharedSocket } from "../reactor/shared_listener.ts";
 
 /** What a member is to do, posted to it once. */
 export interface Assignment {
@@ -24,21 +26,29 @@ export interface Assignment {
   /** The backend to wait with; the environment's when left out. */
   readonly backend: string | undefined;
   /** Where to listen, together with the others. */
-  readonly hostname: string;
-  /** From 0 to 65535; 0 only for the first member of all. */
-  readonly port: number;
+  readonly where: Where;
+  /** The socket that all accept from; left out, each binds one of its own. */
+  readonly shared: SharedSocket | undefined;
   /** Options of `serve`. */
   readonly options: MemberOptions;
-  /** Connections that each member has accepted. */
-  readonly accepted: Int32Array<SharedArrayBuffer>;
+  /** The memory of the group's `AcceptTable`. */
+  readonly table: Int32Array<SharedArrayBuffer>;
   /** Its own place there. */
   readonly index: number;
 }
 
+/** A port from 0 to 65535, 0 only for the first member of all; or a path. */
+export type Where =
+  | { readonly hostname: string; readonly port: number }
+  | { readonly path: string };
+
 /** Options of `serve` that can be posted. */
 export interface MemberOptions
   extends Omit<LimitOptions, "bodyBytesMax">, AdmissionOptions {
-  /** Connections that may wait to be accepted by each; 511 when left out. */
+  /**
+   * Connections that may wait to be accepted: at each Worker's own socket, or
+   * in all at the one that they share. 511 for each Worker when left out.
+   */
   tcpBacklog?: number;
   /** Bytes of a request's body; more is 413. 128 MiB when left out. */
   bodyBytesMax?: number;
@@ -75,7 +85,7 @@ export function memberOptions(options: MemberOptions): MemberOptions {
 
 /** What a member says. */
 export type Report =
-  | { kind: "serving"; addr: Deno.NetAddr; backend: string }
+  | { kind: "serving"; addr: StreamAddr; backend: string }
   | { kind: "failed"; name: string; message: string }
   | { kind: "stopped" };
 

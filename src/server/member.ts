@@ -9,33 +9,45 @@
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { TcpAddress, UnixAddress } from "../net/address.ts";
+import { AcceptTable } from "../reactor/accept_table.ts";
 import { joinChannel } from "../reactor/channel.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import { SHARED_MEMORY_BYTES_MAX } from "../reactor/limits.ts";
 import type { AnyListener, Listener } from "../reactor/listener.ts";
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
+import { SharedListener } from "../reactor/shared_listener.ts";
+import { NATIVE, type System } from "../reactor/system.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
 import { echo } from "./echo.ts";
 import { loadHandler } from "./module.ts";
-import { serve } from "./serve.ts";
+import { type Handler, serve, type StreamAddr } from "./serve.ts";
 
 /** A running server of either kind. */
 interface Server {
-  readonly addr: Deno.NetAddr;
+  readonly addr: StreamAddr;
   shutdown(): Promise<void>;
+}
+
+/** Told of connections. */
+interface Counter {
+  /** One was accepted. */
+  opened(): void;
+  /** One that was accepted is closed. */
+  closed(): void;
 }
 
 /** A reactor that has its thread to itself, and counts what it accepts. */
 class MemberReactor extends Reactor {
-  readonly #count: () => void;
+  readonly #counter: Counter;
 
-  constructor({ backend, accepted, index }: Assignment) {
+  constructor(backend: string | undefined, system: System, counter: Counter) {
     super({
       exclusive: true,
       memoryBytesMax: SHARED_MEMORY_BYTES_MAX,
+      system,
       ...backend && { backend },
     } as ReactorOptions);
-    this.#count = () => Atomics.add(accepted, index, 1);
+    this.#counter = counter;
   }
 
   override listen<Data = unknown>(
@@ -53,24 +65,32 @@ class MemberReactor extends Reactor {
     return super.listen<Data>(options as ListenOptions, {
       ...handlers,
       open: (connection) => {
-        this.#count();
+        this.#counter.opened();
         handlers.open?.(connection);
+      },
+      close: (connection, reason) => {
+        this.#counter.closed();
+        handlers.close?.(connection, reason);
       },
     });
   }
 }
 
 /** Serves as it was assigned. */
-class Member {
+class Member implements Counter {
   readonly #assignment: Assignment;
+  readonly #table: AcceptTable;
   readonly #reactor: MemberReactor;
   readonly #control: Connection;
   #server: Server | undefined = undefined;
+  #shared: SharedListener | undefined = undefined;
   #isStopping = false;
 
   constructor(assignment: Assignment) {
     this.#assignment = assignment;
-    this.#reactor = new MemberReactor(assignment);
+    this.#table = new AcceptTable(assignment.table);
+    const { backend } = assignment;
+    this.#reactor = new MemberReactor(backend, this.#system(), this);
     this.#control = joinChannel(
       this.#reactor,
       assignment.control,
@@ -94,17 +114,50 @@ class Member {
     }
   }
 
+  opened(): void {
+    this.#table.countAccepted(this.#assignment.index);
+    this.#shared?.opened();
+  }
+
+  closed(): void {
+    this.#shared?.closed();
+  }
+
+  /** The native one, where listening gives the shared socket, if there is. */
+  #system(): System {
+    const { shared, index } = this.#assignment;
+    if (shared === undefined) return NATIVE;
+    return {
+      ...NATIVE,
+      listen: () =>
+        this.#shared = new SharedListener(shared, this.#table, index),
+    };
+  }
+
   async #serve(): Promise<void> {
-    const reactor = this.#reactor;
-    const { module, folder, hostname, port, options } = this.#assignment;
-    const where = { hostname, port, reactor, reusePort: true };
+    const { module, folder } = this.#assignment;
     const handler = module && await loadHandler(module, folder);
     if (this.#isStopping) return this.#stopped();
-    this.#server = handler
-      ? serve({ ...where, ...options, onListen() {} }, handler)
-      : echo(where);
+    this.#server = handler ? this.#serveHttp(handler) : this.#echo();
     const { addr } = this.#server;
-    tell(this.#control, { kind: "serving", addr, backend: reactor.backend });
+    const { backend } = this.#reactor;
+    tell(this.#control, { kind: "serving", addr, backend });
+  }
+
+  #serveHttp(handler: Handler<StreamAddr>): Server {
+    const { where, options } = this.#assignment;
+    const how = { ...options, reactor: this.#reactor, onListen() {} };
+    return "path" in where
+      ? serve({ ...how, ...where }, handler)
+      : serve({ ...how, ...where, reusePort: true }, handler);
+  }
+
+  #echo(): Server {
+    const { where } = this.#assignment;
+    const reactor = this.#reactor;
+    return "path" in where
+      ? echo({ ...where, reactor })
+      : echo({ ...where, reactor, reusePort: true });
   }
 
   async #stop(): Promise<void> {

@@ -26,6 +26,7 @@ import {
 } from "./serve_options.ts";
 import {
   type ServeModuleOptions,
+  type ServeModuleUnixOptions,
   serveOnWorkers,
   type WorkersServer,
 } from "./workers.ts";
@@ -179,27 +180,38 @@ export function serve(
   options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
 ): HttpServer<Deno.UnixAddr>;
 /**
- * Serves a module on Workers, each with a reactor of its own. The system shares
- * connections out among them by a hash of their addresses: with few connections
- * some Workers may have none, which `accepted` shows.
+ * Serves a module on Workers, each with a reactor of its own. All accept from
+ * one socket, and have as many connections each, but for two; `accepted` tells.
+ * With `balance: "reuse-port"` each has a socket of its own: see `Balance`.
  *
  * Needs `--allow-read` for denio's own files, as Deno asks it of any Worker. The
  * permissions of a Worker are those of who starts it.
  *
  * @param options The module, on how many Workers, where and how.
  * @throws {RangeError} when the number of Workers is none.
+ * @throws {TypeError} when the balance is none.
  * @throws {Error} what the module throws, or binding does.
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
+/**
+ * Serves a module on Workers at a Unix socket, whose path is removed in the end.
+ *
+ * @param options The module, on how many Workers, at which path and how.
+ */
+export function serve(
+  options: ServeModuleUnixOptions,
+): Promise<WorkersServer<Deno.UnixAddr>>;
 export function serve(
   first?: unknown,
   second?: unknown,
-): HttpServer<StreamAddr> | Promise<WorkersServer> {
+): HttpServer<StreamAddr> | Promise<WorkersServer<StreamAddr>> {
   if (second === undefined && isModule(first)) {
+    const { port, hostname } = first as ServeModuleOptions;
     return serveOnWorkers({
-      port: PORT_DEFAULT,
-      hostname: HOSTNAME_DEFAULT,
       ...first,
+      // As with Deno.serve, null is what was left out.
+      port: port ?? PORT_DEFAULT,
+      hostname: hostname ?? HOSTNAME_DEFAULT,
     });
   }
   const { options, handler } = serveArguments<Options, Handler<StreamAddr>>(
@@ -211,7 +223,9 @@ export function serve(
   return new Server(options, handler);
 }
 
-function isModule(value: unknown): value is ServeModuleOptions {
+function isModule(
+  value: unknown,
+): value is ServeModuleOptions | ServeModuleUnixOptions {
   return typeof value === "object" && value !== null && "module" in value;
 }
 

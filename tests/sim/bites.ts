@@ -80,7 +80,7 @@ export const BITES: readonly Bite[] = [
   {
     name: "accepting does not go on after a shortage",
     file: "reactor/listener.ts",
-    right: "this.#rest = this.#host.setTimer(REST_MS, () => this.onReady(0));",
+    right: "this.#restFor(REST_MS);",
     wrong: "",
     scenario: "echo",
   },
