@@ -39,7 +39,7 @@ export interface RequestBody {
    * @param isOwned Whether the array is for somebody to keep, or change; else it
    * may lie in a buffer that other requests share.
    */
-  collect(isOwned: boolean): Promise<Uint8Array<ArrayBuffer>>;
+  collect(isOwned?: boolean): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * The same without a promise, where all has come and nobody has read of it;
    * else nothing.
@@ -188,7 +188,7 @@ export class IncomingBody implements RequestBody {
   }
 
   /** Resolves to all of it: see {@linkcode RequestBody.collect}. */
-  async collect(isOwned: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  async collect(isOwned: boolean = false): Promise<Uint8Array<ArrayBuffer>> {
     if (this.isUnusable) throw new TypeError("Body already consumed");
     this.#collects = true;
     this.#streamed?.lock();
