@@ -252,6 +252,25 @@ const CALLS: &[(&str, Call)] = &[
             unsafe { abi::write_vectored(stream, &parts) }
         })
     }),
+    ("denio_streams_read", |fuzzer| {
+        let (_, offset, length) = fuzzer.part();
+        let room_min = fuzzer.integer();
+        fuzzer.batch(READ_WORDS, |fuzzer, reads, count| {
+            // SAFETY: both buffers are as long as is said, or null or crooked.
+            fuzzer.bytes(offset + length, |at| unsafe {
+                denio_streams_read(at, offset as u32, length as u32, room_min, reads, count)
+            })
+        })
+    }),
+    ("denio_streams_write", |fuzzer| {
+        let (_, _, length) = fuzzer.part();
+        fuzzer.batch(WRITE_WORDS, |fuzzer, writes, count| {
+            // SAFETY: both buffers are as long as is said, or null or crooked.
+            fuzzer.bytes(length, |at| unsafe {
+                denio_streams_write(at, length as u32, writes, count)
+            })
+        })
+    }),
     ("denio_udp_bind", |fuzzer| {
         let mut address = fuzzer.address();
         address[2..4].fill(0);
@@ -468,6 +487,32 @@ impl Fuzzer<'_> {
             end = end.max(start + length);
         }
         (end, parts)
+    }
+
+    /// Calls with a few streams, of `width` words each, or null or crooked, and looks after the
+    /// canary behind them.
+    fn batch(&mut self, width: usize, call: impl FnOnce(&mut Self, *mut u32, u32) -> i32) -> i32 {
+        let canary = u32::from_ne_bytes([CANARY; 4]);
+        let count = self.random.below(6);
+        let mut words = Vec::new();
+        for _ in 0..count {
+            words.push(self.handle(BYTE_STREAMS));
+            for _ in 1..width {
+                let any = self.integer();
+                words.push(self.random.pick(&[0, 1, 64, 4096, any]));
+            }
+        }
+        words.resize(words.len() + CANARY_BYTES / 4, canary);
+        let start = words.as_mut_ptr();
+        let start = match self.random.below(16) {
+            0 => std::ptr::null_mut(),
+            1 => start.wrapping_byte_add(1 + self.random.below(3)),
+            _ => start,
+        };
+        let answer = call(self, start, count as u32);
+        let behind = words.split_off(count * width);
+        assert_eq!(behind, [canary; CANARY_BYTES / 4], "written outside the words");
+        answer
     }
 
     /// Where a UDP socket of this test is bound, mostly.

@@ -425,6 +425,9 @@ fn stale_handles_are_bad_for_every_function() {
 fn answers_to(old: u32, poll: u32, listener: u32) -> Vec<(&'static str, i32)> {
     let mut out = [0; 4];
     abi::accept(old, &mut out);
+    let (mut reads, mut writes) = ([[old, 0]], [[old, 0, 1, 0]]);
+    assert_eq!(abi::read_streams(&mut [0], 0, 1, &mut reads), 1);
+    assert_eq!(abi::write_streams(b"x", &mut writes), 0);
     vec![
         ("accept", -(out[0] as i32)),
         ("close", denio_source_close(old)),
@@ -446,6 +449,8 @@ fn answers_to(old: u32, poll: u32, listener: u32) -> Vec<(&'static str, i32)> {
         ("wake", denio_waker_wake(old)),
         ("read", abi::read(old, &mut [0])),
         ("write", abi::write(old, b"x")),
+        ("read of several", reads[0][1] as i32),
+        ("write of several", writes[0][3] as i32),
         ("shutdown", denio_stream_shutdown(old, 2)),
         ("clone", denio_source_try_clone(old)),
         ("option", denio_source_option(old, SocketOption::Ttl as u32)),

@@ -53,7 +53,8 @@ export class ReadBatch {
    * before one that would have less than `roomMin` bytes.
    *
    * @returns How many streams were read.
-   * @throws {RangeError} when `offset` lies outside `bytes`.
+   * @throws {RangeError} when `offset` lies outside `bytes`, or there are more
+   * streams than there may be.
    */
   read(
     bytes: Uint8Array<ArrayBuffer>,
@@ -62,6 +63,7 @@ export class ReadBatch {
   ): number {
     const room = bytes.byteLength - offset;
     checkRange(bytes, offset, room);
+    checkLength(this);
     const count = native().denio_streams_read(
       bytes,
       offset,
@@ -124,8 +126,13 @@ export class WriteBatch {
     this.#words[WRITE_WORDS * index + 3] = count;
   }
 
-  /** Writes to each stream once, in order, its part of `bytes`. */
+  /**
+   * Writes to each stream once, in order, its part of `bytes`.
+   *
+   * @throws {RangeError} when there are more streams than there may be.
+   */
   write(bytes: Uint8Array<ArrayBuffer>): void {
+    checkLength(this);
     const code = native().denio_streams_write(
       bytes,
       bytes.byteLength,
@@ -134,4 +141,13 @@ export class WriteBatch {
     );
     unwrap(code, "write to streams");
   }
+}
+
+/** Native code cannot see how long a batch may be: it is checked here. */
+function checkLength(batch: ReadBatch | WriteBatch): void {
+  const { length, capacity } = batch;
+  if (length >= 0 && length <= capacity) return;
+  throw new RangeError(
+    `Cannot use "${length}" streams at once: there may be ${capacity}`,
+  );
 }

@@ -50,15 +50,14 @@ export class ReadBuffer {
   }
 
   /**
-   * Bytes before `end` were read for several, who are now told one by one: a
-   * read meanwhile does not overwrite them.
+   * Bytes were read for several, who are now told one by one: what one of them
+   * retains is not all that is needed.
    */
-  beginBatch(end: number): void {
+  beginBatch(): void {
     this.#retained = this.offset;
-    this.offset = end;
   }
 
-  /** All were told: frees what none of them has retained. */
+  /** All were told: the next read begins behind what they have retained. */
   endBatch(): void {
     const end = this.#retained;
     this.#retained = -1;

@@ -95,6 +95,8 @@ const END_FLAGS = READ_CLOSED | ENDED | FORETOLD | QUEUED | CLOSED;
 /** Not what is read together with others: not now, or not only. */
 const READS_ALONE = UNREADABLE | READ_CLOSED | CLOSING | CONNECTING | QUEUED |
   UNREAD;
+/** What was read for it together with others may not be for it to act on. */
+const INTERRUPTED = STOPPED | CLOSING | UNREAD;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
 
@@ -169,6 +171,14 @@ interface Held {
   readonly sinceMs: number;
 }
 
+/** Bytes that were read for a connection while it was paused. */
+export interface Unread {
+  /** The bytes, which are nobody else's. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Since when they wait, on the reactor's clock. */
+  readonly sinceMs: number;
+}
+
 /** What a connection needs of its reactor. */
 export interface ConnectionHost {
   /** Where reads go. */
@@ -184,8 +194,8 @@ export interface ConnectionHost {
   /** Bytes that were read. */
   bytesIn: number;
   /** What was read for connections while they were paused. */
-  readonly unread: Map<unknown, Uint8Array<ArrayBuffer>>;
-  /** Counts bytes that wait: unsent, or kept by a connection's user. */
+  readonly unread: Map<unknown, Unread>;
+  /** Counts bytes that wait: unsent, unread, or kept by a connection's user. */
   countMemory(delta: number): void;
   /** Counts a call that wrote, and the bytes that the system took. */
   wrote(bytes: number): void;
@@ -317,11 +327,15 @@ export class Connection<Data = unknown> {
    * holds none.
    */
   get stalledSinceMs(): number {
-    if (this.#held === undefined) return this.unsentSinceMs;
-    const { sinceMs } = this.#held;
-    return this.#outbox === undefined
-      ? sinceMs
-      : Math.max(sinceMs, this.#outbox.sinceMs);
+    const unread = this.#flags & UNREAD
+      ? this.#host.unread.get(this)
+      : undefined;
+    const sinceMs = Math.max(
+      this.#outbox?.sinceMs ?? -Infinity,
+      this.#held?.sinceMs ?? -Infinity,
+      unread?.sinceMs ?? -Infinity,
+    );
+    return sinceMs === -Infinity ? Infinity : sinceMs;
   }
 
   /** The other end's address; a Unix client's has an empty path. */
@@ -386,8 +400,11 @@ export class Connection<Data = unknown> {
     start: number = 0,
     end: number = bytes.byteLength,
   ): boolean {
-    if (end - start <= COLLECTED_BYTES_MAX && this.#host.isFresh) {
-      if (this.sendsAtOnce && this.#collect(bytes, start, end)) return true;
+    const isFew = end - start <= COLLECTED_BYTES_MAX && this.#host.isFresh &&
+      this.sendsAtOnce;
+    if (isFew && this.#collect(bytes, start, end)) {
+      // Making room may have sent what was written before.
+      return this.bufferedBytes < this.#limits.highWaterBytes;
     }
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
@@ -406,15 +423,19 @@ export class Connection<Data = unknown> {
   ): boolean {
     const size = end - start;
     checkRange(bytes, start, size);
+    // Half a byte would put all that others write in the wrong place.
+    if ((start | 0) !== start || (size | 0) !== size) return false;
     const { output } = this.#host;
     if (!output.reserve(this, size)) return false;
     const to = output.bytes;
     const at = output.length;
-    // A loop is faster than a call for so few.
-    if (size > LOOP_BYTES_MAX) to.set(bytes.subarray(start, end), at);
-    else {for (let index = 0; index < size; index++) {
+    if (size > LOOP_BYTES_MAX) {
+      to.set(bytes.subarray(start, end), at);
+    } else {
+      for (let index = 0; index < size; index++) {
         to[at + index] = bytes[start + index]!;
-      }}
+      }
+    }
     output.length = at + size;
     return true;
   }
@@ -668,13 +689,35 @@ export class Connection<Data = unknown> {
     count: number,
     room: number,
   ): boolean {
-    if (this.#flags & CLOSED) return false;
-    if (this.#flags & PAUSED && count > 0) {
-      // Who was told before it has stopped it: it is told when it goes on.
-      this.#keepUnread(bytes.slice(offset, offset + count));
-      return false;
+    return this.#flags & INTERRUPTED
+      ? this.#takeInterrupted(bytes, offset, count, room)
+      : this.#take(bytes, offset, count, room);
+  }
+
+  /** The same, when who was told before has stopped or closed it meanwhile. */
+  #takeInterrupted(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    count: number,
+    room: number,
+  ): boolean {
+    const flags = this.#flags;
+    if (flags & (CLOSED | ENDED)) return false;
+    const isWaiting = (flags & (PAUSED | UNREAD)) !== 0;
+    const isLingering = (flags & LINGERING) !== 0;
+    // The system tells of an error only once.
+    const hasFailed = count < 0 && count !== WOULD_BLOCK;
+    if (hasFailed || isLingering && !isWaiting) {
+      return this.#take(bytes, offset, count, room);
     }
-    return this.#take(bytes, offset, count, room);
+    if (flags & CLOSING && !isLingering) return false;
+    if (count > 0) this.#keepUnread(bytes, offset, count);
+    if (count === 0) {
+      // Read again, and told, when all before it was told.
+      this.#flags |= READABLE | READ_CLOSED;
+      if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
+    }
+    return false;
   }
 
   /** Returns what has moved since the last call: for the sweep. */
@@ -740,6 +783,7 @@ export class Connection<Data = unknown> {
         budget -= this.#takeUnread(bytes, offset, room);
       } else {
         const count = this.#stream.tryRead(bytes, offset, room);
+        host.reads++;
         if (!this.#take(bytes, offset, count, room)) return;
         budget -= count;
       }
@@ -754,8 +798,6 @@ export class Connection<Data = unknown> {
     count: number,
     room: number,
   ): boolean {
-    const host = this.#host;
-    host.reads++;
     if (count <= 0) {
       this.#stopReading(count);
       return false;
@@ -765,7 +807,7 @@ export class Connection<Data = unknown> {
     const drained = count < room && !(this.#flags & READ_CLOSED);
     this.#flags = (drained ? this.#flags & ~READABLE : this.#flags | READABLE) |
       HEARD;
-    host.bytesIn += count;
+    this.#host.bytesIn += count;
     this.#tell(bytes, offset, count);
     return !drained;
   }
@@ -775,12 +817,22 @@ export class Connection<Data = unknown> {
     this.#handlers.data(this, bytes, offset, offset + count);
   }
 
-  #keepUnread(bytes: Uint8Array<ArrayBuffer>): void {
+  /** Keeps what was read until it is told of it, when it goes on. */
+  #keepUnread(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    count: number,
+  ): void {
     const host = this.#host;
-    host.reads++;
-    host.bytesIn += bytes.byteLength;
-    host.countMemory(bytes.byteLength);
-    host.unread.set(this, bytes);
+    host.bytesIn += count;
+    const kept = host.unread.get(this)?.bytes;
+    const length = kept === undefined ? 0 : kept.byteLength;
+    const all = new Uint8Array(length + count);
+    // There are some already when two events of one batch were of it.
+    if (kept !== undefined) all.set(kept);
+    all.set(bytes.subarray(offset, offset + count), length);
+    host.countMemory(count);
+    host.unread.set(this, { bytes: all, sinceMs: host.nowMs });
     this.#flags |= UNREAD | READABLE | HEARD;
   }
 
@@ -790,21 +842,27 @@ export class Connection<Data = unknown> {
     offset: number,
     room: number,
   ): number {
-    const { unread } = this.#host;
-    const kept = unread.get(this)!;
+    const { unread, nowMs } = this.#host;
+    const kept = unread.get(this)!.bytes;
     const count = Math.min(room, kept.byteLength);
     // By the buffer that reads go to, which whoever is told may retain.
     bytes.set(kept.subarray(0, count), offset);
-    this.#host.countMemory(-count);
-    if (count < kept.byteLength) unread.set(this, kept.subarray(count));
-    else this.#dropUnread();
+    this.#dropUnread();
+    const rest = kept.subarray(count);
+    if (rest.byteLength > 0) {
+      this.#flags |= UNREAD;
+      this.#host.countMemory(rest.byteLength);
+      unread.set(this, { bytes: rest, sinceMs: nowMs });
+    }
     this.#tell(bytes, offset, count);
     return count;
   }
 
   #dropUnread(): void {
+    const { unread } = this.#host;
+    this.#host.countMemory(-unread.get(this)!.bytes.byteLength);
     this.#flags &= ~UNREAD;
-    this.#host.unread.delete(this);
+    unread.delete(this);
   }
 
   /** Acts on a read that brought nothing: the end, an error, or not yet. */
@@ -956,10 +1014,7 @@ export class Connection<Data = unknown> {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
     host.countMemory(-this.bufferedBytes - this.heldBytes);
-    if (this.#flags & UNREAD) {
-      host.countMemory(-host.unread.get(this)!.byteLength);
-      this.#dropUnread();
-    }
+    if (this.#flags & UNREAD) this.#dropUnread();
     this.#flags |= CLOSED;
     this.#outbox = undefined;
     this.#held = undefined;

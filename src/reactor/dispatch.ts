@@ -20,9 +20,9 @@ export class Dispatch {
   readonly #batch: ReadBatch;
 
   /** @param capacity How many events there may be in a turn. */
-  constructor(host: Host, { readAll }: System, capacity: number) {
+  constructor(host: Host, system: System, capacity: number) {
     this.#host = host;
-    this.#readAll = readAll;
+    this.#readAll = system.readAll?.bind(system);
     this.#batch = new ReadBatch(capacity);
   }
 
@@ -31,18 +31,19 @@ export class Dispatch {
     const readAll = this.#readAll;
     for (let index = 0; index < count;) {
       // What one alone has to read, it reads itself.
-      const several = readAll !== undefined && this.#gather(events, index) > 1;
-      if (several) index += this.#read(events, index, readAll);
+      const isBatch = readAll !== undefined &&
+        this.#gather(events, index, count) > 1;
+      if (isBatch) index += this.#read(events, index, readAll);
       else this.#actAlone(events, index++);
     }
   }
 
   /** Collects neighbours that only have to read; returns how many there are. */
-  #gather(events: Events, first: number): number {
+  #gather(events: Events, first: number, count: number): number {
     const { slots } = this.#host;
     const batch = this.#batch;
     batch.length = 0;
-    for (let index = first; index < events.length; index++) {
+    for (let index = first; index < count; index++) {
       const source = slots.get(events.token(index));
       if (!(source instanceof Connection)) break;
       if (!source.readsOnly(events.readiness(index))) break;
@@ -57,15 +58,13 @@ export class Dispatch {
     first: number,
     readAll: NonNullable<System["readAll"]>,
   ): number {
-    const { input, slots } = this.#host;
+    const host = this.#host;
+    const { input, slots } = host;
     const batch = this.#batch;
     const { bytes, offset } = input;
     const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
-    let end = offset;
-    for (let index = 0; index < read; index++) {
-      end += Math.max(0, batch.count(index));
-    }
-    input.beginBatch(end);
+    host.reads += read;
+    input.beginBatch();
     let goesOn: Connection | undefined;
     for (let index = 0, at = offset; index < read; index++) {
       const count = batch.count(index);
@@ -83,7 +82,7 @@ export class Dispatch {
       at += Math.max(0, count);
     }
     input.endBatch();
-    if (goesOn !== undefined) this.#host.act(goesOn, 0);
+    if (goesOn !== undefined) host.act(goesOn, 0);
     return read;
   }
 

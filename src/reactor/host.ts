@@ -11,7 +11,7 @@ import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
-import { Connection, type ConnectionHost } from "./connection.ts";
+import { Connection, type ConnectionHost, type Unread } from "./connection.ts";
 import {
   type AnyListener as Listener,
   isShortage,
@@ -49,7 +49,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
-  readonly unread = new Map<unknown, Uint8Array<ArrayBuffer>>();
+  readonly unread = new Map<unknown, Unread>();
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
@@ -101,7 +101,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     this.#poll = options.poll;
     const { system } = options;
     this.#system = system;
-    this.output = new WriteBuffer(system.writeAll);
+    this.output = new WriteBuffer(system.writeAll?.bind(system));
     this.#start = options.start;
     this.#onError = options.onError ?? logError;
     this.#memoryBytesMax = options.memoryBytesMax ?? Infinity;

@@ -21,6 +21,7 @@ const KINDS = [
   "source",
   "echo",
   "rival",
+  "meddler",
   "thrower",
   "closer",
 ] as const;
@@ -46,6 +47,8 @@ export class Conduct {
   /** Bytes that were written. */
   written = 0;
   #isResting = false;
+  /** Why it is to be told of nothing, if it is. */
+  #isDeaf: "paused" | "closed" | undefined;
   readonly #world: World;
   readonly #tag: number;
   readonly #live: Map<Connection, Conduct>;
@@ -81,6 +84,7 @@ export class Conduct {
     end: number,
   ): void {
     const world = this.#world;
+    this.#expectTold("data");
     expectTagged(world, bytes.slice(start, end), {
       stream: this.#tag,
       start: this.received,
@@ -90,18 +94,18 @@ export class Conduct {
     if (this.kind === "echo") this.#answer(connection, bytes, start, end);
     if (this.kind === "thrower" && world.chance(0.3)) this.#throw();
     if (this.kind === "rival" && world.chance(0.5)) this.#disturb();
+    if (this.kind === "meddler" && world.chance(0.7)) this.#meddle();
     if (this.kind === "closer" && world.chance(0.3)) {
       this.#breaks();
+      this.#isDeaf = "closed";
       connection[world.pick(["close", "closeLingering", "abort"] as const)]();
     }
-    if (this.kind === "sink" && world.chance(0.2)) {
-      connection.pause();
-      world.inDeno(world.delayMs(PAUSE_MS), () => connection.resume());
-    }
+    if (this.kind === "sink" && world.chance(0.2)) this.#pause(connection);
   }
 
   /** The peer sends no more. */
   end(connection: Connection): void {
+    this.#expectTold("the end");
     if (this.kind !== "source") connection.close();
   }
 
@@ -166,6 +170,7 @@ export class Conduct {
       if (this.#world.chance(0.5)) this.#answer(connection, piece, 0, length);
       else if (!connection.write(piece)) return;
     }
+    if (this.ending !== "closeWrite") this.#isDeaf = "closed";
     connection[this.ending]();
   }
 
@@ -194,7 +199,36 @@ export class Conduct {
   #disturb(): void {
     const [connection, other] = this.#world.pick([...this.#live]);
     other.#breaks();
-    connection[this.#world.pick(["abort", "close"] as const)]();
+    other.#isDeaf = "closed";
+    const how = ["abort", "close", "closeLingering"] as const;
+    connection[this.#world.pick(how)]();
+  }
+
+  /** Has another stop, go on or write at a time that is not its own. */
+  #meddle(): void {
+    const world = this.#world;
+    const [connection, other] = world.pick([...this.#live]);
+    if (other.kind !== "source") other.#pause(connection);
+    else if (connection.bufferedBytes === 0) other.#write(connection);
+  }
+
+  /** Stops reading for a while, or for no time at all. */
+  #pause(connection: Connection): void {
+    this.#isDeaf ??= "paused";
+    connection.pause();
+    const resume = () => {
+      if (this.#isDeaf === "paused") this.#isDeaf = undefined;
+      connection.resume();
+    };
+    if (this.#world.chance(0.2)) resume();
+    else this.#world.inDeno(this.#world.delayMs(PAUSE_MS), resume);
+  }
+
+  #expectTold(what: string): void {
+    if (this.#isDeaf === undefined) return;
+    this.#world.fail(
+      `${this.peer.name}'s connection is ${this.#isDeaf}, and told of ${what}`,
+    );
   }
 
   #throw(): never {

@@ -41,6 +41,8 @@ export interface Faults {
   readonly callMs: number;
   /** A wait ends although nothing has happened. */
   readonly earlyWake: number;
+  /** Whether several streams can be read, and written to, in one call. */
+  readonly batches: boolean;
 }
 
 const HARDLY = 0.02;
@@ -67,5 +69,6 @@ export function faultsOf(world: World): Faults {
     noAddress: world.pick([0, 0, 0, OFTEN]),
     callMs: world.pick([0, 0.02, 0.5]),
     earlyWake: rate(),
+    batches: world.chance(0.5),
   };
 }

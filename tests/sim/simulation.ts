@@ -80,6 +80,8 @@ export class Simulation {
     const { reactor, world, system } = this;
     this.audit.finish();
     world.expect(reactor.size === 0, () => `${reactor.size} sources are left`);
+    const { memoryBytes } = reactor.stats();
+    world.expect(memoryBytes === 0, () => `${memoryBytes} bytes are counted`);
     // Neither sources nor timers are left: the loop has nothing to wait for.
     world.expect(
       system.poll!.wait === undefined,

@@ -6,6 +6,7 @@
 
 import { errnoNumber } from "../../src/native/errors.ts";
 import type { HostPort } from "../../src/net/address.ts";
+import type { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import type { ListenOptions } from "../../src/net/tcp_listener.ts";
 import type { StreamSocket, System } from "../../src/reactor/system.ts";
 import { SimulatedListener } from "./listener.ts";
@@ -31,12 +32,19 @@ export class SimulatedSystem implements System {
   readonly deferred: (() => void)[] = [];
   /** Who answers at an address that nobody listens on; refused if nobody. */
   answer: FarEndOf | undefined;
+  /** Reads several streams, in a world where that can be done. */
+  readonly readAll?: NonNullable<System["readAll"]>;
+  /** Writes to several streams, in a world where that can be done. */
+  readonly writeAll?: NonNullable<System["writeAll"]>;
   readonly #world: World;
   readonly #listeners: Map<number, SimulatedListener> = new Map();
 
   /** @param world Where it stands. */
   constructor(world: World) {
     this.#world = world;
+    if (!world.faults.batches) return;
+    this.readAll = this.#readAll;
+    this.writeAll = this.#writeAll;
   }
 
   openPoll(): SimulatedPoll {
@@ -80,6 +88,46 @@ export class SimulatedSystem implements System {
       return stream;
     });
     return true;
+  }
+
+  #readAll(
+    batch: ReadBatch,
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    roomMin: number,
+  ): number {
+    this.#expectSome("read", batch);
+    for (let index = 0, at = offset; index < batch.length; index++) {
+      const room = bytes.byteLength - at;
+      if (room < roomMin) return index;
+      const stream = this.#stream("read", batch.handle(index));
+      const count = stream.tryRead(bytes, at, room);
+      batch.setCount(index, count);
+      at += Math.max(0, count);
+    }
+    return batch.length;
+  }
+
+  #writeAll(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#expectSome("write to", batch);
+    for (let index = 0; index < batch.length; index++) {
+      const stream = this.#stream("write to", batch.handle(index));
+      const start = batch.start(index);
+      const length = batch.end(index) - start;
+      batch.setCount(index, stream.tryWrite(bytes, start, length));
+    }
+  }
+
+  /** Nothing would be done, for ever. */
+  #expectSome(call: string, { length, capacity }: ReadBatch | WriteBatch) {
+    if (length > 0 && length <= capacity) return;
+    this.#world.fail(`${call} ${length} streams at once`);
+  }
+
+  #stream(call: string, handle: number): SimulatedStream {
+    const source = this.sources.get(handle);
+    if (source instanceof SimulatedStream) return source;
+    return this.#world.fail(`cannot ${call} source ${handle}: it is closed`);
   }
 
   #sizes(): BufferSizes {

@@ -9,6 +9,7 @@ import { ReadBuffer, WriteBuffer } from "../../src/reactor/buffers.ts";
 import type {
   Connection,
   ConnectionHost,
+  Unread,
 } from "../../src/reactor/connection.ts";
 import type { AnyListener, ListenerHost } from "../../src/reactor/listener.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
@@ -23,6 +24,9 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   readonly isClosed = false;
   /** What a listener hears of a connection that it accepted. */
   hasRoom = true;
+  /** Whether small writes are collected, as in a turn. */
+  isFresh = false;
+  readonly unread = new Map<unknown, Unread>();
   /** What was reported. */
   readonly reported: unknown[] = [];
   nowMs = 0;

@@ -75,6 +75,28 @@ pub fn write(stream: u32, bytes: &[u8]) -> i32 {
     unsafe { ffi::denio_stream_write(stream, bytes.as_ptr(), 0, bytes.len() as u32) }
 }
 
+/// Reads streams behind the first `offset` bytes: each a handle, then what it gave.
+pub fn read_streams(
+    buffer: &mut [u8],
+    offset: usize,
+    room_min: u32,
+    reads: &mut [[u32; ffi::READ_WORDS]],
+) -> i32 {
+    let room = (buffer.len() - offset) as u32;
+    let (start, count) = (buffer.as_mut_ptr(), reads.len() as u32);
+    let words = reads.as_flattened_mut().as_mut_ptr();
+    // SAFETY: both are writable for their lengths.
+    unsafe { ffi::denio_streams_read(start, offset as u32, room, room_min, words, count) }
+}
+
+/// Writes to streams: each a handle, where its bytes begin and end, then what it gave.
+pub fn write_streams(bytes: &[u8], writes: &mut [[u32; ffi::WRITE_WORDS]]) -> i32 {
+    let (length, count) = (bytes.len() as u32, writes.len() as u32);
+    let words = writes.as_flattened_mut().as_mut_ptr();
+    // SAFETY: the one is readable, the other writable for its length.
+    unsafe { ffi::denio_streams_write(bytes.as_ptr(), length, words, count) }
+}
+
 /// A Unix listener on a path or an abstract name.
 pub fn unix_bind(path: &[u8], backlog: i32) -> i32 {
     // SAFETY: `path` is readable for its length.
