@@ -19,6 +19,7 @@ import {
 } from "../mod.ts";
 import { Connection } from "../src/reactor/connection.ts";
 import {
+  DEFAULT_LIMITS,
   HIGH_WATER_BYTES,
   limitsOf,
   LOW_WATER_BYTES,
@@ -1034,7 +1035,11 @@ function accepted(
   handlers: ConnectionHandlers,
 ): Connection {
   const listener = { isRefed: true, handlers } as Listener;
-  return new Connection(host, server, { handlers, listener });
+  return new Connection(host, server, {
+    handlers,
+    listener,
+    limits: DEFAULT_LIMITS,
+  });
 }
 
 /** Writes until the high-water mark; returns how many bytes. */
@@ -1161,6 +1166,7 @@ cleanTest(
     const connection = new Connection(host, pair.client, {
       handlers: logged(log),
       listener: undefined,
+      limits: DEFAULT_LIMITS,
     });
     pair.server.write(encoded("early"));
     connection.onReady(Readiness.READABLE);
@@ -1179,6 +1185,7 @@ cleanTest(
     const connection = new Connection(host, pair.client, {
       handlers: logged(log),
       listener: undefined,
+      limits: DEFAULT_LIMITS,
     });
     connection.closeWrite();
     assertEquals(pair.server.read(new Uint8Array(1)), WOULD_BLOCK);

@@ -3,7 +3,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../src/poll/events.ts";
 import { Connection } from "../src/reactor/connection.ts";
-import { HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
+import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
 import type { AnyListener } from "../src/reactor/listener.ts";
 import { FakeHost } from "./util/fake_host.ts";
 import { FakeStream, FakeSystem } from "./util/fake_system.ts";
@@ -42,7 +42,11 @@ function fakeConnection(): {
   const stream = new KeepingStream(new FakeSystem(), 1);
   const handlers = { data() {} };
   const listener = { isRefed: true, handlers } as unknown as AnyListener;
-  const connection = new Connection(host, stream, { handlers, listener });
+  const connection = new Connection(host, stream, {
+    handlers,
+    listener,
+    limits: DEFAULT_LIMITS,
+  });
   return { connection, stream, host };
 }
 
@@ -137,7 +141,11 @@ Deno.test("Connection.writeVectored() takes its own runs of the shared buffer al
   const other = new KeepingStream(new FakeSystem(), 2);
   const handlers = { data() {} };
   const listener = { isRefed: true, handlers } as unknown as AnyListener;
-  const neighbour = new Connection(host, other, { handlers, listener });
+  const neighbour = new Connection(host, other, {
+    handlers,
+    listener,
+    limits: DEFAULT_LIMITS,
+  });
   for (const text of ["a", "b", "c"]) {
     put(connection, text);
     put(neighbour, text.toUpperCase());

@@ -16,7 +16,6 @@ import { checkRange } from "../net/transfer.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
-  DEFAULT_LIMITS,
   type Limits,
   TIMEOUT_MS_MAX,
   type Timeouts,
@@ -179,6 +178,23 @@ export interface Unread {
   readonly sinceMs: number;
 }
 
+/** What connections have in common that came the same way: never changed. */
+export interface Origin<Data = unknown> {
+  /** What happens on them. */
+  readonly handlers: ConnectionHandlers<Data>;
+  /** The listener that accepted them, if one did. */
+  readonly listener: Listener | undefined;
+  /** What bounds them. */
+  readonly limits: Limits;
+}
+
+/** What few connections have at a time, so that it is no part of each. */
+interface Rare {
+  held?: Held | undefined;
+  /** Ends the lingering close. */
+  linger?: Timer;
+}
+
 /** What a connection needs of its reactor. */
 export interface ConnectionHost {
   /** Where reads go. */
@@ -233,35 +249,30 @@ export class Connection<Data = unknown> {
   target: ReadTarget | undefined = undefined;
   /** Runs of bytes in the shared write buffer, which keeps count. */
   runs = 0;
-  /** The listener that accepted it. */
-  readonly listener: Listener | undefined;
   readonly #host: ConnectionHost;
   readonly #stream: StreamSocket;
-  readonly #handlers: ConnectionHandlers<Data>;
-  #limits: Limits;
+  #origin: Origin<Data>;
   #outbox: Outbox | undefined = undefined;
-  #held: Held | undefined = undefined;
-  #linger: Timer | undefined = undefined;
+  #rare: Rare | undefined = undefined;
   #flags: number;
 
   /** Made by the reactor's `listen` and `connect`. */
   constructor(
     host: ConnectionHost,
     stream: StreamSocket,
-    origin: {
-      handlers: ConnectionHandlers<Data>;
-      listener: Listener | undefined;
-      limits?: Limits;
-    },
+    origin: Origin<Data>,
   ) {
     this.#host = host;
     this.#stream = stream;
-    this.#handlers = origin.handlers;
-    this.listener = origin.listener;
-    this.#limits = origin.limits ?? DEFAULT_LIMITS;
+    this.#origin = origin;
     const refed = origin.listener === undefined || origin.listener.isRefed;
     this.#flags = (origin.listener === undefined ? CONNECTING : 0) |
       (refed ? 0 : UNREFED);
+  }
+
+  /** The listener that accepted it. */
+  get listener(): Listener | undefined {
+    return this.#origin.listener;
   }
 
   /** The number by which native code knows the stream. */
@@ -298,7 +309,7 @@ export class Connection<Data = unknown> {
    * how many there are whenever that changes, never below 0.
    */
   get heldBytes(): number {
-    return this.#held === undefined ? 0 : this.#held.bytes;
+    return this.#rare?.held?.bytes ?? 0;
   }
 
   /** Says how many bytes are kept. */
@@ -306,12 +317,13 @@ export class Connection<Data = unknown> {
     if (this.#flags & CLOSED) return;
     this.#host.countMemory(bytes - this.heldBytes);
     const sinceMs = this.#host.nowMs;
-    this.#held = bytes === 0 ? undefined : { bytes, sinceMs };
+    if (bytes > 0) (this.#rare ??= {}).held = { bytes, sinceMs };
+    else if (this.#rare !== undefined) this.#rare.held = undefined;
   }
 
   /** How long it may take; nothing when that is without limit. */
   get timeouts(): TimeoutSet | undefined {
-    return this.#limits.timeouts;
+    return this.#origin.limits.timeouts;
   }
 
   /**
@@ -332,7 +344,7 @@ export class Connection<Data = unknown> {
       : undefined;
     const sinceMs = Math.max(
       this.#outbox?.sinceMs ?? -Infinity,
-      this.#held?.sinceMs ?? -Infinity,
+      this.#rare?.held?.sinceMs ?? -Infinity,
       unread?.sinceMs ?? -Infinity,
     );
     return sinceMs === -Infinity ? Infinity : sinceMs;
@@ -404,7 +416,7 @@ export class Connection<Data = unknown> {
       this.sendsAtOnce;
     if (isFew && this.#collect(bytes, start, end)) {
       // Making room may have sent what was written before.
-      return this.bufferedBytes < this.#limits.highWaterBytes;
+      return this.bufferedBytes < this.#origin.limits.highWaterBytes;
     }
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
@@ -412,7 +424,7 @@ export class Connection<Data = unknown> {
       return this.writeVectored([bytes.subarray(start, end)]);
     }
     this.send(bytes, start, end);
-    return this.bufferedBytes < this.#limits.highWaterBytes;
+    return this.bufferedBytes < this.#origin.limits.highWaterBytes;
   }
 
   /** Copies bytes to where answers are serialised, unless there is no room. */
@@ -451,7 +463,7 @@ export class Connection<Data = unknown> {
   writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
     if (this.runs === 0) this.#sendVectored(parts);
     else this.#sendVectored([this.#host.output.take(this), ...parts]);
-    return this.bufferedBytes < this.#limits.highWaterBytes;
+    return this.bufferedBytes < this.#origin.limits.highWaterBytes;
   }
 
   /**
@@ -463,7 +475,7 @@ export class Connection<Data = unknown> {
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
     if (this.runs === 0) this.#sendVectored([bytes], bytes);
     else this.#sendVectored([this.#host.output.take(this), bytes], bytes);
-    return this.bufferedBytes < this.#limits.highWaterBytes;
+    return this.bufferedBytes < this.#origin.limits.highWaterBytes;
   }
 
   /** Whether bytes may go to its stream at once: for the write buffer. */
@@ -611,7 +623,8 @@ export class Connection<Data = unknown> {
   setTimeouts(timeouts: Timeouts | undefined): void {
     const checked = timeoutsOf(timeouts);
     if (this.#flags & CLOSED) return;
-    this.#limits = { ...this.#limits, timeouts: checked };
+    const limits = { ...this.#origin.limits, timeouts: checked };
+    this.#origin = { ...this.#origin, limits };
     // What moved before was in another time.
     this.#flags &= ~(HEARD | SPOKEN | RESUMED);
     this.#host.watch(this as Connection);
@@ -655,7 +668,7 @@ export class Connection<Data = unknown> {
 
   /** Tells the handlers that it is open. */
   opened(): void {
-    this.#handlers.open?.(this);
+    this.#origin.handlers.open?.(this);
   }
 
   /** Acts on readiness; a requeued connection is called with 0. */
@@ -731,11 +744,11 @@ export class Connection<Data = unknown> {
   /** Ends it because it took too long, or asks the handler: for the sweep. */
   expire(reason: TimeoutReason): void {
     const isOurs = (this.#flags & (CLOSING | LINGERING)) !== 0;
-    if (this.#handlers.timeout === undefined || isOurs) {
+    if (this.#origin.handlers.timeout === undefined || isOurs) {
       return this.evict(reason);
     }
     try {
-      this.#handlers.timeout(this, reason);
+      this.#origin.handlers.timeout(this, reason);
     } catch (error) {
       this.fail(error);
     }
@@ -752,7 +765,7 @@ export class Connection<Data = unknown> {
 
   /** Ends it because a handler threw `error`, which must not be lost. */
   fail(error: unknown): void {
-    const isTold = !(this.#flags & CLOSED) && this.#handlers.error;
+    const isTold = !(this.#flags & CLOSED) && this.#origin.handlers.error;
     if (!isTold) this.#host.report(error);
     this.#fail(error);
   }
@@ -763,7 +776,7 @@ export class Connection<Data = unknown> {
     const cause = error instanceof Error ? error : new Error(String(error));
     if (this.runs > 0) this.#host.output.drop(this);
     try {
-      this.#handlers.error?.(this, cause);
+      this.#origin.handlers.error?.(this, cause);
     } catch (second) {
       this.#host.report(second);
     }
@@ -773,8 +786,8 @@ export class Connection<Data = unknown> {
   #read(): void {
     const host = this.#host;
     const { input } = host;
-    const stopping = this.#handlers.keepsReading ? STOPPED : UNREADABLE;
-    let budget = this.#limits.turnReadBytes;
+    const stopping = this.#origin.handlers.keepsReading ? STOPPED : UNREADABLE;
+    let budget = this.#origin.limits.turnReadBytes;
     while (!(this.#flags & stopping)) {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
       const { bytes, offset } = this.target ?? input;
@@ -814,7 +827,7 @@ export class Connection<Data = unknown> {
 
   #tell(bytes: Uint8Array<ArrayBuffer>, offset: number, count: number): void {
     if (this.#flags & LINGERING) return;
-    this.#handlers.data(this, bytes, offset, offset + count);
+    this.#origin.handlers.data(this, bytes, offset, offset + count);
   }
 
   /** Keeps what was read until it is told of it, when it goes on. */
@@ -876,15 +889,17 @@ export class Connection<Data = unknown> {
       if (this.#flags & WRITE_ENDED) this.#destroy("closed");
       return;
     }
-    if (this.#handlers.end === undefined) return this.close();
-    this.#handlers.end(this);
+    if (this.#origin.handlers.end === undefined) return this.close();
+    this.#origin.handlers.end(this);
     if (this.#flags & WRITE_ENDED) this.#destroy("ended");
   }
 
   /** Tells of an end that will not be read for now. */
   #foretell(): void {
     this.#flags |= FORETOLD;
-    if (!(this.#flags & (CLOSING | LINGERING))) this.#handlers.ending?.(this);
+    if (!(this.#flags & (CLOSING | LINGERING))) {
+      this.#origin.handlers.ending?.(this);
+    }
   }
 
   #finishConnect(readiness: number): boolean {
@@ -920,7 +935,7 @@ export class Connection<Data = unknown> {
       if (sent < wanted) break;
     }
     if (outbox.byteLength === 0) this.#outbox = undefined;
-    const { lowWaterBytes } = this.#limits;
+    const { lowWaterBytes } = this.#origin.limits;
     if (this.#flags & CONGESTED && outbox.byteLength <= lowWaterBytes) {
       this.#relieve();
     }
@@ -939,11 +954,11 @@ export class Connection<Data = unknown> {
   #relieve(): void {
     this.#flags = this.#flags & ~CONGESTED | RESUMED;
     if (this.#flags & READABLE) this.#requeue();
-    this.#handlers.drain?.(this);
+    this.#origin.handlers.drain?.(this);
   }
 
   #wantWritable(): void {
-    if (this.bufferedBytes >= this.#limits.highWaterBytes) {
+    if (this.bufferedBytes >= this.#origin.limits.highWaterBytes) {
       this.#flags |= CONGESTED;
     }
     if (this.#flags & WANTS_WRITABLE) return;
@@ -969,7 +984,7 @@ export class Connection<Data = unknown> {
 
   /** Begins when all is sent: a slow reader has all the time it needs. */
   #startLinger(): void {
-    this.#linger = this.#host.setTimer(
+    (this.#rare ??= {}).linger = this.#host.setTimer(
       LINGER_MS,
       () => this.#destroy("closed"),
     );
@@ -1017,12 +1032,13 @@ export class Connection<Data = unknown> {
     if (this.#flags & UNREAD) this.#dropUnread();
     this.#flags |= CLOSED;
     this.#outbox = undefined;
-    this.#held = undefined;
     if (this.runs > 0) host.output.drop(this);
-    if (this.#linger !== undefined) host.clearTimer(this.#linger);
+    const linger = this.#rare?.linger;
+    this.#rare = undefined;
+    if (linger !== undefined) host.clearTimer(linger);
     host.forget(this as Connection, reason);
     try {
-      this.#handlers.close?.(this, reason);
+      this.#origin.handlers.close?.(this, reason);
     } catch (error) {
       host.report(error);
     }

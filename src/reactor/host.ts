@@ -194,11 +194,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   }
 
   accept(stream: StreamSocket, listener: Listener): boolean {
-    const connection = new Connection(this, stream, {
-      handlers: listener.handlers,
-      listener,
-      limits: listener.limits,
-    });
+    const connection = new Connection(this, stream, listener.origin);
     try {
       this.add(connection, stream, Interest.READABLE);
     } catch (error) {

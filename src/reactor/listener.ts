@@ -11,7 +11,7 @@ import {
   type StreamAddress,
   type TcpAddress,
 } from "../net/address.ts";
-import type { ConnectionHandlers } from "./connection.ts";
+import type { ConnectionHandlers, Origin } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
@@ -84,8 +84,8 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   token = 0;
   /** What happens on its connections. */
   readonly handlers: ConnectionHandlers;
-  /** What bounds its connections. */
-  readonly limits: Limits;
+  /** What its connections have in common. */
+  readonly origin: Origin;
   /** Whether it keeps the process alive. */
   isRefed = true;
   /** The bound address, with the port that the system chose for port 0. */
@@ -109,7 +109,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     this.#host = host;
     this.#socket = socket;
     this.handlers = handlers;
-    this.limits = limits;
+    this.origin = { handlers, limits, listener: this as AnyListener };
     this.#batch = socket.batch();
     this.addr = socket.localAddress as Address;
   }
