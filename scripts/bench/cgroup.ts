@@ -7,14 +7,16 @@
  * @module
  */
 
+import { Failure } from "../command_line.ts";
 import { whenInterrupted } from "../interrupt.ts";
 
 /**
- * Short periods, so that a server is not away for long; 10 ms is what the
- * kernel's own documentation calls sensible for latency.
+ * Short periods, so that a server is not away for long. Of 10 ms, the kernel's
+ * tick of 4 ms, by which it guesses whose the time was, would see but a few
+ * places: a prime number of microseconds is seen in every place.
  */
-const PERIOD_US = 10_000;
-const QUOTA_US = 5_000;
+const PERIOD_US = 9_973;
+const QUOTA_US = Math.floor(PERIOD_US / 2);
 
 /** Deno itself touches nothing under /sys: a shell does. */
 const CREATE = `
@@ -56,10 +58,14 @@ export class CpuQuota implements Disposable {
     return { reason: `no cgroup quota (${result.text})` };
   }
 
-  /** Puts a process into the group, with all of its threads. */
+  /**
+   * Puts a process into the group, with all of its threads.
+   *
+   * @throws {Failure} when it has ended.
+   */
   add(pid: number): void {
     const { isOk, text } = shell(ADD, this.#group, `${pid}`);
-    if (!isOk) throw new Error(`Cannot limit process ${pid}: ${text}`);
+    if (!isOk) throw new Failure(`process ${pid} cannot be limited: ${text}`);
   }
 
   /** Removes the group, whose processes must have ended. */

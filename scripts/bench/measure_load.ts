@@ -1,0 +1,135 @@
+/**
+ * Measures servers under load, in turns.
+ *
+ * @module
+ */
+
+import { Failure } from "../command_line.ts";
+import { readProc } from "../process_cpu.ts";
+import type { Bench } from "./bench.ts";
+import { cpuWithin } from "./cpu_watch.ts";
+import { type Figures, figuresOf, type Sample, spreadOf } from "./figures.ts";
+import { stillWanted } from "./interruption.ts";
+import { type LoadCommand, ownLoad } from "./load_generators.ts";
+import type { RunningPeer } from "./peers.ts";
+import type { PeerResult } from "./results.ts";
+import { inTurns } from "./rounds.ts";
+import { BUSY, type Scenario } from "./scenarios.ts";
+import { callsOfRequest } from "./system_calls.ts";
+
+const MS_PER_SECOND = 1_000;
+const BYTES_PER_KB = 1_024;
+
+/** Compilers have seen enough by then, and caches and pools are full. */
+const WARM_UP_SECONDS_MAX = 2;
+/** Counts need no long time, as they are no times. */
+const CALLS_SECONDS_MAX = 1;
+/** How much shorter the run is that shows what opening connections takes. */
+const CALLS_LESS = 4;
+
+/** What a scenario gives before ratios are known. */
+export type Measured = Omit<PeerResult, "toBest">;
+
+/** Measures every server that takes part in a scenario of the kind `load`. */
+export async function measureLoad(
+  bench: Bench,
+  scenario: Scenario,
+): Promise<Measured[]> {
+  const { progress, rounds } = bench.init;
+  await using servers = await bench.startAll(scenario);
+  const samples = await inTurns(servers.running, {
+    rounds,
+    warmUp: (server) => warmUp(bench, scenario, server),
+    measure(server, round) {
+      progress.step(
+        `${scenario.title}: round ${round + 1} of ${rounds}, ${server.name}`,
+      );
+      return sampleOf(bench, scenario, server);
+    },
+    drop: (server, error) => bench.drop(scenario, server, error),
+  });
+  const measured: Measured[] = [];
+  for (const [server, rounds] of samples) {
+    const resident = spreadOf([residentBytes(server.server.pid)]);
+    const figures = { ...figuresOf(rounds), residentBytes: resident };
+    const calls = await callsOf(bench, scenario, server);
+    measured.push({ peer: server.name, figures: { ...figures, ...calls } });
+  }
+  return measured;
+}
+
+/** Puts the scenario's load on a server, and waits until that is over. */
+export async function warmUp(
+  bench: Bench,
+  scenario: Scenario,
+  { name, server }: RunningPeer,
+): Promise<void> {
+  const { loadOf, seconds, progress, reader } = bench.init;
+  progress.step(`${scenario.title}: warming up ${name}`);
+  const warmSeconds = Math.min(seconds, WARM_UP_SECONDS_MAX);
+  await bench.load(loadOf(scenario)(server.port, scenario, warmSeconds));
+  await reader.rest(server.pid);
+}
+
+/** Measures a server once. */
+export async function sampleOf(
+  bench: Bench,
+  scenario: Scenario,
+  { server: { pid, port } }: RunningPeer,
+  command: LoadCommand = bench.init.loadOf(scenario),
+): Promise<Sample> {
+  const { reader, seconds } = bench.init;
+  // Where a moment is what is measured, nothing else may want the core.
+  const isPeaceful = !scenario.isLimited;
+  const watch = reader.watch(pid, isPeaceful);
+  const seen = await bench.load(command(port, scenario, seconds))
+    .finally(() => watch.stop().catch(() => {}));
+  const looks = await watch.stop();
+  const beganMs = isPeaceful
+    ? -Infinity
+    : seen.endedMs - seen.seconds * MS_PER_SECOND;
+  const endedMs = isPeaceful ? Infinity : seen.endedMs;
+  await reader.rest(pid);
+  return { ...seen, cpu: cpuWithin(looks, beganMs, endedMs) };
+}
+
+/** Returns the memory that a process has, kernel's not counted. */
+export function residentBytes(pid: number): number {
+  const status = readProc(`${pid}/status`) ?? "";
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
+  if (kilobytes !== undefined) return Number(kilobytes) * BYTES_PER_KB;
+  throw new Failure(
+    `memory of process ${pid} is unknown: it has ended, or there is no /proc`,
+  );
+}
+
+/** A pass of its own: what counts disturbs what is timed. */
+async function callsOf(
+  bench: Bench,
+  scenario: Scenario,
+  { name, server: { pid, port } }: RunningPeer,
+): Promise<Figures> {
+  const { countCalls, machine, progress } = bench.init;
+  progress.step(`${scenario.title}: system calls of ${name}`);
+  if (countCalls === undefined) return {};
+  const seconds = Math.min(bench.init.seconds, CALLS_SECONDS_MAX);
+  const count = async (seconds: number) => {
+    await stillWanted();
+    const load = ownLoad(port, scenario, seconds);
+    return await countCalls(pid, [...machine.onLoadCore, ...load]);
+  };
+  try {
+    const less = scenario.connections > BUSY
+      ? await count(seconds / CALLS_LESS)
+      : undefined;
+    const calls = callsOfRequest(await count(seconds), less);
+    return { systemCalls: spreadOf([calls]) };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    await stillWanted();
+    bench.notes.push(
+      `${scenario.name}: no system calls of ${name}: ${error.message}`,
+    );
+    return {};
+  }
+}
