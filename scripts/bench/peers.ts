@@ -1,72 +1,86 @@
 /**
- * The servers that are compared.
+ * The servers that are compared: which of them this machine has, and how they
+ * are started.
  *
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { libraryPath, NATIVE_PATH_VARIABLE } from "../../src/native/library.ts";
-import { build, buildIfStale } from "../build.ts";
 import { Failure } from "../command_line.ts";
 import { type ServerProcess, startServer } from "../server_process.ts";
-import type { Machine } from "./machine.ts";
+import { hasProgram } from "./machine.ts";
+import { checkAnswers } from "./peers/answers.ts";
+import type { Missing, Peer, RunningPeer, Service } from "./peers/peer.ts";
+import { RECIPES } from "./peers/recipes.ts";
+import type { Tools } from "./peers/tools.ts";
 
-/** What is measured. */
-export const SUBJECT = "denio";
-/** What it is compared with. */
-export const BASELINE = "Deno.serve";
-/** What no server can be better than. */
-export const LIMIT = "bare loop";
+export type { Missing, Peer, RunningPeer, Service } from "./peers/peer.ts";
+export { BASELINE, LIMIT, SUBJECT } from "./peers/recipes.ts";
 
-/** A server to measure. */
-export interface Peer {
-  /** What it is called in the report. */
-  readonly name: string;
-  /** The command that starts it. */
-  readonly command: string[];
+/** How long a server that has been started may take to listen. */
+const LISTEN_MS = 5_000;
+/** How often a port is tried on which nobody listens yet. */
+const LOOK_MS = 5;
+
+/** Every peer's name, in the order of the report. */
+export const PEER_NAMES: readonly string[] = Object.keys(RECIPES);
+
+/** Which peers are wanted, and what may be done to get them. */
+export interface PrepareOptions {
+  /** By name; all of them when left out. */
+  readonly names?: readonly string[];
+  /** Told of what takes long. */
+  readonly progress: (line: string) => void;
+  /** Whether npm packages may be fetched; they may when left out. */
+  readonly mayInstall?: boolean;
+  /** Whether a program is on PATH; asked of the system when left out. */
+  readonly has?: (program: string) => boolean;
 }
 
-/** A peer that runs. */
-export interface RunningPeer extends AsyncDisposable {
-  /** What it is called in the report. */
-  readonly name: string;
-  /** Its process. */
-  readonly server: ServerProcess;
+/** Builds and installs what is wanted, and says what cannot be had and why. */
+export async function preparePeers(
+  { names = PEER_NAMES, progress, mayInstall = true, has = hasProgram }:
+    PrepareOptions,
+): Promise<{ peers: Peer[]; missing: Missing[] }> {
+  const peers: Peer[] = [];
+  const missing: Missing[] = [];
+  for (const name of new Set(names)) {
+    try {
+      peers.push(await prepare(name, { has, progress, mayInstall }));
+    } catch (error) {
+      // Whatever it is, the others can still be measured.
+      const [reason = ""] = (error as Error).message.split("\n");
+      missing.push({ peer: name, reason });
+    }
+  }
+  return { peers, missing };
 }
 
-/** Builds what is missing, and returns the servers that this system can run. */
-export function preparePeers(): Peer[] {
-  buildIfStale();
-  const library = libraryPath();
-  const path = library instanceof URL ? fileURLToPath(library) : library;
-  const denio: Peer = {
-    name: SUBJECT,
-    command: denoServer(
-      "denio.ts",
-      `--allow-ffi=${path}`,
-      `--allow-env=${NATIVE_PATH_VARIABLE}`,
-    ),
-  };
-  const peers = [denio, {
-    name: BASELINE,
-    command: denoServer("deno_serve.ts"),
-  }];
-  // It is written for epoll.
-  if (Deno.build.os !== "linux") return peers;
-  build(["--example", "limit"]);
-  const limit = "../../native/target/release/examples/limit";
-  return [{ name: LIMIT, command: [fileOf(limit)] }, ...peers];
+async function prepare(name: string, tools: Tools): Promise<Peer> {
+  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
+  if (recipe !== undefined) return await recipe(tools);
+  throw new Failure(
+    `no peer has this name; there are ${PEER_NAMES.join(", ")}`,
+  );
 }
 
-/** Starts a peer on the core that is the servers'. */
+/**
+ * Starts a peer on the core that is the servers', and asks it once for each
+ * route that it supports.
+ *
+ * @throws {Failure} that names the peer, and the route that it answers wrongly.
+ */
 export async function startPeer(
-  { name, command }: Peer,
-  machine: Machine,
+  peer: Peer,
+  service: Service,
+  machine: { readonly onServerCore: readonly string[] },
 ): Promise<RunningPeer> {
-  const server = await startServer([...machine.onServerCore, ...command]);
+  const { name } = peer;
+  const command = [...machine.onServerCore, ...peer.command(service)];
+  const server = await startServer(command);
   const stop = () => server.stop();
   try {
-    await expectHello(server.port);
+    await untilItListens(server);
+    await checkAnswers(peer, service, server.port);
     return { name, server, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
@@ -74,25 +88,17 @@ export async function startPeer(
   }
 }
 
-/** A server that answers something else would be compared unfairly. */
-async function expectHello(port: number): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${port}/`);
-  const text = await response.text();
-  if (text !== "Hello, World!") throw new Error(`it answered "${text}"`);
-}
-
-function denoServer(file: string, ...permissions: string[]): string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--allow-net=127.0.0.1",
-    ...permissions,
-    fileOf(`servers/${file}`),
-  ];
-}
-
-function fileOf(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
+/** One peer says where it will listen before it does: nginx. */
+async function untilItListens({ port }: ServerProcess): Promise<void> {
+  const endMs = performance.now() + LISTEN_MS;
+  for (;;) {
+    try {
+      using _conn = await Deno.connect({ hostname: "127.0.0.1", port });
+      return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      if (performance.now() > endMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }

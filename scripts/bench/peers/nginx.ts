@@ -1,0 +1,108 @@
+/**
+ * nginx as a peer: the routes that it can answer by itself, in one process.
+ *
+ * nginx cannot choose its port, nor say it. One that was free a moment ago is
+ * chosen for it, and a shell that becomes nginx says the line: so the process
+ * is nginx's own, and who wants to know that it listens connects.
+ *
+ * @module
+ */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Peer, supporting } from "./peer.ts";
+import { need, outputOf, placeOf, type Tools } from "./tools.ts";
+
+const CHECK_MS = 20_000;
+const BIG_BYTES = 1_048_576;
+const BIG_PERIOD = 251;
+/** More than any scenario opens. nginx makes a record for each at its start. */
+const CONNECTIONS_MAX = 32_768;
+/** For ever: 1000, its default, would close connections under load. */
+const KEEPALIVE_REQUESTS = 1_000_000_000;
+
+/** Says the line, and becomes the rest of its arguments. */
+const BECOME = 'echo "listening on 127.0.0.1:$1"; shift; exec "$@"';
+
+/**
+ * Returns nginx, if it is installed and takes the configuration.
+ *
+ * @throws {Failure} with the reason why not.
+ */
+export async function nginxPeer(tools: Tools): Promise<Peer> {
+  need(tools, "nginx");
+  const folder = placeOf("nginx");
+  // Of another run: a file for each time that it was started.
+  if (existsSync(folder)) Deno.removeSync(folder, { recursive: true });
+  Deno.mkdirSync(join(folder, "files"), { recursive: true });
+  Deno.writeFileSync(join(folder, "files", "big"), bigBody());
+  const said = await outputOf(["nginx", "-v"], CHECK_MS);
+  const check = nginxCommand(folder, freePort());
+  await outputOf([...check, "-t", "-q"], CHECK_MS);
+  return {
+    name: "nginx",
+    version: /nginx\/([\d.]+)/.exec(said)?.[1] ?? said,
+    supports: supporting({ http: ["hello", "big"] }),
+    command() {
+      const port = freePort();
+      const nginx = nginxCommand(folder, port);
+      return ["sh", "-c", BECOME, "sh", `${port}`, ...nginx];
+    },
+  };
+}
+
+function nginxCommand(folder: string, port: number): [string, ...string[]] {
+  const file = join(folder, `${port}.conf`);
+  Deno.writeTextFileSync(file, configuration(port));
+  return ["nginx", "-e", "stderr", "-p", folder, "-c", file];
+}
+
+/**
+ * Its defaults, but for what one process on a port of its own needs, no log,
+ * connections that last, and the file cache that its guide to tuning names.
+ * Paths are relative to its folder: it need not run as root.
+ */
+function configuration(port: number): string {
+  return `daemon off;
+master_process off;
+pid ${port}.pid;
+error_log stderr crit;
+events {
+  worker_connections ${CONNECTIONS_MAX};
+}
+http {
+  access_log off;
+  default_type application/octet-stream;
+  sendfile on;
+  tcp_nopush on;
+  open_file_cache max=16;
+  keepalive_requests ${KEEPALIVE_REQUESTS};
+  client_body_temp_path client_body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {
+    listen 127.0.0.1:${port};
+    root files;
+    location = / {
+      default_type "text/plain;charset=UTF-8";
+      return 200 "Hello, World!";
+    }
+  }
+}
+`;
+}
+
+function bigBody(): Uint8Array {
+  return Uint8Array.from(
+    { length: BIG_BYTES },
+    (_, index) => index % BIG_PERIOD,
+  );
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}

@@ -1,0 +1,137 @@
+/**
+ * What the benchmark's servers on denio, Deno and Bun answer: one handler for
+ * all three, so that servers are compared and nothing else.
+ *
+ * Web standards only. Where a request goes is read off its URL as text, as
+ * routers do; only the route that is measured for it makes a `URL`.
+ *
+ * @module
+ */
+
+/** What all three serve. */
+export type Handler = (request: Request) => Response | Promise<Response>;
+
+const BIG_BYTES = 1_048_576;
+/** The bytes of big answers repeat after so many: a prime, so that a piece at
+ * the wrong place is seen. */
+const BIG_PERIOD = 251;
+const EVENT_MS = 100;
+
+const BYTES = { "content-type": "application/octet-stream" };
+const JSON_TYPE = { "content-type": "application/json" };
+const EVENT_STREAM = { "content-type": "text/event-stream" };
+
+/** What POST /json brings. */
+interface Order {
+  readonly items: readonly { readonly id: number }[];
+}
+
+/** Returns the handler that a server was asked for on its command line. */
+export function handlerFor(service: string | undefined): Handler {
+  return service === "hello" ? hello : handler;
+}
+
+/** The least that a handler can do: what it takes is the server's own time. */
+export function hello(): Response {
+  return new Response("Hello, World!");
+}
+
+/** Answers every route of the benchmark. */
+export function handler(request: Request): Response | Promise<Response> {
+  switch (pathOf(request.url)) {
+    case "/":
+      return hello();
+    case "/app":
+      return app(request);
+    case "/json":
+      return order(request);
+    case "/echo":
+      return echo(request);
+    case "/big":
+      return new Response(big, { headers: BYTES });
+    case "/events":
+      return events();
+    default:
+      return new Response("Not found", { status: 404 });
+  }
+}
+
+function pathOf(url: string): string {
+  const start = url.indexOf("/", "https://".length);
+  const end = url.indexOf("?", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+function app({ url, headers }: Request): Response {
+  const { pathname, searchParams } = new URL(url);
+  const user = searchParams.get("user") ?? "";
+  const body = JSON.stringify({
+    path: pathname,
+    user,
+    sort: searchParams.get("sort") ?? "",
+    language: headers.get("accept-language") ?? "",
+    agent: headers.get("user-agent") ?? "",
+  });
+  return new Response(body, {
+    headers: {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      "x-request-id": user,
+    },
+  });
+}
+
+async function order(request: Request): Promise<Response> {
+  const { items }: Order = await request.json();
+  let total = 0;
+  for (const { id } of items) total += id;
+  const body = JSON.stringify({ count: items.length, total });
+  return new Response(body, { headers: JSON_TYPE });
+}
+
+async function echo(request: Request): Promise<Response> {
+  return new Response(await request.bytes(), { headers: BYTES });
+}
+
+const big = bigBody();
+
+function bigBody(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(BIG_BYTES);
+  for (let index = 0; index < BIG_PERIOD; index++) bytes[index] = index;
+  // What is there is whole periods, and is doubled until all is full.
+  for (let filled = BIG_PERIOD; filled < BIG_BYTES; filled *= 2) {
+    bytes.copyWithin(filled, 0, filled);
+  }
+  return bytes;
+}
+
+type Client = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+
+const encoder = new TextEncoder();
+const clients = new Set<Client>();
+let eventCount = 0;
+let beat: ReturnType<typeof setInterval> | undefined;
+
+/** One timer for all clients, and none when there is no client. */
+function events(): Response {
+  let client: Client;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      client = controller;
+      clients.add(client);
+      beat ??= setInterval(tellAll, EVENT_MS);
+    },
+    cancel() {
+      clients.delete(client);
+      if (clients.size > 0) return;
+      clearInterval(beat);
+      beat = undefined;
+    },
+  });
+  return new Response(stream, { headers: EVENT_STREAM });
+}
+
+function tellAll(): void {
+  const event = encoder.encode(`data: ${eventCount++}\n\n`);
+  for (const client of clients) client.enqueue(event);
+}

@@ -1,0 +1,26 @@
+/**
+ * The benchmark's echo server on denio's fibers: the same loop as the one on
+ * `Deno.listen`, a connection each.
+ *
+ * @module
+ */
+
+import { Reactor } from "../../../mod.ts";
+import { announce } from "./announce.ts";
+
+/** The largest message of the benchmark. */
+const BUFFER_BYTES = 65_536;
+
+const server = new Reactor().serveFibers(
+  { hostname: "127.0.0.1", port: 0 },
+  async (connection) => {
+    const buffer = new Uint8Array(BUFFER_BYTES);
+    for (;;) {
+      const count = await connection.read(buffer);
+      if (count === null) return;
+      // All of it is sent, or has a place to wait in, when this resolves.
+      await connection.write(buffer.subarray(0, count));
+    }
+  },
+);
+announce(server.addr);

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+)
+
+const (
+	bigBytes  = 1_048_576
+	bigPeriod = 251
+)
+
+// What GET /app answers, in this order.
+type appAnswer struct {
+	Path     string `json:"path"`
+	User     string `json:"user"`
+	Sort     string `json:"sort"`
+	Language string `json:"language"`
+	Agent    string `json:"agent"`
+}
+
+type order struct {
+	Items []struct {
+		ID int `json:"id"`
+	} `json:"items"`
+}
+
+type orderAnswer struct {
+	Count int `json:"count"`
+	Total int `json:"total"`
+}
+
+// net/http has no idle timeout unless it is given one, and none here.
+func serveHTTP(listener net.Listener, handler http.Handler) error {
+	server := http.Server{Handler: handler}
+	return server.Serve(listener)
+}
+
+func routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", hello)
+	mux.HandleFunc("GET /app", app)
+	mux.HandleFunc("POST /json", takeOrder)
+	mux.HandleFunc("POST /echo", echoBody)
+	mux.HandleFunc("GET /big", big(bigBody()))
+	mux.HandleFunc("GET /events", events)
+	return mux
+}
+
+var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
+	io.WriteString(w, "Hello, World!")
+})
+
+func app(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	user := query.Get("user")
+	body, err := json.Marshal(appAnswer{
+		Path:     r.URL.Path,
+		User:     user,
+		Sort:     query.Get("sort"),
+		Language: r.Header.Get("Accept-Language"),
+		Agent:    r.Header.Get("User-Agent"),
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Request-Id", user)
+	w.Write(body)
+}
+
+func takeOrder(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // The client has gone.
+	}
+	var taken order
+	if err := json.Unmarshal(body, &taken); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer := orderAnswer{Count: len(taken.Items)}
+	for _, item := range taken.Items {
+		answer.Total += item.ID
+	}
+	body, err = json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(body)
+}
+
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // The client has gone.
+	}
+	sendBytes(w, body)
+}
+
+func big(body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { sendBytes(w, body) }
+}
+
+func bigBody() []byte {
+	body := make([]byte, bigBytes)
+	for index := range body {
+		body[index] = byte(index % bigPeriod)
+	}
+	return body
+}
+
+func sendBytes(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	// Without it, what is larger than a buffer is chunked.
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
+}
+
+func events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flusher := w.(http.Flusher)
+	flusher.Flush()
+	counts := clock.join()
+	defer clock.leave(counts)
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case count, isOpen := <-counts:
+			if !isOpen {
+				return
+			}
+			fmt.Fprintf(w, "data: %d\n\n", count)
+			flusher.Flush()
+		}
+	}
+}
