@@ -31,7 +31,7 @@ function sample(userUs: number, systemUs: number, p50Us?: number): Sample {
   return {
     requests: 1000,
     seconds: 2,
-    cpu: { userUs, systemUs },
+    cpu: { userUs, systemUs, totalUs: userUs + systemUs },
     latencyUs: p50Us === undefined
       ? {}
       : { p50Us, p99Us: 2 * p50Us, p999Us: 3 * p50Us },
@@ -97,14 +97,16 @@ Deno.test("withRatios() says nothing, where there is nothing to divide by", () =
 Deno.test("cpuWithin() finds what was used between looks", () => {
   const look = (atMs: number, userUs: number, systemUs: number) => ({
     atMs,
-    cpu: { userUs, systemUs },
+    cpu: { userUs, systemUs, totalUs: 2 * userUs },
   });
   const looks = [look(0, 100, 0), look(10, 110, 40), look(20, 150, 60)];
-  assertEquals(cpuWithin(looks, 0, 20), { userUs: 50, systemUs: 60 });
+  const all = { userUs: 50, systemUs: 60, totalUs: 100 };
+  assertEquals(cpuWithin(looks, 0, 20), all);
   // Half of the first part and half of the second.
-  assertEquals(cpuWithin(looks, 5, 15), { userUs: 25, systemUs: 30 });
+  const half = { userUs: 25, systemUs: 30, totalUs: 50 };
+  assertEquals(cpuWithin(looks, 5, 15), half);
   // Nobody looked before the first, or after the last.
-  assertEquals(cpuWithin(looks, -Infinity, 99), { userUs: 50, systemUs: 60 });
+  assertEquals(cpuWithin(looks, -Infinity, 99), all);
 });
 
 /** A scenario in which each server has one figure. */

@@ -40,12 +40,21 @@ while read -r pid; do
   echo "$total $stat"
 done 2>/dev/null`;
 
+/**
+ * Processor time of a process. The kernel knows to the nanosecond how much it
+ * was, but guesses by its ticks whose: the program's or its own for it.
+ */
+export interface CpuUse extends CpuTime {
+  /** All of it, to the nanosecond. */
+  readonly totalUs: number;
+}
+
 /** What a process had used at a moment. */
 export interface CpuLook {
   /** When, as `performance.now()` counts. */
   readonly atMs: number;
   /** What it had used. */
-  readonly cpu: CpuTime;
+  readonly cpu: CpuUse;
 }
 
 /** Reads processor times, by a shell that is there all the while. */
@@ -121,7 +130,7 @@ export class CpuReader implements AsyncDisposable {
     while (performance.now() < deadlineMs) {
       await delay(REST_LOOK_MS);
       const after = await this.look(pid);
-      if (totalUs(after.cpu) - totalUs(before.cpu) < REST_US_MAX) return;
+      if (after.cpu.totalUs - before.cpu.totalUs < REST_US_MAX) return;
       before = after;
     }
   }
@@ -155,22 +164,15 @@ export class CpuReader implements AsyncDisposable {
   }
 }
 
-/**
- * Returns what the shell's answer says. The kernel knows to the nanosecond what
- * was used, and by its ticks about who did: the program or the kernel for it.
- */
-export function parseLook(line: string): CpuTime | undefined {
+/** Returns what the shell's answer says; nothing when there was no process. */
+export function parseLook(line: string): CpuUse | undefined {
   const [nanoseconds, ...stat] = line.split(" ");
   if (stat.length < 2) return undefined;
-  const { userUs, systemUs } = parseStat(stat.join(" "));
+  const ticks = parseStat(stat.join(" "));
   const exactUs = Number(nanoseconds) / NS_PER_US;
-  const guessUs = userUs + systemUs;
-  // Some kernels do not count what threads use, others' ticks saw nothing yet.
-  if (exactUs === 0 || guessUs === 0) return { userUs, systemUs };
-  return {
-    userUs: exactUs * userUs / guessUs,
-    systemUs: exactUs * systemUs / guessUs,
-  };
+  // Some kernels do not count what threads use.
+  const totalUs = exactUs === 0 ? ticks.userUs + ticks.systemUs : exactUs;
+  return { ...ticks, totalUs };
 }
 
 /** Returns what was used from one moment to another, between looks too. */
@@ -178,31 +180,29 @@ export function cpuWithin(
   looks: readonly CpuLook[],
   fromMs: number,
   toMs: number,
-): CpuTime {
+): CpuUse {
   const [from, to] = [cpuAt(looks, fromMs), cpuAt(looks, toMs)];
   return {
     userUs: to.userUs - from.userUs,
     systemUs: to.systemUs - from.systemUs,
+    totalUs: to.totalUs - from.totalUs,
   };
 }
 
 /** What had been used at a moment, in proportion between two looks. */
-function cpuAt(looks: readonly CpuLook[], atMs: number): CpuTime {
+function cpuAt(looks: readonly CpuLook[], atMs: number): CpuUse {
   const place = looks.findIndex((look) => look.atMs >= atMs);
   const after = looks.at(place)!;
   const before = looks[place - 1];
-  if (place <= 0 || before === undefined) return after.cpu;
+  if (before === undefined) return after.cpu;
   const share = (atMs - before.atMs) / (after.atMs - before.atMs);
-  const between = (from: number, to: number) => from + (to - from) * share;
+  const between = (name: keyof CpuUse) =>
+    before.cpu[name] + (after.cpu[name] - before.cpu[name]) * share;
   return {
-    userUs: between(before.cpu.userUs, after.cpu.userUs),
-    systemUs: between(before.cpu.systemUs, after.cpu.systemUs),
+    userUs: between("userUs"),
+    systemUs: between("systemUs"),
+    totalUs: between("totalUs"),
   };
-}
-
-/** Returns both kinds of time together. */
-export function totalUs({ userUs, systemUs }: CpuTime): number {
-  return userUs + systemUs;
 }
 
 function delay(ms: number): Promise<void> {

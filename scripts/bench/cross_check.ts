@@ -6,7 +6,6 @@
  */
 
 import type { Bench } from "./bench.ts";
-import { totalUs } from "./cpu_watch.ts";
 import { median } from "./figures.ts";
 import { stillWanted } from "./interruption.ts";
 import {
@@ -69,7 +68,7 @@ export async function crossCheck(
     load,
     scenario: scenario.name,
     peer: server.name,
-    cpuUs: median(rounds.map(({ cpu, requests }) => totalUs(cpu) / requests)),
+    cpuUs: median(rounds.map(({ cpu, requests }) => cpu.totalUs / requests)),
   }));
 }
 

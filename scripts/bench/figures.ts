@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { CpuTime } from "../process_cpu.ts";
-import { totalUs } from "./cpu_watch.ts";
+import type { CpuUse } from "./cpu_watch.ts";
 import type { LoadSeen } from "./load_generators.ts";
 import { LIMIT, SUBJECT } from "./peers.ts";
 import {
@@ -26,7 +25,7 @@ export type Figures = PeerResult["figures"];
 /** One round of one server. */
 export interface Sample extends Omit<LoadSeen, "endedMs"> {
   /** What the server used meanwhile. */
-  readonly cpu: CpuTime;
+  readonly cpu: CpuUse;
 }
 
 /** Returns the median and the spread of some numbers, at least one. */
@@ -51,18 +50,17 @@ export function median(values: readonly number[]): number {
 export function figuresOf(samples: readonly Sample[]): Figures {
   const of = (figure: (sample: Sample) => number) =>
     spreadOf(samples.map(figure));
-  const cpuUs = of(({ cpu, requests }) => totalUs(cpu) / requests);
-  // The kernel knows to the nanosecond what was used, but guesses by its tick
-  // who did: only all rounds together make a good guess.
-  const userShare = sum(samples, ({ cpu }) => cpu.userUs) /
-    sum(samples, ({ cpu }) => totalUs(cpu));
+  const cpuUs = of(({ cpu, requests }) => cpu.totalUs / requests);
+  // Whose it was is a guess: only all rounds together make a good one.
+  const userUs = sum(samples, ({ cpu }) => cpu.userUs);
+  const userShare = userUs / (userUs + sum(samples, ({ cpu }) => cpu.systemUs));
   return finite({
     userUs: scaled(cpuUs, userShare),
     systemUs: scaled(cpuUs, 1 - userShare),
     cpuUs,
     perSecond: of(({ requests, seconds }) => requests / seconds),
     perCpuSecond: of(({ requests, cpu }) =>
-      requests / totalUs(cpu) * US_PER_SECOND
+      requests / cpu.totalUs * US_PER_SECOND
     ),
     p50Us: of(({ latencyUs }) => latencyUs.p50Us ?? NaN),
     p99Us: of(({ latencyUs }) => latencyUs.p99Us ?? NaN),

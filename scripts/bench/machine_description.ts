@@ -32,8 +32,9 @@ export function describeMachine(
   peers: readonly Peer[],
 ): Record<string, string> {
   const cpu = parseCpuInfo(readProc("cpuinfo") ?? "");
+  const kernel = (readProc("sys/kernel/osrelease") ?? "").trim();
   const known: Record<string, string | undefined> = {
-    "system": `${Deno.build.os} ${Deno.osRelease()}, ${Deno.build.arch}`,
+    "system": [Deno.build.os, kernel, Deno.build.arch].join(" "),
     "processor": cpu.model,
     "cores": cpu.cores === 0 ? undefined : `${cpu.cores}`,
     "memory": parseMemory(readProc("meminfo") ?? ""),

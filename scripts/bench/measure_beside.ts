@@ -6,12 +6,8 @@
 
 import type { Bench } from "./bench.ts";
 import { figuresOf, median, type Sample, spreadOf } from "./figures.ts";
-import {
-  type Measured,
-  residentBytes,
-  sampleOf,
-  warmUp,
-} from "./measure_load.ts";
+import { residentBytes, sampleOf, warmUp } from "./measure_load.ts";
+import type { Measured, Method } from "./method.ts";
 import type { RunningPeer } from "./peers.ts";
 import { inTurns } from "./rounds.ts";
 import { BUSY, type Scenario } from "./scenarios.ts";
@@ -23,11 +19,17 @@ interface Pair {
 }
 
 /**
- * Measures every server that takes part in a scenario of the kind `beside`.
- * The figures are those beside idle connections, but `perSecond` is the ratio
- * to that without them, of the same round.
+ * For scenarios of the kind `beside`. The figures are those beside idle
+ * connections, but `perSecond` is the ratio to that without them, of the same
+ * round.
  */
-export async function measureBeside(
+export const BESIDE: Method = {
+  // Warming up, and two measurements a round.
+  steps: (_, rounds) => 1 + 2 * rounds,
+  measure: measureBeside,
+};
+
+async function measureBeside(
   bench: Bench,
   scenario: Scenario,
 ): Promise<Measured[]> {
@@ -36,7 +38,8 @@ export async function measureBeside(
   await using servers = await bench.startAll(scenario);
   const pairs = await inTurns(servers.running, {
     rounds,
-    warmUp: (server) => warmUp(bench, beside, server),
+    // Compilers are warmed up by the busy ones.
+    warmUp: (server) => warmUp(bench, alone, server),
     async measure(server: RunningPeer, round): Promise<Pair> {
       const at = `round ${round + 1} of ${rounds}, ${server.name}`;
       const sample = (variant: Scenario, how: string) => {

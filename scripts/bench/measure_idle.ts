@@ -12,23 +12,32 @@ import type { Bench } from "./bench.ts";
 import { spreadOf } from "./figures.ts";
 import { stillWanted } from "./interruption.ts";
 import { killAfter, LOAD_MS_MAX, ownLoad } from "./load_generators.ts";
-import { type Measured, residentBytes } from "./measure_load.ts";
+import { residentBytes } from "./measure_load.ts";
+import type { Measured, Method } from "./method.ts";
 import { HELLO } from "./payloads.ts";
 import type { Peer } from "./peers.ts";
 import { inTurns } from "./rounds.ts";
 import { BUSY, type Scenario } from "./scenarios.ts";
 
 /** How long memory may change after the last connection: collectors run. */
-const SETTLE_MS = 1_000;
+const SETTLE_MS_MAX = 1_000;
 /** Fills caches and pools that any use would: no connection's own. */
 const WARM_UP = { connections: BUSY, load: ["http", "--expect", HELLO] };
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS_MAX = 2;
+/** A first look takes less of both, where a round is short. */
+const MS_A_SECOND = 1_000;
+const WARM_UP_A_SECOND = 3;
 
 /**
- * Measures every server that takes part in a scenario of the kind `idle`. Each
- * is started anew every time: memory that was used once is often kept.
+ * For scenarios of the kind `idle`. Servers are started anew every time: memory
+ * that was used once is often kept.
  */
-export async function measureIdle(
+export const WEIGH: Method = {
+  steps: (_, rounds) => rounds,
+  measure: measureIdle,
+};
+
+async function measureIdle(
   bench: Bench,
   scenario: Scenario,
 ): Promise<Measured[]> {
@@ -61,15 +70,17 @@ async function weigh(
 ): Promise<{ bytesEach: number; resident: number }> {
   await using running = await bench.start(peer, scenario);
   const { pid, port } = running.server;
-  await bench.load(ownLoad(port, WARM_UP, WARM_UP_SECONDS));
-  await settle();
+  const { seconds } = bench.init;
+  const warmUp = Math.min(seconds * WARM_UP_A_SECOND, WARM_UP_SECONDS_MAX);
+  await bench.load(ownLoad(port, WARM_UP, warmUp));
+  await settle(seconds);
   const before = residentBytes(pid);
   await stillWanted();
   await using holder = await holdConnections([
     ...bench.init.machine.onLoadCore,
     ...ownLoad(port, scenario),
   ]);
-  await settle();
+  await settle(seconds);
   const resident = residentBytes(pid);
   await holder.end();
   return { bytesEach: (resident - before) / scenario.connections, resident };
@@ -119,6 +130,7 @@ async function holdConnections(command: readonly string[]): Promise<Holder> {
   }
 }
 
-function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+function settle(seconds: number): Promise<void> {
+  const ms = Math.min(seconds * MS_A_SECOND, SETTLE_MS_MAX);
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -11,8 +11,8 @@ import { cpuWithin } from "./cpu_watch.ts";
 import { type Figures, figuresOf, type Sample, spreadOf } from "./figures.ts";
 import { stillWanted } from "./interruption.ts";
 import { type LoadCommand, ownLoad } from "./load_generators.ts";
+import type { Measured, Method } from "./method.ts";
 import type { RunningPeer } from "./peers.ts";
-import type { PeerResult } from "./results.ts";
 import { inTurns } from "./rounds.ts";
 import { BUSY, type Scenario } from "./scenarios.ts";
 import { callsOfRequest } from "./system_calls.ts";
@@ -22,16 +22,21 @@ const BYTES_PER_KB = 1_024;
 
 /** Compilers have seen enough by then, and caches and pools are full. */
 const WARM_UP_SECONDS_MAX = 2;
-/** Counts need no long time, as they are no times. */
-const CALLS_SECONDS_MAX = 1;
+/** Counts need no long time, as they are no times; but two events of each. */
+const CALLS_SECONDS = { min: 0.3, max: 1 };
 /** How much shorter the run is that shows what opening connections takes. */
-const CALLS_LESS = 4;
+const CALLS_LESS = 2;
+/** So long that each of many connections is answered, and more than once. */
+const SECONDS_A_CONNECTION = 6e-5;
 
-/** What a scenario gives before ratios are known. */
-export type Measured = Omit<PeerResult, "toBest">;
+/** For scenarios of the kind `load`. */
+export const LOAD: Method = {
+  // Warming up, the rounds, and counting system calls.
+  steps: (scenario, rounds) => 1 + rounds + (countsCalls(scenario) ? 1 : 0),
+  measure: measureLoad,
+};
 
-/** Measures every server that takes part in a scenario of the kind `load`. */
-export async function measureLoad(
+async function measureLoad(
   bench: Bench,
   scenario: Scenario,
 ): Promise<Measured[]> {
@@ -52,7 +57,9 @@ export async function measureLoad(
   for (const [server, rounds] of samples) {
     const resident = spreadOf([residentBytes(server.server.pid)]);
     const figures = { ...figuresOf(rounds), residentBytes: resident };
-    const calls = await callsOf(bench, scenario, server);
+    const calls = countsCalls(scenario)
+      ? await callsOf(bench, scenario, server)
+      : {};
     measured.push({ peer: server.name, figures: { ...figures, ...calls } });
   }
   return measured;
@@ -64,10 +71,10 @@ export async function warmUp(
   scenario: Scenario,
   { name, server }: RunningPeer,
 ): Promise<void> {
-  const { loadOf, seconds, progress, reader } = bench.init;
+  const { loadOf, progress, reader } = bench.init;
   progress.step(`${scenario.title}: warming up ${name}`);
-  const warmSeconds = Math.min(seconds, WARM_UP_SECONDS_MAX);
-  await bench.load(loadOf(scenario)(server.port, scenario, warmSeconds));
+  const seconds = Math.min(secondsOf(bench, scenario), WARM_UP_SECONDS_MAX);
+  await bench.load(loadOf(scenario)(server.port, scenario, seconds));
   await reader.rest(server.pid);
 }
 
@@ -78,7 +85,8 @@ export async function sampleOf(
   { server: { pid, port } }: RunningPeer,
   command: LoadCommand = bench.init.loadOf(scenario),
 ): Promise<Sample> {
-  const { reader, seconds } = bench.init;
+  const { reader } = bench.init;
+  const seconds = secondsOf(bench, scenario);
   // Where a moment is what is measured, nothing else may want the core.
   const isPeaceful = !scenario.isLimited;
   const watch = reader.watch(pid, isPeaceful);
@@ -91,6 +99,15 @@ export async function sampleOf(
   const endedMs = isPeaceful ? Infinity : seen.endedMs;
   await reader.rest(pid);
   return { ...seen, cpu: cpuWithin(looks, beganMs, endedMs) };
+}
+
+/** What is scaled makes the same calls that are counted elsewhere. */
+function countsCalls({ group }: Scenario): boolean {
+  return group !== "scaling";
+}
+
+function secondsOf(bench: Bench, { connections }: Scenario): number {
+  return Math.max(bench.init.seconds, connections * SECONDS_A_CONNECTION);
 }
 
 /** Returns the memory that a process has, kernel's not counted. */
@@ -112,7 +129,8 @@ async function callsOf(
   const { countCalls, machine, progress } = bench.init;
   progress.step(`${scenario.title}: system calls of ${name}`);
   if (countCalls === undefined) return {};
-  const seconds = Math.min(bench.init.seconds, CALLS_SECONDS_MAX);
+  const { min, max } = CALLS_SECONDS;
+  const seconds = Math.min(Math.max(bench.init.seconds, min), max);
   const count = async (seconds: number) => {
     await stillWanted();
     const load = ownLoad(port, scenario, seconds);

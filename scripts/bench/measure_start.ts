@@ -9,14 +9,14 @@ import { startServer } from "../server_process.ts";
 import type { Bench } from "./bench.ts";
 import { spreadOf } from "./figures.ts";
 import { stillWanted } from "./interruption.ts";
-import type { Measured } from "./measure_load.ts";
+import type { Measured, Method } from "./method.ts";
 import { HELLO } from "./payloads.ts";
 import type { Peer } from "./peers.ts";
 import { inTurns } from "./rounds.ts";
 import type { Scenario } from "./scenarios.ts";
 
 /** It is short, and depends on much. */
-export const START_ROUNDS_MIN = 5;
+const START_ROUNDS_MIN = 5;
 /** One says where it will listen before it does: nginx. */
 const RETRY_MS = 1;
 const ANSWER_MS_MAX = 5_000;
@@ -26,8 +26,13 @@ const REQUEST = new TextEncoder().encode(
   "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
 );
 
-/** Measures every server that takes part in a scenario of the kind `start`. */
-export async function measureStart(
+/** For scenarios of the kind `start`. */
+export const START: Method = {
+  steps: (_, rounds) => startRounds(rounds),
+  measure: measureStart,
+};
+
+async function measureStart(
   bench: Bench,
   scenario: Scenario,
 ): Promise<Measured[]> {
@@ -51,8 +56,7 @@ export async function measureStart(
   }));
 }
 
-/** How often a start is measured, where others are so often. */
-export function startRounds(rounds: number): number {
+function startRounds(rounds: number): number {
   return Math.max(rounds, START_ROUNDS_MIN);
 }
 

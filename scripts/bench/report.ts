@@ -252,23 +252,22 @@ function crossCheckLines(checks: readonly CrossCheck[]): string[] {
 }
 
 function budgetLines(budgets: readonly Budget[], style: Style): string[] {
-  const body = budgets.map(({ name, measured }): Row => [
+  const known = budgets.filter(({ measured }) => measured !== null);
+  const body = known.map(({ name, measured }): Row => [
     name,
-    measured === null ? "-" : significant(measured),
+    significant(measured!),
   ]);
   const [, ...lines] = rows(["", ""], body);
+  const unknown = budgets.length - known.length;
   return [
     "",
     "What is wanted",
     ...lines.map((line, row) => {
-      const { wanted, met } = budgets[row]!;
-      const [verdict, paint] = met === null
-        ? ["not measured", style.strong] as const
-        : met
-        ? ["met", style.good] as const
-        : ["NOT MET", style.bad] as const;
-      return `${line}  ${wanted}: ${paint(verdict)}`;
+      const { wanted, met } = known[row]!;
+      const verdict = met ? style.good("met") : style.bad("NOT MET");
+      return `${line}  ${wanted}: ${verdict}`;
     }),
+    ...unknown === 0 ? [] : [`  (${unknown} more that this run cannot tell)`],
   ];
 }
 

@@ -15,10 +15,11 @@ import { stillWanted } from "./interruption.ts";
 import { ownLoad, prepareOwnLoad, wrk } from "./load_generators.ts";
 import { hasProgram, prepareMachine } from "./machine.ts";
 import { describeMachine } from "./machine_description.ts";
-import { measureBeside } from "./measure_beside.ts";
-import { measureIdle } from "./measure_idle.ts";
-import { type Measured, measureLoad } from "./measure_load.ts";
-import { measureStart, startRounds } from "./measure_start.ts";
+import { BESIDE } from "./measure_beside.ts";
+import { WEIGH } from "./measure_idle.ts";
+import { LOAD } from "./measure_load.ts";
+import { START } from "./measure_start.ts";
+import type { Method } from "./method.ts";
 import { type BenchOptions, CROSS_CHECK } from "./options.ts";
 import { preparePeers, SUBJECT } from "./peers.ts";
 import type { Progress } from "./progress.ts";
@@ -33,22 +34,11 @@ const RESULTS = new URL("../../native/target/bench.json", import.meta.url);
 const CHECKED = "get";
 
 /** How each kind of scenario is measured. */
-const MEASURE: Readonly<
-  Record<Kind, (bench: Bench, scenario: Scenario) => Promise<Measured[]>>
-> = {
-  load: measureLoad,
-  beside: measureBeside,
-  idle: measureIdle,
-  start: measureStart,
-};
-
-/** How many steps each server takes in each kind of scenario. */
-const STEPS: Readonly<Record<Kind, (rounds: number) => number>> = {
-  // Warming up, the rounds, and counting system calls.
-  load: (rounds) => 1 + rounds + 1,
-  beside: (rounds) => 1 + 2 * rounds,
-  idle: (rounds) => rounds,
-  start: startRounds,
+const METHODS: Readonly<Record<Kind, Method>> = {
+  load: LOAD,
+  beside: BESIDE,
+  idle: WEIGH,
+  start: START,
 };
 
 /** What came of a run. */
@@ -136,7 +126,8 @@ async function measure(
     .map((scenario) => fitted(bench, scenario));
   const isChecked = only?.includes(CROSS_CHECK) ?? !quick;
   const stepsOf = (scenario: Scenario) =>
-    bench.contestants(scenario).length * STEPS[scenario.kind](rounds);
+    bench.contestants(scenario).length *
+    METHODS[scenario.kind].steps(scenario, rounds);
   const checkSteps = isChecked ? crossCheckSteps(rounds) : 0;
   progress.begin(
     chosen.reduce((sum, scenario) => sum + stepsOf(scenario), checkSteps),
@@ -169,7 +160,7 @@ async function resultOf(
   scenario: Scenario,
 ): Promise<ScenarioResult> {
   const { name, title, unit, group, connections } = scenario;
-  const measured = await MEASURE[scenario.kind](bench, scenario);
+  const measured = await METHODS[scenario.kind].measure(bench, scenario);
   return {
     ...{ name, title, unit, group },
     ...group === "scaling" ? { connections } : {},
