@@ -18,7 +18,9 @@ const EXIT_USAGE: u8 = 2;
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    match options::parse(std::env::args().skip(1)) {
+    // What is no text is refused as what it looks like.
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    match options::parse(words) {
         Ok(Command::Help) => ended(print(HELP.trim_end())),
         Ok(Command::Run(options)) => ended(run(&options)),
         Err(error) => {

@@ -127,10 +127,6 @@ const ALTERNATIVES: &[&[&str]] = &[
     &["--seconds", "--requests"],
     &["--body", "--body-bytes"],
     &["--expect", "--expect-bytes", "--expect-echo"],
-    // An idle connection has to stay.
-    &["--close", "--idle"],
-    // An answer that ends the connection is the last.
-    &["--close", "--depth"],
 ];
 
 /// Headers that say how long a message is, which is not for the caller to say.
@@ -155,6 +151,11 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageEr
         content_type: given.value("--expect-type").map(str::to_owned),
         bytes: given.count("--bytes", 1..=BODY_BYTES_MAX)?.unwrap_or(MESSAGE_BYTES),
     };
+    let plan = &options.plan;
+    if plan.closes && (plan.depth > 1 || plan.idle > 0) {
+        let other = if plan.depth > 1 { "--depth" } else { "--idle" };
+        return Err(UsageError(format!("Cannot use --close and {other} together")));
+    }
     if options.method == "HEAD" && options.expected != Expected::Anything {
         return Err(UsageError("Cannot expect a body of HEAD".into()));
     }
@@ -403,6 +404,13 @@ mod tests {
     }
 
     #[test]
+    fn connections_of_one_request_have_a_depth_of_one() {
+        let plan = parsed("--port 1 http --close --depth 1 --idle 0 --requests 1").plan;
+        assert!(plan.closes);
+        assert_eq!((plan.depth, plan.idle), (1, 0));
+    }
+
+    #[test]
     fn help_is_asked_for_anywhere() {
         assert_eq!(parse(words("http --help --nonsense")).unwrap(), Command::Help);
         assert_eq!(parse(words("-h")).unwrap(), Command::Help);
@@ -427,7 +435,14 @@ mod tests {
                 "--port 1 http --seconds 1 --requests 1",
                 "Cannot use --seconds and --requests together",
             ),
-            ("--port 1 http --close --idle 1", "Cannot use --close and --idle together"),
+            (
+                "--port 1 http --seconds 1 --close --idle 1",
+                "Cannot use --close and --idle together",
+            ),
+            (
+                "--port 1 http --seconds 1 --close --depth 2",
+                "Cannot use --close and --depth together",
+            ),
             (
                 "--port 1 http --expect a --expect-echo",
                 "Cannot use --expect and --expect-echo together",
