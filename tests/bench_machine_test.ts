@@ -133,8 +133,11 @@ const SAID = {
 Deno.test("seenBy() reads the last line, of each load generator", () => {
   const latencyUs = { p50Us: 1.5, p99Us: 2.5, p999Us: 3.5 };
   assertEquals(
-    seenBy(`Running\n${JSON.stringify(SAID)}\n`, 7),
-    { requests: 9, seconds: 0.5, endedMs: 7, latencyUs },
+    seenBy(
+      `Running\n${JSON.stringify({ ...SAID, secondsSince: 0.25 })}\n`,
+      7_000,
+    ),
+    { requests: 9, seconds: 0.5, endedMs: 6_750, latencyUs },
   );
   const { p50Us: _, ...short } = SAID;
   const autocannon = { requests: 9, elapsedSeconds: 0.5 };

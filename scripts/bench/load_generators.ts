@@ -15,13 +15,15 @@ import type { Scenario } from "./scenarios.ts";
 /** How long a load may take beside its own time: a server may hang. */
 export const LOAD_MS_MAX = 120_000;
 
+const MS_PER_SECOND = 1_000;
+
 /** What a load generator saw. */
 export interface LoadSeen {
   /** Requests that were answered. */
   readonly requests: number;
   /** How long it took. */
   readonly seconds: number;
-  /** When it said so, as `performance.now()` counts. */
+  /** When that was over, as `performance.now()` counts. */
   readonly endedMs: number;
   /** How long an answer took, as far as the generator says. */
   readonly latencyUs: {
@@ -98,12 +100,12 @@ export async function runLoad(
   }).spawn();
   using _interrupted = whenInterrupted(() => kill(child, "SIGKILL"));
   using patience = killAfter(child, LOAD_MS_MAX);
-  const [{ text, endedMs }, complaint, { success }] = await Promise.all([
-    textAndEnd(child.stdout),
+  const [{ text, saidMs }, complaint, { success }] = await Promise.all([
+    textAndTime(child.stdout),
     new Response(child.stderr).text(),
     child.status,
   ]);
-  if (success) return { ...seenBy(text, endedMs), complaint };
+  if (success) return { ...seenBy(text, saidMs), complaint };
   if (patience.isOver()) throw patience.failure();
   throw new Failure(`the load failed: ${complaint.trim() || text.trim()}`);
 }
@@ -131,16 +133,16 @@ export function killAfter(child: Deno.ChildProcess, ms: number): Patience {
 }
 
 /** Closing thousands of connections takes a program that has ended a while. */
-async function textAndEnd(
+async function textAndTime(
   stdout: ReadableStream<Uint8Array>,
-): Promise<{ text: string; endedMs: number }> {
+): Promise<{ text: string; saidMs: number }> {
   let text = "";
-  let endedMs = performance.now();
+  let saidMs = performance.now();
   for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
     text += piece;
-    endedMs = performance.now();
+    saidMs = performance.now();
   }
-  return { text, endedMs };
+  return { text, saidMs };
 }
 
 /**
@@ -148,7 +150,7 @@ async function textAndEnd(
  *
  * @throws {Failure} when requests failed, or none was answered.
  */
-export function seenBy(output: string, endedMs: number): LoadSeen {
+export function seenBy(output: string, saidMs: number): LoadSeen {
   const line = output.trim().split("\n").at(-1) ?? "";
   let said;
   try {
@@ -167,7 +169,8 @@ export function seenBy(output: string, endedMs: number): LoadSeen {
   return {
     requests: said.requests,
     seconds: said.seconds ?? said.elapsedSeconds,
-    endedMs,
+    // The own one waits for what was under way, and says for how long.
+    endedMs: saidMs - (said.secondsSince ?? 0) * MS_PER_SECOND,
     latencyUs: p50Us === undefined ? {} : { p50Us, p99Us, p999Us },
   };
 }

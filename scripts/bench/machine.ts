@@ -19,6 +19,12 @@ hard=$(ulimit -H -n)
 [ "$hard" = unlimited ] || [ "$hard" -gt "$2" ] && hard=$2
 [ "$(ulimit -S -n)" -ge "$hard" ] || prlimit --pid "$1" --nofile="$hard:"`;
 
+/** Each thread has its own; what a program starts has that of who started it. */
+const GO_FIRST = `
+for task in /proc/"$1"/task/*; do
+  renice -n -20 -p "\${task##*/}" || exit 1
+done`;
+
 /** Where programs run. */
 export interface Machine {
   /** What to put before a server's command. */
@@ -40,6 +46,7 @@ export function prepareMachine(): Machine {
   const [server, load] = [cores[0], cores.at(-1)];
   if (canPin) keepTo(cores.slice(1));
   raiseDescriptors();
+  const isFirst = goFirst();
   const quota = CpuQuota.create();
   const notes = [
     canPin
@@ -52,6 +59,9 @@ export function prepareMachine(): Machine {
         "start"
       : `servers have all of their core: ${quota.reason}; ` +
         "the load may be the bottleneck",
+    isFirst
+      ? "what else runs here has to wait (niceness)"
+      : "what else runs here disturbs: priority is not allowed",
   ];
   return {
     onServerCore: canPin ? ["taskset", "-c", `${server}`] : [],
@@ -102,6 +112,11 @@ function keepTo(cores: readonly number[]): void {
 /** Programs begin with few descriptors on most systems, and may have more. */
 function raiseDescriptors(): void {
   shell(RAISE, `${Deno.pid}`, `${DESCRIPTORS_WANTED}`);
+}
+
+/** Takes precedence, with all that is started: what else runs would disturb. */
+function goFirst(): boolean {
+  return shell(GO_FIRST, `${Deno.pid}`);
 }
 
 function shell(script: string, ...args: string[]): boolean {
