@@ -61,19 +61,15 @@ export class Bench {
     );
   }
 
-  /** Starts a server, for a scenario that may leave it half a core. */
-  async start(peer: Peer, scenario: Scenario): Promise<RunningPeer> {
+  /** Starts a server, which has all of its core. */
+  async start(peer: Peer, { service }: Scenario): Promise<RunningPeer> {
     await stillWanted();
-    const { machine } = this.init;
-    const running = await startPeer(peer, scenario.service, machine);
-    if (!scenario.isLimited) return running;
-    try {
-      machine.quota?.add(running.server.pid);
-      return running;
-    } catch (error) {
-      await running[Symbol.asyncDispose]();
-      throw error;
-    }
+    return await startPeer(peer, service, this.init.machine);
+  }
+
+  /** Leaves a server half of its core, if the scenario has it so. */
+  limit({ server }: RunningPeer, { isLimited }: Scenario): void {
+    if (isLimited) this.init.machine.quota?.add(server.pid);
   }
 
   /** Starts every server that takes part, and drops those that cannot. */

@@ -16,8 +16,8 @@ import { kill } from "../server_process.ts";
 /** Less than a per cent of the core that the load is on. */
 const LOOK_MS = 50;
 /** A server at rest uses less of this than that. */
-const REST_LOOK_MS = 50;
-const REST_US_MAX = 2_000;
+const REST_LOOK_MS = 25;
+const REST_US_MAX = 1_000;
 /** Collectors of garbage may take long, but not for ever. */
 const REST_MS_MAX = 3_000;
 const NS_PER_US = 1_000;

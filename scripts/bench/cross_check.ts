@@ -50,7 +50,9 @@ export async function crossCheck(
     rounds,
     async warmUp(pairing) {
       step("warming up", pairing);
-      await sampleOf(bench, scenario, pairing.server, pairing.command);
+      const { server, command } = pairing;
+      await sampleOf(bench, scenario, server, command);
+      bench.limit(server, scenario);
     },
     measure(pairing, round) {
       step(`round ${round + 1} of ${rounds}`, pairing);

@@ -22,12 +22,14 @@ const BYTES_PER_KB = 1_024;
 
 /** Compilers have seen enough by then, and caches and pools are full. */
 const WARM_UP_SECONDS_MAX = 2;
-/** Counts need no long time, as they are no times; but two events of each. */
-const CALLS_SECONDS = { min: 0.3, max: 1 };
+/** Counts need no long time, as they are no times. */
+const CALLS_SECONDS_MAX = 1;
+/** Of many connections each is to be answered, and once more in the long run. */
+const CALLS_SECONDS_MANY = 0.4;
 /** How much shorter the run is that shows what opening connections takes. */
 const CALLS_LESS = 2;
 /** So long that each of many connections is answered, and more than once. */
-const SECONDS_A_CONNECTION = 6e-5;
+const SECONDS_A_CONNECTION = 1e-4;
 
 /** For scenarios of the kind `load`. */
 export const LOAD: Method = {
@@ -65,17 +67,25 @@ async function measureLoad(
   return measured;
 }
 
-/** Puts the scenario's load on a server, and waits until that is over. */
+/**
+ * Puts the scenario's load on a server, and waits until that is over. Only then
+ * it is left half of its core: compilers want theirs.
+ */
 export async function warmUp(
   bench: Bench,
   scenario: Scenario,
-  { name, server }: RunningPeer,
+  running: RunningPeer,
 ): Promise<void> {
+  const { name, server } = running;
   const { loadOf, progress, reader } = bench.init;
   progress.step(`${scenario.title}: warming up ${name}`);
-  const seconds = Math.min(secondsOf(bench, scenario), WARM_UP_SECONDS_MAX);
-  await bench.load(loadOf(scenario)(server.port, scenario, seconds));
+  const seconds = Math.min(bench.init.seconds, WARM_UP_SECONDS_MAX);
+  const connections = Math.min(scenario.connections, BUSY);
+  await bench.load(
+    loadOf(scenario)(server.port, { ...scenario, connections }, seconds),
+  );
   await reader.rest(server.pid);
+  bench.limit(running, scenario);
 }
 
 /** Measures a server once. */
@@ -129,19 +139,19 @@ async function callsOf(
   const { countCalls, machine, progress } = bench.init;
   progress.step(`${scenario.title}: system calls of ${name}`);
   if (countCalls === undefined) return {};
-  const { min, max } = CALLS_SECONDS;
-  const seconds = Math.min(Math.max(bench.init.seconds, min), max);
   const count = async (seconds: number) => {
     await stillWanted();
     const load = ownLoad(port, scenario, seconds);
     return await countCalls(pid, [...machine.onLoadCore, ...load]);
   };
   try {
-    const less = scenario.connections > BUSY
-      ? await count(seconds / CALLS_LESS)
-      : undefined;
-    const calls = callsOfRequest(await count(seconds), less);
-    return { systemCalls: spreadOf([calls]) };
+    const seconds = Math.min(bench.init.seconds, CALLS_SECONDS_MAX);
+    if (scenario.connections <= BUSY) {
+      return { systemCalls: spreadOf([callsOfRequest(await count(seconds))]) };
+    }
+    const more = Math.max(seconds, CALLS_SECONDS_MANY);
+    const less = await count(more / CALLS_LESS);
+    return { systemCalls: spreadOf([callsOfRequest(await count(more), less)]) };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     await stillWanted();

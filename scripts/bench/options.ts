@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { countOf, parseWords, UsageError } from "../command_line.ts";
 import { BASELINE, LIMIT, PEER_NAMES, SUBJECT } from "./peers.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -25,6 +26,8 @@ export interface BenchOptions {
   readonly load: LoadName;
   /** Whether a first look is wanted, not figures. */
   readonly quick: boolean;
+  /** The file for the results. */
+  readonly output: string;
   /** Whether to print JSON. */
   readonly json: boolean;
   /** Whether to explain instead. */
@@ -34,15 +37,19 @@ export interface BenchOptions {
 /** What `--only` calls the comparison of load generators. */
 export const CROSS_CHECK = "cross-check";
 
+/** Where the report looks for the results. */
+const OUTPUT = "native/target/bench.json";
+
 /** Enough rounds for a median, and long enough for the kernel's ticks. */
 const USUAL = { rounds: 5, seconds: 3, peers: undefined };
 /** Enough for a first look, not for a decision. */
 const QUICK = {
   rounds: 1,
-  seconds: 0.3,
+  seconds: 0.25,
   peers: [LIMIT, SUBJECT, BASELINE],
 };
 
+const ROOT = new URL("../../", import.meta.url);
 const LOADS: readonly LoadName[] = ["own", "wrk"];
 const NAMES = [...SCENARIOS.map(({ name }) => name), CROSS_CHECK];
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length));
@@ -70,16 +77,18 @@ Options:
   --rounds N           How often each server is measured [${USUAL.rounds}]
   --seconds S          How long each time, as 0.5 [${USUAL.seconds}]
   --load own|wrk       What makes the load of get and pipeline [own]
-  --quick              A first look, in about a minute: one round of ${QUICK.seconds} s,
-                       of ${QUICK.peers.join(", ")}
-  --json               Print one JSON object
+  --quick              A first look, in one to two minutes: one round of
+                       ${QUICK.seconds} s, of ${QUICK.peers.join(", ")}
+  --output FILE        Where the results go, below native/target
+                       [${OUTPUT}]
+  --json               Print them, as one JSON object
   -h, --help           Print this
 
 Scenarios:
 ${SCENARIO_LINES.join("\n")}
 
-The results go to native/target/bench.json, a scenario when it is complete;
-"deno task bench:report" makes a page of them.
+The results are written whenever a scenario is complete; "deno task
+bench:report" makes a page of them.
 
 Examples:
   deno task bench --quick
@@ -103,6 +112,7 @@ export function parseBenchOptions(args: string[]): BenchOptions {
       rounds: { type: "string" },
       seconds: { type: "string" },
       load: { type: "string", default: "own" },
+      output: { type: "string" },
       quick: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -120,6 +130,7 @@ export function parseBenchOptions(args: string[]): BenchOptions {
       ? usual.peers
       : named("--peers", peers, PEER_NAMES),
     load: oneOf("--load", values.load, LOADS),
+    output: values.output ?? fileURLToPath(new URL(OUTPUT, ROOT)),
     quick,
     json,
     help,

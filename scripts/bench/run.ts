@@ -27,8 +27,8 @@ import type { CrossCheck, Results, ScenarioResult } from "./results.ts";
 import { type Kind, type Scenario, SCENARIOS } from "./scenarios.ts";
 import { chooseCallCounter } from "./system_calls.ts";
 
-/** Where the results go. */
-const RESULTS = new URL("../../native/target/bench.json", import.meta.url);
+const FIRST_LOOK = "a first look: user and system are guessed from a few " +
+  "ticks, and nothing is sure; for a decision leave --quick out";
 
 /** The scenario that every load generator can do. */
 const CHECKED = "get";
@@ -104,7 +104,7 @@ function benchOf(
   });
   bench.notes.push(
     `medians over ${rounds} rounds of ${seconds} s each`,
-    ...quick ? ["a first look: for a decision leave --quick out"] : [],
+    ...quick ? [FIRST_LOOK] : [],
     ...init.machine.notes,
     isWrk ? "load of get and pipeline by wrk" : "load by the project's own",
     ...load === "wrk" && !isWrk ? ["wrk is not installed"] : [],
@@ -118,7 +118,7 @@ function benchOf(
 /** Runs all that is asked for, and writes what is there after each part. */
 async function measure(
   bench: Bench,
-  { only, quick }: BenchOptions,
+  { only, quick, output }: BenchOptions,
   head: Omit<Results, "notes" | "scenarios" | "crossCheck" | "budgets">,
 ): Promise<Results> {
   const { progress, rounds } = bench.init;
@@ -134,25 +134,27 @@ async function measure(
   );
   const scenarios: ScenarioResult[] = [];
   const crossChecks: CrossCheck[] = [];
-  const results = (): Results => ({
-    ...head,
-    notes: [...bench.notes],
-    scenarios,
-    crossCheck: crossChecks,
-    budgets: budgetsOf(scenarios),
-  });
-  await write(results());
+  const save = async () => {
+    const results: Results = {
+      ...head,
+      notes: [...bench.notes],
+      scenarios,
+      crossCheck: crossChecks,
+      budgets: budgetsOf(scenarios),
+    };
+    await write(output, results);
+    return results;
+  };
   for (const scenario of chosen) {
     progress.beginPart(stepsOf(scenario));
     scenarios.push(await resultOf(bench, scenario));
-    await write(results());
+    await save();
   }
-  if (!isChecked) return results();
+  if (!isChecked) return await save();
   progress.beginPart(checkSteps);
   const get = SCENARIOS.find(({ name }) => name === CHECKED)!;
   crossChecks.push(...await crossCheck(bench, get));
-  await write(results());
-  return results();
+  return await save();
 }
 
 async function resultOf(
@@ -181,9 +183,9 @@ function fitted(bench: Bench, scenario: Scenario): Scenario {
 }
 
 /** In one step, so that an interrupt leaves no half of a file. */
-async function write(results: Results): Promise<void> {
+async function write(file: string, results: Results): Promise<void> {
   await stillWanted();
-  const temporary = new URL(`bench.${Deno.pid}.json`, RESULTS);
+  const temporary = `${file}.${Deno.pid}`;
   await Deno.writeTextFile(temporary, JSON.stringify(results));
-  await Deno.rename(temporary, RESULTS);
+  await Deno.rename(temporary, file);
 }
