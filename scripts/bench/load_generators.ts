@@ -1,13 +1,21 @@
 /**
- * What puts load on a server: wrk where it is installed, else autocannon.
+ * What puts load on a server: the project's own generator, which verifies every
+ * byte; wrk and autocannon, so that nobody has to take its word.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { build } from "../build.ts";
 import { Failure } from "../command_line.ts";
-import { hasProgram, type Machine } from "./machine.ts";
-import type { LoadScenario } from "./scenarios.ts";
+import { whenInterrupted } from "../interrupt.ts";
+import { kill } from "../server_process.ts";
+import type { Scenario } from "./scenarios.ts";
+
+/** How long a load may take beside its own time: a server may hang. */
+export const LOAD_MS_MAX = 120_000;
+
+const MS_PER_SECOND = 1_000;
 
 /** What a load generator saw. */
 export interface LoadSeen {
@@ -15,88 +23,156 @@ export interface LoadSeen {
   readonly requests: number;
   /** How long it took. */
   readonly seconds: number;
+  /** When that was over, as `performance.now()` counts. */
+  readonly endedMs: number;
+  /** How long an answer took, as far as the generator says. */
+  readonly latencyUs: {
+    readonly p50Us?: number;
+    readonly p99Us?: number;
+    readonly p999Us?: number;
+  };
 }
 
-/** Puts load on the server at `port` for some seconds. */
-export type LoadGenerator = (
+/** What a load generator must know of a scenario. */
+export type LoadScenario = Pick<
+  Scenario,
+  "load" | "connections" | "wrkDepth"
+>;
+
+/** Returns the command that puts load on a port for some seconds. */
+export type LoadCommand = (
   port: number,
   scenario: LoadScenario,
   seconds: number,
-) => Promise<LoadSeen>;
+) => string[];
 
-/** Returns the best load generator that is installed, and what to say of it. */
-export function chooseLoadGenerator(
-  machine: Machine,
-): { note: string; run: LoadGenerator } {
-  const [note, command] = hasProgram("wrk")
-    ? ["load by wrk", wrkCommand] as const
-    : [
-      "load by autocannon, which is spent before a good server is: " +
-      "install wrk to learn more",
-      autocannonCommand,
-    ] as const;
-  const run: LoadGenerator = async (port, scenario, seconds) => {
-    const words = command(`http://127.0.0.1:${port}/`, scenario, seconds);
-    return seenBy(await outputOf([...machine.onLoadCore, ...words]));
-  };
-  return { note, run };
+/** Builds the project's own generator. */
+export function prepareOwnLoad(): void {
+  build(["--example", "load"]);
 }
 
-function wrkCommand(
-  url: string,
-  { connections, depth }: LoadScenario,
-  seconds: number,
-): string[] {
-  const script = fileOf("wrk.lua");
-  const load = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script];
-  return ["wrk", ...load, url, "--", `${depth}`];
-}
-
-function autocannonCommand(
-  url: string,
-  { connections, depth }: LoadScenario,
-  seconds: number,
+/** The project's own generator; without a time it holds connections. */
+export function ownLoad(
+  port: number,
+  { load: [mode, ...words], connections }: LoadScenario,
+  seconds?: number,
 ): string[] {
   return [
-    Deno.execPath(),
-    "run",
-    `--lock=${fileOf("../../deno.lock")}`,
-    "--no-prompt",
-    "--allow-net=127.0.0.1",
-    "--allow-env",
-    fileOf("../load.ts"),
-    url,
-    "--json",
-    `--connections=${connections}`,
-    `--pipelining=${depth}`,
-    `--duration=${seconds}`,
+    fileOf("../../native/target/release/examples/load"),
+    ...["--port", `${port}`, mode!, "--connections", `${connections}`],
+    ...seconds === undefined ? [] : ["--seconds", `${seconds}`],
+    ...words,
   ];
 }
 
-/** Both print their figures as JSON on the last line. */
-function seenBy(output: string): LoadSeen {
-  const figures = JSON.parse(output.trim().split("\n").at(-1)!);
-  const failures = figures.failures ??
-    figures.errors + figures.resets + figures.non2xx;
-  if (failures > 0 || figures.requests === 0) {
-    throw new Failure(
-      `Cannot measure: ${failures} of ${figures.requests} requests failed`,
-    );
-  }
-  const seconds = figures.seconds ?? figures.elapsedSeconds;
-  return { requests: figures.requests, seconds };
-}
+/** wrk, for a `GET` of `/`; it counts whole seconds. */
+export const wrk: LoadCommand = (port, scenario, seconds) => [
+  ...["wrk", "--latency", "-t1", `-c${scenario.connections}`],
+  ...[`-d${Math.ceil(seconds)}s`, "-s", fileOf("wrk.lua")],
+  ...[`http://127.0.0.1:${port}/`, "--", `${scenario.wrkDepth}`],
+];
 
-async function outputOf([program, ...args]: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program!, {
+/** autocannon, for the same; it is spent before a good server is. */
+export const autocannon: LoadCommand = (port, scenario, seconds) => [
+  ...[Deno.execPath(), "run", `--lock=${fileOf("../../deno.lock")}`],
+  ...["--no-prompt", "--allow-net=127.0.0.1", "--allow-env"],
+  ...[fileOf("../load.ts"), `http://127.0.0.1:${port}/`, "--json"],
+  `--connections=${scenario.connections}`,
+  `--pipelining=${scenario.wrkDepth}`,
+  `--duration=${Math.ceil(seconds)}`,
+];
+
+/**
+ * Runs a command that puts load on a server, and returns what it saw and what
+ * was printed on standard error.
+ *
+ * @throws {Failure} when it cannot, or an answer was not what it must be.
+ */
+export async function runLoad(
+  command: readonly string[],
+): Promise<LoadSeen & { readonly complaint: string }> {
+  const [program, ...args] = command;
+  const child = new Deno.Command(program!, {
     args,
     stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  if (success) return decoder.decode(stdout);
-  throw new Failure(
-    `Cannot put load on a server: ${decoder.decode(stderr).trim()}`,
-  );
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  using _interrupted = whenInterrupted(() => kill(child, "SIGKILL"));
+  using patience = killAfter(child, LOAD_MS_MAX);
+  const [{ text, saidMs }, complaint, { success }] = await Promise.all([
+    textAndTime(child.stdout),
+    new Response(child.stderr).text(),
+    child.status,
+  ]);
+  if (success) return { ...seenBy(text, saidMs), complaint };
+  if (patience.isOver()) throw patience.failure();
+  throw new Failure(`the load failed: ${complaint.trim() || text.trim()}`);
+}
+
+/** How long somebody may take. */
+export interface Patience extends Disposable {
+  /** Whether it took longer. */
+  isOver(): boolean;
+  /** Returns what to say then. */
+  failure(): Failure;
+}
+
+/** Kills a load that does not end, until it is disposed of. */
+export function killAfter(child: Deno.ChildProcess, ms: number): Patience {
+  let isOver = false;
+  const timer = setTimeout(() => {
+    isOver = true;
+    kill(child, "SIGKILL");
+  }, ms);
+  return {
+    isOver: () => isOver,
+    failure: () => new Failure(`the load did not end in ${ms / 1000} s`),
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
+}
+
+/** Closing thousands of connections takes a program that has ended a while. */
+async function textAndTime(
+  stdout: ReadableStream<Uint8Array>,
+): Promise<{ text: string; saidMs: number }> {
+  let text = "";
+  let saidMs = performance.now();
+  for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    saidMs = performance.now();
+  }
+  return { text, saidMs };
+}
+
+/**
+ * Returns what a generator's output says: all print JSON on the last line.
+ *
+ * @throws {Failure} when requests failed, or none was answered.
+ */
+export function seenBy(output: string, saidMs: number): LoadSeen {
+  const line = output.trim().split("\n").at(-1) ?? "";
+  let said;
+  try {
+    said = JSON.parse(line);
+  } catch {
+    throw new Failure(`the load printed "${line}", which is no JSON`);
+  }
+  const failures = said.failures ?? said.errors + said.resets + said.non2xx;
+  if (failures > 0 || !(said.requests > 0)) {
+    const first = said.firstFailure ? `, first: ${said.firstFailure}` : "";
+    throw new Failure(
+      `${failures} requests failed and ${said.requests} were answered${first}`,
+    );
+  }
+  const { p50Us, p99Us, p999Us } = said;
+  return {
+    requests: said.requests,
+    seconds: said.seconds ?? said.elapsedSeconds,
+    // The own one waits for what was under way, and says for how long.
+    endedMs: saidMs - (said.secondsSince ?? 0) * MS_PER_SECOND,
+    latencyUs: p50Us === undefined ? {} : { p50Us, p99Us, p999Us },
+  };
 }
 
 function fileOf(path: string): string {

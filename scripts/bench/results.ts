@@ -1,19 +1,20 @@
 /**
- * What the benchmark writes and its report reads: medians and spreads of each
- * figure, by scenario and by server.
+ * What a run of the benchmark leaves behind: its types, and how they are read
+ * back. `deno task bench` writes them, `deno task bench:report` reads them.
  *
  * @module
  */
 
 import { Failure } from "../command_line.ts";
+import { arrayOf, Place, recordOf } from "./json_place.ts";
 
 /** Median and spread over rounds. */
 export interface Spread {
-  /** The middle of the rounds. */
+  /** The middle. */
   readonly median: number;
-  /** The smallest of them. */
+  /** The least. */
   readonly min: number;
-  /** The largest of them. */
+  /** The most. */
   readonly max: number;
 }
 
@@ -33,252 +34,241 @@ export type FigureName =
   | "startMs"
   | "allocatedBytes";
 
-/** One server in one scenario. */
+/** What came of one server in one scenario. */
 export interface PeerResult {
   /** The server. */
   readonly peer: string;
   /** What was measured of it. */
   readonly figures: Partial<Record<FigureName, Spread>>;
   /**
-   * The ratio to the best other peer than itself, the bare loop left out; 1 is
-   * even.
+   * Each figure's ratio to that of the best peer other than itself, the bare
+   * loop and denio's other face left out; 1 is even.
    */
   readonly toBest: Partial<Record<FigureName, number>>;
-  /** What a reader must know of it. */
+  /** What a reader must know beside the figures. */
   readonly note?: string;
 }
 
-/** One way to put load on every server. */
+/** What scenarios are about. */
+export type Group =
+  | "http"
+  | "tcp"
+  | "latency"
+  | "scaling"
+  | "memory"
+  | "start";
+
+/** What came of one scenario. */
 export interface ScenarioResult {
-  /** What `--only` takes. */
+  /** The name that `--only` takes. */
   readonly name: string;
-  /** What it is called for people. */
+  /** What it is, for people. */
   readonly title: string;
-  /** "request", "message", "event", "connection" or "start". */
+  /** What figures are counted for: a request, message, event and so on. */
   readonly unit: string;
-  /** What kind of scenario it is. */
-  readonly group: "http" | "tcp" | "latency" | "scaling" | "memory" | "start";
+  /** What it is about. */
+  readonly group: Group;
   /** Connections, in the group scaling. */
   readonly connections?: number;
-  /** Workers, where they are what is varied. */
+  /** Workers, where they are what is scaled. */
   readonly workers?: number;
-  /** The servers that took part. */
+  /**
+   * The servers that took part. In `idle-busy`, `perSecond` is a ratio: the
+   * rate beside idle connections to that without them, in the same round.
+   */
   readonly peers: readonly PeerResult[];
 }
 
-/** What was promised, and what became of it. */
+/** What is wanted of denio, and whether this run has shown it. */
 export interface Budget {
-  /** What it is about. */
+  /** What is limited. */
   readonly name: string;
-  /** What was promised. */
+  /** The limit, for people. */
   readonly wanted: string;
-  /** What was found; `null` when it was not measured. */
+  /** What was measured, `null` when its scenarios were not run. */
   readonly measured: number | null;
-  /** Whether the promise is kept; `null` when it was not measured. */
+  /** Whether that is within the limit. */
   readonly met: boolean | null;
 }
 
-/** A whole run. */
+/** CPU of a request under another load generator. */
+export interface CrossCheck {
+  /** The load generator. */
+  readonly load: string;
+  /** The scenario. */
+  readonly scenario: string;
+  /** The server. */
+  readonly peer: string;
+  /** Its CPU for a request. */
+  readonly cpuUs: number;
+}
+
+/** A server that could not take part. */
+export interface MissingPeer {
+  /** The server. */
+  readonly peer: string;
+  /** Why. */
+  readonly reason: string;
+}
+
+/** What came of a run. */
 export interface Results {
-  /** The version of this form. */
+  /** Changes when the shape does. */
   readonly format: 1;
-  /** When it began, as ISO 8601 has it. */
+  /** When the run began, in ISO 8601. */
   readonly date: string;
   /** denio's version. */
   readonly version: string;
-  /** The machine, by what is described. */
+  /** Where it ran, and the versions of what took part. */
   readonly machine: Readonly<Record<string, string>>;
-  /** How often each server was measured. */
+  /** How often each server was measured in each scenario. */
   readonly rounds: number;
   /** How long each time. */
   readonly seconds: number;
-  /** What a reader must know. */
+  /** Under which conditions, and what went wrong. */
   readonly notes: readonly string[];
-  /** Servers that took no part, and why. */
-  readonly missing: readonly {
-    readonly peer: string;
-    readonly reason: string;
-  }[];
-  /** What was measured. */
+  /** Servers that could not take part. */
+  readonly missing: readonly MissingPeer[];
+  /** The scenarios that were completed. */
   readonly scenarios: readonly ScenarioResult[];
-  /** The same by other load generators. */
-  readonly crossCheck: readonly {
-    readonly load: string;
-    readonly scenario: string;
-    readonly peer: string;
-    readonly cpuUs: number;
-  }[];
-  /** What was promised. */
+  /** The same under other load generators; empty when that was not asked. */
+  readonly crossCheck: readonly CrossCheck[];
+  /** What is wanted, beside what was measured. */
   readonly budgets: readonly Budget[];
 }
 
-/** What a figure is called, and how to read it. */
-interface FigureTitle {
-  /** What it is called for people. */
+/** What a figure is called. */
+export interface FigureTitle {
+  /** For people. */
   readonly title: string;
-  /** What it counts. */
+  /** What it is counted in. */
   readonly unit: string;
-  /** Whether less of it is better. */
+  /** Whether less is better. */
   readonly lessIsBetter: boolean;
 }
 
-/** What each figure is called for people, its unit, and what is better. */
+const less = (title: string, unit: string): FigureTitle => ({
+  title,
+  unit,
+  lessIsBetter: true,
+});
+const more = (title: string, unit: string): FigureTitle => ({
+  title,
+  unit,
+  lessIsBetter: false,
+});
+
+/** What each figure is called for people, its unit, and which way is better. */
 export const FIGURES: Readonly<Record<FigureName, FigureTitle>> = {
-  userUs: { title: "user CPU", unit: "µs", lessIsBetter: true },
-  systemUs: { title: "system CPU", unit: "µs", lessIsBetter: true },
-  cpuUs: { title: "CPU", unit: "µs", lessIsBetter: true },
-  perSecond: { title: "per second", unit: "", lessIsBetter: false },
-  perCpuSecond: { title: "per CPU second", unit: "", lessIsBetter: false },
-  p50Us: { title: "p50", unit: "µs", lessIsBetter: true },
-  p99Us: { title: "p99", unit: "µs", lessIsBetter: true },
-  p999Us: { title: "p99.9", unit: "µs", lessIsBetter: true },
-  systemCalls: { title: "system calls", unit: "", lessIsBetter: true },
-  residentBytes: { title: "memory", unit: "bytes", lessIsBetter: true },
-  bytesEach: { title: "memory each", unit: "bytes", lessIsBetter: true },
-  startMs: { title: "start", unit: "ms", lessIsBetter: true },
-  allocatedBytes: { title: "allocated", unit: "bytes", lessIsBetter: true },
+  userUs: less("user CPU", "µs"),
+  systemUs: less("system CPU", "µs"),
+  cpuUs: less("CPU", "µs"),
+  perSecond: more("per second", "1/s"),
+  perCpuSecond: more("per CPU second", "1/s"),
+  p50Us: less("p50", "µs"),
+  p99Us: less("p99", "µs"),
+  p999Us: less("p99.9", "µs"),
+  systemCalls: less("system calls", ""),
+  residentBytes: less("resident memory", "bytes"),
+  bytesEach: less("memory of a connection", "bytes"),
+  startMs: less("start to first answer", "ms"),
+  allocatedBytes: less("allocated", "bytes"),
 };
 
-const GROUPS = ["http", "tcp", "latency", "scaling", "memory", "start"];
-
-type Fields = Readonly<Record<string, unknown>>;
-type Check = (value: unknown, where: string) => void;
+const GROUPS: readonly Group[] = [
+  "http",
+  "tcp",
+  "latency",
+  "scaling",
+  "memory",
+  "start",
+];
 
 /**
- * Returns the results that `text` is the JSON of.
+ * Returns the results that `text` holds.
  *
- * @throws {Failure} when it is something else, with the place that is wrong.
+ * @throws {Failure} when it holds none: the place, what is there, and what
+ * should be.
  */
 export function parseResults(text: string): Results {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new Failure(`it is no JSON: ${(error as Error).message}`);
+    throw new Failure(`Cannot read results: ${(error as Error).message}`);
   }
-  const results = fieldsOf(value, "it");
-  if (results.format !== 1) {
-    throw wrong("format", results.format, "1");
-  }
-  for (const [name, check] of Object.entries(RESULTS)) {
-    check(results[name], name);
-  }
-  return value as Results;
+  return resultsAt(new Place("results", value));
 }
 
-const isText: Check = (value, where) => {
-  if (typeof value !== "string") throw wrong(where, value, "a text");
-};
-
-const isNumber: Check = (value, where) => {
-  if (typeof value !== "number") throw wrong(where, value, "a number");
-};
-
-const isGroup: Check = (value, where) => {
-  if (GROUPS.includes(value as string)) return;
-  throw wrong(where, value, `one of ${GROUPS.join(", ")}`);
-};
-
-const isSpread: Check = (value, where) =>
-  isRecord({ median: isNumber, min: isNumber, max: isNumber })(value, where);
-
-const isPeer: Check = (value, where) =>
-  isRecord({
-    peer: isText,
-    figures: isFigures(isSpread),
-    toBest: isFigures(isNumber),
-    note: maybe(isText),
-  })(value, where);
-
-const isScenario: Check = (value, where) =>
-  isRecord({
-    name: isText,
-    title: isText,
-    unit: isText,
-    group: isGroup,
-    connections: maybe(isNumber),
-    workers: maybe(isNumber),
-    peers: isList(isPeer),
-  })(value, where);
-
-const isMet: Check = (value, where) => {
-  if (value === null || typeof value === "boolean") return;
-  throw wrong(where, value, "true, false or null");
-};
-
-const isMeasured: Check = (value, where) => {
-  if (value !== null) isNumber(value, where);
-};
-
-/** What results are made of. */
-const RESULTS: Readonly<Record<string, Check>> = {
-  date: isText,
-  version: isText,
-  machine: (value, where) => {
-    for (const [name, text] of Object.entries(fieldsOf(value, where))) {
-      isText(text, `${where}.${name}`);
-    }
-  },
-  rounds: isNumber,
-  seconds: isNumber,
-  notes: isList(isText),
-  missing: isList(isRecord({ peer: isText, reason: isText })),
-  scenarios: isList(isScenario),
-  crossCheck: isList(isRecord({
-    load: isText,
-    scenario: isText,
-    peer: isText,
-    cpuUs: isNumber,
-  })),
-  budgets: isList(isRecord({
-    name: isText,
-    wanted: isText,
-    measured: isMeasured,
-    met: isMet,
-  })),
-};
-
-function isRecord(checks: Readonly<Record<string, Check>>): Check {
-  return (value, where) => {
-    const fields = fieldsOf(value, where);
-    for (const [name, check] of Object.entries(checks)) {
-      check(fields[name], `${where}.${name}`);
-    }
+function resultsAt(place: Place): Results {
+  const format = place.get("format");
+  if (format.value !== 1) throw format.unlike("1, the format this reads");
+  return {
+    format: 1,
+    date: place.get("date").text(),
+    version: place.get("version").text(),
+    machine: recordOf(place.get("machine"), (entry) => entry.text()),
+    rounds: place.get("rounds").number(),
+    seconds: place.get("seconds").number(),
+    notes: arrayOf(place.get("notes"), (note) => note.text()),
+    missing: arrayOf(place.get("missing"), (entry) => ({
+      peer: entry.get("peer").text(),
+      reason: entry.get("reason").text(),
+    })),
+    scenarios: arrayOf(place.get("scenarios"), scenarioAt),
+    crossCheck: arrayOf(place.get("crossCheck"), (entry) => ({
+      load: entry.get("load").text(),
+      scenario: entry.get("scenario").text(),
+      peer: entry.get("peer").text(),
+      cpuUs: entry.get("cpuUs").number(),
+    })),
+    budgets: arrayOf(place.get("budgets"), budgetAt),
   };
 }
 
-function isList(check: Check): Check {
-  return (value, where) => {
-    if (!Array.isArray(value)) throw wrong(where, value, "a list");
-    value.forEach((item, index) => check(item, `${where}[${index}]`));
+function scenarioAt(place: Place): ScenarioResult {
+  const connections = place.get("connections").optional((at) => at.number());
+  const workers = place.get("workers").optional((at) => at.number());
+  return {
+    name: place.get("name").text(),
+    title: place.get("title").text(),
+    unit: place.get("unit").text(),
+    group: place.get("group").oneOf(GROUPS),
+    ...connections === undefined ? {} : { connections },
+    ...workers === undefined ? {} : { workers },
+    peers: arrayOf(place.get("peers"), peerAt),
   };
 }
 
-function isFigures(check: Check): Check {
-  return (value, where) => {
-    for (const [name, item] of Object.entries(fieldsOf(value, where))) {
-      if (!Object.hasOwn(FIGURES, name)) {
-        throw new Failure(`${where} has an unknown figure "${name}"`);
-      }
-      check(item, `${where}.${name}`);
-    }
+function peerAt(place: Place): PeerResult {
+  const note = place.get("note").optional((at) => at.text());
+  return {
+    peer: place.get("peer").text(),
+    figures: figuresAt(place.get("figures"), (figure) => ({
+      median: figure.get("median").number(),
+      min: figure.get("min").number(),
+      max: figure.get("max").number(),
+    })),
+    toBest: figuresAt(place.get("toBest"), (ratio) => ratio.number()),
+    ...note === undefined ? {} : { note },
   };
 }
 
-function maybe(check: Check): Check {
-  return (value, where) => {
-    if (value !== undefined) check(value, where);
+function figuresAt<T>(
+  place: Place,
+  read: (entry: Place) => T,
+): Partial<Record<FigureName, T>> {
+  return recordOf(place, (entry, key) => {
+    if (Object.hasOwn(FIGURES, key)) return read(entry);
+    throw entry.unlike(`absent: figures are ${Object.keys(FIGURES)}`);
+  });
+}
+
+function budgetAt(place: Place): Budget {
+  return {
+    name: place.get("name").text(),
+    wanted: place.get("wanted").text(),
+    measured: place.get("measured").orNull((at) => at.number()),
+    met: place.get("met").orNull((at) => at.boolean()),
   };
-}
-
-function fieldsOf(value: unknown, where: string): Fields {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Fields;
-  }
-  throw wrong(where, value, "an object");
-}
-
-function wrong(where: string, value: unknown, right: string): Failure {
-  const shown = JSON.stringify(value)?.slice(0, 40) ?? "missing";
-  return new Failure(`${where} is ${shown} and must be ${right}`);
 }

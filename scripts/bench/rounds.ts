@@ -1,56 +1,63 @@
 /**
- * Measures servers under load, in turns: what disturbs the machine for a while
- * disturbs all of them alike.
+ * Has servers take turns: what disturbs the machine for a while disturbs all of
+ * them alike.
  *
  * @module
  */
 
 import { Failure } from "../command_line.ts";
-import { cpuBetween, type CpuTime, cpuTimeOf } from "../process_cpu.ts";
-import type { Sample } from "./figures.ts";
-import type { LoadGenerator } from "./load_generators.ts";
-import type { RunningPeer } from "./peers.ts";
-import type { LoadScenario } from "./scenarios.ts";
 
-/** How a scenario is measured. */
-export interface RoundsOptions {
-  /** What makes the load. */
-  readonly load: LoadGenerator;
-  /** How often. */
+/** What is done in a scenario with each of those who take part. */
+export interface Turns<P, S> {
+  /** How often each is measured. */
   readonly rounds: number;
-  /** How long each time, and for warming up before. */
-  readonly seconds: number;
-  /** Told of what happens. */
-  readonly progress: (line: string) => void;
+  /** Done once with each before any is measured. */
+  readonly warmUp: (peer: P) => Promise<void>;
+  /** Measures one, in a round that is counted from 0. */
+  readonly measure: (peer: P, round: number) => Promise<S>;
+  /** Told of one that failed, which is out then. */
+  readonly drop: (peer: P, error: Failure) => Promise<void> | void;
 }
 
-/** Returns each server's samples, by its name. */
-export async function measureRounds(
-  peers: readonly RunningPeer[],
-  scenario: LoadScenario,
-  { load, rounds, seconds, progress }: RoundsOptions,
-): Promise<Map<string, Sample[]>> {
-  for (const { name, server } of peers) {
-    progress(`${scenario.title}: warming up ${name}`);
-    await load(server.port, scenario, seconds);
-  }
-  const samples = new Map(peers.map(({ name }) => [name, [] as Sample[]]));
-  for (let round = 1; round <= rounds; round++) {
-    for (const peer of peers) {
-      progress(`${scenario.title}: round ${round} of ${rounds}, ${peer.name}`);
-      const before = cpuOf(peer);
-      const seen = await load(peer.server.port, scenario, seconds);
-      const cpu = cpuBetween(before, cpuOf(peer));
-      samples.get(peer.name)!.push({ ...seen, cpu });
+/**
+ * Measures all who take part, in turns. One that fails is dropped, with what
+ * was measured of it: half of its rounds would be compared with all of others'.
+ *
+ * @returns Each one's samples, in the order of `peers`.
+ */
+export async function inTurns<P, S>(
+  peers: readonly P[],
+  { rounds, warmUp, measure, drop }: Turns<P, S>,
+): Promise<Map<P, S[]>> {
+  const samples = new Map(peers.map((peer) => [peer, [] as S[]]));
+  const orDrop = async (peer: P, act: () => Promise<void>) => {
+    if (!samples.has(peer)) return;
+    try {
+      await act();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      await drop(peer, error);
+      samples.delete(peer);
+    }
+  };
+  for (const peer of peers) await orDrop(peer, () => warmUp(peer));
+  for (let round = 0; round < rounds; round++) {
+    for (const peer of orderOf(peers, round)) {
+      await orDrop(peer, async () => {
+        samples.get(peer)!.push(await measure(peer, round));
+      });
     }
   }
   return samples;
 }
 
-function cpuOf({ name, server }: RunningPeer): CpuTime {
-  const cpu = cpuTimeOf(server.pid);
-  if (cpu !== undefined) return cpu;
-  throw new Failure(
-    `Cannot measure ${name}: it has ended, or there is no /proc here`,
-  );
+/**
+ * Returns the order of a round, counted from 0: backwards every other time, and
+ * from there on one further, so that none is always after the same one, nor
+ * always first.
+ */
+export function orderOf<P>(peers: readonly P[], round: number): P[] {
+  const first = (round >> 1) % Math.max(peers.length, 1);
+  const order = [...peers.slice(first), ...peers.slice(0, first)];
+  return round % 2 === 0 ? order : order.reverse();
 }

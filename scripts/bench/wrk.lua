@@ -10,12 +10,16 @@ function init(args)
   end
 end
 
-function done(summary)
+function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '{"requests":%d,"seconds":%f,"failures":%d}\n',
+    '{"requests":%d,"seconds":%f,"failures":%d,' ..
+    '"p50Us":%d,"p99Us":%d,"p999Us":%d}\n',
     summary.requests,
     summary.duration / 1e6,
-    errors.connect + errors.read + errors.write + errors.timeout + errors.status
+    errors.connect + errors.read + errors.write + errors.timeout + errors.status,
+    latency:percentile(50),
+    latency:percentile(99),
+    latency:percentile(99.9)
   ))
 end

@@ -55,7 +55,7 @@ fn measure<P: Protocol>(protocol: P, options: &Options) -> Result<(), Failure> {
     let mut run = Run::new(protocol, options.plan.clone())?;
     run.open()?;
     run.measure()?;
-    print(&run.tally.json(options.plan.connections, run.seconds()))
+    print(&run.tally.json(options.plan.connections, run.seconds(), run.seconds_since()))
 }
 
 fn hold(options: &Options) -> Result<(), Failure> {

@@ -152,8 +152,16 @@ impl<P: Protocol> Run<P> {
 
     /// How long requests counted.
     pub fn seconds(&self) -> f64 {
-        let end = if self.ends_ns == u64::MAX { self.last_ns } else { self.ends_ns };
-        (end - self.began_ns) as f64 / NS_PER_S as f64
+        (self.end_ns() - self.began_ns) as f64 / NS_PER_S as f64
+    }
+
+    /// How long ago that was over.
+    pub fn seconds_since(&self) -> f64 {
+        self.now_ns().saturating_sub(self.end_ns()) as f64 / NS_PER_S as f64
+    }
+
+    const fn end_ns(&self) -> u64 {
+        if self.ends_ns == u64::MAX { self.last_ns } else { self.ends_ns }
     }
 
     /// Holds the connections until standard input ends. What is closed meanwhile is a failure.

@@ -43,13 +43,14 @@ impl Tally {
     }
 
     /// One line of JSON. What was never seen is null.
-    pub fn json(&self, connections: usize, seconds: f64) -> String {
+    pub fn json(&self, connections: usize, seconds: f64, seconds_since: f64) -> String {
         let mut line = String::new();
         let first = self.first_failure.as_ref().map(Failure::to_string);
         let quantile = |share| us(self.times.quantile_ns(share));
         let fields = [
             ("requests", self.requests.to_string()),
             ("seconds", format!("{seconds:.6}")),
+            ("secondsSince", format!("{seconds_since:.6}")),
             ("failures", self.failures.to_string()),
             ("firstFailure", first.map_or("null".into(), |text| json_string(&text))),
             ("late", self.late.to_string()),
@@ -102,14 +103,14 @@ mod tests {
         tally.times.record(1_234, 2);
         tally.fail(Failure::new("Cannot read \"a\\b\"\u{1}"));
         tally.fail(Failure::new("second"));
-        let line = tally.json(64, 1.5);
-        let wanted = r#"{"requests":2,"seconds":1.500000,"failures":2,"firstFailure":"Cannot read \"a\\b\"\u0001","late":0,"connections":64,"bytesIn":0,"bytesOut":0,"minUs":1.2,"p50Us":1.2,"p90Us":1.2,"p99Us":1.2,"p999Us":1.2,"maxUs":1.2}"#;
+        let line = tally.json(64, 1.5, 0.25);
+        let wanted = r#"{"requests":2,"seconds":1.500000,"secondsSince":0.250000,"failures":2,"firstFailure":"Cannot read \"a\\b\"\u0001","late":0,"connections":64,"bytesIn":0,"bytesOut":0,"minUs":1.2,"p50Us":1.2,"p90Us":1.2,"p99Us":1.2,"p999Us":1.2,"maxUs":1.2}"#;
         assert_eq!(line, wanted);
     }
 
     #[test]
     fn times_that_were_never_seen_are_null() {
-        let line = Tally::new().json(1, 0.0);
+        let line = Tally::new().json(1, 0.0, 0.0);
         assert!(line.contains(r#""firstFailure":null"#), "{line}");
         assert!(line.ends_with(r#""p999Us":null,"maxUs":null}"#), "{line}");
     }
