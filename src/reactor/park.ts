@@ -40,10 +40,11 @@ export class Wait {
    *
    * @param refed Whether the wait keeps the process alive.
    */
-  async park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
-    if (refed) await this.#poll.parkRaw(timeoutMs);
-    else await this.#parkUnrefed(timeoutMs);
+  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
+    // That of the wait before, which is over.
     this.#ref = undefined;
+    // Deno's own promise: one around it would delay whoever waits to be read.
+    return refed ? this.#poll.parkRaw(timeoutMs) : this.#parkUnrefed(timeoutMs);
   }
 
   /**
@@ -52,7 +53,7 @@ export class Wait {
    * @param nowMs The time, on any clock.
    * @param refed Whether that keeps the process alive.
    */
-  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     // An unrefed immediate runs only when something else wakes Deno's loop. A
     // call wakes it by itself, for some twenty microseconds.
     if (refed && nowMs - this.#restedMs < IO_MS) {

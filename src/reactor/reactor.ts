@@ -729,7 +729,10 @@ export class Reactor implements Disposable, AsyncDisposable {
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
       if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
         idleTurns = 0;
+        // No async function around it, which would cost rounds of its own
+        // while somebody waits for an answer.
         await this.#park();
+        this.#isParked = false;
       }
     }
     this.#isRunning = false;
@@ -745,13 +748,12 @@ export class Reactor implements Disposable, AsyncDisposable {
     return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
 
-  async #park(): Promise<void> {
+  #park(): Promise<unknown> | undefined {
     const host = this.#host;
-    if (this.#isClosed || !host.hasWork) return;
+    if (this.#isClosed || !host.hasWork) return undefined;
     this.#isParked = true;
     host.beginPark();
-    await this.#poll.park(this.#parkMs, host.isRefed);
-    this.#isParked = false;
+    return this.#poll.park(this.#parkMs, host.isRefed);
   }
 
   /** One turn; returns how many events there were. */

@@ -104,9 +104,9 @@ export interface ReactorPoll {
    *
    * @param refed Whether that keeps the process alive.
    */
-  park(timeoutMs: number | undefined, refed: boolean): Promise<void>;
+  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown>;
   /** Returns once Deno's loop has had a round. */
-  yieldToDeno(nowMs: number, refed: boolean): Promise<void>;
+  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
   /** Has a wait that is pending keep the process alive. */
   ref(): void;
   /** Ends `park`. */
@@ -202,11 +202,11 @@ class NativePoll implements ReactorPoll {
     this.#poll.registry.reregister(source, token, interest);
   }
 
-  park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
+  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
     return this.#wait.park(timeoutMs, refed);
   }
 
-  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     return this.#wait.yieldToDeno(nowMs, refed);
   }
 

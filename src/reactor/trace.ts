@@ -251,7 +251,7 @@ class TracedPoll implements ReactorPoll, Loop {
     await this.#inner.park(timeoutMs, refed);
   }
 
-  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     return this.#inner.yieldToDeno(nowMs, refed);
   }
 
