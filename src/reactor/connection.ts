@@ -686,7 +686,10 @@ export class Connection<Data = unknown> {
 
   /** Whether all it would do, being ready, is to read once: for `Dispatch`. */
   readsOnly(readiness: number): boolean {
-    return readiness === Readiness.READABLE &&
+    if (readiness & Readiness.WRITABLE && this.#outbox !== undefined) {
+      return false;
+    }
+    return (readiness & ~Readiness.WRITABLE) === Readiness.READABLE &&
       (this.#flags & READS_ALONE) === 0 && this.target === undefined;
   }
 

@@ -25,6 +25,8 @@ const KINDS = [
   "thrower",
   "closer",
 ] as const;
+/** Where most get in the way of others. */
+const CROWD_KINDS = ["meddler", "meddler", "meddler", "echo", "sink"] as const;
 const WRITTEN_BYTES_MAX = 300_000;
 /** The most that is written at once. */
 export const PIECE_BYTES_MAX = 20_000;
@@ -57,13 +59,15 @@ export class Conduct {
   constructor(
     world: World,
     live: Map<Connection, Conduct>,
-    far: { peer: Peer; tag: number },
+    far: { peer: Peer; tag: number; inCrowd?: boolean },
   ) {
     this.#world = world;
     this.#live = live;
     this.peer = far.peer;
     this.#tag = far.tag;
-    this.kind = world.pick(KINDS);
+    this.kind = world.pick<typeof KINDS[number]>(
+      far.inCrowd ? CROWD_KINDS : KINDS,
+    );
     this.ending = world.pick(["closeWrite", "closeLingering", "close"]);
     this.total = this.kind === "source" ? world.size(WRITTEN_BYTES_MAX) : 0;
     world.log(this.peer.name, `meets a ${this.kind}`);
@@ -204,12 +208,15 @@ export class Conduct {
     connection[this.#world.pick(how)]();
   }
 
-  /** Has another stop, go on or write at a time that is not its own. */
+  /** Has others stop, go on or write at a time that is not their own. */
   #meddle(): void {
     const world = this.#world;
-    const [connection, other] = world.pick([...this.#live]);
-    if (other.kind !== "source") other.#pause(connection);
-    else if (connection.bufferedBytes === 0) other.#write(connection);
+    const live = [...this.#live];
+    for (let left = world.whole(1, 5); left > 0; left--) {
+      const [connection, other] = world.pick(live);
+      if (other.kind !== "source") other.#pause(connection);
+      else if (connection.bufferedBytes === 0) other.#write(connection);
+    }
   }
 
   /** Stops reading for a while, or for no time at all. */

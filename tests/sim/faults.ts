@@ -23,6 +23,8 @@ export interface Faults {
   readonly spurious: number;
   /** An event comes in two halves, as kqueue has it. */
   readonly splitEvents: boolean;
+  /** A peer's end comes just behind the event that tells of its bytes. */
+  readonly lateEnd: number;
   /** Events that one poll brings, at the most. */
   readonly eventsMax: number;
   /** Connections that one accept call brings, at the most. */
@@ -41,6 +43,8 @@ export interface Faults {
   readonly callMs: number;
   /** A wait ends although nothing has happened. */
   readonly earlyWake: number;
+  /** How often the network moves, in milliseconds: then all comes at once. */
+  readonly tickMs: number;
   /** Whether several streams can be read, and written to, in one call. */
   readonly batches: boolean;
 }
@@ -60,7 +64,7 @@ export function faultsOf(world: World): Faults {
     noBuffers: seldom() / 4,
     spurious: rate(),
     splitEvents: world.chance(0.3),
-    eventsMax: world.pick([1, 3, 256]),
+    eventsMax: world.pick([1, 3, 256, 256]),
     acceptMax: world.pick([1, 2, 64, 64]),
     socketsMax: world.pick([2, 4, 1_000, 1_000, 1_000]),
     noDescriptors: seldom(),
@@ -69,6 +73,8 @@ export function faultsOf(world: World): Faults {
     noAddress: world.pick([0, 0, 0, OFTEN]),
     callMs: world.pick([0, 0.02, 0.5]),
     earlyWake: rate(),
-    batches: world.chance(0.5),
+    tickMs: world.pick([0, 0, 0.5, 2]),
+    lateEnd: rate(),
+    batches: world.chance(0.6),
   };
 }

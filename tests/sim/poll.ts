@@ -245,7 +245,13 @@ export class SimulatedPoll implements ReactorPoll {
     for (const [token, bits] of pairs) this.#tell(events, token, bits);
   }
 
-  #tellOf(events: Events, { token, source }: Registration, bits: number): void {
+  #tellOf(events: Events, one: Registration, bits: number): void {
+    const { token, source } = one;
+    const isEnd = (bits & (ALWAYS | READING)) === READING;
+    if (isEnd && this.#world.chance(this.#world.faults.lateEnd)) {
+      bits &= ~Readiness.READ_CLOSED;
+      this.#list(one);
+    }
     this.#world.log(source.name, `event ${describe(bits)}`);
     // As with kqueue's two filters, of which each tells of an error.
     const writing = bits & ~READING;

@@ -57,16 +57,17 @@ function serveConducts(
   conducts: Set<Conduct>,
 ): Disposable & { close(): void } {
   const peers = new Map<Peer, number>();
+  const inCrowd = world.chance(0.2);
   const listener = reactor.listen(
     { hostname: "192.0.2.1", port: PORT },
     conducted(live, ({ handle }) => {
       const [peer, tag] = [...peers].find(([{ stream }]) =>
         stream?.handle === handle
       )!;
-      return newConduct(world, live, conducts, { peer, tag });
+      return newConduct(world, live, conducts, { peer, tag, inCrowd });
     }),
   );
-  const count = world.chance(0.1) ? world.whole(20, 60) : world.whole(0, 6);
+  const count = inCrowd ? world.whole(20, 60) : world.whole(0, 6);
   for (let tag = 0; tag < count; tag++) {
     const peer = newPeer(world, conducts, {
       tag,
@@ -143,7 +144,7 @@ function newConduct(
   world: Simulation["world"],
   live: Map<Connection, Conduct>,
   conducts: Set<Conduct>,
-  far: { peer: Peer; tag: number },
+  far: { peer: Peer; tag: number; inCrowd?: boolean },
 ): Conduct {
   const conduct = new Conduct(world, live, far);
   conducts.add(conduct);

@@ -21,6 +21,11 @@ const ROUNDS_MAX = 50_000;
 const PATIENCE_MS = 10_000;
 /** How long a round of Deno's loop takes at the most. */
 const ROUND_MS = 0.1;
+/**
+ * The same when nothing is to come: a reactor that is kept from parking, by
+ * events for nothing, would be at it for ever.
+ */
+const EMPTY_ROUND_MS = 5;
 
 /** What a scenario is about: denio, or a changed copy of it. */
 export interface Library {
@@ -109,7 +114,12 @@ export class Simulation {
     } else if (deno.nextMs <= world.nowMs) {
       deno.take()!();
     } else if (wait?.isRound) {
-      world.advanceTo(world.nowMs + world.delayMs(ROUND_MS));
+      const isEmpty = Math.min(world.network.nextMs, deno.nextMs) === Infinity;
+      if (!isEmpty) this.#movedMs = world.nowMs;
+      if (world.nowMs > this.#movedMs + PATIENCE_MS) return false;
+      const busyMs = Math.max(ROUND_MS, world.faults.tickMs);
+      const mostMs = isEmpty ? EMPTY_ROUND_MS : busyMs;
+      world.advanceTo(world.nowMs + world.delayMs(mostMs));
       wait.end();
     } else if (wait !== undefined && this.#isOver()) {
       wait.end();

@@ -90,7 +90,10 @@ export class World {
 
   /** Has the network do something later. */
   inNetwork(delayMs: number, action: () => void): void {
-    this.network.add(this.nowMs + delayMs, action);
+    const timeMs = this.nowMs + delayMs;
+    const { tickMs } = this.faults;
+    const late = tickMs === 0 ? 0 : tickMs - timeMs % tickMs;
+    this.network.add(timeMs + late, action);
   }
 
   /** Has Deno's loop do something later. */
