@@ -7,6 +7,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import fc from "fast-check";
+import { WOULD_BLOCK } from "../src/native/errors.ts";
 import {
   READ_BUFFER_BYTES,
   ReadBuffer,
@@ -18,7 +19,11 @@ import {
 /** Where runs go: writes down each send as text. */
 class Target implements WriteTarget {
   runs = 0;
+  readonly handle = 0;
+  readonly sendsAtOnce: boolean = true;
   readonly sends: string[] = [];
+  /** Why sending to it has failed. */
+  readonly failures: number[] = [];
   readonly #log: string[] | undefined;
 
   constructor(
@@ -33,6 +38,25 @@ class Target implements WriteTarget {
     const text = new TextDecoder().decode(bytes.subarray(start, end));
     this.sends.push(text);
     this.#log?.push(`${this.name}:${text}`);
+    this.onSend();
+  }
+
+  sent(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+    count: number,
+  ): boolean {
+    if (count < 0 && count !== WOULD_BLOCK) return false;
+    // What the system did not take is kept, and sent in the end.
+    const text = new TextDecoder().decode(bytes.subarray(start, end));
+    this.sends.push(text);
+    this.#log?.push(`${this.name}:${text}`);
+    return true;
+  }
+
+  failSending(code: number): void {
+    this.failures.push(code);
     this.onSend();
   }
 }
@@ -257,4 +281,95 @@ Deno.test("ReadBuffer.retain() takes a new buffer and leaves the old one alone, 
   assertEquals(input.bytes.byteLength, READ_BUFFER_BYTES);
   input.bytes.fill(2);
   assert(bytes.every((byte) => byte === 1));
+});
+
+Deno.test("WriteBuffer.flush() hands runs of several owners over in one call", () => {
+  const calls: string[][] = [];
+  const output = new WriteBuffer((batch, bytes) => {
+    const call: string[] = [];
+    for (let index = 0; index < batch.length; index++) {
+      const part = bytes.subarray(batch.start(index), batch.end(index));
+      call.push(new TextDecoder().decode(part));
+      batch.setCount(index, part.byteLength);
+    }
+    calls.push(call);
+  });
+  const [left, right] = [new Target(), new Target()];
+  put(output, left, "one");
+  put(output, right, "two");
+  output.flush();
+  assertEquals(calls, [["one", "two"]]);
+  assertEquals([left.sends, right.sends], [["one"], ["two"]]);
+  assertEquals([left.runs, right.runs, output.length], [0, 0, 0]);
+  // One alone is sent by itself.
+  put(output, left, "three");
+  output.flush();
+  assertEquals(calls.length, 1);
+  assertEquals(left.sends, ["one", "three"]);
+});
+
+Deno.test("WriteBuffer.flush() accounts for all of a call, before it tells who failed", () => {
+  const output = new WriteBuffer((batch) => {
+    for (let index = 0; index < batch.length; index++) {
+      const length = batch.end(index) - batch.start(index);
+      batch.setCount(index, index === 0 ? -32 : length);
+    }
+  });
+  const seen: string[][] = [];
+  const whole = new Target();
+  const broken = new Target("", [], () => seen.push([...whole.sends]));
+  put(output, broken, "lost");
+  put(output, whole, "kept");
+  output.flush();
+  assertEquals(broken.failures, [-32]);
+  assertEquals(seen, [["kept"]]);
+});
+
+Deno.test("WriteBuffer.flush() sends what failure has others write", () => {
+  const output = new WriteBuffer((batch) => {
+    for (let index = 0; index < batch.length; index++) {
+      batch.setCount(index, index === 0 ? -32 : 1);
+    }
+  });
+  const other = new Target();
+  const broken = new Target("", [], () => void put(output, other, "b"));
+  put(output, broken, "x");
+  put(output, other, "a");
+  output.flush();
+  assertEquals(other.sends.join(""), "ab");
+  assertEquals([other.runs, output.length], [0, 0]);
+});
+
+Deno.test("WriteBuffer.flush() sends by itself, to who may not be sent to at once", () => {
+  const calls: number[] = [];
+  const output = new WriteBuffer((batch) => {
+    calls.push(batch.length);
+    for (let index = 0; index < batch.length; index++) batch.setCount(index, 1);
+  });
+  const slow = new Target();
+  Object.defineProperty(slow, "sendsAtOnce", { value: false });
+  const [left, right] = [new Target(), new Target()];
+  put(output, left, "a");
+  put(output, slow, "b");
+  put(output, right, "c");
+  output.flush();
+  assertEquals(calls, [2]);
+  assertEquals([left, slow, right].map(({ sends }) => sends.join("")), [
+    "a",
+    "b",
+    "c",
+  ]);
+});
+
+Deno.test("ReadBuffer goes on behind what any of several has retained", () => {
+  const input = new ReadBuffer();
+  input.beginBatch();
+  // Who is told last need not be who retains last.
+  input.retain(200);
+  input.retain(100);
+  input.endBatch();
+  assertEquals(input.offset, 200);
+  input.beginBatch();
+  input.endBatch();
+  assertEquals(input.offset, 200);
 });
