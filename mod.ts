@@ -43,6 +43,7 @@ export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,
   ConnectionHandlers,
+  Origin,
   ReadTarget,
   WriteRoom,
 } from "./src/reactor/connection.ts";
@@ -88,6 +89,7 @@ export type {
   UnixAddress,
   UnixPath,
 } from "./src/net/address.ts";
+export { ReadBatch, WriteBatch } from "./src/net/batches.ts";
 export { Endpoint } from "./src/net/endpoint.ts";
 export { Socket } from "./src/net/socket.ts";
 export { type Shutdown, Stream } from "./src/net/stream.ts";
