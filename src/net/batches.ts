@@ -22,7 +22,11 @@ export class ReadBatch {
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
 
-  /** @param capacity How many streams there may be. */
+  /**
+   * Makes an empty batch.
+   *
+   * @param capacity How many streams there may be.
+   */
   constructor(capacity: number) {
     this.capacity = capacity;
     this.#words = new Int32Array(READ_WORDS * capacity);
@@ -84,7 +88,11 @@ export class WriteBatch {
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
 
-  /** @param capacity How many streams there may be. */
+  /**
+   * Makes an empty batch.
+   *
+   * @param capacity How many streams there may be.
+   */
   constructor(capacity: number) {
     this.capacity = capacity;
     this.#words = new Int32Array(WRITE_WORDS * capacity);
