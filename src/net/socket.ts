@@ -5,7 +5,7 @@
  */
 
 import { errorFrom, unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Endpoint } from "./endpoint.ts";
 import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
@@ -82,7 +82,7 @@ export abstract class Socket<Address> extends Endpoint {
    */
   takeError(): Error | undefined {
     const number = unwrap(
-      native().denio_source_take_error(this.handle),
+      nativeOthers().denio_source_take_error(this.handle),
       `take the error of ${this.noun} ${this.handle}`,
     );
     return number === 0 ? undefined : errorFrom(number, this.work);
@@ -90,7 +90,7 @@ export abstract class Socket<Address> extends Endpoint {
 
   /** Returns a handle of its own to the same open socket: `dup(2)`. */
   protected cloneHandle(): number {
-    const code = native().denio_source_try_clone(this.handle);
+    const code = nativeOthers().denio_source_try_clone(this.handle);
     return unwrap(code, `clone ${this.noun} ${this.handle}`);
   }
 }

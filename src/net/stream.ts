@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers, nativeVectors } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
 import { checkRange, vector } from "./transfer.ts";
@@ -59,7 +59,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   get peerAddress(): Address {
     const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = native().denio_stream_peer_address(this.handle, bytes);
+    const code = nativeOthers().denio_stream_peer_address(this.handle, bytes);
     unwrap(code, "get the peer's address");
     return this.decode(bytes);
   }
@@ -118,7 +118,12 @@ export abstract class Stream<Address> extends Socket<Address> {
   ): number {
     checkRange(buffer, offset, length);
     const { handle } = this;
-    const count = native().denio_stream_peek(handle, buffer, offset, length);
+    const count = nativeOthers().denio_stream_peek(
+      handle,
+      buffer,
+      offset,
+      length,
+    );
     return this.countOf(count, "peek at");
   }
 
@@ -133,7 +138,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    * @throws {TypeError} when two of them overlap.
    */
   readVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = native().denio_stream_read_vectored(
+    const count = nativeVectors().denio_stream_read_vectored(
       this.handle,
       ...vector(buffers),
     );
@@ -188,10 +193,10 @@ export abstract class Stream<Address> extends Socket<Address> {
     const [a, b, c] = buffers;
     if (buffers.length > 3 || a === undefined) {
       const all = vector(buffers);
-      return native().denio_stream_write_vectored(this.handle, ...all);
+      return nativeVectors().denio_stream_write_vectored(this.handle, ...all);
     }
     // Spelled out: spreading makes the call take four times as long.
-    return native().denio_stream_write_vectored(
+    return nativeVectors().denio_stream_write_vectored(
       this.handle,
       a,
       a.byteLength,
@@ -224,7 +229,7 @@ export abstract class Stream<Address> extends Socket<Address> {
         `Cannot shut down "${how}": it must be "read", "write" or "both"`,
       );
     }
-    const code = native().denio_stream_shutdown(this.handle, number);
+    const code = nativeOthers().denio_stream_shutdown(this.handle, number);
     unwrap(code, `shut down stream ${this.handle}`);
   }
 }
