@@ -11,19 +11,17 @@ import { environment } from "./environment.ts";
 import {
   ABI_SYMBOL,
   ABI_VERSION,
-  BATCH_SYMBOLS,
   OTHER_SYMBOLS,
   SERVING_SYMBOLS,
   THREAD_SYMBOL,
   UDP_SYMBOLS,
-  VECTOR_SYMBOLS,
 } from "./symbols.ts";
 
 /** Native functions, by name. */
 export type NativeOf<Symbols extends Deno.ForeignLibraryInterface> =
   Deno.DynamicLibrary<Symbols>["symbols"];
 
-/** Those that every server needs. */
+/** Those that a running server calls. */
 export type Native = NativeOf<typeof SERVING_SYMBOLS>;
 
 /** Names another library file to open; checked before the built one. */
@@ -32,13 +30,11 @@ export const NATIVE_PATH_VARIABLE = "DENIO_NATIVE_PATH";
 /** The same for all groups of functions, whatever becomes of the environment. */
 let pathOpened: string | URL;
 let opened: Native | undefined;
-let batches: NativeOf<typeof BATCH_SYMBOLS> | undefined;
-let vectors: NativeOf<typeof VECTOR_SYMBOLS> | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 
 /**
- * Returns the functions that every server needs, opening the library on the
+ * Returns the functions that a running server calls, opening the library on the
  * first call.
  *
  * In a Worker, all that is opened from then on ends with the Worker, however
@@ -50,16 +46,6 @@ let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
  */
 export function native(): Native {
   return opened ??= openForThread();
-}
-
-/** Returns the functions for many streams. Throws as {@linkcode native} does. */
-export function nativeBatches(): NativeOf<typeof BATCH_SYMBOLS> {
-  return batches ??= openMore(BATCH_SYMBOLS);
-}
-
-/** Returns the functions for many buffers. Throws as {@linkcode native} does. */
-export function nativeVectors(): NativeOf<typeof VECTOR_SYMBOLS> {
-  return vectors ??= openMore(VECTOR_SYMBOLS);
 }
 
 /** Returns the functions of UDP. Throws as {@linkcode native} does. */

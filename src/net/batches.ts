@@ -10,7 +10,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { nativeBatches } from "../native/library.ts";
+import { native } from "../native/library.ts";
 import { READ_WORDS, WRITE_WORDS } from "../native/symbols.ts";
 import { checkRange } from "./transfer.ts";
 
@@ -64,7 +64,7 @@ export class ReadBatch {
     const room = bytes.byteLength - offset;
     checkRange(bytes, offset, room);
     checkLength(this);
-    const count = nativeBatches().denio_streams_read(
+    const count = native().denio_streams_read(
       bytes,
       offset,
       room,
@@ -133,7 +133,7 @@ export class WriteBatch {
    */
   write(bytes: Uint8Array<ArrayBuffer>): void {
     checkLength(this);
-    const code = nativeBatches().denio_streams_write(
+    const code = native().denio_streams_write(
       bytes,
       bytes.byteLength,
       this.#words,

@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native, nativeOthers, nativeVectors } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
 import { Endpoint } from "./endpoint.ts";
 import { checkRange, vector } from "./transfer.ts";
@@ -116,7 +116,7 @@ export class PipeReader extends Endpoint {
    * @throws {TypeError} when two of them overlap.
    */
   readVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = nativeVectors().denio_stream_read_vectored(
+    const count = nativeOthers().denio_stream_read_vectored(
       this.handle,
       ...vector(buffers),
     );
@@ -197,7 +197,7 @@ export class PipeWriter extends Endpoint {
    * @throws {RangeError} when there are more than eight.
    */
   writeVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = nativeVectors().denio_stream_write_vectored(
+    const count = native().denio_stream_write_vectored(
       this.handle,
       ...vector(buffers),
     );

@@ -82,7 +82,7 @@ export abstract class Socket<Address> extends Endpoint {
    */
   takeError(): Error | undefined {
     const number = unwrap(
-      nativeOthers().denio_source_take_error(this.handle),
+      native().denio_source_take_error(this.handle),
       `take the error of ${this.noun} ${this.handle}`,
     );
     return number === 0 ? undefined : errorFrom(number, this.work);

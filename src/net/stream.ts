@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native, nativeOthers, nativeVectors } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
 import { checkRange, vector } from "./transfer.ts";
@@ -59,7 +59,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   get peerAddress(): Address {
     const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = nativeOthers().denio_stream_peer_address(this.handle, bytes);
+    const code = native().denio_stream_peer_address(this.handle, bytes);
     unwrap(code, "get the peer's address");
     return this.decode(bytes);
   }
@@ -138,7 +138,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    * @throws {TypeError} when two of them overlap.
    */
   readVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = nativeVectors().denio_stream_read_vectored(
+    const count = nativeOthers().denio_stream_read_vectored(
       this.handle,
       ...vector(buffers),
     );
@@ -193,10 +193,10 @@ export abstract class Stream<Address> extends Socket<Address> {
     const [a, b, c] = buffers;
     if (buffers.length > 3 || a === undefined) {
       const all = vector(buffers);
-      return nativeVectors().denio_stream_write_vectored(this.handle, ...all);
+      return native().denio_stream_write_vectored(this.handle, ...all);
     }
     // Spelled out: spreading makes the call take four times as long.
-    return nativeVectors().denio_stream_write_vectored(
+    return native().denio_stream_write_vectored(
       this.handle,
       a,
       a.byteLength,
@@ -229,7 +229,7 @@ export abstract class Stream<Address> extends Socket<Address> {
         `Cannot shut down "${how}": it must be "read", "write" or "both"`,
       );
     }
-    const code = nativeOthers().denio_stream_shutdown(this.handle, number);
+    const code = native().denio_stream_shutdown(this.handle, number);
     unwrap(code, `shut down stream ${this.handle}`);
   }
 }

@@ -105,7 +105,7 @@ export class Registry implements Disposable {
     if ("reregister" in source) {
       return source.reregister(this, token, interest, options);
     }
-    const code = nativeOthers().denio_registry_reregister(
+    const code = native().denio_registry_reregister(
       this.handle,
       source.handle,
       checkToken(token),
