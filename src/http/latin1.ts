@@ -5,10 +5,8 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-
-// TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
-const { latin1Slice, utf8Write } = Buffer.prototype as unknown as {
+/** What node's `Buffer` has and the web has not, at a call's price. */
+interface Calls {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
   utf8Write(
     this: Uint8Array,
@@ -16,7 +14,27 @@ const { latin1Slice, utf8Write } = Buffer.prototype as unknown as {
     offset: number,
     bytesMax: number,
   ): number;
-};
+}
+
+// TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
+let latin1Slice: Calls["latin1Slice"] | undefined;
+let utf8Write: Calls["utf8Write"] | undefined;
+let isAsked = false;
+
+/**
+ * Has node's calls brought, which takes five milliseconds the first time: by no
+ * import of this module, which would make every program start so much later.
+ * Until they are there, loops do the same.
+ */
+function bringCalls(): void {
+  if (isAsked) return;
+  isAsked = true;
+  import("node:buffer").then(({ Buffer }) => {
+    const calls = Buffer.prototype as unknown as Calls;
+    latin1Slice = calls.latin1Slice;
+    utf8Write = calls.utf8Write;
+  });
+}
 
 /**
  * Texts up to this length are written faster by a loop, at 1.4 nanoseconds a
@@ -36,7 +54,19 @@ export function decodeLatin1(
   start: number,
   end: number,
 ): string {
-  return start === end ? "" : latin1Slice.call(bytes, start, end);
+  if (start === end) return "";
+  return latin1Slice === undefined
+    ? decodeByLoop(bytes, start, end)
+    : latin1Slice.call(bytes, start, end);
+}
+
+function decodeByLoop(bytes: Uint8Array, start: number, end: number): string {
+  bringCalls();
+  let text = "";
+  for (let index = start; index < end; index++) {
+    text += String.fromCharCode(bytes[index]!);
+  }
+  return text;
 }
 
 /**
@@ -72,8 +102,8 @@ export function writeAscii(
   text: string,
 ): number {
   const { length } = text;
-  if (length > LOOP_MAX) {
-    const written = utf8Write.call(bytes, text, offset, length + ASCII_ROOM);
+  if (length > LOOP_MAX && hasCalls()) {
+    const written = utf8Write!.call(bytes, text, offset, length + ASCII_ROOM);
     return written === length ? offset + length : -1;
   }
   for (let index = 0; index < length; index++) {
@@ -82,6 +112,12 @@ export function writeAscii(
     bytes[offset + index] = code;
   }
   return offset + length;
+}
+
+function hasCalls(): boolean {
+  if (utf8Write !== undefined) return true;
+  bringCalls();
+  return false;
 }
 
 /** Writes a whole number in decimal and returns where the next byte goes. */

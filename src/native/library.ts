@@ -8,18 +8,34 @@
  */
 
 import { environment } from "./environment.ts";
-import { ABI_SYMBOL, ABI_VERSION, SYMBOLS } from "./symbols.ts";
+import {
+  ABI_SYMBOL,
+  ABI_VERSION,
+  OTHER_SYMBOLS,
+  SERVING_SYMBOLS,
+  THREAD_SYMBOL,
+  UDP_SYMBOLS,
+} from "./symbols.ts";
 
-/** The native functions, by name. */
-export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+/** Native functions, by name. */
+export type NativeOf<Symbols extends Deno.ForeignLibraryInterface> =
+  Deno.DynamicLibrary<Symbols>["symbols"];
+
+/** Those that a running server calls. */
+export type Native = NativeOf<typeof SERVING_SYMBOLS>;
 
 /** Names another library file to open; checked before the built one. */
 export const NATIVE_PATH_VARIABLE = "DENIO_NATIVE_PATH";
 
+/** The same for all groups of functions, whatever becomes of the environment. */
+let pathOpened: string | URL;
 let opened: Native | undefined;
+let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
+let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 
 /**
- * Returns the native functions, opening the library on the first call.
+ * Returns the functions that a running server calls, opening the library on the
+ * first call.
  *
  * In a Worker, all that is opened from then on ends with the Worker, however
  * that ends: as Deno's own resources do.
@@ -30,6 +46,16 @@ let opened: Native | undefined;
  */
 export function native(): Native {
   return opened ??= openForThread();
+}
+
+/** Returns the functions of UDP. Throws as {@linkcode native} does. */
+export function nativeUdp(): NativeOf<typeof UDP_SYMBOLS> {
+  return udp ??= openMore(UDP_SYMBOLS);
+}
+
+/** Returns all other functions. Throws as {@linkcode native} does. */
+export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
+  return others ??= openMore(OTHER_SYMBOLS);
 }
 
 /**
@@ -52,15 +78,26 @@ export function libraryFile(os: typeof Deno.build.os): string {
 /** Opens the library at `path`; only tests call this with their own. */
 export function open(path: string | URL): Native {
   checkAbi(path);
-  return Deno.dlopen(path, SYMBOLS).symbols;
+  return Deno.dlopen(path, SERVING_SYMBOLS).symbols;
 }
 
 function openForThread(): Native {
-  const symbols = open(libraryPath());
+  pathOpened = libraryPath();
+  const symbols = open(pathOpened);
   // The table of handles is the process's: without this, a listener of a Worker
   // that has died would go on taking connections, and nobody would accept them.
-  if (isWorker()) symbols.denio_thread_own();
+  if (isWorker()) {
+    Deno.dlopen(pathOpened, THREAD_SYMBOL).symbols.denio_thread_own();
+  }
   return symbols;
+}
+
+/** Opens more of the library, which is checked and the thread's by then. */
+function openMore<Symbols extends Deno.ForeignLibraryInterface>(
+  symbols: Symbols,
+): NativeOf<Symbols> {
+  native();
+  return Deno.dlopen(pathOpened, symbols).symbols;
 }
 
 /** Whether this thread is a Worker's, and not the program's own. */

@@ -6,7 +6,7 @@
  */
 
 import { errnoNumber, unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { decodeAddress } from "./address.ts";
 import { requireNet, requireUnix } from "./permissions.ts";
@@ -61,7 +61,7 @@ export function adopt(fd: number, kind: DescriptorKind): number {
   if (found !== kind) throw otherKind(fd, kind, NAMES[found]!);
   requireAddress(kind, address);
   return unwrap(
-    native().denio_source_adopt(fd, kind),
+    nativeOthers().denio_source_adopt(fd, kind),
     `adopt descriptor ${fd}`,
   );
 }
@@ -71,7 +71,7 @@ function describe(
   kind: DescriptorKind,
   address: Uint8Array<ArrayBuffer>,
 ): number {
-  const found = native().denio_descriptor_describe(fd, address);
+  const found = nativeOthers().denio_descriptor_describe(fd, address);
   switch (found) {
     case -errnoNumber("EBADF"):
       throw new Deno.errors.BadResource(

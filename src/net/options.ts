@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeOthers } from "../native/library.ts";
 
 /** One socket option. */
 export interface SocketOption {
@@ -69,7 +69,7 @@ export const SocketOption = {
 
 /** Returns an option's value. */
 export function getOption(handle: number, option: SocketOption): number {
-  const value = native().denio_source_option(handle, option.number);
+  const value = nativeOthers().denio_source_option(handle, option.number);
   return unwrap(value, `get ${option.name}`);
 }
 
@@ -79,7 +79,11 @@ export function setOption(
   option: SocketOption,
   value: number,
 ): void {
-  const code = native().denio_source_set_option(handle, option.number, value);
+  const code = nativeOthers().denio_source_set_option(
+    handle,
+    option.number,
+    value,
+  );
   unwrap(code, `set ${option.name} to ${value}`);
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
 import { Endpoint } from "./endpoint.ts";
 import { checkRange, vector } from "./transfer.ts";
@@ -38,7 +38,7 @@ export interface Pipe {
  */
 export function pipe(): Pipe {
   const out = new Uint32Array(2);
-  unwrap(native().denio_pipe_new(out), "open a pipe");
+  unwrap(nativeOthers().denio_pipe_new(out), "open a pipe");
   return { reader: new PipeReader(out[0]!), writer: new PipeWriter(out[1]!) };
 }
 
@@ -116,7 +116,7 @@ export class PipeReader extends Endpoint {
    * @throws {TypeError} when two of them overlap.
    */
   readVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = native().denio_stream_read_vectored(
+    const count = nativeOthers().denio_stream_read_vectored(
       this.handle,
       ...vector(buffers),
     );

@@ -5,7 +5,7 @@
  */
 
 import { errorFrom, unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Endpoint } from "./endpoint.ts";
 import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
@@ -90,7 +90,7 @@ export abstract class Socket<Address> extends Endpoint {
 
   /** Returns a handle of its own to the same open socket: `dup(2)`. */
   protected cloneHandle(): number {
-    const code = native().denio_source_try_clone(this.handle);
+    const code = nativeOthers().denio_source_try_clone(this.handle);
     return unwrap(code, `clone ${this.noun} ${this.handle}`);
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
 import { checkRange, vector } from "./transfer.ts";
@@ -118,7 +118,12 @@ export abstract class Stream<Address> extends Socket<Address> {
   ): number {
     checkRange(buffer, offset, length);
     const { handle } = this;
-    const count = native().denio_stream_peek(handle, buffer, offset, length);
+    const count = nativeOthers().denio_stream_peek(
+      handle,
+      buffer,
+      offset,
+      length,
+    );
     return this.countOf(count, "peek at");
   }
 
@@ -133,7 +138,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    * @throws {TypeError} when two of them overlap.
    */
   readVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const count = native().denio_stream_read_vectored(
+    const count = nativeOthers().denio_stream_read_vectored(
       this.handle,
       ...vector(buffers),
     );

@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeOthers } from "../native/library.ts";
 import {
   addressText,
   decodeAddress,
@@ -35,7 +35,7 @@ export interface Keepalive {
  */
 export function connectPermitted(address: HostPort): TcpStream {
   return new TcpStream(unwrap(
-    native().denio_stream_connect(resolve(address)),
+    nativeOthers().denio_stream_connect(resolve(address)),
     `connect to "${addressText(address)}"`,
   ));
 }

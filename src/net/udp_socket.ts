@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeUdp } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import {
   addressText,
@@ -94,7 +94,7 @@ export class UdpSocket extends Socket<UdpAddress> {
       (options.onlyV6 ? ONLY_V6 : 0) |
       (options.reuseAddress ? REUSE_ADDRESS : 0);
     return new UdpSocket(unwrap(
-      native().denio_udp_bind(resolve({ hostname, port }), flags),
+      nativeUdp().denio_udp_bind(resolve({ hostname, port }), flags),
       `bind "${addressText({ hostname, port })}"`,
     ));
   }
@@ -137,7 +137,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
     const bytes = resolve({ hostname, port });
-    const code = native().denio_udp_connect(this.handle, bytes);
+    const code = nativeUdp().denio_udp_connect(this.handle, bytes);
     unwrap(code, `connect to "${addressText({ hostname, port })}"`);
   }
 
@@ -148,7 +148,7 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   get peerAddress(): UdpAddress {
     const bytes = new Uint8Array(ADDRESS_BYTES);
-    const code = native().denio_udp_peer_address(this.handle, bytes);
+    const code = nativeUdp().denio_udp_peer_address(this.handle, bytes);
     unwrap(code, "get the peer's address");
     return this.decode(bytes);
   }
@@ -170,7 +170,7 @@ export class UdpSocket extends Socket<UdpAddress> {
   ): number {
     checkRange(bytes, offset, length);
     const { handle } = this;
-    const count = native().denio_udp_send(handle, bytes, offset, length);
+    const count = nativeUdp().denio_udp_send(handle, bytes, offset, length);
     return this.countOf(count, "send from");
   }
 
@@ -197,7 +197,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     checkRange(bytes, offset, length);
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
-    const count = native().denio_udp_send_to(
+    const count = nativeUdp().denio_udp_send_to(
       this.handle,
       bytes,
       offset,
@@ -224,7 +224,7 @@ export class UdpSocket extends Socket<UdpAddress> {
   ): number {
     checkRange(buffer, offset, length);
     const { handle } = this;
-    const count = native().denio_udp_receive(handle, buffer, offset, length);
+    const count = nativeUdp().denio_udp_receive(handle, buffer, offset, length);
     return this.countOf(count, "receive from");
   }
 
@@ -239,7 +239,7 @@ export class UdpSocket extends Socket<UdpAddress> {
   ): number {
     checkRange(buffer, offset, length);
     const { handle } = this;
-    const count = native().denio_udp_peek(handle, buffer, offset, length);
+    const count = nativeUdp().denio_udp_peek(handle, buffer, offset, length);
     return this.countOf(count, "peek at");
   }
 
@@ -253,7 +253,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
-    const count = native().denio_udp_receive_from(
+    const count = nativeUdp().denio_udp_receive_from(
       this.handle,
       buffer,
       offset,
@@ -273,7 +273,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
-    const count = native().denio_udp_peek_from(
+    const count = nativeUdp().denio_udp_peek_from(
       this.handle,
       buffer,
       offset,
@@ -413,7 +413,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     join: boolean,
   ): void {
     const bytes = encodeGroup(group);
-    const code = native().denio_udp_set_membership(
+    const code = nativeUdp().denio_udp_set_membership(
       this.handle,
       bytes,
       chooseInterface(bytes, networkInterface),

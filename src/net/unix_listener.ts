@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeOthers } from "../native/library.ts";
 import {
   decodeAddress,
   encodePath,
@@ -63,7 +63,7 @@ export class UnixListener extends ListeningSocket<UnixAddress, UnixStream> {
     const backlog = checkBacklog(options.backlog);
     requireUnix(path);
     return new UnixListener(unwrap(
-      native().denio_unix_listener_bind(bytes, bytes.length, backlog),
+      nativeOthers().denio_unix_listener_bind(bytes, bytes.length, backlog),
       `listen on "${pathText(path)}"`,
     ));
   }

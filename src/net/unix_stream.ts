@@ -5,7 +5,7 @@
  */
 
 import { unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { nativeOthers } from "../native/library.ts";
 import {
   decodeAddress,
   encodePath,
@@ -51,7 +51,7 @@ export class UnixStream extends Stream<UnixAddress> {
     const bytes = encodePath(path);
     requireUnix(path);
     return new UnixStream(unwrap(
-      native().denio_unix_stream_connect(bytes, bytes.length),
+      nativeOthers().denio_unix_stream_connect(bytes, bytes.length),
       `connect to "${pathText(path)}"`,
     ));
   }
@@ -62,7 +62,10 @@ export class UnixStream extends Stream<UnixAddress> {
    */
   static pair(): [UnixStream, UnixStream] {
     const out = new Uint32Array(2);
-    unwrap(native().denio_unix_stream_pair(out), "make a pair of streams");
+    unwrap(
+      nativeOthers().denio_unix_stream_pair(out),
+      "make a pair of streams",
+    );
     return [new UnixStream(out[0]!), new UnixStream(out[1]!)];
   }
 

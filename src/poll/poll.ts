@@ -184,7 +184,7 @@
 
 import { environment } from "../native/environment.ts";
 import { errorFrom, unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import type { Events } from "./events.ts";
 import { Interest } from "./interest.ts";
 import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
@@ -270,7 +270,7 @@ export class Poll implements Disposable {
 
   /** Returns the backends that this system has, the best one first. */
   static backends(): Backend[] {
-    const bits = native().denio_poll_backends();
+    const bits = nativeOthers().denio_poll_backends();
     return BACKENDS.filter((name, index): name is Backend =>
       name !== "auto" && (bits & 1 << index) !== 0
     );
@@ -278,7 +278,7 @@ export class Poll implements Disposable {
 
   /** The backend in use. */
   get backend(): Backend {
-    const number = native().denio_poll_backend(this.handle);
+    const number = nativeOthers().denio_poll_backend(this.handle);
     return BACKENDS[unwrap(number, "name the backend")] as Backend;
   }
 
@@ -292,7 +292,7 @@ export class Poll implements Disposable {
     const interest = feature === "priority"
       ? Interest.PRIORITY
       : Interest.READABLE;
-    const code = native().denio_poll_supports(
+    const code = nativeOthers().denio_poll_supports(
       this.handle,
       interest,
       featureBits(feature),

@@ -5,7 +5,7 @@
  */
 
 import { errorFrom, unwrap } from "../native/errors.ts";
-import { native } from "../native/library.ts";
+import { native, nativeOthers } from "../native/library.ts";
 import {
   checkInterest,
   describeInterest,
@@ -161,7 +161,7 @@ export class Registry implements Disposable {
    * may be posted to a Worker and used while the poll waits.
    */
   tryClone(): Registry {
-    const handle = native().denio_registry_try_clone(this.handle);
+    const handle = nativeOthers().denio_registry_try_clone(this.handle);
     return new Registry(unwrap(handle, `clone registry ${this.handle}`));
   }
 

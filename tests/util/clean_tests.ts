@@ -5,7 +5,7 @@
  */
 
 import { AssertionError } from "@std/assert";
-import { native } from "../../src/native/library.ts";
+import { nativeOthers } from "../../src/native/library.ts";
 import { descriptors } from "./descriptors.ts";
 import { eventually } from "./waiting.ts";
 
@@ -42,7 +42,7 @@ export function cleanTest(
 
 /** Returns how many handles of the native library are open. */
 export function handleCount(): number {
-  return native().denio_source_count();
+  return nativeOthers().denio_source_count();
 }
 
 async function expectNoMoreThan(before: Open): Promise<void> {
