@@ -6,7 +6,7 @@ import { type Bite, BITES } from "./bites.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** Each is found within these; most are within ten. */
-const SEEDS = 1_000;
+const SEEDS = 3_000;
 /** A fault may have the loop spin: then it is found by this. */
 const DEADLINE_MS = 60_000;
 

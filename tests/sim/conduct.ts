@@ -26,7 +26,14 @@ const KINDS = [
   "closer",
 ] as const;
 /** Where most get in the way of others. */
-const CROWD_KINDS = ["meddler", "meddler", "meddler", "echo", "sink"] as const;
+const CROWD_KINDS = [
+  "meddler",
+  "meddler",
+  "meddler",
+  "echo",
+  "sink",
+  "source",
+] as const;
 const WRITTEN_BYTES_MAX = 300_000;
 /** The most that is written at once. */
 export const PIECE_BYTES_MAX = 20_000;
@@ -162,20 +169,27 @@ export class Conduct {
     if (this.#isResting) return;
     while (this.written < this.total) {
       if (this.#world.chance(0.1)) return this.#rest(connection);
-      const length = Math.min(
-        this.#world.size(PIECE_BYTES_MAX),
-        this.total - this.written,
-      );
-      const { written } = this;
-      const tag = this.#tag + OUTWARD;
-      const piece = taggedBytes(tag, written, written + length);
-      // First: by the time that writing returns, the peer may have read it.
-      this.written += length;
-      if (this.#world.chance(0.5)) this.#answer(connection, piece, 0, length);
-      else if (!connection.write(piece)) return;
+      if (!this.#writeOne(connection)) return;
     }
     if (this.ending !== "closeWrite") this.#isDeaf = "closed";
     connection[this.ending]();
+  }
+
+  /** Writes a piece; returns whether more can be written. */
+  #writeOne(connection: Connection): boolean {
+    const length = Math.min(
+      this.#world.size(PIECE_BYTES_MAX),
+      this.total - this.written,
+    );
+    const { written } = this;
+    const tag = this.#tag + OUTWARD;
+    const piece = taggedBytes(tag, written, written + length);
+    // First: by the time that writing returns, the peer may have read it.
+    this.written += length;
+    if (length === 0) return true;
+    if (!this.#world.chance(0.5)) return connection.write(piece);
+    this.#answer(connection, piece, 0, length);
+    return true;
   }
 
   /** Goes on later, when the reactor may be doing nothing at all. */
@@ -215,7 +229,7 @@ export class Conduct {
     for (let left = world.whole(1, 5); left > 0; left--) {
       const [connection, other] = world.pick(live);
       if (other.kind !== "source") other.#pause(connection);
-      else if (connection.bufferedBytes === 0) other.#write(connection);
+      else if (connection.bufferedBytes === 0) other.#writeOne(connection);
     }
   }
 

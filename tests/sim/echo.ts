@@ -51,7 +51,7 @@ function echoPeers({ world }: Simulation): Peer[] {
   const count = world.chance(0.1) ? world.whole(20, 80) : world.whole(1, 6);
   const bytesMax = count > 6 ? 2_000 : STREAM_BYTES_MAX;
   return Array.from({ length: count }, (_, index) => {
-    const bytes = taggedBytes(index, 0, world.size(bytesMax) - 1);
+    const bytes = taggedBytes(index, 0, world.sizeOrMost(bytesMax) - 1);
     const peer: Peer = new Peer(world, {
       name: `peer ${index}`,
       plan: planOf(world, bytes),

@@ -123,7 +123,7 @@ function newPeer(
   conducts: Set<Conduct>,
   { tag, bytesMax }: { tag: number; bytesMax: number },
 ): Peer {
-  const bytes = taggedBytes(tag, 0, world.size(bytesMax) - 1);
+  const bytes = taggedBytes(tag, 0, world.sizeOrMost(bytesMax) - 1);
   const peer: Peer = new Peer(world, {
     name: `peer ${tag}`,
     plan: planOf(world, bytes, bytesMax),

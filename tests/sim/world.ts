@@ -65,6 +65,11 @@ export class World {
     return Math.max(1, Math.floor(most ** this.#random()));
   }
 
+  /** As `size`, and the most more often than by chance. */
+  sizeOrMost(most: number): number {
+    return this.chance(0.1) ? most : this.size(most);
+  }
+
   /** Returns a time from 0 to `mostMs`, mostly a short one. */
   delayMs(mostMs: number): number {
     return mostMs * this.#random() ** 3;
