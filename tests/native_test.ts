@@ -7,7 +7,12 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { libraryFile, native, nativeOthers, open } from "../src/native/library.ts";
+import {
+  libraryFile,
+  native,
+  nativeOthers,
+  open,
+} from "../src/native/library.ts";
 import { ABI_VERSION, SYMBOLS } from "../src/native/symbols.ts";
 import { lacks } from "./util/machine.ts";
 import { libraryFilePath, libraryFlag, runScript } from "./util/scripts.ts";
