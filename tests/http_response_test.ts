@@ -479,3 +479,39 @@ Deno.test("head says a field once, when the handler set what the server sets", a
   }
   assertEquals(answer.get("date"), "own");
 });
+
+Deno.test("a program's first response is taken as the later ones are, of any kind", async () => {
+  const kinds: [make: () => Response, body: unknown, status: number][] = [
+    [() => new Response("plain"), "plain", 200],
+    [() => new Response("none", { status: 404 }), "none", 404],
+    [() => Response.json({ a: 1 }), '{"a":1}', 200],
+    [() => new Response(null, { status: 204 }), null, 204],
+  ];
+  for (const [index, [make, body, status]] of kinds.entries()) {
+    // A module of another name has seen no response.
+    const { takeResponse } = await import(
+      `../src/http/response.ts?first=${index}`
+    );
+    for (let time = 0; time < 3; time++) {
+      const response = make();
+      const taken = takeResponse(response);
+      assertEquals({ body: taken.body, status: taken.status }, {
+        body,
+        status,
+      });
+      assertEquals(response.bodyUsed, body !== null);
+    }
+  }
+});
+
+Deno.test("a program's first response is refused, when its body was used", async () => {
+  const name = "../src/http/response.ts?used";
+  const { takeResponse } = await import(name);
+  const response = new Response("plain");
+  await response.text();
+  assertThrows(
+    () => takeResponse(response),
+    TypeError,
+    "already been consumed",
+  );
+});

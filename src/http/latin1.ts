@@ -19,16 +19,16 @@ interface Calls {
 // TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
 let latin1Slice: Calls["latin1Slice"] | undefined;
 let utf8Write: Calls["utf8Write"] | undefined;
-let isAsked = false;
-
 /**
- * Has node's calls brought, which takes five milliseconds the first time: by no
- * import of this module, which would make every program start so much later.
- * Until they are there, loops do the same.
+ * After so many loops node's calls are brought, which takes Deno five
+ * milliseconds: not before, since the first client would wait for them.
  */
-function bringCalls(): void {
-  if (isAsked) return;
-  isAsked = true;
+const LOOPS_MAX = 32;
+let loops = 0;
+
+/** Notes a loop that did what node's calls do faster. */
+function countLoop(): void {
+  if (++loops !== LOOPS_MAX) return;
   import("node:buffer").then(({ Buffer }) => {
     const calls = Buffer.prototype as unknown as Calls;
     latin1Slice = calls.latin1Slice;
@@ -61,7 +61,7 @@ export function decodeLatin1(
 }
 
 function decodeByLoop(bytes: Uint8Array, start: number, end: number): string {
-  bringCalls();
+  countLoop();
   let text = "";
   for (let index = start; index < end; index++) {
     text += String.fromCharCode(bytes[index]!);
@@ -116,7 +116,7 @@ export function writeAscii(
 
 function hasCalls(): boolean {
   if (utf8Write !== undefined) return true;
-  bringCalls();
+  countLoop();
   return false;
 }
 

@@ -24,11 +24,10 @@ import {
   refusalOf,
   serveArguments,
 } from "./serve_options.ts";
-import {
-  type ServeModuleOptions,
-  type ServeModuleUnixOptions,
-  serveOnWorkers,
-  type WorkersServer,
+import type {
+  ServeModuleOptions,
+  ServeModuleUnixOptions,
+  WorkersServer,
 } from "./workers.ts";
 
 const WRITE_MS = 60_000;
@@ -206,13 +205,7 @@ export function serve(
   second?: unknown,
 ): HttpServer<StreamAddr> | Promise<WorkersServer<StreamAddr>> {
   if (second === undefined && isModule(first)) {
-    const { port, hostname } = first as ServeModuleOptions;
-    return serveOnWorkers({
-      ...first,
-      // As with Deno.serve, null is what was left out.
-      port: port ?? PORT_DEFAULT,
-      hostname: hostname ?? HOSTNAME_DEFAULT,
-    });
+    return serveModule(first);
   }
   const { options, handler } = serveArguments<Options, Handler<StreamAddr>>(
     first,
@@ -221,6 +214,21 @@ export function serve(
   const refusal = refusalOf(options);
   if (refusal !== undefined) throw new Deno.errors.NotSupported(refusal);
   return new Server(options, handler);
+}
+
+async function serveModule(
+  options: ServeModuleOptions | ServeModuleUnixOptions,
+): Promise<WorkersServer<StreamAddr>> {
+  const { port, hostname } = options as ServeModuleOptions;
+  const group = {
+    ...options,
+    // As with Deno.serve, null is what was left out.
+    port: port ?? PORT_DEFAULT,
+    hostname: hostname ?? HOSTNAME_DEFAULT,
+  };
+  // Only now: others would start a millisecond later for it.
+  const { serveOnWorkers } = await import("./workers.ts");
+  return serveOnWorkers(group);
 }
 
 function isModule(
