@@ -24,10 +24,11 @@ const BYTES_PER_KB = 1_024;
 const WARM_UP_SECONDS_MAX = 2;
 /** Counts need no long time, as they are no times. */
 const CALLS_SECONDS_MAX = 1;
-/** Of many connections each is to be answered, and once more in the long run. */
-const CALLS_SECONDS_MANY = 0.4;
-/** How much shorter the run is that shows what opening connections takes. */
-const CALLS_LESS = 2;
+/**
+ * The calls that open many connections would be most, and differ from time to
+ * time: they are taken away by a run that is short, from one that is long.
+ */
+const CALLS_SECONDS_MANY = { less: 0.2, more: 1.2 };
 /** So long that each of many connections is answered, and more than once. */
 const SECONDS_A_CONNECTION = 1e-4;
 
@@ -149,9 +150,9 @@ async function callsOf(
     if (scenario.connections <= BUSY) {
       return { systemCalls: spreadOf([callsOfRequest(await count(seconds))]) };
     }
-    const more = Math.max(seconds, CALLS_SECONDS_MANY);
-    const less = await count(more / CALLS_LESS);
-    return { systemCalls: spreadOf([callsOfRequest(await count(more), less)]) };
+    const less = await count(CALLS_SECONDS_MANY.less);
+    const more = await count(CALLS_SECONDS_MANY.more);
+    return { systemCalls: spreadOf([callsOfRequest(more, less)]) };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     await stillWanted();
