@@ -95,12 +95,25 @@ Deno.test("callsOfRequest() takes away what opening connections takes", () => {
   assertEquals(callsOfRequest(more, { calls: 1_500, requests: 250 }), 2);
 });
 
+const STAT = "7 (a;(b) c) S 1 2 3 4 5 6 7 8 9 10 1 3 0 0";
+const TICKS = { userUs: 10_000, systemUs: 30_000 };
+
 Deno.test("parseLook() believes nanoseconds, and ticks for whose it was", () => {
-  const stat = "7 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 1 3 0 0";
-  const ticks = { userUs: 10_000, systemUs: 30_000 };
-  assertEquals(parseLook(`38000000 ${stat}`), { ...ticks, totalUs: 38_000 });
-  assertEquals(parseLook(`0 ${stat}`), { ...ticks, totalUs: 40_000 });
-  assertEquals(parseLook("0 "), undefined);
+  const known = new Map();
+  const look = parseLook(` 7 30000000 8 8000000;${STAT}`, known);
+  assertEquals(look, { ...TICKS, totalUs: 38_000 });
+  assertEquals(
+    parseLook(` 7 0;${STAT}`, new Map()),
+    { ...TICKS, totalUs: 40_000 },
+  );
+  assertEquals(parseLook(" * 0;", new Map()), undefined);
+});
+
+Deno.test("parseLook() remembers what threads used that have ended", () => {
+  const known = new Map();
+  parseLook(` 7 30000000 8 8000000;${STAT}`, known);
+  const look = parseLook(` 7 31000000;${STAT}`, known);
+  assertEquals(look?.totalUs, 39_000);
 });
 
 Deno.test({
