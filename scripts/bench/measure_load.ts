@@ -20,8 +20,8 @@ import { callsOfRequest } from "./system_calls.ts";
 const MS_PER_SECOND = 1_000;
 const BYTES_PER_KB = 1_024;
 
-/** Compilers have seen enough by then, and caches and pools are full. */
-const WARM_UP_SECONDS_MAX = 2;
+/** Compilers have seen the most by then, and all: caches and pools are full. */
+const WARM_UP_SECONDS = { min: 0.5, max: 2 };
 /** Counts need no long time, as they are no times. */
 const CALLS_SECONDS_MAX = 1;
 /**
@@ -80,7 +80,8 @@ export async function warmUp(
   const { name, server } = running;
   const { loadOf, progress, reader } = bench.init;
   progress.step(`${scenario.title}: warming up ${name}`);
-  const seconds = Math.min(bench.init.seconds, WARM_UP_SECONDS_MAX);
+  const { min, max } = WARM_UP_SECONDS;
+  const seconds = Math.min(Math.max(bench.init.seconds, min), max);
   const connections = Math.min(scenario.connections, BUSY);
   await bench.load(
     loadOf(scenario)(server.port, { ...scenario, connections }, seconds),
