@@ -95,12 +95,25 @@ Deno.test("callsOfRequest() takes away what opening connections takes", () => {
   assertEquals(callsOfRequest(more, { calls: 1_500, requests: 250 }), 2);
 });
 
+const STAT = "7 (a;(b) c) S 1 2 3 4 5 6 7 8 9 10 1 3 0 0";
+const TICKS = { userUs: 10_000, systemUs: 30_000 };
+
 Deno.test("parseLook() believes nanoseconds, and ticks for whose it was", () => {
-  const stat = "7 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 1 3 0 0";
-  const ticks = { userUs: 10_000, systemUs: 30_000 };
-  assertEquals(parseLook(`38000000 ${stat}`), { ...ticks, totalUs: 38_000 });
-  assertEquals(parseLook(`0 ${stat}`), { ...ticks, totalUs: 40_000 });
-  assertEquals(parseLook("0 "), undefined);
+  const known = new Map();
+  const look = parseLook(` 7 30000000 8 8000000;${STAT}`, known);
+  assertEquals(look, { ...TICKS, totalUs: 38_000 });
+  assertEquals(
+    parseLook(` 7 0;${STAT}`, new Map()),
+    { ...TICKS, totalUs: 40_000 },
+  );
+  assertEquals(parseLook(" * 0;", new Map()), undefined);
+});
+
+Deno.test("parseLook() remembers what threads used that have ended", () => {
+  const known = new Map();
+  parseLook(` 7 30000000 8 8000000;${STAT}`, known);
+  const look = parseLook(` 7 31000000;${STAT}`, known);
+  assertEquals(look?.totalUs, 39_000);
 });
 
 Deno.test({
@@ -139,7 +152,7 @@ Deno.test("seenBy() reads the last line, of each load generator", () => {
     ),
     { requests: 9, seconds: 0.5, endedMs: 6_750, latencyUs },
   );
-  const { p50Us: _, ...short } = SAID;
+  const short = { ...SAID, p50Us: 0, p99Us: null, p999Us: undefined };
   const autocannon = { requests: 9, elapsedSeconds: 0.5 };
   const none = { errors: 0, resets: 0, non2xx: 0 };
   for (const said of [short, { ...autocannon, ...none }]) {

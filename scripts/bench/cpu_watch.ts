@@ -23,21 +23,22 @@ const REST_MS_MAX = 3_000;
 const NS_PER_US = 1_000;
 
 /**
- * Answers each line, a process's number, with nanoseconds on a processor of its
- * threads and its stat line. One shell for all: starting one each time would be
- * a load of its own.
+ * Answers each line, a process's number, with its threads and the nanoseconds
+ * that each was on a processor, and its stat line. One shell for all: starting
+ * one each time would be a load of its own.
  */
 const READER = `
 while read -r pid; do
-  total=0
+  threads=
   for file in /proc/$pid/task/*/schedstat; do
     ns=0
     read -r ns rest < "$file"
-    total=$((total + ns))
+    thread=\${file%/schedstat}
+    threads="$threads \${thread##*/} $ns"
   done
   stat=
   read -r stat < "/proc/$pid/stat"
-  echo "$total $stat"
+  echo "$threads;$stat"
 done 2>/dev/null`;
 
 /**
@@ -63,6 +64,8 @@ export class CpuReader implements AsyncDisposable {
   readonly #questions: WritableStreamDefaultWriter<Uint8Array>;
   readonly #answers: ReadableStreamDefaultReader<string>;
   readonly #interrupted: Disposable;
+  /** What each thread had used when it was seen last, by its process. */
+  readonly #threads = new Map<number, Map<number, number>>();
   #text = "";
   /** The one that was asked last: answers come in order. */
   #last: Promise<unknown> = Promise.resolve();
@@ -146,7 +149,9 @@ export class CpuReader implements AsyncDisposable {
   async #ask(pid: number): Promise<CpuLook> {
     await this.#questions.write(new TextEncoder().encode(`${pid}\n`));
     const line = await this.#line();
-    const cpu = parseLook(line);
+    const known = this.#threads.get(pid) ?? new Map();
+    this.#threads.set(pid, known);
+    const cpu = parseLook(line, known);
     if (cpu !== undefined) return { atMs: performance.now(), cpu };
     throw new Failure(`process ${pid} has ended, or there is no /proc here`);
   }
@@ -164,12 +169,24 @@ export class CpuReader implements AsyncDisposable {
   }
 }
 
-/** Returns what the shell's answer says; nothing when there was no process. */
-export function parseLook(line: string): CpuUse | undefined {
-  const [nanoseconds, ...stat] = line.split(" ");
-  if (stat.length < 2) return undefined;
-  const ticks = parseStat(stat.join(" "));
-  const exactUs = Number(nanoseconds) / NS_PER_US;
+/**
+ * Returns what the shell's answer says; nothing when there was no process.
+ *
+ * @param known The process's threads and what they had used, which is brought
+ * up to date: a thread that has ended is not in the answer, but what it used
+ * is in the sum.
+ */
+export function parseLook(
+  line: string,
+  known: Map<number, number>,
+): CpuUse | undefined {
+  const [threads = "", ...stat] = line.split(";");
+  if (stat.join("") === "") return undefined;
+  for (const [, thread, ns] of threads.matchAll(/(\d+) (\d+)/g)) {
+    known.set(Number(thread), Number(ns));
+  }
+  const ticks = parseStat(stat.join(";"));
+  const exactUs = known.values().reduce((sum, ns) => sum + ns, 0) / NS_PER_US;
   // Some kernels do not count what threads use.
   const totalUs = exactUs === 0 ? ticks.userUs + ticks.systemUs : exactUs;
   return { ...ticks, totalUs };

@@ -7,6 +7,12 @@
 
 let isInterrupted = false;
 
+/**
+ * Within this a second signal is the first again: of Ctrl-C the terminal tells
+ * everybody, and `deno task` passes it on to those who have been told.
+ */
+const SAME_MS = 1_000;
+
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** Notices signals from here on; `interrupt.ts` answers them. */
@@ -15,9 +21,10 @@ export function noticeInterrupts(): Disposable {
     for (const name of SIGNALS) Deno.removeSignalListener(name, notice);
   };
   const notice = () => {
+    if (isInterrupted) return;
     isInterrupted = true;
-    // A second signal must find the default action.
-    forget();
+    // A second signal, in a while, must find the default action.
+    setTimeout(forget, SAME_MS);
   };
   for (const name of SIGNALS) Deno.addSignalListener(name, notice);
   return { [Symbol.dispose]: forget };

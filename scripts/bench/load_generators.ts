@@ -165,14 +165,21 @@ export function seenBy(output: string, saidMs: number): LoadSeen {
       `${failures} requests failed and ${said.requests} were answered${first}`,
     );
   }
-  const { p50Us, p99Us, p999Us } = said;
   return {
     requests: said.requests,
     seconds: said.seconds ?? said.elapsedSeconds,
     // The own one waits for what was under way, and says for how long.
     endedMs: saidMs - (said.secondsSince ?? 0) * MS_PER_SECOND,
-    latencyUs: p50Us === undefined ? {} : { p50Us, p99Us, p999Us },
+    latencyUs: latencyOf(said),
   };
+}
+
+/** wrk says zero when it does not know: of most requests in a pipeline. */
+function latencyOf(said: Record<string, unknown>): LoadSeen["latencyUs"] {
+  return Object.fromEntries(
+    ["p50Us", "p99Us", "p999Us"].filter((name) => Number(said[name]) > 0)
+      .map((name) => [name, Number(said[name])]),
+  );
 }
 
 function fileOf(path: string): string {

@@ -20,14 +20,15 @@ import { callsOfRequest } from "./system_calls.ts";
 const MS_PER_SECOND = 1_000;
 const BYTES_PER_KB = 1_024;
 
-/** Compilers have seen enough by then, and caches and pools are full. */
-const WARM_UP_SECONDS_MAX = 2;
+/** Compilers have seen the most by then, and all: caches and pools are full. */
+const WARM_UP_SECONDS = { min: 0.5, max: 2 };
 /** Counts need no long time, as they are no times. */
 const CALLS_SECONDS_MAX = 1;
-/** Of many connections each is to be answered, and once more in the long run. */
-const CALLS_SECONDS_MANY = 0.4;
-/** How much shorter the run is that shows what opening connections takes. */
-const CALLS_LESS = 2;
+/**
+ * The calls that open many connections would be most, and differ from time to
+ * time: they are taken away by a run that is short, from one that is long.
+ */
+const CALLS_SECONDS_MANY = { less: 0.2, more: 1.2 };
 /** So long that each of many connections is answered, and more than once. */
 const SECONDS_A_CONNECTION = 1e-4;
 
@@ -79,7 +80,8 @@ export async function warmUp(
   const { name, server } = running;
   const { loadOf, progress, reader } = bench.init;
   progress.step(`${scenario.title}: warming up ${name}`);
-  const seconds = Math.min(bench.init.seconds, WARM_UP_SECONDS_MAX);
+  const { min, max } = WARM_UP_SECONDS;
+  const seconds = Math.min(Math.max(bench.init.seconds, min), max);
   const connections = Math.min(scenario.connections, BUSY);
   await bench.load(
     loadOf(scenario)(server.port, { ...scenario, connections }, seconds),
@@ -149,9 +151,9 @@ async function callsOf(
     if (scenario.connections <= BUSY) {
       return { systemCalls: spreadOf([callsOfRequest(await count(seconds))]) };
     }
-    const more = Math.max(seconds, CALLS_SECONDS_MANY);
-    const less = await count(more / CALLS_LESS);
-    return { systemCalls: spreadOf([callsOfRequest(await count(more), less)]) };
+    const less = await count(CALLS_SECONDS_MANY.less);
+    const more = await count(CALLS_SECONDS_MANY.more);
+    return { systemCalls: spreadOf([callsOfRequest(more, less)]) };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     await stillWanted();

@@ -81,7 +81,8 @@ export class Progress {
   #write(line: string): void {
     const { isTerminal, write, columns } = this.#options;
     // A line that wraps could not be written over.
-    write(isTerminal ? CLEAR_LINE + line.slice(0, columns() - 1) : `${line}\n`);
+    const room = (columns() || COLUMNS_USUAL) - 1;
+    write(isTerminal ? CLEAR_LINE + line.slice(0, room) : `${line}\n`);
   }
 }
 

@@ -85,7 +85,8 @@ function spread(name: FigureName): Column {
     head: "spread",
     cell({ figures }) {
       const { median, min, max } = figures[name] ?? {};
-      if (median === undefined || !median) return "-";
+      // Of one round there is none.
+      if (!median || min === max) return "-";
       return `${Math.round((max! - min!) / median * PERCENT)}%`;
     },
   };

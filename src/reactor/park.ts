@@ -21,6 +21,13 @@ interface DenoCore {
   refOpPromise?(promise: Promise<unknown>): void;
 }
 
+/**
+ * Rounds of Deno's loop in which a reactor does without immediates: the first
+ * one has Deno load its timers, for five milliseconds, and so long would the
+ * first client of a program wait for its answer.
+ */
+const FIRST_ROUNDS = 16;
+
 /** The waits of one reactor, one at a time. */
 export class Wait {
   readonly #poll: Poll;
@@ -28,6 +35,7 @@ export class Wait {
   #ref: (() => void) | undefined = undefined;
   /** When Deno last had nothing else to run. */
   #restedMs = -Infinity;
+  #rounds = 0;
 
   /** @param poll What to wait for. */
   constructor(poll: Poll) {
@@ -56,7 +64,10 @@ export class Wait {
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     // An unrefed immediate runs only when something else wakes Deno's loop. A
     // call wakes it by itself, for some twenty microseconds.
-    if (refed && nowMs - this.#restedMs < IO_MS) {
+    if (
+      refed && this.#rounds++ >= FIRST_ROUNDS &&
+      nowMs - this.#restedMs < IO_MS
+    ) {
       return new Promise((resolve) => setImmediate(resolve));
     }
     this.#restedMs = nowMs;
