@@ -9,6 +9,7 @@
 // deno-lint-ignore-file no-console -- the figures are what it is for
 
 import { errnoNumber } from "../src/native/errors.ts";
+import type { ReadBatch, WriteBatch } from "../src/net/batches.ts";
 import { ACCEPT_MAX, AcceptBatch } from "../src/net/tcp_listener.ts";
 import type { Events } from "../src/poll/events.ts";
 import type { Source } from "../src/poll/registry.ts";
@@ -94,6 +95,27 @@ class EndlessSystem implements System, ReactorPoll {
 
   connect(): StreamSocket {
     return new EndlessStream(this.#tokens.length);
+  }
+
+  readAll(
+    batch: ReadBatch,
+    bytes: Uint8Array,
+    offset: number,
+    roomMin: number,
+  ): number {
+    const room = bytes.byteLength - offset - roomMin;
+    const most = 1 + Math.floor(room / MESSAGE_BYTES);
+    const count = Math.min(batch.length, most);
+    for (let index = 0; index < count; index++) {
+      batch.setCount(index, MESSAGE_BYTES);
+    }
+    return count;
+  }
+
+  writeAll(batch: WriteBatch): void {
+    for (let index = 0; index < batch.length; index++) {
+      batch.setCount(index, batch.end(index) - batch.start(index));
+    }
   }
 
   defer(callback: () => void): void {

@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { WOULD_BLOCK } from "../src/native/errors.ts";
+import type { WriteBatch } from "../src/net/batches.ts";
 import {
   READ_BUFFER_BYTES,
   ReadBuffer,
@@ -16,28 +17,51 @@ import {
   type WriteTarget,
 } from "../src/reactor/buffers.ts";
 
+/** What a write fails with. */
+const FAILURE = -32;
+
 /** Where runs go: writes down each send as text. */
 class Target implements WriteTarget {
+  static #handles = 0;
   runs = 0;
-  readonly handle = 0;
-  readonly sendsAtOnce: boolean = true;
+  readonly handle: number = ++Target.#handles;
   readonly sends: string[] = [];
-  /** Why sending to it has failed. */
-  readonly failures: number[] = [];
+  /** What the system did not take, in order. */
+  unsent = "";
+  /** What it failed with, if it did. */
+  failure: number | undefined;
+  /** What the system takes of so many bytes: all, unless it is said. */
+  takes: (length: number) => number = (length) => length;
   readonly #log: string[] | undefined;
 
   constructor(
     readonly name: string = "",
     log?: string[],
     readonly onSend: () => void = () => {},
+    readonly onFailure: () => void = () => {},
   ) {
     this.#log = log;
   }
 
-  send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
-    const text = new TextDecoder().decode(bytes.subarray(start, end));
+  get sendsAtOnce(): boolean {
+    return this.unsent === "" && this.failure === undefined;
+  }
+
+  /** Does what the system does. */
+  write(bytes: Uint8Array, start: number, end: number): number {
+    const count = this.takes(end - start);
+    if (count <= 0) return count;
+    const text = new TextDecoder().decode(bytes.subarray(start, start + count));
     this.sends.push(text);
     this.#log?.push(`${this.name}:${text}`);
+    return count;
+  }
+
+  send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    if (this.failure !== undefined) return;
+    if (this.unsent !== "") return this.#keep(bytes, start, end);
+    const count = this.write(bytes, start, end);
+    if (!this.sent(bytes, start, end, count)) this.failSending(count);
     this.onSend();
   }
 
@@ -47,18 +71,34 @@ class Target implements WriteTarget {
     end: number,
     count: number,
   ): boolean {
+    assert(this.sendsAtOnce, "nothing may wait, and it may not have failed");
     if (count < 0 && count !== WOULD_BLOCK) return false;
-    // What the system did not take is kept, and sent in the end.
-    const text = new TextDecoder().decode(bytes.subarray(start, end));
-    this.sends.push(text);
-    this.#log?.push(`${this.name}:${text}`);
+    this.#keep(bytes, start + Math.max(0, count), end);
     return true;
   }
 
   failSending(code: number): void {
-    this.failures.push(code);
-    this.onSend();
+    this.failure = code;
+    this.#log?.push(`${this.name} fails: ${code}`);
+    this.onFailure();
   }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    this.unsent += new TextDecoder().decode(bytes.subarray(start, end));
+  }
+}
+
+/** Writes to several of `targets` in one call, and logs for how many. */
+function writeAllTo(targets: readonly Target[], calls: number[] = []) {
+  return (batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>) => {
+    calls.push(batch.length);
+    for (let index = 0; index < batch.length; index++) {
+      const handle = batch.handle(index);
+      const target = targets.find((one) => one.handle === handle)!;
+      const [start, end] = [batch.start(index), batch.end(index)];
+      batch.setCount(index, target.write(bytes, start, end));
+    }
+  };
 }
 
 /** Writes ASCII for `target`; returns whether there was room. */
@@ -207,53 +247,223 @@ Deno.test("WriteBuffer.flush() sends to the others, when one fails and takes oth
   assertEquals(log, ["a:16", "b:25", "d:4"]);
 });
 
-Deno.test("WriteBuffer delivers each owner's bytes once and in order, whatever happens", () => {
-  const owner = fc.nat({ max: 3 });
-  const step = fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.record({ owner, size: fc.nat({ max: 20_000 }) }),
-    },
-    { weight: 2, arbitrary: fc.record({ flushed: owner }) },
-    { weight: 2, arbitrary: fc.record({ taken: owner }) },
-    { weight: 1, arbitrary: fc.record({ dropped: owner }) },
-    { weight: 1, arbitrary: fc.constant("flush" as const) },
-  );
-  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-    const output = new WriteBuffer();
-    const targets = Array.from({ length: 4 }, () => new Target());
-    // Bytes that may be lost: written, and dropped before any send.
-    const expected = targets.map(() => "");
-    const delivered = (at: number) => targets[at]!.sends.join("");
-    let letter = 0;
-    for (const what of steps) {
-      if (what === "flush") {
-        output.flush();
-      } else if ("flushed" in what) {
-        output.flushFor(targets[what.flushed]!);
-        assertEquals(delivered(what.flushed), expected[what.flushed]);
-      } else if ("taken" in what) {
-        const target = targets[what.taken]!;
-        if (target.runs === 0) continue;
-        const bytes = output.take(target);
-        target.send(bytes, 0, bytes.byteLength);
-        assertEquals(delivered(what.taken), expected[what.taken]);
-      } else if ("dropped" in what) {
-        output.drop(targets[what.dropped]!);
-        expected[what.dropped] = delivered(what.dropped);
-      } else {
-        const text = String.fromCharCode(97 + letter++ % 26).repeat(what.size);
-        assert(put(output, targets[what.owner]!, text));
-        expected[what.owner] += text;
-      }
-    }
-    output.flush();
-    targets.forEach((target, at) => {
-      assert(delivered(at) === expected[at], `owner ${at}`);
-      assertEquals(target.runs, 0);
-    });
-  }));
+Deno.test("WriteBuffer.flush() sends to several in one call, and alone to who is alone", () => {
+  const targets = ["a", "b", "c"].map((name) => new Target(name));
+  const calls: number[] = [];
+  const output = new WriteBuffer(writeAllTo(targets, calls));
+  for (const target of targets) put(output, target, target.name);
+  output.flush();
+  assertEquals(calls, [3]);
+  put(output, targets[0]!, "more");
+  output.flush();
+  assertEquals(calls, [3]);
+  assertEquals(targets.map(({ sends }) => sends.join()), ["a,more", "b", "c"]);
+  assertEquals(targets.map(({ runs }) => runs), [0, 0, 0]);
 });
+
+Deno.test("WriteBuffer.flush() leaves to themselves who has several runs, or unsent bytes", () => {
+  const targets = ["a", "b", "c", "d"].map((name) => new Target(name));
+  const [a, b, c, d] = targets as [Target, Target, Target, Target];
+  const calls: number[] = [];
+  const output = new WriteBuffer(writeAllTo(targets, calls));
+  put(output, a, "1");
+  put(output, b, "2");
+  put(output, a, "3");
+  b.unsent = "before";
+  put(output, c, "4");
+  put(output, d, "");
+  put(output, d, "5");
+  output.flush();
+  assertEquals(calls, [2]);
+  assertEquals([a.sends, c.sends, d.sends], [["13"], ["4"], ["5"]]);
+  assertEquals([b.sends, b.unsent], [[], "before2"]);
+});
+
+Deno.test("WriteBuffer.flush() sends to any number, some hundred in a call", () => {
+  const targets = Array.from({ length: 600 }, (_, at) => new Target(`${at}`));
+  const calls: number[] = [];
+  const output = new WriteBuffer(writeAllTo(targets, calls));
+  for (const target of targets) put(output, target, target.name);
+  output.flush();
+  assertEquals(calls, [256, 256, 88]);
+  for (const { sends, name } of targets) assertEquals(sends, [name]);
+});
+
+Deno.test("WriteBuffer.flush() tells who failed when all others are accounted for", () => {
+  const log: string[] = [];
+  const seen: string[][] = [];
+  const look = () => seen.push(targets.map(({ unsent }) => unsent));
+  const targets = ["a", "b", "c", "d"].map((name) =>
+    new Target(name, log, undefined, look)
+  );
+  const [a, b, c, d] = targets as [Target, Target, Target, Target];
+  const output = new WriteBuffer(writeAllTo(targets));
+  a.takes = () => FAILURE;
+  b.takes = (length) => length - 1;
+  c.takes = () => FAILURE - 1;
+  d.takes = () => WOULD_BLOCK;
+  for (const target of targets) put(output, target, `to ${target.name}`);
+  output.flush();
+  assertEquals(log, [
+    "b:to ",
+    `a fails: ${FAILURE}`,
+    `c fails: ${FAILURE - 1}`,
+  ]);
+  const unsent = ["", "b", "", "to d"];
+  assertEquals(seen, [unsent, unsent]);
+});
+
+Deno.test("WriteBuffer.flush() also sends what who fails in a batch writes to others", () => {
+  const log: string[] = [];
+  const targets = ["a", "b", "c"].map((name) =>
+    new Target(name, log, undefined, () => {
+      put(output, b, "told");
+      // The same buffer, where those lie that were not sent by themselves.
+      put(output, c, "told");
+      output.flushFor(c);
+      output.flush();
+    })
+  );
+  const [a, b, c] = targets as [Target, Target, Target];
+  const output = new WriteBuffer(writeAllTo(targets));
+  a.takes = () => FAILURE;
+  put(output, c, "1");
+  put(output, a, "2");
+  put(output, b, "3");
+  put(output, c, "4");
+  output.flush();
+  assertEquals(log.filter((line) => line.startsWith("b")), ["b:3", "b:told"]);
+  assertEquals(c.sends.join(""), "14told");
+  assertEquals([a.runs, b.runs, c.runs, output.length], [0, 0, 0, 0]);
+});
+
+const OWNERS = 6;
+const OWNER = fc.nat({ max: OWNERS - 1 });
+
+/** One thing that happens to a write buffer, or to what it sends to. */
+const STEP = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ owner: OWNER, size: fc.nat({ max: 20_000 }) }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({ owner: OWNER, size: fc.nat({ max: 4 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ flushed: OWNER }) },
+  { weight: 2, arbitrary: fc.record({ taken: OWNER }) },
+  { weight: 1, arbitrary: fc.record({ dropped: OWNER }) },
+  { weight: 1, arbitrary: fc.record({ drained: OWNER }) },
+  { weight: 2, arbitrary: fc.constant("flush" as const) },
+);
+
+/** What the system says to writes, in turn: a share of them, or why not. */
+const OUTCOMES = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.constant(1) },
+    { weight: 3, arbitrary: fc.double({ min: 0, max: 1, noNaN: true }) },
+    { weight: 2, arbitrary: fc.constant(WOULD_BLOCK) },
+    { weight: 1, arbitrary: fc.constant(FAILURE) },
+  ),
+  { minLength: 1, maxLength: 20, size: "max" },
+);
+
+/** A write buffer, its owners, and what each of them should be sent. */
+class Model {
+  readonly targets: Target[];
+  readonly output: WriteBuffer;
+  readonly #expected: string[];
+  #letter = 0;
+
+  constructor(batches: boolean, outcomes: readonly number[]) {
+    let next = 0;
+    this.targets = Array.from({ length: OWNERS }, (_, at) => {
+      const target: Target = new Target(`${at}`, undefined, undefined, () => {
+        this.output.drop(target);
+        // As a program may that tells others of it.
+        this.put((at + 1) % OWNERS, 3);
+        this.put(at, 3);
+      });
+      target.takes = (length) => {
+        const outcome = outcomes[next++ % outcomes.length]!;
+        return outcome < 0 ? outcome : Math.floor(outcome * length);
+      };
+      return target;
+    });
+    this.#expected = this.targets.map(() => "");
+    this.output = new WriteBuffer(
+      batches ? writeAllTo(this.targets) : undefined,
+    );
+  }
+
+  /** Does a step. */
+  run(step: typeof STEP extends fc.Arbitrary<infer Step> ? Step : never): void {
+    const { output, targets } = this;
+    if (step === "flush") output.flush();
+    else if ("flushed" in step) {
+      output.flushFor(targets[step.flushed]!);
+      this.#expectWhole(step.flushed);
+    } else if ("taken" in step) this.#take(targets[step.taken]!);
+    else if ("dropped" in step) {
+      output.drop(targets[step.dropped]!);
+      this.#expected[step.dropped] = this.#whole(step.dropped);
+    } else if ("drained" in step) {
+      const target = targets[step.drained]!;
+      target.sends.push(target.unsent);
+      target.unsent = "";
+    } else this.put(step.owner, step.size);
+  }
+
+  /** Writes so many bytes, as far as there is room in the middle of a flush. */
+  put(at: number, size: number): void {
+    const text = String.fromCharCode(97 + this.#letter++ % 26).repeat(size);
+    if (put(this.output, this.targets[at]!, text)) this.#expected[at] += text;
+  }
+
+  /** Checks that each has its bytes in order, and all unless it has failed. */
+  expectDelivered(): void {
+    this.output.flush();
+    this.targets.forEach(({ runs }, at) => {
+      this.#expectWhole(at);
+      assertEquals(runs, 0);
+    });
+    assertEquals(this.output.length, 0);
+  }
+
+  #expectWhole(at: number): void {
+    const whole = this.#whole(at);
+    const expected = this.#expected[at]!;
+    assert(expected.startsWith(whole), `owner ${at}`);
+    const hasFailed = this.targets[at]!.failure !== undefined;
+    assert(hasFailed || whole === expected, `owner ${at}`);
+  }
+
+  #take(target: Target): void {
+    if (target.runs === 0) return;
+    const bytes = this.output.take(target);
+    target.send(bytes, 0, bytes.byteLength);
+  }
+
+  #whole(at: number): string {
+    const { sends, unsent } = this.targets[at]!;
+    return sends.join("") + unsent;
+  }
+}
+
+for (const batches of [false, true]) {
+  const how = batches ? "several in a call" : "each by itself";
+  Deno.test(`WriteBuffer delivers each owner's bytes once and in order, ${how}, whatever happens`, () => {
+    const steps = fc.array(STEP, { maxLength: 80, size: "max" });
+    fc.assert(
+      fc.property(steps, OUTCOMES, (steps, outcomes) => {
+        const model = new Model(batches, outcomes);
+        for (const step of steps) model.run(step);
+        model.expectDelivered();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+}
 
 Deno.test("ReadBuffer reads to the same place, when nothing is retained", () => {
   const input = new ReadBuffer();
@@ -283,93 +493,26 @@ Deno.test("ReadBuffer.retain() takes a new buffer and leaves the old one alone, 
   assert(bytes.every((byte) => byte === 1));
 });
 
-Deno.test("WriteBuffer.flush() hands runs of several owners over in one call", () => {
-  const calls: string[][] = [];
-  const output = new WriteBuffer((batch, bytes) => {
-    const call: string[] = [];
-    for (let index = 0; index < batch.length; index++) {
-      const part = bytes.subarray(batch.start(index), batch.end(index));
-      call.push(new TextDecoder().decode(part));
-      batch.setCount(index, part.byteLength);
-    }
-    calls.push(call);
-  });
-  const [left, right] = [new Target(), new Target()];
-  put(output, left, "one");
-  put(output, right, "two");
-  output.flush();
-  assertEquals(calls, [["one", "two"]]);
-  assertEquals([left.sends, right.sends], [["one"], ["two"]]);
-  assertEquals([left.runs, right.runs, output.length], [0, 0, 0]);
-  // One alone is sent by itself.
-  put(output, left, "three");
-  output.flush();
-  assertEquals(calls.length, 1);
-  assertEquals(left.sends, ["one", "three"]);
-});
-
-Deno.test("WriteBuffer.flush() accounts for all of a call, before it tells who failed", () => {
-  const output = new WriteBuffer((batch) => {
-    for (let index = 0; index < batch.length; index++) {
-      const length = batch.end(index) - batch.start(index);
-      batch.setCount(index, index === 0 ? -32 : length);
-    }
-  });
-  const seen: string[][] = [];
-  const whole = new Target();
-  const broken = new Target("", [], () => seen.push([...whole.sends]));
-  put(output, broken, "lost");
-  put(output, whole, "kept");
-  output.flush();
-  assertEquals(broken.failures, [-32]);
-  assertEquals(seen, [["kept"]]);
-});
-
-Deno.test("WriteBuffer.flush() sends what failure has others write", () => {
-  const output = new WriteBuffer((batch) => {
-    for (let index = 0; index < batch.length; index++) {
-      batch.setCount(index, index === 0 ? -32 : 1);
-    }
-  });
-  const other = new Target();
-  const broken = new Target("", [], () => void put(output, other, "b"));
-  put(output, broken, "x");
-  put(output, other, "a");
-  output.flush();
-  assertEquals(other.sends.join(""), "ab");
-  assertEquals([other.runs, output.length], [0, 0]);
-});
-
-Deno.test("WriteBuffer.flush() sends by itself, to who may not be sent to at once", () => {
-  const calls: number[] = [];
-  const output = new WriteBuffer((batch) => {
-    calls.push(batch.length);
-    for (let index = 0; index < batch.length; index++) batch.setCount(index, 1);
-  });
-  const slow = new Target();
-  Object.defineProperty(slow, "sendsAtOnce", { value: false });
-  const [left, right] = [new Target(), new Target()];
-  put(output, left, "a");
-  put(output, slow, "b");
-  put(output, right, "c");
-  output.flush();
-  assertEquals(calls, [2]);
-  assertEquals([left, slow, right].map(({ sends }) => sends.join("")), [
-    "a",
-    "b",
-    "c",
-  ]);
-});
-
-Deno.test("ReadBuffer goes on behind what any of several has retained", () => {
+Deno.test("ReadBuffer.endBatch() frees all, when nobody of the batch has retained anything", () => {
   const input = new ReadBuffer();
-  input.beginBatch();
-  // Who is told last need not be who retains last.
-  input.retain(200);
+  const { bytes } = input;
   input.retain(100);
-  input.endBatch();
-  assertEquals(input.offset, 200);
   input.beginBatch();
   input.endBatch();
-  assertEquals(input.offset, 200);
+  assertEquals(input.offset, 100);
+  assertStrictEquals(input.bytes, bytes);
+});
+
+Deno.test("ReadBuffer.endBatch() has the next read begin behind what the batch has retained", () => {
+  const input = new ReadBuffer();
+  const { bytes } = input;
+  input.beginBatch();
+  input.retain(100);
+  input.retain(READ_BUFFER_BYTES - 100);
+  assertStrictEquals(input.bytes, bytes, "those who are told next have theirs");
+  input.endBatch();
+  assertNotStrictEquals(input.bytes, bytes);
+  assertEquals(input.offset, 0);
+  input.retain(7);
+  assertEquals(input.offset, 7, "the batch is over");
 });

@@ -151,9 +151,10 @@ export const BITES: readonly Bite[] = [
     name:
       "a slot and its token are used again in the batch they were closed in",
     file: "reactor/slots.ts",
-    right: "    this.#generations[slot] = (this.#generations[slot]! + 1) & " +
-      "GENERATION_MAX;\n    this.#closed.push(slot);\n",
-    wrong: "    this.#free.push(slot);\n",
+    right: "    this.#entries[slot] = (generation + 1) & GENERATION_MAX;\n" +
+      "    this.#closed.push(slot);\n",
+    wrong: "    this.#entries[slot] = generation;\n" +
+      "    this.#free.push(slot);\n",
     scenario: "reactor",
   },
   {
@@ -167,8 +168,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "what is written outside of a turn is not sent",
     file: "reactor/host.ts",
-    right: "      this.#flushes = false;\n      this.output.flush();\n",
-    wrong: "      this.#flushes = false;\n",
+    right: "    this.#flushes = false;\n    this.output.flush();\n",
+    wrong: "    this.#flushes = false;\n",
     scenario: "http",
   },
   {

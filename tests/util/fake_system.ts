@@ -7,6 +7,7 @@
 
 import { errnoNumber, WOULD_BLOCK } from "../../src/native/errors.ts";
 import type { HostPort, TcpAddress } from "../../src/net/address.ts";
+import type { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import { ACCEPT_MAX, AcceptBatch } from "../../src/net/listener.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { type Events, Readiness } from "../../src/poll/events.ts";
@@ -20,6 +21,8 @@ import type {
   StreamSocket,
   System,
 } from "../../src/reactor/system.ts";
+
+import { concat } from "./http_bytes.ts";
 
 const CLOCK_WORDS = 2;
 const EVENT_WORDS = 2;
@@ -39,14 +42,22 @@ export class FakeStream implements StreamSocket {
   readonly peerKey = 1;
   resetOnClose = false;
   isClosed = false;
-  /** Bytes that the peer has sent and nobody has read. */
-  unread = 0;
+  /** What the next reads give instead of what there is, one after the other. */
+  readonly reads: number[] = [];
+  /** Bytes that one read brings at the most. */
+  readMax = Infinity;
   /** Bytes that were written. */
   written = 0;
+  /** The same as text. */
+  text = "";
   /** How many writes there were. */
   writes = 0;
   /** Bytes that writes may still take. */
   room = Infinity;
+  /** The errno, below 0, that each write fails with, if any does. */
+  failure: number | undefined;
+  /** What the peer has sent and nobody has read. */
+  #unread: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #isEnded = false;
   readonly #system: FakeSystem;
 
@@ -56,9 +67,12 @@ export class FakeStream implements StreamSocket {
     this.handle = handle;
   }
 
-  /** Has the peer send bytes. */
-  receive(count: number): void {
-    this.unread += count;
+  /** Has the peer send a text, or as many bytes. */
+  receive(what: number | string): void {
+    const bytes = typeof what === "number"
+      ? new Uint8Array(what).fill(120)
+      : new TextEncoder().encode(what);
+    this.#unread = concat([this.#unread, bytes]);
     this.#system.tell(this, Readiness.READABLE);
   }
 
@@ -79,29 +93,36 @@ export class FakeStream implements StreamSocket {
     offset: number,
     length: number,
   ): number {
-    const count = Math.min(this.unread, length);
+    const scripted = this.reads.shift();
+    if (scripted !== undefined) return scripted;
+    const part = this.#unread.subarray(0, Math.min(length, this.readMax));
+    const count = part.byteLength;
     if (count === 0) return this.#isEnded ? 0 : WOULD_BLOCK;
-    buffer.fill(120, offset, offset + count);
-    this.unread -= count;
+    buffer.set(part, offset);
+    this.#unread = this.#unread.subarray(count);
     return count;
   }
 
   tryWrite(
-    _bytes: Uint8Array<ArrayBuffer>,
-    _offset: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
     length: number,
   ): number {
+    if (this.failure !== undefined) return this.failure;
     const count = Math.min(this.room, length);
     if (count === 0 && length > 0) return WOULD_BLOCK;
     this.room -= count;
     this.written += count;
+    this.text += new TextDecoder().decode(
+      bytes.subarray(offset, offset + count),
+    );
     this.writes++;
     return count;
   }
 
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const length = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return this.tryWrite(buffers[0]!, 0, length);
+    const bytes = concat(buffers);
+    return this.tryWrite(bytes, 0, bytes.byteLength);
   }
 
   shutdown(): void {}
@@ -310,5 +331,54 @@ export class FakeSystem implements System, ReactorPoll {
     const leftMs = this.#untilMs - this.#nowMs;
     this.#wasReached = waitMs <= leftMs;
     this.#nowMs += Math.max(0, Math.min(waitMs, leftMs));
+  }
+}
+
+/** The same where several streams are read, and written to, in one call. */
+export class BatchingSystem extends FakeSystem {
+  /** How many streams each call read, and how many it wrote to. */
+  readonly calls: string[] = [];
+  readonly #streams = new Map<number, FakeStream>();
+
+  override arrive(): FakeStream {
+    return this.#known(super.arrive());
+  }
+
+  override connect(address: HostPort): StreamSocket {
+    return this.#known(super.connect(address));
+  }
+
+  readAll(
+    batch: ReadBatch,
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    roomMin: number,
+  ): number {
+    let done = 0;
+    for (let at = offset; done < batch.length; done++) {
+      const room = bytes.byteLength - at;
+      if (room < roomMin) break;
+      const stream = this.#streams.get(batch.handle(done))!;
+      const count = stream.tryRead(bytes, at, room);
+      batch.setCount(done, count);
+      at += Math.max(0, count);
+    }
+    this.calls.push(`read ${done} of ${batch.length}`);
+    return done;
+  }
+
+  writeAll(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void {
+    for (let index = 0; index < batch.length; index++) {
+      const stream = this.#streams.get(batch.handle(index))!;
+      const start = batch.start(index);
+      const length = batch.end(index) - start;
+      batch.setCount(index, stream.tryWrite(bytes, start, length));
+    }
+    this.calls.push(`write ${batch.length}`);
+  }
+
+  #known<Known extends StreamSocket>(stream: Known): Known {
+    this.#streams.set(stream.handle, stream as unknown as FakeStream);
+    return stream;
   }
 }
