@@ -164,6 +164,8 @@ const CHECKS: Readonly<Record<Service, Readonly<Record<string, Check>>>> = {
   },
   hello: { hello: saysHello },
   echo: { echo: echoesAll },
+  "workers-1": { hello: saysHello },
+  "workers-2": { hello: saysHello },
 };
 
 for (const peer of peers) {

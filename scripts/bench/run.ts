@@ -161,11 +161,12 @@ async function resultOf(
   bench: Bench,
   scenario: Scenario,
 ): Promise<ScenarioResult> {
-  const { name, title, unit, group, connections } = scenario;
+  const { name, title, unit, group, connections, workers } = scenario;
   const measured = await METHODS[scenario.kind].measure(bench, scenario);
   return {
     ...{ name, title, unit, group },
     ...group === "scaling" ? { connections } : {},
+    ...workers === undefined ? {} : { workers },
     peers: withRatios(measured),
   };
 }

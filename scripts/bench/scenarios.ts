@@ -46,6 +46,8 @@ export interface Scenario {
   readonly load: readonly string[];
   /** Whether servers have half a core, so that the load is not the limit. */
   readonly isLimited: boolean;
+  /** Workers that a server has, where that is what it is about. */
+  readonly workers?: number;
   /** The only servers that take part, where not all do. */
   readonly peers?: readonly string[];
   /** How deep wrk pipelines, in scenarios that it can do instead. */
@@ -196,8 +198,7 @@ const LATENCY: readonly Scenario[] = [0, 20, 50].map((intervalMs) => ({
   isLimited: false,
 }));
 
-// Scenarios that scale Workers belong here, in the group scaling as well.
-const SCALING: readonly Scenario[] = SCALE.map((connections) => ({
+const CONNECTIONS: readonly Scenario[] = SCALE.map((connections) => ({
   ...GET,
   name: `scale-${connections}`,
   title: `GET, keep-alive, ${connections.toLocaleString("en")} connection${
@@ -206,6 +207,15 @@ const SCALING: readonly Scenario[] = SCALE.map((connections) => ({
   group: "scaling",
   connections,
   peers: SCALE_PEERS,
+}));
+
+const WORKERS: readonly Scenario[] = ([1, 2] as const).map((workers) => ({
+  ...GET,
+  name: `workers-${workers}`,
+  title: `GET, keep-alive, on ${workers} Worker${workers === 1 ? "" : "s"}`,
+  group: "scaling",
+  service: `workers-${workers}` as const,
+  workers,
 }));
 
 const REST: readonly Scenario[] = [
@@ -245,6 +255,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...HTTP,
   ...TCP,
   ...LATENCY,
-  ...SCALING,
+  ...CONNECTIONS,
+  ...WORKERS,
   ...REST,
 ];

@@ -12,6 +12,8 @@ import type { Results, ScenarioResult } from "../bench/results.ts";
 export const SUBJECT = "denio";
 /** Its other face, of TCP alone. */
 export const FIBERS = "denio fibers";
+/** Its Workers with a socket each, beside those that share one. */
+const REUSE_PORT = "denio reuse-port";
 /** What it is compared with in words. */
 export const BASELINE = "Deno";
 /** What no server can be better than. */
@@ -38,6 +40,7 @@ const SHADES: Readonly<Record<string, Shade>> = {
   [LIMIT]: { variable: "limit", light: "#444444", dark: "#bbbbbb" },
   [SUBJECT]: one("denio", COLOURS.blue),
   [FIBERS]: one("denio", COLOURS.blue),
+  [REUSE_PORT]: one("denio", COLOURS.blue),
   [BASELINE]: one("deno", COLOURS.vermillion),
   node: one("node", COLOURS.green),
   Bun: { variable: "bun", light: "#c0689a", dark: COLOURS.purple },
@@ -46,9 +49,9 @@ const SHADES: Readonly<Record<string, Shade>> = {
   nginx: { variable: "nginx", light: "#b47a00", dark: COLOURS.orange },
 };
 
-const DASHED = [LIMIT, FIBERS, "uWebSockets", "Go"];
+const DASHED = [LIMIT, FIBERS, REUSE_PORT, "uWebSockets", "Go"];
 /** In bars, which stand beside their names, few colours say more than many. */
-const COLOURED = [SUBJECT, FIBERS, BASELINE];
+const COLOURED = [SUBJECT, FIBERS, REUSE_PORT, BASELINE];
 const ORDER = Object.keys(SHADES);
 
 /** Every colour once. */

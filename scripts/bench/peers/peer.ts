@@ -8,9 +8,10 @@ import type { ServerProcess } from "../../server_process.ts";
 
 /**
  * What a server may be asked for: `http`, all routes; `hello`, HTTP with one
- * answer to everything, the least that a handler can do; `echo`, TCP.
+ * answer to everything, the least that a handler can do; `echo`, TCP; and
+ * `hello` on one Worker or two, which only denio has.
  */
-export type Service = "http" | "hello" | "echo";
+export type Service = "http" | "hello" | "echo" | "workers-1" | "workers-2";
 
 /** A server that can be started. */
 export interface Peer {
@@ -61,12 +62,17 @@ export type Route = typeof ROUTES[number];
 
 /** Returns a peer's `supports`, from the routes of each service. */
 export function supporting(
-  routes: { readonly http?: readonly Route[]; readonly echo?: true },
+  routes: {
+    readonly http?: readonly Route[];
+    readonly echo?: true;
+    readonly workers?: true;
+  },
 ): Peer["supports"] {
-  const { http = [], echo = false } = routes;
+  const { http = [], echo = false, workers = false } = routes;
   return (service, route) => {
     if (service === "echo") return echo;
-    if (service === "hello" && route !== "hello") return false;
+    if (service !== "http" && route !== "hello") return false;
+    if (service !== "http" && service !== "hello") return workers;
     return http.some((known) => known === route);
   };
 }

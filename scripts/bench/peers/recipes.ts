@@ -42,6 +42,8 @@ const VERSION_MS = 20_000;
 const GO_BUILD_MS = 300_000;
 
 const EVERYTHING = supporting({ http: ROUTES, echo: true });
+const ALSO_WORKERS = supporting({ http: ROUTES, echo: true, workers: true });
+const ONLY_WORKERS = supporting({ workers: true });
 const ONLY_HTTP = supporting({ http: ROUTES });
 const ONLY_ECHO = supporting({ echo: true });
 
@@ -57,6 +59,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   [LIMIT]: bareLoop,
   [SUBJECT]: denio,
   "denio fibers": denioFibers,
+  "denio reuse-port": denioReusePort,
   [BASELINE]: deno,
   "node": node,
   "Bun": bun,
@@ -90,10 +93,31 @@ function denio(): Peer {
   return {
     name: SUBJECT,
     version: config.version,
-    supports: EVERYTHING,
+    supports: ALSO_WORKERS,
     command: (service) =>
-      denoCommand(libraryPermissions(), ...serverOf("denio", service)),
+      service === "workers-1" || service === "workers-2"
+        ? workersCommand(service, "shared-listener")
+        : denoCommand(libraryPermissions(), ...serverOf("denio", service)),
   };
+}
+
+/** Its Workers with a socket each, beside those that share one. */
+function denioReusePort(): Peer {
+  buildIfStale();
+  return {
+    name: "denio reuse-port",
+    version: config.version,
+    supports: ONLY_WORKERS,
+    command: (service) => workersCommand(service, "reuse-port"),
+  };
+}
+
+function workersCommand(service: Service, balance: string): string[] {
+  // Deno asks it of any Worker, for denio's own files.
+  const permissions = [...libraryPermissions(), "--allow-read"];
+  const workers = service === "workers-2" ? "2" : "1";
+  const file = serverFile("denio_workers.ts");
+  return denoCommand(permissions, file, workers, balance);
 }
 
 function denioFibers(): Peer {

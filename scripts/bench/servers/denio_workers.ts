@@ -12,10 +12,10 @@
 
 import { type Balance, serve } from "../../../mod.ts";
 import { announce } from "./announce.ts";
-import { handler } from "./app.ts";
+import { hello } from "./app.ts";
 
 /** What each Worker serves. */
-export default { fetch: handler };
+export default { fetch: hello };
 
 async function run(workers: number, balance: Balance): Promise<void> {
   const server = await serve({
