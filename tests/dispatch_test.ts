@@ -21,6 +21,8 @@ import { cleanTest } from "./util/clean_tests.ts";
 import { BatchingSystem, type FakeStream } from "./util/fake_system.ts";
 import { decoded, encoded } from "./util/handlers.ts";
 import { randomBytes, sameBytes } from "./util/random.ts";
+import { readTextToEnd } from "./util/deno_client.ts";
+import { runScript } from "./util/scripts.ts";
 import { LOOPBACK } from "./util/streams.ts";
 import { eventually } from "./util/waiting.ts";
 
@@ -754,6 +756,26 @@ cleanTest(
     }
     await eventually("the others to go", () => reactor.stats().open === 10);
     for (const client of staying) client.close();
+  },
+);
+
+cleanTest(
+  "what is written from a timer of Deno's leaves, when nothing keeps the process alive",
+  async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    // Whether the process ends before the turn that would send it is chance.
+    const scripts = Array.from(
+      { length: 4 },
+      () => runScript("writes_unrefed.ts", { args: [`${port}`] }),
+    );
+    for (let left = scripts.length; left > 0; left--) {
+      using client = await listener.accept();
+      assertEquals(await readTextToEnd(client), "bye");
+    }
+    for (const { code, stderr } of await Promise.all(scripts)) {
+      assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    }
   },
 );
 

@@ -442,6 +442,7 @@ export class Connection<Data = unknown> {
     if ((start | 0) !== start || (size | 0) !== size) return false;
     const { output } = this.#host;
     if (!output.reserve(this, size)) return false;
+    this.#host.flushSoon();
     const to = output.bytes;
     const at = output.length;
     if (size > LOOP_BYTES_MAX) {

@@ -65,6 +65,8 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   #turnMs: number;
   /** Whether the turn's time is near the time: false while parked. */
   isFresh = false;
+  /** Whether Deno's loop runs, and this one waits for it. */
+  isAway = true;
   #queue: Ready[] = [];
   readonly #waiting = new Set<Listener>();
   #refs = 0;
@@ -252,8 +254,10 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   }
 
   flushSoon(): void {
-    // The loop flushes after each turn and its microtasks, unless it is parked.
-    if (this.#inTurn || this.isFresh || this.#flushes) return;
+    if (this.#inTurn || this.#flushes) return;
+    // The loop flushes after each turn and its microtasks, unless it is parked,
+    // or the process ends first, because nothing here keeps it.
+    if (this.isFresh && !(this.isAway && !this.isRefed)) return;
     this.#flushes = true;
     this.#system.defer(this.#flush);
   }

@@ -707,6 +707,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     let yieldedMs = -Infinity;
     let idleTurns = 0;
     await this.#poll.yieldToDeno(host.nowMs, host.isRefed);
+    host.isAway = false;
     while (!this.#isClosed && host.hasWork) {
       // Those that run already wait for Deno: they have had their rounds.
       const away = Math.max(0, host.runningFibers);
@@ -723,7 +724,9 @@ export class Reactor implements Disposable, AsyncDisposable {
       const isPending = host.work > 0 || host.runningFibers > 0;
       if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
         yieldedMs = host.nowMs;
+        host.isAway = true;
         await this.#poll.yieldToDeno(yieldedMs, host.isRefed);
+        host.isAway = false;
         host.output.flush();
       }
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
@@ -735,6 +738,7 @@ export class Reactor implements Disposable, AsyncDisposable {
         this.#isParked = false;
       }
     }
+    host.isAway = true;
     this.#isRunning = false;
     if (this.#isClosed) this.#poll.close();
   }
