@@ -72,8 +72,8 @@ beside what was measured. A whole run takes about an hour.
 
 Options:
   --only NAME[,NAME]   Only these scenarios, see below
-  --peers NAME[,NAME]  Only these servers: ${PEER_NAMES.slice(0, 4).join(", ")},
-                       ${PEER_NAMES.slice(4).join(", ")}
+  --peers NAME[,NAME]  Only these servers: ${PEER_NAMES.slice(0, 3).join(", ")},
+                       ${PEER_NAMES.slice(3).join(", ")}
   --rounds N           How often each server is measured [${USUAL.rounds}]
   --seconds S          How long each time, as 0.5 [${USUAL.seconds}]
   --load own|wrk       What makes the load of get and pipeline [own]
