@@ -229,6 +229,15 @@ for (const [name, read] of UNAWAITED) {
   });
 }
 
+Deno.test("process goes on, when nobody waits for formData() and it is none", async () => {
+  const peer = new Peer((request) => {
+    request.formData();
+    return new Response("early");
+  });
+  await peer.send(`${head(1)}x`).settle();
+  assertEquals((await peer.answers()).length, 1);
+});
+
 Deno.test("process goes on, when nobody waits for json() and it is none", async () => {
   const peer = new Peer((request) => {
     request.json();

@@ -191,9 +191,10 @@ export class LazyRequest {
     const result = now === undefined
       ? body!.collect(isOwned).then(make)
       : made(make, now);
+    if (!(result instanceof Promise)) return Promise.resolve(result);
     // A client can have it fail at any time: where the handler does not wait
     // for it, that must not end the process.
-    if (now === undefined) result.catch(ignore);
+    result.catch(ignore);
     return result;
   }
 
@@ -240,13 +241,11 @@ standInFor(LazyRequest, SAMPLE, LazyRequest.real);
 function made<T>(
   make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
   bytes: Uint8Array<ArrayBuffer>,
-): Promise<T> {
+): T | Promise<T> {
   try {
-    return Promise.resolve(make(bytes));
+    return make(bytes);
   } catch (error) {
-    const failed = Promise.reject(error);
-    failed.catch(ignore);
-    return failed;
+    return Promise.reject(error);
   }
 }
 
