@@ -12,8 +12,8 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import type { ReactorStats } from "../mod.ts";
 import { Crowd } from "./util/crowd.ts";
-import { lacks } from "./util/machine.ts";
 import { eventually, within } from "./util/waiting.ts";
+import { NO_STRACE } from "./util/strace.ts";
 
 const CONNECTIONS = 64;
 const DEPTH = 16;
@@ -197,16 +197,6 @@ Deno.test("a GET takes a read and a write, however soon it is looked for", async
     `Out of step, a GET takes ${each(sumOf(calls))} system calls here, ` +
       `${each(calls.polls)} of them polls`,
   );
-});
-
-const NO_STRACE = lacks("strace", () => {
-  try {
-    const args = ["-D", "-f", "-o", "/dev/null", "-e", "trace=close", "true"];
-    return new Deno.Command("strace", { args, stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
-  }
 });
 
 Deno.test({

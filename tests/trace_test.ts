@@ -7,10 +7,10 @@ import { readExactly, readText, writeText } from "./util/deno_client.ts";
 import { ECHO } from "./util/handlers.ts";
 import { Source } from "./util/http_bodies.ts";
 import { TestServer } from "./util/http_server.ts";
-import { lacks } from "./util/machine.ts";
 import { Program } from "./util/program.ts";
 import { LOOPBACK } from "./util/streams.ts";
 import { eventually } from "./util/waiting.ts";
+import { NO_STRACE } from "./util/strace.ts";
 
 const MIB = 1024 * 1024;
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -292,16 +292,6 @@ cleanTest("trace() changes nothing when a connection is reset", async () => {
 Deno.test("trace() refuses what is no number of connections", () => {
   for (const connections of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(() => trace({ connections }), RangeError, "Cannot trace");
-  }
-});
-
-const NO_STRACE = lacks("strace", () => {
-  try {
-    const args = ["-D", "-f", "-o", "/dev/null", "-e", "trace=close", "true"];
-    return new Deno.Command("strace", { args, stderr: "null" }).outputSync()
-      .success;
-  } catch {
-    return false;
   }
 });
 
