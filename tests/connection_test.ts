@@ -10,6 +10,7 @@ import {
   type CloseReason,
   type ConnectionHandlers,
   type Listener,
+  Poll,
   Reactor,
   Readiness,
   type StreamAddress,
@@ -27,6 +28,7 @@ import {
 } from "../src/reactor/limits.ts";
 import { READ_BUFFER_BYTES } from "../src/reactor/buffers.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { lacks } from "./util/machine.ts";
 import {
   readExactly,
   readText,
@@ -70,6 +72,15 @@ function opened(log: string[], handlers: Partial<ConnectionHandlers> = {}): {
     connection: within(promise, "the connection to open"),
   };
 }
+
+/**
+ * poll and select tell no more of a source that nobody touches after its event
+ * (`src/poll/poll.ts`): whether an end is told of depends on when it comes.
+ */
+const TELLS_ONCE = lacks("a backend that tells of untouched sources", () => {
+  using poll = new Poll();
+  return poll.backend === "epoll" || poll.backend === "kqueue";
+});
 
 cleanTest(
   "a connection is told of opening, data and closing, in this order",
@@ -424,6 +435,7 @@ cleanTest(
     await eventually("the close", () => log.includes("close"));
     assertEquals(log, ["open", "ending", "data unread", "close"]);
   },
+  { ignore: TELLS_ONCE },
 );
 
 cleanTest(
@@ -451,6 +463,7 @@ cleanTest(
     paused.close();
     client.close();
   },
+  { ignore: TELLS_ONCE },
 );
 
 cleanTest(
