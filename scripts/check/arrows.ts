@@ -12,11 +12,12 @@ import { type ImportFound, importsOf, parse } from "./syntax.ts";
 /** What each folder may import; of those in `types`, only types. */
 const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
   native: { uses: [] },
+  bytes: { uses: [] },
   poll: { uses: ["native"] },
   net: { uses: ["poll", "native"] },
-  reactor: { uses: ["net", "poll", "native"] },
+  reactor: { uses: ["net", "poll", "native", "bytes"] },
   // The protocol must run over anything that moves bytes, a test's as well.
-  http: { uses: ["native"] },
+  http: { uses: ["native", "bytes"] },
   server: { uses: ["http", "reactor"], types: ["net"] },
   cli: { uses: ["server", "reactor"] },
 };

@@ -22,6 +22,13 @@ export interface Transport {
   readonly nowMs: number;
   /** Bytes written that the peer's side has not taken yet. */
   readonly bufferedBytes: number;
+  /**
+   * Memory that is held for the peer beside unsent bytes: requests that wait,
+   * and bodies that nobody has read. Set it whenever that changes.
+   */
+  heldBytes: number;
+  /** Whether all connections together hold more than they may. */
+  readonly isOverfull: boolean;
   /** Whether the peer sends no more than what has come, and may have gone. */
   readonly peerHasEnded: boolean;
   /** The peer's address. */
@@ -46,6 +53,8 @@ export interface Transport {
    * call replaces it, and `Infinity` clears it.
    */
   setDeadline(delayMs: number): void;
+  /** Has `drain` be called, once, when connections hold less than they may. */
+  awaitRoom(): void;
   /** Stops reading. */
   pause(): void;
   /** Goes on reading. */

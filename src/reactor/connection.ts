@@ -216,6 +216,10 @@ export interface ConnectionHost {
   readonly unread: Map<unknown, Unread>;
   /** Counts bytes that wait: unsent, unread, or kept by a connection's user. */
   countMemory(delta: number): void;
+  /** Whether connections hold more memory than they may. */
+  readonly isOverfull: boolean;
+  /** Has `relieve` be called, once, when they hold less. */
+  awaitMemory(connection: Connection): void;
   /** Counts a call that wrote, and the bytes that the system took. */
   wrote(bytes: number): void;
   /** Watches a connection's `timeouts`, which are new. */
@@ -313,6 +317,21 @@ export class Connection<Data = unknown> {
    */
   get heldBytes(): number {
     return this.#rare?.held?.bytes ?? 0;
+  }
+
+  /** Whether the reactor's connections hold more than its `memoryBytesMax`. */
+  get isOverfull(): boolean {
+    return this.#host.isOverfull;
+  }
+
+  /** Has `drain` be called, once, when they hold less than that again. */
+  awaitRoom(): void {
+    if (!(this.#flags & CLOSED)) this.#host.awaitMemory(this as Connection);
+  }
+
+  /** Tells that connections hold less memory: for the reactor. */
+  relieve(): void {
+    this.#origin.handlers.drain?.(this);
   }
 
   /** Says how many bytes are kept. */
@@ -944,7 +963,7 @@ export class Connection<Data = unknown> {
     if (outbox.byteLength === 0) this.#outbox = undefined;
     const { lowWaterBytes } = this.#origin.limits;
     if (this.#flags & CONGESTED && outbox.byteLength <= lowWaterBytes) {
-      this.#relieve();
+      this.#decongest();
     }
     if (this.#outbox !== undefined || this.#flags & CLOSED) return;
     if (this.#flags & WRITE_ENDING) this.#endWriting();
@@ -958,7 +977,7 @@ export class Connection<Data = unknown> {
     this.#flags |= SPOKEN;
   }
 
-  #relieve(): void {
+  #decongest(): void {
     this.#flags = this.#flags & ~CONGESTED | RESUMED;
     if (this.#flags & READABLE) this.#requeue();
     this.#origin.handlers.drain?.(this);

@@ -69,6 +69,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   isAway = true;
   #queue: Ready[] = [];
   readonly #waiting = new Set<Listener>();
+  readonly #awaitsMemory = new Set<Connection>();
   #refs = 0;
   #inTurn = false;
   #flushes = false;
@@ -133,6 +134,14 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
 
   get isCrowded(): boolean {
     return this.memoryBytes >= ACCEPT_SHARE * this.#memoryBytesMax;
+  }
+
+  get isOverfull(): boolean {
+    return this.memoryBytes > this.#memoryBytesMax;
+  }
+
+  awaitMemory(connection: Connection): void {
+    this.#awaitsMemory.add(connection);
   }
 
   /** Sheds those that have stalled, for who waits to be let in. */
@@ -308,6 +317,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
 
   forget(connection: Connection, reason: CloseReason): void {
     this.slots.remove(connection.token);
+    this.#awaitsMemory.delete(connection);
     this.#sweep.unwatch(slotOf(connection.token));
     this.#closed[reason]++;
     this.#hasRoom = true;
@@ -375,7 +385,8 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
       this.#call(timer.callback);
     }
     this.output.flush();
-    if (this.memoryBytes > this.#memoryBytesMax) this.#shed();
+    if (this.isOverfull) this.#shed();
+    if (this.#awaitsMemory.size > 0) this.#relieveMemory();
     if (this.#hasRoom) this.#resumeListeners();
     this.slots.recycle();
     this.#inTurn = false;
@@ -410,6 +421,19 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     for (const connection of holders) {
       if (this.memoryBytes <= enough) return;
       connection.evict("shed");
+    }
+  }
+
+  /** Has those go on that waited for memory, as long as there is some. */
+  #relieveMemory(): void {
+    for (const connection of this.#awaitsMemory) {
+      if (this.memoryBytes > SHED_SHARE * this.#memoryBytesMax) return;
+      this.#awaitsMemory.delete(connection);
+      try {
+        connection.relieve();
+      } catch (error) {
+        connection.fail(error);
+      }
     }
   }
 

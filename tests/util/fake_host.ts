@@ -34,6 +34,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   bytesIn = 0;
   memoryBytes = 0;
   isCrowded = false;
+  isOverfull = false;
 
   /** Lets time pass, and runs the timers that are due then. */
   pass(ms: number): void {
@@ -107,6 +108,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
 
   awaitRoom(): void {
     this.log.push("awaitRoom");
+  }
+
+  awaitMemory(): void {
+    this.log.push("awaitMemory");
   }
 
   report(error: unknown): void {

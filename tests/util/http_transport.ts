@@ -40,6 +40,10 @@ export type Closing = "close" | "closeLingering" | "abort";
 export class FakeTransport implements Transport {
   nowMs = 0;
   bufferedBytes = 0;
+  heldBytes = 0;
+  isOverfull = false;
+  /** Whether it waits to be told that connections hold less. */
+  awaitsRoom = false;
   readonly remoteAddress: Deno.NetAddr = {
     transport: "tcp",
     hostname: "192.0.2.1",
@@ -114,6 +118,10 @@ export class FakeTransport implements Transport {
 
   retain(end: number): void {
     this.input.retain(end);
+  }
+
+  awaitRoom(): void {
+    this.awaitsRoom = true;
   }
 
   pause(): void {

@@ -1,0 +1,268 @@
+/**
+ * A queue of bytes, in blocks that grow: what a connection keeps of what came
+ * or could not be sent yet.
+ *
+ * Small pieces are copied into blocks, so that the memory a queue takes follows
+ * the bytes in it, however finely a peer cuts them. A queue counts the memory
+ * it takes, not the bytes it was given.
+ *
+ * @module
+ */
+
+/** Capacity of the first block that small pieces are copied into. */
+const BLOCK_BYTES_MIN = 256;
+/**
+ * Capacity that blocks grow to. Large enough that a system call for eight of
+ * them costs little a byte, small enough that memory is freed while a long
+ * queue leaves.
+ */
+export const BLOCK_BYTES_MAX = 65_536;
+/**
+ * Owned pieces up to this length are copied: referring to one costs an object,
+ * and a system call its place in a vector.
+ */
+const COPY_BYTES_MAX = 2_048;
+/** Memory that a run takes beside its bytes: its object and its views. */
+const RUN_BYTES = 192;
+/** Runs that were taken out stay in the array until there are so many. */
+const COMPACT_AT = 64;
+
+/** Neighbouring bytes of one buffer. */
+interface Run {
+  /** Where the bytes lie. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where the next byte to take is. */
+  start: number;
+  /** Where the last one ends. */
+  end: number;
+  /** Whether the queue made the buffer, and may write behind `end`. */
+  readonly isBlock: boolean;
+}
+
+/** Counts arrays that several queues refer to, each array once. */
+export interface ArrayLedger {
+  /** A queue refers to `bytes`, once more. */
+  hold(bytes: Uint8Array<ArrayBuffer>): void;
+  /** A queue refers to `bytes` once less. */
+  release(bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+/** A queue of bytes. */
+export class ByteQueue {
+  /** How many bytes are in it. */
+  byteLength = 0;
+  /**
+   * How many bytes of memory it takes: its objects, the capacity of its blocks,
+   * and the length of the arrays that it refers to, unless a ledger counts them.
+   */
+  memoryBytes = 0;
+  #runs: Run[] = [];
+  #first = 0;
+  readonly #ledger: ArrayLedger | undefined;
+
+  /** @param ledger Told of each array that the queue refers to. */
+  constructor(ledger?: ArrayLedger) {
+    this.#ledger = ledger;
+  }
+
+  /**
+   * Adds a copy of `bytes` from `start` to `end`.
+   *
+   * @throws {RangeError} when the range lies outside `bytes`.
+   */
+  push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    checkRange(bytes, start, end);
+    for (let at = start; at < end;) {
+      const run = this.#runWithRoom(end - at);
+      const stop = Math.min(end, at + run.bytes.byteLength - run.end);
+      run.bytes.set(bytes.subarray(at, stop), run.end);
+      run.end += stop - at;
+      at = stop;
+    }
+    this.byteLength += end - start;
+  }
+
+  /**
+   * Adds `bytes` from `start` to `end`, which nobody changes any more: what is
+   * long is referred to and not copied.
+   *
+   * @throws {RangeError} when the range lies outside `bytes`.
+   */
+  pushOwned(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    if (end - start <= COPY_BYTES_MAX) return this.push(bytes, start, end);
+    checkRange(bytes, start, end);
+    this.#add({ bytes, start, end, isBlock: false });
+    this.byteLength += end - start;
+  }
+
+  /**
+   * Returns views of the first bytes, in order: those of up to `runsMax` runs.
+   * They are valid until the queue is changed.
+   */
+  views(runsMax: number): Uint8Array<ArrayBuffer>[] {
+    const views: Uint8Array<ArrayBuffer>[] = [];
+    const last = Math.min(this.#runs.length, this.#first + runsMax);
+    for (let index = this.#first; index < last; index++) {
+      const { bytes, start, end } = this.#runs[index]!;
+      views.push(bytes.subarray(start, end));
+    }
+    return views;
+  }
+
+  /**
+   * Returns a view of all bytes in one piece, which is valid until the queue is
+   * changed. Bytes that lie apart are brought together, with room behind them:
+   * a queue that grows between two calls is copied a bounded number of times.
+   */
+  joined(): Uint8Array<ArrayBuffer> {
+    const count = this.#runs.length - this.#first;
+    if (count === 0) return EMPTY;
+    if (count > 1) this.#join();
+    const { bytes, start, end } = this.#runs[this.#first]!;
+    return bytes.subarray(start, end);
+  }
+
+  /** Moves first bytes to `target` from `offset` on, and returns how many. */
+  moveTo(target: Uint8Array, offset: number = 0): number {
+    let at = offset;
+    while (this.byteLength > 0 && at < target.byteLength) {
+      const { bytes, start, end } = this.#runs[this.#first]!;
+      const count = Math.min(end - start, target.byteLength - at);
+      target.set(bytes.subarray(start, start + count), at);
+      this.shift(count);
+      at += count;
+    }
+    return at - offset;
+  }
+
+  /**
+   * Takes the first `count` bytes, or all, as an array of their own.
+   *
+   * @throws {RangeError} when there are not so many.
+   */
+  take(count: number = this.byteLength): Uint8Array<ArrayBuffer> {
+    this.#checkCount(count);
+    const taken = new Uint8Array(count);
+    this.moveTo(taken);
+    return taken;
+  }
+
+  /**
+   * Forgets the first `count` bytes.
+   *
+   * @throws {RangeError} when there are not so many.
+   */
+  shift(count: number): void {
+    this.#checkCount(count);
+    this.byteLength -= count;
+    for (let left = count; left > 0;) {
+      const run = this.#runs[this.#first]!;
+      const shifted = Math.min(left, run.end - run.start);
+      run.start += shifted;
+      left -= shifted;
+      if (run.start === run.end) this.#dropFirst();
+    }
+  }
+
+  /** Forgets all bytes, and frees their memory. */
+  clear(): void {
+    const ledger = this.#ledger;
+    for (let index = this.#first; index < this.#runs.length; index++) {
+      const { bytes, isBlock } = this.#runs[index]!;
+      if (!isBlock) ledger?.release(bytes);
+    }
+    this.#runs = [];
+    this.#first = 0;
+    this.byteLength = 0;
+    this.memoryBytes = 0;
+  }
+
+  /**
+   * Returns how many bytes there are up to and with the first `delimiter` that
+   * ends behind `from`; -1 when there is none. Brings all bytes together.
+   *
+   * @throws {RangeError} when `delimiter` is empty.
+   */
+  find(delimiter: Uint8Array, from: number = 0): number {
+    const { byteLength: width } = delimiter;
+    if (width === 0) throw new RangeError("Cannot find an empty delimiter");
+    const first = delimiter[0]!;
+    const bytes = this.joined();
+    const last = bytes.byteLength - width;
+    for (let at = Math.max(0, from - width + 1);; at++) {
+      at = bytes.indexOf(first, at);
+      if (at < 0 || at > last) return -1;
+      let same = 1;
+      while (same < width && bytes[at + same] === delimiter[same]) same++;
+      if (same === width) return at + width;
+    }
+  }
+
+  /** Returns the last run when it has room, else a new block. */
+  #runWithRoom(wanted: number): Run {
+    const last = this.#runs[this.#runs.length - 1];
+    const isBlock = last?.isBlock === true;
+    if (isBlock && last.end < last.bytes.byteLength) return last;
+    const grown = isBlock ? 2 * last.bytes.byteLength : BLOCK_BYTES_MIN;
+    const capacity = Math.min(BLOCK_BYTES_MAX, Math.max(grown, wanted));
+    return this.#add({
+      bytes: new Uint8Array(capacity),
+      start: 0,
+      end: 0,
+      isBlock: true,
+    });
+  }
+
+  #add(run: Run): Run {
+    this.#runs.push(run);
+    this.memoryBytes += this.#memoryOf(run);
+    if (!run.isBlock) this.#ledger?.hold(run.bytes);
+    return run;
+  }
+
+  #memoryOf({ bytes, isBlock }: Run): number {
+    const isCounted = isBlock || this.#ledger === undefined;
+    return RUN_BYTES + (isCounted ? bytes.byteLength : 0);
+  }
+
+  #join(): void {
+    const { byteLength } = this;
+    const bytes = new Uint8Array(Math.max(BLOCK_BYTES_MIN, 2 * byteLength));
+    this.moveTo(bytes);
+    this.clear();
+    this.#add({ bytes, start: 0, end: byteLength, isBlock: true });
+    this.byteLength = byteLength;
+  }
+
+  #dropFirst(): void {
+    const run = this.#runs[this.#first]!;
+    this.memoryBytes -= this.#memoryOf(run);
+    if (!run.isBlock) this.#ledger?.release(run.bytes);
+    this.#runs[this.#first++] = NO_RUN;
+    if (this.#first === this.#runs.length) {
+      this.#first = this.#runs.length = 0;
+      return;
+    }
+    if (this.#first < COMPACT_AT) return;
+    this.#runs.splice(0, this.#first);
+    this.#first = 0;
+  }
+
+  #checkCount(count: number): void {
+    if (count >= 0 && count <= this.byteLength) return;
+    throw new RangeError(
+      `Cannot take "${count}" bytes: there are ${this.byteLength}`,
+    );
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const NO_RUN: Run = { bytes: EMPTY, start: 0, end: 0, isBlock: true };
+
+function checkRange(bytes: Uint8Array, start: number, end: number): void {
+  if (start >= 0 && start <= end && end <= bytes.byteLength) return;
+  throw new RangeError(
+    `Cannot queue bytes from "${start}" to "${end}": ` +
+      `there are ${bytes.byteLength}`,
+  );
+}
