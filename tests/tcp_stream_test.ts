@@ -12,6 +12,7 @@ import {
   whenReadable,
   write,
 } from "./util/streams.ts";
+import { eventually } from "./util/waiting.ts";
 
 const { READABLE } = Interest;
 
@@ -172,6 +173,47 @@ cleanTest(
 );
 
 cleanTest(
+  "TcpStream.unreadBytes is what has come, less what was read, without the end",
+  () => {
+    using pair = connectedPair();
+    assertEquals(pair.server.unreadBytes, 0);
+    write(pair.client, "abcdef");
+    pair.client.shutdown("write");
+    using poll = new Poll();
+    poll.registry.register(pair.server, 1, READABLE);
+    expectEvent(poll, 1, Readiness.READ_CLOSED);
+    assertEquals(pair.server.unreadBytes, 6);
+    pair.server.read(new Uint8Array(4));
+    assertEquals(pair.server.unreadBytes, 2);
+    assertEquals(readAvailable(pair.server), "ef");
+    assertEquals(pair.server.unreadBytes, 0);
+  },
+);
+
+cleanTest(
+  "TcpStream.unackedBytes is what the peer's system has no room for, and 0 when all has come",
+  async () => {
+    using pair = connectedPair();
+    assertEquals(pair.client.unackedBytes, 0);
+    const written = fill(pair.client);
+    await eventually(
+      "as much as there is room for to be acknowledged",
+      () => pair.client.unackedBytes < written,
+    );
+    assert(pair.client.unackedBytes > 0);
+    await eventually("all to be acknowledged", () => {
+      readAvailable(pair.server);
+      return pair.client.unackedBytes === 0;
+    });
+    pair.client.shutdown("write");
+    await eventually(
+      "the end to be acknowledged",
+      () => pair.client.unackedBytes === 0,
+    );
+  },
+);
+
+cleanTest(
   "TcpStream is closed once, when closed by hand inside of a using block",
   () => {
     using pair = connectedPair();
@@ -179,6 +221,16 @@ cleanTest(
     assertThrows(() => pair.client.close(), Deno.errors.BadResource);
   },
 );
+
+/** Writes until there is no room, and returns how many bytes were taken. */
+function fill(stream: TcpStream): number {
+  const bytes = new Uint8Array(1024 * 1024);
+  for (let written = 0;;) {
+    const count = stream.write(bytes);
+    if (count === WOULD_BLOCK) return written;
+    written += count;
+  }
+}
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);

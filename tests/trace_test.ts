@@ -1,7 +1,14 @@
 /** A trace: what a connection costs, call by call, and that it is true. */
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { echo, Reactor, trace, type TraceOptions } from "../mod.ts";
+import {
+  echo,
+  Interest,
+  Reactor,
+  TcpListener,
+  trace,
+  type TraceOptions,
+} from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { readExactly, readText, writeText } from "./util/deno_client.ts";
 import { ECHO } from "./util/handlers.ts";
@@ -289,6 +296,21 @@ cleanTest("trace() changes nothing when a connection is reset", async () => {
   ]);
 });
 
+cleanTest("trace() shows that a stream's queues are asked for", () => {
+  const lines: string[] = [];
+  const system = trace({ print: (line) => void lines.push(line) });
+  using listener = TcpListener.bind(LOOPBACK);
+  const poll = system.openPoll({});
+  const stream = system.connect(listener.localAddress);
+  poll.register(stream, 1, Interest.WRITABLE);
+  assertEquals([stream.unackedBytes, stream.unreadBytes], [0, 0]);
+  stream.close();
+  poll.close();
+  const text = lines.join("\n");
+  assertMatch(text, /(SIOCOUTQ|SO_NWRITE|FIONWRITE), \[0\]\) = 0$/m);
+  assertMatch(text, /ioctl\(conn 1, FIONREAD, \[0\]\) = 0$/m);
+});
+
 Deno.test("trace() refuses what is no number of connections", () => {
   for (const connections of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(() => trace({ connections }), RangeError, "Cannot trace");
@@ -305,7 +327,7 @@ Deno.test({
       "strace",
       // The program is the child that is signalled, and not strace.
       ...["-D", "-f", "-o", log],
-      ...["-e", "trace=network,epoll_wait,epoll_pwait,epoll_ctl,close"],
+      ...["-e", "trace=network,epoll_wait,epoll_pwait,epoll_ctl,ioctl,close"],
       ...[Deno.execPath(), "run", "--no-prompt", "-A", main],
       ...["--backend=epoll", "--trace", "--port=0"],
     ]);

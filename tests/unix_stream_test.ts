@@ -167,6 +167,22 @@ cleanTest(
   },
 );
 
+cleanTest(
+  "UnixStream.unackedBytes and unreadBytes are 0, when the peer has read all",
+  () => {
+    const [left, right] = UnixStream.pair();
+    using _left = left;
+    using _right = right;
+    assertEquals([left.unackedBytes, right.unreadBytes], [0, 0]);
+    write(left, "abc");
+    write(left, "defg");
+    assert(left.unackedBytes >= 7, `${left.unackedBytes}`);
+    assertEquals(right.unreadBytes, 7);
+    assertEquals(readAvailable(right), "abcdefg");
+    assertEquals([left.unackedBytes, right.unreadBytes], [0, 0]);
+  },
+);
+
 cleanTest("UnixStream.tryClone() shares the connection", () => {
   using folder = new SocketFolder();
   using listener = UnixListener.bind({ path: folder.path() });

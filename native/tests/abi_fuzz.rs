@@ -169,6 +169,8 @@ const CALLS: &[(&str, Call)] = &[
         let (stream, how) = (fuzzer.handle(STREAMS), fuzzer.integer());
         denio_stream_shutdown(stream, how)
     }),
+    ("denio_stream_unacked", |fuzzer| denio_stream_unacked(fuzzer.handle(STREAMS))),
+    ("denio_stream_unread", |fuzzer| denio_stream_unread(fuzzer.handle(STREAMS))),
     ("denio_http1_parse", |fuzzer| {
         let head = fuzzer.head();
         let offset = fuzzer.random.below(head.len() + 1) as u32;

@@ -7,7 +7,9 @@ mod util;
 use std::io::{IoSlice, IoSliceMut};
 use std::ptr::{null, null_mut};
 
-use denio::ffi::{denio_source_close, denio_stream_shutdown};
+use denio::ffi::{
+    denio_source_close, denio_stream_shutdown, denio_stream_unacked, denio_stream_unread,
+};
 use denio::{Event, Token, UnixStream, pipe};
 use util::abi::{self, handle};
 use util::{
@@ -185,5 +187,9 @@ fn what_is_no_stream_cannot_be_read_or_written() {
     assert_eq!(abi::write(reader, b"x"), -libc::EINVAL);
     assert_eq!(abi::peek(reader, &mut [0]), -libc::ENOTSOCK);
     assert_eq!(denio_stream_shutdown(writer, 1), -libc::ENOTSOCK);
+    assert_eq!(denio_stream_unacked(writer), -libc::ENOTSOCK);
+    assert_eq!(denio_stream_unread(reader), -libc::ENOTSOCK);
+    assert_eq!(denio_stream_unacked(udp), -libc::EINVAL);
+    assert_eq!(denio_stream_unread(udp), -libc::EINVAL);
     close(&[udp, reader, writer]);
 }

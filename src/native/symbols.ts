@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 5;
+export const ABI_VERSION = 6;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -400,6 +400,18 @@ export const OTHER_SYMBOLS = {
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_unacked: {
+    parameters: [
+      /* stream */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_unread: {
+    parameters: [
+      /* stream */ "u32",
     ],
     result: "i32",
   },

@@ -218,6 +218,33 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
+   * Bytes that were written and that the peer's side has not acknowledged, from
+   * 0 to 2147483647: `SIOCOUTQ` of `tcp(7)` and `unix(7)`, `SO_NWRITE` on
+   * macOS, `FIONWRITE` on FreeBSD. It falls while the peer's system takes
+   * bytes, so one that stays the same over seconds is a peer that has stalled.
+   *
+   * - A TCP stream's end (`shutdown("write")`) counts as one byte.
+   * - A Unix stream's bytes are acknowledged when the peer has read them. Linux
+   *   counts the memory that holds them, which is more than their number.
+   * - What it is after an error means nothing.
+   *
+   * @throws {Deno.errors.NotSupported} where the system does not tell.
+   */
+  get unackedBytes(): number {
+    const code = nativeOthers().denio_stream_unacked(this.handle);
+    return unwrap(code, "count what is not acknowledged");
+  }
+
+  /**
+   * Bytes that have come and that nobody has read, from 0 to 2147483647:
+   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte.
+   */
+  get unreadBytes(): number {
+    const code = nativeOthers().denio_stream_unread(this.handle);
+    return unwrap(code, "count what is not read");
+  }
+
+  /**
    * Shuts down one half or both.
    *
    * @throws {Deno.errors.NotConnected} when there is no connection any more.

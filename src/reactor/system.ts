@@ -33,6 +33,10 @@ export interface StreamSocket extends Source, Disposable {
   readonly peerAddress: StreamAddress;
   /** A number for the network that the peer is in; 0 when it is this machine. */
   readonly peerKey: number;
+  /** Written bytes that the peer's side has not acknowledged, if it can tell. */
+  readonly unackedBytes?: number | undefined;
+  /** Bytes that have come and that nobody has read, if it can tell. */
+  readonly unreadBytes?: number | undefined;
   /** Makes closing answer with a reset instead of a FIN, where there is one. */
   resetOnClose?: boolean;
   /** Reads; 0 at the end, `-errno` for an error. */

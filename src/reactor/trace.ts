@@ -85,6 +85,15 @@ const CALLS: Readonly<Record<Backend, { wait: string; control: string }>> = {
   select: { wait: "select", control: "" },
 };
 
+/** How written bytes that are not acknowledged are counted, by system. */
+const UNACKED_CALL: readonly [call: string, request: string] =
+  Deno.build.os === "darwin"
+    ? ["getsockopt", "SO_NWRITE"]
+    : ["ioctl", Deno.build.os === "linux" ? "SIOCOUTQ" : "FIONWRITE"];
+
+/** How bytes that are not read are counted. */
+const UNREAD_CALL = ["ioctl", "FIONREAD"] as const;
+
 /** Apple has no call that takes the flags at once. */
 const ACCEPT = Deno.build.os === "darwin" ? "accept" : "accept4";
 
@@ -439,6 +448,14 @@ class TracedStream implements StreamSocket, Traced {
     return this.#inner.peerKey;
   }
 
+  get unackedBytes(): number | undefined {
+    return this.#count(UNACKED_CALL, () => this.#inner.unackedBytes);
+  }
+
+  get unreadBytes(): number | undefined {
+    return this.#count(UNREAD_CALL, () => this.#inner.unreadBytes);
+  }
+
   get resetOnClose(): boolean {
     return this.#inner.resetOnClose ?? false;
   }
@@ -583,6 +600,26 @@ class TracedStream implements StreamSocket, Traced {
     this.#timeline?.end(this.#tracer.others - this.#othersBefore);
     this.#timeline = undefined;
     this.#tracer.flush();
+  }
+
+  /** Asks for a number that the call writes into its last argument. */
+  #count(
+    [call, request]: readonly [call: string, request: string],
+    ask: () => number | undefined,
+  ): number | undefined {
+    const begunMs = performance.now();
+    let count: number | undefined;
+    let result: number | string = 0;
+    try {
+      return count = ask();
+    } catch (error) {
+      result = failure(error);
+      throw error;
+    } finally {
+      const endedMs = performance.now();
+      const args = `${this.name}, ${request}, [${count ?? ""}]`;
+      this.#timeline?.take({ call, args, result, begunMs, endedMs });
+    }
   }
 
   #call<T>(call: string, args: string, run: () => T): T {

@@ -165,6 +165,28 @@ pub unsafe extern "C" fn denio_stream_peek(
     }))
 }
 
+/// Returns how many bytes were written that the peer's side has not
+/// acknowledged. A pipe cannot tell: `ENOTSOCK`; some systems cannot: `ENOTSUP`.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_stream_unacked(stream: u32) -> i32 {
+    answer_count(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.unacked(),
+        Object::UnixStream(stream) => stream.unacked(),
+        _ => Err(no_stream_socket(object)),
+    }))
+}
+
+/// Returns how many bytes have come that nobody has read. A pipe is not asked:
+/// `ENOTSOCK`.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_stream_unread(stream: u32) -> i32 {
+    answer_count(source_table::with(stream, |object| match object {
+        Object::TcpStream(stream) => stream.unread(),
+        Object::UnixStream(stream) => stream.unread(),
+        _ => Err(no_stream_socket(object)),
+    }))
+}
+
 /// Shuts down reading (0), writing (1) or both (2). A pipe is closed instead:
 /// `ENOTSOCK`.
 #[unsafe(no_mangle)]

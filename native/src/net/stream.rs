@@ -70,6 +70,27 @@ macro_rules! stream_methods {
                 self.registration.write_stream(length, write)
             }
 
+            /// Bytes that were written and that the peer's side has not
+            /// acknowledged, with one for the end of a TCP stream. A Unix
+            /// stream on Linux counts the memory that holds them, which is
+            /// more, until the peer has read them.
+            ///
+            /// # Errors
+            ///
+            /// `ENOTSUP` on systems that do not tell.
+            pub fn unacked(&self) -> ::std::io::Result<usize> {
+                $crate::sys::unacked(::std::os::fd::AsFd::as_fd(&self.registration))
+            }
+
+            /// Bytes that have come and that nobody has read.
+            ///
+            /// # Errors
+            ///
+            /// What `ioctl(2)` says.
+            pub fn unread(&self) -> ::std::io::Result<usize> {
+                $crate::sys::unread(::std::os::fd::AsFd::as_fd(&self.registration))
+            }
+
             /// Shuts down the reading half, the writing half, or both.
             ///
             /// # Errors

@@ -48,6 +48,7 @@ pub use library::keep_loaded;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
 pub use socket::{
     accept, monotonic_time, peek, read_vectored, recv, recv_from, send, send_to, send_vectored,
+    unacked, unread,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use socket::{defer_accept, set_defer_accept};

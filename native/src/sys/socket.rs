@@ -123,6 +123,60 @@ fn accept_nonblocking(
     fd as isize
 }
 
+/// Bytes that have come and that nobody has read: `FIONREAD`.
+pub fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
+}
+
+/// Bytes that were written and that the peer's side has not acknowledged:
+/// `SIOCOUTQ`, which has `TIOCOUTQ`'s number.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    ioctl_int(socket, libc::TIOCOUTQ)
+}
+
+/// The same on FreeBSD.
+#[cfg(target_os = "freebsd")]
+pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    ioctl_int(socket, libc::FIONWRITE)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn ioctl_int(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the request writes one int.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut count) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// The same on Apple's systems, where it is an option: `SO_NWRITE`.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let fd = socket.as_raw_fd();
+    let place = (&raw mut count).cast();
+    // SAFETY: the place is an int, and as long as is said.
+    if unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_NWRITE, place, &mut length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Other systems do not tell.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "macos",
+    target_os = "ios"
+)))]
+pub fn unacked(_socket: BorrowedFd<'_>) -> io::Result<usize> {
+    Err(Errno::NOTSUP.into())
+}
+
 /// `TCP_DEFER_ACCEPT`, in seconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn defer_accept(listener: BorrowedFd<'_>) -> io::Result<u32> {
