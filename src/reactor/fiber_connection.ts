@@ -86,6 +86,7 @@ export const FIBER_HANDLERS: ConnectionHandlers<AnyFiberConnection> = {
   },
   end: (connection) => connection.data.onEnd(),
   drain: (connection) => connection.data.onDrain(),
+  broken: (connection, error) => connection.data?.onBroken(error),
   error: (connection, error) => connection.data?.onError(error),
   close: (connection) => connection.data?.onClose(),
 };
@@ -116,6 +117,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #counts = false;
   /** Why nothing can be read or written any more. */
   #fault: { readonly error: unknown } | undefined = undefined;
+  /** Why nothing can be written any more, while what came can be read. */
+  #writeFault: { readonly error: unknown } | undefined = undefined;
   #isEnded = false;
   #isWriteEnded = false;
   #isClosed = false;
@@ -157,7 +160,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
 
   /** Whether `error` is why it failed: its peer's doing, or the system's. */
   failedWith(error: unknown): boolean {
-    return !this.#isClosed && this.#fault?.error === error;
+    if (this.#isClosed) return false;
+    return this.#fault?.error === error || this.#writeFault?.error === error;
   }
 
   /** Bytes that the system has not taken yet. */
@@ -443,6 +447,12 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     }
   }
 
+  /** Nothing can be written any more; what has come can be read. */
+  onBroken(error: Error): void {
+    this.#writeFault = { error };
+    this.#rejectWriters(error);
+  }
+
   /** It failed. */
   onError(error: Error): void {
     this.#fail(error);
@@ -541,7 +551,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
 
   #refuseWrite(options: Abortable | undefined): Promise<never> | undefined {
     if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
-    if (this.#fault !== undefined) return Promise.reject(this.#fault.error);
+    const fault = this.#fault ?? this.#writeFault;
+    if (fault !== undefined) return Promise.reject(fault.error);
     if (!this.#isWriteEnded && !this.#isGone) return undefined;
     return Promise.reject(
       new Deno.errors.BrokenPipe("Cannot write: the writing half is closed"),
@@ -569,7 +580,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     length: number,
     options: Abortable | undefined,
   ): Promise<number> {
-    if (this.#fault !== undefined) return Promise.reject(this.#fault.error);
+    const fault = this.#fault ?? this.#writeFault;
+    if (fault !== undefined) return Promise.reject(fault.error);
     if (hasRoom) {
       if (this.#burst >= BURST_BYTES) return this.#rest(length);
       if (length === lastLength) return lastWritten;

@@ -12,6 +12,7 @@ import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { Connection, type ConnectionHost, type Unread } from "./connection.ts";
+import { Memory, type MemoryHost } from "./memory.ts";
 import {
   type AnyListener as Listener,
   isShortage,
@@ -22,13 +23,6 @@ import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "./system.ts";
 import { type Timer, Timers } from "./timers.ts";
-
-/** The share of the memory bound at which listeners stop accepting. */
-const ACCEPT_SHARE = 0.75;
-/** Who has moved no byte for so long makes room for who waits to be let in. */
-const STALLED_MS = 1_000;
-/** The share of the memory bound down to which connections are shed. */
-const SHED_SHARE = 0.75;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -45,7 +39,8 @@ export interface HostOptions {
 }
 
 /** The shared state of the loop. */
-export class Host implements ConnectionHost, ListenerHost, SweepHost {
+export class Host
+  implements ConnectionHost, ListenerHost, MemoryHost, SweepHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
@@ -56,7 +51,8 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   runningFibers = 0;
   reads = 0;
   bytesIn = 0;
-  memoryBytes = 0;
+  /** Memory that connections hold; also who counts arrays. */
+  readonly memory: Memory;
   readonly #poll: ReactorPoll;
   readonly #system: System;
   readonly #start: () => void;
@@ -74,7 +70,6 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   #inTurn = false;
   #flushes = false;
   #hasRoom = false;
-  readonly #memoryBytesMax: number;
   readonly #sweep: Sweep;
   readonly #lag = new Histogram();
   /** When the last wait ended; nothing when that was parking. */
@@ -107,7 +102,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     this.output = new WriteBuffer(system.writeAll?.bind(system));
     this.#start = options.start;
     this.#onError = options.onError ?? logError;
-    this.#memoryBytesMax = options.memoryBytesMax ?? Infinity;
+    this.memory = new Memory(this, options.memoryBytesMax ?? Infinity);
     this.#turnMs = this.#poll.nowMs();
     this.#sweep = new Sweep(this);
   }
@@ -133,21 +128,29 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   }
 
   get isCrowded(): boolean {
-    return this.memoryBytes >= ACCEPT_SHARE * this.#memoryBytesMax;
+    return this.memory.isCrowded;
   }
 
   get isOverfull(): boolean {
-    return this.memoryBytes > this.#memoryBytesMax;
+    return this.memory.isOverfull;
+  }
+
+  get isMemoryAwaited(): boolean {
+    return this.#waiting.size > 0 || this.#awaitsMemory.size > 0;
   }
 
   awaitMemory(connection: Connection): void {
     this.#awaitsMemory.add(connection);
   }
 
-  /** Sheds those that have stalled, for who waits to be let in. */
   makeRoom(): boolean {
-    this.#shed(this.nowMs - STALLED_MS);
-    return !this.isCrowded;
+    return this.memory.makeRoom();
+  }
+
+  *connections(): IterableIterator<Connection> {
+    for (const source of this.slots) {
+      if (source instanceof Connection) yield source;
+    }
   }
 
   stats(): ReactorStats {
@@ -169,7 +172,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
       open,
       listeners: this.slots.size - open,
       timers: this.#timers.size,
-      memoryBytes: this.memoryBytes,
+      memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
     };
   }
@@ -234,10 +237,7 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
   }
 
   countMemory(delta: number): void {
-    this.memoryBytes += delta;
-    // Those that are stalled make no event, and a turn is when it is looked at.
-    const isFull = this.memoryBytes > this.#memoryBytesMax;
-    if (isFull && !this.#inTurn) this.#start();
+    this.memory.count(delta);
   }
 
   watch(connection: Connection): void {
@@ -385,7 +385,6 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
       this.#call(timer.callback);
     }
     this.output.flush();
-    if (this.isOverfull) this.#shed();
     if (this.#awaitsMemory.size > 0) this.#relieveMemory();
     if (this.#hasRoom) this.#resumeListeners();
     this.slots.recycle();
@@ -401,33 +400,10 @@ export class Host implements ConnectionHost, ListenerHost, SweepHost {
     }
   }
 
-  /**
-   * Closes connections that hold memory, those first that have moved nothing
-   * for longest. One that holds none is left alone: it would free nothing.
-   *
-   * @param stalledMs Until when one must have moved something to be spared.
-   */
-  #shed(stalledMs: number = Infinity): void {
-    const holders: Connection[] = [];
-    for (const source of this.slots) {
-      if (!(source instanceof Connection)) continue;
-      const { stalledSinceMs } = source;
-      if (stalledSinceMs < Infinity && stalledSinceMs <= stalledMs) {
-        holders.push(source);
-      }
-    }
-    holders.sort((a, b) => a.stalledSinceMs - b.stalledSinceMs);
-    const enough = SHED_SHARE * this.#memoryBytesMax;
-    for (const connection of holders) {
-      if (this.memoryBytes <= enough) return;
-      connection.evict("shed");
-    }
-  }
-
   /** Has those go on that waited for memory, as long as there is some. */
   #relieveMemory(): void {
     for (const connection of this.#awaitsMemory) {
-      if (this.memoryBytes > SHED_SHARE * this.#memoryBytesMax) return;
+      if (!this.memory.hasRoom) return;
       this.#awaitsMemory.delete(connection);
       try {
         connection.relieve();

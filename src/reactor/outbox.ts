@@ -6,20 +6,51 @@
  * @module
  */
 
-/** A queue of unsent bytes. */
+import { type ArrayLedger, ByteQueue } from "../bytes/byte_queue.ts";
+
+/** Runs that one send is given: what a vectored call takes. */
+const RUNS_MAX = 8;
+
+/** Where memory that unsent bytes take is counted. */
+export interface OutboxHost {
+  /** The time, on the reactor's clock. */
+  readonly nowMs: number;
+  /** Counts arrays that are sent as they are. */
+  readonly memory: ArrayLedger;
+  /** Counts other memory. */
+  countMemory(delta: number): void;
+}
+
+/** A queue of unsent bytes, which counts the memory that it takes. */
 export class Outbox {
-  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
-  #first = 0;
-  #sent = 0;
+  readonly #host: OutboxHost;
+  readonly #queue: ByteQueue;
+  #counted = 0;
+  /** Since when no byte is known to have moved, on the reactor's clock. */
+  #sinceMs: number;
+  /** Bytes that the system had and the peer had not, when it was last asked. */
+  #unackedBytes = Infinity;
+
+  /** @param host Where memory is counted. */
+  constructor(host: OutboxHost) {
+    this.#host = host;
+    this.#queue = new ByteQueue(host.memory);
+    this.#sinceMs = host.nowMs;
+  }
 
   /** How many bytes wait. */
-  byteLength = 0;
-  /** Since when there are no fewer, on the reactor's clock. */
-  sinceMs: number;
+  get byteLength(): number {
+    return this.#queue.byteLength;
+  }
 
-  /** @param nowMs The time. */
-  constructor(nowMs: number = 0) {
-    this.sinceMs = nowMs;
+  /** Since when no byte has moved, as far as is known. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** The bytes to send first, in order. */
+  get views(): Uint8Array<ArrayBuffer>[] {
+    return this.#queue.views(RUNS_MAX);
   }
 
   /**
@@ -28,16 +59,8 @@ export class Outbox {
    * @throws {RangeError} when the range lies outside `bytes`.
    */
   push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
-    if (!(start >= 0 && start <= end && end <= bytes.byteLength)) {
-      throw new RangeError(
-        `Cannot queue bytes from "${start}" to "${end}": ` +
-          `there are ${bytes.byteLength}`,
-      );
-    }
-    // A chunk of nothing would never be sent, nor those behind it.
-    if (start === end) return;
-    this.#chunks.push(bytes.slice(start, end));
-    this.byteLength += end - start;
+    this.#queue.push(bytes, start, end);
+    this.#count();
   }
 
   /**
@@ -46,40 +69,37 @@ export class Outbox {
    * @throws {RangeError} when `start` lies outside `bytes`.
    */
   pushOwned(bytes: Uint8Array<ArrayBuffer>, start: number): void {
-    const { byteLength } = bytes;
-    if (!(start >= 0 && start <= byteLength)) {
-      throw new RangeError(
-        `Cannot queue bytes from "${start}": there are ${byteLength}`,
-      );
-    }
-    if (start === byteLength) return;
-    this.#chunks.push(bytes.subarray(start));
-    this.byteLength += byteLength - start;
+    this.#queue.pushOwned(bytes, start, bytes.byteLength);
+    this.#count();
   }
 
-  /** The chunk to send first; there is one while `byteLength` is not 0. */
-  get chunk(): Uint8Array<ArrayBuffer> {
-    return this.#chunks[this.#first]!;
-  }
-
-  /** Where in {@linkcode Outbox.chunk} unsent bytes begin. */
-  get offset(): number {
-    return this.#sent;
-  }
-
-  /** Forgets `count` bytes of the first chunk, which were sent. */
+  /** Forgets the first `count` bytes, which were sent. */
   shift(count: number): void {
-    this.#sent += count;
-    this.byteLength -= count;
-    if (this.#sent < this.chunk.byteLength) return;
-    this.#chunks[this.#first++] = EMPTY;
-    this.#sent = 0;
-    if (this.#first < COMPACT_AT) return;
-    this.#chunks.splice(0, this.#first);
-    this.#first = 0;
+    this.#queue.shift(count);
+    this.#sinceMs = this.#host.nowMs;
+    this.#count();
+  }
+
+  /** Forgets all bytes. */
+  clear(): void {
+    this.#queue.clear();
+    this.#count();
+  }
+
+  /**
+   * Takes note of how many sent bytes the peer's side has not acknowledged:
+   * when there are fewer than before, it reads, though the system may have no
+   * room for more yet.
+   */
+  noteUnacked(bytes: number): void {
+    if (bytes < this.#unackedBytes) this.#sinceMs = this.#host.nowMs;
+    this.#unackedBytes = bytes;
+  }
+
+  #count(): void {
+    const { memoryBytes } = this.#queue;
+    if (memoryBytes === this.#counted) return;
+    this.#host.countMemory(memoryBytes - this.#counted);
+    this.#counted = memoryBytes;
   }
 }
-
-const EMPTY = new Uint8Array(0);
-/** Sent chunks that stay in the array, so that shifting is cheap on average. */
-const COMPACT_AT = 64;

@@ -379,6 +379,7 @@ class Server implements HttpServer<StreamAddr> {
       end: (connection) => connection.data.end(),
       ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
+      broken: (connection) => connection.data?.broken(),
       timeout: (connection, reason) => connection.data.timeout(reason),
       shortage: () => void admission.makeRoom(),
       close: (connection) => {

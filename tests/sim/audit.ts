@@ -10,6 +10,7 @@ import type {
   Connection,
   ConnectionHandlers,
 } from "../../src/reactor/connection.ts";
+import type { TimeoutReason } from "../../src/reactor/close_reason.ts";
 import type { Listener } from "../../src/reactor/listener.ts";
 import type { Reactor } from "../../src/reactor/reactor.ts";
 import { SimulationFailure, type World } from "./world.ts";
@@ -23,7 +24,9 @@ type Handlers = ConnectionHandlers;
 /** Where a connection is in its life. */
 interface Life {
   isOpen: boolean;
+  isEnding: boolean;
   isEnded: boolean;
+  isBroken: boolean;
   hasFailed: boolean;
 }
 
@@ -101,8 +104,9 @@ export class Audit {
   }
 
   #watched(handlers: Handlers, isAccepted: boolean): Handlers {
-    const { open, end, drain, error } = handlers;
+    const { open, end, drain, broken, ending, timeout, error } = handlers;
     return {
+      ...handlers,
       open: (connection) => {
         const life = isAccepted ? newLife() : this.#live.get(connection);
         if (life === undefined || life.isOpen) {
@@ -131,6 +135,24 @@ export class Audit {
       drain: (connection) => {
         this.#told(connection, "drain");
         drain?.call(handlers, connection);
+      },
+      ending: (connection) => {
+        const life = this.#told(connection, "ending");
+        if (life.isEnding) this.#fail(connection, "is ending twice");
+        life.isEnding = true;
+        ending?.call(handlers, connection);
+      },
+      broken: (connection, cause) => {
+        const life = this.#told(connection, "broken");
+        if (life.isBroken) this.#fail(connection, "breaks twice");
+        life.isBroken = true;
+        broken?.call(handlers, connection, cause);
+      },
+      ...timeout && {
+        timeout: (connection: Connection, reason: TimeoutReason) => {
+          this.#told(connection, "timeout");
+          timeout.call(handlers, connection, reason);
+        },
       },
       error: (connection, cause) => {
         const life = this.#live.get(connection);
@@ -167,5 +189,11 @@ export class Audit {
 }
 
 function newLife(): Life {
-  return { isOpen: false, isEnded: false, hasFailed: false };
+  return {
+    isOpen: false,
+    isEnding: false,
+    isEnded: false,
+    isBroken: false,
+    hasFailed: false,
+  };
 }

@@ -31,8 +31,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "what was sent of the outbox is miscounted by one",
     file: "reactor/outbox.ts",
-    right: "this.#sent += count;",
-    wrong: "this.#sent += count + 1;",
+    right: "this.#queue.shift(count);",
+    wrong: "this.#queue.shift(Math.max(0, count - 1));",
     scenario: "echo",
   },
   {
@@ -94,8 +94,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "closing does not wait for what is unsent",
     file: "reactor/connection.ts",
-    right: "if (this.#outbox === undefined) this.#destroy(this.#ownReason());",
-    wrong: "this.#destroy(this.#ownReason());",
+    right: "const isSent = this.#outbox === undefined;",
+    wrong: "const isSent = true;",
     scenario: "echo",
   },
   {
@@ -261,7 +261,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "what was read for a stopped connection is counted for ever",
     file: "reactor/connection.ts",
-    right: "    this.#host.countMemory(-unread.get(this)!.bytes.byteLength);\n",
+    right:
+      "    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);\n",
     wrong: "",
     scenario: "reactor",
   },

@@ -26,6 +26,8 @@ const UNTIMED = {
   writeMs: Infinity,
   bodyBytesPerSecondMin: 0,
 };
+/** A client that sends nothing for a while is not refused for it. */
+const PATIENT = { headMs: Infinity, bodyBytesPerSecondMin: 0 };
 const PORT = 80;
 const EARLY_MS = 60;
 /** How large the head of an answer is, more or less. */
@@ -55,7 +57,7 @@ export async function httpScenario(simulation: Simulation): Promise<void> {
     port: PORT,
     reactor,
     // Sweeps make turns of their own, which hide what nobody would wake for.
-    ...world.pick([UNTIMED, UNTIMED, UNTIMED, {}]),
+    ...world.pick([UNTIMED, UNTIMED, UNTIMED, PATIENT]),
     onListen() {},
     onError: () => new Response(FAILURE_TEXT, { status: 500 }),
   }, handler.handle);

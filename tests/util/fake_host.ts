@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ArrayLedger } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { ReadBuffer, WriteBuffer } from "../../src/reactor/buffers.ts";
 import type {
@@ -33,6 +34,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   reads = 0;
   bytesIn = 0;
   memoryBytes = 0;
+  readonly memory: ArrayLedger = {
+    hold: ({ byteLength }) => this.countMemory(byteLength),
+    release: ({ byteLength }) => this.countMemory(-byteLength),
+  };
   isCrowded = false;
   isOverfull = false;
 
