@@ -16,8 +16,8 @@ export type TimeoutReason = "idle" | "read" | "write" | "lifetime" | "deadline";
  * - `"error"`: something failed, which the handler `error` was told;
  * - `"idle"`, `"read"`, `"write"`, `"lifetime"`: one of its `Timeouts`;
  * - `"deadline"`: what `setDeadline()` set has passed;
- * - `"shed"`: the reactor's `memoryBytesMax` was reached, and this one held
- *   memory for longest without a byte moving.
+ * - `"shed"`: the reactor's `memoryBytesMax` was reached, and this one had held
+ *   memory for seconds without a byte that moved.
  */
 export type CloseReason =
   | "ended"

@@ -178,12 +178,16 @@ export interface ReactorOptions extends PollOptions {
   /** Finds a name's addresses; the system's resolver when left out. */
   lookup?: Lookup;
   /**
-   * Bytes that may wait in all: unsent ones, and what users of connections say
+   * Memory, in bytes, that all connections may take: for unsent bytes, for bytes
+   * that were read and not handed over, and for what users of connections say
    * that they keep (`heldBytes`). At three quarters of it listeners stop
-   * accepting, unless resetting those that have moved nothing for a second makes
-   * room. Beyond it connections that hold some are reset, those first that have
-   * moved nothing for longest, until a quarter is free. It is looked at
-   * once a turn. Without bound when left out; from 1.
+   * accepting. Beyond it, or when somebody waits to be let in, connections are
+   * reset whose peers have moved nothing for three seconds, by what the peer's
+   * side has acknowledged, those first that have not for longest, until a
+   * quarter is free; `onError` is told of them. A peer that goes on taking bytes
+   * is never reset for it. An array that is written as it is counts once, for
+   * all that it is sent to, and for a quarter of the bound at the most. Without
+   * bound when left out; from 1.
    */
   memoryBytesMax?: number;
   /**

@@ -65,7 +65,8 @@ export interface ReactorStats {
   /** Timers that wait now, the reactor's own among them. */
   readonly timers: number;
   /**
-   * Bytes that wait now: what peers have not taken yet, and what users of
+   * Memory, in bytes, that connections take now: for what peers have not taken
+   * yet, for what was read and not handed over, and for what users of
    * connections say that they keep. `memoryBytesMax` bounds it.
    */
   readonly memoryBytes: number;
