@@ -2,6 +2,7 @@
 
 import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import type { Handler } from "../src/http/service.ts";
+import { TcpStream } from "../src/net/tcp_stream.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { endless, Source, streamOf } from "./util/http_bodies.ts";
 import { RawClient, ResettingClient } from "./util/http_client.ts";
@@ -308,5 +309,47 @@ cleanTest(
     assertEquals(await cancelOf(calls), ["resource closed"]);
     await test.exercise(1);
     assertEquals(test.errors, []);
+  },
+);
+
+cleanTest(
+  "a request that came whole is handled, though a reset came behind it",
+  async () => {
+    const CLIENTS = 100;
+    const bodies: string[] = [];
+    await using server = new TestServer(async (request) => {
+      bodies.push(await request.text());
+      return new Response();
+    });
+    const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    for (let index = 0; index < CLIENTS; index++) {
+      // All before the server looks.
+      const client = TcpStream.connect(server.server.addr);
+      client.write(new TextEncoder().encode(post));
+      client.resetOnClose = true;
+      client.close();
+    }
+    await eventually("all requests", () => bodies.length === CLIENTS);
+    assertEquals(new Set(bodies), new Set(["hello"]));
+    await eventually(
+      "all connections to end",
+      () => server.reactor.stats().open === 0,
+    );
+  },
+);
+
+cleanTest(
+  "an endless stream is cancelled when the client resets, though its body waits unread",
+  async () => {
+    const { stream, cancelled } = endless(new Uint8Array(1_000));
+    await using server = new TestServer(() => new Response(stream));
+    const client = TcpStream.connect(server.server.addr);
+    const body = "-".repeat(PAUSING_BYTES);
+    const head = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}`;
+    client.write(new TextEncoder().encode(`${head}\r\n\r\n${body}`));
+    await eventually("an answer", () => client.unreadBytes > 0);
+    client.resetOnClose = true;
+    client.close();
+    await cancelOf(cancelled);
   },
 );
