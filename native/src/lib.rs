@@ -33,6 +33,7 @@ mod interest;
 mod mode;
 mod net;
 pub mod owner;
+mod parker;
 mod poll;
 mod registry;
 mod selectors;
@@ -49,6 +50,7 @@ pub use net::{
     BindOptions, ListenOptions, Membership, PipeReader, PipeWriter, Socket, SocketOption,
     SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener, UnixStream, pipe,
 };
+pub use parker::Parker;
 pub use poll::Poll;
 pub use registry::{Registration, Registry, Source};
 pub use token::Token;

@@ -79,6 +79,15 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_parker_new: {
+    parameters: [/* poll */ "u32", /* out */ "buffer"],
+    result: "i32",
+  },
+  denio_parker_park: {
+    parameters: [/* parker */ "u32", /* timeout_ms */ "i32"],
+    result: "i32",
+  },
+  denio_parker_tell: { parameters: [/* parker */ "u32"], result: "i32" },
   denio_poll_park: {
     parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
     result: "i32",

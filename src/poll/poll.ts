@@ -359,7 +359,12 @@ function featureBits(feature: Feature): number {
   return feature === "exclusive" ? EXCLUSIVE : modeBits({ mode: feature });
 }
 
-function wholeTimeout(timeoutMs: number | undefined): number {
+/**
+ * Returns a time for the system: whole milliseconds, -1 for no limit.
+ *
+ * @throws {RangeError} when `timeoutMs` is negative or no number.
+ */
+export function wholeTimeout(timeoutMs: number | undefined): number {
   if (timeoutMs === undefined) return NO_LIMIT;
   if (timeoutMs >= 0) return Math.min(Math.ceil(timeoutMs), TIMEOUT_MAX_MS);
   throw new RangeError(

@@ -219,10 +219,12 @@ class NativePoll implements ReactorPoll {
   }
 
   wake(): void {
+    this.#wait.wake();
     this.#waker.wake();
   }
 
   close(): void {
+    this.#wait.close();
     this.#waker.close();
     this.#poll.close();
   }

@@ -159,11 +159,11 @@ pub extern "C" fn denio_waker_wake(waker: u32) -> i32 {
     }))
 }
 
-fn timeout(timeout_ms: i32) -> Option<Duration> {
+pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
-fn shared_poll(handle: u32) -> io::Result<Arc<Poll>> {
+pub(super) fn shared_poll(handle: u32) -> io::Result<Arc<Poll>> {
     source_table::with(handle, |object| match object {
         Object::Poll(poll) => Ok(Arc::clone(poll)),
         _ => Err(invalid()),

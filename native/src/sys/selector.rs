@@ -5,7 +5,7 @@
 //! system with a single backend the match is none.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -96,6 +96,16 @@ impl Selector {
     /// Waits, but leaves the events.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         on!(self, inner => inner.park(timeout_ms))
+    }
+
+    /// What another selector can wait for instead of this one, where there is
+    /// such a thing: the system's own queue.
+    pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        match &self.inner {
+            Inner::Native(inner) => Some(inner.as_fd()),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Inner::Emulated(_) => None,
+        }
     }
 
     /// Begins to tell of a descriptor.
