@@ -13,12 +13,14 @@ import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
 import { type Abortable, obeying } from "./abortable.ts";
+import type { CloseReason } from "./close_reason.ts";
 import type {
   Connection,
   ConnectionHandlers,
   ReadTarget,
 } from "./connection.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
+import type { TimeoutSet } from "./limits.ts";
 import { type FiberLoop, Owned, type Owner } from "./owned.ts";
 import { sleep, type TimerHost } from "./sleep.ts";
 
@@ -92,7 +94,7 @@ export const FIBER_HANDLERS: ConnectionHandlers<AnyFiberConnection> = {
   drain: (connection) => connection.data.onDrain(),
   broken: (connection, error) => connection.data?.onBroken(error),
   error: (connection, error) => connection.data?.onError(error),
-  close: (connection) => connection.data?.onClose(),
+  close: (connection, reason) => connection.data?.onClose(reason),
 };
 
 /** A fiber's connection, TCP or Unix. */
@@ -486,17 +488,16 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   /** The system's connection is closed, for whatever reason. */
-  onClose(): void {
+  onClose(reason: CloseReason): void {
     this.#isGone = true;
     const opening = this.#opening;
     // Asked for now or never; a connect that failed has none.
     if (opening === undefined) {
       this.#noteAddresses();
     }
-    if (!this.#isClosed && !this.#isEnded) {
-      this.#fail(
-        new Deno.errors.ConnectionAborted("The reactor closed the connection"),
-      );
+    const isDone = this.#isEnded && (reason === "ended" || reason === "closed");
+    if (!this.#isClosed && !isDone) {
+      this.#fail(closedBecause(reason, this.#connection.timeouts));
     }
     this.#opening = undefined;
     opening?.fail(this.#fault!.error);
@@ -741,6 +742,25 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     super.moveTo(undefined);
     this.#count(false);
   }
+}
+
+/** Why a connection that its user has not closed is closed. */
+function closedBecause(
+  reason: CloseReason,
+  timeouts: TimeoutSet | undefined,
+): Error {
+  if (reason === "shed") {
+    return new Deno.errors.ConnectionAborted(
+      "The reactor closed the connection: memoryBytesMax was reached",
+    );
+  }
+  const name = `${reason}Ms` as keyof TimeoutSet;
+  const limitMs = timeouts?.[name];
+  return limitMs === undefined
+    ? new Deno.errors.ConnectionAborted("The reactor closed the connection")
+    : new Deno.errors.TimedOut(
+      `The connection took longer than its ${name}, "${limitMs}" ms`,
+    );
 }
 
 function badResource(verb: string): Error {
