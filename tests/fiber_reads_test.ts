@@ -116,7 +116,7 @@ Deno.test("a fiber's connection is shed, when what nobody has taken is beyond me
   const conn = await listener.accept();
   stream.receive(10_000);
   await conn.read(new Uint8Array(1));
-  await system.settle();
+  await system.pass(10_000);
   await assertRejects(
     () => conn.write(encoded("x")),
     Deno.errors.ConnectionAborted,

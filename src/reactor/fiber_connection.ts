@@ -690,12 +690,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   /** Frees an inbox that is empty, and counts the memory of one that is not. */
   #noteInbox(): void {
     if (this.#inbox?.byteLength === 0) this.#inbox = undefined;
-    const memoryBytes = this.#inbox?.memoryBytes ?? 0;
-    const connection = this.#connection;
-    // Also when it takes as much as before: that dates the last movement.
-    if (memoryBytes > 0 || connection.heldBytes > 0) {
-      connection.heldBytes = memoryBytes;
-    }
+    this.#connection.heldBytes = this.#inbox?.memoryBytes ?? 0;
   }
 
   /** Has the next read begin with what was read into `target`. */
