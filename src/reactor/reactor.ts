@@ -396,6 +396,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
    * @throws {Deno.errors.NotFound} when nobody knows the name.
    * @throws {Deno.errors.TimedOut} when the time is over.
+   * @throws {RangeError} when one of the options is out of its range.
    * @throws {Error} of the class of the first attempt's error, whose `cause`
    * has every attempt's.
    */
@@ -487,7 +488,24 @@ export class Reactor implements Disposable, AsyncDisposable {
    * assertEquals(new TextDecoder().decode(reply!), "hello");
    * ```
    *
+   * @example A client that takes too long
+   * ```ts
+   * import { assert } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const { promise, resolve } = Promise.withResolvers<unknown>();
+   * const timeouts = { readMs: 20 };
+   * const server = reactor.serveFibers(
+   *   { hostname: "127.0.0.1", port: 0, timeouts },
+   *   (connection) => connection.readUntil("\n", 1024).catch(resolve),
+   * );
+   * using _client = await Deno.connect(server.addr);
+   * assert(await promise instanceof Deno.errors.TimedOut);
+   * ```
+   *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
   serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer;
   /** Listens on a Unix socket, and runs a fiber for each connection. */
@@ -508,6 +526,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * Listens, for who calls `accept` or loops over the listener.
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
   listenFibers(options: ListenOptions & ConnectionOptions): FiberListener;
   /** Listens on a Unix socket, for who calls `accept`. */
