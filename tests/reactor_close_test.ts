@@ -239,18 +239,24 @@ function* promisesIn(begun: unknown): Iterable<Promise<unknown>> {
   for (const value of Object.values(begun as object)) yield* promisesIn(value);
 }
 
-function silentReactor(): Reactor {
-  return new Reactor({ lookup: forever, onError() {} });
+/** A reactor that never finds a name, and writes down what is reported. */
+function silentReactor(reported: unknown[] = []): Reactor {
+  return new Reactor({
+    lookup: forever,
+    onError: (error) => void reported.push(error),
+  });
 }
 
 for (const [name, begin] of Object.entries(PENDING)) {
   cleanTest(`${name} settles, when the reactor closes`, async () => {
-    using reactor = silentReactor();
+    const reported: unknown[] = [];
+    using reactor = silentReactor(reported);
     const pending = [...promisesIn(await begin(reactor))];
     assert(pending.length > 0);
     const settled = Promise.allSettled(pending);
     reactor.close();
     await within(settled, `${pending.length} promises`);
+    assertEquals(reported, []);
   });
 }
 

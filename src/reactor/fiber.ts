@@ -19,14 +19,8 @@ import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { ConnectionOptions } from "./limits.ts";
-import {
-  Belongings,
-  type FiberLoop,
-  Owned,
-  type Owner,
-  type Running,
-} from "./owned.ts";
-import { reactorClosed, sleep, type TimerHost } from "./sleep.ts";
+import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
+import { ReactorClosed, sleep, type TimerHost } from "./sleep.ts";
 
 /** What a fiber runs. */
 export type FiberBody<T> = (fiber: Fiber) => T | PromiseLike<T>;
@@ -81,7 +75,7 @@ const ORIGINS = new WeakMap<Error, string>();
  * cancel then, also when a body that waits for something of Deno's ignores
  * `signal` and goes on.
  */
-export class Fiber<T = unknown> implements Owner, Running {
+export class Fiber<T = unknown> implements Owner {
   /** What errors call it: a path of names, as `server/conn-17`. */
   readonly name: string;
   readonly #host: FiberHost;
@@ -235,7 +229,7 @@ export class Fiber<T = unknown> implements Owner, Running {
       reject(reason);
     };
     child.finished.then(resolve, reject);
-    if (this.#host.isClosed) end(reactorClosed());
+    if (this.#host.isClosed) end(new ReactorClosed());
     else this.#limit(ms, child, end);
     return this.#awaiting(promise);
   }
@@ -246,7 +240,7 @@ export class Fiber<T = unknown> implements Owner, Running {
     const timer = host.setTimer(ms, () => {
       end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${child.name}"`));
     });
-    timer.onDrop = () => end(reactorClosed());
+    timer.onDrop = () => end(new ReactorClosed());
     const clear = () => host.clearTimer(timer);
     child.finished.then(clear, clear);
   }
@@ -399,8 +393,11 @@ export class Fiber<T = unknown> implements Owner, Running {
 
   /** The first error ends the fiber; what follows from that is none. */
   #fail(error: unknown): void {
-    if (this.#cancelled?.reason === error) return;
-    if (this.#cancelled) return this.#report(error);
+    if (this.#cancelled !== undefined) {
+      const { reason } = this.#cancelled;
+      if (error === reason || error instanceof ReactorClosed) return;
+      return this.#report(error);
+    }
     this.#failure = { error };
     this.cancel(error);
   }

@@ -32,7 +32,7 @@ import { type ConnectionOptions, type Limits, limitsOf } from "./limits.ts";
 import type { Lookup } from "./lookup.ts";
 import type { AnyListener } from "./listener.ts";
 import type { FiberLoop, Owner, Running } from "./owned.ts";
-import { reactorClosed, type TimerHost } from "./sleep.ts";
+import { ReactorClosed, type TimerHost } from "./sleep.ts";
 import type { Timer } from "./timers.ts";
 
 /**
@@ -97,7 +97,7 @@ export class Fibers implements FiberHost, FiberServerHost {
    * an end has its promises settled all the same.
    */
   async close(): Promise<void> {
-    const reason = reactorClosed();
+    const reason = new ReactorClosed();
     for (const running of this.running) running.cancel(reason);
     for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
     for (const running of this.running) running.abandon?.();
@@ -108,7 +108,7 @@ export class Fibers implements FiberHost, FiberServerHost {
     options: ConnectOptions | UnixConnectOptions,
     owner?: Owner,
   ): Promise<AnyFiberConnection> {
-    if (this.isClosed) throw reactorClosed();
+    if (this.isClosed) throw new ReactorClosed();
     const limits = limitsOf(options);
     const host: ConnectHost = {
       timers: this,
