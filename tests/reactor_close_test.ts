@@ -5,6 +5,7 @@ import {
   assertEquals,
   assertInstanceOf,
   assertRejects,
+  assertThrows,
 } from "@std/assert";
 import {
   echo,
@@ -14,6 +15,7 @@ import {
   serve,
   UnixStream,
 } from "../mod.ts";
+import { joinChannel, openChannel } from "../src/reactor/channel.ts";
 import { HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { ReportingReactor } from "./util/fibers.ts";
@@ -412,3 +414,21 @@ cleanTest("Reactor.close() closes the others, when one of them throws", () => {
   assertEquals(connections.map(({ isClosed }) => isClosed), [true, true]);
   assertEquals(reactor.reported.map(({ message }) => message), ["stuck"]);
 });
+
+cleanTest(
+  "a channel opens and joins nothing, when its reactor is closed",
+  () => {
+    const reactor = new Reactor();
+    reactor.close();
+    const handlers = { data() {} };
+    assertThrows(() => openChannel(reactor, handlers), Deno.errors.BadResource);
+    const [left, right] = UnixStream.pair();
+    using _left = left;
+    using _right = right;
+    const { handle } = left;
+    assertThrows(
+      () => joinChannel(reactor, handle, handlers),
+      Deno.errors.BadResource,
+    );
+  },
+);

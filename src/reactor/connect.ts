@@ -117,11 +117,11 @@ class Connect extends Owned {
     checkPort(this.#target.port);
     requireNet(this.#target.hostname, this.#target.port);
     const { timers } = this.#host;
-    const abort = () => this.#stop(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
     const timer = timeoutMs === undefined
       ? undefined
       : timers.setTimer(timeoutMs, () => this.#stop(this.#timedOut(timeoutMs)));
+    const abort = () => this.#stop(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
     this.#begin();
     try {
       return await this.#connect();

@@ -352,7 +352,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   writev(chunks: Iterable<Uint8Array>, options?: Abortable): Promise<number> {
     const refusal = this.#refuseWrite(options);
     if (refusal !== undefined) return refusal;
-    return this.#writeAll([...chunks], options);
+    const all = Array.isArray(chunks) ? chunks : [...chunks];
+    return this.#writeAll(all, options);
   }
 
   /** Sends what is written and then the end; reading goes on. */

@@ -26,11 +26,16 @@ export class PathListener extends UnixListener {
   /** Binds and listens: see {@linkcode UnixListener.bind}. */
   static override bind(options: UnixListenOptions): PathListener {
     const { path, backlog } = options;
-    const { handle } = UnixListener.bind({
+    const socket = UnixListener.bind({
       path,
       ...backlog !== undefined && { backlog },
     });
-    return new PathListener(handle, absolute(path));
+    try {
+      return new PathListener(socket.handle, absolute(path));
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
   }
 
   /**
