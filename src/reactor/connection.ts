@@ -334,7 +334,8 @@ export class Connection<Data = unknown> {
   /**
    * Memory, in bytes, that its user takes for what was read, to act on later:
    * it counts towards the reactor's `memoryBytesMax`. The reactor cannot see
-   * it; set it whenever that changes.
+   * it; set it whenever that changes, or something was added without a change:
+   * a connection that is set moves.
    *
    * @throws {RangeError} when set to what is not 0 or more.
    */
@@ -349,8 +350,9 @@ export class Connection<Data = unknown> {
         `Cannot hold "${bytes}" bytes: it must be 0 or more`,
       );
     }
-    if (this.#flags & CLOSED || bytes === this.heldBytes) return;
-    this.#host.countMemory(bytes - this.heldBytes);
+    const before = this.heldBytes;
+    if (this.#flags & CLOSED || bytes === 0 && before === 0) return;
+    if (bytes !== before) this.#host.countMemory(bytes - before);
     const rare = this.#ensureRare();
     rare.heldBytes = bytes;
     rare.heldSinceMs = this.#host.nowMs;
