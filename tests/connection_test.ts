@@ -1250,6 +1250,9 @@ const ENDS: Record<string, (connection: Connection, pair: Pair) => void> = {
     fill(connection);
     connection.close();
     while (!isDrained(client)) connection.onReady(Readiness.WRITABLE);
+    // It may wait for the peer's system to acknowledge the last bytes.
+    client.close();
+    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
   },
   "ended by the peer": (connection, { client }) => {
     client.close();

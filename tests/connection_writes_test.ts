@@ -159,3 +159,26 @@ Deno.test("Connection.writeVectored() takes its own runs of the shared buffer al
   assertEquals(stream.calls, ["abcde", "f"]);
   assertEquals(other.calls, ["ABC"]);
 });
+
+Deno.test("Connection.writeVectored() refuses before it takes what waits in the shared buffer", () => {
+  const { connection, stream, host } = fakeConnection();
+  put(connection, "head:");
+  const tooMany = Array.from({ length: 8 }, () => encoded("x"));
+  const strange = "body" as unknown as Uint8Array<ArrayBuffer>;
+  assertThrows(() => connection.writeVectored(tooMany), RangeError, '"8"');
+  assertThrows(() => connection.writeVectored([strange]), TypeError, "body");
+  assertThrows(() => connection.writeOwned(strange), TypeError, "body");
+  assertThrows(() => connection.write(strange), RangeError);
+  assertEquals(stream.calls, []);
+  connection.writeVectored(tooMany.slice(1));
+  assertEquals(stream.calls, ["head:xxxxxxx"]);
+  host.output.flush();
+  assertEquals(stream.calls.length, 1);
+});
+
+Deno.test("Connection.writeVectored() refuses eight parts, also when nothing waits", () => {
+  const { connection, stream } = fakeConnection();
+  const parts = Array.from({ length: 8 }, () => encoded("x"));
+  assertThrows(() => connection.writeVectored(parts), RangeError, '"8"');
+  assertEquals(stream.calls, []);
+});

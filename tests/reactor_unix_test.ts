@@ -1,8 +1,10 @@
 /** Unix sockets on a reactor, and the servers on them. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { echo, Reactor, serve } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { ReportingReactor } from "./util/fibers.ts";
+import { runScript } from "./util/scripts.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "./util/unix_paths.ts";
 import { within } from "./util/waiting.ts";
 
@@ -99,6 +101,55 @@ cleanTest("closing leaves a path alone, when it is another's by now", () => {
   second.close();
   assertEquals(exists(path), false);
 });
+
+cleanTest(
+  "a listener closes and tells onError, when its path cannot be removed",
+  async () => {
+    using folder = new SocketFolder();
+    const parent = folder.path("parent");
+    Deno.mkdirSync(parent);
+    using reactor = new ReportingReactor();
+    const path = `${parent}/a.sock`;
+    const listener = reactor.listen({ path }, IGNORED);
+    const server = reactor.serveFibers({ path: `${parent}/b.sock` }, () => {});
+    const second = echo({ path: `${parent}/c.sock`, reactor });
+    // What was a folder is a file: ENOTDIR.
+    Deno.renameSync(parent, folder.path("moved"));
+    Deno.writeTextFileSync(parent, "");
+    listener.close();
+    assertEquals([listener.isClosed, reactor.reported.length], [true, 1]);
+    await within(server.shutdown(), "the fibers' server");
+    await within(second.shutdown(), "the echo server");
+    assertEquals([reactor.size, reactor.reported.length], [0, 3]);
+  },
+);
+
+cleanTest("Reactor.close() closes all, when no path can be removed", () => {
+  using folder = new SocketFolder();
+  const parent = folder.path("parent");
+  Deno.mkdirSync(parent);
+  using reactor = new ReportingReactor();
+  for (const name of ["a", "b", "c"]) {
+    reactor.listen({ path: `${parent}/${name}` }, IGNORED);
+  }
+  Deno.renameSync(parent, folder.path("moved"));
+  Deno.writeTextFileSync(parent, "");
+  reactor.close();
+  assertEquals([reactor.size, reactor.reported.length], [0, 3]);
+});
+
+for (const how of ["serve", "workers"]) {
+  Deno.test(`${how} at a path shuts down and the process ends, when its permissions were revoked`, async () => {
+    using folder = new SocketFolder();
+    const path = folder.path();
+    const { code, stdout, stderr } = await runScript("revoked_path.ts", {
+      args: [how, path],
+    });
+    assertEquals([code, stdout], [0, "finished\n"], stderr);
+    assertStringIncludes(stderr, `Cannot remove "${path}"`);
+    assertEquals(exists(path), true);
+  });
+}
 
 cleanTest("an abstract name is served", async () => {
   using reactor = new Reactor();

@@ -28,12 +28,15 @@ export function openChannel(
   handlers: ConnectionHandlers,
 ): Channel {
   const [mine, theirs] = UnixStream.pair();
-  const connection = reactor.adopt(mine, handlers);
-  return {
-    connection,
-    handle: theirs.handle,
-    abandon: () => theirs[Symbol.dispose](),
-  };
+  const abandon = () => theirs[Symbol.dispose]();
+  try {
+    const connection = reactor.adopt(mine, handlers);
+    return { connection, handle: theirs.handle, abandon };
+  } catch (error) {
+    mine[Symbol.dispose]();
+    abandon();
+    throw error;
+  }
 }
 
 /** Takes over the end of a channel that another thread has opened. */
@@ -44,5 +47,11 @@ export function joinChannel(
 ): Connection {
   using posted = new UnixStream(handle);
   // A handle ends with the thread that opened it: this one's must be its own.
-  return reactor.adopt(posted.tryClone(), handlers);
+  const mine = posted.tryClone();
+  try {
+    return reactor.adopt(mine, handlers);
+  } catch (error) {
+    mine[Symbol.dispose]();
+    throw error;
+  }
 }

@@ -25,15 +25,20 @@ import {
   Race,
 } from "./happy_eyeballs.ts";
 import { isAddress, type Lookup } from "./lookup.ts";
-import type { Owner } from "./owned.ts";
+import type { ConnectionOptions } from "./limits.ts";
+import { Owned, type Owner, type Running } from "./owned.ts";
 import type { TimerHost } from "./sleep.ts";
 
 /** Which Unix socket to connect to, which happens at once or not at all. */
-export interface UnixConnectOptions extends UnixPath, Abortable {}
+export interface UnixConnectOptions
+  extends UnixPath, ConnectionOptions, Abortable {}
 
-/** Where to connect, and how long to try. */
-export interface ConnectOptions extends HostPort, Abortable {
-  /** How long to try all addresses, the lookup among it; for ever if absent. */
+/** Where to connect, how long to try, and what bounds the connection. */
+export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
+  /**
+   * How long to try all addresses, the lookup among it; for ever if absent.
+   * The `timeouts` are those of a connection, each attempt's among them.
+   */
   timeoutMs?: number;
 }
 
@@ -43,6 +48,8 @@ export interface ConnectHost {
   readonly timers: TimerHost;
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
+  /** What ends when the reactor closes. */
+  readonly running: Set<Running>;
   /** Begins to connect to an IP address, without asking whether it may. */
   dial(address: HostPort | UnixPath, opening: Opening): AnyFiberConnection;
 }
@@ -85,7 +92,7 @@ export function connect(
   return new Connect(host, { hostname, port }, owner).run(signal, timeoutMs);
 }
 
-class Connect {
+class Connect extends Owned {
   readonly #host: ConnectHost;
   readonly #target: HostPort;
   readonly #owner: Owner | undefined;
@@ -94,6 +101,7 @@ class Connect {
   #stopped: { readonly reason: unknown } | undefined = undefined;
 
   constructor(host: ConnectHost, target: HostPort, owner: Owner | undefined) {
+    super();
     this.#host = host;
     this.#target = target;
     this.#owner = owner;
@@ -109,17 +117,38 @@ class Connect {
     checkPort(this.#target.port);
     requireNet(this.#target.hostname, this.#target.port);
     const { timers } = this.#host;
-    const abort = () => this.#stop(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
     const timer = timeoutMs === undefined
       ? undefined
       : timers.setTimer(timeoutMs, () => this.#stop(this.#timedOut(timeoutMs)));
+    const abort = () => this.#stop(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#begin();
     try {
       return await this.#connect();
     } finally {
+      this.#end();
       signal?.removeEventListener("abort", abort);
       if (timer !== undefined) timers.clearTimer(timer);
     }
+  }
+
+  /** What has no owner any more closes what opens. */
+  release(): void {}
+
+  /** Gives up. */
+  cancel(reason: unknown): void {
+    this.#stop(reason);
+  }
+
+  /** Is told from now on when the fiber, or the reactor, ends. */
+  #begin(): void {
+    if (this.#owner === undefined) this.#host.running.add(this);
+    else this.moveTo(this.#owner);
+  }
+
+  #end(): void {
+    if (this.#owner === undefined) this.#host.running.delete(this);
+    else this.moveTo(undefined);
   }
 
   async #connect(): Promise<FiberConnection> {

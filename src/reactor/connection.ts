@@ -12,7 +12,7 @@ import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
-import { checkRange } from "../net/transfer.ts";
+import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
@@ -50,6 +50,9 @@ const COLLECTED_BYTES_MAX = 2_048;
  * all, and leaves the object of a `subarray` behind.
  */
 const LOOP_BYTES_MAX = 64;
+
+/** Parts of a vectored write: before them goes what is in the shared buffer. */
+const PARTS_MAX = BUFFERS_MAX - 1;
 
 /** Reading was stopped by its user. */
 const PAUSED = 1;
@@ -331,7 +334,8 @@ export class Connection<Data = unknown> {
   /**
    * Memory, in bytes, that its user takes for what was read, to act on later:
    * it counts towards the reactor's `memoryBytesMax`. The reactor cannot see
-   * it; set it whenever that changes.
+   * it; set it whenever that changes, or something was added without a change:
+   * a connection that is set moves.
    *
    * @throws {RangeError} when set to what is not 0 or more.
    */
@@ -346,8 +350,9 @@ export class Connection<Data = unknown> {
         `Cannot hold "${bytes}" bytes: it must be 0 or more`,
       );
     }
-    if (this.#flags & CLOSED || bytes === this.heldBytes) return;
-    this.#host.countMemory(bytes - this.heldBytes);
+    const before = this.heldBytes;
+    if (this.#flags & CLOSED || bytes === 0 && before === 0) return;
+    if (bytes !== before) this.#host.countMemory(bytes - before);
     const rare = this.#ensureRare();
     rare.heldBytes = bytes;
     rare.heldSinceMs = this.#host.nowMs;
@@ -523,8 +528,11 @@ export class Connection<Data = unknown> {
    * @param parts Up to seven.
    * @returns Whether fewer bytes than the high-water mark wait; after false,
    * wait for `drain`.
+   * @throws {RangeError} when there are more; nothing is sent then.
+   * @throws {TypeError} when one of them is no array of bytes; the same.
    */
   writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    checkParts(parts);
     if (this.runs === 0) this.#sendVectored(parts);
     else this.#sendVectored([this.#host.output.take(this), ...parts]);
     return this.bufferedBytes < this.#origin.limits.highWaterBytes;
@@ -535,8 +543,10 @@ export class Connection<Data = unknown> {
    * kept as it is, and not copied.
    *
    * @returns As {@linkcode Connection.write}.
+   * @throws {TypeError} when `bytes` is no array of bytes; nothing is sent then.
    */
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
+    checkPart(bytes);
     if (this.runs === 0) this.#sendVectored([bytes], bytes);
     else this.#sendVectored([this.#host.output.take(this), bytes], bytes);
     return this.bufferedBytes < this.#origin.limits.highWaterBytes;
@@ -1204,4 +1214,24 @@ export class Connection<Data = unknown> {
       this.#stream.close();
     }
   }
+}
+
+/**
+ * Throws when the parts cannot be sent: before what is in the shared buffer is
+ * taken out to be sent with them, or that would be lost.
+ */
+function checkParts(parts: readonly Uint8Array[]): void {
+  if (parts.length > PARTS_MAX) {
+    throw new RangeError(
+      `Cannot write "${parts.length}" parts at once: there may be ${PARTS_MAX}`,
+    );
+  }
+  for (let index = 0; index < parts.length; index++) checkPart(parts[index]!);
+}
+
+function checkPart(part: Uint8Array): void {
+  if (part instanceof Uint8Array) return;
+  throw new TypeError(
+    `Cannot write "${String(part)}": it must be a Uint8Array`,
+  );
 }

@@ -18,8 +18,9 @@ import type { FiberListener } from "./fiber_listener.ts";
 import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
+import type { ConnectionOptions } from "./limits.ts";
 import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
-import { sleep, type TimerHost } from "./sleep.ts";
+import { ReactorClosed, sleep, type TimerHost } from "./sleep.ts";
 
 /** What a fiber runs. */
 export type FiberBody<T> = (fiber: Fiber) => T | PromiseLike<T>;
@@ -41,7 +42,7 @@ export interface FiberHost extends TimerHost {
   ): Promise<AnyFiberConnection>;
   /** Listens for an owner. */
   listen(
-    options: ListenOptions | UnixListenOptions,
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     owner: Owner | undefined,
   ): FiberListener<StreamAddress>;
   /** Says that a fiber failed that nobody waits for. */
@@ -69,6 +70,10 @@ const ORIGINS = new WeakMap<Error, string>();
  * fibers. When it returns it waits for the fibers that it has spawned, then
  * closes what it owns; when it throws, or one of them does, the others are
  * cancelled and what it owns is closed at once.
+ *
+ * A reactor that closes cancels its fibers. What their promises tell of is the
+ * cancel then, also when a body that waits for something of Deno's ignores
+ * `signal` and goes on.
  */
 export class Fiber<T = unknown> implements Owner {
   /** What errors call it: a path of names, as `server/conn-17`. */
@@ -86,6 +91,7 @@ export class Fiber<T = unknown> implements Owner {
   #disobey: (() => void) | undefined = undefined;
   #isOver = false;
   #isEnded = false;
+  #isAbandoned = false;
 
   /** Made by `spawn`; {@linkcode Fiber.start} has it run. */
   constructor(host: FiberHost, name: string, origin: Origin) {
@@ -125,7 +131,7 @@ export class Fiber<T = unknown> implements Owner {
   get finished(): Promise<T> {
     if (this.#finished === undefined) {
       this.#finished = Promise.withResolvers();
-      if (this.#isEnded) this.#tellFinished();
+      if (this.#isEnded || this.#isAbandoned) this.#tellFinished();
     }
     return this.#finished.promise as Promise<T>;
   }
@@ -208,6 +214,7 @@ export class Fiber<T = unknown> implements Owner {
    * ```
    *
    * @throws {Deno.errors.TimedOut} when the time is over.
+   * @throws {Deno.errors.BadResource} when the reactor closes before.
    */
   withTimeout<U>(
     ms: number,
@@ -217,17 +224,25 @@ export class Fiber<T = unknown> implements Owner {
     const run = typeof body === "function" ? body : () => body;
     const child = this.#child(run, options, true);
     const { promise, resolve, reject } = Promise.withResolvers<U>();
-    const timer = this.#host.setTimer(ms, () => {
-      const late = new Deno.errors.TimedOut(
-        `Waited ${ms} ms in "${child.name}"`,
-      );
-      child.cancel(late);
-      reject(late);
-    });
-    child.finished.then(resolve, reject).finally(() => {
-      this.#host.clearTimer(timer);
-    });
+    const end = (reason: unknown) => {
+      child.cancel(reason);
+      reject(reason);
+    };
+    child.finished.then(resolve, reject);
+    if (this.#host.isClosed) end(new ReactorClosed());
+    else this.#limit(ms, child, end);
     return this.#awaiting(promise);
+  }
+
+  /** Calls `end` unless `child` has finished within `ms`. */
+  #limit(ms: number, child: Fiber, end: (reason: unknown) => void): void {
+    const host = this.#host;
+    const timer = host.setTimer(ms, () => {
+      end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${child.name}"`));
+    });
+    timer.onDrop = () => end(new ReactorClosed());
+    const clear = () => host.clearTimer(timer);
+    child.finished.then(clear, clear);
   }
 
   /**
@@ -255,12 +270,17 @@ export class Fiber<T = unknown> implements Owner {
     return this.#awaiting(this.#host.connect(options, this));
   }
 
-  /** Listens. The fiber owns the listener and what that accepts. */
-  listen(options: ListenOptions): FiberListener;
+  /**
+   * Listens; see `Reactor.listenFibers`. The fiber owns the listener and what
+   * that accepts.
+   */
+  listen(options: ListenOptions & ConnectionOptions): FiberListener;
   /** Listens on a Unix socket. */
-  listen(options: UnixListenOptions): FiberListener<UnixAddress>;
   listen(
-    options: ListenOptions | UnixListenOptions,
+    options: UnixListenOptions & ConnectionOptions,
+  ): FiberListener<UnixAddress>;
+  listen(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
   ): FiberListener | FiberListener<UnixAddress> {
     if (this.#cancelled) throw this.#cancelled.reason;
     return this.#host.listen(options, this) as FiberListener;
@@ -288,8 +308,21 @@ export class Fiber<T = unknown> implements Owner {
     if (this.#cancelled || this.#isEnded) return;
     this.#cancelled = { reason };
     this.#controller?.abort(reason);
-    this.#belongings.drain((owned) => owned.cancel(reason));
+    this.#belongings.drain(
+      (owned) => owned.cancel(reason),
+      (error) => this.#report(error),
+    );
     for (const child of this.#children ?? []) child.cancel(reason);
+  }
+
+  /**
+   * Has `finished` tell of the cancel, its children's too, although a body
+   * still runs: for a reactor that has closed.
+   */
+  abandon(): void {
+    this.#isAbandoned = true;
+    for (const child of this.#children ?? []) child.abandon();
+    if (this.#finished !== undefined) this.#tellFinished();
   }
 
   /** Takes note of what is released when the fiber ends. */
@@ -318,6 +351,7 @@ export class Fiber<T = unknown> implements Owner {
     const child = new Fiber<U>(this.#host, path, { parent: this, isScope });
     (this.#children ??= new Set()).add(child);
     if (this.#cancelled) child.cancel(this.#cancelled.reason);
+    if (this.#isAbandoned) child.abandon();
     return child.start(body, signal);
   }
 
@@ -359,8 +393,11 @@ export class Fiber<T = unknown> implements Owner {
 
   /** The first error ends the fiber; what follows from that is none. */
   #fail(error: unknown): void {
-    if (this.#cancelled?.reason === error) return;
-    if (this.#cancelled) return this.#report(error);
+    if (this.#cancelled !== undefined) {
+      const { reason } = this.#cancelled;
+      if (error === reason || error instanceof ReactorClosed) return;
+      return this.#report(error);
+    }
     this.#failure = { error };
     this.cancel(error);
   }
@@ -375,7 +412,10 @@ export class Fiber<T = unknown> implements Owner {
     if (!this.#isOver || (this.#children?.size ?? 0) > 0) return;
     this.#isEnded = true;
     this.#disobey?.();
-    this.#belongings.drain((owned) => owned.release());
+    this.#belongings.drain(
+      (owned) => owned.release(),
+      (error) => this.#report(error),
+    );
     const { parent, isScope, onEnd } = this.#origin;
     const failure = this.#failure;
     if (this.#finished !== undefined) this.#tellFinished();

@@ -10,11 +10,17 @@
  */
 
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
+import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
 import { type Abortable, obeying } from "./abortable.ts";
-import type { Connection, ConnectionHandlers } from "./connection.ts";
+import type { CloseReason } from "./close_reason.ts";
+import type {
+  Connection,
+  ConnectionHandlers,
+  ReadTarget,
+} from "./connection.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
-import { Inbox } from "./inbox.ts";
+import type { TimeoutSet } from "./limits.ts";
 import { type FiberLoop, Owned, type Owner } from "./owned.ts";
 import { sleep, type TimerHost } from "./sleep.ts";
 
@@ -88,7 +94,7 @@ export const FIBER_HANDLERS: ConnectionHandlers<AnyFiberConnection> = {
   drain: (connection) => connection.data.onDrain(),
   broken: (connection, error) => connection.data?.onBroken(error),
   error: (connection, error) => connection.data?.onError(error),
-  close: (connection) => connection.data?.onClose(),
+  close: (connection, reason) => connection.data?.onClose(reason),
 };
 
 /** A fiber's connection, TCP or Unix. */
@@ -107,7 +113,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #opening: Opening | undefined;
   readonly #host: FiberConnectionHost;
   readonly #connection: Connection<AnyFiberConnection>;
-  #inbox: Inbox | undefined = undefined;
+  /** Bytes that came and that no reader has taken, while there are some. */
+  #inbox: ByteQueue | undefined = undefined;
   #wants = NOTHING;
   #target: Uint8Array | undefined = undefined;
   #resolve: ((told: Told) => void) | undefined = undefined;
@@ -180,25 +187,29 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   /**
-   * Reads what there is into `target`, waiting for the first byte.
+   * Reads what there is into `target`, waiting for the first byte. While this
+   * waits, `target` must stay where it is: when its buffer was transferred or
+   * resized meanwhile, this rejects, and the next read has the bytes.
    *
    * @returns How many bytes; `null` at the end of the stream.
+   * @throws {TypeError} when the buffer of `target` was transferred.
    * @throws {Deno.errors.Busy} while another read waits.
+   * @throws {Deno.errors.TimedOut} when one of its `Timeouts` has passed.
    * @throws {Deno.errors.ConnectionReset} and others, when it failed.
    */
   read(target: Uint8Array, options?: Abortable): Promise<number | null> {
     const refusal = this.#refuseRead(options);
     if (refusal !== undefined) return refusal;
-    if (target.byteLength === 0) return Promise.resolve(0);
+    if (!(target.byteLength > 0)) return readNothing(target);
     if (this.#inbox !== undefined) {
       const count = this.#inbox.moveTo(target);
-      this.#trimInbox();
+      this.#noteInbox();
       return Promise.resolve(count);
     }
     this.#target = target;
     if (target.byteLength >= DIRECT_BYTES) {
       const bytes = target as Uint8Array<ArrayBuffer>;
-      this.#connection.target = { bytes, offset: 0 };
+      this.#connection.target = new DirectTarget(bytes);
     }
     return this.#wait(INTO_TARGET, options);
   }
@@ -213,40 +224,55 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const refusal = this.#refuseRead(options);
     if (refusal !== undefined) return refusal;
     if (this.#inbox === undefined) return this.#wait(CHUNK, options);
-    const chunk = this.#inbox.take();
-    this.#inbox = undefined;
-    return Promise.resolve(chunk);
+    return Promise.resolve(this.#takeFromInbox());
   }
 
   /**
-   * Fills `target`.
+   * Fills `target`. When this rejects, the next read has the bytes that this
+   * has read, unless the connection was closed, or the stream has ended: then
+   * they are in `target`, and nothing follows.
    *
    * @returns `target`; `null` when the stream ended before its first byte.
    * @throws {Deno.errors.UnexpectedEof} when the stream ends in between.
+   * @throws {TypeError} and others of {@linkcode FiberConnection.read}.
    */
   async readExactly<Bytes extends Uint8Array>(
     target: Bytes,
     options?: Abortable,
   ): Promise<Bytes | null> {
-    for (let length = 0; length < target.byteLength;) {
-      const count = await this.read(target.subarray(length), options);
-      if (count !== null) length += count;
-      else if (length === 0) return null;
-      else {
-        throw new Deno.errors.UnexpectedEof(
-          `Cannot read ${target.byteLength} bytes: ` +
-            `the stream ended after ${length}`,
-        );
+    const { byteLength } = target;
+    let length = 0;
+    try {
+      if (byteLength === 0) await readNothing(target);
+      while (length < byteLength) {
+        const count = await this.read(target.subarray(length), options);
+        if (count === 0) throw new TypeError(TRANSFERRED);
+        if (count === null && length === 0) return null;
+        if (count === null) {
+          throw new Deno.errors.UnexpectedEof(
+            `Cannot read ${byteLength} bytes: the stream ended after ${length}`,
+          );
+        }
+        length += count;
       }
+      return target;
+    } catch (error) {
+      const isAtEnd = error instanceof Deno.errors.UnexpectedEof;
+      if (!isAtEnd) this.#giveBack(target, length);
+      throw error;
     }
-    return target;
   }
 
   /**
    * Reads up to and with `delimiter`, such as the end of a line.
    *
-   * @param bytesMax How many bytes there may be, with the delimiter.
+   * When this rejects, the next read has what came, unless the connection was
+   * closed.
+   *
+   * @param bytesMax How many bytes there may be, with the delimiter; from 0.
    * @returns The bytes, to keep; `null` when the stream ended before the first.
+   * @throws {TypeError} when `delimiter` is empty.
+   * @throws {RangeError} when `bytesMax` is out of range.
    * @throws {Deno.errors.UnexpectedEof} when it ends without a delimiter.
    * @throws {Deno.errors.InvalidData} when there are more than `bytesMax`.
    */
@@ -261,9 +287,16 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     if (wanted.byteLength === 0) {
       throw new TypeError("Cannot read until an empty delimiter");
     }
+    if (!(bytesMax >= 0)) {
+      throw new RangeError(
+        `Cannot read "${bytesMax}" bytes: it must be from 0`,
+      );
+    }
     for (let seen = 0;;) {
       const length = this.#inbox?.find(wanted, seen) ?? -1;
       seen = this.#inbox?.byteLength ?? 0;
+      // Counted only when it stays: a line that is whole is taken at once.
+      if (length < 0 || length > bytesMax) this.#noteInbox();
       if (length > bytesMax || length < 0 && seen >= bytesMax) {
         throw new Deno.errors.InvalidData(
           `Cannot read more than ${bytesMax} bytes until the delimiter`,
@@ -298,28 +331,29 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
    *
    * @returns How many bytes: all. Aborting gives up the wait, not the bytes.
    * @throws {Deno.errors.BrokenPipe} after `closeWrite`, and others.
+   * @throws {Deno.errors.TimedOut} when one of its `Timeouts` has passed.
+   * @throws {TypeError} when `bytes` is no `Uint8Array`, or its buffer was
+   * transferred.
    */
   write(bytes: Uint8Array, options?: Abortable): Promise<number> {
     const refusal = this.#refuseWrite(options);
     if (refusal !== undefined) return refusal;
+    if (!(bytes.byteLength > 0)) return writeNothing(bytes);
     return this.#written(this.#send(bytes), bytes.byteLength, options);
   }
 
   /**
-   * Writes all of `chunks`, one after the other, as one `write` would.
+   * Writes all of `chunks`, one after the other, as one `write` would. When one
+   * of them cannot be written, none is.
    *
    * @returns How many bytes: all.
+   * @throws {TypeError} and others of {@linkcode FiberConnection.write}.
    */
   writev(chunks: Iterable<Uint8Array>, options?: Abortable): Promise<number> {
     const refusal = this.#refuseWrite(options);
     if (refusal !== undefined) return refusal;
-    let length = 0;
-    let hasRoom = true;
-    for (const chunk of chunks) {
-      hasRoom = this.#send(chunk);
-      length += chunk.byteLength;
-    }
-    return this.#written(hasRoom, length, options);
+    const all = Array.isArray(chunks) ? chunks : [...chunks];
+    return this.#writeAll(all, options);
   }
 
   /** Sends what is written and then the end; reading goes on. */
@@ -412,20 +446,16 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   onData(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const wants = this.#wants;
     if (wants === INTO_TARGET) {
-      const target = this.#target!;
-      const count = Math.min(end - start, target.byteLength);
-      if (bytes !== target) {
-        target.set(bytes.subarray(start, start + count));
-        if (count < end - start) this.#keep(bytes, start + count, end);
-      }
-      this.#settle(count);
+      this.#fill(this.#target!, bytes, start, end);
     } else if (wants === CHUNK) {
       this.#settle(bytes.slice(start, end));
     } else if (wants === NEXT) {
       this.#settle({ done: false, value: bytes.slice(start, end) });
     } else {
       this.#keep(bytes, start, end);
+      // A reader that wants more says itself what it leaves.
       if (wants === MORE) this.#settle(true);
+      else this.#noteInbox();
     }
     this.#connection.pause();
   }
@@ -459,17 +489,16 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   /** The system's connection is closed, for whatever reason. */
-  onClose(): void {
+  onClose(reason: CloseReason): void {
     this.#isGone = true;
     const opening = this.#opening;
     // Asked for now or never; a connect that failed has none.
     if (opening === undefined) {
       this.#noteAddresses();
     }
-    if (!this.#isClosed && !this.#isEnded) {
-      this.#fail(
-        new Deno.errors.ConnectionAborted("The reactor closed the connection"),
-      );
+    const isDone = this.#isEnded && (reason === "ended" || reason === "closed");
+    if (!this.#isClosed && !isDone) {
+      this.#fail(closedBecause(reason, this.#connection.timeouts));
     }
     this.#opening = undefined;
     opening?.fail(this.#fault!.error);
@@ -492,9 +521,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const refusal = this.#refuseRead(undefined);
     if (refusal !== undefined) return refusal.then(() => NO_MORE);
     if (this.#inbox === undefined) return this.#wait(NEXT);
-    const value = this.#inbox.take();
-    this.#inbox = undefined;
-    return Promise.resolve({ done: false, value });
+    return Promise.resolve({ done: false, value: this.#takeFromInbox() });
   }
 
   #wait<T extends Told>(wants: number, options?: Abortable): Promise<T> {
@@ -575,6 +602,24 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     return connection.write(bytes as Uint8Array<ArrayBuffer>);
   }
 
+  #writeAll(
+    chunks: readonly Uint8Array[],
+    options: Abortable | undefined,
+  ): Promise<number> {
+    for (const chunk of chunks) {
+      // Looked at before anything is sent.
+      const { byteLength } = chunk;
+      if (!(byteLength > 0) && !isEmpty(chunk)) return writeNothing(chunk);
+    }
+    let length = 0;
+    let hasRoom = true;
+    for (const chunk of chunks) {
+      hasRoom = this.#send(chunk);
+      length += chunk.byteLength;
+    }
+    return this.#written(hasRoom, length, options);
+  }
+
   #written(
     hasRoom: boolean,
     length: number,
@@ -613,18 +658,53 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     return length;
   }
 
-  #keep(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
-    (this.#inbox ??= new Inbox()).push(bytes, start, end);
+  /** Gives a reader bytes; what is too much for its buffer is kept. */
+  #fill(
+    target: Uint8Array,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    const count = Math.min(end - start, target.byteLength);
+    if (bytes !== target) {
+      if (count > 0) target.set(bytes.subarray(start, start + count));
+      if (count < end - start) {
+        this.#keep(bytes, start + count, end);
+        this.#noteInbox();
+      }
+    }
+    if (count > 0) this.#settle(count);
+    else this.#rejectRead(new TypeError(TRANSFERRED));
   }
 
-  #takeFromInbox(length: number): Uint8Array<ArrayBuffer> {
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    const whole = bytes as Uint8Array<ArrayBuffer>;
+    (this.#inbox ??= new ByteQueue()).push(whole, start, end);
+  }
+
+  #takeFromInbox(length?: number): Uint8Array<ArrayBuffer> {
     const chunk = this.#inbox!.take(length);
-    this.#trimInbox();
+    this.#noteInbox();
     return chunk;
   }
 
-  #trimInbox(): void {
+  /** Frees an inbox that is empty, and counts the memory of one that is not. */
+  #noteInbox(): void {
     if (this.#inbox?.byteLength === 0) this.#inbox = undefined;
+    this.#connection.heldBytes = this.#inbox?.memoryBytes ?? 0;
+  }
+
+  /** Has the next read begin with what was read into `target`. */
+  #giveBack(target: Uint8Array, length: number): void {
+    // Whoever has transferred the buffer has the bytes.
+    if (this.#isClosed || length === 0 || target.byteLength < length) return;
+    if (this.#wants !== NOTHING) {
+      return this.onData(target as Uint8Array<ArrayBuffer>, 0, length);
+    }
+    const later = this.#inbox?.take();
+    this.#keep(target, 0, length);
+    if (later !== undefined) this.#keep(later, 0, later.byteLength);
+    this.#noteInbox();
   }
 
   #fail(error: unknown): void {
@@ -652,6 +732,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#isClosed = true;
     this.#fault = { error };
     this.#inbox = undefined;
+    this.#noteInbox();
     this.#rejectRead(reason);
     this.#rejectWriters(reason);
     super.moveTo(undefined);
@@ -659,8 +740,76 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 }
 
+/** Why a connection that its user has not closed is closed. */
+function closedBecause(
+  reason: CloseReason,
+  timeouts: TimeoutSet | undefined,
+): Error {
+  if (reason === "shed") {
+    return new Deno.errors.ConnectionAborted(
+      "The reactor closed the connection: memoryBytesMax was reached",
+    );
+  }
+  const name = `${reason}Ms` as keyof TimeoutSet;
+  const limitMs = timeouts?.[name];
+  return limitMs === undefined
+    ? new Deno.errors.ConnectionAborted("The reactor closed the connection")
+    : new Deno.errors.TimedOut(
+      `The connection took longer than its ${name}, "${limitMs}" ms`,
+    );
+}
+
 function badResource(verb: string): Error {
   return new Deno.errors.BadResource(
     `Cannot ${verb} the connection: it is closed`,
+  );
+}
+
+/** A reader's own buffer, which the system reads into. */
+class DirectTarget implements ReadTarget {
+  readonly offset = 0;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+  }
+
+  /**
+   * The buffer, or another in its place when it was transferred meanwhile: no
+   * byte fits it any more, and a read of none looks like the peer's end.
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    const bytes = this.#bytes;
+    return bytes.byteLength > 0 ? bytes : new Uint8Array(DIRECT_BYTES);
+  }
+}
+
+const TRANSFERRED =
+  "Cannot use the buffer: it was transferred or resized meanwhile";
+
+/** Whether `bytes` are none, and not an array that was transferred. */
+function isEmpty(bytes: Uint8Array): boolean {
+  return bytes.byteLength === 0 && !(bytes.buffer as ArrayBuffer).detached;
+}
+
+/** Answers a read into a buffer without room. */
+function readNothing(target: Uint8Array): Promise<number> {
+  return isEmpty(target)
+    ? Promise.resolve(0)
+    : Promise.reject(unusable("read into", target));
+}
+
+/** Answers a write of what has no bytes. */
+function writeNothing(bytes: Uint8Array): Promise<number> {
+  return isEmpty(bytes)
+    ? Promise.resolve(0)
+    : Promise.reject(unusable("write", bytes));
+}
+
+function unusable(verb: string, what: Uint8Array): TypeError {
+  return new TypeError(
+    what instanceof Uint8Array
+      ? `Cannot ${verb} an array whose buffer was transferred`
+      : `Cannot ${verb} "${String(what)}": it must be a Uint8Array`,
   );
 }

@@ -34,6 +34,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   readonly #listener: Listener<Address>;
   readonly #waiting: FiberConnection<Address>[] = [];
   readonly #acceptors = new Set<Acceptor<Address>>();
+  /** Whether it was told to close, and not only its listener. */
+  #isReleased = false;
   #isClosed = false;
 
   /** Made by `listen`. */
@@ -41,6 +43,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     super();
     this.#loop = loop;
     this.#listener = listener;
+    // The reactor closes it when it drains or ends.
+    listener.onClose = () => this.#end(closedError());
   }
 
   /** The bound address, with the port that the system chose for port 0. */
@@ -52,7 +56,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
    * Returns the next connection, waiting for it. It belongs to the fiber that
    * the listener belongs to.
    *
-   * @throws {Deno.errors.BadResource} when the listener is closed.
+   * @throws {Deno.errors.BadResource} when the listener is closed, or its
+   * reactor closes or drains.
    */
   accept(options: Abortable = {}): Promise<FiberConnection<Address>> {
     const { signal } = options;
@@ -107,7 +112,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
    * @throws {Deno.errors.BadResource} when it was closed before.
    */
   close(): void {
-    if (this.#isClosed) throw closedError();
+    if (this.#isReleased) throw closedError();
+    this.#isReleased = true;
     this.#end(closedError());
   }
 
@@ -118,12 +124,13 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
 
   /** Closes, since its fiber has ended. */
   release(): void {
-    if (!this.#isClosed) this.close();
+    if (!this.#isReleased) this.close();
   }
 
   /** Closes; an `accept` that waits rejects with `reason`. */
   cancel(reason: unknown): void {
-    if (!this.#isClosed) this.#end(reason);
+    this.#isReleased = true;
+    this.#end(reason);
   }
 
   /** Gives it to another owner, a fiber as a rule. */
@@ -142,6 +149,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   }
 
   #end(reason: unknown): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     super.moveTo(undefined);
     this.#listener.close();

@@ -15,7 +15,9 @@ import {
   FIBER_HANDLERS,
   FiberConnection,
 } from "./fiber_connection.ts";
+import type { ConnectionOptions } from "./limits.ts";
 import type { AnyListener } from "./listener.ts";
+import type { Running } from "./owned.ts";
 
 /** What a fiber does with its connection. */
 export type FiberHandler<Address extends StreamAddress = TcpAddress> = (
@@ -23,14 +25,16 @@ export type FiberHandler<Address extends StreamAddress = TcpAddress> = (
   fiber: Fiber,
 ) => unknown;
 
-/** Where and how fibers serve. */
-export interface ServeFibersOptions extends ListenOptions, Abortable {
+/** Where and how fibers serve, and what bounds their connections. */
+export interface ServeFibersOptions
+  extends ListenOptions, ConnectionOptions, Abortable {
   /** What errors call it; `server` when left out. */
   name?: string;
 }
 
-/** At which Unix socket fibers serve. */
-export interface ServeFibersUnixOptions extends UnixListenOptions, Abortable {
+/** At which Unix socket fibers serve, and what bounds their connections. */
+export interface ServeFibersUnixOptions
+  extends UnixListenOptions, ConnectionOptions, Abortable {
   /** What errors call it; `server` when left out. */
   name?: string;
 }
@@ -46,7 +50,10 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
   readonly addr: Address;
   /** How many fibers there are, one a connection. */
   readonly size: number;
-  /** Resolves when the server has shut down and its last fiber ended. */
+  /**
+   * Resolves when the server has shut down and its last fiber ended, or its
+   * reactor has closed.
+   */
   readonly finished: Promise<void>;
   /**
    * Stops accepting and has each fiber's next read tell the end of the stream,
@@ -65,9 +72,11 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
 export interface FiberServerHost extends FiberHost {
   /** Listens with handlers. */
   listenWith(
-    options: ListenOptions | UnixListenOptions,
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     handlers: ConnectionHandlers<AnyFiberConnection>,
   ): AnyListener;
+  /** What ends when the reactor closes. */
+  readonly running: Set<Running>;
 }
 
 /** Listens, and runs `handler` as a fiber for each connection. */
@@ -80,7 +89,7 @@ export function serveFibers(
   return new Server(host, options, handler);
 }
 
-class Server implements FiberServer<StreamAddress> {
+class Server implements FiberServer<StreamAddress>, Running {
   readonly addr: StreamAddress;
   readonly finished: Promise<void>;
   readonly #host: FiberServerHost;
@@ -110,10 +119,13 @@ class Server implements FiberServer<StreamAddress> {
     this.addr = this.#listener.addr;
     const abort = () => this.cancel(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
+    host.running.add(this);
     this.#finish = () => {
+      host.running.delete(this);
       signal?.removeEventListener("abort", abort);
       resolve();
     };
+    this.#listener.onClose = () => this.#checkFinished();
   }
 
   get size(): number {
@@ -123,14 +135,17 @@ class Server implements FiberServer<StreamAddress> {
   shutdown(): Promise<void> {
     this.#listener.close();
     for (const connection of this.#open.values()) connection.endReading();
-    this.#checkFinished();
     return this.finished;
   }
 
   cancel(reason?: unknown): void {
     this.#listener.close();
     for (const fiber of [...this.#open.keys()]) fiber.cancel(reason);
-    this.#checkFinished();
+  }
+
+  abandon(): void {
+    for (const fiber of this.#open.keys()) fiber.abandon();
+    this.#finish();
   }
 
   ref(): void {

@@ -28,11 +28,19 @@ import {
 } from "./fiber_connection.ts";
 import { FiberListener } from "./fiber_listener.ts";
 import type { FiberServerHost } from "./fiber_server.ts";
+import { type ConnectionOptions, type Limits, limitsOf } from "./limits.ts";
 import type { Lookup } from "./lookup.ts";
 import type { AnyListener } from "./listener.ts";
-import type { FiberLoop, Owner } from "./owned.ts";
-import type { TimerHost } from "./sleep.ts";
+import type { FiberLoop, Owner, Running } from "./owned.ts";
+import { ReactorClosed, type TimerHost } from "./sleep.ts";
 import type { Timer } from "./timers.ts";
+
+/**
+ * Rounds of microtasks in which fibers that were cancelled can end by
+ * themselves, before their promises are settled for them: each `await` of a
+ * fiber's takes one to three.
+ */
+const ABANDON_ROUNDS = 32;
 
 /** What fibers stand on: the reactor's callback face. */
 export interface FibersOptions {
@@ -42,13 +50,14 @@ export interface FibersOptions {
   readonly loop: FiberLoop;
   /** Listens with handlers. */
   listen(
-    options: ListenOptions | UnixListenOptions,
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     handlers: ConnectionHandlers<AnyFiberConnection>,
   ): AnyListener;
   /** Begins to connect to an IP address that is permitted. */
   dial(
     address: HostPort | UnixPath,
     handlers: ConnectionHandlers<AnyFiberConnection>,
+    limits: Limits,
   ): Connection<AnyFiberConnection>;
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
@@ -60,6 +69,8 @@ export interface FibersOptions {
 export class Fibers implements FiberHost, FiberServerHost {
   /** Where running fibers are counted. */
   readonly loop: FiberLoop;
+  /** Fibers without a parent, servers, and connects that no fiber owns. */
+  readonly running = new Set<Running>();
   readonly #options: FibersOptions;
   #spawned = 0;
 
@@ -72,31 +83,50 @@ export class Fibers implements FiberHost, FiberServerHost {
   /** Runs a fiber that no other waits for. */
   spawn<T>(body: FiberBody<T>, options: FiberOptions = {}): Fiber<T> {
     const name = options.name ?? `fiber-${++this.#spawned}`;
-    const origin = { parent: undefined, isScope: false };
-    return new Fiber<T>(this, name, origin).start(body, options.signal);
+    const fiber: Fiber<T> = new Fiber<T>(this, name, {
+      parent: undefined,
+      isScope: false,
+      onEnd: () => void this.running.delete(fiber),
+    });
+    this.running.add(fiber);
+    return fiber.start(body, options.signal);
+  }
+
+  /**
+   * Cancels all that runs, since the reactor is closed. What goes on without
+   * an end has its promises settled all the same.
+   */
+  async close(): Promise<void> {
+    const reason = new ReactorClosed();
+    for (const running of this.running) running.cancel(reason);
+    for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
+    for (const running of this.running) running.abandon?.();
   }
 
   /** Connects to a name or an address, or to a Unix socket. */
-  connect(
+  async connect(
     options: ConnectOptions | UnixConnectOptions,
     owner?: Owner,
   ): Promise<AnyFiberConnection> {
+    if (this.isClosed) throw new ReactorClosed();
+    const limits = limitsOf(options);
     const host: ConnectHost = {
       timers: this,
+      running: this.running,
       lookup: this.#options.lookup,
       dial: (address, opening) => {
-        const dialled = this.#options.dial(address, FIBER_HANDLERS);
+        const dialled = this.#options.dial(address, FIBER_HANDLERS, limits);
         return new FiberConnection<StreamAddress>(this, dialled, opening);
       },
     };
     return "path" in options
-      ? connectPath(host, options, owner)
-      : connect(host, options, owner);
+      ? await connectPath(host, options, owner)
+      : await connect(host, options, owner);
   }
 
   /** Listens, for who calls `accept`. */
   listen(
-    options: ListenOptions | UnixListenOptions,
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     owner?: Owner,
   ): FiberListener<StreamAddress> {
     const listener = this.#options.listen(options, {
@@ -114,7 +144,7 @@ export class Fibers implements FiberHost, FiberServerHost {
 
   /** Listens with handlers. */
   listenWith(
-    options: ListenOptions | UnixListenOptions,
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     handlers: ConnectionHandlers<AnyFiberConnection>,
   ): AnyListener {
     return this.#options.listen(options, handlers);

@@ -88,6 +88,8 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   readonly origin: Origin;
   /** Whether it keeps the process alive. */
   isRefed = true;
+  /** Told once when it is closed, by its user or by the reactor. */
+  onClose: (() => void) | undefined = undefined;
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Address;
   readonly #host: ListenerHost;
@@ -192,14 +194,19 @@ export class Listener<Address extends StreamAddress = TcpAddress>
 
   /**
    * Stops accepting, and removes a Unix socket's path. Connections already
-   * accepted stay open.
+   * accepted stay open. What fails on the way, as the removal may, is reported.
    */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#endRest();
-    this.#socket.close();
+    try {
+      this.#socket.close();
+    } catch (error) {
+      this.fail(error);
+    }
     this.#host.forgetListener(this);
+    this.onClose?.();
   }
 
   /** Closes the listener. */

@@ -26,6 +26,17 @@ export interface Owner {
   cancel(reason?: unknown): void;
 }
 
+/** Something that is told when its reactor closes. */
+export interface Running {
+  /** Ends it; what waits for it is told `reason`. */
+  cancel(reason: unknown): void;
+  /**
+   * Settles its promises, although work of Deno's that ignores the cancel goes
+   * on: called some time after `cancel`.
+   */
+  abandon?(): void;
+}
+
 /** Something that is released when its owner ends. */
 export abstract class Owned {
   /** Who releases it; nobody when it was made outside of fibers. */
@@ -62,12 +73,21 @@ export class Belongings {
     else this.#others?.delete(owned);
   }
 
-  /** Calls `end` for each, the newest first, and forgets them. */
-  drain(end: (owned: Owned) => void): void {
+  /**
+   * Calls `end` for each, the newest first, and forgets them. One that throws
+   * does not keep the others: `report` is told.
+   */
+  drain(end: (owned: Owned) => void, report: (error: unknown) => void): void {
     const all = [...this.#others ?? []].reverse();
     if (this.#first !== undefined) all.push(this.#first);
     this.#first = undefined;
     this.#others = undefined;
-    for (const owned of all) end(owned);
+    for (const owned of all) {
+      try {
+        end(owned);
+      } catch (error) {
+        report(error);
+      }
+    }
   }
 }

@@ -115,6 +115,7 @@ import {
 import { type AnyListener, Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
 import { sleep } from "./sleep.ts";
+import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
 import {
   NATIVE,
@@ -214,8 +215,8 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #dispatch: Dispatch;
   /** The longest wait while Deno's loop has nothing to do for a handler. */
   readonly #waitMs: number;
-  /** Told when the last listener or connection has closed. */
-  #emptied: (() => void) | undefined = undefined;
+  /** Resolves when the last listener or connection has closed. */
+  #emptied: PromiseWithResolvers<void> | undefined = undefined;
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
@@ -253,7 +254,8 @@ export class Reactor implements Disposable, AsyncDisposable {
       lookup,
       listen: (options, handlers) => this.listen(options, handlers),
       // A path is permitted where it is opened.
-      dial: (address, handlers) => this.#dial(address, handlers, true),
+      dial: (address, handlers, limits) =>
+        this.#dial(address, handlers, { limits, isPermitted: true }),
       report: (error) => this.#host.report(error),
     });
   }
@@ -394,6 +396,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
    * @throws {Deno.errors.NotFound} when nobody knows the name.
    * @throws {Deno.errors.TimedOut} when the time is over.
+   * @throws {RangeError} when one of the options is out of its range.
    * @throws {Error} of the class of the first attempt's error, whose `cause`
    * has every attempt's.
    */
@@ -408,17 +411,17 @@ export class Reactor implements Disposable, AsyncDisposable {
     address: ConnectOptions | UnixConnectOptions,
     handlers?: ConnectionHandlers<Data>,
   ): Connection<Data> | Promise<AnyFiberConnection> {
-    if (handlers !== undefined) return this.#dial(address, handlers, false);
-    return this.#fibers.connect(address);
+    if (handlers === undefined) return this.#fibers.connect(address);
+    const limits = limitsOf(address);
+    return this.#dial(address, handlers, { limits, isPermitted: false });
   }
 
   #dial<Data>(
-    address: (HostPort | UnixPath) & ConnectionOptions,
+    address: HostPort | UnixPath,
     handlers: ConnectionHandlers<Data>,
-    isPermitted: boolean,
+    { limits, isPermitted }: { limits: Limits; isPermitted: boolean },
   ): Connection<Data> {
     this.#expectOpen();
-    const limits = limitsOf(address);
     const stream = this.#system.connect(address, isPermitted);
     return this.#add(stream, handlers, limits);
   }
@@ -485,7 +488,24 @@ export class Reactor implements Disposable, AsyncDisposable {
    * assertEquals(new TextDecoder().decode(reply!), "hello");
    * ```
    *
+   * @example A client that takes too long
+   * ```ts
+   * import { assert } from "@std/assert";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const { promise, resolve } = Promise.withResolvers<unknown>();
+   * const timeouts = { readMs: 20 };
+   * const server = reactor.serveFibers(
+   *   { hostname: "127.0.0.1", port: 0, timeouts },
+   *   (connection) => connection.readUntil("\n", 1024).catch(resolve),
+   * );
+   * using _client = await Deno.connect(server.addr);
+   * assert(await promise instanceof Deno.errors.TimedOut);
+   * ```
+   *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
   serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer;
   /** Listens on a Unix socket, and runs a fiber for each connection. */
@@ -506,12 +526,15 @@ export class Reactor implements Disposable, AsyncDisposable {
    * Listens, for who calls `accept` or loops over the listener.
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
-  listenFibers(options: ListenOptions): FiberListener;
+  listenFibers(options: ListenOptions & ConnectionOptions): FiberListener;
   /** Listens on a Unix socket, for who calls `accept`. */
-  listenFibers(options: UnixListenOptions): FiberListener<UnixAddress>;
   listenFibers(
-    options: ListenOptions | UnixListenOptions,
+    options: UnixListenOptions & ConnectionOptions,
+  ): FiberListener<UnixAddress>;
+  listenFibers(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
   ): FiberListener<StreamAddress> {
     return this.#fibers.listen(options);
   }
@@ -624,37 +647,44 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#host.work--;
   }
 
-  /** Aborts what is open and closes the poll. */
+  /**
+   * Cancels the fibers, aborts what is open and closes the poll. Every promise
+   * that the reactor has handed out is settled by that; what fails on the way
+   * goes to `onError` and stops nothing.
+   */
   close(): void {
     if (this.#isClosed) return;
     // First, or a `close` handler that connects again would do so for ever.
     this.#isClosed = true;
-    for (const source of this.#host.slots) {
+    if (Reactor.#shared === this) Reactor.#shared = undefined;
+    // Before their connections, or each would tell of one that was aborted.
+    this.#fibers.close();
+    this.#end((source) => {
       if (source instanceof Connection) source.abort();
       else if (source instanceof Listener) source.close();
-    }
+    });
     this.#host.dropTimers();
+    this.#emptied?.resolve();
     this.#wake();
     if (!this.#isRunning) this.#poll.close();
-    if (Reactor.#shared === this) Reactor.#shared = undefined;
   }
 
   /**
    * Stops accepting, lets the connections come to their ends, and closes the
-   * reactor. What is open when `limitMs` are over is aborted.
+   * reactor. What is open when `limitMs` are over is aborted. When it is called
+   * again meanwhile, the time that is over first counts.
    *
    * @param limitMs Five seconds when left out.
    * @throws {RangeError} when `limitMs` is no number.
    */
   async drain(limitMs: number = DRAIN_MS): Promise<void> {
     if (this.#isClosed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const limit = this.setTimer(limitMs, resolve);
-    this.#emptied = resolve;
-    for (const source of this.#host.slots) {
+    const limit = this.setTimer(limitMs, () => this.close());
+    this.#emptied ??= Promise.withResolvers();
+    this.#end((source) => {
       if (source instanceof Listener) source.close();
-    }
-    if (this.size > 0) await promise;
+    });
+    if (this.size > 0) await this.#emptied.promise;
     this.clearTimer(limit);
     this.close();
   }
@@ -667,6 +697,17 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Drains the reactor: see {@linkcode Reactor.drain}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.drain();
+  }
+
+  /** Calls `end` for all that is open: one that throws keeps no other open. */
+  #end(end: (source: Ready) => void): void {
+    for (const source of this.#host.slots) {
+      try {
+        end(source);
+      } catch (error) {
+        this.#host.report(error);
+      }
+    }
   }
 
   #add<Data>(
@@ -773,7 +814,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     host.beginTurn(events.nowMs, timeoutMs, count);
     this.#dispatch.act(events, count);
     host.endTurn();
-    if (host.slots.size === 0) this.#emptied?.();
+    if (host.slots.size === 0) this.#emptied?.resolve();
     return count;
   }
 }

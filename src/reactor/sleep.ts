@@ -25,7 +25,7 @@ export function sleep(
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason);
-  if (host.isClosed) return Promise.reject(closed());
+  if (host.isClosed) return Promise.reject(new ReactorClosed());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sleeper = new Sleeper(host, ms, { resolve, reject });
   sleeper.moveTo(owner);
@@ -58,8 +58,8 @@ class Sleeper extends Owned {
     });
     this.#timer.onDrop = () => {
       // Nobody is to blame: the fiber ends as one that was cancelled.
-      if (this.owner === undefined) this.cancel(closed());
-      else this.owner.cancel(closed());
+      if (this.owner === undefined) this.cancel(new ReactorClosed());
+      else this.owner.cancel(new ReactorClosed());
     };
   }
 
@@ -81,6 +81,9 @@ class Sleeper extends Owned {
   }
 }
 
-function closed(): Error {
-  return new Deno.errors.BadResource("Cannot sleep: the reactor is closed");
+/** Why nothing can be waited for any more: nobody's fault. */
+export class ReactorClosed extends Deno.errors.BadResource {
+  constructor() {
+    super("Cannot wait: the reactor is closed");
+  }
 }

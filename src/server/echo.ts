@@ -115,6 +115,10 @@ export function echo(
     },
   };
   const listener = listen(reactor, options, handlers);
+  // A reactor that closes, or drains, closes its listeners.
+  listener.onClose = () => {
+    if (open === 0) finish();
+  };
   const shutdown = (): Promise<void> => {
     listener.close();
     for (const connection of reactor.connections(listener)) {
@@ -123,8 +127,7 @@ export function echo(
       if (connection.bufferedBytes > 0) connection.closeLingering();
       else connection.close();
     }
-    if (open === 0) finish();
-    else limitGrace();
+    if (open > 0) limitGrace();
     return finished;
   };
   let isLimited = false;

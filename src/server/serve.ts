@@ -271,6 +271,8 @@ class Server implements HttpServer<StreamAddr> {
     this.finished = promise;
     this.#finish = resolve;
     this.#listener = this.#listen(options);
+    // A reactor that closes, or drains, closes its listeners.
+    this.#listener.onClose = () => this.#checkFinished();
     this.addr = this.#service.addr = this.#listener.addr;
     this.#obey(signal);
     try {
@@ -289,7 +291,6 @@ class Server implements HttpServer<StreamAddr> {
       this.#service.isClosing = true;
       this.#listener.close();
       for (const { data } of this.#connections()) data?.shutdown();
-      this.#checkFinished();
     }
     return this.finished;
   };
@@ -360,7 +361,7 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #checkFinished(): void {
-    if (!this.#service.isClosing || this.#admission.open > 0) return;
+    if (!this.#listener.isClosed || this.#admission.open > 0) return;
     this.#disobey?.();
     this.#finish();
   }

@@ -243,15 +243,26 @@ class Group implements WorkersServer<StreamAddr> {
       this.#startAt(this.#places[0]!);
       await this.#started.promise;
     } catch (error) {
-      this.#shared?.close();
+      this.#closeShared();
       throw error;
+    }
+  }
+
+  /** Closes what all accept from; a path that cannot be removed stays. */
+  #closeShared(): void {
+    try {
+      this.#shared?.close();
+    } catch (error) {
+      // The way out goes on, and nobody else is told.
+      // deno-lint-ignore no-console
+      console.error(error);
     }
   }
 
   shutdown(): Promise<void> {
     if (!this.#isStopping) {
       this.#isStopping = true;
-      this.#shared?.close();
+      this.#closeShared();
       for (const place of this.#places) {
         clearTimeout(place.restart);
         if (place.control) tell(place.control, { kind: "stop" });
