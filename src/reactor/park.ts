@@ -104,19 +104,16 @@ export class Wait {
     this.#setRef(true);
   }
 
-  /**
-   * Closes what waiting has opened; the next wait opens it again. Resolves when
-   * nothing of it is pending in Deno any more.
-   */
-  close(): Promise<void> | undefined {
-    const socket = this.#socket;
+  /** Lets the process end: nothing waits until the next `park`. */
+  rest(): void {
+    this.#setRef(false);
+  }
+
+  /** Closes what waiting has opened. */
+  close(): void {
     this.#parker?.close();
+    this.#socket?.destroy();
     this.#parker = this.#socket = undefined;
-    if (socket === undefined) return undefined;
-    return new Promise((resolve) => {
-      socket.once("close", () => resolve());
-      socket.destroy();
-    });
   }
 
   #open(refed: boolean): Parker {

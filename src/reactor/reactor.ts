@@ -785,6 +785,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     }
     host.isAway = true;
     this.#isRunning = false;
+    this.#poll.rest();
     if (this.#isClosed) this.#poll.close();
   }
 

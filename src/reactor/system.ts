@@ -113,6 +113,8 @@ export interface ReactorPoll {
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
   /** Has a wait that is pending keep the process alive. */
   ref(): void;
+  /** Lets the process end: nothing waits until the next `park`. */
+  rest(): void;
   /** Ends `park`. */
   wake(): void;
   /** Closes it. */
@@ -216,6 +218,10 @@ class NativePoll implements ReactorPoll {
 
   ref(): void {
     this.#wait.ref();
+  }
+
+  rest(): void {
+    this.#wait.rest();
   }
 
   wake(): void {

@@ -180,6 +180,8 @@ export class SimulatedPoll implements ReactorPoll {
 
   ref(): void {}
 
+  rest(): void {}
+
   wake(): void {
     if (this.isClosed) return;
     this.#isWoken = true;
