@@ -122,6 +122,7 @@ import {
   type ReactorPoll,
   type StreamSocket,
   type System,
+  userTimeoutOf,
 } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
@@ -354,7 +355,12 @@ export class Reactor implements Disposable, AsyncDisposable {
   ): AnyListener {
     this.#expectOpen();
     const limits = limitsOf(options);
-    const socket = this.#system.listen(options);
+    const socket = this.#system.listen(
+      "path" in options ? options : {
+        userTimeout: userTimeoutOf(limits.timeouts?.writeMs),
+        ...options,
+      },
+    );
     const listener: AnyListener = new Listener(this.#host, socket, {
       handlers: handlers as ConnectionHandlers,
       limits,

@@ -16,11 +16,13 @@ import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ReadBatch, WriteBatch } from "../net/batches.ts";
+import { KEEPALIVE_DEFAULT } from "../net/keepalive.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
 import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { UnixStream } from "../net/unix_stream.ts";
+import { TIMEOUT_MS_MAX } from "./limits.ts";
 import { Wait } from "./park.ts";
 import { PathListener } from "./path_listener.ts";
 import { WAKER_TOKEN } from "./slots.ts";
@@ -37,6 +39,11 @@ export interface StreamSocket extends Source, Disposable {
   readonly unackedBytes?: number | undefined;
   /** Bytes that have come and that nobody has read, if it can tell. */
   readonly unreadBytes?: number | undefined;
+  /**
+   * Milliseconds for which written bytes may stay unacknowledged; 0 for the
+   * system's own. Set it by {@linkcode limitUnacked}: it may throw.
+   */
+  userTimeout?: number;
   /** Makes closing answer with a reset instead of a FIN, where there is one. */
   resetOnClose?: boolean;
   /** Reads; 0 at the end, `-errno` for an error. */
@@ -161,13 +168,49 @@ export const NATIVE: System = {
     "path" in options ? PathListener.bind(options) : TcpListener.bind(options),
   connect: (address, isPermitted) => {
     if ("path" in address) return UnixStream.connect(address);
-    return isPermitted ? connectPermitted(address) : TcpStream.connect(address);
+    const stream = isPermitted
+      ? connectPermitted(address)
+      : TcpStream.connect(address);
+    ifPossible(() => stream.keepalive = KEEPALIVE_DEFAULT);
+    return stream;
   },
   readAll: (batch, bytes, offset, roomMin) =>
     batch.read(bytes, offset, roomMin),
   writeAll: (batch, bytes) => batch.write(bytes),
   defer: (callback) => void setImmediate(callback),
 };
+
+/**
+ * Returns the `userTimeout` that has the system watch over a `writeMs`: 0, the
+ * system's own, when there is no such limit.
+ */
+export function userTimeoutOf(writeMs: number | undefined): number {
+  if (writeMs === undefined || !(writeMs <= TIMEOUT_MS_MAX)) return 0;
+  return Math.ceil(writeMs);
+}
+
+/**
+ * Has the system give up a stream whose peer's side acknowledges nothing for
+ * `writeMs`, or, with infinity, no longer. It sees what nobody here can: bytes
+ * that were written, and wait in the system for a peer that has vanished. Does
+ * nothing where the system cannot.
+ */
+export function limitUnacked(stream: StreamSocket, writeMs: number): void {
+  if (!("userTimeout" in stream)) return;
+  ifPossible(() => stream.userTimeout = userTimeoutOf(writeMs));
+}
+
+/**
+ * Sets an option that a stream can do without. Some systems have not got it, and
+ * macOS refuses all options of a stream that was reset, which reading tells.
+ */
+function ifPossible(set: () => void): void {
+  try {
+    set();
+  } catch {
+    // It goes on without.
+  }
+}
 
 class NativePoll implements ReactorPoll {
   readonly #poll: Poll;

@@ -456,6 +456,16 @@ class TracedStream implements StreamSocket, Traced {
     return this.#count(UNREAD_CALL, () => this.#inner.unreadBytes);
   }
 
+  get userTimeout(): number {
+    return this.#inner.userTimeout ?? 0;
+  }
+
+  set userTimeout(ms: number) {
+    this.#call("setsockopt", "TCP_USER_TIMEOUT", () => {
+      this.#inner.userTimeout = ms;
+    });
+  }
+
   get resetOnClose(): boolean {
     return this.#inner.resetOnClose ?? false;
   }

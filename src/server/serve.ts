@@ -10,6 +10,7 @@ import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
 import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
+import type { Keepalive } from "../net/keepalive.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
@@ -23,14 +24,13 @@ import {
   portOf,
   refusalOf,
   serveArguments,
+  WRITE_MS_DEFAULT,
 } from "./serve_options.ts";
 import type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
   WorkersServer,
 } from "./workers.ts";
-
-const WRITE_MS = 60_000;
 
 /** How to serve, wherever it is. */
 export interface ServeBaseOptions<Addr extends StreamAddr>
@@ -55,7 +55,9 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
   /**
    * Milliseconds for which a client may take no byte of what is sent to it;
    * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
-   * tunnel is back by then. From 1 to 2147483647, or `Infinity`.
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
+   * counts, too, what it has taken and the client's side does not acknowledge
+   * (`TCP_USER_TIMEOUT`, where there is one).
    */
   writeMs?: number;
   /**
@@ -86,6 +88,12 @@ export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
   reusePort?: boolean;
   /** Connections that may wait to be accepted; 511 when left out. */
   tcpBacklog?: number;
+  /**
+   * How the system asks silent clients whether they are still there: see
+   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
+   * given up, and its stream ends, also when nothing is written to it.
+   */
+  tcpKeepalive?: boolean | Partial<Keepalive>;
 }
 
 /** At which Unix socket and how to serve. */
@@ -316,7 +324,7 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #listen(options: Options): Listener {
-    const { writeMs = WRITE_MS } = options;
+    const { writeMs = WRITE_MS_DEFAULT } = options;
     checkMs("writeMs", writeMs);
     const { keepAliveMs } = this.#service.limits;
     const timeouts = { idleMs: keepAliveMs, writeMs };
@@ -333,7 +341,9 @@ class Server implements HttpServer<StreamAddr> {
     );
     const port = portOf(options.port ?? PORT_DEFAULT);
     const reusePort = Boolean(options.reusePort);
-    const where = { hostname, port, reusePort, ...bounds };
+    // As with Deno.serve, null is what was left out.
+    const keepalive = options.tcpKeepalive ?? true;
+    const where = { hostname, port, reusePort, keepalive, ...bounds };
     return this.#reactor.listen(where, this.#handlers());
   }
 

@@ -87,7 +87,8 @@ mod tests {
         // SAFETY: null is allowed.
         assert_eq!(unsafe { denio_stream_read(poll, std::ptr::null_mut(), 0, 1) }, -libc::EFAULT);
         // SAFETY: null is allowed.
-        assert_eq!(unsafe { denio_listener_bind(std::ptr::null(), 1, 0) }, -libc::EFAULT);
+        let bound = unsafe { denio_listener_bind(std::ptr::null(), 1, 0, 0, 0, 0, 0) };
+        assert_eq!(bound, -libc::EFAULT);
         // SAFETY: `words` is long enough for the clock and three events.
         assert_eq!(unsafe { denio_poll_wait(poll, words.as_mut_ptr(), 3, 0) }, 0);
         assert!(words[0] > 0 || words[1] > 0, "the clock is written");

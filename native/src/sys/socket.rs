@@ -128,24 +128,20 @@ pub fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
 }
 
-/// Bytes that were written and that the peer's side has not acknowledged:
-/// `SIOCOUTQ`, which has `TIOCOUTQ`'s number.
+/// The request of `ioctl(2)` for what is not acknowledged: `SIOCOUTQ`, which has
+/// `TIOCOUTQ`'s number.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    ioctl_int(socket, libc::TIOCOUTQ)
-}
-
+const UNACKED: libc::Ioctl = libc::TIOCOUTQ;
 /// The same on FreeBSD.
 #[cfg(target_os = "freebsd")]
-pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    ioctl_int(socket, libc::FIONWRITE)
-}
+const UNACKED: libc::c_ulong = libc::FIONWRITE;
 
+/// Bytes that were written and that the peer's side has not acknowledged.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn ioctl_int(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
+pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the request writes one int.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut count) } < 0 {
+    if unsafe { libc::ioctl(socket.as_raw_fd(), UNACKED, &raw mut count) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(usize::try_from(count).unwrap_or(0))
@@ -154,14 +150,7 @@ fn ioctl_int(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> 
 /// The same on Apple's systems, where it is an option: `SO_NWRITE`.
 #[cfg(any(target_os = "macos", target_os = "ios"))]
 pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = socket.as_raw_fd();
-    let place = (&raw mut count).cast();
-    // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_NWRITE, place, &mut length) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let count = int_option(socket, libc::SOL_SOCKET, libc::SO_NWRITE)?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
@@ -180,28 +169,60 @@ pub fn unacked(_socket: BorrowedFd<'_>) -> io::Result<usize> {
 /// `TCP_DEFER_ACCEPT`, in seconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn defer_accept(listener: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut seconds: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = listener.as_raw_fd();
-    let place = (&raw mut seconds).cast();
-    let option = libc::TCP_DEFER_ACCEPT;
-    // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, option, place, &mut length) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(seconds as u32)
+    Ok(int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT)? as u32)
 }
 
 /// Sets `TCP_DEFER_ACCEPT`, which the system rounds to its retransmissions.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
-    let seconds = seconds as libc::c_int;
-    let length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = listener.as_raw_fd();
-    let place = (&raw const seconds).cast();
-    let option = libc::TCP_DEFER_ACCEPT;
+    set_int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds as libc::c_int)
+}
+
+/// `TCP_RXT_CONNDROPTIME` of `netinet/tcp.h`, which `libc` has not got.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+const TCP_RXT_CONNDROPTIME: libc::c_int = 0x80;
+
+/// Seconds of retransmissions after which a connection is dropped.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub fn connection_drop_time(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME)? as u32)
+}
+
+/// Sets the seconds; 0 is the system's own.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub fn set_connection_drop_time(socket: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
+    set_int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME, seconds as libc::c_int)
+}
+
+/// Reads an option that is one int: `getsockopt(2)`.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+fn int_option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw mut value).cast();
     // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, place, length) } < 0 {
+    if unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &mut length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(value)
+}
+
+/// Sets an option that is one int: `setsockopt(2)`.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+fn set_int_option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw const value).cast();
+    // SAFETY: the place is an int, and as long as is said.
+    if unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
