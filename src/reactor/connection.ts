@@ -26,7 +26,7 @@ import {
 import type { AnyListener as Listener } from "./listener.ts";
 import { Outbox, type OutboxHost } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
-import type { StreamSocket } from "./system.ts";
+import { limitUnacked, type StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /**
@@ -730,6 +730,10 @@ export class Connection<Data = unknown> {
   setTimeouts(timeouts: Timeouts | undefined): void {
     const checked = timeoutsOf(timeouts);
     if (this.#flags & CLOSED) return;
+    const writeMs = checked?.writeMs ?? Infinity;
+    if (writeMs !== (this.timeouts?.writeMs ?? Infinity)) {
+      limitUnacked(this.#stream, writeMs);
+    }
     const limits = { ...this.#origin.limits, timeouts: checked };
     this.#origin = { ...this.#origin, limits };
     // What moved before was in another time.
@@ -1029,6 +1033,9 @@ export class Connection<Data = unknown> {
       return false;
     }
     this.#flags |= WANTS_WRITABLE;
+    const writeMs = this.timeouts?.writeMs ?? Infinity;
+    // Not before: it would bound the connect as well.
+    if (writeMs !== Infinity) limitUnacked(this.#stream, writeMs);
     this.opened();
     if (this.#flags & WRITE_ENDING && this.#outbox === undefined) {
       this.#endWriting();
