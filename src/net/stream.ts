@@ -237,7 +237,8 @@ export abstract class Stream<Address> extends Socket<Address> {
 
   /**
    * Bytes that have come and that nobody has read, from 0 to 2147483647:
-   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte.
+   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte; on Linux,
+   * what waits behind an urgent byte is not counted before that is read past.
    */
   get unreadBytes(): number {
     const code = nativeOthers().denio_stream_unread(this.handle);

@@ -16,6 +16,7 @@ import {
   type StreamAddress,
   type UnixPath,
 } from "../net/address.ts";
+import { UnixStream } from "../net/unix_stream.ts";
 import type { Shutdown } from "../net/stream.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
@@ -214,6 +215,10 @@ class TracedPoll implements ReactorPoll, Loop {
 
   get backend(): Backend {
     return this.#inner.backend;
+  }
+
+  get lacksPriority(): boolean {
+    return this.#inner.lacksPriority ?? false;
   }
 
   nowMs(): number {
@@ -416,6 +421,8 @@ class TracedStream implements StreamSocket, Traced {
   readonly #tracer: Tracer;
   readonly #inner: StreamSocket;
   readonly #origin: Origin;
+  /** By what native code reads it. */
+  readonly #readCall: string;
   #timeline: Timeline | undefined;
   readonly #othersBefore: number;
   #isClosed = false;
@@ -425,6 +432,7 @@ class TracedStream implements StreamSocket, Traced {
     this.#tracer = tracer;
     this.#inner = inner;
     this.#origin = origin;
+    this.#readCall = inner instanceof UnixStream ? "recvmsg" : "recvfrom";
     this.#othersBefore = tracer.others;
     tracer.sources.set(inner.handle, this);
     if (origin.accepting !== undefined) this.#begin(origin.accepting.poll);
@@ -486,7 +494,7 @@ class TracedStream implements StreamSocket, Traced {
     const endedMs = performance.now();
     this.#timeline?.read(
       {
-        call: "recvfrom",
+        call: this.#readCall,
         args: `${this.name}, ${length}`,
         result: resultOf(count),
         begunMs,

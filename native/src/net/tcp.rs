@@ -162,7 +162,7 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-stream_methods!(TcpStream);
+stream_methods!(TcpStream, recv);
 
 impl TcpStream {
     /// Begins to connect. A writable event tells that it is done, and

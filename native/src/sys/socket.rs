@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockAddr;
 
 use super::retry_interrupted;
@@ -27,6 +27,33 @@ const SEND_FLAGS: SendFlags = SendFlags::empty();
 pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()));
     Ok(received?.0)
+}
+
+/// Reads a Unix stream, and drops descriptors that come with what is read.
+///
+/// Linux ends a read behind a message with descriptors, although more waits:
+/// `unix(7)`. No poll tells of that, so it is read as well. `MSG_CTRUNC` says,
+/// at no cost, that there were some, which `recv(2)` could not.
+pub fn recv_unix(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (mut count, mut is_cut) = recv_message(socket, buffer)?;
+    // Asked before: an end, or an error, is left for the next read to tell.
+    while is_cut && count < buffer.len() && unread(socket)? > 0 {
+        let rest = buffer.get_mut(count..).unwrap_or_default();
+        // Another thread may have read it meanwhile.
+        let Ok((more, is_cut_again)) = recv_message(socket, rest) else { break };
+        count += more;
+        is_cut = is_cut_again;
+    }
+    Ok(count)
+}
+
+/// `recvmsg(2)`, which tells whether descriptors came and were dropped.
+fn recv_message(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let nothing = &mut RecvAncillaryBuffer::default();
+    let flags = RecvFlags::empty();
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, flags))?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// `recv(2)` that leaves what it has read.
