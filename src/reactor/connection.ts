@@ -10,7 +10,7 @@
 
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
-import { Interest } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
@@ -98,7 +98,13 @@ const UNREAD = 1 << 19;
 const BROKEN = 1 << 20;
 /** Bytes have been sent, of which the peer's side may lack some. */
 const HAS_SENT = 1 << 21;
+/** An urgent byte is there: a read ends at it, although more waits. */
+const MARKED = 1 << 22;
+/** Its poll cannot tell that, so any read may have ended at one. */
+const UNMARKED = 1 << 23;
 
+/** A short read does not mean that no more waits. */
+const READS_ON = READ_CLOSED | MARKED | UNMARKED;
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
 /** The same, or the peer does not read either. */
@@ -108,12 +114,15 @@ const DEAF = PAUSED | ENDED | CONGESTED | CONNECTING;
 /** What is looked at to tell of an end that is not read yet. */
 const END_FLAGS = READ_CLOSED | ENDED | FORETOLD | QUEUED | CLOSED;
 /** Not what is read together with others: not now, or not only. */
-const READS_ALONE = UNREADABLE | READ_CLOSED | CLOSING | CONNECTING | QUEUED |
+const READS_ALONE = UNREADABLE | READS_ON | CLOSING | CONNECTING | QUEUED |
   UNREAD;
 /** What was read for it together with others may not be for it to act on. */
 const INTERRUPTED = STOPPED | CLOSING | UNREAD;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED | BROKEN;
+
+/** What reading asks a poll for: urgent bytes stop a read. */
+export const READING: InterestSet = Interest.READABLE | Interest.PRIORITY;
 
 /** Room in the shared write buffer. */
 export interface WriteRoom {
@@ -229,6 +238,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly input: ReadBuffer;
   /** Where answers are serialised. */
   readonly output: WriteBuffer;
+  /** Whether its poll cannot tell of urgent bytes. */
+  readonly lacksPriority: boolean;
   /** Whether the loop runs, and sends what is in the write buffer soon. */
   readonly isFresh: boolean;
   /** Calls that read, of all connections. */
@@ -295,7 +306,7 @@ export class Connection<Data = unknown> {
     this.#origin = origin;
     const refed = origin.listener === undefined || origin.listener.isRefed;
     this.#flags = (origin.listener === undefined ? CONNECTING : 0) |
-      (refed ? 0 : UNREFED);
+      (refed ? 0 : UNREFED) | (host.lacksPriority ? UNMARKED : 0);
   }
 
   /** The listener that accepted it. */
@@ -790,6 +801,7 @@ export class Connection<Data = unknown> {
     else if (readiness & Readiness.WRITABLE) this.#flushOutbox();
     if (readiness & ~Readiness.WRITABLE) this.#flags |= READABLE;
     if (readiness & Readiness.READ_CLOSED) this.#flags |= READ_CLOSED;
+    if (readiness & Readiness.PRIORITY) this.#flags |= MARKED;
     if (this.#flags & CLOSED) return;
     if (this.#flags & READABLE) this.#read();
     if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
@@ -932,9 +944,10 @@ export class Connection<Data = unknown> {
       this.#stopReading(count);
       return false;
     }
-    // A short read means drained: what comes later is a new event. After
-    // the peer's end there is none, so that is read for.
-    const drained = count < room && !(this.#flags & READ_CLOSED);
+    // A short read means drained: what comes later is a new event. After the
+    // peer's end there is none, so that is read for; and an urgent byte ends a
+    // read before the rest, of which nothing tells.
+    const drained = count < room && !(this.#flags & READS_ON);
     this.#flags = (drained ? this.#flags & ~READABLE : this.#flags | READABLE) |
       HEARD;
     this.#host.bytesIn += count;
@@ -997,7 +1010,7 @@ export class Connection<Data = unknown> {
 
   /** Acts on a read that brought nothing: the end, an error, or not yet. */
   #stopReading(count: number): void {
-    this.#flags &= ~READABLE;
+    this.#flags &= ~(READABLE | MARKED);
     if (this.#flags & BROKEN) return this.#failBroken();
     if (count === WOULD_BLOCK) return;
     if (count < 0) return this.#failNative(count);
@@ -1082,7 +1095,7 @@ export class Connection<Data = unknown> {
     this.#flags |= WANTS_WRITABLE;
     this.#host.reregister(
       this as Connection,
-      Interest.READABLE | Interest.WRITABLE,
+      READING | Interest.WRITABLE,
     );
   }
 

@@ -89,7 +89,7 @@ import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { Connection, type ConnectionHandlers } from "./connection.ts";
+import { Connection, type ConnectionHandlers, READING } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
 import type {
@@ -726,7 +726,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       listener: undefined,
       limits,
     });
-    const both = Interest.READABLE | Interest.WRITABLE;
+    const both = READING | Interest.WRITABLE;
     this.#host.add(connection as Connection, stream, both);
     this.#start();
     return connection;

@@ -9,7 +9,7 @@
  */
 
 import { Events } from "../poll/events.ts";
-import type { InterestSet } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
@@ -101,6 +101,11 @@ export interface Batch {
 export interface ReactorPoll {
   /** The backend in use. */
   readonly backend: Backend;
+  /**
+   * Whether it cannot tell of urgent data, and takes no notice of an interest
+   * in it: a read may then stop short at any time although more waits.
+   */
+  readonly lacksPriority?: boolean | undefined;
   /** The time on the clock of the events, exactly. */
   nowMs(): number;
   /** Waits, at most a millisecond or so, and fills `events`. */
@@ -212,7 +217,14 @@ function ifPossible(set: () => void): void {
   }
 }
 
+/** kqueue alone lacks it. The backend's name would take a call to ask for. */
+const LACKS_PRIORITY = !["linux", "android"].includes(Deno.build.os);
+/** What may be asked of a poll. */
+const INTERESTS = Interest.READABLE | Interest.WRITABLE |
+  (LACKS_PRIORITY ? 0 : Interest.PRIORITY);
+
 class NativePoll implements ReactorPoll {
+  readonly lacksPriority = LACKS_PRIORITY;
   readonly #poll: Poll;
   readonly #waker: Waker;
   readonly #wait: Wait;
@@ -242,11 +254,11 @@ class NativePoll implements ReactorPoll {
   }
 
   register(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.register(source, token, interest);
+    this.#poll.registry.register(source, token, interest & INTERESTS);
   }
 
   reregister(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.reregister(source, token, interest);
+    this.#poll.registry.reregister(source, token, interest & INTERESTS);
   }
 
   park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {

@@ -59,8 +59,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "the end is not read for when it came with the last bytes",
     file: "reactor/connection.ts",
-    right: "count < room && !(this.#flags & READ_CLOSED)",
-    wrong: "count < room",
+    right: "const READS_ON = READ_CLOSED | MARKED | UNMARKED;",
+    wrong: "const READS_ON = MARKED | UNMARKED;",
     scenario: "echo",
   },
   {
