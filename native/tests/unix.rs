@@ -5,7 +5,6 @@
 mod util;
 
 use std::net::Shutdown;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -351,6 +350,8 @@ fn a_read_goes_on_behind_descriptors_and_drops_them() {
 
 #[cfg(target_os = "linux")]
 fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
+    use std::os::fd::AsFd;
+
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
     let fd = stream.registration().as_fd();
     let fds = [fd];

@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
