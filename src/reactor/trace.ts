@@ -533,11 +533,12 @@ class TracedStream implements StreamSocket, Traced {
     const begunMs = performance.now();
     const count = this.#inner.tryWriteVectored(buffers);
     const endedMs = performance.now();
-    const bytes = joined(buffers);
+    const length = buffers.reduce((sum, one) => sum + one.byteLength, 0);
+    const bytes = joined(buffers, Math.max(0, count));
     this.#timeline?.write(
       {
         call: "sendmsg",
-        args: `${this.name}, ${bytes.byteLength}`,
+        args: `${this.name}, ${length}`,
         result: resultOf(count),
         begunMs,
         endedMs,
@@ -663,13 +664,14 @@ function describeReadiness(readiness: number): string {
     .join("|");
 }
 
-function joined(buffers: readonly Uint8Array[]): Uint8Array {
-  const lengths = buffers.map(({ byteLength }) => byteLength);
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length));
+/** Returns the first `length` bytes: what was sent, and not all of a huge body. */
+function joined(buffers: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
   let at = 0;
   for (const buffer of buffers) {
-    bytes.set(buffer, at);
-    at += buffer.byteLength;
+    const part = buffer.subarray(0, length - at);
+    bytes.set(part, at);
+    at += part.byteLength;
   }
   return bytes;
 }
