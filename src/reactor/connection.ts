@@ -1041,7 +1041,8 @@ export class Connection<Data = unknown> {
     }
     const error = this.#stream.takeError();
     this.#flags &= ~CONNECTING;
-    if (error !== undefined) {
+    // One that was reset after it had connected has what came before that.
+    if (error !== undefined && !(this.#stream.unreadBytes! > 0)) {
       this.#fail(error);
       return false;
     }
@@ -1050,6 +1051,7 @@ export class Connection<Data = unknown> {
     // Not before: it would bound the connect as well.
     if (writeMs !== Infinity) limitUnacked(this.#stream, writeMs);
     this.opened();
+    if (this.#flags & CLOSED) return false;
     if (this.#flags & WRITE_ENDING && this.#outbox === undefined) {
       this.#endWriting();
     }
