@@ -45,6 +45,10 @@ export interface Faults {
   readonly earlyWake: number;
   /** How often the network moves, in milliseconds: then all comes at once. */
   readonly tickMs: number;
+  /** A byte that comes is urgent: a read ends at it, although more waits. */
+  readonly urgent: number;
+  /** The poll cannot tell of that, as kqueue cannot. */
+  readonly lacksPriority: boolean;
   /** Whether several streams can be read, and written to, in one call. */
   readonly batches: boolean;
 }
@@ -76,5 +80,7 @@ export function faultsOf(world: World): Faults {
     tickMs: world.pick([0, 0, 0.5, 2]),
     lateEnd: rate(),
     batches: world.chance(0.6),
+    urgent: world.pick([0, 0, 0, 0, HARDLY, OFTEN]),
+    lacksPriority: world.chance(0.1),
   };
 }
