@@ -41,9 +41,9 @@ export function refusal(status: number): ResponseParts {
 
 /** Whether what is still to come of a body is more than is read for nothing. */
 export function isTooMuch(
-  { remaining, received, isWanted }: IncomingBody,
+  { remaining, received, isHeld }: IncomingBody,
 ): boolean {
-  if (isWanted) return false;
+  if (isHeld) return false;
   return remaining === Infinity
     ? received > DISCARD_BYTES_MAX
     : remaining > DISCARD_BYTES_MAX;
