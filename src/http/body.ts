@@ -76,6 +76,7 @@ export class IncomingBody implements RequestBody {
   #queue: ByteQueue | undefined;
   #received = 0;
   #marked = 0;
+  #markedTaken = 0;
   #isComplete = false;
   #isDiscarded = false;
   #isDetached = false;
@@ -141,11 +142,11 @@ export class IncomingBody implements RequestBody {
    * as long as one of them was not read at all.
    */
   get memoryBytes(): number {
-    const { byteLength = 0, memoryBytes = 0 } = this.#queue ?? {};
-    const isCloned = this.#streamed?.hasIdleBranch && this.#error === undefined;
-    const cloned = isCloned ? this.#received - byteLength : 0;
+    const isOver = this.#isDiscarded || this.#error !== undefined;
+    const isCloned = !isOver && this.#streamed?.hasIdleBranch === true;
     const run = this.#collects ? undefined : this.#run;
-    return memoryBytes + cloned + (run?.buffer.byteLength ?? 0);
+    return (this.#queue?.memoryBytes ?? 0) + (isCloned ? this.#taken : 0) +
+      (run?.buffer.byteLength ?? 0);
   }
 
   /** How many bytes are known to be still to come; infinity when chunked. */
@@ -164,9 +165,20 @@ export class IncomingBody implements RequestBody {
     return this.#received - this.#marked;
   }
 
+  /** Whether any was taken out since then. */
+  get isTakenSinceMark(): boolean {
+    return this.#taken > this.#markedTaken;
+  }
+
   /** Counts from here on. */
   mark(): void {
     this.#marked = this.#received;
+    this.#markedTaken = this.#taken;
+  }
+
+  /** How many bytes of its stream were read. */
+  get #taken(): number {
+    return this.#received - (this.#queue?.byteLength ?? 0);
   }
 
   /**

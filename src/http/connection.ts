@@ -635,7 +635,7 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Ends a body that keeps a closing server, and that nobody reads. */
   #checkHolder(body: IncomingBody): void {
     if (!this.#service.isClosing || !(this.#state & DISCARDING)) return;
-    if (body.receivedSinceMark > 0) this.#watchHolder(body);
+    if (body.isTakenSinceMark) this.#watchHolder(body);
     else this.#closeAnswered();
   }
 
