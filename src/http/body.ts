@@ -15,8 +15,8 @@ import { forgive } from "./unawaited.ts";
  */
 const MEMORY_BYTES_MAX = 65_536;
 /**
- * A whole body up to this length is copied when its handler waits: half of a
- * read buffer, since a body that is referred to keeps all of that in memory.
+ * What was read and is kept is copied up to this length: half of a read buffer,
+ * since a part that is referred to keeps all of that in memory.
  */
 const COPY_BYTES_MAX = 32_768;
 
@@ -62,7 +62,7 @@ export interface RequestBody {
 
 /**
  * A request's body while it comes. A body that comes whole with its head is
- * referred to where it was read; any other is copied into a queue.
+ * referred to where it was read; any other is in a queue.
  */
 export class IncomingBody implements RequestBody {
   readonly #host: BodyHost;
@@ -183,8 +183,8 @@ export class IncomingBody implements RequestBody {
 
   /**
    * Takes what of the bytes belongs to the body and returns where it ends. When
-   * that makes it complete, the bytes may be referred to, not copied: the caller
-   * keeps them as they are.
+   * that makes it complete, or it is gathered, the bytes may be referred to, not
+   * copied: the caller keeps them as they are.
    *
    * @throws {HttpError} when framing or size is wrong.
    */
@@ -389,7 +389,9 @@ export class IncomingBody implements RequestBody {
     if (this.#isDiscarded) return;
     const queue = this.#keepRun();
     if (queue === undefined) this.#run = bytes.subarray(start, end);
-    else queue.push(bytes, start, end);
+    else if (this.#collects && end - start > COPY_BYTES_MAX) {
+      queue.pushOwned(bytes, start, end);
+    } else queue.push(bytes, start, end);
   }
 }
 

@@ -227,8 +227,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     const body = this.#reading === Reading.BODY ? this.#body : undefined;
     const rest = this.#consume(bytes, start, end, 0);
     if (rest < end) this.#keep(bytes, rest, end);
-    // A body that is not whole yet has copied what it took.
-    const isCopied = body?.isComplete === false && this.#body === body;
+    // A body that is not whole, or gathered, has copied what it took.
+    const isCopied = body?.isComplete === false && !body.isGathered &&
+      this.#body === body;
     // A request or a body may refer to these bytes from now on.
     if (rest > start && !isCopied) this.#transport.retain(end);
     if (this.#body !== undefined) this.#countHeld();
