@@ -24,7 +24,7 @@ const COPY_BYTES_MAX = 32_768;
 export interface BodyHost {
   /** Somebody wants bytes: read on, and send `100 Continue` if it is due. */
   wantBody(): void;
-  /** Nobody wants the rest: read on, to throw it away. */
+  /** The rest is thrown away, or kept for whoever reads it: read on. */
   resumeBody(): void;
   /** Enough bytes wait: stop reading. */
   pauseBody(): void;
@@ -80,6 +80,7 @@ export class IncomingBody implements RequestBody {
   #isComplete = false;
   #isDiscarded = false;
   #isDetached = false;
+  #isKept = false;
   #collects = false;
   /** Its stream, once somebody has it as one. */
   #streamed: StreamBody | undefined;
@@ -130,10 +131,11 @@ export class IncomingBody implements RequestBody {
 
   /**
    * Whether memory is taken for all of it, however fast it is read: somebody
-   * collects it, or one clone is read and another is not.
+   * collects it, it is kept, or one clone is read and another is not.
    */
   get isGathered(): boolean {
-    return this.#collects || this.#streamed?.hasIdleBranch === true;
+    return this.#collects || this.#isKept ||
+      this.#streamed?.hasIdleBranch === true;
   }
 
   /**
@@ -197,11 +199,17 @@ export class IncomingBody implements RequestBody {
     const mayRefer = this.#isComplete && (!this.#isDetached || this.#collects);
     if (!mayRefer) this.#keepRun();
     if (this.#isComplete || at > start) this.#wakeConsumer();
-    if (!this.#isComplete && !this.#collects) {
+    if (!this.#isComplete && !this.#collects && !this.#isKept) {
       const memoryBytes = this.#queue?.memoryBytes ?? 0;
       if (memoryBytes >= MEMORY_BYTES_MAX) this.#host.pauseBody();
     }
     return at;
+  }
+
+  /** Has all of it come, and wait for its reader. */
+  keep(): void {
+    this.#isKept = true;
+    this.#host.resumeBody();
   }
 
   /**

@@ -52,7 +52,7 @@ import {
 } from "./head.ts";
 import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
-import { excessOf, isTooMuch, refusal } from "./refusal.ts";
+import { excessOf, isMuch, isTooMuch, refusal } from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -404,7 +404,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#unpause();
   }
 
-  /** Nobody wants the rest of the body: has it come, to be thrown away. */
+  /** Nobody has to wait for the rest of the body: has it come. */
   resumeBody(): void {
     this.#unpause();
     const body = this.#body;
@@ -997,6 +997,8 @@ export class HttpConnection implements BodyHost, RequestHost {
     // As with Deno.serve, whoever reads the body by now gets all of it.
     if (body?.isHeld) {
       this.#state |= DISCARDING;
+      // A reader that was forgotten does not keep the next request waiting.
+      if (!isMuch(body)) body.keep();
       if (this.#service.isClosing) this.#watchHolder(body);
       return;
     }
