@@ -3,6 +3,7 @@ import {
   assertInstanceOf,
   assertLess,
   assertRejects,
+  assertStringIncludes,
 } from "@std/assert";
 import { latin1, toLatin1 } from "./util/http_bytes.ts";
 import { Peer } from "./util/http_transport.ts";
@@ -423,6 +424,23 @@ for (const [name, read] of DROPPED) {
       assertEquals(peer.errors, []);
     });
   }
+}
+
+for (
+  const [reason, message] of [
+    ["write", "it has not read its answer"],
+    ["shed", "connections took all memory"],
+    ["ended", "The client has gone"],
+  ] as const
+) {
+  Deno.test(`cause of a reading's error says why the client went, when that is ${reason}`, async () => {
+    const { peer, result } = new EarlyAnswered((request) => request.text());
+    await peer.send(head(5), "he").settle();
+    peer.connection.closed(reason);
+    const { cause } = await assertRejects(() => result, BadResource);
+    assertStringIncludes(String(cause), message);
+    assertEquals(peer.reports, reason === "write" ? [cause] : []);
+  });
 }
 
 Deno.test("handler's error is its own, when it waits for a pipe and the client goes", async () => {

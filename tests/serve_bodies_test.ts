@@ -4,6 +4,7 @@ import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import type { Handler } from "../src/http/service.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { ConsoleWatch } from "./util/console.ts";
 import type { Answer } from "./util/http_answers.ts";
 import { latin1 } from "./util/http_bytes.ts";
 import type { RawClient } from "./util/http_client.ts";
@@ -109,6 +110,8 @@ cleanTest(
   async () => {
     const memoryBytesMax = 10 * MIB;
     const uploadBytes = 2 * MIB;
+    // Of each body that is ended somebody is told.
+    using printed = new ConsoleWatch();
     using reactor = new Reactor({ memoryBytesMax });
     await using test = new TestServer(collecting, { reactor });
     const clients: RawClient[] = [];
@@ -133,6 +136,7 @@ cleanTest(
       assertEquals(answer.get("connection"), "close");
     }
     assert(whole.length > 0 && refused.length > 0);
+    assertEquals(printed.complained.length, refused.length);
     assertLess(uploadBytes, mostBytes);
     assertLess(mostBytes, memoryBytesMax + OVER_BYTES_MAX);
     await eventually("no memory", () => reactor.stats().memoryBytes === 0);

@@ -81,6 +81,8 @@ export class IncomingBody implements RequestBody {
   #isDiscarded = false;
   #isDetached = false;
   #isKept = false;
+  /** Whether its stream has been read of. */
+  #isBegun = false;
   #collects = false;
   /** Its stream, once somebody has it as one. */
   #streamed: StreamBody | undefined;
@@ -127,6 +129,11 @@ export class IncomingBody implements RequestBody {
   get isHeld(): boolean {
     if (this.#isComplete || this.#isDiscarded) return false;
     return this.#collects || this.#streamed?.isHeld === true;
+  }
+
+  /** Whether a reader waits for bytes, or has not had any yet. */
+  get isAwaited(): boolean {
+    return this.#wake !== undefined || !this.#isBegun;
   }
 
   /**
@@ -327,6 +334,7 @@ export class IncomingBody implements RequestBody {
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    this.#isBegun = true;
     for (;;) {
       const chunk = this.#takeChunk();
       if (chunk !== undefined) return chunk;

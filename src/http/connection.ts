@@ -136,6 +136,12 @@ interface Pending {
   emptyBytes: number;
 }
 
+/** Why this side has reset a client, by the reason of its connection. */
+const RESETS: Readonly<Record<string, string>> = {
+  write: "The client was reset: it has not read its answer in time",
+  shed: "The client was reset: connections took all memory they may",
+};
+
 /** The addresses of those that went while a request was handled. */
 const gone = new WeakMap<
   HttpConnection,
@@ -292,15 +298,26 @@ export class HttpConnection implements BodyHost, RequestHost {
     stream.cancel();
   }
 
-  /** The connection is gone. */
-  closed(): void {
+  /**
+   * The connection is gone.
+   *
+   * @param reason Why, as far as it was ended by this side.
+   */
+  closed(reason?: string): void {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
+    const reset = RESETS[reason ?? ""];
+    const cause = reset === undefined
+      ? undefined
+      : new Deno.errors.ConnectionReset(reset);
+    // Of others that are reset the reactor tells.
+    if (reason === "write") this.#service.report(cause);
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", cause);
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
-    const reason = new Deno.errors.ConnectionReset("The client has gone");
-    this.#body?.fail(reason);
+    this.#body?.fail(
+      cause ?? new Deno.errors.ConnectionReset("The client has gone"),
+    );
     if (this.#writing === Writing.IDLE) return;
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
     this.#stream?.cancel();
@@ -997,8 +1014,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     // As with Deno.serve, whoever reads the body by now gets all of it.
     if (body?.isHeld) {
       this.#state |= DISCARDING;
-      // A reader that was forgotten does not keep the next request waiting.
-      if (!isMuch(body)) body.keep();
+      // A reader that waits for nothing may have been forgotten: the next request
+      // need not wait for it.
+      if (!body.isAwaited && !isMuch(body)) body.keep();
       if (this.#service.isClosing) this.#watchHolder(body);
       return;
     }
