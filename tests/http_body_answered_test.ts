@@ -5,6 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import type { Limits } from "../src/http/limits.ts";
 import { latin1, toLatin1 } from "./util/http_bytes.ts";
 import { Peer } from "./util/http_transport.ts";
 import { randomBytes, sameBytes } from "./util/random.ts";
@@ -249,12 +250,15 @@ const SHORT: [framing: string, text: string][] = [
 ];
 
 /** A server that forgets what it has read of a POST, and its client. */
-function forgetful(read: (request: Request) => Promise<unknown>): Peer {
+function forgetful(
+  read: (request: Request) => Promise<unknown>,
+  limits: Partial<Limits> = {},
+): Peer {
   return new Peer(async (request) => {
     if (request.method === "GET") return new Response("next");
     await read(request);
     return new Response("early");
-  });
+  }, { limits });
 }
 
 async function sendInPieces(peer: Peer, text: string): Promise<void> {
@@ -285,7 +289,7 @@ for (const [name, read] of FORGETFUL) {
   });
 
   Deno.test(`connection does not keep a closing server, when a handler forgot a ${name}`, async () => {
-    const peer = forgetful(read);
+    const peer = forgetful(read, { bodyBytesPerSecondMin: 0 });
     await sendInPieces(peer, head(TOO_MUCH) + "a".repeat(TOO_MUCH));
     peer.service.isClosing = true;
     peer.connection.shutdown();

@@ -10,13 +10,13 @@
  * @module
  */
 
+import { ByteQueue } from "../bytes/byte_queue.ts";
 import {
   ConnectionField,
   fieldBytes,
   Framing,
   HEAD_BYTES_FIXED,
 } from "./answer.ts";
-import { ByteQueue } from "../bytes/byte_queue.ts";
 import { authorityOf } from "./authority.ts";
 import { type BodyHost, IncomingBody } from "./body.ts";
 import {
@@ -630,7 +630,9 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Begins a time in which the body must bring enough. */
   #watchBody(): void {
-    if (this.#service.limits.bodyBytesPerSecondMin === 0) return;
+    const { limits, isClosing } = this.#service;
+    // A closing server looks at each body that it still waits for.
+    if (limits.bodyBytesPerSecondMin === 0 && !isClosing) return;
     this.#watchHolder(this.#body!);
   }
 
@@ -713,6 +715,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#request = request;
       if (this.#transport.peerHasEnded) this.ending();
     } catch (error) {
+      LazyRequest.detach(request);
       this.#request = request;
       this.#handleError(request, error);
     }
@@ -1047,7 +1050,9 @@ export class HttpConnection implements BodyHost, RequestHost {
   #closeAnswered(): void {
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    if (this.#body?.isComplete === false) this.#body.discard();
+    const body = this.#body;
+    this.#body = undefined;
+    if (body?.isComplete === false) body.discard();
     this.#countHeld();
     this.#transport.closeLingering();
   }
