@@ -136,7 +136,7 @@ interface Pending {
   emptyBytes: number;
 }
 
-/** Why this side has reset a client, by the reason of its connection. */
+/** What readers hear when this side has reset a client, by close reason. */
 const RESETS: Readonly<Record<string, string>> = {
   write: "The client was reset: it has not read its answer in time",
   shed: "The client was reset: connections took all memory they may",
@@ -301,23 +301,23 @@ export class HttpConnection implements BodyHost, RequestHost {
   /**
    * The connection is gone.
    *
-   * @param reason Why, as far as it was ended by this side.
+   * @param why What a reactor's connection says: its close reason.
    */
-  closed(reason?: string): void {
+  closed(why: string = "ended"): void {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    const reset = RESETS[reason ?? ""];
+    const reset = RESETS[why];
     const cause = reset === undefined
       ? undefined
       : new Deno.errors.ConnectionReset(reset);
-    // Of others that are reset the reactor tells.
-    if (reason === "write") this.#service.report(cause);
+    // The reactor itself tells of connections that it resets for memory.
+    if (why === "write") this.#service.report(cause);
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", cause);
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
-    this.#body?.fail(
-      cause ?? new Deno.errors.ConnectionReset("The client has gone"),
-    );
+    const reason = cause ??
+      new Deno.errors.ConnectionReset("The client has gone");
+    this.#body?.fail(reason);
     if (this.#writing === Writing.IDLE) return;
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
     this.#stream?.cancel();
