@@ -15,10 +15,10 @@ import { forgive } from "./unawaited.ts";
  */
 const MEMORY_BYTES_MAX = 65_536;
 /**
- * What was read and is kept is copied up to this length: half of a read buffer,
- * since a part that is referred to keeps all of that in memory.
+ * What was read and is kept is copied up to this length, a quarter of a read
+ * buffer: what is referred to keeps all of that in memory, and is counted so.
  */
-const COPY_BYTES_MAX = 32_768;
+const COPY_BYTES_MAX = 16_384;
 
 /** What a body needs of its connection. */
 export interface BodyHost {
