@@ -195,6 +195,27 @@ for (const [name, text] of PLAIN) {
   });
 }
 
+Deno.test("connection says what it keeps with each byte that comes, so that a slow client is known to move", async () => {
+  const peer = new Peer(async (request) => new Response(await request.text()));
+  peer.send(post(100));
+  let heldBytes = 0;
+  let sets = 0;
+  Object.defineProperty(peer.transport, "heldBytes", {
+    get: () => heldBytes,
+    set(bytes: number) {
+      heldBytes = bytes;
+      sets++;
+    },
+  });
+  for (let sent = 1; sent < 100; sent++) {
+    peer.send("a");
+    assert(sets >= sent);
+  }
+  assertLess(0, heldBytes);
+  await peer.send("a").settle();
+  assertEquals(heldBytes, 0);
+});
+
 /** Has a transport be overfull as long as it holds more than `bytesMax`. */
 function overfullBeyond(transport: FakeTransport, bytesMax: number): void {
   Object.defineProperty(transport, "isOverfull", {

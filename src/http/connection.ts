@@ -548,12 +548,15 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#countHeld();
   }
 
-  /** Says how much memory is taken for the peer. */
+  /**
+   * Says how much memory is taken for the peer, after bytes were kept or freed:
+   * also when that is as much as before, since it tells that the peer moves.
+   */
   #countHeld(): void {
     const pending = this.#pending?.queue.memoryBytes ?? 0;
     const held = pending + (this.#body?.memoryBytes ?? 0);
     const transport = this.#transport;
-    if (held !== transport.heldBytes) transport.heldBytes = held;
+    if (held > 0 || transport.heldBytes > 0) transport.heldBytes = held;
   }
 
   #resumePending(): void {
