@@ -596,7 +596,13 @@ Deno.test("connection goes on, when a cancelled body comes after all", async () 
 });
 
 /** A connection that does nothing for its body. */
-const IDLE_HOST = { wantBody() {}, resumeBody() {}, pauseBody() {} };
+const IDLE_HOST = {
+  wantBody() {},
+  resumeBody() {},
+  pauseBody() {},
+  countBody() {},
+  reportBody() {},
+};
 
 Deno.test("body keeps no read buffer, when small parts of it wait for more", async () => {
   const body = new IncomingBody(IDLE_HOST, 10, 100);

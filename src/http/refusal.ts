@@ -39,11 +39,13 @@ export function refusal(status: number): ResponseParts {
   };
 }
 
-/** Whether what is still to come of a body is more than is read for nothing. */
-export function isTooMuch(
-  { remaining, received, isWanted }: IncomingBody,
-): boolean {
-  if (isWanted) return false;
+/** Whether more is still to come of a body than is read for nothing. */
+export function isTooMuch(body: IncomingBody): boolean {
+  return !body.isHeld && isMuch(body);
+}
+
+/** The same, whoever reads it. */
+export function isMuch({ remaining, received }: IncomingBody): boolean {
   return remaining === Infinity
     ? received > DISCARD_BYTES_MAX
     : remaining > DISCARD_BYTES_MAX;

@@ -391,14 +391,18 @@ class Server implements HttpServer<StreamAddr> {
       ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
       broken: (connection) => connection.data?.broken(),
-      timeout: (connection, reason) => connection.data.timeout(reason),
+      timeout: (connection, reason) => {
+        // This way stats() and the connection hear of the reason.
+        if (reason === "write") connection.evict(reason);
+        else connection.data.timeout(reason);
+      },
       shortage: () => void admission.makeRoom(),
-      close: (connection) => {
+      close: (connection, reason) => {
         // One that was not let in has none.
         if (connection.data === undefined) return;
         admission.leave(connection);
         try {
-          connection.data.closed();
+          connection.data.closed(reason);
         } finally {
           this.#checkFinished();
         }
