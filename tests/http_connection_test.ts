@@ -402,6 +402,43 @@ Deno.test("connection closes at once, when it is shut down between requests", as
   assertEquals(peer.transport.isClosed, true);
 });
 
+Deno.test("connection answers with close, when it is shut down and a request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.service.isClosing = true;
+  peer.sendUnnoticed(get()).connection.shutdown();
+  const answers = await peer.answers();
+  assertEquals(
+    answers.map((answer) => answer.get("connection")),
+    [undefined, "close"],
+  );
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
+Deno.test("connection keeps a request, when it would be closed for being idle and the request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.sendUnnoticed(get()).connection.timeout("idle");
+  peer.sendUnnoticed(get()).connection.closeUnasked();
+  assertEquals((await peer.answers()).length, 3);
+  assertEquals(peer.transport.closing, undefined);
+});
+
+Deno.test("connection sends its end before it closes, when it is idle", async () => {
+  for (
+    const close of [
+      (peer: Peer) => peer.connection.shutdown(),
+      (peer: Peer) => peer.connection.timeout("idle"),
+      (peer: Peer) => peer.connection.closeUnasked(),
+    ]
+  ) {
+    const peer = new Peer(() => new Response("ok")).send(get());
+    // It crosses our end, so that it comes to the second look.
+    peer.transport.onWriteClosed = () => peer.sendUnnoticed(get());
+    close(peer);
+    assertEquals((await peer.answers()).length, 1);
+    assertEquals(peer.transport.closing, "closeLingering");
+  }
+});
+
 Deno.test("connection answers with close, when it is shut down meanwhile", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const peer = new Peer(() => promise).send(get() + get());

@@ -287,7 +287,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (addresses !== undefined) gone.set(this, addresses);
   }
 
-  /** Closes when idle, else after the current answer. */
+  /**
+   * Closes when idle, else after the current answer. Never call it while bytes
+   * are told: it reads what has come by now, which is still answered.
+   */
   shutdown(): void {
     this.#state &= ~KEEP_ALIVE;
     if (this.#writing !== Writing.IDLE) return;
@@ -295,8 +298,30 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#body?.isHeld) return this.#closeAnswered();
     if (this.#reading !== Reading.HEAD) return;
     // While the peer does not read, requests may wait unread in the system.
-    if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
-    else this.#transport.close();
+    if (this.#transport.bufferedBytes > 0) return this.#closeAnswered();
+    this.#transport.readNow();
+    if (this.isIdle) this.#closeIdle();
+  }
+
+  /**
+   * Closes one that waits for a request, unless bytes of one have come by now.
+   * Never call it while bytes are told.
+   */
+  closeUnasked(): void {
+    // Then a handler may be at work, and all are looked at when it is done.
+    if (this.#service.isClosing) return;
+    if (this.#transport.readNow() === 0 && this.isIdle) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    const transport = this.#transport;
+    this.#reading = Reading.NOTHING;
+    this.#pending = undefined;
+    // A request that crosses our end cannot be answered any more. Its client
+    // has to see the end, which closing over unread bytes would make a reset.
+    transport.closeWrite();
+    if (transport.readNow() > 0) transport.closeLingering();
+    else transport.close();
   }
 
   /**
@@ -325,7 +350,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     // While a handler works, or the client owes us reading, it is not late.
     if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
     if (this.#state & PARTIAL) this.#refuse(408, 0);
-    else if (reason === "idle") this.#transport.close();
+    else if (reason === "idle") this.closeUnasked();
   }
 
   /**

@@ -59,6 +59,15 @@ export interface Transport {
   pause(): void;
   /** Goes on reading. */
   resume(): void;
+  /**
+   * Has `data` be called with what has come by now, and `end` after the end.
+   * Never call it while `data` runs.
+   *
+   * @returns How many bytes came.
+   */
+  readNow(): number;
+  /** Sends what is written, and then the end of the stream. */
+  closeWrite(): void;
   /** Sends what is written and closes. */
   close(): void;
   /** Closes so that the peer can read the answer, whatever it still sends. */

@@ -11,7 +11,7 @@ import type {
   UnixPath,
 } from "../net/address.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
-import type { ConnectionHandlers } from "../reactor/connection.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
 /**
@@ -120,20 +120,22 @@ export function echo(
     if (open === 0) finish();
   };
   const shutdown = (): Promise<void> => {
+    listener.acceptWaiting();
     listener.close();
-    for (const connection of reactor.connections(listener)) {
-      // A slow reader's peer is seldom done: closing over what it has sent
-      // meanwhile would destroy what it has still to read.
-      if (connection.bufferedBytes > 0) connection.closeLingering();
-      else connection.close();
+    if (open > 0 && !isEnding) {
+      isEnding = true;
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      reactor.setTimer(0, () => {
+        for (const connection of reactor.connections(listener)) {
+          endEcho(connection);
+        }
+      });
+      limitGrace();
     }
-    if (open > 0) limitGrace();
     return finished;
   };
-  let isLimited = false;
+  let isEnding = false;
   const limitGrace = () => {
-    if (isLimited) return;
-    isLimited = true;
     const timer = reactor.setTimer(graceMs, () => {
       for (const connection of reactor.connections(listener)) {
         connection.abort();
@@ -151,6 +153,18 @@ export function echo(
       await shutdown();
     },
   };
+}
+
+/** Closes a connection when what has come by now is sent back. */
+function endEcho(connection: Connection): void {
+  connection.readNow();
+  // The end first: a peer that still sends must not see a reset before it.
+  connection.closeWrite();
+  const isSending = connection.readNow() > 0;
+  // A slow reader's peer is seldom done: closing over what it has sent
+  // meanwhile would destroy what it has still to read.
+  if (isSending || connection.bufferedBytes > 0) connection.closeLingering();
+  else connection.close();
 }
 
 function listen(

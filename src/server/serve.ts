@@ -289,8 +289,14 @@ class Server implements HttpServer<StreamAddr> {
   readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
+      this.#listener.acceptWaiting();
       this.#listener.close();
-      for (const { data } of this.#connections()) data?.shutdown();
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      if (this.#admission.open > 0) {
+        this.#reactor.setTimer(0, () => {
+          for (const { data } of this.#connections()) data?.shutdown();
+        });
+      }
     }
     return this.finished;
   };
