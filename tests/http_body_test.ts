@@ -321,6 +321,9 @@ const REFUSERS: [name: string, handler: Handler][] = [
     await undefined;
     return new Response("no", { status: 403 });
   }],
+  ["answers with a stream that tells of an error", () => {
+    return new Response(new Blob(["no"]).stream(), { status: 403 });
+  }],
   ["cancels the body", async (request) => {
     await request.body?.cancel();
     return new Response("no", { status: 403 });
@@ -339,6 +342,30 @@ for (const [name, handler] of REFUSERS) {
     assertEquals(peer.transport.closing, "closeLingering");
   });
 }
+
+Deno.test("connection says 100, when a stream was answered that asks for the body later", async () => {
+  const asked = Promise.withResolvers<void>();
+  const peer = new Peer((request) =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await asked.promise;
+          controller.enqueue(await request.bytes());
+          controller.close();
+        },
+      }, { highWaterMark: 0 }),
+    )
+  );
+  await peer.send(EXPECTING).settle();
+  assertEquals(peer.output.startsWith(CONTINUE), true);
+  asked.resolve();
+  const answers = await peer.send("hello").answers();
+  assertEquals(answers.map(({ status, text }) => [status, text]), [
+    [100, ""],
+    [200, "hello"],
+  ]);
+  assertEquals(peer.transport.closing, undefined);
+});
 
 Deno.test("connection says 100, when the handler answers with the body's stream", async () => {
   const peer = new Peer((request) => new Response(request.body));

@@ -57,6 +57,8 @@ import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
+  roomFor,
+  sendOwn,
   type StreamAddr,
   type Transport,
 } from "./transport.ts";
@@ -133,6 +135,15 @@ const gone = new WeakMap<
   HttpConnection,
   { local: StreamAddr; remote: StreamAddr }
 >();
+
+/**
+ * Streams whose answers are whole, by their length, and that are not known to
+ * be at their end.
+ */
+const endless = new WeakMap<HttpConnection, StreamWriter>();
+
+/** Requests whose stream has failed before a byte of the answer had left. */
+const failed = new WeakSet<LazyRequest>();
 
 /**
  * One HTTP/1.1 connection. There can be many that wait for nothing but their
@@ -276,6 +287,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
+    endless.get(this)?.cancel();
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
     const reason = new Deno.errors.ConnectionReset("The client has gone");
@@ -719,9 +731,11 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   /** Answers a client that waits to be told to send its body. */
-  #endExpectation({ body }: ResponseParts): void {
-    // Somebody reads it, or the answer may be made of it: now or never.
-    const mayRead = body instanceof ReadableStream && this.#body?.isStreamed;
+  #endExpectation({ status, body }: ResponseParts): void {
+    // Somebody reads it, or the answer may be made of it, also when its stream
+    // has not asked for it yet: behind the head there is no 100 any more.
+    const mayRead = body instanceof ReadableStream &&
+      (status < 300 || this.#body?.isStreamed);
     if (mayRead || this.#body?.isWanted) return this.wantBody();
     this.#state &= ~MUST_CONTINUE;
     // It need not send at all.
@@ -748,14 +762,14 @@ export class HttpConnection implements BodyHost, RequestHost {
     const sends = bytes !== null && length > 0 &&
       mayHaveBody(this.#flags, parts.status);
     const together = sends && this.#transport.reserve(room + length);
-    const output = together || this.#outputFor(room);
+    const output = together || roomFor(this.#transport, room);
     this.#writeHead(output, parts, fields, framing);
     if (together && bytes) {
       together.bytes.set(bytes, together.length);
       together.length += length;
       return;
     }
-    this.#flushOwn(output);
+    sendOwn(this.#transport, output);
     // They are the response's own, which is used up.
     if (sends) this.#transport.writeOwned(bytes);
   }
@@ -805,9 +819,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (framing === Framing.UNTIL_CLOSE) this.#state &= ~KEEP_ALIVE;
     const room = this.#roomFor(parts, fields);
     if (!mayHaveBody(this.#flags, parts.status)) {
-      const output = this.#outputFor(room);
+      const output = roomFor(this.#transport, room);
       this.#writeHead(output, parts, fields, framing);
-      this.#flushOwn(output);
+      sendOwn(this.#transport, output);
       stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#nextRequest();
     }
@@ -825,13 +839,45 @@ export class HttpConnection implements BodyHost, RequestHost {
     try {
       if (!await writer.run()) return;
       this.#stream = undefined;
+      this.#expectEnd(writer);
       this.#nextRequest();
       this.#resumePending();
     } catch (error) {
+      if (this.#stream === writer && writer.isUnsent) {
+        return this.#answerFailed(error);
+      }
       this.#reportStream(error);
       if (this.#stream === writer) this.#breakOff(writer, error);
       else this.#transport.abort();
     }
+  }
+
+  /** Answers for a stream that failed before a byte of its answer has left. */
+  #answerFailed(error: unknown): void {
+    const request = this.#request!;
+    this.#stream = undefined;
+    this.#writing = Writing.HANDLER;
+    if (!failed.has(request)) {
+      failed.add(request);
+      return this.#handleError(request, error);
+    }
+    // It was the answer to an error itself, and the next one may fail as well.
+    this.#service.report(error, ON_ERROR_FAILED);
+    this.#respond(internalServerError());
+    this.#resumePending();
+  }
+
+  /** Tells of what a stream has to give behind its whole answer. */
+  async #expectEnd(writer: StreamWriter): Promise<void> {
+    if (writer.hasEnded) return;
+    endless.get(this)?.cancel();
+    endless.set(this, writer);
+    try {
+      await writer.expectEnd();
+    } catch (error) {
+      this.#reportStream(error);
+    }
+    if (endless.get(this) === writer) endless.delete(this);
   }
 
   /**
@@ -874,17 +920,6 @@ export class HttpConnection implements BodyHost, RequestHost {
   ): number {
     return HEAD_BYTES_FIXED + parts.statusText.length +
       (parts.contentType?.length ?? 0) + fieldBytes(fields);
-  }
-
-  /** The shared buffer, or one of its own for a head that is too large. */
-  #outputFor(room: number): Output {
-    return this.#transport.reserve(room) ??
-      { bytes: new Uint8Array(room), length: 0, isOwn: true } as Output;
-  }
-
-  #flushOwn(output: Output): void {
-    if (!("isOwn" in output)) return;
-    this.#transport.write(output.bytes, 0, output.length);
   }
 
   #writeHead(
@@ -955,7 +990,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#writing = Writing.IDLE;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const text = `${REASONS[status] ?? "Error"}\n`;
-    const output = this.#outputFor(HEAD_BYTES_FIXED);
+    const output = roomFor(this.#transport, HEAD_BYTES_FIXED);
     this.#service.heads.write(output, this.#transport.nowMs, {
       parts: refusal(status),
       fields: [],
@@ -965,6 +1000,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (!(this.#flags & HeadFlag.HEAD_METHOD)) {
       output.length = writeAscii(output.bytes, output.length, text);
     }
+    sendOwn(this.#transport, output);
     this.#closeAnswered();
     return end;
   }
