@@ -485,6 +485,25 @@ Deno.test("signal is aborted, when it is first asked for after the client went",
   assertEquals(kept?.signal.aborted, true);
 });
 
+Deno.test("signal is where Deno looks for it, when somebody has asked for it", () => {
+  const symbol = Object.getOwnPropertySymbols(new Request("http://a/"))
+    .find(({ description }) => description === "signalCache")!;
+  const seen: unknown[] = [];
+  const kept: Request[] = [];
+  const peer = new Peer((request) => {
+    kept.push(request);
+    seen.push(Reflect.get(request, symbol));
+    if (kept.length === 1) return new Response(`${request.signal.aborted}`);
+    return new Promise(() => {});
+  }).send(get() + get());
+  seen.push(Reflect.get(kept[0]!, symbol) === kept[0]!.signal);
+  peer.reset();
+  seen.push(Reflect.get(kept[1]!, symbol), kept[1]!.signal.aborted);
+  seen.push(Reflect.get(kept[1]!, symbol) === kept[1]!.signal);
+  // As in Deno: `false` is one that has aborted before it was asked for.
+  assertEquals(seen, [undefined, undefined, true, false, true, true]);
+});
+
 for (const connection of ["keep-alive", "close"]) {
   Deno.test(`signal stays as it is, when the client goes after an answer with ${connection}`, async () => {
     let signal: AbortSignal | undefined;

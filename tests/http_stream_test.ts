@@ -261,13 +261,13 @@ Deno.test("connection goes on, when a stream does not end at its content-length"
       { headers: { "content-length": "5" } },
     )
   );
-  const answers = await peer.send(GET + GET).answers();
-  assertEquals(answers.map(({ text }) => text), ["hello", "hello"]);
-  // One a connection may go on, and is cancelled with it.
-  assertEquals(cancelled, ["resource closed"]);
+  const answers = await peer.send(GET.repeat(20)).answers();
+  assertEquals(answers.map(({ text }) => text), Array(20).fill("hello"));
+  // So many may go on, until the connection closes.
+  assertEquals(cancelled, Array(4).fill("resource closed"));
   peer.reset();
   await peer.settle();
-  assertEquals(cancelled, ["resource closed", "resource closed"]);
+  assertEquals(cancelled, Array(20).fill("resource closed"));
   assertEquals(peer.errors, []);
 });
 

@@ -104,6 +104,11 @@ export class IncomingBody implements RequestBody {
     return this.#streamed !== undefined;
   }
 
+  /** Whether what comes of it is thrown away. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
+  }
+
   /** Whether somebody has what is still to come for itself. */
   get isHeld(): boolean {
     if (this.#isComplete || this.#isDiscarded) return false;

@@ -49,7 +49,13 @@ import {
 } from "./head.ts";
 import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
-import { excessOf, isTooMuch, refusal } from "./refusal.ts";
+import {
+  excessOf,
+  isIgnored,
+  isTooMuch,
+  refusal,
+  saidStatus,
+} from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -136,11 +142,13 @@ const gone = new WeakMap<
   { local: StreamAddr; remote: StreamAddr }
 >();
 
+/** Streams behind whole answers that a connection waits for to end. */
+const ENDLESS_MAX = 16;
 /**
  * Streams whose answers are whole, by their length, and that are not known to
  * be at their end.
  */
-const endless = new WeakMap<HttpConnection, StreamWriter>();
+const endless = new WeakMap<HttpConnection, Set<StreamWriter>>();
 
 /** Requests whose stream has failed before a byte of the answer had left. */
 const failed = new WeakSet<LazyRequest>();
@@ -287,7 +295,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    endless.get(this)?.cancel();
+    for (const writer of endless.get(this) ?? []) writer.cancel();
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
     const reason = new Deno.errors.ConnectionReset("The client has gone");
@@ -713,6 +721,11 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (parts.status < 200) throw notSendable(parts.status);
     if (this.#state & MUST_CONTINUE) this.#endExpectation(parts);
     const { body } = parts;
+    const incoming = this.#body;
+    // Said in the answer, since the connection closes after it.
+    const isLast = incoming !== undefined &&
+      (isIgnored(incoming) || isTooMuch(incoming));
+    if (isLast) this.#state &= ~KEEP_ALIVE;
     if (body instanceof ReadableStream) {
       try {
         this.#respondStream(parts, body);
@@ -721,10 +734,6 @@ export class HttpConnection implements BodyHost, RequestHost {
         throw error;
       }
     } else {
-      // Said in the answer, since the connection closes after it.
-      if (this.#body !== undefined && isTooMuch(this.#body)) {
-        this.#state &= ~KEEP_ALIVE;
-      }
       this.#respondStatic(parts, body);
       this.#nextRequest();
     }
@@ -870,14 +879,16 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Tells of what a stream has to give behind its whole answer. */
   async #expectEnd(writer: StreamWriter): Promise<void> {
     if (writer.hasEnded) return;
-    endless.get(this)?.cancel();
-    endless.set(this, writer);
+    const writers = endless.get(this) ?? new Set();
+    endless.set(this, writers.add(writer));
+    const [oldest] = writers;
+    if (writers.size > ENDLESS_MAX) oldest!.cancel();
     try {
       await writer.expectEnd();
     } catch (error) {
       this.#reportStream(error);
     }
-    if (endless.get(this) === writer) endless.delete(this);
+    writers.delete(writer);
   }
 
   /**
@@ -984,7 +995,8 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   /** Answers a request that cannot be served and closes. */
-  #refuse(status: number, end: number): number {
+  #refuse(reason: number, end: number): number {
+    const status = saidStatus(reason, this.#service.requireHost);
     this.#state &= ~KEEP_ALIVE;
     this.#reading = Reading.NOTHING;
     this.#writing = Writing.IDLE;

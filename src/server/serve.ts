@@ -63,7 +63,8 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * With `false` the server also takes what `Deno.serve` takes: a request of
    * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
    * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
    *
    * Not to be used behind a proxy: one that ends lines or chooses hosts in
    * another way than this server can be made to pass on requests that it never
