@@ -305,7 +305,6 @@ for (const [name, chunk] of NO_CHUNKS) {
   Deno.test(`connection ends, when a stream yields ${name}`, async () => {
     const stream = new ReadableStream({
       start(controller) {
-        controller.enqueue(latin1("a"));
         controller.enqueue(chunk);
         controller.close();
       },
@@ -316,6 +315,8 @@ for (const [name, chunk] of NO_CHUNKS) {
     assertInstanceOf(peer.errors[0], TypeError);
     // Deno's own words.
     assertStringIncludes(`${peer.errors[0]}`, "expected typed ArrayBufferView");
+    // As Deno has it: the stream has begun, so its answer is broken off.
+    assertEquals(peer.output.startsWith("HTTP/1.1 200 OK\r\n"), true);
     assertEquals(peer.output.includes("0\r\n\r\n"), false);
   });
 }

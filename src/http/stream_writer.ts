@@ -109,7 +109,7 @@ export class StreamWriter {
     return this.#hasEnded;
   }
 
-  /** Whether nothing has left of the answer, and no byte of its body came. */
+  /** Whether nothing has left of the answer, and nothing came of its body. */
   get isUnsent(): boolean {
     return this.#first !== undefined && this.#written === 0;
   }
@@ -198,6 +198,8 @@ export class StreamWriter {
         this.#hasEnded = true;
         break;
       }
+      // It has begun, with whatever that is: Deno breaks its answer off.
+      if (!(value instanceof Uint8Array)) this.#sendFirst();
       const chunk = this.#count(checkChunk(value));
       if (chunk.byteLength > COPY_BYTES_MAX) {
         await this.#writeLarge(chunk);
