@@ -363,6 +363,8 @@ class Server implements HttpServer<StreamAddr> {
 
   /** Ends at once, also when it is shutting down. */
   #abort(): void {
+    // Who waits to be accepted is cut off as well.
+    this.#listener.close();
     this.shutdown();
     for (const { data } of this.#connections()) data?.terminate();
   }
