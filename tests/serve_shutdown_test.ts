@@ -4,6 +4,7 @@ import { WOULD_BLOCK } from "../src/native/errors.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import { serve } from "../src/server/serve.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { FakeSystem } from "./util/fake_system.ts";
 import { HastyClient } from "./util/hasty_client.ts";
 import { RawClient, ResettingClient } from "./util/http_client.ts";
 import { TestServer } from "./util/http_server.ts";
@@ -83,6 +84,26 @@ cleanTest("shutdown() closes connections, when they are idle", async () => {
   for (const client of [fresh, used, half]) {
     assertEquals(await client.rest(), []);
   }
+});
+
+Deno.test("shutdown() waits for no client, when it is idle and stays", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const server = serve(
+    { port: 0, reactor, onListen() {} },
+    () => new Response("ok"),
+  );
+  const fresh = system.arrive();
+  const used = system.arrive();
+  used.receive(GET);
+  await system.settle();
+  // Something that stays open, so that the loop goes on.
+  reactor.setTimer(1e9, () => {});
+  const down = server.shutdown();
+  await system.settle();
+  assertEquals([fresh.isClosed, used.isClosed], [true, true]);
+  assertEquals([fresh.resetOnClose, used.resetOnClose], [false, false]);
+  await down;
 });
 
 cleanTest(

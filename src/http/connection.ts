@@ -334,14 +334,10 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   #closeIdle(): void {
-    const transport = this.#transport;
+    // A request that crosses our end cannot be answered any more.
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    // A request that crosses our end cannot be answered any more. Its client
-    // has to see the end, which closing over unread bytes would make a reset.
-    transport.closeWrite();
-    if (transport.readNow() > 0) transport.closeLingering();
-    else transport.close();
+    this.#transport.closeIdle();
   }
 
   /**

@@ -66,8 +66,11 @@ export interface Transport {
    * @returns How many bytes came.
    */
   readNow(): number;
-  /** Sends what is written, and then the end of the stream. */
-  closeWrite(): void;
+  /**
+   * Sends the end of the stream and closes at once, unless bytes have crossed it:
+   * for one that owes its peer nothing. Never call it while `data` runs.
+   */
+  closeIdle(): void;
   /** Sends what is written and closes. */
   close(): void;
   /** Closes so that the peer can read the answer, whatever it still sends. */

@@ -11,7 +11,7 @@ import type {
   UnixPath,
 } from "../net/address.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
-import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
 /**
@@ -127,7 +127,12 @@ export function echo(
       // Later: the caller may be a handler, whose bytes lie where reads go.
       reactor.setTimer(0, () => {
         for (const connection of reactor.connections(listener)) {
-          endEcho(connection);
+          // What has come by now is sent back.
+          connection.readNow();
+          // A slow reader's peer is seldom done: closing over what it has sent
+          // meanwhile would destroy what it has still to read.
+          if (connection.bufferedBytes > 0) connection.closeLingering();
+          else connection.closeIdle();
         }
       });
       limitGrace();
@@ -153,18 +158,6 @@ export function echo(
       await shutdown();
     },
   };
-}
-
-/** Closes a connection when what has come by now is sent back. */
-function endEcho(connection: Connection): void {
-  connection.readNow();
-  // The end first: a peer that still sends must not see a reset before it.
-  connection.closeWrite();
-  const isSending = connection.readNow() > 0;
-  // A slow reader's peer is seldom done: closing over what it has sent
-  // meanwhile would destroy what it has still to read.
-  if (isSending || connection.bufferedBytes > 0) connection.closeLingering();
-  else connection.close();
 }
 
 function listen(

@@ -140,9 +140,11 @@ export class FakeTransport implements Transport {
     return this.onReadNow();
   }
 
-  closeWrite(): void {
+  closeIdle(): void {
     this.flush();
     this.onWriteClosed();
+    if (this.readNow() > 0) this.closeLingering();
+    else this.close();
   }
 
   close(): void {
