@@ -441,6 +441,43 @@ Deno.test("connection closes at once, when it is shut down between requests", as
   assertEquals(peer.transport.isClosed, true);
 });
 
+Deno.test("connection answers with close, when it is shut down and a request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.service.isClosing = true;
+  peer.sendUnnoticed(get()).connection.shutdown();
+  const answers = await peer.answers();
+  assertEquals(
+    answers.map((answer) => answer.get("connection")),
+    [undefined, "close"],
+  );
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
+Deno.test("connection keeps a request, when it would be closed for being idle and the request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.sendUnnoticed(get()).connection.timeout("idle");
+  peer.sendUnnoticed(get()).connection.closeUnasked();
+  assertEquals((await peer.answers()).length, 3);
+  assertEquals(peer.transport.closing, undefined);
+});
+
+Deno.test("connection sends its end before it closes, when it is idle", async () => {
+  for (
+    const close of [
+      (peer: Peer) => peer.connection.shutdown(),
+      (peer: Peer) => peer.connection.timeout("idle"),
+      (peer: Peer) => peer.connection.closeUnasked(),
+    ]
+  ) {
+    const peer = new Peer(() => new Response("ok")).send(get());
+    // It crosses our end, so that it comes to the second look.
+    peer.transport.onWriteClosed = () => peer.sendUnnoticed(get());
+    close(peer);
+    assertEquals((await peer.answers()).length, 1);
+    assertEquals(peer.transport.closing, "closeLingering");
+  }
+});
+
 Deno.test("connection answers with close, when it is shut down meanwhile", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const peer = new Peer(() => promise).send(get() + get());
@@ -485,6 +522,25 @@ Deno.test("signal is aborted, when it is first asked for after the client went",
     return new Promise(() => {});
   }).send(get()).reset();
   assertEquals(kept?.signal.aborted, true);
+});
+
+Deno.test("signal is where Deno looks for it, when somebody has asked for it", () => {
+  const symbol = Object.getOwnPropertySymbols(new Request("http://a/"))
+    .find(({ description }) => description === "signalCache")!;
+  const seen: unknown[] = [];
+  const kept: Request[] = [];
+  const peer = new Peer((request) => {
+    kept.push(request);
+    seen.push(Reflect.get(request, symbol));
+    if (kept.length === 1) return new Response(`${request.signal.aborted}`);
+    return new Promise(() => {});
+  }).send(get() + get());
+  seen.push(Reflect.get(kept[0]!, symbol) === kept[0]!.signal);
+  peer.reset();
+  seen.push(Reflect.get(kept[1]!, symbol), kept[1]!.signal.aborted);
+  seen.push(Reflect.get(kept[1]!, symbol) === kept[1]!.signal);
+  // As in Deno: `false` is one that has aborted before it was asked for.
+  assertEquals(seen, [undefined, undefined, true, false, true, true]);
 });
 
 for (const connection of ["keep-alive", "close"]) {

@@ -122,6 +122,11 @@ export class IncomingBody implements RequestBody {
     return this.#streamed !== undefined;
   }
 
+  /** Whether what comes of it is thrown away. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
+  }
+
   /**
    * Whether somebody reads what is still to come: collects it, or has the lock
    * of its stream or of a clone's.

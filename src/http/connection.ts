@@ -52,7 +52,14 @@ import {
 } from "./head.ts";
 import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
-import { excessOf, isMuch, isTooMuch, refusal } from "./refusal.ts";
+import {
+  excessOf,
+  isIgnored,
+  isMuch,
+  isTooMuch,
+  refusal,
+  saidStatus,
+} from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -60,6 +67,8 @@ import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
+  roomFor,
+  sendOwn,
   type StreamAddr,
   type Transport,
 } from "./transport.ts";
@@ -147,6 +156,17 @@ const gone = new WeakMap<
   HttpConnection,
   { local: StreamAddr; remote: StreamAddr }
 >();
+
+/** Streams behind whole answers that a connection waits for to end. */
+const ENDLESS_MAX = 16;
+/**
+ * Streams whose answers are whole, by their length, and that are not known to
+ * be at their end.
+ */
+const endless = new WeakMap<HttpConnection, Set<StreamWriter>>();
+
+/** Requests whose stream has failed before a byte of the answer had left. */
+const failed = new WeakSet<LazyRequest>();
 
 /**
  * One HTTP/1.1 connection. There can be many that wait for nothing but their
@@ -307,6 +327,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
+    for (const writer of endless.get(this) ?? []) writer.cancel();
     const reset = RESETS[why];
     const cause = reset === undefined
       ? undefined
@@ -325,7 +346,10 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (addresses !== undefined) gone.set(this, addresses);
   }
 
-  /** Closes when idle, else after the current answer. */
+  /**
+   * Closes when idle, else after the current answer. Never call it while bytes
+   * are told: it reads what has come by now, which is still answered.
+   */
   shutdown(): void {
     this.#state &= ~KEEP_ALIVE;
     if (this.#writing !== Writing.IDLE) return;
@@ -333,8 +357,26 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#body?.isHeld) return this.#watchHolder(this.#body);
     if (this.#reading !== Reading.HEAD) return;
     // While the peer does not read, requests may wait unread in the system.
-    if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
-    else this.#transport.close();
+    if (this.#transport.bufferedBytes > 0) return this.#closeAnswered();
+    this.#transport.readNow();
+    if (this.isIdle) this.#closeIdle();
+  }
+
+  /**
+   * Closes one that waits for a request, unless bytes of one have come by now.
+   * Never call it while bytes are told.
+   */
+  closeUnasked(): void {
+    // Then a handler may be at work, and all are looked at when it is done.
+    if (this.#service.isClosing) return;
+    if (this.#transport.readNow() === 0 && this.isIdle) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    // A request that crosses our end cannot be answered any more.
+    this.#reading = Reading.NOTHING;
+    this.#pending = undefined;
+    this.#transport.closeIdle();
   }
 
   /**
@@ -364,7 +406,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (this.#reading !== Reading.HEAD) return;
     if (!this.isIdle && this.#isHeld()) return;
     if (this.#state & PARTIAL) this.#refuse(408, 0);
-    else if (reason === "idle") this.#transport.close();
+    else if (reason === "idle") this.closeUnasked();
   }
 
   /**
@@ -803,6 +845,11 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (parts.status < 200) throw notSendable(parts.status);
     if (this.#state & MUST_CONTINUE) this.#endExpectation(parts);
     const { body } = parts;
+    const incoming = this.#body;
+    // Said in the answer, since the connection closes after it.
+    const isLast = incoming !== undefined &&
+      (isIgnored(incoming) || isTooMuch(incoming));
+    if (isLast) this.#state &= ~KEEP_ALIVE;
     if (body instanceof ReadableStream) {
       try {
         this.#respondStream(parts, body);
@@ -811,19 +858,17 @@ export class HttpConnection implements BodyHost, RequestHost {
         throw error;
       }
     } else {
-      // Said in the answer, since the connection closes after it.
-      if (this.#body !== undefined && isTooMuch(this.#body)) {
-        this.#state &= ~KEEP_ALIVE;
-      }
       this.#respondStatic(parts, body);
       this.#nextRequest();
     }
   }
 
   /** Answers a client that waits to be told to send its body. */
-  #endExpectation({ body }: ResponseParts): void {
-    // Somebody reads it, or the answer may be made of it: now or never.
-    const mayRead = body instanceof ReadableStream && this.#body?.isStreamed;
+  #endExpectation({ status, body }: ResponseParts): void {
+    // Somebody reads it, or the answer may be made of it, also when its stream
+    // has not asked for it yet: behind the head there is no 100 any more.
+    const mayRead = body instanceof ReadableStream &&
+      (status < 300 || this.#body?.isStreamed);
     if (mayRead || this.#body?.isHeld) return this.wantBody();
     this.#state &= ~MUST_CONTINUE;
     // It need not send at all.
@@ -850,14 +895,14 @@ export class HttpConnection implements BodyHost, RequestHost {
     const sends = bytes !== null && length > 0 &&
       mayHaveBody(this.#flags, parts.status);
     const together = sends && this.#transport.reserve(room + length);
-    const output = together || this.#outputFor(room);
+    const output = together || roomFor(this.#transport, room);
     this.#writeHead(output, parts, fields, framing);
     if (together && bytes) {
       together.bytes.set(bytes, together.length);
       together.length += length;
       return;
     }
-    this.#flushOwn(output);
+    sendOwn(this.#transport, output);
     // They are the response's own, which is used up.
     if (sends) this.#transport.writeOwned(bytes);
   }
@@ -907,9 +952,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (framing === Framing.UNTIL_CLOSE) this.#state &= ~KEEP_ALIVE;
     const room = this.#roomFor(parts, fields);
     if (!mayHaveBody(this.#flags, parts.status)) {
-      const output = this.#outputFor(room);
+      const output = roomFor(this.#transport, room);
       this.#writeHead(output, parts, fields, framing);
-      this.#flushOwn(output);
+      sendOwn(this.#transport, output);
       stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#nextRequest();
     }
@@ -927,13 +972,47 @@ export class HttpConnection implements BodyHost, RequestHost {
     try {
       if (!await writer.run()) return;
       this.#stream = undefined;
+      this.#expectEnd(writer);
       this.#nextRequest();
       this.#resumePending();
     } catch (error) {
+      if (this.#stream === writer && writer.isUnsent) {
+        return this.#answerFailed(error);
+      }
       this.#reportStream(error);
       if (this.#stream === writer) this.#breakOff(writer, error);
       else this.#transport.abort();
     }
+  }
+
+  /** Answers for a stream that failed before a byte of its answer has left. */
+  #answerFailed(error: unknown): void {
+    const request = this.#request!;
+    this.#stream = undefined;
+    this.#writing = Writing.HANDLER;
+    if (!failed.has(request)) {
+      failed.add(request);
+      return this.#handleError(request, error);
+    }
+    // It was the answer to an error itself, and the next one may fail as well.
+    this.#service.report(error, ON_ERROR_FAILED);
+    this.#respond(internalServerError());
+    this.#resumePending();
+  }
+
+  /** Tells of what a stream has to give behind its whole answer. */
+  async #expectEnd(writer: StreamWriter): Promise<void> {
+    if (writer.hasEnded) return;
+    const writers = endless.get(this) ?? new Set();
+    endless.set(this, writers.add(writer));
+    const [oldest] = writers;
+    if (writers.size > ENDLESS_MAX) oldest!.cancel();
+    try {
+      await writer.expectEnd();
+    } catch (error) {
+      this.#reportStream(error);
+    }
+    writers.delete(writer);
   }
 
   /**
@@ -976,17 +1055,6 @@ export class HttpConnection implements BodyHost, RequestHost {
   ): number {
     return HEAD_BYTES_FIXED + parts.statusText.length +
       (parts.contentType?.length ?? 0) + fieldBytes(fields);
-  }
-
-  /** The shared buffer, or one of its own for a head that is too large. */
-  #outputFor(room: number): Output {
-    return this.#transport.reserve(room) ??
-      { bytes: new Uint8Array(room), length: 0, isOwn: true } as Output;
-  }
-
-  #flushOwn(output: Output): void {
-    if (!("isOwn" in output)) return;
-    this.#transport.write(output.bytes, 0, output.length);
   }
 
   #writeHead(
@@ -1061,13 +1129,14 @@ export class HttpConnection implements BodyHost, RequestHost {
   }
 
   /** Answers a request that cannot be served and closes. */
-  #refuse(status: number, end: number): number {
+  #refuse(reason: number, end: number): number {
+    const status = saidStatus(reason, this.#service.requireHost);
     this.#state &= ~KEEP_ALIVE;
     this.#reading = Reading.NOTHING;
     this.#writing = Writing.IDLE;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const text = `${REASONS[status] ?? "Error"}\n`;
-    const output = this.#outputFor(HEAD_BYTES_FIXED);
+    const output = roomFor(this.#transport, HEAD_BYTES_FIXED);
     this.#service.heads.write(output, this.#transport.nowMs, {
       parts: refusal(status),
       fields: [],
@@ -1077,6 +1146,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (!(this.#flags & HeadFlag.HEAD_METHOD)) {
       output.length = writeAscii(output.bytes, output.length, text);
     }
+    sendOwn(this.#transport, output);
     this.#closeAnswered();
     return end;
   }

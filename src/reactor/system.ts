@@ -77,6 +77,11 @@ export interface ListenerSocket extends Source, Disposable {
   /** Accepts several, or up to `capacity`; the batch says why no more. */
   acceptBatch(batch: Batch, capacity?: number): number;
   /**
+   * The same, whoever else shares the socket and is to accept first: for one
+   * that is about to close it.
+   */
+  acceptRest?(batch: Batch): number;
+  /**
    * How long to wait before trying again, since others who share the socket are
    * to accept first; nothing when events tell.
    */

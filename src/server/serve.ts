@@ -65,7 +65,8 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * With `false` the server also takes what `Deno.serve` takes: a request of
    * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
    * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
    *
    * Not to be used behind a proxy: one that ends lines or chooses hosts in
    * another way than this server can be made to pass on requests that it never
@@ -297,8 +298,14 @@ class Server implements HttpServer<StreamAddr> {
   readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
+      this.#listener.acceptWaiting();
       this.#listener.close();
-      for (const { data } of this.#connections()) data?.shutdown();
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      if (this.#admission.open > 0) {
+        this.#reactor.setTimer(0, () => {
+          for (const { data } of this.#connections()) data?.shutdown();
+        });
+      }
     }
     return this.finished;
   };
@@ -366,6 +373,8 @@ class Server implements HttpServer<StreamAddr> {
 
   /** Ends at once, also when it is shutting down. */
   #abort(): void {
+    // Who waits to be accepted is cut off as well.
+    this.#listener.close();
     this.shutdown();
     for (const { data } of this.#connections()) data?.terminate();
   }
