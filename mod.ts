@@ -99,7 +99,8 @@ export {
   type StreamClass,
 } from "./src/net/listener.ts";
 export { type ListenOptions, TcpListener } from "./src/net/tcp_listener.ts";
-export { type Keepalive, TcpStream } from "./src/net/tcp_stream.ts";
+export { TcpStream } from "./src/net/tcp_stream.ts";
+export type { Keepalive } from "./src/net/keepalive.ts";
 export {
   UnixListener,
   type UnixListenOptions,

@@ -41,8 +41,14 @@ import { decoded, ECHO, encoded, logged } from "./util/handlers.ts";
 import { FakeHost } from "./util/fake_host.ts";
 import { FakeStream, FakeSystem } from "./util/fake_system.ts";
 import { randomBytes, sameBytes } from "./util/random.ts";
-import { connectedPair, LOOPBACK, type Pair } from "./util/streams.ts";
-import { eventually, within } from "./util/waiting.ts";
+import {
+  acceptOne,
+  connectedPair,
+  LOOPBACK,
+  type Pair,
+  write,
+} from "./util/streams.ts";
+import { DEADLINE_MS, eventually, within } from "./util/waiting.ts";
 
 const MIB = 1024 * 1024;
 
@@ -945,6 +951,26 @@ cleanTest(
     await eventually("the close", () => log.includes("close"));
     assertEquals(log, ["error ConnectionRefused", "close"]);
     assertStringIncludes(told!.message, "connection refused (ECONNREFUSED");
+  },
+);
+
+cleanTest(
+  "Reactor.connect() is told what came before a reset, when both are there at once",
+  async () => {
+    using reactor = new Reactor();
+    using listener = TcpListener.bind(LOOPBACK);
+    const log: string[] = [];
+    // Its first turn comes when this waits.
+    reactor.connect(listener.localAddress, logged(log));
+    {
+      using server = acceptOne(listener);
+      write(server, "bye");
+      const endMs = performance.now() + DEADLINE_MS;
+      while (server.unackedBytes > 0) assert(performance.now() < endMs);
+      server.resetOnClose = true;
+    }
+    await eventually("the close", () => log.includes("close"));
+    assertEquals(log, ["open", "data bye", "error ConnectionReset", "close"]);
   },
 );
 

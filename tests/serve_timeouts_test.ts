@@ -1,6 +1,12 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { serve } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { ConsoleWatch } from "./util/console.ts";
 import { TestServer } from "./util/http_server.ts";
 import { within } from "./util/waiting.ts";
 
@@ -115,8 +121,9 @@ cleanTest(
 );
 
 cleanTest(
-  "server resets a client that takes nothing of one large answer",
+  "server resets a client that takes nothing of one large answer, and tells of it",
   async () => {
+    using printed = new ConsoleWatch();
     await using test = new TestServer(
       () => new Response(new Uint8Array(LARGE_BYTES)),
       { writeMs: SOON_MS },
@@ -125,6 +132,11 @@ cleanTest(
     await client.send(GET);
     await within(closeOf(test), "the connection to be closed");
     await assertRejects(() => client.restBytes(), Deno.errors.ConnectionReset);
+    assertEquals(test.reactor.stats().closed.write, 1);
+    assertMatch(
+      String(printed.complained),
+      /reset: it has not read its answer/,
+    );
   },
 );
 

@@ -47,8 +47,9 @@ pub use event::Event;
 pub use interest::Interest;
 pub use mode::Mode;
 pub use net::{
-    BindOptions, ListenOptions, Membership, PipeReader, PipeWriter, Socket, SocketOption,
-    SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener, UnixStream, pipe,
+    BindOptions, Keepalive, ListenOptions, Membership, PipeReader, PipeWriter, Socket,
+    SocketOption, SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener,
+    UnixStream, pipe,
 };
 pub use parker::Parker;
 pub use poll::Poll;

@@ -134,7 +134,17 @@ const CALLS: &[(&str, Call)] = &[
         let mut address = fuzzer.address();
         address[2..4].fill(0);
         let (backlog, flags) = (fuzzer.integer() as i32, fuzzer.integer());
-        fuzzer.opened(Kind::Listener, abi::bind(&address, backlog, flags))
+        // Mostly none, since most numbers are refused.
+        let [idle, timeout_ms] = std::array::from_fn(|_| match fuzzer.random.below(4) {
+            0 => fuzzer.integer(),
+            _ => 0,
+        });
+        let (interval, count) = (fuzzer.integer(), fuzzer.integer());
+        let at = address.as_ptr();
+        // SAFETY: `address` is as long as its type says.
+        let listener =
+            unsafe { denio_listener_bind(at, backlog, flags, idle, interval, count, timeout_ms) };
+        fuzzer.opened(Kind::Listener, listener)
     }),
     ("denio_listener_accept", |fuzzer| {
         let (listener, capacity) = (fuzzer.handle(LISTENERS), fuzzer.random.below(6));

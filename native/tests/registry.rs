@@ -285,6 +285,25 @@ fn priority_tells_of_urgent_data() {
 }
 
 #[test]
+fn a_read_ends_at_an_urgent_byte_of_which_the_priority_event_tells() {
+    let _alone = alone();
+    let poll = util::poll();
+    let (listener, address) = util::listener();
+    let peer = std::net::TcpStream::connect(address).unwrap();
+    let stream = util::eventually(|| listener.accept()).unwrap();
+    let peer = socket2::SockRef::from(&peer);
+    peer.send(b"ab").unwrap();
+    peer.send_out_of_band(b"!").unwrap();
+    peer.send(b"cd").unwrap();
+    poll.registry().register(&stream, FIRST, READABLE | Interest::PRIORITY).unwrap();
+    expect_event(&poll, FIRST, Event::READABLE | Event::PRIORITY);
+    let mut bytes = [0; 16];
+    assert_eq!(stream.read(&mut bytes).unwrap(), 2, "the rest is behind the urgent byte");
+    assert_eq!(util::read_exact(&stream, 2), b"cd");
+    assert_eq!(util::errno(stream.read(&mut bytes)), libc::EAGAIN);
+}
+
+#[test]
 fn many_sources_are_each_told_of_under_their_own_token() {
     let _alone = alone();
     let poll = util::poll();

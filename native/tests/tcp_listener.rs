@@ -230,8 +230,42 @@ fn accepted_streams_send_at_once_when_the_listener_was_told_to() {
 }
 
 #[test]
-fn default_backlog_is_what_peers_ask_for() {
+fn accepted_streams_are_probed_and_given_up_as_the_listener_was_told() {
+    use SocketOption::{Keepalive, KeepaliveCount, KeepaliveIdle, KeepaliveInterval, UserTimeout};
+    let _alone = alone();
+    let has_timeout = cfg!(target_os = "linux");
+    let numbers = denio::Keepalive { idle: 7, interval: 3, count: 2 };
+    for (keepalive, user_timeout_ms) in [(Some(numbers), 9_000), (None, 0)] {
+        let options = ListenOptions { keepalive, user_timeout_ms, ..ListenOptions::default() };
+        let listener = TcpListener::bind(util::loopback(), &options).unwrap();
+        let _client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        let server = eventually(|| listener.accept()).unwrap();
+        let told = |option| server.option(option).unwrap();
+        assert_eq!(told(Keepalive), u32::from(keepalive.is_some()));
+        if keepalive.is_some() {
+            let told = [KeepaliveIdle, KeepaliveInterval, KeepaliveCount].map(told);
+            assert_eq!(told, [7, 3, 2]);
+        }
+        if has_timeout {
+            assert_eq!(told(UserTimeout), user_timeout_ms);
+        }
+    }
+}
+
+#[test]
+fn listener_is_not_opened_with_numbers_out_of_range() {
+    let _alone = alone();
+    let nothing = denio::Keepalive { idle: 1, interval: 0, count: 1 };
+    let options = ListenOptions { keepalive: Some(nothing), ..ListenOptions::default() };
+    let bound = TcpListener::bind(util::loopback(), &options);
+    assert_eq!(util::errno(bound), libc::EINVAL);
+}
+
+#[test]
+fn defaults_are_what_peers_ask_for() {
     let options = ListenOptions::default();
     assert_eq!(options.backlog, 511);
     assert!(options.nodelay && !options.reuse_port && !options.only_v6);
+    let keepalive = denio::Keepalive { idle: 15, interval: 15, count: 9 };
+    assert_eq!(options.keepalive, Some(keepalive));
 }

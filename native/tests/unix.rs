@@ -325,3 +325,44 @@ fn write_to_a_dropped_peer_is_an_error_and_no_signal() {
         assert_eq!(errno(stream.write_vectored(&[std::io::IoSlice::new(b"x")])), libc::EPIPE);
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_goes_on_behind_descriptors_and_drops_them() {
+    let _alone = alone();
+    let (sender, receiver) = UnixStream::pair().unwrap();
+    let before = open_descriptors();
+    for byte in [b"b", b"c"] {
+        send_with_descriptor(&sender, byte);
+    }
+    write_all(&sender, b"de");
+    let mut bytes = [0; 3];
+    assert_eq!(receiver.read(&mut bytes).unwrap(), 3, "no more than there is room for");
+    assert_eq!(&bytes, b"bcd");
+    send_with_descriptor(&sender, b"f");
+    sender.shutdown(Shutdown::Write).unwrap();
+    let mut bytes = [0; 8];
+    assert_eq!(receiver.read(&mut bytes).unwrap(), 2);
+    assert_eq!(&bytes[..2], b"ef");
+    assert_eq!(receiver.read(&mut bytes).unwrap(), 0, "the end is told by a read of its own");
+    assert_eq!(open_descriptors(), before);
+}
+
+#[cfg(target_os = "linux")]
+fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
+    use std::os::fd::AsFd;
+
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let fd = stream.registration().as_fd();
+    let fds = [fd];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    let parts = [std::io::IoSlice::new(bytes)];
+    assert_eq!(sendmsg(fd, &parts, &mut control, SendFlags::empty()).unwrap(), bytes.len());
+}
+
+#[cfg(target_os = "linux")]
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}

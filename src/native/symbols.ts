@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 6;
+export const ABI_VERSION = 7;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -127,6 +127,10 @@ export const SERVING_SYMBOLS = {
       /* address */ "buffer",
       /* backlog */ "i32",
       /* flags */ "u32",
+      /* keepalive_idle */ "u32",
+      /* keepalive_interval */ "u32",
+      /* keepalive_count */ "u32",
+      /* user_timeout_ms */ "u32",
     ],
     result: "i32",
   },

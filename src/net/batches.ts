@@ -12,7 +12,7 @@
 import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 import { READ_WORDS, WRITE_WORDS } from "../native/symbols.ts";
-import { checkRange } from "./transfer.ts";
+import { CALL_BYTES_MAX, checkRange, partOf } from "./transfer.ts";
 
 /** Streams that are read in one call, one's bytes behind the other's. */
 export class ReadBatch {
@@ -68,6 +68,9 @@ export class ReadBatch {
     const room = bytes.byteLength - offset;
     checkRange(bytes, offset, room);
     checkLength(this);
+    if (offset + room > CALL_BYTES_MAX) {
+      return this.read(partOf(bytes, offset, room), 0, roomMin);
+    }
     const count = native().denio_streams_read(
       bytes,
       offset,
@@ -137,10 +140,17 @@ export class WriteBatch {
   /**
    * Writes to each stream once, in order, its part of `bytes`.
    *
-   * @throws {RangeError} when there are more streams than there may be.
+   * @throws {RangeError} when there are more streams than there may be, or
+   * `bytes` has more than a GiB.
    */
   write(bytes: Uint8Array<ArrayBuffer>): void {
     checkLength(this);
+    if (bytes.byteLength > CALL_BYTES_MAX) {
+      throw new RangeError(
+        `Cannot write parts of "${bytes.byteLength}" bytes: there may be ` +
+          `${CALL_BYTES_MAX}`,
+      );
+    }
     const code = native().denio_streams_write(
       bytes,
       bytes.byteLength,

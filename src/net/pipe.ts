@@ -8,7 +8,7 @@ import { unwrap } from "../native/errors.ts";
 import { native, nativeOthers } from "../native/library.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
 import { Endpoint } from "./endpoint.ts";
-import { checkRange, vector } from "./transfer.ts";
+import { CALL_BYTES_MAX, checkRange, partOf, vector } from "./transfer.ts";
 
 /** The two ends of one pipe. */
 export interface Pipe {
@@ -103,6 +103,10 @@ export class PipeReader extends Endpoint {
     length: number,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      const part = partOf(buffer, offset, length);
+      return this.tryRead(part, 0, part.byteLength);
+    }
     return native().denio_stream_read(this.handle, buffer, offset, length);
   }
 
@@ -185,6 +189,10 @@ export class PipeWriter extends Endpoint {
     length: number,
   ): number {
     checkRange(bytes, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      const part = partOf(bytes, offset, length);
+      return this.tryWrite(part, 0, part.byteLength);
+    }
     return native().denio_stream_write(this.handle, bytes, offset, length);
   }
 

@@ -8,7 +8,7 @@ import { unwrap } from "../native/errors.ts";
 import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
-import { checkRange, vector } from "./transfer.ts";
+import { CALL_BYTES_MAX, checkRange, partOf, vector } from "./transfer.ts";
 
 /** Which half of a connection to shut down. */
 export type Shutdown = "read" | "write" | "both";
@@ -100,6 +100,10 @@ export abstract class Stream<Address> extends Socket<Address> {
     length: number,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      const part = partOf(buffer, offset, length);
+      return this.tryRead(part, 0, part.byteLength);
+    }
     return native().denio_stream_read(this.handle, buffer, offset, length);
   }
 
@@ -117,6 +121,9 @@ export abstract class Stream<Address> extends Socket<Address> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.peek(partOf(buffer, offset, length));
+    }
     const { handle } = this;
     const count = nativeOthers().denio_stream_peek(
       handle,
@@ -167,6 +174,10 @@ export abstract class Stream<Address> extends Socket<Address> {
     length: number,
   ): number {
     checkRange(bytes, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      const part = partOf(bytes, offset, length);
+      return this.tryWrite(part, 0, part.byteLength);
+    }
     return native().denio_stream_write(this.handle, bytes, offset, length);
   }
 
@@ -191,7 +202,11 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
     const [a, b, c] = buffers;
-    if (buffers.length > 3 || a === undefined) {
+    const aLength = a === undefined ? 0 : a.byteLength;
+    const bLength = b === undefined ? 0 : b.byteLength;
+    const cLength = c === undefined ? 0 : c.byteLength;
+    const isFar = aLength + bLength + cLength > CALL_BYTES_MAX;
+    if (buffers.length > 3 || a === undefined || isFar) {
       const all = vector(buffers);
       return native().denio_stream_write_vectored(this.handle, ...all);
     }
@@ -199,11 +214,11 @@ export abstract class Stream<Address> extends Socket<Address> {
     return native().denio_stream_write_vectored(
       this.handle,
       a,
-      a.byteLength,
+      aLength,
       b ?? null,
-      b === undefined ? 0 : b.byteLength,
+      bLength,
       c ?? null,
-      c === undefined ? 0 : c.byteLength,
+      cLength,
       null,
       0,
       null,
@@ -237,7 +252,8 @@ export abstract class Stream<Address> extends Socket<Address> {
 
   /**
    * Bytes that have come and that nobody has read, from 0 to 2147483647:
-   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte.
+   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte; on Linux,
+   * what waits behind an urgent byte is not counted before that is read past.
    */
   get unreadBytes(): number {
     const code = nativeOthers().denio_stream_unread(this.handle);

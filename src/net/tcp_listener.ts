@@ -15,6 +15,7 @@ import {
   type TcpAddress,
 } from "./address.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
+import { type Keepalive, keepaliveOf } from "./keepalive.ts";
 import { AcceptBatch, checkBacklog, ListeningSocket } from "./listener.ts";
 import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 import { requireNet } from "./permissions.ts";
@@ -32,6 +33,20 @@ export interface ListenOptions extends HostPort {
   onlyV6?: boolean;
   /** `TCP_NODELAY` on what is accepted; on when left out. */
   nodelay?: boolean;
+  /**
+   * How silent peers of what is accepted are probed, so that one that vanished
+   * is noticed (`SO_KEEPALIVE`, `tcp(7)`). When left out, or `true`: after 15
+   * seconds of silence, every 15 seconds, 9 times, as Go does; the same for
+   * numbers that are left out. `false` does not probe.
+   */
+  keepalive?: boolean | Partial<Keepalive>;
+  /**
+   * Milliseconds that bytes written to what is accepted may stay
+   * unacknowledged: see {@linkcode TcpStream.userTimeout}. From 0 to
+   * 2147483647; 0, the default, leaves it to the system. Ignored where the
+   * system has not got it, as on FreeBSD.
+   */
+  userTimeout?: number;
 }
 
 const REUSE_PORT = 1;
@@ -65,11 +80,16 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.AddrInUse} when somebody listens there already.
-   * @throws {RangeError} when port or backlog is out of range.
+   * @throws {RangeError} when a number is out of range.
+   * @throws {TypeError} when `keepalive` is neither a boolean nor an object.
    */
   static override bind(options: ListenOptions): TcpListener {
     const { hostname, port } = hostPort(options);
     const backlog = checkBacklog(options.backlog);
+    // What is accepted inherits them: no system call a connection.
+    const keepalive = keepaliveOf(options.keepalive);
+    const timeout = SocketOption.USER_TIMEOUT;
+    const userTimeout = checkValue(timeout, options.userTimeout ?? 0);
     requireNet(hostname, port);
     const flags = (options.reusePort ? REUSE_PORT : 0) |
       (options.onlyV6 ? ONLY_V6 : 0) |
@@ -79,6 +99,10 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
         resolve({ hostname, port }),
         backlog,
         flags,
+        keepalive?.idle ?? 0,
+        keepalive?.interval ?? 0,
+        keepalive?.count ?? 0,
+        userTimeout,
       ),
       `listen on "${addressText({ hostname, port })}"`,
     ));

@@ -15,19 +15,10 @@ import {
   type TcpAddress,
 } from "./address.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
+import { checkKeepalive, type Keepalive } from "./keepalive.ts";
 import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 import { requireNet } from "./permissions.ts";
 import { Stream } from "./stream.ts";
-
-/** When and how a silent peer is asked whether it is still there: `tcp(7)`. */
-export interface Keepalive {
-  /** Seconds of silence before the first probe, from 1 to 32767. */
-  idle: number;
-  /** Seconds between probes, from 1 to 32767. */
-  interval: number;
-  /** Probes without answer after which it is given up, from 1 to 127. */
-  count: number;
-}
 
 /**
  * Begins to connect without asking for the permission: for an address of a name
@@ -112,8 +103,9 @@ export class TcpStream extends Stream<TcpAddress> {
 
   /**
    * How a silent peer is probed (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
-   * `TCP_KEEPINTVL` and `TCP_KEEPCNT`, `tcp(7)`); `false` when it is not, which
-   * is how a stream begins.
+   * `TCP_KEEPINTVL` and `TCP_KEEPCNT`, `tcp(7)`); `false` when it is not. That
+   * is how `TcpStream.connect` begins; an accepted stream has what its listener
+   * was opened with, and one that a reactor connects has a listener's default.
    */
   get keepalive(): false | Keepalive {
     if (getOption(this.handle, SocketOption.KEEPALIVE) === 0) return false;
@@ -132,10 +124,11 @@ export class TcpStream extends Stream<TcpAddress> {
    * @throws {TypeError} when it is neither a boolean nor an object.
    */
   set keepalive(keepalive: boolean | Partial<Keepalive>) {
-    const numbers = keepaliveNumbers(keepalive);
-    for (const [option, value] of numbers) {
-      setOption(this.handle, option, value);
-    }
+    // All are checked before the first is set.
+    const { idle, interval, count } = checkKeepalive(keepalive);
+    this.#set(SocketOption.KEEPALIVE_IDLE, idle);
+    this.#set(SocketOption.KEEPALIVE_INTERVAL, interval);
+    this.#set(SocketOption.KEEPALIVE_COUNT, count);
     const isOn = keepalive !== false;
     setOption(this.handle, SocketOption.KEEPALIVE, isOn ? 1 : 0);
   }
@@ -188,10 +181,17 @@ export class TcpStream extends Stream<TcpAddress> {
   /**
    * Milliseconds that written bytes may stay unacknowledged before the
    * connection is given up (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482); 0 leaves
-   * it to the system, which is the default. Linux only.
+   * it to the system, which is the default, and takes Linux a quarter of an
+   * hour. The next read or write then fails with `ETIMEDOUT`.
+   *
+   * On Linux it also bounds how long the peer's system may say that it has no
+   * room (`tcp(7)`), and how long probes of `keepalive` may stay without an
+   * answer, instead of their `count`. macOS counts in seconds
+   * (`TCP_RXT_CONNDROPTIME`): the number is rounded up.
    *
    * @throws {RangeError} when set to what is no integer from 0 to 2147483647.
-   * @throws {Deno.errors.NotSupported} where the system has not got it.
+   * @throws {Deno.errors.NotSupported} where the system has not got it, as
+   * FreeBSD.
    */
   get userTimeout(): number {
     return getOption(this.handle, SocketOption.USER_TIMEOUT);
@@ -203,30 +203,12 @@ export class TcpStream extends Stream<TcpAddress> {
     setOption(this.handle, option, checkValue(option, ms));
   }
 
+  #set(option: SocketOption, value: number | undefined): void {
+    if (value !== undefined) setOption(this.handle, option, value);
+  }
+
   /** Returns an address of its kind. */
   protected decode(bytes: Uint8Array): TcpAddress {
     return decodeAddress(bytes, "tcp") as TcpAddress;
   }
-}
-
-/** All are checked before the first is set. */
-function keepaliveNumbers(
-  keepalive: boolean | Partial<Keepalive>,
-): [SocketOption, number][] {
-  if (typeof keepalive === "boolean") return [];
-  if (typeof keepalive !== "object" || keepalive === null) {
-    throw new TypeError(
-      `Cannot set keepalive to "${keepalive}": it must be a boolean, or an ` +
-        "object with idle, interval and count",
-    );
-  }
-  const { idle, interval, count } = keepalive;
-  const given: [SocketOption, number | undefined][] = [
-    [SocketOption.KEEPALIVE_IDLE, idle],
-    [SocketOption.KEEPALIVE_INTERVAL, interval],
-    [SocketOption.KEEPALIVE_COUNT, count],
-  ];
-  return given.flatMap(([option, value]) =>
-    value === undefined ? [] : [[option, checkValue(option, value)]]
-  );
 }

@@ -7,6 +7,12 @@
 /** Buffers that one vectored call takes at the most. */
 export const BUFFERS_MAX = 8;
 
+/**
+ * How far from its beginning one call goes in an array, and how many bytes it
+ * takes in all: native code counts in 32 bits, and its answers have a sign.
+ */
+export const CALL_BYTES_MAX: number = 2 ** 30;
+
 type Buffer = Uint8Array<ArrayBuffer> | null;
 
 /** The arguments of a vectored call: eight buffers, each with its length. */
@@ -50,7 +56,36 @@ export function checkRange(
 }
 
 /**
+ * Returns what one call can take of a range that goes beyond
+ * {@linkcode CALL_BYTES_MAX}: its beginning. A call that takes a part of what it
+ * was given says so by its count.
+ */
+export function partOf(
+  buffer: Uint8Array<ArrayBuffer>,
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
+  return buffer.subarray(offset, offset + Math.min(length, CALL_BYTES_MAX));
+}
+
+/**
+ * Returns the beginning of several buffers, of {@linkcode CALL_BYTES_MAX} bytes
+ * at the most.
+ */
+export function partsOf(
+  buffers: readonly Uint8Array<ArrayBuffer>[],
+): Uint8Array<ArrayBuffer>[] {
+  let left = CALL_BYTES_MAX;
+  return buffers.map((buffer) => {
+    const part = buffer.subarray(0, left);
+    left -= part.byteLength;
+    return part;
+  });
+}
+
+/**
  * Returns the arguments of a vectored call, which native code takes in order.
+ * Of more than {@linkcode CALL_BYTES_MAX} bytes they are the beginning.
  *
  * @throws {RangeError} when there are more than eight buffers.
  */
@@ -61,9 +96,12 @@ export function vector(buffers: readonly Uint8Array<ArrayBuffer>[]): Vector {
         `${BUFFERS_MAX}`,
     );
   }
+  let sum = 0;
+  for (const { byteLength } of buffers) sum += byteLength;
+  const parts = sum > CALL_BYTES_MAX ? partsOf(buffers) : buffers;
   const args: (Buffer | number)[] = [];
   for (let index = 0; index < BUFFERS_MAX; index++) {
-    const buffer = buffers[index] ?? null;
+    const buffer = parts[index] ?? null;
     args.push(buffer, buffer === null ? 0 : buffer.byteLength);
   }
   return args as Vector;

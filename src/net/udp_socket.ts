@@ -21,7 +21,7 @@ import { chooseInterface, encodeGroup } from "./multicast.ts";
 import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 import { requireNet } from "./permissions.ts";
 import { Socket } from "./socket.ts";
-import { checkRange } from "./transfer.ts";
+import { CALL_BYTES_MAX, checkRange, partOf } from "./transfer.ts";
 
 /** How and where a UDP socket is opened. */
 export interface UdpBindOptions extends HostPort {
@@ -169,6 +169,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = bytes.byteLength - offset,
   ): number {
     checkRange(bytes, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.send(partOf(bytes, offset, length));
+    }
     const { handle } = this;
     const count = nativeUdp().denio_udp_send(handle, bytes, offset, length);
     return this.countOf(count, "send from");
@@ -195,6 +198,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = bytes.byteLength - offset,
   ): number {
     checkRange(bytes, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.sendTo(partOf(bytes, offset, length), address);
+    }
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
     const count = nativeUdp().denio_udp_send_to(
@@ -223,6 +229,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.receive(partOf(buffer, offset, length));
+    }
     const { handle } = this;
     const count = nativeUdp().denio_udp_receive(handle, buffer, offset, length);
     return this.countOf(count, "receive from");
@@ -238,6 +247,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.peek(partOf(buffer, offset, length));
+    }
     const { handle } = this;
     const count = nativeUdp().denio_udp_peek(handle, buffer, offset, length);
     return this.countOf(count, "peek at");
@@ -253,6 +265,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.receiveFrom(partOf(buffer, offset, length));
+    }
     const count = nativeUdp().denio_udp_receive_from(
       this.handle,
       buffer,
@@ -273,6 +288,9 @@ export class UdpSocket extends Socket<UdpAddress> {
     length: number = buffer.byteLength - offset,
   ): number {
     checkRange(buffer, offset, length);
+    if (offset + length > CALL_BYTES_MAX) {
+      return this.peekFrom(partOf(buffer, offset, length));
+    }
     const count = nativeUdp().denio_udp_peek_from(
       this.handle,
       buffer,

@@ -24,7 +24,7 @@ export const Interest = {
   READABLE: 1,
   /** There is room to write, or a connect has finished. */
   WRITABLE: 2,
-  /** Urgent data can be read (Linux only). */
+  /** An urgent byte is there, at which a read ends: `tcp(7)` (Linux only). */
   PRIORITY: 4,
 } as const;
 

@@ -45,7 +45,7 @@
  * | `READ_CLOSED`  | `read` answers 0                        | yes                 | yes         |
  * | `WRITE_CLOSED` | `write` throws `BrokenPipe`             | when both ways end  | yes         |
  * | `ERROR`        | `takeError`, or the next call, says it  | yes                 | with an end |
- * | `PRIORITY`     | nothing: ask {@linkcode Poll.supports}  | yes                 | no          |
+ * | `PRIORITY`     | nothing: ask {@linkcode Poll.supports}  | yes, if asked for   | no          |
  *
  * ## Draining
  *
@@ -54,8 +54,12 @@
  * rest may wait for ever. So after an event
  *
  * - `accept` until it returns `undefined`;
- * - `read` until `WOULD_BLOCK`, 0 or an error. A stream's read that fills less
- *   than its buffer has drained it, too: denio's own reactor saves the call;
+ * - `read` until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
+ *   buffer has *mostly* drained the stream, but a TCP stream's read also ends at
+ *   an urgent byte (`MSG_OOB`, `tcp(7)`), and drops that with the next one. Who
+ *   wants to save the last call registers for `PRIORITY` as well, which tells of
+ *   such a byte, and then reads until `WOULD_BLOCK`: denio's own reactor does.
+ *   Where there is no `PRIORITY`, a short read means nothing;
  * - `write` until all is written, or until `WOULD_BLOCK`. Only then wait for
  *   `WRITABLE`: an idle stream is writable all the time, and told of once.
  *

@@ -10,7 +10,7 @@
 
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
-import { Interest } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
@@ -26,7 +26,7 @@ import {
 import type { AnyListener as Listener } from "./listener.ts";
 import { Outbox, type OutboxHost } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
-import type { StreamSocket } from "./system.ts";
+import { limitUnacked, type StreamSocket } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
 /**
@@ -39,6 +39,8 @@ const LINGER_MS = 5_000;
  * It is counted from when all is sent.
  */
 const LINGER_MS_MAX = 30_000;
+/** How often it is asked for what was delivered: Linux acknowledges in 40 ms. */
+const DELIVERY_MS = 20;
 
 /**
  * Writes up to this length are collected: copying them costs less than a call
@@ -98,7 +100,13 @@ const UNREAD = 1 << 19;
 const BROKEN = 1 << 20;
 /** Bytes have been sent, of which the peer's side may lack some. */
 const HAS_SENT = 1 << 21;
+/** An urgent byte is there: a read ends at it, although more waits. */
+const MARKED = 1 << 22;
+/** Its poll cannot tell that, so any read may have ended at one. */
+const UNMARKED = 1 << 23;
 
+/** A short read does not mean that no more waits. */
+const READS_ON = READ_CLOSED | MARKED | UNMARKED;
 /** Nothing is read: stopped, or over. */
 const STOPPED = PAUSED | ENDED | CLOSED;
 /** The same, or the peer does not read either. */
@@ -108,12 +116,15 @@ const DEAF = PAUSED | ENDED | CONGESTED | CONNECTING;
 /** What is looked at to tell of an end that is not read yet. */
 const END_FLAGS = READ_CLOSED | ENDED | FORETOLD | QUEUED | CLOSED;
 /** Not what is read together with others: not now, or not only. */
-const READS_ALONE = UNREADABLE | READ_CLOSED | CLOSING | CONNECTING | QUEUED |
+const READS_ALONE = UNREADABLE | READS_ON | CLOSING | CONNECTING | QUEUED |
   UNREAD;
 /** What was read for it together with others may not be for it to act on. */
 const INTERRUPTED = STOPPED | CLOSING | UNREAD;
 /** Nothing can be written any more. */
 const UNWRITABLE = WRITE_ENDING | WRITE_ENDED | CLOSING | CLOSED | BROKEN;
+
+/** What reading asks a poll for: urgent bytes stop a read. */
+export const READING: InterestSet = Interest.READABLE | Interest.PRIORITY;
 
 /** Room in the shared write buffer. */
 export interface WriteRoom {
@@ -219,6 +230,8 @@ interface Rare {
   lingerUntilMs: number;
   /** When bytes were last read that are thrown away. */
   lingerReadMs: number;
+  /** Whether the lingering close ends when the peer's side has all. */
+  endsDelivered: boolean;
   /** Why nothing can be sent. */
   error: Error | undefined;
 }
@@ -229,6 +242,8 @@ export interface ConnectionHost extends OutboxHost {
   readonly input: ReadBuffer;
   /** Where answers are serialised. */
   readonly output: WriteBuffer;
+  /** Whether its poll cannot tell of urgent bytes. */
+  readonly lacksPriority: boolean;
   /** Whether the loop runs, and sends what is in the write buffer soon. */
   readonly isFresh: boolean;
   /** Calls that read, of all connections. */
@@ -295,7 +310,7 @@ export class Connection<Data = unknown> {
     this.#origin = origin;
     const refed = origin.listener === undefined || origin.listener.isRefed;
     this.#flags = (origin.listener === undefined ? CONNECTING : 0) |
-      (refed ? 0 : UNREFED);
+      (refed ? 0 : UNREFED) | (host.lacksPriority ? UNMARKED : 0);
   }
 
   /** The listener that accepted it. */
@@ -379,6 +394,7 @@ export class Connection<Data = unknown> {
       heldSinceMs: 0,
       linger: undefined,
       lingerUntilMs: 0,
+      endsDelivered: false,
       lingerReadMs: 0,
       error: undefined,
     };
@@ -696,6 +712,17 @@ export class Connection<Data = unknown> {
     if (this.#flags & READABLE) this.#requeue();
   }
 
+  /** Whether the peer's side has acknowledged all that was sent. */
+  get #isDelivered(): boolean {
+    const stream = this.#stream;
+    try {
+      // A Unix socket delivers what it has, whenever it is closed.
+      return !("resetOnClose" in stream && stream.unackedBytes! > 0);
+    } catch {
+      return true;
+    }
+  }
+
   /** Whether closing at once could destroy what was sent. */
   #mustLinger(): boolean {
     if (!(this.#flags & HAS_SENT) || this.#flags & ENDED) return false;
@@ -730,6 +757,10 @@ export class Connection<Data = unknown> {
   setTimeouts(timeouts: Timeouts | undefined): void {
     const checked = timeoutsOf(timeouts);
     if (this.#flags & CLOSED) return;
+    const writeMs = checked?.writeMs ?? Infinity;
+    if (writeMs !== (this.timeouts?.writeMs ?? Infinity)) {
+      limitUnacked(this.#stream, writeMs);
+    }
     const limits = { ...this.#origin.limits, timeouts: checked };
     this.#origin = { ...this.#origin, limits };
     // What moved before was in another time.
@@ -786,9 +817,42 @@ export class Connection<Data = unknown> {
     else if (readiness & Readiness.WRITABLE) this.#flushOutbox();
     if (readiness & ~Readiness.WRITABLE) this.#flags |= READABLE;
     if (readiness & Readiness.READ_CLOSED) this.#flags |= READ_CLOSED;
+    if (readiness & Readiness.PRIORITY) this.#flags |= MARKED;
     if (this.#flags & CLOSED) return;
     if (this.#flags & READABLE) this.#read();
     if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
+  }
+
+  /**
+   * Closes one that has told all that it had read, and owes the peer nothing:
+   * our end is sent, and the connection closes when the peer's side has all, at
+   * once as a rule. What comes later is answered with a reset, behind the end
+   * that the peer reads first. Never call it while bytes are told.
+   */
+  closeIdle(): void {
+    const isDelivered = this.#isDelivered;
+    this.closeWrite();
+    const isRead = this.readNow() === 0 && this.#outbox === undefined;
+    if (this.#flags & (CLOSED | BROKEN)) return this.close();
+    if (isRead && isDelivered) return this.#destroy(this.#ownReason());
+    this.#ensureRare().endsDelivered = true;
+    this.closeLingering();
+  }
+
+  /**
+   * Reads what has come by now, for an owner that would close otherwise. Never
+   * call it while bytes are told: it reads over those of the shared buffer.
+   *
+   * @returns How many bytes came.
+   */
+  readNow(): number {
+    const before = this.#host.bytesIn;
+    try {
+      this.onReady(Readiness.READABLE);
+    } catch (error) {
+      this.fail(error);
+    }
+    return this.#host.bytesIn - before;
   }
 
   /** Whether all it would do, being ready, is to read once: for `Dispatch`. */
@@ -928,9 +992,10 @@ export class Connection<Data = unknown> {
       this.#stopReading(count);
       return false;
     }
-    // A short read means drained: what comes later is a new event. After
-    // the peer's end there is none, so that is read for.
-    const drained = count < room && !(this.#flags & READ_CLOSED);
+    // A short read means drained: what comes later is a new event. After the
+    // peer's end there is none, so that is read for; and an urgent byte ends a
+    // read before the rest, of which nothing tells.
+    const drained = count < room && !(this.#flags & READS_ON);
     this.#flags = (drained ? this.#flags & ~READABLE : this.#flags | READABLE) |
       HEARD;
     this.#host.bytesIn += count;
@@ -993,7 +1058,7 @@ export class Connection<Data = unknown> {
 
   /** Acts on a read that brought nothing: the end, an error, or not yet. */
   #stopReading(count: number): void {
-    this.#flags &= ~READABLE;
+    this.#flags &= ~(READABLE | MARKED);
     if (this.#flags & BROKEN) return this.#failBroken();
     if (count === WOULD_BLOCK) return;
     if (count < 0) return this.#failNative(count);
@@ -1024,12 +1089,17 @@ export class Connection<Data = unknown> {
     }
     const error = this.#stream.takeError();
     this.#flags &= ~CONNECTING;
-    if (error !== undefined) {
+    // One that was reset after it had connected has what came before that.
+    if (error !== undefined && !(this.#stream.unreadBytes! > 0)) {
       this.#fail(error);
       return false;
     }
     this.#flags |= WANTS_WRITABLE;
+    const writeMs = this.timeouts?.writeMs ?? Infinity;
+    // Not before: it would bound the connect as well.
+    if (writeMs !== Infinity) limitUnacked(this.#stream, writeMs);
     this.opened();
+    if (this.#flags & CLOSED) return false;
     if (this.#flags & WRITE_ENDING && this.#outbox === undefined) {
       this.#endWriting();
     }
@@ -1075,7 +1145,7 @@ export class Connection<Data = unknown> {
     this.#flags |= WANTS_WRITABLE;
     this.#host.reregister(
       this as Connection,
-      Interest.READABLE | Interest.WRITABLE,
+      READING | Interest.WRITABLE,
     );
   }
 
@@ -1098,7 +1168,7 @@ export class Connection<Data = unknown> {
     const rare = this.#ensureRare();
     rare.lingerReadMs = this.#host.nowMs;
     rare.lingerUntilMs = rare.lingerReadMs + LINGER_MS_MAX;
-    this.#lingerOn(rare, LINGER_MS);
+    this.#lingerOn(rare, rare.endsDelivered ? DELIVERY_MS : LINGER_MS);
   }
 
   /** Waits, as long as the peer goes on sending. */
@@ -1109,8 +1179,12 @@ export class Connection<Data = unknown> {
         rare.lingerReadMs + LINGER_MS,
         rare.lingerUntilMs,
       );
-      if (nowMs >= untilMs) this.#destroy("closed");
-      else this.#lingerOn(rare, untilMs - nowMs);
+      const { endsDelivered } = rare;
+      if (nowMs >= untilMs || endsDelivered && this.#isDelivered) {
+        return this.#destroy("closed");
+      }
+      const leftMs = untilMs - nowMs;
+      this.#lingerOn(rare, endsDelivered ? DELIVERY_MS : leftMs);
     });
   }
 

@@ -7,11 +7,15 @@
  * @module
  */
 
-import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
-import { Connection, type ConnectionHost, type Unread } from "./connection.ts";
+import {
+  Connection,
+  type ConnectionHost,
+  READING,
+  type Unread,
+} from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
   type AnyListener as Listener,
@@ -45,6 +49,7 @@ export class Host
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
   readonly unread = new Map<unknown, Unread>();
+  readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
@@ -97,6 +102,7 @@ export class Host
   /** Made by the reactor, which runs while there is work. */
   constructor(options: HostOptions) {
     this.#poll = options.poll;
+    this.lacksPriority = this.#poll.lacksPriority ?? false;
     const { system } = options;
     this.#system = system;
     this.output = new WriteBuffer(system.writeAll?.bind(system));
@@ -210,7 +216,7 @@ export class Host
   accept(stream: StreamSocket, listener: Listener): boolean {
     const connection = new Connection(this, stream, listener.origin);
     try {
-      this.add(connection, stream, Interest.READABLE);
+      this.add(connection, stream, READING);
     } catch (error) {
       if (isShortage(error)) return false;
       // One that cannot be registered must not take the others with it.

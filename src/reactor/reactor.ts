@@ -89,7 +89,7 @@ import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { Connection, type ConnectionHandlers } from "./connection.ts";
+import { Connection, type ConnectionHandlers, READING } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
 import type {
@@ -122,6 +122,7 @@ import {
   type ReactorPoll,
   type StreamSocket,
   type System,
+  userTimeoutOf,
 } from "./system.ts";
 import type { Timer } from "./timers.ts";
 
@@ -354,7 +355,12 @@ export class Reactor implements Disposable, AsyncDisposable {
   ): AnyListener {
     this.#expectOpen();
     const limits = limitsOf(options);
-    const socket = this.#system.listen(options);
+    const socket = this.#system.listen(
+      "path" in options ? options : {
+        userTimeout: userTimeoutOf(limits.timeouts?.writeMs),
+        ...options,
+      },
+    );
     const listener: AnyListener = new Listener(this.#host, socket, {
       handlers: handlers as ConnectionHandlers,
       limits,
@@ -720,7 +726,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       listener: undefined,
       limits,
     });
-    const both = Interest.READABLE | Interest.WRITABLE;
+    const both = READING | Interest.WRITABLE;
     this.#host.add(connection as Connection, stream, both);
     this.#start();
     return connection;

@@ -9,18 +9,20 @@
  */
 
 import { Events } from "../poll/events.ts";
-import type { InterestSet } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ReadBatch, WriteBatch } from "../net/batches.ts";
+import { KEEPALIVE_DEFAULT } from "../net/keepalive.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
 import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { UnixStream } from "../net/unix_stream.ts";
+import { TIMEOUT_MS_MAX } from "./limits.ts";
 import { Wait } from "./park.ts";
 import { PathListener } from "./path_listener.ts";
 import { WAKER_TOKEN } from "./slots.ts";
@@ -37,6 +39,11 @@ export interface StreamSocket extends Source, Disposable {
   readonly unackedBytes?: number | undefined;
   /** Bytes that have come and that nobody has read, if it can tell. */
   readonly unreadBytes?: number | undefined;
+  /**
+   * Milliseconds for which written bytes may stay unacknowledged; 0 for the
+   * system's own. Set it by {@linkcode limitUnacked}: it may throw.
+   */
+  userTimeout?: number;
   /** Makes closing answer with a reset instead of a FIN, where there is one. */
   resetOnClose?: boolean;
   /** Reads; 0 at the end, `-errno` for an error. */
@@ -70,6 +77,11 @@ export interface ListenerSocket extends Source, Disposable {
   /** Accepts several, or up to `capacity`; the batch says why no more. */
   acceptBatch(batch: Batch, capacity?: number): number;
   /**
+   * The same, whoever else shares the socket and is to accept first: for one
+   * that is about to close it.
+   */
+  acceptRest?(batch: Batch): number;
+  /**
    * How long to wait before trying again, since others who share the socket are
    * to accept first; nothing when events tell.
    */
@@ -94,6 +106,11 @@ export interface Batch {
 export interface ReactorPoll {
   /** The backend in use. */
   readonly backend: Backend;
+  /**
+   * Whether it cannot tell of urgent data, and takes no notice of an interest
+   * in it: a read may then stop short at any time although more waits.
+   */
+  readonly lacksPriority?: boolean | undefined;
   /** The time on the clock of the events, exactly. */
   nowMs(): number;
   /** Waits, at most a millisecond or so, and fills `events`. */
@@ -163,7 +180,11 @@ export const NATIVE: System = {
     "path" in options ? PathListener.bind(options) : TcpListener.bind(options),
   connect: (address, isPermitted) => {
     if ("path" in address) return UnixStream.connect(address);
-    return isPermitted ? connectPermitted(address) : TcpStream.connect(address);
+    const stream = isPermitted
+      ? connectPermitted(address)
+      : TcpStream.connect(address);
+    ifPossible(() => stream.keepalive = KEEPALIVE_DEFAULT);
+    return stream;
   },
   readAll: (batch, bytes, offset, roomMin) =>
     batch.read(bytes, offset, roomMin),
@@ -171,7 +192,46 @@ export const NATIVE: System = {
   defer: (callback) => void setImmediate(callback),
 };
 
+/**
+ * Returns the `userTimeout` that has the system watch over a `writeMs`: 0, the
+ * system's own, when there is no such limit.
+ */
+export function userTimeoutOf(writeMs: number | undefined): number {
+  if (writeMs === undefined || !(writeMs <= TIMEOUT_MS_MAX)) return 0;
+  return Math.ceil(writeMs);
+}
+
+/**
+ * Has the system give up a stream whose peer's side acknowledges nothing for
+ * `writeMs`, or, with infinity, no longer. It sees what nobody here can: bytes
+ * that were written, and wait in the system for a peer that has vanished. Does
+ * nothing where the system cannot.
+ */
+export function limitUnacked(stream: StreamSocket, writeMs: number): void {
+  if (!("userTimeout" in stream)) return;
+  ifPossible(() => stream.userTimeout = userTimeoutOf(writeMs));
+}
+
+/**
+ * Sets an option that a stream can do without. Some systems have not got it, and
+ * macOS refuses all options of a stream that was reset, which reading tells.
+ */
+function ifPossible(set: () => void): void {
+  try {
+    set();
+  } catch {
+    // It goes on without.
+  }
+}
+
+/** kqueue alone lacks it. The backend's name would take a call to ask for. */
+const LACKS_PRIORITY = !["linux", "android"].includes(Deno.build.os);
+/** What may be asked of a poll. */
+const INTERESTS = Interest.READABLE | Interest.WRITABLE |
+  (LACKS_PRIORITY ? 0 : Interest.PRIORITY);
+
 class NativePoll implements ReactorPoll {
+  readonly lacksPriority = LACKS_PRIORITY;
   readonly #poll: Poll;
   readonly #waker: Waker;
   readonly #wait: Wait;
@@ -201,11 +261,11 @@ class NativePoll implements ReactorPoll {
   }
 
   register(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.register(source, token, interest);
+    this.#poll.registry.register(source, token, interest & INTERESTS);
   }
 
   reregister(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.reregister(source, token, interest);
+    this.#poll.registry.reregister(source, token, interest & INTERESTS);
   }
 
   park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {

@@ -249,7 +249,8 @@ export class Timeline {
 }
 
 function isTransfer({ call }: Step): boolean {
-  return call === "recvfrom" || call === "sendto" || call === "sendmsg";
+  return call === "recvfrom" || call === "recvmsg" ||
+    call === "sendto" || call === "sendmsg";
 }
 
 function columns(...[ms, step, turn, call]: string[]): string {

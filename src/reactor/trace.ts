@@ -16,6 +16,7 @@ import {
   type StreamAddress,
   type UnixPath,
 } from "../net/address.ts";
+import { UnixStream } from "../net/unix_stream.ts";
 import type { Shutdown } from "../net/stream.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
@@ -214,6 +215,10 @@ class TracedPoll implements ReactorPoll, Loop {
 
   get backend(): Backend {
     return this.#inner.backend;
+  }
+
+  get lacksPriority(): boolean {
+    return this.#inner.lacksPriority ?? false;
   }
 
   nowMs(): number {
@@ -420,6 +425,8 @@ class TracedStream implements StreamSocket, Traced {
   readonly #tracer: Tracer;
   readonly #inner: StreamSocket;
   readonly #origin: Origin;
+  /** By what native code reads it. */
+  readonly #readCall: string;
   #timeline: Timeline | undefined;
   readonly #othersBefore: number;
   #isClosed = false;
@@ -429,6 +436,7 @@ class TracedStream implements StreamSocket, Traced {
     this.#tracer = tracer;
     this.#inner = inner;
     this.#origin = origin;
+    this.#readCall = inner instanceof UnixStream ? "recvmsg" : "recvfrom";
     this.#othersBefore = tracer.others;
     tracer.sources.set(inner.handle, this);
     if (origin.accepting !== undefined) this.#begin(origin.accepting.poll);
@@ -460,6 +468,16 @@ class TracedStream implements StreamSocket, Traced {
     return this.#count(UNREAD_CALL, () => this.#inner.unreadBytes);
   }
 
+  get userTimeout(): number {
+    return this.#inner.userTimeout ?? 0;
+  }
+
+  set userTimeout(ms: number) {
+    this.#call("setsockopt", "TCP_USER_TIMEOUT", () => {
+      this.#inner.userTimeout = ms;
+    });
+  }
+
   get resetOnClose(): boolean {
     return this.#inner.resetOnClose ?? false;
   }
@@ -480,7 +498,7 @@ class TracedStream implements StreamSocket, Traced {
     const endedMs = performance.now();
     this.#timeline?.read(
       {
-        call: "recvfrom",
+        call: this.#readCall,
         args: `${this.name}, ${length}`,
         result: resultOf(count),
         begunMs,
@@ -519,11 +537,12 @@ class TracedStream implements StreamSocket, Traced {
     const begunMs = performance.now();
     const count = this.#inner.tryWriteVectored(buffers);
     const endedMs = performance.now();
-    const bytes = joined(buffers);
+    const length = buffers.reduce((sum, one) => sum + one.byteLength, 0);
+    const bytes = joined(buffers, Math.max(0, count));
     this.#timeline?.write(
       {
         call: "sendmsg",
-        args: `${this.name}, ${bytes.byteLength}`,
+        args: `${this.name}, ${length}`,
         result: resultOf(count),
         begunMs,
         endedMs,
@@ -649,13 +668,14 @@ function describeReadiness(readiness: number): string {
     .join("|");
 }
 
-function joined(buffers: readonly Uint8Array[]): Uint8Array {
-  const lengths = buffers.map(({ byteLength }) => byteLength);
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length));
+/** Returns the first `length` bytes: what was sent, and not all of a huge body. */
+function joined(buffers: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
   let at = 0;
   for (const buffer of buffers) {
-    bytes.set(buffer, at);
-    at += buffer.byteLength;
+    const part = buffer.subarray(0, length - at);
+    bytes.set(part, at);
+    at += part.byteLength;
   }
   return bytes;
 }

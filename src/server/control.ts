@@ -11,6 +11,7 @@
 
 import type { LimitOptions } from "../http/limits.ts";
 import type { StreamAddr } from "../http/transport.ts";
+import type { Keepalive } from "../net/keepalive.ts";
 import type { AdmissionOptions } from "./admission.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { SharedSocket } from "../reactor/shared_listener.ts";
@@ -50,6 +51,8 @@ export interface MemberOptions
    * in all at the one that they share. 511 for each Worker when left out.
    */
   tcpBacklog?: number;
+  /** How silent clients are probed: see `ServeOptions`. On when left out. */
+  tcpKeepalive?: boolean | Partial<Keepalive>;
   /** Bytes of a request's body; more is 413. 128 MiB when left out. */
   bodyBytesMax?: number;
   /** Milliseconds in which a handler must answer; no limit when left out. */
@@ -62,6 +65,7 @@ export interface MemberOptions
 
 const MEMBER_OPTIONS: readonly (keyof MemberOptions)[] = [
   "tcpBacklog",
+  "tcpKeepalive",
   "headBytesMax",
   "headerCountMax",
   "urlBytesMax",

@@ -120,20 +120,27 @@ export function echo(
     if (open === 0) finish();
   };
   const shutdown = (): Promise<void> => {
+    listener.acceptWaiting();
     listener.close();
-    for (const connection of reactor.connections(listener)) {
-      // A slow reader's peer is seldom done: closing over what it has sent
-      // meanwhile would destroy what it has still to read.
-      if (connection.bufferedBytes > 0) connection.closeLingering();
-      else connection.close();
+    if (open > 0 && !isEnding) {
+      isEnding = true;
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      reactor.setTimer(0, () => {
+        for (const connection of reactor.connections(listener)) {
+          // What has come by now is sent back.
+          connection.readNow();
+          // A slow reader's peer is seldom done: closing over what it has sent
+          // meanwhile would destroy what it has still to read.
+          if (connection.bufferedBytes > 0) connection.closeLingering();
+          else connection.closeIdle();
+        }
+      });
+      limitGrace();
     }
-    if (open > 0) limitGrace();
     return finished;
   };
-  let isLimited = false;
+  let isEnding = false;
   const limitGrace = () => {
-    if (isLimited) return;
-    isLimited = true;
     const timer = reactor.setTimer(graceMs, () => {
       for (const connection of reactor.connections(listener)) {
         connection.abort();

@@ -10,6 +10,7 @@ import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
 import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
+import type { Keepalive } from "../net/keepalive.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
@@ -23,14 +24,13 @@ import {
   portOf,
   refusalOf,
   serveArguments,
+  WRITE_MS_DEFAULT,
 } from "./serve_options.ts";
 import type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
   WorkersServer,
 } from "./workers.ts";
-
-const WRITE_MS = 60_000;
 
 /** How to serve, wherever it is. */
 export interface ServeBaseOptions<Addr extends StreamAddr>
@@ -55,7 +55,9 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
   /**
    * Milliseconds for which a client may take no byte of what is sent to it;
    * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
-   * tunnel is back by then. From 1 to 2147483647, or `Infinity`.
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
+   * counts, too, what it has taken and the client's side does not acknowledge
+   * (`TCP_USER_TIMEOUT`, where there is one).
    */
   writeMs?: number;
   /**
@@ -63,7 +65,8 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * With `false` the server also takes what `Deno.serve` takes: a request of
    * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
    * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
    *
    * Not to be used behind a proxy: one that ends lines or chooses hosts in
    * another way than this server can be made to pass on requests that it never
@@ -86,6 +89,12 @@ export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
   reusePort?: boolean;
   /** Connections that may wait to be accepted; 511 when left out. */
   tcpBacklog?: number;
+  /**
+   * How the system asks silent clients whether they are still there: see
+   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
+   * given up, and its stream ends, also when nothing is written to it.
+   */
+  tcpKeepalive?: boolean | Partial<Keepalive>;
 }
 
 /** At which Unix socket and how to serve. */
@@ -289,8 +298,14 @@ class Server implements HttpServer<StreamAddr> {
   readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
+      this.#listener.acceptWaiting();
       this.#listener.close();
-      for (const { data } of this.#connections()) data?.shutdown();
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      if (this.#admission.open > 0) {
+        this.#reactor.setTimer(0, () => {
+          for (const { data } of this.#connections()) data?.shutdown();
+        });
+      }
     }
     return this.finished;
   };
@@ -316,7 +331,7 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #listen(options: Options): Listener {
-    const { writeMs = WRITE_MS } = options;
+    const { writeMs = WRITE_MS_DEFAULT } = options;
     checkMs("writeMs", writeMs);
     const { keepAliveMs } = this.#service.limits;
     const timeouts = { idleMs: keepAliveMs, writeMs };
@@ -333,7 +348,9 @@ class Server implements HttpServer<StreamAddr> {
     );
     const port = portOf(options.port ?? PORT_DEFAULT);
     const reusePort = Boolean(options.reusePort);
-    const where = { hostname, port, reusePort, ...bounds };
+    // As with Deno.serve, null is what was left out.
+    const keepalive = options.tcpKeepalive ?? true;
+    const where = { hostname, port, reusePort, keepalive, ...bounds };
     return this.#reactor.listen(where, this.#handlers());
   }
 
@@ -356,6 +373,8 @@ class Server implements HttpServer<StreamAddr> {
 
   /** Ends at once, also when it is shutting down. */
   #abort(): void {
+    // Who waits to be accepted is cut off as well.
+    this.#listener.close();
     this.shutdown();
     for (const { data } of this.#connections()) data?.terminate();
   }
@@ -381,14 +400,18 @@ class Server implements HttpServer<StreamAddr> {
       ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
       broken: (connection) => connection.data?.broken(),
-      timeout: (connection, reason) => connection.data.timeout(reason),
+      timeout: (connection, reason) => {
+        // This way stats() and the connection hear of the reason.
+        if (reason === "write") connection.evict(reason);
+        else connection.data.timeout(reason);
+      },
       shortage: () => void admission.makeRoom(),
-      close: (connection) => {
+      close: (connection, reason) => {
         // One that was not let in has none.
         if (connection.data === undefined) return;
         admission.leave(connection);
         try {
-          connection.data.closed();
+          connection.data.closed(reason);
         } finally {
           this.#checkFinished();
         }

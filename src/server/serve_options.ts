@@ -10,6 +10,8 @@ import type { StreamAddr } from "../http/transport.ts";
 export const PORT_DEFAULT = 8000;
 /** The address that `Deno.serve` takes when none is given: all of them. */
 export const HOSTNAME_DEFAULT = "0.0.0.0";
+/** How long a client may take no byte of what is sent to it. */
+export const WRITE_MS_DEFAULT = 60_000;
 const PORT_MAX = 65_535;
 
 /** Options that ask for what is not here. */

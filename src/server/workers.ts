@@ -13,7 +13,11 @@ import { AcceptTable } from "../reactor/accept_table.ts";
 import { openChannel } from "../reactor/channel.ts";
 import type { Connection } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
-import { type ListenerSocket, NATIVE } from "../reactor/system.ts";
+import {
+  type ListenerSocket,
+  NATIVE,
+  userTimeoutOf,
+} from "../reactor/system.ts";
 import {
   type Assignment,
   listening,
@@ -23,7 +27,7 @@ import {
   tell,
   type Where,
 } from "./control.ts";
-import { hasPath, portOf } from "./serve_options.ts";
+import { hasPath, portOf, WRITE_MS_DEFAULT } from "./serve_options.ts";
 
 /** The most Workers. More is a slip: no machine has as many cores. */
 export const WORKERS_MAX = 1024;
@@ -215,7 +219,16 @@ class Group implements WorkersServer<StreamAddr> {
     this.#where = whereOf(options);
     if (balance === "shared-listener") {
       const backlog = options.tcpBacklog ?? BACKLOG_DEFAULT * count;
-      this.#shared = NATIVE.listen({ ...this.#where, backlog });
+      const { tcpKeepalive: keepalive = true, writeMs = WRITE_MS_DEFAULT } =
+        options;
+      // What is accepted inherits both from the socket that all share.
+      const userTimeout = userTimeoutOf(writeMs);
+      this.#shared = NATIVE.listen({
+        ...this.#where,
+        backlog,
+        keepalive,
+        userTimeout,
+      });
     }
     this.#table = AcceptTable.of(count);
     this.#places = Array.from({ length: count }, (_, index) => placeAt(index));

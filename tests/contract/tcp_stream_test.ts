@@ -32,6 +32,7 @@ import {
   whenReadable,
   write,
 } from "../util/streams.ts";
+import { eventually } from "../util/waiting.ts";
 import { contractTest } from "./contract.ts";
 
 const { READABLE, WRITABLE, PRIORITY } = Interest;
@@ -175,6 +176,59 @@ contractTest(
       assertEquals(pair.server.read(new Uint8Array(1)), 0);
       expectQuiet(poll);
     }
+  },
+);
+
+contractTest(
+  "67",
+  "bytes that came before a reset are read, also after its error was met otherwise",
+  async (backend) => {
+    for (const meet of [undefined, expectNoWriting, expectAnError]) {
+      using poll = new Poll({ backend });
+      using pair = connectedPair();
+      const { client, server } = pair;
+      registerBoth(poll.registry, server, 1);
+      expectEvent(poll, 1, Readiness.WRITABLE);
+      write(client, "last words");
+      // On the wire, closing in this way would drop them.
+      await eventually("all to come", () => server.unreadBytes === 10);
+      client.resetOnClose = true;
+      client.close();
+      expectEvent(poll, 1, Readiness.READABLE | Readiness.READ_CLOSED);
+      meet?.(server);
+      const bytes = new Uint8Array(4);
+      for (const count of [4, 4, 2]) assertEquals(server.read(bytes), count);
+      if (meet === undefined) {
+        assertThrows(() => server.read(bytes), Deno.errors.ConnectionReset);
+      }
+      assertEquals(server.read(bytes), 0);
+      expectQuiet(poll);
+    }
+  },
+);
+
+contractTest(
+  "67",
+  "a reset over bytes that nobody has read is told with them to who registers",
+  async (backend) => {
+    using poll = new Poll({ backend });
+    using pair = connectedPair();
+    const { client, server } = pair;
+    write(client, "last words");
+    await eventually("all to come", () => server.unreadBytes === 10);
+    client.resetOnClose = true;
+    client.close();
+    poll.registry.register(server, 1, READABLE);
+    const end = Readiness.READABLE | Readiness.READ_CLOSED;
+    expectEvent(poll, 1, end);
+    assertEquals(server.read(new Uint8Array(4)), 4);
+    poll.registry.reregister(server, 1, READABLE | WRITABLE);
+    expectEvent(poll, 1, end);
+    assertEquals(server.read(new Uint8Array(16)), 6);
+    assertThrows(
+      () => server.read(new Uint8Array(1)),
+      Deno.errors.ConnectionReset,
+    );
   },
 );
 
@@ -352,6 +406,14 @@ contractTest(
     assertEquals(client.read(new Uint8Array(1)), 0);
   },
 );
+
+function expectNoWriting(stream: TcpStream): void {
+  assertThrows(() => stream.write(new Uint8Array(1)));
+}
+
+function expectAnError(stream: TcpStream): void {
+  assertInstanceOf(stream.takeError(), Deno.errors.ConnectionReset);
+}
 
 function expectToConnect(backend: Backend, hostname: string): void {
   using poll = new Poll({ backend });

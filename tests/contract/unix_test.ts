@@ -169,6 +169,28 @@ contractTest(
 
 contractTest(
   "77",
+  "a Unix stream whose peer has closed over unread bytes reads what came, then a reset",
+  (backend) => {
+    using poll = new Poll({ backend });
+    const [left, right] = UnixStream.pair();
+    using _left = left;
+    registerBoth(poll.registry, left, 1);
+    expectEvent(poll, 1, Readiness.WRITABLE);
+    write(left, "never read");
+    write(right, "last words");
+    right.close();
+    const end = Readiness.READABLE | Readiness.READ_CLOSED;
+    expectEvent(poll, 1, end);
+    const bytes = new Uint8Array(4);
+    for (const count of [4, 4, 2]) assertEquals(left.read(bytes), count);
+    assertThrows(() => left.read(bytes), Deno.errors.ConnectionReset);
+    assertEquals(left.read(bytes), 0);
+    expectQuiet(poll);
+  },
+);
+
+contractTest(
+  "77",
   "a Unix stream that shuts both down is told that both are closed",
   (backend) => {
     using poll = new Poll({ backend });

@@ -28,7 +28,18 @@ interface Life {
   isEnded: boolean;
   isBroken: boolean;
   hasFailed: boolean;
+  /** Bytes that it was told. */
+  told: number;
+  /** Whether the program itself has ended it, and so may leave bytes unread. */
+  isOurs: boolean;
+  /** What it has failed by. */
+  cause: unknown;
 }
+
+/** How a program ends a connection. */
+const ENDINGS = ["close", "closeLingering", "abort"] as const;
+/** What a system fails by when nothing more can come. */
+const SYSTEM_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
 /** The watch over one reactor. */
 export class Audit {
@@ -37,10 +48,13 @@ export class Audit {
   /** Told of what is reported and is no fault of the world's. */
   expectsReport: ((error: unknown) => boolean) | undefined;
   readonly #world: World;
+  readonly #arrivedAt: (handle: number) => number;
   readonly #live = new Map<Connection, Life>();
 
-  constructor(world: World) {
+  /** @param arrivedAt How many bytes have come for a handle's stream. */
+  constructor(world: World, arrivedAt: (handle: number) => number) {
     this.#world = world;
+    this.#arrivedAt = arrivedAt;
   }
 
   /** Watches all connections that `reactor` makes from now on. */
@@ -113,15 +127,17 @@ export class Audit {
           return this.#fail(connection, "is opened twice");
         }
         life.isOpen = true;
+        noteEndings(connection, life);
         this.#live.set(connection, life);
         open?.call(handlers, connection);
       },
       data: (connection, bytes, start, stop) => {
-        const { isEnded } = this.#told(connection, "data");
-        if (isEnded) this.#fail(connection, "has data after its end");
+        const life = this.#told(connection, "data");
+        if (life.isEnded) this.#fail(connection, "has data after its end");
         if (!(start < stop && stop <= bytes.byteLength)) {
           this.#fail(connection, `has data from ${start} to ${stop}`);
         }
+        life.told += stop - start;
         handlers.data(connection, bytes, start, stop);
       },
       ...end && {
@@ -159,12 +175,14 @@ export class Audit {
         if (life === undefined) this.#fail(connection, "fails when closed");
         if (life!.hasFailed) this.#fail(connection, "fails twice");
         life!.hasFailed = true;
+        life!.cause = cause;
         error?.call(handlers, connection, cause);
       },
       close: (connection, reason) => {
-        if (!this.#live.delete(connection)) {
+        const life = this.#live.get(connection) ??
           this.#fail(connection, "is closed twice");
-        }
+        this.#live.delete(connection);
+        this.#expectAllTold(connection, life);
         this.#expectNothingWritten(connection);
         handlers.close?.(connection, reason);
       },
@@ -178,6 +196,15 @@ export class Audit {
       : this.#fail(connection, `is told of ${what} and is not open`);
   }
 
+  /** What came before the system failed must have been handed over. */
+  #expectAllTold(connection: Connection, { told, isOurs, cause }: Life): void {
+    const code = cause instanceof Error && "code" in cause && cause.code;
+    if (isOurs || !SYSTEM_ERRORS.has(String(code))) return;
+    const arrived = this.#arrivedAt(connection.handle);
+    if (told === arrived) return;
+    this.#fail(connection, `is told ${told} of ${arrived} bytes, then ${code}`);
+  }
+
   #expectNothingWritten(connection: Connection): void {
     if (connection.runs === 0) return;
     this.#fail(connection, `has ${connection.runs} runs in the write buffer`);
@@ -188,6 +215,17 @@ export class Audit {
   }
 }
 
+/** Takes note when a connection is ended by who has it. */
+function noteEndings(connection: Connection, life: Life): void {
+  for (const name of ENDINGS) {
+    const end = connection[name];
+    connection[name] = () => {
+      life.isOurs = true;
+      end.call(connection);
+    };
+  }
+}
+
 function newLife(): Life {
   return {
     isOpen: false,
@@ -195,5 +233,8 @@ function newLife(): Life {
     isEnded: false,
     isBroken: false,
     hasFailed: false,
+    told: 0,
+    isOurs: false,
+    cause: undefined,
   };
 }

@@ -59,9 +59,38 @@ export const BITES: readonly Bite[] = [
   {
     name: "the end is not read for when it came with the last bytes",
     file: "reactor/connection.ts",
-    right: "count < room && !(this.#flags & READ_CLOSED)",
-    wrong: "count < room",
+    right: "const READS_ON = READ_CLOSED | MARKED | UNMARKED;",
+    wrong: "const READS_ON = MARKED | UNMARKED;",
     scenario: "echo",
+  },
+  {
+    name: "a read that ends at an urgent byte is taken for all that has come",
+    file: "reactor/connection.ts",
+    right: "    if (readiness & Readiness.PRIORITY) this.#flags |= MARKED;\n",
+    wrong: "",
+    scenario: "echo",
+  },
+  {
+    name: "reads stop short though the poll cannot tell of urgent bytes",
+    file: "reactor/connection.ts",
+    right: "(host.lacksPriority ? UNMARKED : 0)",
+    wrong: "0",
+    scenario: "echo",
+  },
+  {
+    name: "bytes that came before a reset are thrown away",
+    file: "reactor/connection.ts",
+    right:
+      "    this.#requeue();\n    this.#origin.handlers.broken?.(this, error);\n",
+    wrong: "    this.#failBroken();\n",
+    scenario: "echo",
+  },
+  {
+    name: "a connect that was reset at once loses what had come",
+    file: "reactor/connection.ts",
+    right: "if (error !== undefined && !(this.#stream.unreadBytes! > 0)) {",
+    wrong: "if (error !== undefined) {",
+    scenario: "reactor",
   },
   {
     name: "reading does not go on when the peer has read",
@@ -190,9 +219,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "a failed connect is taken for a good one",
     file: "reactor/connection.ts",
-    right: "    if (error !== undefined) {\n      this.#fail(error);\n" +
-      "      return false;\n    }\n",
-    wrong: "",
+    right: "if (error !== undefined && !(this.#stream.unreadBytes! > 0)) {",
+    wrong: "if (false) {",
     scenario: "reactor",
   },
   {

@@ -45,17 +45,26 @@ export interface Faults {
   readonly earlyWake: number;
   /** How often the network moves, in milliseconds: then all comes at once. */
   readonly tickMs: number;
+  /** A byte that comes is urgent: a read ends at it, although more waits. */
+  readonly urgent: number;
+  /** The poll cannot tell of that, as kqueue cannot. */
+  readonly lacksPriority: boolean;
   /** Whether several streams can be read, and written to, in one call. */
   readonly batches: boolean;
 }
 
 const HARDLY = 0.02;
 const OFTEN = 0.4;
+/** One world of so many has urgent bytes. */
+const URGENT_WORLDS = 5;
 
 /** Returns a world's faults: of each kind none, few or many. */
-export function faultsOf(world: World): Faults {
+export function faultsOf(world: World, seed: number): Faults {
   const rate = (): number => world.pick([0, 0, HARDLY, OFTEN]);
   const seldom = (): number => world.pick([0, 0, 0, HARDLY]);
+  // Where all is read to its end, nothing is read in batches: only some worlds
+  // are so, and the others cost no draw for it.
+  const isUrgent = seed % URGENT_WORLDS === 0;
   return {
     shortRead: rate(),
     lateRead: rate(),
@@ -76,5 +85,7 @@ export function faultsOf(world: World): Faults {
     tickMs: world.pick([0, 0, 0.5, 2]),
     lateEnd: rate(),
     batches: world.chance(0.6),
+    urgent: isUrgent ? world.pick([HARDLY, OFTEN]) : 0,
+    lacksPriority: isUrgent && world.chance(0.4),
   };
 }

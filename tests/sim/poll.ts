@@ -23,6 +23,8 @@ const EVENT_WORDS = 2;
 /** What is told without being asked for. */
 const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
 const READING = Readiness.READABLE | Readiness.READ_CLOSED;
+/** What a reading filter tells. */
+const READ_HALF = READING | Readiness.PRIORITY | Readiness.ERROR;
 /** How long the wait of a poll may be: Deno's loop waits meanwhile. */
 const WAIT_MS_MAX = 5;
 /** How far a broken world's clock jumps, so that the loop lets go. */
@@ -66,6 +68,7 @@ export interface Wait {
 /** A poll of simulated sources. */
 export class SimulatedPoll implements ReactorPoll {
   readonly backend: Backend = "epoll";
+  readonly lacksPriority: boolean;
   /** What the reactor waits for, when it does. */
   wait: Wait | undefined;
   isClosed = false;
@@ -80,6 +83,7 @@ export class SimulatedPoll implements ReactorPoll {
   constructor(world: World, sources: ReadonlyMap<number, Pollable>) {
     this.#world = world;
     this.#sources = sources;
+    this.lacksPriority = world.faults.lacksPriority;
   }
 
   /** How many sources are registered. */
@@ -89,7 +93,7 @@ export class SimulatedPoll implements ReactorPoll {
 
   /** Whether a wait would end at once. */
   get isReady(): boolean {
-    return this.#isWoken || this.#listed.some((one) => bitsOf(one) !== 0);
+    return this.#isWoken || this.#listed.some((one) => this.#bitsOf(one) !== 0);
   }
 
   /** In whole nanoseconds, as events have it: or a due timer would not be. */
@@ -151,7 +155,7 @@ export class SimulatedPoll implements ReactorPoll {
 
   /** Notes that a source's state has changed in some of the bits. */
   changed(registration: Registration, bits: number): void {
-    if (bits & maskOf(registration.interest)) this.#list(registration);
+    if (bits & this.#maskOf(registration)) this.#list(registration);
   }
 
   /** Forgets a source that is closed. */
@@ -231,7 +235,7 @@ export class SimulatedPoll implements ReactorPoll {
         continue;
       }
       one.isListed = false;
-      const bits = bitsOf(one);
+      const bits = this.#bitsOf(one);
       if (bits !== 0) this.#tellOf(events, one, bits);
     }
     this.#mix(events);
@@ -256,8 +260,8 @@ export class SimulatedPoll implements ReactorPoll {
     }
     this.#world.log(source.name, `event ${describe(bits)}`);
     // As with kqueue's two filters, of which each tells of an error.
-    const writing = bits & ~READING;
-    const reading = bits & (READING | Readiness.ERROR);
+    const writing = bits & ~(READING | Readiness.PRIORITY);
+    const reading = bits & READ_HALF;
     const splits = this.#world.faults.splitEvents && writing &&
       bits & READING &&
       events.length + 1 < events.capacity;
@@ -288,9 +292,19 @@ export class SimulatedPoll implements ReactorPoll {
   }
 
   #list(registration: Registration): void {
-    if (registration.isListed || bitsOf(registration) === 0) return;
+    if (registration.isListed || this.#bitsOf(registration) === 0) return;
     registration.isListed = true;
     this.#listed.push(registration);
+  }
+
+  #bitsOf(registration: Registration): number {
+    return registration.source.readiness() & this.#maskOf(registration);
+  }
+
+  #maskOf({ interest }: Registration): number {
+    const asked = this.lacksPriority ? interest & ~Interest.PRIORITY : interest;
+    return ALWAYS | asked |
+      (interest & Interest.READABLE ? Readiness.READ_CLOSED : 0);
   }
 
   #check(handle: number, call: string): Pollable {
@@ -309,15 +323,6 @@ export class SimulatedPoll implements ReactorPoll {
 /** Tells the poll of a source, if there is one, that its state has changed. */
 export function changed({ registration }: Pollable, bits: number): void {
   registration?.poll.changed(registration, bits);
-}
-
-function maskOf(interest: InterestSet): number {
-  return ALWAYS | interest |
-    (interest & Interest.READABLE ? Readiness.READ_CLOSED : 0);
-}
-
-function bitsOf({ source, interest }: Registration): number {
-  return source.readiness() & maskOf(interest);
 }
 
 function describe(bits: number): string {

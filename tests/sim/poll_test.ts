@@ -25,7 +25,9 @@ function setup(): Setup {
   let seed = 1;
   const isKind = ({ faults }: World) =>
     faults.lateRead + faults.lateWrite + faults.shortRead + faults.shortWrite +
-          faults.spurious + faults.noBuffers + faults.noWatches === 0 &&
+          faults.spurious + faults.noBuffers + faults.noWatches +
+          faults.urgent ===
+      0 &&
     !faults.splitEvents && faults.eventsMax > 1;
   while (!isKind(new World(seed))) seed++;
   const world = new World(seed);

@@ -55,7 +55,10 @@ export class Simulation {
     this.world = new World(seed, options.trace);
     this.system = new SimulatedSystem(this.world);
     this.library = options.library ?? LIBRARY;
-    this.audit = new Audit(this.world);
+    this.audit = new Audit(
+      this.world,
+      (handle) => this.system.arrivedAt(handle),
+    );
     this.reactor = new this.library.Reactor({
       system: this.system,
       onError: (error) => this.audit.reported(error),

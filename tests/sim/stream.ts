@@ -67,6 +67,11 @@ export class SimulatedStream implements StreamSocket, Pollable {
   readonly #input = new ByteQueue();
   /** What was written and not taken. */
   readonly #output = new ByteQueue();
+  /** How many bytes have come, and how many of them were read. */
+  #arrived = 0;
+  #taken = 0;
+  /** Where reads end: behind so many bytes, or nowhere. */
+  #mark = -1;
   #isInputEnded = false;
   #isOutputEnded = false;
   #isReset = false;
@@ -110,6 +115,16 @@ export class SimulatedStream implements StreamSocket, Pollable {
   get peerKey(): number {
     this.#enter("peerKey");
     return 1;
+  }
+
+  get unreadBytes(): number {
+    this.#enter("unreadBytes");
+    return this.#input.length;
+  }
+
+  get unackedBytes(): number {
+    this.#enter("unackedBytes");
+    return this.#output.length;
   }
 
   tryRead(
@@ -208,6 +223,7 @@ export class SimulatedStream implements StreamSocket, Pollable {
     const isEnded = this.#isInputEnded || this.#isReset;
     if (this.#input.length > 0 || isEnded) bits |= Readiness.READABLE;
     if (isEnded) bits |= Readiness.READ_CLOSED;
+    if (this.#mark >= 0) bits |= Readiness.READABLE | Readiness.PRIORITY;
     if (this.#errno !== 0) bits |= Readiness.ERROR;
     if (this.#isReset || this.#isOutputEnded || this.#hasRoom) {
       bits |= Readiness.WRITABLE;
@@ -215,6 +231,11 @@ export class SimulatedStream implements StreamSocket, Pollable {
     const isOver = this.#isInputEnded && this.#isOutputEnded;
     if (this.#isReset || isOver) bits |= Readiness.WRITE_CLOSED;
     return bits;
+  }
+
+  /** How many bytes have come. */
+  get arrived(): number {
+    return this.#arrived;
   }
 
   // What the network does.
@@ -241,7 +262,22 @@ export class SimulatedStream implements StreamSocket, Pollable {
     if (this.isClosed) return this.#refuse();
     this.#log(`${bytes.byteLength} bytes come`);
     this.#input.push(bytes);
+    this.#arrived += bytes.byteLength;
     changed(this, Readiness.READABLE);
+    const { faults } = this.#world;
+    if (faults.urgent > 0 && this.#world.chance(faults.urgent)) {
+      this.#arriveUrgent(bytes.byteLength);
+    }
+  }
+
+  /**
+   * One of the last `length` bytes was urgent. It takes the place of an earlier
+   * one, as in Linux; what no read gives is left out here.
+   */
+  #arriveUrgent(length: number): void {
+    this.#mark = this.#arrived - this.#world.whole(0, length);
+    this.#log(`an urgent byte comes behind ${this.#mark} bytes`);
+    changed(this, Readiness.PRIORITY);
   }
 
   /** The far end sends no more. */
@@ -289,23 +325,37 @@ export class SimulatedStream implements StreamSocket, Pollable {
     const { faults } = this.#world;
     const input = this.#input;
     if (this.isConnecting) return WOULD_BLOCK;
+    if (this.#mark === this.#taken) this.#mark = -1;
     if (input.length > 0) {
-      if (this.#world.chance(faults.lateRead)) {
+      // A system that knows of a reset has all that ever came.
+      if (!this.#isReset && this.#world.chance(faults.lateRead)) {
         const lateMs = this.#world.delayMs(LATE_MS);
         this.#world.inNetwork(lateMs, () => changed(this, READ_END));
         return WOULD_BLOCK;
       }
+      // No event tells of what is behind the mark.
+      if (this.#mark >= 0) length = Math.min(length, this.#mark - this.#taken);
       if (!this.#world.chance(faults.shortRead)) {
-        return input.takeInto(buffer, offset, length);
+        return this.#takeInto(buffer, offset, length);
       }
       // The rest has come a moment later: that is an event of its own.
       const part = this.#world.whole(1, Math.min(length, input.length));
-      const count = input.takeInto(buffer, offset, part);
+      const count = this.#takeInto(buffer, offset, part);
       changed(this, READ_END);
       return count;
     }
     if (this.#errno !== 0) return this.#fail();
     return this.#isInputEnded || this.#isReset ? 0 : WOULD_BLOCK;
+  }
+
+  #takeInto(
+    buffer: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number {
+    const count = this.#input.takeInto(buffer, offset, length);
+    this.#taken += count;
+    return count;
   }
 
   /** Returns how many bytes there is room for, or why there is none. */

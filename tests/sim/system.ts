@@ -124,6 +124,11 @@ export class SimulatedSystem implements System {
     this.#world.fail(`${call} ${length} streams at once`);
   }
 
+  /** How many bytes have come for a stream. */
+  arrivedAt(handle: number): number {
+    return this.#stream("count the bytes of", handle).arrived;
+  }
+
   #stream(call: string, handle: number): SimulatedStream {
     const source = this.sources.get(handle);
     if (source instanceof SimulatedStream) return source;

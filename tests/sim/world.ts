@@ -46,7 +46,7 @@ export class World {
   constructor(seed: number, trace?: (line: string) => void) {
     this.#random = randomNumbers(seed);
     this.trace = trace;
-    this.faults = faultsOf(this);
+    this.faults = faultsOf(this, seed);
   }
 
   /** Returns true as often as `probability` says. */

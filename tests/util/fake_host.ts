@@ -27,6 +27,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   hasRoom = true;
   /** Whether small writes are collected, as in a turn. */
   isFresh = false;
+  readonly lacksPriority = false;
   readonly unread = new Map<unknown, Unread>();
   /** What was reported. */
   readonly reported: unknown[] = [];

@@ -6,27 +6,42 @@ use super::address::{read_address, read_path};
 use super::answer::{answer_count, answer_handle, errno, invalid};
 use super::memory::words_mut;
 use crate::source_table::{self, Object};
-use crate::{ListenOptions, TcpListener, UnixListener};
+use crate::{Keepalive, ListenOptions, TcpListener, UnixListener};
 
 const LISTEN_REUSE_PORT: u32 = 1;
 const LISTEN_ONLY_V6: u32 = 1 << 1;
 const LISTEN_NODELAY: u32 = 1 << 2;
 
 /// Binds, listens and returns the listener's handle. `flags`: 1 reuse port, 2
-/// IPv6 only, 4 nodelay for what is accepted.
+/// IPv6 only, 4 nodelay for what is accepted. What is accepted is probed with
+/// the numbers of `keepalive`, in seconds and probes, when `keepalive_idle` is
+/// not 0, and lost when bytes stay unacknowledged for `user_timeout_ms`, if that
+/// is not 0. `EINVAL`: a number is out of range.
 ///
 /// # Safety
 ///
 /// `address` is null or readable for [`super::ADDRESS_BYTES`] until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_listener_bind(address: *const u8, backlog: i32, flags: u32) -> i32 {
+pub unsafe extern "C" fn denio_listener_bind(
+    address: *const u8,
+    backlog: i32,
+    flags: u32,
+    keepalive_idle: u32,
+    keepalive_interval: u32,
+    keepalive_count: u32,
+    user_timeout_ms: u32,
+) -> i32 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_address(address) };
+    let keepalive =
+        Keepalive { idle: keepalive_idle, interval: keepalive_interval, count: keepalive_count };
     let options = ListenOptions {
         backlog,
         reuse_port: flags & LISTEN_REUSE_PORT != 0,
         only_v6: flags & LISTEN_ONLY_V6 != 0,
         nodelay: flags & LISTEN_NODELAY != 0,
+        keepalive: (keepalive_idle > 0).then_some(keepalive),
+        user_timeout_ms,
     };
     let listener = address.and_then(|address| TcpListener::bind(address, &options));
     answer_handle(listener.map(Object::TcpListener))

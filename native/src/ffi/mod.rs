@@ -45,7 +45,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 6;
+pub const ABI_VERSION: i32 = 7;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]
@@ -89,7 +89,8 @@ mod tests {
         // SAFETY: null is allowed.
         assert_eq!(unsafe { denio_stream_read(poll, std::ptr::null_mut(), 0, 1) }, -libc::EFAULT);
         // SAFETY: null is allowed.
-        assert_eq!(unsafe { denio_listener_bind(std::ptr::null(), 1, 0) }, -libc::EFAULT);
+        let bound = unsafe { denio_listener_bind(std::ptr::null(), 1, 0, 0, 0, 0, 0) };
+        assert_eq!(bound, -libc::EFAULT);
         // SAFETY: `words` is long enough for the clock and three events.
         assert_eq!(unsafe { denio_poll_wait(poll, words.as_mut_ptr(), 3, 0) }, 0);
         assert!(words[0] > 0 || words[1] > 0, "the clock is written");

@@ -21,7 +21,7 @@ pub use option::SocketOption;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use socket::Socket;
 pub(crate) use socket::local_inet;
-pub use tcp::{ListenOptions, TcpListener, TcpStream};
+pub use tcp::{Keepalive, ListenOptions, TcpListener, TcpStream};
 pub use udp::{BindOptions, Membership, UdpSocket};
 pub(crate) use unix::local_unix;
 pub use unix::{UnixAddress, UnixListener, UnixStream};

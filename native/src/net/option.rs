@@ -42,7 +42,8 @@ pub enum SocketOption {
     /// 0 does not (`TCP_DEFER_ACCEPT`, Linux). Rounded up to retransmissions.
     DeferAccept = 11,
     /// Milliseconds for which data may stay unacknowledged before the
-    /// connection is lost; 0 is the system's own (`TCP_USER_TIMEOUT`, Linux).
+    /// connection is lost; 0 is the system's own (`TCP_USER_TIMEOUT` on Linux;
+    /// `TCP_RXT_CONNDROPTIME` on Apple's systems, rounded up to seconds).
     UserTimeout = 12,
     /// 1: datagrams may go to everyone (`SO_BROADCAST`).
     Broadcast = 13,
@@ -191,6 +192,8 @@ fn number(value: usize) -> io::Result<u32> {
     Ok(u32::try_from(value).unwrap_or(INT_MAX))
 }
 
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+use apple::{set_user_timeout, user_timeout};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux::{defer_accept, set_defer_accept, set_user_timeout, user_timeout};
 
@@ -208,12 +211,34 @@ mod linux {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use elsewhere::{
-    get as defer_accept, get as user_timeout, set as set_defer_accept, set as set_user_timeout,
-};
+/// Apple counts it in seconds.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+mod apple {
+    use super::{BorrowedFd, INT_MAX, io};
+    use crate::sys;
 
-/// Linux alone has these.
+    const MS_PER_SECOND: u32 = 1_000;
+
+    pub(super) fn user_timeout(fd: BorrowedFd<'_>) -> io::Result<u32> {
+        Ok(sys::connection_drop_time(fd)?.saturating_mul(MS_PER_SECOND).min(INT_MAX))
+    }
+
+    pub(super) fn set_user_timeout(fd: BorrowedFd<'_>, value: u32) -> io::Result<()> {
+        sys::set_connection_drop_time(fd, value.div_ceil(MS_PER_SECOND))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use elsewhere::{get as defer_accept, set as set_defer_accept};
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "ios"
+)))]
+use elsewhere::{get as user_timeout, set as set_user_timeout};
+
+/// What a system has not got.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod elsewhere {
     use super::{BorrowedFd, Errno, io};

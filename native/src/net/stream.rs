@@ -1,8 +1,9 @@
 //! What TCP and Unix streams have in common, written once.
 
-/// Implements reading, writing and ending for a stream with a `registration`.
+/// Implements reading, by a function of `sys`, writing and ending for a stream
+/// with a `registration`.
 macro_rules! stream_methods {
-    ($stream:ident) => {
+    ($stream:ident, $recv:ident) => {
         impl $stream {
             /// Reads what has come; 0 is the end of the stream, or an empty buffer.
             ///
@@ -12,7 +13,7 @@ macro_rules! stream_methods {
             #[inline]
             pub fn read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 let length = buffer.len();
-                self.registration.read_stream(length, |fd| $crate::sys::recv(fd, buffer))
+                self.registration.read_stream(length, |fd| $crate::sys::$recv(fd, buffer))
             }
 
             /// Reads into one buffer after the other, as [`Self::read`] into one.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
+use super::option::{self, SocketOption};
 use super::socket::{has_begun, local_inet, peer_inet};
 use super::stream::stream_methods;
 use crate::sys;
@@ -25,12 +26,44 @@ pub struct ListenOptions {
     /// `TCP_NODELAY` on what is accepted. Set once on the listener, which
     /// hands it down, and not once a connection.
     pub nodelay: bool,
+    /// How silent peers of what is accepted are probed; `None` does not. Handed
+    /// down as `nodelay` is.
+    pub keepalive: Option<Keepalive>,
+    /// Milliseconds for which a peer of what is accepted may leave bytes
+    /// unacknowledged; 0 is the system's own. Handed down as `nodelay` is, and
+    /// ignored where the system has not got it.
+    pub user_timeout_ms: u32,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        // 511 is nginx's backlog, and what Deno and Node ask for.
-        Self { backlog: 511, reuse_port: false, only_v6: false, nodelay: true }
+        Self {
+            // nginx's backlog, and what Deno and Node ask for.
+            backlog: 511,
+            reuse_port: false,
+            only_v6: false,
+            nodelay: true,
+            keepalive: Some(Keepalive::default()),
+            user_timeout_ms: 0,
+        }
+    }
+}
+
+/// When and how a silent peer is asked whether it is still there: `tcp(7)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Seconds of silence before the first probe.
+    pub idle: u32,
+    /// Seconds between probes.
+    pub interval: u32,
+    /// How many probes are lost before the connection is.
+    pub count: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        // As Go has it: `net.KeepAliveConfig`.
+        Self { idle: 15, interval: 15, count: 9 }
     }
 }
 
@@ -56,6 +89,8 @@ impl TcpListener {
             socket.set_only_v6(true)?;
         }
         socket.set_tcp_nodelay(options.nodelay)?;
+        set_keepalive(&socket, options.keepalive)?;
+        set_user_timeout(&socket, options.user_timeout_ms)?;
         socket.bind(&address.into())?;
         socket.listen(options.backlog)?;
         Ok(Self::of(Registration::new(socket.into())))
@@ -127,7 +162,7 @@ impl From<SocketAddr> for Peer {
     }
 }
 
-stream_methods!(TcpStream);
+stream_methods!(TcpStream, recv);
 
 impl TcpStream {
     /// Begins to connect. A writable event tells that it is done, and
@@ -211,6 +246,31 @@ fn open(address: SocketAddr) -> io::Result<RawSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// Has silent peers of what a new listener accepts probed, or not.
+fn set_keepalive(socket: &RawSocket, keepalive: Option<Keepalive>) -> io::Result<()> {
+    let Some(Keepalive { idle, interval, count }) = keepalive else { return Ok(()) };
+    let numbers = [
+        (SocketOption::KeepaliveIdle, idle),
+        (SocketOption::KeepaliveInterval, interval),
+        (SocketOption::KeepaliveCount, count),
+        (SocketOption::Keepalive, 1),
+    ];
+    numbers
+        .into_iter()
+        .try_for_each(|(option, value)| option::set(socket, SourceKind::TcpListener, option, value))
+}
+
+/// Bounds how long bytes of what a new listener accepts stay unacknowledged.
+fn set_user_timeout(socket: &RawSocket, ms: u32) -> io::Result<()> {
+    if ms == 0 {
+        return Ok(());
+    }
+    match option::set(socket, SourceKind::TcpListener, SocketOption::UserTimeout, ms) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => Ok(()),
+        set => set,
+    }
 }
 
 #[cfg(test)]

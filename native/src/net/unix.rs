@@ -179,7 +179,7 @@ pub struct UnixStream {
     registration: Registration,
 }
 
-stream_methods!(UnixStream);
+stream_methods!(UnixStream, recv_unix);
 
 impl UnixStream {
     /// Connects. Unlike TCP it is done at once, or not at all.

@@ -49,9 +49,11 @@ mod kqueue_plan;
 pub use library::keep_loaded;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
 pub use socket::{
-    accept, monotonic_time, peek, read_vectored, recv, recv_from, send, send_to, send_vectored,
-    unacked, unread,
+    accept, monotonic_time, peek, read_vectored, recv, recv_from, recv_unix, send, send_to,
+    send_vectored, unacked, unread,
 };
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub use socket::{connection_drop_time, set_connection_drop_time};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use socket::{defer_accept, set_defer_accept};
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockAddr;
 
 use super::retry_interrupted;
@@ -27,6 +27,33 @@ const SEND_FLAGS: SendFlags = SendFlags::empty();
 pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()));
     Ok(received?.0)
+}
+
+/// Reads a Unix stream, and drops descriptors that come with what is read.
+///
+/// Linux ends a read behind a message with descriptors, although more waits:
+/// `unix(7)`. No poll tells of that, so it is read as well. `MSG_CTRUNC` says,
+/// at no cost, that there were some, which `recv(2)` could not.
+pub fn recv_unix(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (mut count, mut is_cut) = recv_message(socket, buffer)?;
+    // Asked before: an end, or an error, is left for the next read to tell.
+    while is_cut && count < buffer.len() && unread(socket)? > 0 {
+        let rest = buffer.get_mut(count..).unwrap_or_default();
+        // Another thread may have read it meanwhile.
+        let Ok((more, is_cut_again)) = recv_message(socket, rest) else { break };
+        count += more;
+        is_cut = is_cut_again;
+    }
+    Ok(count)
+}
+
+/// `recvmsg(2)`, which tells whether descriptors came and were dropped.
+fn recv_message(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let nothing = &mut RecvAncillaryBuffer::default();
+    let flags = RecvFlags::empty();
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, flags))?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// `recv(2)` that leaves what it has read.
@@ -128,24 +155,20 @@ pub fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
 }
 
-/// Bytes that were written and that the peer's side has not acknowledged:
-/// `SIOCOUTQ`, which has `TIOCOUTQ`'s number.
+/// The request of `ioctl(2)` for what is not acknowledged: `SIOCOUTQ`, which has
+/// `TIOCOUTQ`'s number.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    ioctl_int(socket, libc::TIOCOUTQ)
-}
-
+const UNACKED: libc::Ioctl = libc::TIOCOUTQ;
 /// The same on FreeBSD.
 #[cfg(target_os = "freebsd")]
-pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    ioctl_int(socket, libc::FIONWRITE)
-}
+const UNACKED: libc::c_ulong = libc::FIONWRITE;
 
+/// Bytes that were written and that the peer's side has not acknowledged.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn ioctl_int(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> {
+pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the request writes one int.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut count) } < 0 {
+    if unsafe { libc::ioctl(socket.as_raw_fd(), UNACKED, &raw mut count) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(usize::try_from(count).unwrap_or(0))
@@ -154,14 +177,7 @@ fn ioctl_int(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<usize> 
 /// The same on Apple's systems, where it is an option: `SO_NWRITE`.
 #[cfg(any(target_os = "macos", target_os = "ios"))]
 pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = socket.as_raw_fd();
-    let place = (&raw mut count).cast();
-    // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_NWRITE, place, &mut length) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let count = int_option(socket, libc::SOL_SOCKET, libc::SO_NWRITE)?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
@@ -180,28 +196,60 @@ pub fn unacked(_socket: BorrowedFd<'_>) -> io::Result<usize> {
 /// `TCP_DEFER_ACCEPT`, in seconds.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn defer_accept(listener: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut seconds: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = listener.as_raw_fd();
-    let place = (&raw mut seconds).cast();
-    let option = libc::TCP_DEFER_ACCEPT;
-    // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, option, place, &mut length) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(seconds as u32)
+    Ok(int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT)? as u32)
 }
 
 /// Sets `TCP_DEFER_ACCEPT`, which the system rounds to its retransmissions.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
-    let seconds = seconds as libc::c_int;
-    let length = size_of::<libc::c_int>() as libc::socklen_t;
-    let fd = listener.as_raw_fd();
-    let place = (&raw const seconds).cast();
-    let option = libc::TCP_DEFER_ACCEPT;
+    set_int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds as libc::c_int)
+}
+
+/// `TCP_RXT_CONNDROPTIME` of `netinet/tcp.h`, which `libc` has not got.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+const TCP_RXT_CONNDROPTIME: libc::c_int = 0x80;
+
+/// Seconds of retransmissions after which a connection is dropped.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub fn connection_drop_time(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME)? as u32)
+}
+
+/// Sets the seconds; 0 is the system's own.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+pub fn set_connection_drop_time(socket: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
+    set_int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME, seconds as libc::c_int)
+}
+
+/// Reads an option that is one int: `getsockopt(2)`.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+fn int_option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw mut value).cast();
     // SAFETY: the place is an int, and as long as is said.
-    if unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, option, place, length) } < 0 {
+    if unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &mut length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(value)
+}
+
+/// Sets an option that is one int: `setsockopt(2)`.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+fn set_int_option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    let place = (&raw const value).cast();
+    // SAFETY: the place is an int, and as long as is said.
+    if unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

@@ -37,7 +37,7 @@ pub fn old_generation(handle: u32) -> u32 {
 
 pub fn bind(address: &Address, backlog: i32, flags: u32) -> i32 {
     // SAFETY: `address` is as long as its type says.
-    unsafe { ffi::denio_listener_bind(address.as_ptr(), backlog, flags) }
+    unsafe { ffi::denio_listener_bind(address.as_ptr(), backlog, flags, 0, 0, 0, 0) }
 }
 
 pub fn connect(address: &Address) -> i32 {
