@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 7;
+export const ABI_VERSION = 8;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -53,6 +53,18 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_stream_unacked: {
+    parameters: [
+      /* stream */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_unread: {
+    parameters: [
+      /* stream */ "u32",
+    ],
+    result: "i32",
+  },
   denio_source_local_address: {
     parameters: [
       /* handle */ "u32",
@@ -88,11 +100,6 @@ export const SERVING_SYMBOLS = {
     result: "i32",
   },
   denio_parker_tell: { parameters: [/* parker */ "u32"], result: "i32" },
-  denio_poll_park: {
-    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   denio_registry_register: {
     parameters: [
       /* registry */ "u32",
@@ -328,6 +335,11 @@ export const UDP_SYMBOLS = {
 
 /** All else. */
 export const OTHER_SYMBOLS = {
+  denio_poll_park: {
+    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_try_clone: {
     parameters: [
@@ -413,18 +425,6 @@ export const OTHER_SYMBOLS = {
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
-    ],
-    result: "i32",
-  },
-  denio_stream_unacked: {
-    parameters: [
-      /* stream */ "u32",
-    ],
-    result: "i32",
-  },
-  denio_stream_unread: {
-    parameters: [
-      /* stream */ "u32",
     ],
     result: "i32",
   },

@@ -341,7 +341,7 @@ export class Poll implements Disposable {
    * 1, 0 or `-errno`: the one that Deno's loop counts as pending work.
    */
   parkRaw(timeoutMs?: number): Promise<number> {
-    return native().denio_poll_park(this.handle, wholeTimeout(timeoutMs));
+    return nativeOthers().denio_poll_park(this.handle, wholeTimeout(timeoutMs));
   }
 
   /**

@@ -45,7 +45,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 7;
+pub const ABI_VERSION: i32 = 8;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]
