@@ -286,11 +286,14 @@ impl Attendant {
         }
     }
 
-    /// Ends the waits that are over, and returns how long until the next is.
+    /// Ends the waits that are over, and returns how long until the next may be.
+    ///
+    /// A time that was planned is kept, though the wait that it was for has
+    /// ended: whoever parks again before it need not wake the thread.
     fn next_look(&self) -> Option<Duration> {
         let now = Instant::now();
         let mut places = self.places();
-        let mut next: Option<Instant> = None;
+        let mut next = places.looks_at.filter(|looks_at| *looks_at > now);
         for place in places.all.values() {
             let Some(deadline) = place.state().wait.deadline() else { continue };
             if deadline <= now {

@@ -53,6 +53,8 @@ export class Wait {
   #resolve: (() => void) | undefined = undefined;
   /** When Deno last looked at its sockets and files. */
   #lookedMs = -Infinity;
+  /** Whether it has done so since, in a park. */
+  #hasLooked = false;
   #immediate: ((callback: () => void) => unknown) | undefined = undefined;
 
   /** @param poll What to wait for. */
@@ -70,6 +72,7 @@ export class Wait {
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     parker.park(timeoutMs);
+    this.#hasLooked = true;
     return told;
   }
 
@@ -80,6 +83,8 @@ export class Wait {
    * @param refed Whether that keeps the process alive.
    */
   yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+    if (this.#hasLooked) this.#lookedMs = nowMs;
+    this.#hasLooked = false;
     // An unrefed immediate runs only when something else wakes Deno's loop.
     if (refed && nowMs - this.#lookedMs < IO_MS) {
       const immediate = this.#immediate ??= setImmediateOf();

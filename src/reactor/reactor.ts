@@ -160,6 +160,11 @@ const DRAIN_MS = 5_000;
  */
 const IDLE_TURNS = 16;
 /**
+ * A park that lasted so long was for an event that comes rarely: there is no use
+ * in waiting for the next one on this thread.
+ */
+const RARE_MS = 4;
+/**
  * Rounds of microtasks that fast handlers get, so that their answers leave in
  * this turn, before Deno's loop is asked.
  */
@@ -757,6 +762,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     const host = this.#host;
     let yieldedMs = -Infinity;
     let idleTurns = 0;
+    let isRare = false;
     await this.#poll.yieldToDeno(host.nowMs, host.isRefed);
     host.isAway = false;
     while (!this.#isClosed && host.hasWork) {
@@ -781,12 +787,19 @@ export class Reactor implements Disposable, AsyncDisposable {
         host.output.flush();
       }
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+      // After a long park the next event is likely to be as far away.
+      const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
+      isRare = false;
+      if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
         idleTurns = 0;
         // No async function around it, which would cost rounds of its own
         // while somebody waits for an answer.
+        const parkedMs = host.nowMs;
         await this.#park();
         this.#isParked = false;
+        // Deno's loop has had its round meanwhile.
+        yieldedMs = host.nowMs;
+        isRare = yieldedMs - parkedMs >= RARE_MS;
       }
     }
     host.isAway = true;
