@@ -830,6 +830,7 @@ export class Connection<Data = unknown> {
    * that the peer reads first. Never call it while bytes are told.
    */
   closeIdle(): void {
+    if (this.#flags & CLOSED) return;
     const isDelivered = this.#isDelivered;
     this.closeWrite();
     const isRead = this.readNow() === 0 && this.#outbox === undefined;
