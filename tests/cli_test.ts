@@ -24,6 +24,7 @@ const DEFAULTS = {
   path: undefined,
   workers: undefined,
   balance: undefined,
+  graceMs: undefined,
   port: 8000,
   hostname: "127.0.0.1",
   echo: false,
@@ -43,6 +44,14 @@ Deno.test("parseOptions() takes a path, and a number of workers", () => {
   for (const [text, workers] of [["auto", "auto"], ["2", 2]] as const) {
     assertEquals(parseOptions(["--workers", text]), { ...DEFAULTS, workers });
   }
+});
+
+Deno.test("parseOptions() takes a grace time with workers", () => {
+  assertEquals(parseOptions(["--workers=2", "--grace-ms=0"]), {
+    ...DEFAULTS,
+    workers: 2,
+    graceMs: 0,
+  });
 });
 
 Deno.test("parseOptions() takes a balance with workers, and a path with both", () => {
@@ -104,6 +113,14 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--workers", "all"], /^Cannot use workers "all"/],
   [["--workers", "1025"], /^Cannot use workers "1025": .* from 1 to 1024$/],
   [["--workers=-1"], /^Cannot use workers "-1"/],
+  [
+    ["--workers", "2", "--grace-ms", "1.5"],
+    /^Cannot use grace-ms "1.5": it must be a number of milliseconds$/,
+  ],
+  [
+    ["--grace-ms", "10"],
+    /^Cannot use grace-ms "10" without --workers: nothing is terminated$/,
+  ],
   [
     ["--workers", "2", "--balance", "x"],
     /^Cannot balance by "x": it must be s/,

@@ -11,6 +11,7 @@ import {
   type Balance,
   Reactor,
   serve,
+  type ServeModuleOptions,
   type WorkerEnd,
   type WorkersServer,
 } from "../mod.ts";
@@ -24,6 +25,7 @@ const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("fixtures/named_worker.ts", import.meta.url);
 /** Connections that suffice to meet both of two Workers: all but 2^-64. */
 const CONNECTIONS = 64;
+const SLOW_START = new URL("fixtures/slow_start.ts", import.meta.url);
 const BLOCKED_MODULE = new URL("fixtures/blocked_worker.ts", import.meta.url);
 /** Longer than all that a test waits for while a client waits. */
 const ANSWER_MS = 30_000;
@@ -47,13 +49,7 @@ async function names(port: number): Promise<Set<string>> {
 
 function start(
   ends: WorkerEnd[],
-  options: {
-    module?: URL | string;
-    workers?: number;
-    port?: number;
-    requireHost?: boolean;
-    balance?: Balance;
-  } = {},
+  options: Partial<ServeModuleOptions> = {},
 ): Promise<WorkersServer> {
   return serve({
     module: MODULE,
@@ -397,6 +393,135 @@ balanceTest(
   },
 );
 
+/** Runs `test`, and expects that afterwards no Worker has a handle open. */
+async function leavesNothing(test: () => Promise<void>): Promise<void> {
+  // Which stays open, and has its own handles.
+  assert(Reactor.shared.size >= 0);
+  const before = handleCount();
+  await test();
+  await eventually("all to be closed", () => handleCount() <= before);
+}
+
+/** Waits for the end of a connection that was cut off without an answer. */
+async function isCutOff(client: RawClient): Promise<void> {
+  const answers = await client.rest().catch(() => []);
+  assertEquals(answers, []);
+  client.close();
+}
+
+balanceTest(
+  "a Worker that blocks its thread is terminated, graceMs after shutdown()",
+  (balance) =>
+    leavesNothing(async () => {
+      const options = { module: BLOCKED_MODULE, balance, graceMs: 10 };
+      const server = await start([], options);
+      using locks = new Locks(server);
+      const client = await locks.hold("stuck");
+      const down = server.shutdown();
+      await assertRejects(
+        () => within(down, "the Worker to be terminated"),
+        Deno.errors.TimedOut,
+        "within 10 ms: terminated",
+      );
+      assertEquals(server.finished, down);
+      // The thread still runs: its sockets were closed all the same.
+      await isCutOff(client);
+      await assertRejects(
+        () => Deno.connect({ port: server.addr.port }),
+        Deno.errors.ConnectionRefused,
+      );
+    }),
+);
+
+balanceTest(
+  "serve() on Workers ends at once, when its signal aborts",
+  (balance) =>
+    leavesNothing(async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const options = { module: BLOCKED_MODULE, balance, signal };
+      const server = await start([], options);
+      using locks = new Locks(server);
+      const client = await locks.hold("stuck");
+      controller.abort();
+      await within(server.finished, "the end");
+      assertEquals(server.shutdown(), server.finished);
+      await isCutOff(client);
+    }),
+);
+
+Deno.test("serve() on Workers cuts off a shutdown, when its signal aborts", () =>
+  leavesNothing(async () => {
+    const controller = new AbortController();
+    const server = await start([], { signal: controller.signal });
+    const never = assertRejects(() => ask(server.addr.port, "/never"));
+    await eventually("the request", () => sum(server.accepted) === 1);
+    const down = server.shutdown();
+    controller.abort();
+    await within(down, "the end");
+    await never;
+  }));
+
+Deno.test("serve() on Workers rejects with the reason, when its signal aborts before it serves", () =>
+  leavesNothing(async () => {
+    const reason = new RangeError("enough");
+    const early = AbortSignal.abort(reason);
+    await assertRejects(() => start([], { signal: early }), RangeError);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const starting = start([], { module: SLOW_START, signal });
+    controller.abort(reason);
+    await assertRejects(
+      () => within(starting, "the end"),
+      RangeError,
+      "enough",
+    );
+  }));
+
+Deno.test("serve() on Workers rejects with TimedOut, when the module is not loaded in startMs", () =>
+  leavesNothing(async () => {
+    using file = new TemporaryFile();
+    const blocks = new URL(`?while=${file.path}`, SLOW_START);
+    // The first is over before the Worker runs, others while it loads.
+    for (
+      const [module, startMs] of [
+        [SLOW_START, 1],
+        [SLOW_START, 500],
+        [blocks, 500],
+      ] as const
+    ) {
+      await assertRejects(
+        () => within(start([], { module, startMs }), "the end"),
+        Deno.errors.TimedOut,
+        `Cannot start "${module}" within ${startMs} ms: worker 0 was terminated`,
+      );
+    }
+  }));
+
+/** A file that is there until it is disposed of. */
+class TemporaryFile implements Disposable {
+  readonly path: string = Deno.makeTempFileSync();
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path);
+  }
+}
+
+Deno.test("serve() on Workers refuses limits that are none", async () => {
+  for (const graceMs of [-1, NaN]) {
+    await assertRejects(
+      () => start([], { graceMs }),
+      RangeError,
+      `Cannot use graceMs "${graceMs}": it must be zero or more`,
+    );
+  }
+  for (const startMs of [0, -1, NaN, 2 ** 31]) {
+    await assertRejects(() => start([], { startMs }), RangeError, "startMs");
+  }
+  const signal = "now" as unknown as AbortSignal;
+  await assertRejects(() => start([], { signal }), TypeError, 'signal "now"');
+});
+
 /** The task itself, with its permissions, at any port. */
 function task(...args: string[]): [string, ...string[]] {
   return taskAt("--port=0", ...args);
@@ -437,6 +562,20 @@ Deno.test("serve --workers ends at once, on a second SIGINT", async () => {
   program.kill("SIGINT");
   assertEquals((await program.ended()).code, 130);
   await never;
+});
+
+Deno.test("serve --workers ends, --grace-ms after SIGTERM, when a handler never returns", async () => {
+  const command = task("--workers=2", "--grace-ms=10", MODULE.href);
+  await using program = new Program(command);
+  const cut = assertRejects(async () =>
+    await ask(await portOf(program), "/loop")
+  );
+  await program.printed(/begun/);
+  program.kill("SIGTERM");
+  const { code, stderr } = await program.ended();
+  assertMatch(stderr, /Cannot stop workers? [01](, 1)? within 10 ms: term/);
+  assertEquals(code, 1);
+  await cut;
 });
 
 Deno.test("serve --workers says that a Worker has died, and goes on", async () => {

@@ -57,7 +57,8 @@ async function runWorkers(
   options: Options,
   workers: number | "auto",
 ): Promise<void> {
-  const { module, port, hostname, path, backend, balance, echo } = options;
+  const { module, port, hostname, path, echo } = options;
+  const { backend, balance, graceMs } = options;
   // Asked here, where a wrong name is wrong usage.
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
@@ -69,6 +70,7 @@ async function runWorkers(
     workers,
     ...path !== undefined && { path },
     ...balance !== undefined && { balance },
+    ...graceMs !== undefined && { graceMs },
     ...backend !== undefined && { backend },
   });
   const count = server.accepted.length;

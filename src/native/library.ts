@@ -13,7 +13,7 @@ import {
   ABI_VERSION,
   OTHER_SYMBOLS,
   SERVING_SYMBOLS,
-  THREAD_SYMBOL,
+  THREAD_SYMBOLS,
   UDP_SYMBOLS,
 } from "./symbols.ts";
 
@@ -32,6 +32,7 @@ let pathOpened: string | URL;
 let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
+let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
 /**
  * Returns the functions that a running server calls, opening the library on the
@@ -51,6 +52,14 @@ export function native(): Native {
 /** Returns the functions of UDP. Throws as {@linkcode native} does. */
 export function nativeUdp(): NativeOf<typeof UDP_SYMBOLS> {
   return udp ??= openMore(UDP_SYMBOLS);
+}
+
+/**
+ * Returns the functions of threads that own what they open. Throws as
+ * {@linkcode native} does.
+ */
+export function nativeThread(): NativeOf<typeof THREAD_SYMBOLS> {
+  return thread ??= openMore(THREAD_SYMBOLS);
 }
 
 /** Returns all other functions. Throws as {@linkcode native} does. */
@@ -87,7 +96,8 @@ function openForThread(): Native {
   // The table of handles is the process's: without this, a listener of a Worker
   // that has died would go on taking connections, and nobody would accept them.
   if (isWorker()) {
-    Deno.dlopen(pathOpened, THREAD_SYMBOL).symbols.denio_thread_own();
+    thread = Deno.dlopen(pathOpened, THREAD_SYMBOLS).symbols;
+    thread.denio_thread_own();
   }
   return symbols;
 }

@@ -18,6 +18,7 @@ import { Admission, type AdmissionOptions } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
   announcement,
+  checkSignal,
   hasPath,
   HOSTNAME_DEFAULT,
   PORT_DEFAULT,
@@ -196,8 +197,9 @@ export function serve(
  * permissions of a Worker are those of who starts it.
  *
  * @param options The module, on how many Workers, where and how.
- * @throws {RangeError} when the number of Workers is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is none.
  * @throws {TypeError} when the balance is none.
+ * @throws {Deno.errors.TimedOut} when the module has not loaded in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
@@ -418,17 +420,6 @@ class Server implements HttpServer<StreamAddr> {
       },
     };
   }
-}
-
-function checkSignal(
-  signal: AbortSignal | null | undefined,
-): AbortSignal | undefined {
-  if (signal === undefined || signal === null) return undefined;
-  // Checked before anything is opened.
-  if (typeof signal.addEventListener === "function") return signal;
-  throw new TypeError(
-    `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
-  );
 }
 
 function checkText(name: string, value: unknown): string {
