@@ -68,6 +68,22 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 }
 
 /**
+ * Opens all of the native library, of which each part is opened otherwise when
+ * it is first used. It stays open until the process ends: the sanitizer of
+ * resources of `Deno.test` finds fault with the first test that uses denio,
+ * unless this was called before, at the top of the file.
+ *
+ * @throws {Deno.errors.NotFound} when there is no library where it should be.
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
+ */
+export function loadLibrary(): void {
+  native();
+  nativeUdp();
+  nativeThread();
+  nativeOthers();
+}
+
+/**
  * Returns where the library is looked for: `DENIO_NATIVE_PATH` when that may
  * be read and is set, else `native/target/release` beside this module.
  */

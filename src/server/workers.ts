@@ -418,7 +418,7 @@ class Group implements WorkersServer<StreamAddr> {
   #ended(place: Place): void {
     const { error = new Error("it ended without an error") } = place.thread!;
     place.thread = undefined;
-    if (this.#isStopping) return this.#checkEnd();
+    if (this.#isStopping) return void this.#checkEnd();
     if (this.#serving === undefined) return this.#started.reject(error);
     this.#settle(place);
     if (place.servingMs === undefined) place.failedStarts++;
@@ -443,10 +443,11 @@ class Group implements WorkersServer<StreamAddr> {
     this.shutdown();
   }
 
-  #checkEnd(): void {
+  async #checkEnd(): Promise<void> {
     if (this.#places.some(({ thread }) => thread !== undefined)) return;
     if (this.#grace !== undefined) this.#reactor.clearTimer(this.#grace);
     this.#options.signal?.removeEventListener("abort", this.#abort);
+    await this.#reactor.settled();
     if (this.#failure === undefined) this.#end.resolve();
     else this.#end.reject(this.#failure);
   }
