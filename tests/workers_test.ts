@@ -61,6 +61,17 @@ function start(
   });
 }
 
+/** Resolves when a Worker of this process tells that a request has come. */
+function hasBegun(): Promise<void> {
+  return new Promise((resolve) => {
+    const channel = new BroadcastChannel("begun");
+    channel.onmessage = () => {
+      channel.close();
+      resolve();
+    };
+  });
+}
+
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
 }
@@ -376,12 +387,13 @@ balanceTest(
     const before = handleCount();
     const server = await start(ends, { balance });
     const { port } = server.addr;
-    const slow = ask(port, "/slow");
-    await eventually("the request", () => sum(server.accepted) === 1);
-    // The request is read in the same turn, or the one after.
-    assertNotEquals(await ask(port), "");
+    const file = new TemporaryFile();
+    const begun = hasBegun();
+    const slow = ask(port, `/slow?while=${file.path}`);
+    await within(begun, "the request");
     const down = server.shutdown();
     assertEquals(server.shutdown(), down);
+    file[Symbol.dispose]();
     assert((await slow).length > 0);
     await within(down, "the server to shut down");
     await eventually("all to be closed", () => handleCount() <= before);
@@ -454,8 +466,9 @@ Deno.test("serve() on Workers cuts off a shutdown, when its signal aborts", () =
   leavesNothing(async () => {
     const controller = new AbortController();
     const server = await start([], { signal: controller.signal });
+    const begun = hasBegun();
     const never = assertRejects(() => ask(server.addr.port, "/never"));
-    await eventually("the request", () => sum(server.accepted) === 1);
+    await within(begun, "the request");
     const down = server.shutdown();
     controller.abort();
     await within(down, "the end");
@@ -541,13 +554,16 @@ async function portOf(program: Program): Promise<number> {
 Deno.test("serve --workers finishes what is in flight on SIGTERM, and tells the skew", async () => {
   await using program = new Program(task("--workers=2", MODULE.href));
   const port = await portOf(program);
-  const slow = ask(port, "/slow");
+  const file = new TemporaryFile();
+  const slow = ask(port, `/slow?while=${file.path}`);
   await program.printed(/begun/);
   program.kill("SIGTERM");
+  await program.complained(/Stopping when all is answered/);
+  file[Symbol.dispose]();
   assert((await slow).length > 0);
   const { code, stdout, stderr } = await program.ended();
   assertMatch(stdout, /Workers accepted \d+ \+ \d+ connections \(.* 2\.00 tim/);
-  assertMatch(stderr, /^(Stopping when all is answered[^\n]*\n)?$/);
+  assertMatch(stderr, /^Stopping when all is answered[^\n]*\n$/);
   assertEquals(code, 0);
 });
 
