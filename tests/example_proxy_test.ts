@@ -16,6 +16,23 @@ import { LOOPBACK } from "./util/streams.ts";
 import { eventually, within } from "./util/waiting.ts";
 
 const MIB = 1024 * 1024;
+/** Turns in which a byte that can move does, several times over. */
+const TURNS = 32;
+
+/**
+ * Waits until a writer goes on no more although the reactor has had a turn for
+ * all that is readable: timers run in turns.
+ */
+async function untilStill(
+  reactor: ReportingReactor,
+  written: () => number,
+): Promise<void> {
+  const progress = () => `${written()} ${reactor.stats().bytesIn}`;
+  for (let before = ""; before !== progress();) {
+    before = progress();
+    for (let turn = 0; turn < TURNS; turn++) await reactor.sleep(1);
+  }
+}
 
 /** A proxy before a server that sends back what comes. */
 function proxied(reactor: ReportingReactor) {
@@ -71,7 +88,7 @@ cleanTest(
         await client.closeWrite();
       })();
       // The proxy has nothing to do when all that is on the way is full.
-      await untilStill(reactor);
+      await untilStill(reactor, () => written);
       // Eight socket buffers on the way, of some megabytes each.
       assertLess(written, 64 * MIB);
       assert(sameBytes(await readExactly(client, sent.byteLength), sent));
