@@ -103,10 +103,9 @@ cleanTest(
     onReactor(async (reactor) => {
       await using both = proxied(reactor);
       const random = randomNumbers(3);
-      let isOver = false;
       const disturb = async () => {
         const bytes = randomBytes(MIB, 4);
-        for (let resets = 0; !isOver || resets < 20; resets++) {
+        for (let resets = 0; resets < 30; resets++) {
           const client = TcpStream.connect(both.addr);
           const size = 1 + Math.floor(random() * MIB);
           await eventually("room", () => client.tryWrite(bytes, 0, size) > 0);
@@ -123,10 +122,7 @@ cleanTest(
         }
         assert(sameBytes(await received, sent), `client ${seed}`);
       };
-      const disturbing = disturb();
-      await Promise.all(Array.from({ length: 10 }, exchange));
-      isOver = true;
-      await disturbing;
+      await Promise.all([disturb(), ...Array.from({ length: 10 }, exchange)]);
       await eventually("the proxy's end", () => both.server.size === 0);
       await eventually("the target's end", () => both.target.size === 0);
       assertEquals(reactor.reported, []);

@@ -19,7 +19,7 @@ import { handleCount } from "./util/clean_tests.ts";
 import { RawClient } from "./util/http_client.ts";
 import { Program } from "./util/program.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "./util/unix_paths.ts";
-import { eventually, within } from "./util/waiting.ts";
+import { DEADLINE_MS, eventually, within } from "./util/waiting.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("fixtures/named_worker.ts", import.meta.url);
@@ -28,7 +28,7 @@ const CONNECTIONS = 64;
 const SLOW_START = new URL("fixtures/slow_start.ts", import.meta.url);
 const BLOCKED_MODULE = new URL("fixtures/blocked_worker.ts", import.meta.url);
 /** Longer than all that a test waits for while a client waits. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 2 * DEADLINE_MS;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** Asks once, on a connection of its own, and returns who answered. */
@@ -98,7 +98,7 @@ balanceTest(
     await using server = await start(ends, { balance });
     assert(server.addr.port > 0);
     assertEquals(server.accepted.length, 2);
-    await within(reached(server, 2), "both to answer", 20_000);
+    await within(reached(server, 2), "both to answer");
     assert(server.accepted.every((count) => count > 0));
     assertEquals(ends, []);
   },
@@ -299,7 +299,7 @@ for (
     async (balance) => {
       const ends: WorkerEnd[] = [];
       await using server = await start(ends, { balance });
-      const before = await within(reached(server, 2), "both to answer", 20_000);
+      const before = await within(reached(server, 2), "both to answer");
       await ask(server.addr.port, path).catch(() => {});
       await eventually("the end to be told", () => ends.length === 1);
       assertMatch(ends[0]!.error.message, says);
@@ -361,7 +361,7 @@ Deno.test("a server gives up, when a Worker fails to start five times in a row",
     () => {},
   );
   const error = await assertRejects(
-    () => within(server.finished, "the server to give up", 30_000),
+    () => within(server.finished, "the server to give up"),
     Error,
   );
   assertMatch(
