@@ -66,6 +66,65 @@ cleanTest("drain() closes at once, when nothing is open", async () => {
   await within(reactor.drain(), "it again");
 });
 
+/** Moments at which somebody may begin to wait, beside a reactor with work. */
+const MOMENTS: [name: string, wait: (begin: () => void) => void][] = [
+  ["in a turn", (begin) => begin()],
+  ["behind a turn", (begin) => queueMicrotask(begin)],
+  ["while it yields or parks", (begin) => void setTimeout(begin)],
+];
+
+for (const [when, wait] of MOMENTS) {
+  Deno.test(`settled() resolves ${when}, when the reactor has other work`, async () => {
+    const system = new FakeSystem();
+    using reactor = new Reactor({ system });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    reactor.listen(LOOPBACK, {
+      data: () => wait(() => reactor.settled().then(resolve)),
+    });
+    system.arrive().receive("x");
+    await within(promise, "the reactor to settle");
+    assertEquals(reactor.size, 2);
+  });
+}
+
+/** A system beside which somebody acts while the reactor yields. */
+class YieldingSystem extends FakeSystem {
+  onYield = (): void => {};
+
+  override yieldToDeno(): Promise<void> {
+    this.onYield();
+    return super.yieldToDeno();
+  }
+}
+
+Deno.test("settled() resolves, when it is asked for between the last turn and parking", async () => {
+  const system = new YieldingSystem();
+  using reactor = new Reactor({ system });
+  const waits: Promise<void>[] = [];
+  system.onYield = () => void waits.push(reactor.settled());
+  reactor.listen(LOOPBACK, { data() {} });
+  await system.settle();
+  // It yields before its first turn and behind it.
+  assertEquals(waits.length, 2);
+  await within(Promise.all(waits), "the reactor to settle");
+});
+
+cleanTest(
+  "settled() resolves when the loop has stopped, for want of work or closed",
+  async () => {
+    const reactor = new Reactor();
+    await within(reactor.settled(), "a reactor that never ran");
+    reactor.listen(LOOPBACK, { data() {} }).close();
+    await within(reactor.settled(), "a reactor without work");
+    reactor.listen(LOOPBACK, { data() {} });
+    reactor.close();
+    const [first, second] = [reactor.settled(), reactor.settled()];
+    await within(Promise.all([first, second]), "a closed reactor");
+    // Its poll is closed by then.
+    await within(reactor.settled(), "it again");
+  },
+);
+
 for (const isPosted of [false, true]) {
   const whose = isPosted ? "its own clone" : "a stream";
   cleanTest(

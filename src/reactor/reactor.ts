@@ -797,7 +797,6 @@ export class Reactor implements Disposable, AsyncDisposable {
       const away = Math.max(0, host.runningFibers);
       const isBusy = host.work > 0 || away > 0 || host.hasQueued;
       const count = this.#turn(isBusy ? 0 : this.#waitMs);
-      if (this.#settling !== undefined && host.hasWork) this.#settle();
       // Inline, since an async function would cost three rounds for one.
       await undefined;
       for (let round = 1; round < FIBER_ROUNDS; round++) {
@@ -814,6 +813,8 @@ export class Reactor implements Disposable, AsyncDisposable {
         host.isAway = false;
         host.output.flush();
       }
+      // Also what began outside of the turn: parking would keep it waiting.
+      if (this.#settling !== undefined && host.hasWork) this.#settle();
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
       if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
         idleTurns = 0;
