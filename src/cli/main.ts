@@ -49,8 +49,9 @@ async function run(options: Options): Promise<void> {
   if (workers !== undefined) return await runWorkers(options, workers);
   const reactor = openReactor(options);
   const server = await start(options, reactor);
+  const stopped = untilStopped(server);
   printAddress(server.addr, reactor.backend, options.echo);
-  await untilStopped(server);
+  await stopped;
 }
 
 async function runWorkers(
@@ -75,14 +76,16 @@ async function runWorkers(
   });
   const count = server.accepted.length;
   const threads = `${server.backend}, ${count} worker${count > 1 ? "s" : ""}`;
+  const stopped = untilStopped(server);
   printAddress(server.addr, threads, echo);
   try {
-    await untilStopped(server);
+    await stopped;
   } finally {
     printSkew(server.accepted);
   }
 }
 
+/** Called before the address is printed: a reader of that may signal at once. */
 async function untilStopped(server: Server): Promise<void> {
   stopOnSignals(() => {
     setTimeout(() => console.error(STOPPING), STOPPING_MS);
