@@ -62,6 +62,11 @@ type Call = fn(&mut Fuzzer<'_>) -> i32;
 const CALLS: &[(&str, Call)] = &[
     ("denio_abi_version", |_| denio_abi_version()),
     ("denio_thread_own", |_| denio_thread_own()),
+    ("denio_thread_end", |fuzzer| {
+        // Seldom a thread's: most calls should meet open handles.
+        let owner = if fuzzer.random.below(64) == 0 { fuzzer.integer() } else { 0 };
+        denio_thread_end(owner)
+    }),
     ("denio_source_count", |_| denio_source_count()),
     ("denio_source_close", |fuzzer| fuzzer.close()),
     ("denio_source_take_error", |fuzzer| denio_source_take_error(fuzzer.handle(SOCKETS))),

@@ -376,6 +376,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     // A request that crosses our end cannot be answered any more.
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
+    this.#countHeld();
     this.#transport.closeIdle();
   }
 

@@ -10,8 +10,9 @@ import type { Limits } from "./limits.ts";
 import { type ResponseParts, TEXT_TYPE } from "./response.ts";
 
 /**
- * An unread body of up to this size is read to its end so that the connection
- * can be used again; for more, a new connection is cheaper.
+ * A body that was looked at and is not wanted any more is read to its end up to
+ * this size, so that the connection can be used again; for more, a new
+ * connection is cheaper.
  */
 const DISCARD_BYTES_MAX = 262_144;
 

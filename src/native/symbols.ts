@@ -34,9 +34,10 @@ export const ABI_SYMBOL = {
   denio_abi_version: { parameters: [], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What a Worker calls first: see `native()`. */
-export const THREAD_SYMBOL = {
+/** What a Worker calls first, and what ends it by force: see `native()`. */
+export const THREAD_SYMBOLS = {
   denio_thread_own: { parameters: [], result: "i32" },
+  denio_thread_end: { parameters: [/* owner */ "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
@@ -455,7 +456,7 @@ export const OTHER_SYMBOLS = {
 /** Every function of the library. */
 export const SYMBOLS = {
   ...ABI_SYMBOL,
-  ...THREAD_SYMBOL,
+  ...THREAD_SYMBOLS,
   ...SERVING_SYMBOLS,
   ...UDP_SYMBOLS,
   ...OTHER_SYMBOLS,

@@ -830,13 +830,13 @@ export class Connection<Data = unknown> {
    * that the peer reads first. Never call it while bytes are told.
    */
   closeIdle(): void {
+    if (this.#flags & CLOSED) return;
     const isDelivered = this.#isDelivered;
-    this.closeWrite();
-    const isRead = this.readNow() === 0 && this.#outbox === undefined;
-    if (this.#flags & (CLOSED | BROKEN)) return this.close();
-    if (isRead && isDelivered) return this.#destroy(this.#ownReason());
     this.#ensureRare().endsDelivered = true;
+    // What crosses our end is not told: nothing could be answered.
     this.closeLingering();
+    const isRead = this.readNow() === 0 && this.#outbox === undefined;
+    if (isRead && isDelivered) this.#destroy(this.#ownReason());
   }
 
   /**
@@ -1005,7 +1005,11 @@ export class Connection<Data = unknown> {
 
   #tell(bytes: Uint8Array<ArrayBuffer>, offset: number, count: number): void {
     if (this.#flags & LINGERING) {
-      if (this.#rare !== undefined) this.#rare.lingerReadMs = this.#host.nowMs;
+      const rare = this.#rare;
+      if (rare === undefined) return;
+      rare.lingerReadMs = this.#host.nowMs;
+      // A peer that still sends has not read the end.
+      rare.endsDelivered = false;
       return;
     }
     this.#origin.handlers.data(this, bytes, offset, offset + count);

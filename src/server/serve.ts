@@ -14,10 +14,12 @@ import type { Keepalive } from "../net/keepalive.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
   announcement,
+  checkSignal,
   hasPath,
   HOSTNAME_DEFAULT,
   PORT_DEFAULT,
@@ -115,9 +117,15 @@ export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
   extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Addr;
-  /** Resolves when the server has shut down and its last connection closed. */
+  /**
+   * Resolves when the server has shut down, its last connection closed, and
+   * nothing of its reactor is pending in Deno: see `Reactor.settled`.
+   */
   readonly finished: Promise<void>;
-  /** Stops accepting, answers what has come, and resolves when all is closed. */
+  /**
+   * Stops accepting, answers what has come, and resolves as `finished` does. The
+   * connections keep the process alive from now on, also after `unref()`.
+   */
   shutdown(): Promise<void>;
   /** Keeps the process alive while the server runs, which is how it begins. */
   ref(): void;
@@ -196,8 +204,9 @@ export function serve(
  * permissions of a Worker are those of who starts it.
  *
  * @param options The module, on how many Workers, where and how.
- * @throws {RangeError} when the number of Workers is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is none.
  * @throws {TypeError} when the balance is none.
+ * @throws {Deno.errors.TimedOut} when the module has not loaded in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
@@ -255,6 +264,8 @@ class Server implements HttpServer<StreamAddr> {
   readonly #finish: () => void;
   readonly #admission: Admission;
   #disobey: (() => void) | undefined = undefined;
+  /** Ends the connections in the next turn, when shutting down. */
+  #later: Timer | undefined = undefined;
 
   constructor(options: Options, handler: Handler<StreamAddr>) {
     const signal = checkSignal(options.signal);
@@ -300,9 +311,11 @@ class Server implements HttpServer<StreamAddr> {
       this.#service.isClosing = true;
       this.#listener.acceptWaiting();
       this.#listener.close();
+      // Somebody waits for their end, which the process must not come before.
+      for (const connection of this.#connections()) connection.ref();
       // Later: the caller may be a handler, whose bytes lie where reads go.
       if (this.#admission.open > 0) {
-        this.#reactor.setTimer(0, () => {
+        this.#later = this.#reactor.setTimer(0, () => {
           for (const { data } of this.#connections()) data?.shutdown();
         });
       }
@@ -379,9 +392,11 @@ class Server implements HttpServer<StreamAddr> {
     for (const { data } of this.#connections()) data?.terminate();
   }
 
-  #checkFinished(): void {
+  async #checkFinished(): Promise<void> {
     if (!this.#listener.isClosed || this.#admission.open > 0) return;
     this.#disobey?.();
+    if (this.#later !== undefined) this.#reactor.clearTimer(this.#later);
+    await this.#reactor.settled();
     this.#finish();
   }
 
@@ -418,17 +433,6 @@ class Server implements HttpServer<StreamAddr> {
       },
     };
   }
-}
-
-function checkSignal(
-  signal: AbortSignal | null | undefined,
-): AbortSignal | undefined {
-  if (signal === undefined || signal === null) return undefined;
-  // Checked before anything is opened.
-  if (typeof signal.addEventListener === "function") return signal;
-  throw new TypeError(
-    `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
-  );
 }
 
 function checkText(name: string, value: unknown): string {

@@ -12,9 +12,6 @@ import { Poll } from "../../src/poll/poll.ts";
 import { descriptors } from "./descriptors.ts";
 import { eventually } from "./waiting.ts";
 
-/** How long closing may take: a parked reactor closes when its wait ends. */
-const CLOSE_MS = 3_000;
-
 /** What the process holds open. */
 interface Open {
   /** Handles of the native library. */
@@ -72,7 +69,7 @@ async function expectNoMoreThan(before: Open): Promise<void> {
       after.descriptors <= before.descriptors;
   };
   try {
-    await eventually("all to be closed", isClosed, CLOSE_MS);
+    await eventually("all to be closed", isClosed);
   } catch {
     throw new AssertionError(
       `Left open: ${after.handles - before.handles} handles, ` +

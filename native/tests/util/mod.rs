@@ -280,6 +280,15 @@ pub fn fill(stream: &impl Writes) -> usize {
     }
 }
 
+/// Writes until there is no room, nor any more to come: the system may take its time to move what
+/// was written to the peer's side, where room is left. The poll is silent then.
+pub fn fill_up(stream: &impl Writes, poll: &Poll) {
+    fill(stream);
+    while !batch(poll, QUIET).is_empty() {
+        fill(stream);
+    }
+}
+
 /// Sends megabytes, reading and writing on readiness alone as a server does, so that a lost edge
 /// hangs the test.
 #[track_caller]
