@@ -23,8 +23,6 @@ const WAKER: Token = Token(0);
 const EVENTS: usize = 64;
 /// The stack of a thread that only waits, with room for a batch of events.
 const STACK_BYTES: usize = 128 * 1024;
-/// How soon a thread of its own notices that its parker has gone.
-const NOTICE: Duration = Duration::from_secs(1);
 
 /// Where one poll is parked.
 #[derive(Debug)]
@@ -48,6 +46,8 @@ struct Place {
 #[derive(Debug, Default)]
 struct State {
     wait: Wait,
+    /// Waits that have begun, counted around.
+    begun: u32,
     has_thread: bool,
     is_closed: bool,
 }
@@ -138,6 +138,7 @@ impl Drop for Parker {
         }
         self.place.state().is_closed = true;
         self.place.changed.notify_all();
+        self.place.poll.registry().selector().interrupt();
     }
 }
 
@@ -169,29 +170,36 @@ impl Place {
             state.has_thread = true;
         }
         state.wait = wait;
+        state.begun = state.begun.wrapping_add(1);
+        drop(state);
         self.changed.notify_all();
+        // The thread may wait for longer by what was asked before.
+        self.poll.registry().selector().interrupt();
         Ok(())
     }
 
     fn wait_alone(&self) {
-        while let Some(wait) = self.next_wait() {
+        while let Some((wait, begun)) = self.next_wait() {
             let left = wait.deadline().map(|deadline| deadline - Instant::now());
-            let slice = left.map_or(NOTICE, |left| left.min(NOTICE));
-            let is_ready = self.poll.park(Some(slice)).unwrap_or(true);
-            let is_over = left.is_some_and(|left| left <= slice);
-            if is_ready || is_over {
+            let is_replaced = || {
+                let state = self.state();
+                state.is_closed || state.begun != begun
+            };
+            // What fails is for the poll itself to tell.
+            let _ = self.poll.park_unless(left, &is_replaced);
+            if !is_replaced() {
                 self.end_wait();
             }
         }
     }
 
     /// Waits until the poll is parked; nothing when the parker has gone.
-    fn next_wait(&self) -> Option<Wait> {
+    fn next_wait(&self) -> Option<(Wait, u32)> {
         let mut state = self.state();
         while matches!(state.wait, Wait::Not) && !state.is_closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        (!state.is_closed).then_some(state.wait)
+        (!state.is_closed).then_some((state.wait, state.begun))
     }
 }
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
 use crate::{
-    Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener, TcpStream,
-    UdpSocket, UnixListener, UnixStream, Waker,
+    Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
+    TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
 
 /// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.

@@ -1,6 +1,12 @@
 //! Parked polls: a byte comes when something is ready, or the time is over, and
 //! no event is taken.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "set-up: a failure here is the test's"
+)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
@@ -115,12 +121,21 @@ fn a_parker_that_is_gone_closes_its_socket_and_its_poll() {
     for backend in Backend::available() {
         let (poll, parker, mut told) = parked(*backend);
         parker.park(None).unwrap();
-        // Ends the wait of a thread of its own, as those who park always do.
-        let waker = Waker::new(poll.registry(), Token(9)).unwrap();
-        waker.wake().unwrap();
-        expect_byte(&told);
+        drop(poll);
         drop(parker);
         assert_eq!(told.read(&mut [0]).unwrap(), 0, "{backend:?}");
+    }
+}
+
+#[test]
+fn a_wait_that_replaces_another_ends_in_its_own_time() {
+    for backend in Backend::available() {
+        let (_poll, parker, told) = parked(*backend);
+        parker.park(None).unwrap();
+        parker.park(Some(LONG)).unwrap();
+        parker.park(Some(Duration::from_millis(1))).unwrap();
+        expect_byte(&told);
+        expect_none(&told);
     }
 }
 

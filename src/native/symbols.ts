@@ -92,6 +92,19 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_poll_park: {
+    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  denio_poll_await_park: {
+    parameters: [
+      /* poll */ "u32",
+      /* begun */ "i32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
   denio_parker_new: {
     parameters: [/* poll */ "u32", /* out */ "buffer"],
     result: "i32",
@@ -336,11 +349,6 @@ export const UDP_SYMBOLS = {
 
 /** All else. */
 export const OTHER_SYMBOLS = {
-  denio_poll_park: {
-    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_try_clone: {
     parameters: [

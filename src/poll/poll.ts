@@ -336,12 +336,29 @@ export class Poll implements Disposable {
     return unwrap(await this.parkRaw(timeoutMs), `park ${this.handle}`) > 0;
   }
 
+  /** How many waits of {@linkcode Poll.parkRaw} have begun. */
+  get parksBegun(): number {
+    return native().denio_poll_await_park(this.handle, -1, 0);
+  }
+
+  /**
+   * Blocks until a wait of {@linkcode Poll.parkRaw} has begun, for which a
+   * thread must be free.
+   *
+   * @param begun How many had begun before.
+   * @returns Whether it has, in `timeoutMs`.
+   */
+  awaitPark(begun: number, timeoutMs: number): boolean {
+    return native().denio_poll_await_park(this.handle, begun, timeoutMs) !==
+      begun;
+  }
+
   /**
    * Returns the very promise that Deno makes for {@linkcode Poll.park}, with
    * 1, 0 or `-errno`: the one that Deno's loop counts as pending work.
    */
   parkRaw(timeoutMs?: number): Promise<number> {
-    return nativeOthers().denio_poll_park(this.handle, wholeTimeout(timeoutMs));
+    return native().denio_poll_park(this.handle, wholeTimeout(timeoutMs));
   }
 
   /**

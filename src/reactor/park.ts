@@ -12,6 +12,7 @@
 import type { Socket } from "node:net";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
+import { PoolPark } from "./pool_park.ts";
 
 /**
  * How long Deno may go without looking at its own sockets and files. It does so
@@ -20,6 +21,17 @@ import type { Poll } from "../poll/poll.ts";
  * take half a second. It costs a round through a socket each time.
  */
 const IO_MS = 20;
+/**
+ * A reactor has started when it was idle for so long: then it loads what waiting
+ * through a socket takes, and nobody waits for that.
+ */
+const STARTED_MS = 100;
+/**
+ * Rounds of Deno's loop in which a reactor that starts does without immediates:
+ * the first one has Deno load its timers, for five milliseconds, and so long
+ * would the first client of a program wait for its answer.
+ */
+const FIRST_ROUNDS = 16;
 /** Bytes that one read takes: a byte a wait, and few are late. */
 const BUFFER_BYTES = 64;
 
@@ -46,6 +58,9 @@ const IMMEDIATE = Object.getOwnPropertyDescriptor(globalThis, "setImmediate");
 /** The waits of one reactor, one at a time. */
 export class Wait {
   readonly #poll: Poll;
+  /** Until it has started. */
+  #pool: PoolPark | undefined;
+  #rounds = 0;
   #parker: Parker | undefined = undefined;
   #socket: Socket | undefined = undefined;
   #isRefed = true;
@@ -60,6 +75,7 @@ export class Wait {
   /** @param poll What to wait for. */
   constructor(poll: Poll) {
     this.#poll = poll;
+    this.#pool = new PoolPark(poll);
   }
 
   /**
@@ -68,11 +84,13 @@ export class Wait {
    *
    * @param refed Whether the wait keeps the process alive.
    */
-  park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
+  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
+    this.#hasLooked = true;
+    const onPool = this.#pool && this.#parkOnPool(timeoutMs, refed);
+    if (onPool !== undefined) return onPool;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     parker.park(timeoutMs);
-    this.#hasLooked = true;
     return told;
   }
 
@@ -82,15 +100,18 @@ export class Wait {
    * @param nowMs The time, on any clock.
    * @param refed Whether that keeps the process alive.
    */
-  yieldToDeno(nowMs: number, refed: boolean): Promise<void> {
+  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     if (this.#hasLooked) this.#lookedMs = nowMs;
     this.#hasLooked = false;
+    const isEarly = this.#pool !== undefined && this.#rounds++ < FIRST_ROUNDS;
     // An unrefed immediate runs only when something else wakes Deno's loop.
-    if (refed && nowMs - this.#lookedMs < IO_MS) {
+    if (refed && !isEarly && nowMs - this.#lookedMs < IO_MS) {
       const immediate = this.#immediate ??= setImmediateOf();
-      return new Promise((resolve) => void immediate(resolve));
+      return new Promise<void>((resolve) => void immediate(resolve));
     }
     this.#lookedMs = nowMs;
+    const onPool = this.#pool && this.#parkOnPool(0, refed);
+    if (onPool !== undefined) return onPool;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     parker.tell();
@@ -106,6 +127,7 @@ export class Wait {
 
   /** Has the wait that is pending, if any, keep the process alive. */
   ref(): void {
+    this.#pool?.ref();
     this.#setRef(true);
   }
 
@@ -119,6 +141,23 @@ export class Wait {
     this.#parker?.close();
     this.#socket?.destroy();
     this.#parker = this.#socket = undefined;
+  }
+
+  /** Nothing when it has started, or no thread of the pool is free. */
+  #parkOnPool(
+    timeoutMs: number | undefined,
+    refed: boolean,
+  ): Promise<unknown> | undefined {
+    const isShort = timeoutMs !== undefined && timeoutMs < STARTED_MS;
+    const parked = this.#pool!.park(isShort ? timeoutMs : STARTED_MS, refed);
+    if (parked === undefined) this.#pool = undefined;
+    // Beside it: a promise around it would delay whoever waits to be read.
+    else if (!isShort) parked.then((count) => this.#idled(count));
+    return parked;
+  }
+
+  #idled(count: number): void {
+    if (count === 0) this.#pool = undefined;
   }
 
   #open(refed: boolean): Parker {

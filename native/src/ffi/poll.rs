@@ -96,8 +96,20 @@ fn wait(poll: u32, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
 /// is one. Made to be called from another thread: it touches no buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_park(poll: u32, timeout_ms: i32) -> i32 {
-    let ready = shared_poll(poll).and_then(|poll| poll.park(timeout(timeout_ms)));
+    let ready = shared_poll(poll).and_then(|poll| {
+        poll.begin_park();
+        poll.park(timeout(timeout_ms))
+    });
     answer(if_interrupted(ready, false).map(i32::from))
+}
+
+/// Waits up to `timeout_ms`, a second at the most, until a call of [`denio_poll_park`] has begun that is
+/// not among the first `begun`, and returns how many have begun in all. A call
+/// that needs a thread begins when one is free.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_poll_await_park(poll: u32, begun: i32, timeout_ms: i32) -> i32 {
+    let timeout = Duration::from_millis(timeout_ms.clamp(0, 1_000).unsigned_abs().into());
+    answer(shared_poll(poll).map(|poll| poll.await_park(begun, timeout)))
 }
 
 /// Returns a new handle for the registry of a poll, or of another registry.
