@@ -27,6 +27,7 @@ const MODULE = new URL("fixtures/named_worker.ts", import.meta.url);
 const CONNECTIONS = 64;
 const SLOW_START = new URL("fixtures/slow_start.ts", import.meta.url);
 const BLOCKED_MODULE = new URL("fixtures/blocked_worker.ts", import.meta.url);
+const COUNTS_POLLS = new URL("fixtures/counts_polls.ts", import.meta.url);
 /** Longer than all that a test waits for while a client waits. */
 const ANSWER_MS = 2 * DEADLINE_MS;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -510,6 +511,21 @@ Deno.test("serve() on Workers rejects with TimedOut, when the module is not load
       );
     }
   }));
+
+balanceTest(
+  "shutdown() ends an idle Worker without another wait of its reactor",
+  async (balance) => {
+    using file = new TemporaryFile();
+    const module = new URL(`?file=${file.path}`, COUNTS_POLLS);
+    const server = await start([], { module, workers: 1, balance });
+    const blocked = () => Deno.readTextFileSync(file.path);
+    await eventually("the Worker to be idle", () => blocked() !== "");
+    const before = blocked();
+    await within(server.shutdown(), "the server to shut down");
+    // The last wait of all is the one that the order has ended.
+    assertMatch(blocked().slice(before.length), /^(\d+\n)*[1-9]\d*\n$/);
+  },
+);
 
 /** A file that is there until it is disposed of. */
 class TemporaryFile implements Disposable {

@@ -164,10 +164,16 @@ class Member implements Counter {
 
   async #stop(): Promise<void> {
     this.#isStopping = true;
-    // While the module loads there is no server, and nothing to be answered.
-    await this.#server?.shutdown();
-    tell(this.#control, { kind: "stopped" });
-    this.#control.close();
+    // The reactor must not block before the promise below has gone on.
+    this.#reactor.beginWork();
+    try {
+      // While the module loads there is no server, and nothing to be answered.
+      await this.#server?.shutdown();
+      tell(this.#control, { kind: "stopped" });
+      this.#control.close();
+    } finally {
+      this.#reactor.endWork();
+    }
   }
 }
 

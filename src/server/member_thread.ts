@@ -61,6 +61,8 @@ export class MemberThread {
   /** Ends a start that takes too long, then a termination that does. */
   #limit: Timer;
   #isTerminated = false;
+  /** Whether it has ended as it was asked to. */
+  #hasStopped = false;
   #isClosed = false;
 
   /** Starts the Worker. */
@@ -137,6 +139,7 @@ export class MemberThread {
     const { reactor, hear } = this.#options;
     if (!this.#isTerminated) reactor.clearTimer(this.#limit);
     if (report.kind === "failed") this.error ??= errorOf(report);
+    this.#hasStopped ||= report.kind === "stopped";
     hear(report);
   }
 
@@ -149,7 +152,7 @@ export class MemberThread {
       this.#worker.terminate();
       ended();
     };
-    if (this.#isTerminated) return end();
+    if (this.#isTerminated || this.#hasStopped) return end();
     // The error that ended it comes another way, and may come after.
     setTimeout(end, CAUSE_MS);
   }
