@@ -200,10 +200,11 @@ cleanTest(
 cleanTest("serve() takes a backlog, and refuses what is none", async () => {
   using reactor = new Reactor();
   await assertServes(serve({ ...LOCAL, reactor, tcpBacklog: 1 }, hello));
-  for (const tcpBacklog of [1.5, "many" as never]) {
+  for (const tcpBacklog of [-1, 1.5, 2 ** 31, "many" as never]) {
     assertThrows(
       () => serve({ ...LOCAL, reactor, tcpBacklog }, hello),
       RangeError,
+      `tcpBacklog "${tcpBacklog}"`,
     );
   }
   assertEquals(reactor.size, 0);
@@ -220,10 +221,14 @@ cleanTest("serve() finds a name's address before it returns", () => {
 
 const WRONG: [option: string, value: unknown][] = [
   ["hostname", 5],
+  ["hostname", ""],
   ["path", 5],
+  ["path", ""],
+  ["reactor", {}],
   ["signal", {}],
   ["signal", "soon"],
   ["onListen", 5],
+  ["onError", 5],
 ];
 
 for (const [option, value] of WRONG) {
@@ -233,8 +238,11 @@ for (const [option, value] of WRONG) {
     }`,
     () => {
       using reactor = new Reactor();
-      const options = { ...LOCAL, reactor, [option]: value };
-      assertThrows(() => serveAnything(options, hello), TypeError);
+      // To bind it would fail first, with another error.
+      using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = taken.addr;
+      const options = { ...LOCAL, port, reactor, [option]: value };
+      assertThrows(() => serveAnything(options, hello), TypeError, option);
       assertEquals(reactor.size, 0);
     },
   );

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import {
   type Balance,
+  type HttpServer,
   Reactor,
   serve,
   type ServeModuleOptions,
@@ -536,19 +537,86 @@ class TemporaryFile implements Disposable {
   }
 }
 
-Deno.test("serve() on Workers refuses limits that are none", async () => {
-  for (const graceMs of [-1, NaN]) {
-    await assertRejects(
-      () => start([], { graceMs }),
-      RangeError,
-      `Cannot use graceMs "${graceMs}": it must be zero or more`,
-    );
+/** What a server on Workers must not be asked for, and what it says then. */
+const REFUSED: [
+  options: object,
+  type: new (...args: any[]) => Error,
+  says: string,
+][] = [
+  [{ graceMs: -1 }, RangeError, 'graceMs "-1": it must be zero or more'],
+  [{ graceMs: NaN }, RangeError, 'graceMs "NaN": it must be zero or more'],
+  [{ startMs: 0 }, RangeError, 'startMs "0"'],
+  [{ startMs: 2 ** 31 }, RangeError, 'startMs "2147483648"'],
+  [{ signal: "now" }, TypeError, 'signal "now"'],
+  [{ module: undefined }, TypeError, 'module "undefined"'],
+  [{ module: null }, TypeError, 'module "null"'],
+  [{ module: "" }, TypeError, 'module ""'],
+  [{ module: 5 }, TypeError, 'module "5"'],
+  [{ module: undefined, echo: true }, TypeError, 'module "undefined"'],
+  [{ cert: "a", key: "b" }, Deno.errors.NotSupported, "TLS"],
+  [{ transport: "quic" }, Deno.errors.NotSupported, '"quic"'],
+  [{ handler: () => new Response() }, TypeError, '"handler"'],
+  [{ onError: () => new Response() }, TypeError, '"onError"'],
+  [{ onListen() {} }, TypeError, '"onListen"'],
+  [{ reactor: {} }, TypeError, '"reactor"'],
+  [{ reusePort: true }, TypeError, '"reusePort"'],
+  [{ onWorkerEnd: 5 }, TypeError, 'onWorkerEnd "5"'],
+  [{ backend: "x" }, TypeError, 'Cannot open backend "x"'],
+  [
+    { backend: Deno.build.os === "linux" ? "kqueue" : "epoll" },
+    Deno.errors.NotSupported,
+    "not supported here",
+  ],
+  [{ bodyBytesMax: () => 1 }, TypeError, "bodyBytesMax to Workers: it is a fu"],
+  [{ bodyBytesMax: Symbol("a") }, TypeError, "bodyBytesMax to Workers: it is"],
+  [{ requireHost: () => true }, TypeError, "requireHost to Workers: it is a f"],
+  [{ bodyBytesMax: -1 }, RangeError, 'bodyBytesMax "-1"'],
+  [{ headMs: "5" }, RangeError, 'headMs "5"'],
+  [{ connectionsMax: 0 }, RangeError, 'connectionsMax "0"'],
+  [{ handlerMs: 0 }, RangeError, 'handlerMs "0"'],
+  [{ writeMs: -1 }, RangeError, 'writeMs "-1"'],
+  [{ tcpBacklog: -1 }, RangeError, 'tcpBacklog "-1"'],
+  [{ hostname: "" }, TypeError, 'hostname ""'],
+  [{ hostname: 5 }, TypeError, 'hostname "5"'],
+  [{ path: "" }, TypeError, 'path ""'],
+];
+
+for (const [options, type, says] of REFUSED) {
+  Deno.test(`serve() on Workers refuses, before anything starts, ${Deno.inspect(options)}`, async () => {
+    // What has started would have failed by this.
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = taken.addr;
+    const given = { ...options } as Partial<ServeModuleOptions>;
+    await assertRejects(() => start([], { port, ...given }), type, says);
+  });
+}
+
+Deno.test("serve() refuses a module and a handler together, and takes a module that is left out", async () => {
+  using reactor = new Reactor();
+  const options = { port: 0, hostname: "127.0.0.1", reactor, onListen() {} };
+  const anyServe = serve as (options: object, handler?: unknown) => HttpServer;
+  const hello = () => new Response();
+  await assertRejects(
+    async () => await anyServe({ port: 0, module: MODULE }, hello),
+    TypeError,
+    '"handler"',
+  );
+  for (const module of [undefined, null]) {
+    for (const handler of [undefined, hello]) {
+      const given = { ...options, module, handler };
+      const server = anyServe(given, handler ? undefined : hello);
+      assert(server.addr.port > 0);
+      await within(server.shutdown(), "the server to shut down");
+    }
   }
-  for (const startMs of [0, -1, NaN, 2 ** 31]) {
-    await assertRejects(() => start([], { startMs }), RangeError, "startMs");
-  }
-  const signal = "now" as unknown as AbortSignal;
-  await assertRejects(() => start([], { signal }), TypeError, 'signal "now"');
+});
+
+Deno.test("process ends, when what a Worker is given cannot be posted", async () => {
+  const fixture = new URL("fixtures/unposted.ts", import.meta.url);
+  const command = [Deno.execPath(), "run", "-A", fixture.pathname] as const;
+  await using program = new Program(command);
+  const { code, stdout } = await within(program.ended(), "the process to end");
+  assertEquals({ code, stdout }, { code: 0, stdout: "DataCloneError\n" });
 });
 
 /** The task itself, with its permissions, at any port. */

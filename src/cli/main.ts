@@ -64,7 +64,7 @@ async function runWorkers(
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
   const server = await serveOnWorkers({
-    module: echo ? undefined : module ?? builtIn,
+    ...echo ? { echo } : { module: module ?? builtIn },
     folder: callersFolder(),
     port,
     hostname,

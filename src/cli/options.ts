@@ -5,7 +5,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { type Balance, BALANCES, WORKERS_MAX } from "../server/workers.ts";
+import { BALANCES, WORKERS_MAX } from "../server/group_options.ts";
+import type { Balance } from "../server/workers.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;

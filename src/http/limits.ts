@@ -130,8 +130,10 @@ export function checkRange(
   max: number = Infinity,
 ): void {
   const isTime = max === MS_MAX;
-  const isIn = value >= min && (value <= max || isTime && value === Infinity);
-  if (typeof value === "number" && isIn) return;
+  // First, since to compare a symbol throws.
+  if (typeof value === "number" && value >= min) {
+    if (value <= max || isTime && value === Infinity) return;
+  }
   const range = max === Infinity ? `${min} or more` : `from ${min} to ${max}`;
   throw new RangeError(
     `Cannot use ${name} "${String(value)}": it must be ${range}` +

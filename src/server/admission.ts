@@ -12,10 +12,13 @@ import type { Connection } from "../reactor/connection.ts";
 /** How many connections a server may have. */
 export interface AdmissionOptions {
   /**
-   * Connections in all. When there are so many, those that have been idle for
-   * longest, or have had a request coming for longest, are closed for new ones,
-   * as nginx does; when all are at work, new ones are closed. 65,536 when left
-   * out: more than that is worth a thought about memory. From 1, or `Infinity`.
+   * Connections in all. When there are so many, the server closes connections
+   * to make room for a new one, as nginx does: those that have waited longest
+   * for a request, or for the rest of a request's head, and for a second at
+   * least. When there is no such connection, the new one is closed. 65,536 when
+   * left out; an idle connection takes less than a KiB of memory, so choose more
+   * only when there is memory for what so many clients ask. From 1, or
+   * `Infinity`.
    */
   connectionsMax?: number;
   /**
@@ -38,6 +41,22 @@ const SPARED_SHARE = 1 / 32;
 /** Who has just come, or has just been answered, may have asked already. */
 const QUIET_MS = 1_000;
 
+/**
+ * Returns options with what was left out.
+ *
+ * @throws {RangeError} when one is out of its range.
+ */
+export function admissionOf(
+  {
+    connectionsMax = CONNECTIONS_MAX,
+    connectionsPerAddressMax = CONNECTIONS_PER_ADDRESS_MAX,
+  }: AdmissionOptions,
+): Required<AdmissionOptions> {
+  checkRange("connectionsMax", connectionsMax, 1);
+  checkRange("connectionsPerAddressMax", connectionsPerAddressMax, 1);
+  return { connectionsMax, connectionsPerAddressMax };
+}
+
 /** A connection of a server's. */
 export type ServerConnection = Connection<HttpConnection>;
 
@@ -58,14 +77,9 @@ export class Admission {
     options: AdmissionOptions,
     all: () => Iterable<ServerConnection>,
   ) {
-    const {
-      connectionsMax = CONNECTIONS_MAX,
-      connectionsPerAddressMax = CONNECTIONS_PER_ADDRESS_MAX,
-    } = options;
-    checkRange("connectionsMax", connectionsMax, 1);
-    checkRange("connectionsPerAddressMax", connectionsPerAddressMax, 1);
-    this.#max = connectionsMax;
-    this.#perAddressMax = connectionsPerAddressMax;
+    const checked = admissionOf(options);
+    this.#max = checked.connectionsMax;
+    this.#perAddressMax = checked.connectionsPerAddressMax;
     this.#all = all;
   }
 

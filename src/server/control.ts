@@ -20,7 +20,7 @@ import type { SharedSocket } from "../reactor/shared_listener.ts";
 export interface Assignment {
   /** Its end of the pair of streams. */
   readonly control: number;
-  /** A module with a `fetch`; echoes when there is none. */
+  /** A module with a `fetch`; the member echoes when it is undefined. */
   readonly module: string | undefined;
   /** The folder from which a path of a module leads. */
   readonly folder: string;

@@ -12,14 +12,18 @@ import type {
 } from "../net/address.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
-import { Reactor } from "../reactor/reactor.ts";
+import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import { checkGraceMs, hasPath, reactorOf, textOf } from "./serve_options.ts";
 
 /**
  * What a container has until it is killed, and more than any peer needs that
  * reads at all. `Deno.serve` waits for ever; so does nginx unless told otherwise.
  */
 const GRACE_MS_DEFAULT = 30_000;
+
+/** Only this machine: who wants the world says `0.0.0.0`. */
+const HOSTNAME_DEFAULT = "127.0.0.1";
 
 /** Where to echo. */
 export interface EchoOptions {
@@ -83,7 +87,8 @@ export interface EchoServer<Address extends StreamAddress = TcpAddress>
  * ```
  *
  * @throws {Deno.errors.AddrInUse} when somebody listens there already.
- * @throws {RangeError} when `graceMs` is below 0.
+ * @throws {RangeError} when `graceMs` is below 0, or the port out of range.
+ * @throws {TypeError} when an option is of a wrong type, or there is no port.
  */
 export function echo(options: EchoOptions): EchoServer;
 /**
@@ -96,13 +101,14 @@ export function echo(options: EchoUnixOptions): EchoServer<UnixAddress>;
 export function echo(
   options: EchoOptions | EchoUnixOptions,
 ): EchoServer<StreamAddress> {
-  const { graceMs = GRACE_MS_DEFAULT } = options;
-  if (!(graceMs >= 0)) {
-    throw new RangeError(
-      `Cannot use graceMs "${graceMs}": it must be zero or more`,
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot echo with options "${String(options)}": it must be an object`,
     );
   }
-  const reactor = options.reactor ?? Reactor.shared;
+  const { graceMs = GRACE_MS_DEFAULT } = options;
+  checkGraceMs(graceMs);
+  const reactor = reactorOf(options.reactor);
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
   let open = 0;
   /** What shutting down has to do later, if anything. */
@@ -174,9 +180,19 @@ function listen(
   options: EchoOptions | EchoUnixOptions,
   handlers: ConnectionHandlers,
 ): Listener {
-  if ("path" in options) {
-    return reactor.listen({ path: options.path }, handlers);
+  if (hasPath(options)) {
+    return reactor.listen({ path: textOf("path", options.path) }, handlers);
   }
-  const { hostname = "127.0.0.1", port, reusePort = false } = options;
-  return reactor.listen({ hostname, port, reusePort }, handlers);
+  const { port, hostname, reusePort } = options as EchoOptions;
+  if (typeof port !== "number") {
+    throw new TypeError(
+      `Cannot echo on port "${String(port)}": it must be a number`,
+    );
+  }
+  const where = {
+    hostname: textOf("hostname", hostname ?? HOSTNAME_DEFAULT),
+    port,
+    reusePort: Boolean(reusePort),
+  };
+  return reactor.listen(where, handlers);
 }

@@ -65,7 +65,17 @@ export class MemberThread {
   #hasStopped = false;
   #isClosed = false;
 
-  /** Starts the Worker. */
+  /** Whether the Worker has ended: at most its error is waited for. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /**
+   * Starts the Worker.
+   *
+   * @throws {Error} when a system call fails, or the assignment cannot be
+   * posted. The Worker has ended then, and nothing is called.
+   */
   constructor(options: MemberThreadOptions) {
     this.#options = options;
     const { reactor, index, startMs } = options;
@@ -89,7 +99,12 @@ export class MemberThread {
       // It may have died before it took its end over.
       abandon();
     };
-    this.#worker.postMessage(options.assignment(handle));
+    try {
+      this.#worker.postMessage(options.assignment(handle));
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
   }
 
   /** Asks the Worker to answer what has come, and to end. */
@@ -112,6 +127,15 @@ export class MemberThread {
     const { reactor } = this.#options;
     reactor.clearTimer(this.#limit);
     this.#limit = reactor.setTimer(FORCE_MS, () => this.#force());
+  }
+
+  /** Undoes a start that has failed on this side. */
+  #giveUp(): void {
+    this.#isClosed = true;
+    this.#options.reactor.clearTimer(this.#limit);
+    this.#worker.terminate();
+    this.#abandon();
+    this.#control.abort();
   }
 
   #openChannel(): Channel {
@@ -144,6 +168,7 @@ export class MemberThread {
   }
 
   #closed(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     const { reactor, left, ended } = this.#options;
     reactor.clearTimer(this.#limit);

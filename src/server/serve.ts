@@ -13,19 +13,23 @@ import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
-import { Reactor } from "../reactor/reactor.ts";
+import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
   announcement,
+  backlogOf,
+  checkCallback,
   checkSignal,
   hasPath,
   HOSTNAME_DEFAULT,
   PORT_DEFAULT,
   portOf,
+  reactorOf,
   refusalOf,
   serveArguments,
+  textOf,
   WRITE_MS_DEFAULT,
 } from "./serve_options.ts";
 import type {
@@ -196,16 +200,20 @@ export function serve(
   options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
 ): HttpServer<Deno.UnixAddr>;
 /**
- * Serves a module on Workers, each with a reactor of its own. All accept from
- * one socket, and have as many connections each, but for two; `accepted` tells.
- * With `balance: "reuse-port"` each has a socket of its own: see `Balance`.
+ * Serves a module on Workers, each with a reactor of its own. All Workers accept
+ * from one socket; the numbers of their open connections differ by two at the
+ * most, and `accepted` tells how many each has accepted. With
+ * `balance: "reuse-port"` each Worker has a socket of its own: see `Balance`.
  *
- * Needs `--allow-read` for denio's own files, as Deno asks it of any Worker. The
- * permissions of a Worker are those of who starts it.
+ * Needs `--allow-read` for denio's own files, as Deno asks it of any Worker. A
+ * Worker has the permissions of the program that starts it.
  *
  * @param options The module, on how many Workers, where and how.
- * @throws {RangeError} when the number of Workers, or a limit, is none.
- * @throws {TypeError} when the balance is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is out of range.
+ * @throws {TypeError} when an option is of a wrong type, names a balance or a
+ * backend that does not exist, or has no meaning for a module, as `handler`.
+ * @throws {Deno.errors.NotSupported} when TLS, another transport, or a backend
+ * that the system has not got is asked for.
  * @throws {Deno.errors.TimedOut} when the module has not loaded in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
@@ -222,9 +230,7 @@ export function serve(
   first?: unknown,
   second?: unknown,
 ): HttpServer<StreamAddr> | Promise<WorkersServer<StreamAddr>> {
-  if (second === undefined && isModule(first)) {
-    return serveModule(first);
-  }
+  if (isModule(first, second)) return serveModule(first, second);
   const { options, handler } = serveArguments<Options, Handler<StreamAddr>>(
     first,
     second,
@@ -236,10 +242,15 @@ export function serve(
 
 async function serveModule(
   options: ServeModuleOptions | ServeModuleUnixOptions,
+  handler: unknown,
 ): Promise<WorkersServer<StreamAddr>> {
+  const refusal = refusalOf(options);
+  if (refusal !== undefined) throw new Deno.errors.NotSupported(refusal);
   const { port, hostname } = options as ServeModuleOptions;
   const group = {
     ...options,
+    ...handler !== undefined && { handler },
+    echo: false,
     // As with Deno.serve, null is what was left out.
     port: port ?? PORT_DEFAULT,
     hostname: hostname ?? HOSTNAME_DEFAULT,
@@ -249,10 +260,18 @@ async function serveModule(
   return serveOnWorkers(group);
 }
 
+/**
+ * Whether a module is asked for. One that is `undefined` or `null` counts as
+ * missing where there is a handler, and is a slip where there is none.
+ */
 function isModule(
-  value: unknown,
-): value is ServeModuleOptions | ServeModuleUnixOptions {
-  return typeof value === "object" && value !== null && "module" in value;
+  first: unknown,
+  second: unknown,
+): first is ServeModuleOptions | ServeModuleUnixOptions {
+  if (typeof first !== "object" || first === null) return false;
+  if (!("module" in first)) return false;
+  const { module, handler = second } = first as Record<string, unknown>;
+  return (module ?? undefined) !== undefined || typeof handler !== "function";
 }
 
 class Server implements HttpServer<StreamAddr> {
@@ -269,7 +288,9 @@ class Server implements HttpServer<StreamAddr> {
 
   constructor(options: Options, handler: Handler<StreamAddr>) {
     const signal = checkSignal(options.signal);
-    const reactor = this.#reactor = options.reactor ?? Reactor.shared;
+    checkCallback("onListen", options.onListen);
+    checkCallback("onError", options.onError);
+    const reactor = this.#reactor = reactorOf(options.reactor);
     const { handlerMs = Infinity } = options;
     checkMs("handlerMs", handlerMs);
     if (handlerMs !== Infinity) {
@@ -348,17 +369,13 @@ class Server implements HttpServer<StreamAddr> {
     checkMs("writeMs", writeMs);
     const { keepAliveMs } = this.#service.limits;
     const timeouts = { idleMs: keepAliveMs, writeMs };
-    // As with Deno.serve, null is what was left out.
-    const backlog = options.tcpBacklog ?? undefined;
+    const backlog = backlogOf(options.tcpBacklog);
     const bounds = { timeouts, ...backlog !== undefined && { backlog } };
     if (hasPath(options)) {
-      const path = checkText("path", options.path);
+      const path = textOf("path", options.path);
       return this.#reactor.listen({ path, ...bounds }, this.#handlers());
     }
-    const hostname = checkText(
-      "hostname",
-      options.hostname ?? HOSTNAME_DEFAULT,
-    );
+    const hostname = textOf("hostname", options.hostname ?? HOSTNAME_DEFAULT);
     const port = portOf(options.port ?? PORT_DEFAULT);
     const reusePort = Boolean(options.reusePort);
     // As with Deno.serve, null is what was left out.
@@ -433,13 +450,6 @@ class Server implements HttpServer<StreamAddr> {
       },
     };
   }
-}
-
-function checkText(name: string, value: unknown): string {
-  if (typeof value === "string") return value;
-  throw new TypeError(
-    `Cannot serve on ${name} "${String(value)}": it must be a string`,
-  );
 }
 
 function answerError(error: unknown): Response {

@@ -5,6 +5,7 @@
  */
 
 import type { StreamAddr } from "../http/transport.ts";
+import { Reactor } from "../reactor/reactor.ts";
 
 /** The port that `Deno.serve` takes when none is given. */
 export const PORT_DEFAULT = 8000;
@@ -13,6 +14,8 @@ export const HOSTNAME_DEFAULT = "0.0.0.0";
 /** How long a client may take no byte of what is sent to it. */
 export const WRITE_MS_DEFAULT = 60_000;
 const PORT_MAX = 65_535;
+/** The most that `listen(2)` takes. */
+const BACKLOG_MAX = 0x7fff_ffff;
 
 /** Options that ask for what is not here. */
 const NOT_OFFERED: Readonly<Record<string, string>> = {
@@ -81,7 +84,7 @@ export function refusalOf(options: object): string | undefined {
 /**
  * Returns the signal that an option means, before anything is opened.
  *
- * @throws {TypeError} when it is none.
+ * @throws {TypeError} when it is something else.
  */
 export function checkSignal(
   signal: AbortSignal | null | undefined,
@@ -90,6 +93,74 @@ export function checkSignal(
   if (typeof signal.addEventListener === "function") return signal;
   throw new TypeError(
     `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
+  );
+}
+
+/**
+ * Throws unless a callback can be called or was left out: `null` is left out.
+ *
+ * @throws {TypeError} when it is something else.
+ */
+export function checkCallback(name: string, value: unknown): void {
+  if (value === undefined || value === null) return;
+  if (typeof value === "function") return;
+  throw new TypeError(
+    `Cannot use ${name} "${String(value)}": it must be a function`,
+  );
+}
+
+/**
+ * Returns the reactor that an option means, this thread's when left out.
+ *
+ * @throws {TypeError} when it is none.
+ */
+export function reactorOf(reactor: Reactor | null | undefined): Reactor {
+  if (reactor === undefined || reactor === null) return Reactor.shared;
+  if (reactor instanceof Reactor) return reactor;
+  throw new TypeError(
+    `Cannot use reactor "${String(reactor)}": it must be a Reactor`,
+  );
+}
+
+/**
+ * Returns a place's text: a hostname or a path.
+ *
+ * @throws {TypeError} when it is no string, or empty.
+ */
+export function textOf(name: string, value: unknown): string {
+  if (typeof value === "string" && value !== "") return value;
+  const what = value === "" ? "must not be empty" : "must be a string";
+  throw new TypeError(`Cannot use ${name} "${String(value)}": it ${what}`);
+}
+
+/**
+ * Returns how many connections may wait to be accepted, `undefined` when that
+ * was left out: `null` is left out, too.
+ *
+ * @throws {RangeError} when it is no integer from 0 to 2147483647.
+ */
+export function backlogOf(
+  backlog: number | null | undefined,
+): number | undefined {
+  if (backlog === undefined || backlog === null) return undefined;
+  if (Number.isInteger(backlog) && backlog >= 0 && backlog <= BACKLOG_MAX) {
+    return backlog;
+  }
+  throw new RangeError(
+    `Cannot use tcpBacklog "${String(backlog)}": it must be an integer from ` +
+      `0 to ${BACKLOG_MAX}`,
+  );
+}
+
+/**
+ * Throws unless a time to end is one.
+ *
+ * @throws {RangeError} when it is below 0 or no number.
+ */
+export function checkGraceMs(graceMs: number): void {
+  if (typeof graceMs === "number" && graceMs >= 0) return;
+  throw new RangeError(
+    `Cannot use graceMs "${String(graceMs)}": it must be zero or more`,
   );
 }
 

@@ -9,7 +9,6 @@
 
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
-import { checkMs } from "../http/limits.ts";
 import { AcceptTable } from "../reactor/accept_table.ts";
 import { Reactor } from "../reactor/reactor.ts";
 import {
@@ -25,16 +24,16 @@ import {
   type Report,
   type Where,
 } from "./control.ts";
+import { balanceOf, checkGroup, countOf } from "./group_options.ts";
 import { MemberThread } from "./member_thread.ts";
 import {
+  backlogOf,
   checkSignal,
   hasPath,
   portOf,
   WRITE_MS_DEFAULT,
 } from "./serve_options.ts";
 
-/** The most Workers. More is a slip: no machine has as many cores. */
-export const WORKERS_MAX = 1024;
 /** How long the first restart waits; each further one twice as long. */
 const RESTART_MS = 100;
 /** The longest wait: somebody may be repairing what is wrong. */
@@ -53,11 +52,13 @@ const BACKLOG_DEFAULT = 511;
 /**
  * How Workers share what comes.
  *
- * - `"shared-listener"`, the default: one socket that all accept from, each by
- *   a clone in its own poll, of which one is told (`EPOLLEXCLUSIVE`). Who is two
- *   connections ahead leaves the next to others. What waits there is anybody's:
- *   a Worker that is busy keeps nobody waiting, one that dies takes along only
- *   what it has accepted, and its successor gets the next until it has as many.
+ * - `"shared-listener"`, the default: all Workers accept from one socket, each by
+ *   a clone in its own poll, and the system notifies one of them
+ *   (`EPOLLEXCLUSIVE`). A Worker that has two connections more than another
+ *   leaves the next connection to the others. Each Worker may accept any
+ *   connection that waits: a Worker that is busy keeps no client waiting, and a
+ *   Worker that dies loses only the connections that it has accepted. Its
+ *   successor gets the next connections until it has as many as the others.
  * - `"reuse-port"`: a socket for each (`SO_REUSEPORT`, `socket(7)`), among which
  *   Linux shares connections out by a hash of their addresses. What waits at a
  *   Worker's socket waits for that Worker, and is reset if it dies. Elsewhere
@@ -82,12 +83,6 @@ const BACKLOG_DEFAULT = 511;
  * for 200 ms, 6 wait for it, by `"reuse-port"` 32.
  */
 export type Balance = "shared-listener" | "reuse-port";
-
-/** The ways, the better one first, which is the default. */
-export const BALANCES: readonly [Balance, ...Balance[]] = [
-  "shared-listener",
-  "reuse-port",
-];
 
 /** What a server on Workers is made of, wherever it is. */
 export interface ServeModuleBaseOptions extends MemberOptions {
@@ -152,8 +147,10 @@ export interface WorkerEnd {
 
 /** What is to be served, and who is told. */
 export interface GroupOptions extends Omit<ServeModuleBaseOptions, "module"> {
-  /** The module; echoes when there is none. */
-  module: URL | string | undefined;
+  /** The module, unless the Workers echo. */
+  module?: URL | string;
+  /** Whether the Workers echo instead of serving a module. */
+  echo?: boolean;
   /** The folder from which a path leads; the program's when left out. */
   folder?: string;
   /** From 0 to 65535. */
@@ -200,7 +197,10 @@ export interface WorkersServer<Addr extends StreamAddr = Deno.NetAddr>
 /**
  * Serves on Workers. The first is started alone: what fails there fails for all.
  *
- * @throws {RangeError} when the number of Workers, or a limit, is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is out of range.
+ * @throws {TypeError} when an option is of a wrong type, or names nothing that
+ * there is.
+ * @throws {Deno.errors.NotSupported} when the system has not got the backend.
  * @throws {Deno.errors.TimedOut} when the first has not started in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
@@ -209,7 +209,7 @@ export async function serveOnWorkers(
 ): Promise<WorkersServer<StreamAddr>> {
   const count = countOf(options.workers);
   const balance = balanceOf(options);
-  checkLimits(options);
+  checkGroup(options);
   checkSignal(options.signal)?.throwIfAborted();
   const group = new Group(options, count, balance);
   await group.start();
@@ -252,7 +252,7 @@ class Group implements WorkersServer<StreamAddr> {
     this.#graceMs = options.graceMs ?? GRACE_MS_DEFAULT;
     this.#where = whereOf(options);
     if (balance === "shared-listener") {
-      const backlog = options.tcpBacklog ?? BACKLOG_DEFAULT * count;
+      const backlog = backlogOf(options.tcpBacklog) ?? BACKLOG_DEFAULT * count;
       const { tcpKeepalive: keepalive = true, writeMs = WRITE_MS_DEFAULT } =
         options;
       // What is accepted inherits both from the socket that all share.
@@ -339,13 +339,26 @@ class Group implements WorkersServer<StreamAddr> {
 
   /** Ends the Workers that have had their time to end. */
   #endLate(): void {
-    const late = this.#places.filter(({ thread }) => thread !== undefined);
+    const late = this.#places.filter(({ thread }) =>
+      thread !== undefined && !thread.isClosed
+    );
+    // Those that are left have ended, and are looked at for their errors.
+    if (late.length === 0) return;
     const names = late.map(({ index }) => index).join(", ");
     this.#failure ??= new Deno.errors.TimedOut(
       `Cannot stop worker${late.length > 1 ? "s" : ""} ${names} within ` +
         `${this.#graceMs} ms: terminated`,
     );
     for (const { thread } of late) thread!.terminate();
+  }
+
+  /** Starts a Worker that is not the first: what fails is its death. */
+  #startNext(place: Place): void {
+    try {
+      this.#startAt(place);
+    } catch (error) {
+      this.#died(place, error as Error);
+    }
   }
 
   #startAt(place: Place): void {
@@ -378,7 +391,8 @@ class Group implements WorkersServer<StreamAddr> {
   }
 
   #assignment(index: number, control: number): Assignment {
-    const { module, backend } = this.#options;
+    const { backend, echo } = this.#options;
+    const module = echo ? undefined : this.#options.module;
     return {
       control,
       module: module?.toString(),
@@ -405,7 +419,7 @@ class Group implements WorkersServer<StreamAddr> {
       const { addr, backend } = report;
       this.#serving = { addr, backend };
       this.#where = whereFor(this.#where, addr);
-      for (const other of this.#places.slice(1)) this.#startAt(other);
+      for (const other of this.#places.slice(1)) this.#startNext(other);
     }
     this.#settle(place);
   }
@@ -420,6 +434,11 @@ class Group implements WorkersServer<StreamAddr> {
     place.thread = undefined;
     if (this.#isStopping) return void this.#checkEnd();
     if (this.#serving === undefined) return this.#started.reject(error);
+    this.#died(place, error);
+  }
+
+  /** Starts one again later, unless that has failed too often. */
+  #died(place: Place, error: Error): void {
     this.#settle(place);
     if (place.servingMs === undefined) place.failedStarts++;
     if (place.failedStarts >= FAILED_STARTS_MAX) {
@@ -429,7 +448,7 @@ class Group implements WorkersServer<StreamAddr> {
     if (livedMs > STABLE_MS) place.deaths = 0;
     const restartMs = Math.min(RESTART_MS * 2 ** place.deaths, RESTART_MAX_MS);
     place.deaths++;
-    place.restart = setTimeout(() => this.#startAt(place), restartMs);
+    place.restart = setTimeout(() => this.#startNext(place), restartMs);
     const { onWorkerEnd = logEnd } = this.#options;
     onWorkerEnd({ index: place.index, error, restartMs });
   }
@@ -476,40 +495,6 @@ function whereFor(where: Where, addr: StreamAddr): Where {
   return "port" in where && "port" in addr
     ? { ...where, port: addr.port }
     : where;
-}
-
-function balanceOf(options: GroupOptions): Balance {
-  const { balance = BALANCES[0] } = options;
-  if (!BALANCES.includes(balance)) {
-    throw new TypeError(
-      `Cannot balance by "${balance}": it must be ` +
-        BALANCES.map((name) => `"${name}"`).join(" or "),
-    );
-  }
-  if (!hasPath(options) || balance !== "reuse-port") return balance;
-  throw new TypeError(
-    `Cannot balance by "${balance}" at path "${options.path}": only ports are ` +
-      "reused",
-  );
-}
-
-function checkLimits({ graceMs = 0, startMs = Infinity }: GroupOptions): void {
-  checkMs("startMs", startMs);
-  if (graceMs >= 0) return;
-  throw new RangeError(
-    `Cannot use graceMs "${graceMs}": it must be zero or more`,
-  );
-}
-
-function countOf(workers: number | "auto" = "auto"): number {
-  if (workers === "auto") return navigator.hardwareConcurrency;
-  if (Number.isInteger(workers) && workers >= 1 && workers <= WORKERS_MAX) {
-    return workers;
-  }
-  throw new RangeError(
-    `Cannot serve on "${workers}" workers: it must be "auto" or an integer ` +
-      `from 1 to ${WORKERS_MAX}`,
-  );
 }
 
 function logEnd({ index, error, restartMs }: WorkerEnd): void {
