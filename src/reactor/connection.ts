@@ -414,24 +414,27 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Returns since when it has held memory without a byte that moved; infinity
-   * when it holds none. Asks the system what the peer's side has acknowledged.
+   * Looks whether anything has moved since the last look: for the reactor, when
+   * memory is short. Asks the system what the peer's side has acknowledged.
    */
-  stalledSinceMs(): number {
+  look(): Look {
     const outbox = this.#outbox;
-    if (outbox !== undefined) {
-      const { unackedBytes } = this.#stream;
-      if (unackedBytes !== undefined) outbox.noteUnacked(unackedBytes);
-    }
+    const unsentLooks = outbox?.look(this.#unackedBytes()) ?? 0;
+    const rare = this.#rare;
     const unread = this.#flags & UNREAD
       ? this.#host.unread.get(this)
       : undefined;
-    const sinceMs = Math.max(
-      outbox?.sinceMs ?? -Infinity,
-      this.heldBytes > 0 ? this.#rare!.heldSinceMs : -Infinity,
-      unread?.sinceMs ?? -Infinity,
-    );
-    return sinceMs === -Infinity ? Infinity : sinceMs;
+    const heldBytes = this.heldBytes + (unread?.bytes.memoryBytes ?? 0);
+    if (rare === undefined || heldBytes === 0) return NOTHING_HELD(unsentLooks);
+    return { unsentLooks, heldLooks: rare.heldLooks++, heldBytes };
+  }
+
+  #unackedBytes(): number | undefined {
+    try {
+      return this.#stream.unackedBytes;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The other end's address; a Unix client's has an empty path. */
