@@ -27,6 +27,8 @@ const ARRAY_SHARE = 1 / 16;
 const DANGER_SHARE = 2;
 /** How often connections are looked at while memory is short. */
 const LOOK_MS = 250;
+/** The share of that time within which a second look would not count. */
+const LOOK_SHARE = 0.9;
 /**
  * Looks, one after the other, that find no byte moved before a connection has
  * stalled: ten seconds. Linux tells a sender whose peer reads slowly of room in
@@ -128,7 +130,7 @@ export class Memory implements ArrayLedger {
   /** Resets those that have stalled, and returns whether that was enough. */
   makeRoom(): boolean {
     // Looking takes a look at all: not for each client that wants to get in.
-    if (this.#host.nowMs - this.#lookedMs >= LOOK_MS) this.#shed();
+    if (!this.#hasLooked) this.#shed();
     return !this.isCrowded;
   }
 
@@ -138,9 +140,15 @@ export class Memory implements ArrayLedger {
       this.#isLooking = false;
       if (!this.#isShort) return;
       // Also when nobody is reset: from then on it is known who moves.
-      this.#shed(this.isOverfull || this.#host.isMemoryAwaited);
+      const isWanted = this.isOverfull || this.#host.isMemoryAwaited;
+      if (!this.#hasLooked) this.#shed(isWanted);
       this.#lookLater();
     });
+  }
+
+  /** Whether connections were looked at just now: looks are counted. */
+  get #hasLooked(): boolean {
+    return this.#host.nowMs - this.#lookedMs < LOOK_SHARE * LOOK_MS;
   }
 
   /**
@@ -157,13 +165,14 @@ export class Memory implements ArrayLedger {
     for (const connection of this.#host.connections()) {
       const { unsentLooks, heldLooks, heldBytes } = connection.look();
       if (unsentLooks >= looksMin) {
-        unsent.push({ connection, order: unsentLooks });
+        unsent.push({ connection, order: -connection.unsentSinceMs });
       } else if (heldLooks >= looksMin && heldBytes >= HELD_BYTES_MIN) {
         held.push({ connection, order: heldBytes });
       }
     }
     if (!isWanted) return;
-    const stalled = this.isOverfull ? [...sorted(unsent), ...sorted(held)]
+    const stalled = this.isOverfull
+      ? [...sorted(unsent), ...sorted(held)]
       : sorted(unsent);
     this.#reset(stalled);
   }
