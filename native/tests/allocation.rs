@@ -97,7 +97,7 @@ fn allocations_when_warm(mut call: impl FnMut()) -> usize {
 }
 
 #[track_caller]
-fn close(handles: &[u32]) {
+fn close(handles: &[f64]) {
     for handle in handles {
         assert_eq!(denio_source_close(*handle), 0);
     }
@@ -105,9 +105,9 @@ fn close(handles: &[u32]) {
 
 /// A poll, and a stream that is registered with it beside the one that it is connected to.
 struct Pair {
-    poll: u32,
-    server: u32,
-    client: u32,
+    poll: f64,
+    server: f64,
+    client: f64,
 }
 
 impl Pair {
@@ -210,7 +210,7 @@ fn what_finds_nothing_or_fails_allocates_nothing() {
         assert_eq!(abi::wait(pair.poll, &mut out, 0), 0);
         assert_eq!(abi::read(pair.server, &mut buffer), -libc::EAGAIN);
         assert_eq!(abi::read(abi::old_generation(pair.server), &mut buffer), -libc::EBADF);
-        assert_eq!(abi::accept(pair.server, &mut [0; 2]), 0);
+        assert_eq!(abi::accept(pair.server, &mut [0.0; 3]), 0);
         assert_eq!(denio_poll_park(pair.poll, 0), 0);
     });
     assert_eq!(count, 0);
@@ -251,7 +251,7 @@ fn a_datagram_allocates_nothing() {
 }
 
 /// A connection that is accepted, registered, told of and closed.
-fn connect_and_close(poll: u32, listener: u32, address: &abi::Address) {
+fn connect_and_close(poll: f64, listener: f64, address: &abi::Address) {
     let client = handle(abi::connect(address));
     let server = abi::accept_one(listener);
     assert_eq!(denio_registry_register(poll, server, TOKEN, READABLE, EDGE), 0);

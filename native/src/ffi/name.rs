@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 
 use super::address::{ADDRESS_BYTES, encode_address};
 use super::answer::{answer_count, invalid};
-use super::memory::{bytes, bytes_mut};
+use super::memory::{bytes, bytes_mut, overlap, range_of};
 
 /// Writes up to `capacity` addresses that the system's resolver knows for a
 /// name, and returns how many. Blocks while the resolver works.
@@ -13,7 +13,8 @@ use super::memory::{bytes, bytes_mut};
 /// # Safety
 ///
 /// `name` is null or readable for `length` bytes, `addresses` null or writable
-/// for `capacity` times [`ADDRESS_BYTES`], until this returns.
+/// for `capacity` times [`ADDRESS_BYTES`], until this returns. Should they
+/// overlap, nothing is asked: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_name_resolve(
     name: *const u8,
@@ -21,11 +22,14 @@ pub unsafe extern "C" fn denio_name_resolve(
     addresses: *mut u8,
     capacity: u32,
 ) -> i32 {
-    // SAFETY: the caller's promise.
+    let room = u64::from(capacity) * ADDRESS_BYTES as u64;
+    if overlap(&[range_of(name, length.into()), range_of(addresses, room)]) {
+        return -libc::EINVAL;
+    }
+    // SAFETY: the caller's promise, and the two do not overlap.
     let name = unsafe { bytes(name, 0, length) };
-    let room = (capacity as usize).saturating_mul(ADDRESS_BYTES);
-    // SAFETY: the caller's promise.
-    let room = unsafe { bytes_mut(addresses, 0, room as u32) };
+    // SAFETY: the caller's promise, and the two do not overlap.
+    let room = unsafe { bytes_mut(addresses, 0, u32::try_from(room).unwrap_or(u32::MAX)) };
     let (Some(name), Some(room)) = (name, room) else { return -libc::EFAULT };
     answer_count(resolve(name, room))
 }

@@ -1,8 +1,8 @@
 //! TCP: listeners and streams.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
@@ -103,8 +103,8 @@ impl TcpListener {
     /// `EAGAIN` when none waits; `EMFILE` or `ENFILE` when out of descriptors;
     /// `ECONNABORTED` when the one that waited has gone.
     pub fn accept(&self) -> io::Result<TcpStream> {
-        let (fd, address) = self.registration.take(|fd| sys::accept(fd.as_raw_fd()))?;
-        let peer = address.as_socket().map(Peer::from);
+        let (fd, address) = self.registration.take(sys::accept)?;
+        let peer = address.and_then(|address| SocketAddr::try_from(address).ok());
         Ok(TcpStream { registration: Registration::new(fd), peer })
     }
 
@@ -142,24 +142,9 @@ impl Socket for TcpListener {
 #[derive(Debug)]
 pub struct TcpStream {
     registration: Registration,
-    peer: Option<Peer>,
-}
-
-/// The peer that `accept` named. Kept because `getpeername(2)` knows nothing
-/// of it after a reset; boxed for IPv6 so that an idle IPv4 connection is small.
-#[derive(Clone, Debug)]
-enum Peer {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
-}
-
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        match address {
-            SocketAddr::V4(address) => Self::V4(address),
-            SocketAddr::V6(address) => Self::V6(Box::new(address)),
-        }
-    }
+    /// The peer that `accept` named, since `getpeername(2)` knows nothing of it
+    /// after a reset.
+    peer: Option<SocketAddr>,
 }
 
 stream_methods!(TcpStream, recv);
@@ -192,11 +177,7 @@ impl TcpStream {
     ///
     /// `ENOTCONN` before a connect is done.
     pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        match &self.peer {
-            Some(Peer::V4(address)) => Ok((*address).into()),
-            Some(Peer::V6(address)) => Ok((**address).into()),
-            None => peer_inet(self.registration.as_fd()),
-        }
+        self.peer.map_or_else(|| peer_inet(self.registration.as_fd()), Ok)
     }
 
     /// A number for the network that the peer is in, without its port: equal
@@ -237,7 +218,7 @@ impl Socket for TcpStream {
     }
 
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { registration: self.registration.try_clone()?, peer: self.peer.clone() })
+        Ok(Self { registration: self.registration.try_clone()?, peer: self.peer })
     }
 }
 

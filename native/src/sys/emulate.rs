@@ -143,14 +143,14 @@ impl Emulated {
     /// Adds a descriptor: `EEXIST` when it is there.
     pub fn register(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        let file = File::of(fd)?;
+        let fd = fd.as_raw_fd();
         (self.shared.system.check)(fd)?;
-        // SAFETY: whoever registers a descriptor has it open for that long.
-        let file = File::of(unsafe { BorrowedFd::borrow_raw(fd) })?;
         let mut state = self.shared.lock();
         if state.places.contains_key(&fd) {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
@@ -166,18 +166,18 @@ impl Emulated {
     /// Replaces what was asked for: `ENOENT` when it is not there.
     pub fn reregister(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.shared.ask(&mut self.shared.lock(), fd, token, interest, mode)
+        self.shared.ask(&mut self.shared.lock(), fd.as_raw_fd(), token, interest, mode)
     }
 
     /// Takes a descriptor out: `ENOENT` when it is not there.
-    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
+    pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let mut state = self.shared.lock();
-        let place = state.places.remove(&fd).ok_or_else(not_registered)?;
+        let place = state.places.remove(&fd.as_raw_fd()).ok_or_else(not_registered)?;
         state.sources.swap_remove(place);
         if let Some(fd) = state.sources.get(place).map(|moved| moved.fd) {
             state.places.insert(fd, place);
@@ -186,9 +186,9 @@ impl Emulated {
     }
 
     /// Looks for the next edge of what was asked for.
-    pub fn rearm(&self, fd: RawFd, interest: Interest) {
+    pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
-        if state.find(fd).is_some_and(|source| source.rearm(interest)) {
+        if state.find(fd.as_raw_fd()).is_some_and(|source| source.rearm(interest)) {
             self.shared.tell(&mut state);
         }
     }
@@ -209,9 +209,9 @@ impl Emulated {
     }
 
     /// Looks no more for what can only be told again.
-    pub fn disarm(&self, fd: RawFd, interest: Interest) {
+    pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
-        if let Some(source) = state.find(fd).filter(|source| source.mode.is_edge()) {
+        if let Some(source) = state.find(fd.as_raw_fd()).filter(|source| source.mode.is_edge()) {
             // Both ways have ended, and that was told: nothing else can come.
             let rest = if source.has_hung_up { 0 } else { !interest_flags(interest) };
             source.armed &= rest;
@@ -466,6 +466,7 @@ impl Drop for Waker {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
 
@@ -509,7 +510,7 @@ mod tests {
                 }
                 let mut heard = Vec::new();
                 for (number, source) in sources.iter().enumerate() {
-                    let (fd, token) = (source.as_raw_fd(), Token(number as u32));
+                    let (fd, token) = (source.as_fd(), Token(number as u32));
                     selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
                     heard.push(hears.recv().unwrap());
                 }
@@ -530,7 +531,7 @@ mod tests {
                 while selector.shared.lock().waiting == 0 {
                     std::thread::yield_now();
                 }
-                let fd = source.as_raw_fd();
+                let fd = source.as_fd();
                 selector.register(fd, Token(3), Interest::READABLE, Mode::EDGE).unwrap();
                 assert_eq!(waits.join().unwrap(), [3]);
             });
@@ -544,7 +545,7 @@ mod tests {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             selector.register(fd, Token(1), Interest::READABLE, Mode::EDGE).unwrap();
             let mut snapshot = selector.shared.begin();
             (system.wait)(&mut snapshot.entries, 0).unwrap();
@@ -562,7 +563,7 @@ mod tests {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             let both = Interest::READABLE | Interest::WRITABLE;
             selector.register(fd, Token(1), both, Mode::EDGE).unwrap();
             assert_eq!(tokens(&selector, 0), [1]);
@@ -581,17 +582,15 @@ mod tests {
         let sources: Vec<UnixStream> = (0..3).map(|_| ended()).collect();
         for (number, source) in sources.iter().enumerate() {
             let token = Token(number as u32);
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             selector.register(fd, token, Interest::READABLE, Mode::LEVEL).unwrap();
         }
-        selector.deregister(sources[0].as_raw_fd()).unwrap();
+        selector.deregister(sources[0].as_fd()).unwrap();
         assert_eq!(tokens(&selector, 0), [2, 1]);
-        let gone = selector.deregister(sources[0].as_raw_fd());
+        let gone = selector.deregister(sources[0].as_fd());
         assert_eq!(gone.unwrap_err().raw_os_error(), Some(libc::ENOENT));
-        selector.deregister(sources[2].as_raw_fd()).unwrap();
-        selector
-            .reregister(sources[1].as_raw_fd(), Token(9), Interest::READABLE, Mode::EDGE)
-            .unwrap();
+        selector.deregister(sources[2].as_fd()).unwrap();
+        selector.reregister(sources[1].as_fd(), Token(9), Interest::READABLE, Mode::EDGE).unwrap();
         assert_eq!(tokens(&selector, 0), [9]);
     }
 }
