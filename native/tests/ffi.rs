@@ -209,7 +209,7 @@ fn poll_is_of_the_backend_asked_for() {
     for backend in 1..=4 {
         let answer = denio_poll_new(backend);
         if available & 1 << backend == 0 {
-            assert_eq!(answer, -libc::ENOTSUP);
+            assert_eq!(answer, (-libc::ENOTSUP).into());
         } else {
             assert_eq!(denio_poll_backend(handle(answer)), backend as i32);
             close(&[answer]);

@@ -192,6 +192,7 @@ import { native, nativeOthers } from "../native/library.ts";
 import type { Events } from "./events.ts";
 import { Interest } from "./interest.ts";
 import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
+import { CLOCK_WORDS, EVENT_WORDS } from "../native/symbols.ts";
 import { Registry } from "./registry.ts";
 
 /** A family of system calls that tell readiness. */
@@ -243,8 +244,7 @@ export interface PollOptions {
  * ```
  */
 export class Poll implements Disposable {
-  /** The number by which native code knows the poll. */
-  readonly handle: number;
+  #handle: number;
   /** Where sources are registered. */
   readonly registry: Registry;
 
@@ -265,11 +265,16 @@ export class Poll implements Disposable {
         }`,
       );
     }
-    this.handle = unwrap(
+    this.#handle = unwrap(
       native().denio_poll_new(number),
       `open a poll on backend "${backend}"`,
     );
-    this.registry = new Registry(this.handle);
+    this.registry = new Registry(this.#handle);
+  }
+
+  /** The number by which native code knows the poll; 0 once it is closed. */
+  get handle(): number {
+    return this.#handle;
   }
 
   /** Returns the backends that this system has, the best one first. */
@@ -316,10 +321,11 @@ export class Poll implements Disposable {
    */
   poll(events: Events, timeoutMs?: number): number {
     events.length = 0;
+    const { words } = events;
     const count = native().denio_poll_wait(
       this.handle,
-      events.words,
-      events.capacity,
+      words,
+      (words.length - CLOCK_WORDS) / EVENT_WORDS,
       timeoutMs === 0 ? 0 : wholeTimeout(timeoutMs),
     );
     if (count < 0) throw errorFrom(-count, `poll ${this.handle}`);
@@ -349,12 +355,16 @@ export class Poll implements Disposable {
    * is not ended by this: use a {@linkcode Waker}.
    */
   close(): void {
-    unwrap(native().denio_source_close(this.handle), `close ${this.handle}`);
+    const handle = this.#handle;
+    this.#handle = 0;
+    unwrap(native().denio_source_close(handle), `close ${handle}`);
   }
 
   /** Closes the poll, unless it is closed already. */
   [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    native().denio_source_close(handle);
   }
 }
 
