@@ -268,7 +268,7 @@ const BAD: readonly Bad[] = [
     text: FFI +
       '#[unsafe(no_mangle)]\npub extern "C" fn denio_new(a: u32) -> i32 {}\n',
     says:
-      /^native\/src\/ffi\/mod.rs:20: denio_new is missing in src\/native\/symb/,
+      /^native\/src\/ffi\/mod.rs:21: denio_new is missing in src\/native\/symb/,
   },
   {
     rule: "abi",
