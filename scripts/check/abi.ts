@@ -20,6 +20,7 @@ const CONSTANTS = [
   { name: "ACCEPT_WORDS", rust: "ACCEPT_WORDS", where: FFI },
   { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
   { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
+  { name: "DATAGRAM_CUT", rust: "DATAGRAM_CUT", where: FFI },
   { name: "EVENTS_MAX", rust: "BATCH_MAX", where: "native/src/sys/mod.rs" },
 ];
 

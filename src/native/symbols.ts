@@ -33,6 +33,9 @@ export const READ_BYTES = 16;
 /** Bytes of a stream that `denio_streams_write` writes to: `StreamWrite`. */
 export const WRITE_BYTES = 24;
 
+/** Set in the count of a datagram that was cut off. */
+export const DATAGRAM_CUT = 1_073_741_824;
+
 /** The one symbol that is read before the others are trusted. */
 export const ABI_SYMBOL = {
   denio_abi_version: { parameters: [], result: "i32" },

@@ -54,7 +54,9 @@
  * rest may wait for ever. So after an event
  *
  * - `accept` until it returns `undefined`;
- * - `read` until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
+ * - `receive` of a UDP socket until `WOULD_BLOCK`, and not until an error: that
+ *   is what became of one datagram, and others may wait behind it;
+ * - `read` of a stream until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
  *   buffer has *mostly* drained the stream, but a TCP stream's read also ends at
  *   an urgent byte (`MSG_OOB`, `tcp(7)`), and drops that with the next one. Who
  *   wants to save the last call registers for `PRIORITY` as well, which tells of

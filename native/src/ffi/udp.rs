@@ -8,11 +8,15 @@ use super::answer::{answer_count, answer_handle, answer_unit, invalid};
 use super::handle::with;
 use super::memory::{bytes, bytes_mut, overlap, range_of};
 use crate::source_table::Object;
-use crate::{BindOptions, Membership, UdpSocket};
+use crate::{BindOptions, Datagram, Membership, UdpSocket};
 
 const BIND_REUSE_PORT: u32 = 1;
 const BIND_ONLY_V6: u32 = 1 << 1;
 const BIND_REUSE_ADDRESS: u32 = 1 << 3;
+
+/// Set in the count of a datagram that was cut off. No datagram is so long:
+/// RFC 768 gives its length 16 bits.
+pub const DATAGRAM_CUT: i32 = 1_073_741_824;
 
 /// Opens a UDP socket, binds it and returns its handle. `flags`: 1 reuse port,
 /// 2 IPv6 only, 8 reuse address.
@@ -75,7 +79,8 @@ pub unsafe extern "C" fn denio_udp_send(
     answer_count(with_udp(udp, |udp| udp.send(buffer)))
 }
 
-/// Receives one datagram and returns its length; what there is no room for is lost.
+/// Receives one datagram and returns how many bytes of it there was room for,
+/// and [`DATAGRAM_CUT`] beside when there were more: the rest is lost.
 ///
 /// # Safety
 ///
@@ -91,7 +96,7 @@ pub unsafe extern "C" fn denio_udp_receive(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(with_udp(udp, |udp| udp.receive(buffer)))
+    answer_datagram(with_udp(udp, |udp| udp.receive(buffer)))
 }
 
 /// As [`denio_udp_receive`], but leaves the datagram.
@@ -110,7 +115,7 @@ pub unsafe extern "C" fn denio_udp_peek(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(with_udp(udp, |udp| udp.peek(buffer)))
+    answer_datagram(with_udp(udp, |udp| udp.peek(buffer)))
 }
 
 /// Sends a datagram of `length` bytes, also of none, to an address.
@@ -161,10 +166,10 @@ pub unsafe extern "C" fn denio_udp_receive_from(
     };
     // SAFETY: the caller's promise.
     let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
-    answer_count(with_udp(udp, |udp| {
-        let (count, from) = udp.receive_from(buffer)?;
-        place.copy_from_slice(&encode_address(from));
-        Ok(count)
+    answer_datagram(with_udp(udp, |udp| {
+        let datagram = udp.receive(buffer)?;
+        place.copy_from_slice(&encode_address(datagram.from));
+        Ok(datagram)
     }))
 }
 
@@ -193,10 +198,10 @@ pub unsafe extern "C" fn denio_udp_peek_from(
     };
     // SAFETY: the caller's promise.
     let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
-    answer_count(with_udp(udp, |udp| {
-        let (count, from) = udp.peek_from(buffer)?;
-        place.copy_from_slice(&encode_address(from));
-        Ok(count)
+    answer_datagram(with_udp(udp, |udp| {
+        let datagram = udp.peek(buffer)?;
+        place.copy_from_slice(&encode_address(datagram.from));
+        Ok(datagram)
     }))
 }
 
@@ -223,6 +228,13 @@ pub unsafe extern "C" fn denio_udp_set_membership(
         let membership = membership(group?, interface.transpose()?)?;
         if join == 0 { udp.leave(&membership) } else { udp.join(&membership) }
     }))
+}
+
+fn answer_datagram(received: io::Result<Datagram>) -> i32 {
+    match received {
+        Ok(Datagram { count, is_cut: true, .. }) => answer_count(Ok(count)) | DATAGRAM_CUT,
+        received => answer_count(received.map(|datagram| datagram.count)),
+    }
 }
 
 fn membership(group: SocketAddr, interface: Option<SocketAddr>) -> io::Result<Membership> {

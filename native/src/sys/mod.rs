@@ -62,7 +62,7 @@ mod kqueue_plan;
 pub use library::keep_loaded;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
 pub use socket::{
-    accept, monotonic_time, peek, recv, recv_from, recv_unix, recv_vectored, send, send_to,
+    accept, monotonic_time, peek, recv, recv_datagram, recv_unix, recv_vectored, send, send_to,
     send_vectored, unacked, unread,
 };
 #[cfg(any(target_os = "macos", target_os = "ios"))]

@@ -73,17 +73,19 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(received?.0)
 }
 
-/// `recvfrom(2)`, which leaves the datagram when it is to `peek`.
-pub fn recv_from(
+/// A datagram that was received: how many bytes of it, whether there were more,
+/// and who sent it.
+pub fn recv_datagram(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     peek: bool,
-) -> io::Result<(usize, SocketAddr)> {
+) -> io::Result<(usize, bool, SocketAddr)> {
     let flags = if peek { RECV_FLAGS | RecvFlags::PEEK } else { RECV_FLAGS };
-    let received = retry_on_intr(|| rustix::net::recvfrom(socket, &mut *buffer, flags));
-    let (count, _, from) = received?;
-    let from = from.ok_or(Errno::AFNOSUPPORT)?;
-    Ok((count, from.try_into()?))
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let nothing = &mut RecvAncillaryBuffer::default();
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, flags))?;
+    let from = received.address.ok_or(Errno::AFNOSUPPORT)?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::TRUNC), from.try_into()?))
 }
 
 /// `recvmsg(2)` into several buffers; drops descriptors that come with it.
