@@ -8,6 +8,9 @@
 //! wait for new data: readiness that is left out would hang a program, and one
 //! too many is only spurious.
 //!
+//! A registered descriptor that somebody else closes is told of once, as an
+//! error, and is taken out.
+//!
 //! Invariant: a source that hears of ends and errors (which no system call can
 //! be told to leave out) is one that has something armed, or has had nothing
 //! told since. Else a dead source would end each wait at once.
@@ -176,13 +179,8 @@ impl Emulated {
 
     /// Takes a descriptor out: `ENOENT` when it is not there.
     pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        let place = state.places.remove(&fd.as_raw_fd()).ok_or_else(not_registered)?;
-        state.sources.swap_remove(place);
-        if let Some(fd) = state.sources.get(place).map(|moved| moved.fd) {
-            state.places.insert(fd, place);
-        }
-        Ok(())
+        let is_removed = self.shared.lock().remove(fd.as_raw_fd());
+        if is_removed { Ok(()) } else { Err(not_registered()) }
     }
 
     /// Looks for the next edge of what was asked for.
@@ -269,12 +267,7 @@ impl Shared {
             state.spare = snapshot.entries;
             drop(state);
             left_ms = deadline.map_or(left_ms, left_until);
-            let count = match count {
-                // Closed on another thread before the call saw it, which select
-                // refuses: a source is taken out first, so the next has it not.
-                Err(error) if error.raw_os_error() == Some(libc::EBADF) => continue,
-                count => count?,
-            };
+            let count = count?;
             if count > 0 || left_ms == 0 {
                 return Ok(count);
             }
@@ -315,7 +308,19 @@ impl State {
         self.sources.get_mut(place)
     }
 
-    /// Writes what is ready, and disarms it.
+    /// Takes a source out; tells whether it was there.
+    fn remove(&mut self, fd: RawFd) -> bool {
+        let Some(place) = self.places.remove(&fd) else { return false };
+        self.sources.swap_remove(place);
+        if let Some(fd) = self.sources.get(place).map(|moved| moved.fd) {
+            self.places.insert(fd, place);
+        }
+        true
+    }
+
+    /// Writes what is ready, and disarms it. A source whose descriptor somebody
+    /// else has closed is told once, as failed, and taken out: it would end each
+    /// wait at once, and the number may become another source's.
     fn take(&mut self, snapshot: &Snapshot, events: &mut [Event]) -> usize {
         let mut places = events.iter_mut();
         let mut count = 0;
@@ -337,6 +342,9 @@ impl State {
             };
             *place = Event::new(source.token, readiness(source.told(entry)));
             source.disarm_told(entry);
+            if is_closed(entry) {
+                self.remove(entry.fd);
+            }
             count += 1;
         }
         count
@@ -386,6 +394,9 @@ impl Source {
 
     /// What an entry tells of what is armed still.
     fn told(&self, entry: &libc::pollfd) -> u32 {
+        if is_closed(entry) {
+            return libc::POLLERR as u32;
+        }
         entry.revents as u16 as u32 & self.armed
     }
 
@@ -421,6 +432,11 @@ impl Snapshot {
 
 fn entry(fd: RawFd, events: u32) -> libc::pollfd {
     libc::pollfd { fd, events: events as i16, revents: 0 }
+}
+
+/// Whether no descriptor of that number was open.
+fn is_closed(entry: &libc::pollfd) -> bool {
+    entry.revents & libc::POLLNVAL != 0
 }
 
 fn not_registered() -> io::Error {
@@ -466,7 +482,7 @@ impl Drop for Waker {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
 
@@ -573,6 +589,60 @@ mod tests {
                 0
             });
             assert_eq!((quiet.unwrap(), rounds), (0, 1));
+        }
+    }
+
+    /// A readable source by a number that nothing else in this process gets, when it is closed.
+    fn far_away() -> OwnedFd {
+        rustix::io::fcntl_dupfd_cloexec(ended(), 900).unwrap()
+    }
+
+    #[test]
+    fn a_descriptor_that_somebody_else_closed_is_told_once_as_failed() {
+        for (system, mode) in SYSTEMS.into_iter().zip([Mode::EDGE, Mode::LEVEL]) {
+            let selector = selector(system);
+            let (quiet, _peer) = UnixStream::pair().unwrap();
+            let fd = quiet.as_fd();
+            selector.register(fd, Token(1), Interest::READABLE, Mode::EDGE).unwrap();
+            let source = far_away();
+            selector.register(source.as_fd(), Token(7), Interest::READABLE, mode).unwrap();
+            drop(source);
+            assert!(selector.park(-1).unwrap());
+            let mut events = [Event::default(); 8];
+            assert_eq!(selector.wait(&mut events, -1).unwrap(), 1);
+            let failed = Event::ERROR | Event::WRITE_CLOSED;
+            assert_eq!((events[0].token(), events[0].readiness()), (Token(7), failed));
+            // With one system call a wait, which ends by its time.
+            let mut rounds = 0;
+            let wait = selector.shared.until(20, |_, _| {
+                rounds += 1;
+                0
+            });
+            assert_eq!((wait.unwrap(), rounds), (0, 1));
+            assert_eq!(tokens(&selector, 0), []);
+        }
+    }
+
+    #[test]
+    fn those_that_somebody_else_closed_are_told_when_there_is_room() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let sources: Vec<OwnedFd> = (0..3).map(|_| far_away()).collect();
+            for (number, source) in sources.iter().enumerate() {
+                let (fd, token) = (source.as_fd(), Token(number as u32));
+                selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
+            }
+            drop(sources);
+            let mut told: Vec<Token> = (0..3)
+                .map(|_| {
+                    let mut event = [Event::default()];
+                    assert_eq!(selector.wait(&mut event, -1).unwrap(), 1);
+                    event[0].token()
+                })
+                .collect();
+            told.sort_unstable();
+            assert_eq!(told, [Token(0), Token(1), Token(2)]);
+            assert_eq!(tokens(&selector, 0), []);
         }
     }
 
