@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import {
   libraryFile,
+  libraryPath,
   native,
   nativeOthers,
   open,
@@ -127,6 +128,16 @@ Deno.test("serving and echoing work, when only library and address are permitted
     stderr: "",
     code: 0,
   });
+});
+
+Deno.test({
+  name: "the library needs no other than the system's C library",
+  ignore: Deno.build.os !== "linux",
+  fn: () => {
+    const bytes = Deno.readFileSync(libraryPath());
+    const text = new TextDecoder("latin1").decode(bytes);
+    assertEquals(text.includes("libgcc_s.so"), false);
+  },
 });
 
 Deno.test("the ABI has only numbers and buffers, so that a path is permission enough", () => {

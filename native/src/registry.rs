@@ -53,6 +53,12 @@ impl Drop for Registration {
     }
 }
 
+/// Whether a selector is no more, and what was registered there with it.
+#[cold]
+fn is_gone(number: u32) -> bool {
+    selectors::find(number).is_none()
+}
+
 const fn number(state: u32) -> u32 {
     state & !SHARED
 }
@@ -180,7 +186,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `EEXIST` when it is registered already, here or elsewhere; `ENOTSUP`
+    /// `EEXIST` when it is registered already, here or with another selector
+    /// that is still there; `ENOTSUP`
     /// when the backend has not got the interest or the mode; `ERANGE` when
     /// the backend is select and the descriptor is beyond `FD_SETSIZE`.
     pub fn register_with(
@@ -195,8 +202,8 @@ impl Registry {
         registration
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-                let is_free = number(state) == NOT_REGISTERED;
-                is_free.then(|| state | number(self.selector.id()))
+                let is_free = number(state) == NOT_REGISTERED || is_gone(number(state));
+                is_free.then(|| state & SHARED | number(self.selector.id()))
             })
             .map_err(|_| io::Error::from_raw_os_error(libc::EEXIST))?;
         let fd = registration.as_fd();

@@ -162,7 +162,8 @@
  * Closing a source ends its registration: no later poll tells of it. The batch
  * at hand may, so take a token out of your table when you close its source, and
  * do not give it to another before the batch is done. A closed poll leaves its
- * sources open; they can be registered elsewhere once they are deregistered.
+ * sources open. They can be registered with another poll once the registries
+ * and the waker of the closed one are closed, too.
  *
  * ## Threads
  *

@@ -1,14 +1,16 @@
 //! Names of hosts.
 
 use std::io;
-use std::net::ToSocketAddrs;
 
 use super::address::{ADDRESS_BYTES, encode_address};
 use super::answer::{answer_count, invalid};
 use super::memory::{bytes, bytes_mut, overlap, range_of};
+use crate::sys;
 
 /// Writes up to `capacity` addresses that the system's resolver knows for a
-/// name, and returns how many. Blocks while the resolver works.
+/// name, and returns how many; `ENOENT` when nobody knows it, and two numbers
+/// above those of the system when no server has answered. Blocks while the
+/// resolver works.
 ///
 /// # Safety
 ///
@@ -36,13 +38,9 @@ pub unsafe extern "C" fn denio_name_resolve(
 
 fn resolve(name: &[u8], room: &mut [u8]) -> io::Result<usize> {
     let name = std::str::from_utf8(name).map_err(|_| invalid())?;
-    // The resolver's own errors carry no errno: an unknown name is `ENOENT`.
-    let found = (name, 0).to_socket_addrs().map_err(|error| match error.raw_os_error() {
-        Some(_) => error,
-        None => io::Error::from_raw_os_error(libc::ENOENT),
-    })?;
+    let found = sys::resolve(name)?;
     let mut count = 0;
-    for (address, place) in found.zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
+    for (address, place) in found.into_iter().zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
         place.copy_from_slice(&encode_address(address));
         count += 1;
     }

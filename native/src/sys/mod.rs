@@ -40,6 +40,7 @@ compile_error!(
 
 mod library;
 pub mod pipe;
+mod resolver;
 mod selector;
 mod socket;
 
@@ -60,6 +61,7 @@ mod kqueue;
 mod kqueue_plan;
 
 pub use library::keep_loaded;
+pub use resolver::resolve;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
 pub use socket::{
     accept, monotonic_time, peek, recv, recv_datagram, recv_unix, recv_vectored, send, send_to,
