@@ -81,6 +81,7 @@ export type { FiberLoop, Owned, Owner } from "./src/reactor/owned.ts";
 export type { Lookup } from "./src/reactor/lookup.ts";
 export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
+export { loadLibrary } from "./src/native/library.ts";
 export type {
   HostPort,
   StreamAddress,

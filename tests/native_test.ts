@@ -130,6 +130,23 @@ Deno.test("serving and echoing work, when only library and address are permitted
   });
 });
 
+Deno.test("a program that revokes ffi goes on with all, when it has loaded the library", async () => {
+  const refused = async (...args: string[]) => {
+    const flags = ["--no-prompt", libraryFlag(), "--allow-net=127.0.0.1"];
+    const { stdout } = await runScript("revokes_ffi.ts", { flags, args });
+    return JSON.parse(stdout);
+  };
+  assertEquals(await refused("load"), []);
+  // And with what it has used before, when it has not.
+  assertEquals(await refused(), [
+    "stream: NotCapable",
+    "udp: NotCapable",
+    "pipe: NotCapable",
+    "pair: NotCapable",
+    "backends: NotCapable",
+  ]);
+});
+
 Deno.test({
   name: "the library needs no other than the system's C library",
   ignore: Deno.build.os !== "linux",

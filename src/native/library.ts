@@ -59,6 +59,31 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 }
 
 /**
+ * Opens all of the native library now, some 6 ms, and not each part when it is
+ * first used: for a program that revokes `ffi` once it has started, as Deno's
+ * manual advises. What was opened works without the permission; what was not
+ * yet, such as UDP, would throw `NotCapable` then. Each Worker opens its own.
+ *
+ * @example Give the permission back
+ * ```ts
+ * import { loadLibrary, UdpSocket } from "../../mod.ts";
+ *
+ * loadLibrary();
+ * Deno.permissions.revokeSync({ name: "ffi" });
+ * UdpSocket.bind({ hostname: "127.0.0.1", port: 0 }).close();
+ * ```
+ *
+ * @throws {Deno.errors.NotFound} when there is no library where it should be.
+ * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
+ * @throws {Error} when the library has another ABI number.
+ */
+export function loadLibrary(): void {
+  native();
+  nativeUdp();
+  nativeOthers();
+}
+
+/**
  * Returns where the library is looked for: `DENIO_NATIVE_PATH` when that may
  * be read and is set, else `native/target/release` beside this module.
  */
