@@ -59,6 +59,41 @@ Deno.test("ByteQueue tells a ledger of each array that it refers to, as often", 
   assertEquals(held.length, 0);
 });
 
+Deno.test("ByteQueue.takeFirst takes bytes in order, and never those of the caller", () => {
+  const queue = new ByteQueue();
+  assertEquals(queue.takeFirst(), undefined);
+  const mine = Uint8Array.from({ length: 100_000 }, (_, index) => index);
+  queue.push(mine, 0, 30_000);
+  queue.pushOwned(mine, 30_000, 60_000);
+  queue.push(mine, 60_000, 100_000);
+  let at = 0;
+  while (queue.byteLength > 0) {
+    const first = queue.takeFirst()!;
+    assertEquals(first, mine.slice(at, at + first.byteLength));
+    // An array of its own can be transferred.
+    assertEquals(first.byteLength, first.buffer.byteLength);
+    assert(first.buffer !== mine.buffer);
+    at += first.byteLength;
+  }
+  assertEquals([at, queue.memoryBytes], [100_000, 0]);
+});
+
+Deno.test("ByteQueue.joined keeps the bytes that it has shown, whatever follows", () => {
+  const queue = new ByteQueue();
+  const shown: [view: Uint8Array, expected: Uint8Array][] = [];
+  const buffers = new Set<ArrayBufferLike>();
+  for (let index = 0; index < 10_000; index++) {
+    queue.push(bytes(index & 255), 0, 1);
+    const view = queue.joined();
+    buffers.add(view.buffer);
+    if (index % 100 === 0) shown.push([view, view.slice()]);
+    if (index % 1_000 === 999) queue.shift(500);
+  }
+  for (const [view, expected] of shown) assertEquals(view, expected);
+  // Copied each time that its memory has doubled, not with each byte.
+  assert(buffers.size < 20);
+});
+
 Deno.test("ByteQueue throws RangeError, when the range lies outside of the bytes", () => {
   const queue = new ByteQueue();
   for (const [start, end] of [[0, 4], [-1, 2], [2, 1], [4, 5], [NaN, 1]]) {

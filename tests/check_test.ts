@@ -193,7 +193,7 @@ const BAD: readonly Bad[] = [
     what: "a folder that is no layer",
     file: "src/util/drawer.ts",
     text: `${DOC}import "../native/library.ts";\n`,
-    says: /src\/util is no layer: there are native, poll/,
+    says: /src\/util is no layer: there are native, bytes/,
   },
   {
     rule: "arrows",

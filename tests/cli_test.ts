@@ -9,9 +9,12 @@ import { app } from "../src/cli/app.ts";
 import { loadHandler } from "../src/server/module.ts";
 import { parseOptions, UsageError } from "../src/cli/options.ts";
 import { Poll } from "../src/poll/poll.ts";
+import { wishes } from "../src/cli/signals.ts";
 import { Program, runProgram } from "./util/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
+/** What is printed of stopping: a hint, when it takes long. */
+const STOPPED = /^(Stopping when all is answered[^\n]*\n)?$/;
 const IS_LINUX = Deno.build.os === "linux";
 /** What serves when nobody asks: the variable is this run's own choice. */
 const BACKEND = Deno.env.get("DENIO_BACKEND") ||
@@ -24,6 +27,7 @@ const DEFAULTS = {
   path: undefined,
   workers: undefined,
   balance: undefined,
+  graceMs: undefined,
   port: 8000,
   hostname: "127.0.0.1",
   echo: false,
@@ -43,6 +47,14 @@ Deno.test("parseOptions() takes a path, and a number of workers", () => {
   for (const [text, workers] of [["auto", "auto"], ["2", 2]] as const) {
     assertEquals(parseOptions(["--workers", text]), { ...DEFAULTS, workers });
   }
+});
+
+Deno.test("parseOptions() takes a grace time with workers", () => {
+  assertEquals(parseOptions(["--workers=2", "--grace-ms=0"]), {
+    ...DEFAULTS,
+    workers: 2,
+    graceMs: 0,
+  });
 });
 
 Deno.test("parseOptions() takes a balance with workers, and a path with both", () => {
@@ -104,6 +116,14 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   [["--workers", "all"], /^Cannot use workers "all"/],
   [["--workers", "1025"], /^Cannot use workers "1025": .* from 1 to 1024$/],
   [["--workers=-1"], /^Cannot use workers "-1"/],
+  [
+    ["--workers", "2", "--grace-ms", "1.5"],
+    /^Cannot use grace-ms "1.5": it must be a number of milliseconds$/,
+  ],
+  [
+    ["--grace-ms", "10"],
+    /^Cannot use grace-ms "10" without --workers: nothing is terminated$/,
+  ],
   [
     ["--workers", "2", "--balance", "x"],
     /^Cannot balance by "x": it must be s/,
@@ -251,13 +271,19 @@ async function addressOf(program: Program): Promise<string> {
   return url!;
 }
 
-/** Tells when a request has come, and answers when it is told to, if ever. */
-const SLOW_MODULE = `export default {
+/** Tells when a request has come, and answers when the program is to stop. */
+const SLOW_MODULE = `
+const told = new Promise((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    Deno.addSignalListener(signal, resolve);
+  }
+});
+export default {
   async fetch(request) {
     console.log("begun");
     const { pathname } = new URL(request.url);
     if (pathname === "/never") return await new Promise(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await told;
     return new Response("finished");
   },
 };`;
@@ -277,7 +303,8 @@ Deno.test("serve prints version, backend and address, and ends on SIGTERM", asyn
       "http://127\\.0\\.0\\.1:\\d+/\n$",
   );
   assertMatch(stdout, line);
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertMatch(stderr, STOPPED);
+  assertEquals(code, 0);
 });
 
 /** Every backend that can be asked for here, by both of its ways. */
@@ -418,12 +445,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await program.printed(/begun/);
 
     program.kill(signal);
-    // As a terminal and a task do: one key press, two signals.
-    program.kill(signal);
     assertEquals(await (await answer).text(), "finished");
     assertEquals((await program.ended()).code, 0);
   });
 }
+
+Deno.test("wishes() takes two signals for one key press, when they come at once", () => {
+  const wish = wishes();
+  assertEquals([5, 5, 105].map(wish), ["stop", undefined, undefined]);
+  assertEquals([105.1, 9_000].map(wish), ["exit", "exit"]);
+});
 
 for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test(`serve ends at once, on a second ${signal}`, async () => {

@@ -73,21 +73,20 @@ cleanTest(
 
 cleanTest(
   "what nobody reads stays with the system: the peer has to wait",
-  withPair(async ({ conn, peer }) => {
+  withPair(async ({ conn, peer }, reactor) => {
     let written = 0;
     const writing = (async () => {
       while (written < 64 * MIB) {
         written += await peer.write(new Uint8Array(MIB));
       }
     })().catch(() => {});
-    let before = -1;
-    while (written > before) {
-      before = written;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    assertLess(written, 32 * MIB);
+    await eventually("bytes to be sent", () => written > 0);
+    // Timers run in turns, and each turn comes by what is readable.
+    for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
+    assertEquals(reactor.stats().bytesIn, 0);
     conn.abort();
     await writing;
+    assertLess(written, 64 * MIB);
   }),
 );
 
@@ -172,8 +171,7 @@ cleanTest(
 
 cleanTest(
   "write() takes all, at once or when the peer has read",
-  withPair(async (pair) => {
-    const { conn, peer } = pair;
+  withPair(async ({ conn, peer }, reactor) => {
     assertEquals(await conn.write(encoded("small")), 5);
     assertEquals(await conn.writev([encoded("a"), encoded("bc")]), 3);
     assertEquals(decoded(await readExactly(peer, 8)), "smallabc");
@@ -184,7 +182,8 @@ cleanTest(
       return count;
     });
     sent.fill(0, 15 * MIB);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    // Turns in which all would leave that the peer's side takes.
+    for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
     assertEquals(isWritten, false);
     const received = await readExactly(peer, sent.byteLength);
     assertEquals(await writing, sent.byteLength);
@@ -403,7 +402,9 @@ cleanTest(
       const clients = await Promise.all(
         Array.from({ length: COUNT }, () => Deno.connect(listener.addr)),
       );
-      await reactor.sleep(20);
+      // All are there: the first of them means a turn that could take all.
+      await eventually("some to be accepted", () => reactor.size > 1);
+      for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
       assertLess(reactor.size, COUNT);
       for (let index = 0; index < COUNT; index++) {
         (await within(listener.accept(), `connection ${index}`)).close();
@@ -459,9 +460,12 @@ cleanTest(
   "shutdown() has fibers finish what they do, and ends idle ones",
   () =>
     onReactor(async (reactor) => {
-      const server = reactor.serveFibers(LOOPBACK, async (conn, fiber) => {
+      const begun = Promise.withResolvers<void>();
+      const mayEnd = Promise.withResolvers<void>();
+      const server = reactor.serveFibers(LOOPBACK, async (conn) => {
         for await (const chunk of conn) {
-          await fiber.sleep(5);
+          begun.resolve();
+          await mayEnd.promise;
           await conn.write(chunk);
         }
       });
@@ -469,9 +473,10 @@ cleanTest(
       using busy = await Deno.connect(server.addr);
       await writeText(busy, "last");
       await eventually("both", () => server.size === 2);
-      await reactor.sleep(1);
+      await within(begun.promise, "the fiber to be busy");
       const finished = server.shutdown();
       assertEquals((await readToEnd(idle)).byteLength, 0);
+      mayEnd.resolve();
       assertEquals(decoded(await readToEnd(busy)), "last");
       await within(finished, "the shutdown");
       await server.shutdown();

@@ -321,6 +321,9 @@ const REFUSERS: [name: string, handler: Handler][] = [
     await undefined;
     return new Response("no", { status: 403 });
   }],
+  ["answers with a stream that tells of an error", () => {
+    return new Response(new Blob(["no"]).stream(), { status: 403 });
+  }],
   ["cancels the body", async (request) => {
     await request.body?.cancel();
     return new Response("no", { status: 403 });
@@ -340,6 +343,29 @@ for (const [name, handler] of REFUSERS) {
   });
 }
 
+Deno.test("connection says 100, when a stream was answered that asks for the body later", async () => {
+  const asked = Promise.withResolvers<void>();
+  const peer = new Peer((request) =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await asked.promise;
+          controller.enqueue(await request.bytes());
+          controller.close();
+        },
+      }, { highWaterMark: 0 }),
+    )
+  );
+  await peer.send(EXPECTING).settle();
+  assertEquals(peer.output.startsWith(CONTINUE), true);
+  asked.resolve();
+  const answers = await peer.send("hello").answers();
+  assertEquals(answers.map(({ status, text }) => [status, text]), [
+    [100, ""],
+    [200, "hello"],
+  ]);
+});
+
 Deno.test("connection says 100, when the handler answers with the body's stream", async () => {
   const peer = new Peer((request) => new Response(request.body));
   await peer.send(EXPECTING).settle();
@@ -355,14 +381,50 @@ const UNREAD: [name: string, request: string][] = [
   ["200,000 bytes in chunks", chunked("a".repeat(200_000), 50_000)],
 ];
 
+const IGNORING: [name: string, handler: Handler][] = [
+  ["answers at once", () => new Response("ok")],
+  ["answers later", async () => {
+    await undefined;
+    return new Response("ok");
+  }],
+  ["answers with a stream", () => new Response(new Blob(["ok"]).stream())],
+  ["answers without a body", () => new Response(null)],
+];
+
 for (const [name, request] of UNREAD) {
-  Deno.test(`connection answers the next request, when ${name} are not read`, async () => {
-    const peer = new Peer(() => new Response("ok"));
-    peer.send(request.slice(0, 80), request.slice(80) + head("GET"));
-    assertEquals((await peer.answers()).length, 2);
+  const begin = request.indexOf("\r\n\r\n") + 4;
+  const parts = [request.slice(0, begin), request.slice(begin) + head("GET")];
+
+  Deno.test(`connection answers the next request, when ${name} are looked at and not read`, async () => {
+    const peer = new Peer((request) => new Response(`${request.body?.locked}`));
+    assertEquals((await peer.send(...parts).answers()).length, 2);
     assertEquals(peer.transport.closing, undefined);
   });
+
+  for (const [how, handler] of IGNORING) {
+    Deno.test(`connection closes, when a handler ${how} and ignores ${name} that come`, async () => {
+      const peer = await new Peer(handler).send(parts[0]!).settle();
+      const answers = await peer.send(parts[1]!).answers();
+      assertEquals(answers.map((each) => each.get("connection")), ["close"]);
+      assertEquals(peer.transport.closing, "closeLingering");
+    });
+  }
 }
+
+Deno.test("connection answers the next request, when a handler ignores a body that has come", async () => {
+  for (const [, handler] of IGNORING) {
+    for (const [name, request] of UNREAD.slice(0, 2)) {
+      const peer = new Peer(handler).send(request + head("GET"));
+      assertEquals((await peer.answers()).length, 2, name);
+    }
+  }
+});
+
+Deno.test("connection answers the next request, when a GET has a body that no handler can read", async () => {
+  const peer = new Peer(() => new Response("ok"));
+  peer.send(head("GET", "Content-Length: 5"), `hello${head("GET")}`);
+  assertEquals((await peer.answers()).length, 2);
+});
 
 Deno.test("connection answers the next request, when a stream was answered over an unread body", async () => {
   const peer = new Peer((request) =>
@@ -477,9 +539,9 @@ Deno.test("connection reads on, when what came of a stream was read", async () =
 
 Deno.test("connection reads on, when the handler answers over a paused body", async () => {
   const begin = Promise.withResolvers<void>();
-  const peer = new Peer(async () => {
+  const peer = new Peer(async ({ body }) => {
     await begin.promise;
-    return new Response("ok");
+    return new Response(body === null ? "ok" : "unread");
   });
   const bytes = latin1(post(randomBytes(200_000, 1)) + head("GET"));
   for (let at = 0; at < bytes.length; at += 10_000) {
@@ -491,10 +553,12 @@ Deno.test("connection reads on, when the handler answers over a paused body", as
   assertEquals((await peer.answers()).length, 2);
 });
 
-Deno.test("connection reads on, when a handler ignores a body that had to wait", async () => {
+Deno.test("connection reads on, when a handler does not read a body that had to wait", async () => {
   const gate = Promise.withResolvers<Response>();
   let calls = 0;
-  const peer = new Peer(() => calls++ ? new Response("ok") : gate.promise);
+  const peer = new Peer(({ body }) =>
+    calls++ ? new Response(body?.locked ? "read" : "ok") : gate.promise
+  );
   peer.send(head("GET"), head("POST", "Content-Length: 200000"));
   for (let sent = 0; sent < 200_000; sent += 10_000) {
     peer.send("a".repeat(10_000));
@@ -596,7 +660,13 @@ Deno.test("connection goes on, when a cancelled body comes after all", async () 
 });
 
 /** A connection that does nothing for its body. */
-const IDLE_HOST = { wantBody() {}, resumeBody() {}, pauseBody() {} };
+const IDLE_HOST = {
+  wantBody() {},
+  resumeBody() {},
+  pauseBody() {},
+  countBody() {},
+  reportBody() {},
+};
 
 Deno.test("body keeps no read buffer, when small parts of it wait for more", async () => {
   const body = new IncomingBody(IDLE_HOST, 10, 100);

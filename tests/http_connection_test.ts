@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { HttpError } from "../src/http/errors.ts";
+import { emptyLinesEnd } from "../src/http/head.ts";
 import { BUSY_BYTES } from "../src/http/transport.ts";
 import { latin1 } from "./util/http_bytes.ts";
 import { Peer } from "./util/http_transport.ts";
@@ -95,6 +96,44 @@ Deno.test("connection takes empty lines, when they come before a request", async
   peer.send("\r\n", `\r\n${get("/0")}\r\n${get("/1")}`);
   const answers = await peer.answers();
   assertEquals(answers.map(({ text }) => text), numbers(2));
+});
+
+Deno.test("connection takes many empty lines, when they come byte by byte", async () => {
+  const peer = new Peer((request) => new Response(pathOf(request)));
+  const empty = "\r\n".repeat(1_000);
+  peer.send(...`${empty}${get("/0")}${empty}${get("/1")}`);
+  const answers = await peer.answers();
+  assertEquals(answers.map(({ text }) => text), numbers(2));
+});
+
+Deno.test("connection refuses empty lines with 431, when they are longer than a head may be", async () => {
+  const limits = { headBytesMax: 1_000 };
+  const empty = "\r\n".repeat(501);
+  for (const parts of [[empty], [...empty], [empty.slice(0, 999), "\n\r\n"]]) {
+    const peer = new Peer(() => new Response("ok"), { limits }).send(...parts);
+    assertEquals((await peer.answers()).map(({ status }) => status), [431]);
+    assertEquals(peer.transport.closing, "closeLingering");
+    assertEquals(peer.transport.heldBytes, 0);
+  }
+});
+
+Deno.test("connection refuses a head behind empty lines with 400, when one of those ends in a bare LF", async () => {
+  for (const lines of ["\n", "\n\n", "\r\n\n", "\n\r\n", "\r\r\n", "\r\n\r"]) {
+    const text = lines + get("/0");
+    for (const parts of [[text], [...text], [lines, get("/0")]]) {
+      const peer = new Peer(() => new Response("ok")).send(...parts);
+      assertEquals((await peer.answers()).map(({ status }) => status), [400]);
+    }
+  }
+});
+
+Deno.test("empty lines end where no line end follows, wherever they are cut", () => {
+  const empty = latin1("\r\n\n\r\n\r");
+  const ends = [0, 0, 2, 3, 3, 5, 5];
+  for (let end = 0; end <= empty.byteLength; end++) {
+    assertEquals(emptyLinesEnd(empty, 0, end, false), ends[end]);
+    assertEquals(emptyLinesEnd(empty, 0, end, true), Math.min(ends[end]!, 2));
+  }
 });
 
 Deno.test("connection answers a long head, when it has all bytes that it may have", async () => {
@@ -402,6 +441,43 @@ Deno.test("connection closes at once, when it is shut down between requests", as
   assertEquals(peer.transport.isClosed, true);
 });
 
+Deno.test("connection answers with close, when it is shut down and a request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.service.isClosing = true;
+  peer.sendUnnoticed(get()).connection.shutdown();
+  const answers = await peer.answers();
+  assertEquals(
+    answers.map((answer) => answer.get("connection")),
+    [undefined, "close"],
+  );
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
+Deno.test("connection keeps a request, when it would be closed for being idle and the request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok")).send(get());
+  peer.sendUnnoticed(get()).connection.timeout("idle");
+  peer.sendUnnoticed(get()).connection.closeUnasked();
+  assertEquals((await peer.answers()).length, 3);
+  assertEquals(peer.transport.closing, undefined);
+});
+
+Deno.test("connection sends its end before it closes, when it is idle", async () => {
+  for (
+    const close of [
+      (peer: Peer) => peer.connection.shutdown(),
+      (peer: Peer) => peer.connection.timeout("idle"),
+      (peer: Peer) => peer.connection.closeUnasked(),
+    ]
+  ) {
+    const peer = new Peer(() => new Response("ok")).send(get());
+    // It crosses our end, so that it comes to the second look.
+    peer.transport.onWriteClosed = () => peer.sendUnnoticed(get());
+    close(peer);
+    assertEquals((await peer.answers()).length, 1);
+    assertEquals(peer.transport.closing, "closeLingering");
+  }
+});
+
 Deno.test("connection answers with close, when it is shut down meanwhile", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const peer = new Peer(() => promise).send(get() + get());
@@ -446,6 +522,25 @@ Deno.test("signal is aborted, when it is first asked for after the client went",
     return new Promise(() => {});
   }).send(get()).reset();
   assertEquals(kept?.signal.aborted, true);
+});
+
+Deno.test("signal is where Deno looks for it, when somebody has asked for it", () => {
+  const symbol = Object.getOwnPropertySymbols(new Request("http://a/"))
+    .find(({ description }) => description === "signalCache")!;
+  const seen: unknown[] = [];
+  const kept: Request[] = [];
+  const peer = new Peer((request) => {
+    kept.push(request);
+    seen.push(Reflect.get(request, symbol));
+    if (kept.length === 1) return new Response(`${request.signal.aborted}`);
+    return new Promise(() => {});
+  }).send(get() + get());
+  seen.push(Reflect.get(kept[0]!, symbol) === kept[0]!.signal);
+  peer.reset();
+  seen.push(Reflect.get(kept[1]!, symbol), kept[1]!.signal.aborted);
+  seen.push(Reflect.get(kept[1]!, symbol) === kept[1]!.signal);
+  // As in Deno: `false` is one that has aborted before it was asked for.
+  assertEquals(seen, [undefined, undefined, true, false, true, true]);
 });
 
 for (const connection of ["keep-alive", "close"]) {

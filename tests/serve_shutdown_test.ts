@@ -1,12 +1,15 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { Handler } from "../src/http/service.ts";
+import { WOULD_BLOCK } from "../src/native/errors.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import { serve } from "../src/server/serve.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { FakeSystem } from "./util/fake_system.ts";
+import { HastyClient } from "./util/hasty_client.ts";
 import { RawClient, ResettingClient } from "./util/http_client.ts";
 import { TestServer } from "./util/http_server.ts";
 import { RunningScript, runScript } from "./util/scripts.ts";
-import { within } from "./util/waiting.ts";
+import { eventually, within } from "./util/waiting.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -30,6 +33,24 @@ class Gate {
       return answer();
     };
   }
+}
+
+const CLIENTS = 96;
+
+/** What a client has when the last answer to it is the last on its connection. */
+const WHOLE = /\r\nconnection: close\r\n(.+\r\n)*\r\nok$/;
+
+/** Waits until all were told of the server's end, and says how. */
+async function endsOf(clients: HastyClient[]): Promise<(number | string)[]> {
+  await eventually(
+    "the ends of all connections",
+    () => clients.every((client) => client.read().last !== WOULD_BLOCK),
+  );
+  const ends = clients.map(({ last, text }) =>
+    last !== 0 ? last : WHOLE.test(text) ? "answered" : text
+  );
+  for (const client of clients) client[Symbol.dispose]();
+  return [...new Set(ends)];
 }
 
 /** Whether a promise has settled, as far as Deno's loop has come. */
@@ -64,6 +85,98 @@ cleanTest("shutdown() closes connections, when they are idle", async () => {
     assertEquals(await client.rest(), []);
   }
 });
+
+Deno.test("shutdown() waits for no client, when it is idle and stays", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const server = serve(
+    { port: 0, reactor, onListen() {} },
+    () => new Response("ok"),
+  );
+  const fresh = system.arrive();
+  const used = system.arrive();
+  used.receive(GET);
+  await system.settle();
+  // Something that stays open, so that the loop goes on.
+  reactor.setTimer(1e9, () => {});
+  const down = server.shutdown();
+  await system.settle();
+  assertEquals([fresh.isClosed, used.isClosed], [true, true]);
+  assertEquals([fresh.resetOnClose, used.resetOnClose], [false, false]);
+  await down;
+});
+
+cleanTest(
+  "shutdown() answers requests, when they have come and nobody has read them",
+  async () => {
+    await using test = new TestServer(() => new Response("ok"));
+    const { addr } = test.server;
+    const clients = Array.from(
+      { length: CLIENTS },
+      () => new HastyClient(addr),
+    );
+    for (const client of clients) client.ask(GET);
+    await eventually(
+      "the first answers",
+      () => clients.every((client) => client.read().text.endsWith("ok")),
+    );
+    for (const client of clients) client.ask(GET);
+    const down = test.server.shutdown();
+    assertEquals(await endsOf(clients), ["answered"]);
+    await within(down, "the server to shut down");
+  },
+);
+
+cleanTest(
+  "shutdown() answers requests, when nobody has accepted their connections",
+  async () => {
+    await using test = new TestServer(() => new Response("ok"));
+    const { addr } = test.server;
+    const clients = Array.from(
+      { length: CLIENTS },
+      () => new HastyClient(addr),
+    );
+    for (const client of clients) client.ask(GET);
+    const down = test.server.shutdown();
+    assertEquals(await endsOf(clients), ["answered"]);
+    await within(down, "the server to shut down");
+  },
+);
+
+cleanTest(
+  "shutdown() answers requests that have come, when a handler calls it",
+  async () => {
+    const paths: string[] = [];
+    await using test = new TestServer((request) => {
+      if (paths.length === 0) test.server.shutdown();
+      paths.push(new URL(request.url).pathname);
+      return new Response("ok");
+    });
+    const { addr } = test.server;
+    const clients = Array.from(
+      { length: CLIENTS },
+      () => new HastyClient(addr),
+    );
+    for (const client of clients) {
+      client.ask(GET);
+    }
+    assertEquals(await endsOf(clients), ["answered"]);
+    assertEquals(paths, Array(CLIENTS).fill("/"));
+  },
+);
+
+cleanTest(
+  "shutdown() resets nobody, when clients ask back to back",
+  async () => {
+    await using test = new TestServer(() => new Response("ok"));
+    await using script = new RunningScript("asks_back_to_back.ts", {
+      args: [`${test.server.addr.port}`, `${CLIENTS}`],
+    });
+    await script.line();
+    await within(test.server.shutdown(), "the server to shut down");
+    assertEquals(await script.json(), { ended: CLIENTS });
+  },
+);
 
 cleanTest("shutdown() lets a handler answer, when it is pending", async () => {
   const gate = new Gate();

@@ -1,8 +1,17 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { serve } from "../mod.ts";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { Reactor, serve } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
+import { ConsoleWatch } from "./util/console.ts";
+import { FakeSystem } from "./util/fake_system.ts";
+import { parseAnswers } from "./util/http_answers.ts";
+import { latin1 } from "./util/http_bytes.ts";
 import { TestServer } from "./util/http_server.ts";
-import { within } from "./util/waiting.ts";
+import { eventually, within } from "./util/waiting.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** Soon, so that tests are quick; each waits for what follows from it. */
@@ -29,15 +38,21 @@ cleanTest("server answers 408, when a head never ends", async () => {
   assertEquals(answer?.get("connection"), "close");
 });
 
-cleanTest(
-  "server closes a connection that is kept alive too long",
-  async () => {
-    await using test = new TestServer(ok, { keepAliveMs: SOON_MS });
-    const client = await test.connect();
-    await client.send(GET);
-    assertEquals((await client.rest()).map(({ status }) => status), [200]);
-  },
-);
+Deno.test("server closes a connection that is kept alive too long, and none before", async () => {
+  const system = new FakeSystem();
+  await using _server = serve(
+    { reactor: new Reactor({ system }), onListen() {}, keepAliveMs: 1_000 },
+    ok,
+  );
+  const client = system.arrive();
+  client.receive(GET);
+  await system.pass(999);
+  assertEquals(client.isClosed, false);
+  await system.pass(1_000);
+  assertEquals(client.isClosed, true);
+  const answers = parseAnswers(latin1(client.text));
+  assertEquals(answers.map(({ status }) => status), [200]);
+});
 
 cleanTest(
   "server says for how long it keeps connections, in whole seconds",
@@ -68,33 +83,26 @@ cleanTest(
   },
 );
 
-cleanTest(
-  "server waits for a handler and a silent stream, longer than it keeps idle connections",
-  async () => {
-    const { promise, resolve } = Promise.withResolvers<Response>();
-    await using test = new TestServer(() => promise, { keepAliveMs: SOON_MS });
-    await using idle = new TestServer(ok, {
-      keepAliveMs: SOON_MS,
-      reactor: test.reactor,
-    });
-    const [client, other] = [await test.connect(), await idle.connect()];
-    await client.send(GET);
-    await other.send(GET);
-    // The other one's time is over; this one's handler still works.
-    await other.rest();
-    const { readable, writable } = new TransformStream<
-      Uint8Array<ArrayBuffer>
-    >();
-    resolve(new Response(readable));
-    await client.read();
-    const third = await idle.connect();
-    await third.send(GET);
-    await third.rest();
-    await writable.close();
-    const end = new TextDecoder().decode(await client.restBytes());
-    assertEquals(end, "0\r\n\r\n");
-  },
-);
+Deno.test("server waits for a handler and a silent stream, longer than it keeps idle connections", async () => {
+  const system = new FakeSystem();
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  await using _server = serve(
+    { reactor: new Reactor({ system }), onListen() {}, keepAliveMs: 1_000 },
+    (request) => request.url.endsWith("/late") ? promise : ok(),
+  );
+  const [client, other] = [system.arrive(), system.arrive()];
+  client.receive("GET /late HTTP/1.1\r\nHost: a\r\n\r\n");
+  other.receive(GET);
+  await system.pass(2_000);
+  assertEquals([client.isClosed, other.isClosed], [false, true]);
+  const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>>();
+  resolve(new Response(readable));
+  await eventually("the head", () => client.text.endsWith("\r\n\r\n"));
+  await system.pass(2_000);
+  assertEquals(client.isClosed, false);
+  writable.close();
+  await eventually("the end", () => client.text.endsWith("0\r\n\r\n"));
+});
 
 cleanTest(
   "server resets a client that takes nothing, and cancels what it was sent",
@@ -115,8 +123,9 @@ cleanTest(
 );
 
 cleanTest(
-  "server resets a client that takes nothing of one large answer",
+  "server resets a client that takes nothing of one large answer, and tells of it",
   async () => {
+    using printed = new ConsoleWatch();
     await using test = new TestServer(
       () => new Response(new Uint8Array(LARGE_BYTES)),
       { writeMs: SOON_MS },
@@ -125,6 +134,11 @@ cleanTest(
     await client.send(GET);
     await within(closeOf(test), "the connection to be closed");
     await assertRejects(() => client.restBytes(), Deno.errors.ConnectionReset);
+    assertEquals(test.reactor.stats().closed.write, 1);
+    assertMatch(
+      String(printed.complained),
+      /reset: it has not read its answer/,
+    );
   },
 );
 

@@ -11,6 +11,7 @@ import {
   type Balance,
   Reactor,
   serve,
+  type ServeModuleOptions,
   type WorkerEnd,
   type WorkersServer,
 } from "../mod.ts";
@@ -18,15 +19,16 @@ import { handleCount } from "./util/clean_tests.ts";
 import { RawClient } from "./util/http_client.ts";
 import { Program } from "./util/program.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "./util/unix_paths.ts";
-import { eventually, within } from "./util/waiting.ts";
+import { DEADLINE_MS, eventually, within } from "./util/waiting.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const MODULE = new URL("fixtures/named_worker.ts", import.meta.url);
 /** Connections that suffice to meet both of two Workers: all but 2^-64. */
 const CONNECTIONS = 64;
+const SLOW_START = new URL("fixtures/slow_start.ts", import.meta.url);
 const BLOCKED_MODULE = new URL("fixtures/blocked_worker.ts", import.meta.url);
 /** Longer than all that a test waits for while a client waits. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 2 * DEADLINE_MS;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** Asks once, on a connection of its own, and returns who answered. */
@@ -47,13 +49,7 @@ async function names(port: number): Promise<Set<string>> {
 
 function start(
   ends: WorkerEnd[],
-  options: {
-    module?: URL | string;
-    workers?: number;
-    port?: number;
-    requireHost?: boolean;
-    balance?: Balance;
-  } = {},
+  options: Partial<ServeModuleOptions> = {},
 ): Promise<WorkersServer> {
   return serve({
     module: MODULE,
@@ -62,6 +58,17 @@ function start(
     port: 0,
     onWorkerEnd: (end) => ends.push(end),
     ...options,
+  });
+}
+
+/** Resolves when a Worker of this process tells that a request has come. */
+function hasBegun(): Promise<void> {
+  return new Promise((resolve) => {
+    const channel = new BroadcastChannel("begun");
+    channel.onmessage = () => {
+      channel.close();
+      resolve();
+    };
   });
 }
 
@@ -91,7 +98,7 @@ balanceTest(
     await using server = await start(ends, { balance });
     assert(server.addr.port > 0);
     assertEquals(server.accepted.length, 2);
-    await within(reached(server, 2), "both to answer", 20_000);
+    await within(reached(server, 2), "both to answer");
     assert(server.accepted.every((count) => count > 0));
     assertEquals(ends, []);
   },
@@ -292,7 +299,7 @@ for (
     async (balance) => {
       const ends: WorkerEnd[] = [];
       await using server = await start(ends, { balance });
-      const before = await within(reached(server, 2), "both to answer", 20_000);
+      const before = await within(reached(server, 2), "both to answer");
       await ask(server.addr.port, path).catch(() => {});
       await eventually("the end to be told", () => ends.length === 1);
       assertMatch(ends[0]!.error.message, says);
@@ -354,7 +361,7 @@ Deno.test("a server gives up, when a Worker fails to start five times in a row",
     () => {},
   );
   const error = await assertRejects(
-    () => within(server.finished, "the server to give up", 30_000),
+    () => within(server.finished, "the server to give up"),
     Error,
   );
   assertMatch(
@@ -380,12 +387,13 @@ balanceTest(
     const before = handleCount();
     const server = await start(ends, { balance });
     const { port } = server.addr;
-    const slow = ask(port, "/slow");
-    await eventually("the request", () => sum(server.accepted) === 1);
-    // The request is read in the same turn, or the one after.
-    assertNotEquals(await ask(port), "");
+    const file = new TemporaryFile();
+    const begun = hasBegun();
+    const slow = ask(port, `/slow?while=${file.path}`);
+    await within(begun, "the request");
     const down = server.shutdown();
     assertEquals(server.shutdown(), down);
+    file[Symbol.dispose]();
     assert((await slow).length > 0);
     await within(down, "the server to shut down");
     await eventually("all to be closed", () => handleCount() <= before);
@@ -396,6 +404,136 @@ balanceTest(
     assertEquals(ends, []);
   },
 );
+
+/** Runs `test`, and expects that afterwards no Worker has a handle open. */
+async function leavesNothing(test: () => Promise<void>): Promise<void> {
+  // Which stays open, and has its own handles.
+  assert(Reactor.shared.size >= 0);
+  const before = handleCount();
+  await test();
+  await eventually("all to be closed", () => handleCount() <= before);
+}
+
+/** Waits for the end of a connection that was cut off without an answer. */
+async function isCutOff(client: RawClient): Promise<void> {
+  const answers = await client.rest().catch(() => []);
+  assertEquals(answers, []);
+  client.close();
+}
+
+balanceTest(
+  "a Worker that blocks its thread is terminated, graceMs after shutdown()",
+  (balance) =>
+    leavesNothing(async () => {
+      const options = { module: BLOCKED_MODULE, balance, graceMs: 10 };
+      const server = await start([], options);
+      using locks = new Locks(server);
+      const client = await locks.hold("stuck");
+      const down = server.shutdown();
+      await assertRejects(
+        () => within(down, "the Worker to be terminated"),
+        Deno.errors.TimedOut,
+        "within 10 ms: terminated",
+      );
+      assertEquals(server.finished, down);
+      // The thread still runs: its sockets were closed all the same.
+      await isCutOff(client);
+      await assertRejects(
+        () => Deno.connect({ port: server.addr.port }),
+        Deno.errors.ConnectionRefused,
+      );
+    }),
+);
+
+balanceTest(
+  "serve() on Workers ends at once, when its signal aborts",
+  (balance) =>
+    leavesNothing(async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const options = { module: BLOCKED_MODULE, balance, signal };
+      const server = await start([], options);
+      using locks = new Locks(server);
+      const client = await locks.hold("stuck");
+      controller.abort();
+      await within(server.finished, "the end");
+      assertEquals(server.shutdown(), server.finished);
+      await isCutOff(client);
+    }),
+);
+
+Deno.test("serve() on Workers cuts off a shutdown, when its signal aborts", () =>
+  leavesNothing(async () => {
+    const controller = new AbortController();
+    const server = await start([], { signal: controller.signal });
+    const begun = hasBegun();
+    const never = assertRejects(() => ask(server.addr.port, "/never"));
+    await within(begun, "the request");
+    const down = server.shutdown();
+    controller.abort();
+    await within(down, "the end");
+    await never;
+  }));
+
+Deno.test("serve() on Workers rejects with the reason, when its signal aborts before it serves", () =>
+  leavesNothing(async () => {
+    const reason = new RangeError("enough");
+    const early = AbortSignal.abort(reason);
+    await assertRejects(() => start([], { signal: early }), RangeError);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const starting = start([], { module: SLOW_START, signal });
+    controller.abort(reason);
+    await assertRejects(
+      () => within(starting, "the end"),
+      RangeError,
+      "enough",
+    );
+  }));
+
+Deno.test("serve() on Workers rejects with TimedOut, when the module is not loaded in startMs", () =>
+  leavesNothing(async () => {
+    using file = new TemporaryFile();
+    const blocks = new URL(`?while=${file.path}`, SLOW_START);
+    // The first is over before the Worker runs, others while it loads.
+    for (
+      const [module, startMs] of [
+        [SLOW_START, 1],
+        [SLOW_START, 500],
+        [blocks, 500],
+      ] as const
+    ) {
+      await assertRejects(
+        () => within(start([], { module, startMs }), "the end"),
+        Deno.errors.TimedOut,
+        `Cannot start "${module}" within ${startMs} ms: worker 0 was terminated`,
+      );
+    }
+  }));
+
+/** A file that is there until it is disposed of. */
+class TemporaryFile implements Disposable {
+  readonly path: string = Deno.makeTempFileSync();
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path);
+  }
+}
+
+Deno.test("serve() on Workers refuses limits that are none", async () => {
+  for (const graceMs of [-1, NaN]) {
+    await assertRejects(
+      () => start([], { graceMs }),
+      RangeError,
+      `Cannot use graceMs "${graceMs}": it must be zero or more`,
+    );
+  }
+  for (const startMs of [0, -1, NaN, 2 ** 31]) {
+    await assertRejects(() => start([], { startMs }), RangeError, "startMs");
+  }
+  const signal = "now" as unknown as AbortSignal;
+  await assertRejects(() => start([], { signal }), TypeError, 'signal "now"');
+});
 
 /** The task itself, with its permissions, at any port. */
 function task(...args: string[]): [string, ...string[]] {
@@ -416,13 +554,16 @@ async function portOf(program: Program): Promise<number> {
 Deno.test("serve --workers finishes what is in flight on SIGTERM, and tells the skew", async () => {
   await using program = new Program(task("--workers=2", MODULE.href));
   const port = await portOf(program);
-  const slow = ask(port, "/slow");
+  const file = new TemporaryFile();
+  const slow = ask(port, `/slow?while=${file.path}`);
   await program.printed(/begun/);
   program.kill("SIGTERM");
+  await program.complained(/Stopping when all is answered/);
+  file[Symbol.dispose]();
   assert((await slow).length > 0);
   const { code, stdout, stderr } = await program.ended();
   assertMatch(stdout, /Workers accepted \d+ \+ \d+ connections \(.* 2\.00 tim/);
-  assertMatch(stderr, /^(Stopping when all is answered[^\n]*\n)?$/);
+  assertMatch(stderr, /^Stopping when all is answered[^\n]*\n$/);
   assertEquals(code, 0);
 });
 
@@ -437,6 +578,20 @@ Deno.test("serve --workers ends at once, on a second SIGINT", async () => {
   program.kill("SIGINT");
   assertEquals((await program.ended()).code, 130);
   await never;
+});
+
+Deno.test("serve --workers ends, --grace-ms after SIGTERM, when a handler never returns", async () => {
+  const command = task("--workers=2", "--grace-ms=10", MODULE.href);
+  await using program = new Program(command);
+  const cut = assertRejects(async () =>
+    await ask(await portOf(program), "/loop")
+  );
+  await program.printed(/begun/);
+  program.kill("SIGTERM");
+  const { code, stderr } = await program.ended();
+  assertMatch(stderr, /Cannot stop workers? [01](, 1)? within 10 ms: term/);
+  assertEquals(code, 1);
+  await cut;
 });
 
 Deno.test("serve --workers says that a Worker has died, and goes on", async () => {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::source_table;
 
 /// The number of a thread that owns what it opens, or [`NOBODY`].
-pub(crate) type Owner = u32;
+pub type Owner = u32;
 
 /// What a thread opens that owns nothing belongs to the process.
 pub(crate) const NOBODY: Owner = 0;
@@ -40,16 +40,25 @@ pub(crate) fn current() -> Owner {
     OWNER.get()
 }
 
-/// Has all that this thread opens from now on closed when it ends.
-pub fn own() {
+/// Has all that this thread opens from now on closed when it ends, and returns
+/// the thread's number.
+pub fn own() -> Owner {
     static NEXT: AtomicU32 = AtomicU32::new(NOBODY + 1);
     if current() != NOBODY {
-        return;
+        return current();
     }
     OWNER.set(NEXT.fetch_add(1, Ordering::Relaxed));
     // The first access is what has it dropped. It fails only at the thread's
     // end, when there is nothing left to own.
     let _ = AT_END.try_with(|_| ());
+    current()
+}
+
+/// Closes what the thread of that number has opened, before the thread ends:
+/// for one that runs JavaScript which never returns. What it opens afterwards
+/// is closed at its own end.
+pub fn end(owner: Owner) {
+    source_table::remove_all(owner);
 }
 
 #[cfg(test)]
@@ -101,6 +110,26 @@ mod tests {
         assert!(is_open(mine));
         tell.send(()).unwrap();
         other.join().unwrap();
+        source_table::remove(mine).unwrap();
+    }
+
+    #[test]
+    fn another_thread_closes_what_a_thread_has_opened_that_never_returns() {
+        let (tell, told) = mpsc::channel();
+        let (let_go, is_let_go) = mpsc::channel::<()>();
+        let stuck = thread::spawn(move || {
+            let owner = own();
+            tell.send((owner, insert_poll().0)).unwrap();
+            is_let_go.recv().unwrap();
+            insert_poll().0
+        });
+        let (owner, handle) = told.recv().unwrap();
+        let (mine, _) = insert_poll();
+        end(owner);
+        end(NOBODY);
+        assert!(!is_open(handle) && is_open(mine));
+        let_go.send(()).unwrap();
+        assert!(!is_open(stuck.join().unwrap()));
         source_table::remove(mine).unwrap();
     }
 

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
 use crate::{
-    PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener, TcpStream,
-    UdpSocket, UnixListener, UnixStream, Waker,
+    Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
+    TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
 
 /// What a handle is: the generation above the slot. 0 is none.
@@ -68,6 +68,8 @@ pub enum Object {
     UnixStream(UnixStream),
     /// A UDP socket.
     UdpSocket(UdpSocket),
+    /// Where a poll is parked.
+    Parker(Parker),
     /// The reading end of a pipe.
     PipeReader(PipeReader),
     /// The writing end of a pipe.
@@ -79,6 +81,7 @@ impl Object {
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         match self {
+            Self::Parker(_) => None,
             Self::PipeReader(pipe) => Some(pipe.registration()),
             Self::PipeWriter(pipe) => Some(pipe.registration()),
             _ => Some(self.socket()?.registration()),

@@ -41,6 +41,7 @@ enum Kind {
     Poll,
     Registry,
     Waker,
+    Parker,
     Listener,
     Stream,
     Udp,
@@ -50,6 +51,7 @@ enum Kind {
 const POLLS: &[Kind] = &[Kind::Poll];
 const REGISTRIES: &[Kind] = &[Kind::Poll, Kind::Registry];
 const WAKERS: &[Kind] = &[Kind::Waker];
+const PARKERS: &[Kind] = &[Kind::Parker];
 const LISTENERS: &[Kind] = &[Kind::Listener];
 const STREAMS: &[Kind] = &[Kind::Stream];
 /// What can be read or written.
@@ -63,6 +65,11 @@ type Call = fn(&mut Fuzzer<'_>) -> i32;
 const CALLS: &[(&str, Call)] = &[
     ("denio_abi_version", |_| denio_abi_version()),
     ("denio_thread_own", |_| denio_thread_own()),
+    ("denio_thread_end", |fuzzer| {
+        // Seldom a thread's: most calls should meet open handles.
+        let owner = if fuzzer.random.below(64) == 0 { fuzzer.integer() } else { 0 };
+        denio_thread_end(owner)
+    }),
     ("denio_source_count", |_| denio_source_count()),
     ("denio_source_close", |fuzzer| fuzzer.close()),
     ("denio_source_take_error", |fuzzer| denio_source_take_error(fuzzer.handle(SOCKETS))),
@@ -108,6 +115,25 @@ const CALLS: &[(&str, Call)] = &[
         let (poll, timeout_ms) = (fuzzer.handle(POLLS), fuzzer.timeout_ms());
         denio_poll_park(poll, timeout_ms)
     }),
+    ("denio_poll_await_park", |fuzzer| {
+        let (poll, begun) = (fuzzer.handle(POLLS), fuzzer.integer() as i32);
+        denio_poll_await_park(poll, begun, fuzzer.timeout_ms())
+    }),
+    ("denio_parker_new", |fuzzer| {
+        let poll = fuzzer.handle(POLLS);
+        // SAFETY: the buffer has two words, or is null or crooked.
+        let (answer, out) = fuzzer.numbers(2, |at| unsafe { denio_parker_new(poll, at) });
+        if answer < 0 {
+            return answer;
+        }
+        // SAFETY: the descriptor is new, and the caller's.
+        drop(unsafe { OwnedFd::from_raw_fd(out[1] as i32) });
+        fuzzer.opened(Kind::Parker, out[0])
+    }),
+    ("denio_parker_park", |fuzzer| {
+        denio_parker_park(fuzzer.handle(PARKERS), fuzzer.integer() as i32)
+    }),
+    ("denio_parker_tell", |fuzzer| denio_parker_tell(fuzzer.handle(PARKERS))),
     ("denio_registry_try_clone", |fuzzer| {
         let clone = denio_registry_try_clone(fuzzer.handle(REGISTRIES));
         fuzzer.opened(Kind::Registry, clone)

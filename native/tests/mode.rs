@@ -42,8 +42,7 @@ fn level_of_room_is_told_of_each_time() {
     for _ in 0..3 {
         expect_event(&poll, TOKEN, Event::WRITABLE);
     }
-    util::fill(&stream);
-    expect_silence(&poll);
+    util::fill_up(&stream, &poll);
 }
 
 #[test]

@@ -24,6 +24,8 @@ export const BLOCK_BYTES_MAX = 65_536;
 const COPY_BYTES_MAX = 2_048;
 /** Memory that a run takes beside its bytes: its object and its views. */
 const RUN_BYTES = 192;
+/** Up to this length a loop copies: a view for `set` costs more than that. */
+const LOOP_BYTES_MAX = 32;
 /** Runs that were taken out stay in the array until there are so many. */
 const COMPACT_AT = 64;
 
@@ -75,7 +77,7 @@ export class ByteQueue {
     for (let at = start; at < end;) {
       const run = this.#runWithRoom(end - at);
       const stop = Math.min(end, at + run.bytes.byteLength - run.end);
-      run.bytes.set(bytes.subarray(at, stop), run.end);
+      copy(bytes, at, stop, run);
       run.end += stop - at;
       at = stop;
     }
@@ -110,9 +112,10 @@ export class ByteQueue {
   }
 
   /**
-   * Returns a view of all bytes in one piece, which is valid until the queue is
-   * changed. Bytes that lie apart are brought together, with room behind them:
-   * a queue that grows between two calls is copied a bounded number of times.
+   * Returns a view of all bytes in one piece. Bytes that lie apart are brought
+   * together, with room behind them: a queue that grows between two calls is
+   * copied a bounded number of times. The queue never changes bytes that it was
+   * given, so the view keeps its bytes also when they have left the queue.
    */
   joined(): Uint8Array<ArrayBuffer> {
     const count = this.#runs.length - this.#first;
@@ -144,6 +147,20 @@ export class ByteQueue {
     this.#checkCount(count);
     const taken = new Uint8Array(count);
     this.moveTo(taken);
+    return taken;
+  }
+
+  /**
+   * Takes first bytes that lie together, as an array of their own; nothing when
+   * the queue is empty. They are copied unless they fill a block.
+   */
+  takeFirst(): Uint8Array<ArrayBuffer> | undefined {
+    const run = this.#runs[this.#first];
+    if (run === undefined) return undefined;
+    const { bytes, start, end, isBlock } = run;
+    const isFull = isBlock && end - start === bytes.byteLength;
+    const taken = isFull ? bytes : bytes.slice(start, end);
+    this.shift(end - start);
     return taken;
   }
 
@@ -258,6 +275,22 @@ export class ByteQueue {
 
 const EMPTY = new Uint8Array(0);
 const NO_RUN: Run = { bytes: EMPTY, start: 0, end: 0, isBlock: true };
+
+/** Copies bytes from `start` to `end` behind those of a run. */
+function copy(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { bytes: target, end: at }: Run,
+): void {
+  if (end - start > LOOP_BYTES_MAX) {
+    target.set(bytes.subarray(start, end), at);
+    return;
+  }
+  for (let index = start; index < end; index++) {
+    target[at + index - start] = bytes[index]!;
+  }
+}
 
 function checkRange(bytes: Uint8Array, start: number, end: number): void {
   if (start >= 0 && start <= end && end <= bytes.byteLength) return;

@@ -49,15 +49,17 @@ async function run(options: Options): Promise<void> {
   if (workers !== undefined) return await runWorkers(options, workers);
   const reactor = openReactor(options);
   const server = await start(options, reactor);
+  const stopped = untilStopped(server);
   printAddress(server.addr, reactor.backend, options.echo);
-  await untilStopped(server);
+  await stopped;
 }
 
 async function runWorkers(
   options: Options,
   workers: number | "auto",
 ): Promise<void> {
-  const { module, port, hostname, path, backend, balance, echo } = options;
+  const { module, port, hostname, path, echo } = options;
+  const { backend, balance, graceMs } = options;
   // Asked here, where a wrong name is wrong usage.
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
@@ -69,18 +71,21 @@ async function runWorkers(
     workers,
     ...path !== undefined && { path },
     ...balance !== undefined && { balance },
+    ...graceMs !== undefined && { graceMs },
     ...backend !== undefined && { backend },
   });
   const count = server.accepted.length;
   const threads = `${server.backend}, ${count} worker${count > 1 ? "s" : ""}`;
+  const stopped = untilStopped(server);
   printAddress(server.addr, threads, echo);
   try {
-    await untilStopped(server);
+    await stopped;
   } finally {
     printSkew(server.accepted);
   }
 }
 
+/** Called before the address is printed: a reader of that may signal at once. */
 async function untilStopped(server: Server): Promise<void> {
   stopOnSignals(() => {
     setTimeout(() => console.error(STOPPING), STOPPING_MS);

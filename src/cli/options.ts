@@ -29,6 +29,8 @@ export interface Options {
   workers: number | "auto" | undefined;
   /** How Workers share connections; the better way when left out. */
   balance: Balance | undefined;
+  /** How long Workers have to end, in milliseconds; 30000 when left out. */
+  graceMs: number | undefined;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
@@ -63,6 +65,8 @@ Options:
   --balance NAME   How Workers share connections: shared-listener, one socket
                    that all accept from, or reuse-port, a socket for each
                    (SO_REUSEPORT) [shared-listener]
+  --grace-ms MS    Milliseconds that Workers have to answer what has come, when
+                   they are told to stop; then they are terminated [30000]
   --echo           Send back what comes over TCP instead of serving HTTP
   --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
                    on macOS and the BSDs, auto for the best of them [auto]
@@ -83,11 +87,11 @@ as the others, but for two; the counts at the end show it. With reuse-port Linux
 shares them out by a hash of their addresses, and other systems may give all to
 one Worker. A Worker that dies is started again, its connections are lost.
 
-Ctrl-C or SIGTERM stops accepting and answers what has come; a second one
-stops at once.
+Ctrl-C or SIGTERM stops accepting and answers what has come, on Workers within
+--grace-ms; a second one stops at once.
 
-Exit codes: 0 stopped as asked, 1 something failed, 2 bad usage, 130 or 143
-stopped at once by SIGINT or SIGTERM.
+Exit codes: 0 stopped as asked, 1 something failed or a Worker had to be
+terminated, 2 bad usage, 130 or 143 stopped at once by SIGINT or SIGTERM.
 
 Environment:
   DENIO_BACKEND      The backend, when there is no --backend
@@ -128,6 +132,7 @@ export function parseOptions(args: string[]): Options {
     path: path?.replace(/^@/, "\0"),
     workers: workersOf(workers),
     balance,
+    graceMs: graceOf(values["grace-ms"], workers),
     port: portOf(values.port ?? String(PORT_DEFAULT)),
     hostname: values.hostname ?? HOSTNAME_DEFAULT,
     echo: values.echo,
@@ -149,6 +154,7 @@ function parseWords(args: string[]) {
         path: { type: "string" },
         workers: { type: "string" },
         balance: { type: "string" },
+        "grace-ms": { type: "string" },
         echo: { type: "boolean", default: false },
         backend: { type: "string" },
         trace: { type: "string" },
@@ -197,6 +203,22 @@ function balanceOf(
     );
   }
   return balance;
+}
+
+function graceOf(
+  text: string | undefined,
+  workers: string | undefined,
+): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text)) {
+    throw new UsageError(
+      `Cannot use grace-ms "${text}": it must be a number of milliseconds`,
+    );
+  }
+  if (workers !== undefined) return Number(text);
+  throw new UsageError(
+    `Cannot use grace-ms "${text}" without --workers: nothing is terminated`,
+  );
 }
 
 function portOf(text: string): number {

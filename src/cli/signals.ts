@@ -18,16 +18,24 @@ const SAME_PRESS_MS = 100;
 
 /** Calls `stop` on the first signal, and ends the process on the second. */
 export function stopOnSignals(stop: () => void): void {
-  let firstMs: number | undefined;
+  const wish = wishes();
   for (const [name, number] of Object.entries(SIGNALS)) {
     Deno.addSignalListener(name as keyof typeof SIGNALS, () => {
-      const nowMs = performance.now();
-      if (firstMs === undefined) {
-        firstMs = nowMs;
-        stop();
-      } else if (nowMs - firstMs > SAME_PRESS_MS) {
-        Deno.exit(EXIT_CODE_BASE + number);
-      }
+      const wished = wish(performance.now());
+      if (wished === "stop") stop();
+      else if (wished === "exit") Deno.exit(EXIT_CODE_BASE + number);
     });
   }
+}
+
+/** Returns what tells by the time of each signal what the user wishes. */
+export function wishes(): (nowMs: number) => "stop" | "exit" | undefined {
+  let firstMs: number | undefined;
+  return (nowMs) => {
+    if (firstMs !== undefined) {
+      return nowMs - firstMs > SAME_PRESS_MS ? "exit" : undefined;
+    }
+    firstMs = nowMs;
+    return "stop";
+  };
 }

@@ -4,14 +4,19 @@
  * @module
  */
 
-import { ChunkedDecoder } from "./chunked.ts";
+import { ByteQueue } from "../bytes/byte_queue.ts";
+import { ChunkedDecoder, type DataSink } from "./chunked.ts";
 import { HttpError } from "./errors.ts";
+import { forgive } from "./unawaited.ts";
 
-/** Bytes that wait for a slow handler before reading from the peer stops. */
-const BUFFER_BYTES = 65_536;
 /**
- * Parts up to this size are copied when they must wait: each would keep a whole
- * read buffer in memory, which a client that sends single bytes could abuse.
+ * Memory that a body which nobody reads may take before reading from the peer
+ * stops.
+ */
+const MEMORY_BYTES_MAX = 65_536;
+/**
+ * What was read and is kept is copied up to this length, a quarter of a read
+ * buffer: what is referred to keeps all of that in memory, and is counted so.
  */
 const COPY_BYTES_MAX = 16_384;
 
@@ -19,10 +24,14 @@ const COPY_BYTES_MAX = 16_384;
 export interface BodyHost {
   /** Somebody wants bytes: read on, and send `100 Continue` if it is due. */
   wantBody(): void;
-  /** Nobody wants the rest: read on, to throw it away. */
+  /** The rest is thrown away, or kept for whoever reads it: read on. */
   resumeBody(): void;
   /** Enough bytes wait: stop reading. */
   pauseBody(): void;
+  /** The body takes more or less memory than before. */
+  countBody(): void;
+  /** A reading of the body that nobody waits for has failed. */
+  reportBody(error: unknown): void;
 }
 
 /** A body as its request reads it. */
@@ -51,21 +60,30 @@ export interface RequestBody {
   detach(): void;
 }
 
-/** A request's body while it comes. */
+/**
+ * A request's body while it comes. A body that comes whole with its head is
+ * referred to where it was read; any other is in a queue.
+ */
 export class IncomingBody implements RequestBody {
   readonly #host: BodyHost;
   readonly #decoder: ChunkedDecoder | undefined;
+  readonly #sink: DataSink | undefined;
   readonly #bytesMax: number;
   #remaining: number;
-  #chunks: Uint8Array<ArrayBuffer>[] = [];
-  #buffered = 0;
+  /** All that waits, as long as that is one run of read bytes. */
+  #run: Uint8Array<ArrayBuffer> | undefined;
+  /** All that waits, otherwise. */
+  #queue: ByteQueue | undefined;
   #received = 0;
   #marked = 0;
+  #markedTaken = 0;
   #isComplete = false;
   #isDiscarded = false;
-  #collects = false;
-  /** Whether its stream has been read of, or cloned. */
+  #isDetached = false;
+  #isKept = false;
+  /** Whether its stream has been read of. */
   #isBegun = false;
+  #collects = false;
   /** Its stream, once somebody has it as one. */
   #streamed: StreamBody | undefined;
   #error: Error | undefined;
@@ -78,10 +96,10 @@ export class IncomingBody implements RequestBody {
   constructor(host: BodyHost, length: number | undefined, bytesMax: number) {
     this.#host = host;
     this.#remaining = length ?? 0;
-    this.#decoder = length === undefined
-      ? new ChunkedDecoder(bytesMax)
-      : undefined;
     this.#bytesMax = bytesMax;
+    if (length !== undefined) return;
+    this.#decoder = new ChunkedDecoder(bytesMax);
+    this.#sink = (bytes, start, end) => this.#take(bytes, start, end);
   }
 
   /** Whether all of it has come. */
@@ -104,20 +122,45 @@ export class IncomingBody implements RequestBody {
     return this.#streamed !== undefined;
   }
 
-  /** Whether somebody has what is still to come for itself. */
-  get isHeld(): boolean {
-    if (this.#isComplete || this.#isDiscarded) return false;
-    return this.#collects || this.#streamed?.isLocked === true;
+  /** Whether what comes of it is thrown away. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
   }
 
   /**
-   * Whether somebody waits for what is still to come, or is about to read it.
-   * A reader that has read and waits for nothing may have been forgotten, and
-   * clones have the stream locked, read or not.
+   * Whether somebody reads what is still to come: collects it, or has the lock
+   * of its stream or of a clone's.
    */
-  get isWanted(): boolean {
-    if (!this.isHeld) return false;
-    return this.#collects || this.#wake !== undefined || !this.#isBegun;
+  get isHeld(): boolean {
+    if (this.#isComplete || this.#isDiscarded) return false;
+    return this.#collects || this.#streamed?.isHeld === true;
+  }
+
+  /** Whether a reader waits for bytes, or has not had any yet. */
+  get isAwaited(): boolean {
+    return this.#wake !== undefined || !this.#isBegun;
+  }
+
+  /**
+   * Whether memory is taken for all of it, however fast it is read: somebody
+   * collects it, it is kept, or one clone is read and another is not.
+   */
+  get isGathered(): boolean {
+    return this.#collects || this.#isKept ||
+      this.#streamed?.hasIdleBranch === true;
+  }
+
+  /**
+   * Bytes of memory that it takes, but for a whole body that is being taken
+   * out. Clones take what was read of one and not yet of another, which is known
+   * as long as one of them was not read at all.
+   */
+  get memoryBytes(): number {
+    const isOver = this.#isDiscarded || this.#error !== undefined;
+    const isCloned = !isOver && this.#streamed?.hasIdleBranch === true;
+    const run = this.#collects ? undefined : this.#run;
+    return (this.#queue?.memoryBytes ?? 0) + (isCloned ? this.#taken : 0) +
+      (run?.buffer.byteLength ?? 0);
   }
 
   /** How many bytes are known to be still to come; infinity when chunked. */
@@ -136,27 +179,49 @@ export class IncomingBody implements RequestBody {
     return this.#received - this.#marked;
   }
 
+  /** Whether any was taken out since then. */
+  get isTakenSinceMark(): boolean {
+    return this.#taken > this.#markedTaken;
+  }
+
   /** Counts from here on. */
   mark(): void {
     this.#marked = this.#received;
+    this.#markedTaken = this.#taken;
+  }
+
+  /** How many bytes of its stream were read. */
+  get #taken(): number {
+    return this.#received - (this.#queue?.byteLength ?? 0);
   }
 
   /**
-   * Takes what of the bytes belongs to the body and returns where it ends. The
-   * bytes may be referred to, not copied: the caller keeps them as they are.
+   * Takes what of the bytes belongs to the body and returns where it ends. When
+   * that makes it complete, or it is gathered, the bytes may be referred to, not
+   * copied: the caller keeps them as they are.
    *
    * @throws {HttpError} when framing or size is wrong.
    */
   feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     const at = this.#decoder === undefined
       ? this.#feedCounted(bytes, start, end)
-      : this.#decoder.feed(bytes, start, end, this.#take);
+      : this.#decoder.feed(bytes, start, end, this.#sink!);
     if (this.#decoder?.isDone) this.#isComplete = true;
+    // Nobody would copy it later where it is left.
+    const mayRefer = this.#isComplete && (!this.#isDetached || this.#collects);
+    if (!mayRefer) this.#keepRun();
     if (this.#isComplete || at > start) this.#wakeConsumer();
-    if (!this.#collects && this.#buffered >= BUFFER_BYTES) {
-      if (!this.#isComplete) this.#host.pauseBody();
+    if (!this.#isComplete && !this.#collects && !this.#isKept) {
+      const memoryBytes = this.#queue?.memoryBytes ?? 0;
+      if (memoryBytes >= MEMORY_BYTES_MAX) this.#host.pauseBody();
     }
     return at;
+  }
+
+  /** Has all of it come, and wait for its reader. */
+  keep(): void {
+    this.#isKept = true;
+    this.#host.resumeBody();
   }
 
   /**
@@ -166,18 +231,18 @@ export class IncomingBody implements RequestBody {
   fail(error: Error): void {
     if (this.#isComplete) return;
     this.#error ??= error instanceof HttpError ? error : unavailable(error);
+    if (this.#collects) this.#free();
+    else this.#keepRun();
+    this.#host.countBody();
     this.#wakeConsumer();
   }
 
   /** Lets go of the buffers that small parts of it lie in. */
   detach(): void {
-    const chunks = this.#chunks;
-    for (let index = 0; index < chunks.length; index++) {
-      const chunk = chunks[index]!;
-      const { byteLength } = chunk;
-      if (byteLength === chunk.buffer.byteLength) continue;
-      if (byteLength <= COPY_BYTES_MAX) chunks[index] = chunk.slice();
-    }
+    this.#isDetached = true;
+    const run = this.#run;
+    if (run === undefined || run.byteLength > COPY_BYTES_MAX) return;
+    if (run.byteLength < run.buffer.byteLength) this.#run = run.slice();
   }
 
   /** Throws away what has come and still comes; it cannot be read any more. */
@@ -208,34 +273,36 @@ export class IncomingBody implements RequestBody {
   }
 
   #takeAll(isOwned: boolean): Uint8Array<ArrayBuffer> {
-    const chunks = this.#chunks;
-    const buffered = this.#buffered;
-    const first = chunks[0];
-    this.#free();
-    if (first === undefined || chunks.length > 1) {
-      return concat(chunks, buffered);
+    const run = this.#run;
+    if (run === undefined) {
+      const all = this.#queue?.take() ?? new Uint8Array(0);
+      this.#free();
+      return all;
     }
+    this.#run = undefined;
     // One that fills its buffer shares it with nobody.
-    const isShared = first.byteLength < first.buffer.byteLength;
-    return isOwned && isShared ? first.slice() : first;
+    const isShared = run.byteLength < run.buffer.byteLength;
+    return isOwned && isShared ? run.slice() : run;
   }
 
   /** It as a stream of bytes, which reads only when it is read. */
   get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    if (this.#streamed === undefined) {
-      this.#streamed = new StreamBody(this.#makeStream());
-      if (this.#collects) this.#streamed.lock();
-    }
-    return this.#streamed.stream;
+    return this.#streamBody().stream;
   }
 
   /** Returns two that read the same bytes. */
   tee(): [RequestBody, RequestBody] {
-    const [left, right] = this.stream.tee();
-    this.#isBegun = true;
     // The request has its branch from now on, and detaches that one.
     this.detach();
-    return [new StreamBody(left), new StreamBody(right)];
+    return this.#streamBody().tee();
+  }
+
+  #streamBody(): StreamBody {
+    if (this.#streamed === undefined) {
+      this.#streamed = new StreamBody(this.#makeStream());
+      if (this.#collects) this.#streamed.lock();
+    }
+    return this.#streamed;
   }
 
   #makeStream(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -255,22 +322,42 @@ export class IncomingBody implements RequestBody {
   }
 
   #free(): void {
-    this.#chunks = [];
-    this.#buffered = 0;
+    this.#run = undefined;
+    if (this.#queue === undefined) return;
+    this.#queue = undefined;
+    this.#host.countBody();
+  }
+
+  /** Returns the queue, with a copy of what was only referred to. */
+  #keepRun(): ByteQueue | undefined {
+    const run = this.#run;
+    if (run === undefined) return this.#queue;
+    this.#run = undefined;
+    const queue = this.#queue = new ByteQueue();
+    queue.push(run, 0, run.byteLength);
+    return queue;
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     this.#isBegun = true;
-    while (this.#chunks.length === 0 && !this.#isComplete) await this.#more();
-    const chunk = this.#chunks.shift();
-    if (chunk === undefined) {
-      this.#throwIfFailed();
-      return undefined;
+    for (;;) {
+      const chunk = this.#takeChunk();
+      if (chunk !== undefined) return chunk;
+      if (this.#isComplete) break;
+      await this.#more();
     }
-    this.#buffered -= chunk.byteLength;
-    // A copy: a byte stream takes the chunk's whole buffer away, and that is
-    // shared with other requests.
-    return chunk.slice();
+    this.#throwIfFailed();
+    return undefined;
+  }
+
+  /** Takes bytes in a buffer of their own: a byte stream takes that away. */
+  #takeChunk(): Uint8Array<ArrayBuffer> | undefined {
+    const run = this.#run;
+    this.#run = undefined;
+    if (run !== undefined) return run.slice();
+    const chunk = this.#queue?.takeFirst();
+    if (chunk !== undefined) this.#host.countBody();
+    return chunk;
   }
 
   async #more(): Promise<void> {
@@ -288,10 +375,16 @@ export class IncomingBody implements RequestBody {
   }
 
   #throwIfFailed(): void {
-    if (this.#error !== undefined) throw this.#error;
     if (this.#isDiscarded) {
-      throw new TypeError("The body is gone: its request was answered");
+      this.#error ??= new TypeError(
+        "The body is gone: its request was answered",
+      );
     }
+    const error = this.#error;
+    if (error === undefined) return;
+    const host = this.#host;
+    if (this.isStreamed) forgive(error, (error) => host.reportBody(error));
+    throw error;
   }
 
   #feedCounted(
@@ -306,11 +399,7 @@ export class IncomingBody implements RequestBody {
     return stop;
   }
 
-  readonly #take = (
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-  ): void => {
+  #take(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     this.#received += end - start;
     if (this.#received > this.#bytesMax) {
       throw new HttpError(
@@ -319,14 +408,12 @@ export class IncomingBody implements RequestBody {
       );
     }
     if (this.#isDiscarded) return;
-    const length = end - start;
-    const isWhole = this.#decoder === undefined && length === this.#remaining;
-    const refers = isWhole || length > COPY_BYTES_MAX;
-    this.#chunks.push(
-      refers ? bytes.subarray(start, end) : bytes.slice(start, end),
-    );
-    this.#buffered += length;
-  };
+    const queue = this.#keepRun();
+    if (queue === undefined) this.#run = bytes.subarray(start, end);
+    else if (this.#collects && end - start > COPY_BYTES_MAX) {
+      queue.pushOwned(bytes, start, end);
+    } else queue.push(bytes, start, end);
+  }
 }
 
 /**
@@ -336,6 +423,8 @@ export class IncomingBody implements RequestBody {
  */
 export class StreamBody implements RequestBody {
   readonly #response: Response;
+  /** Those that it was shared out to, which have it locked. */
+  #branches: [StreamBody, StreamBody] | undefined;
 
   /** @param body What `Response` takes; nothing is read of it here. */
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>> | string) {
@@ -347,14 +436,24 @@ export class StreamBody implements RequestBody {
     return this.#response.bodyUsed;
   }
 
-  /** Whether somebody is reading it. */
-  get isLocked(): boolean {
-    return this.stream.locked;
-  }
-
   /** Whether it was read, or somebody else is reading it. */
   get isUnusable(): boolean {
-    return this.isUsed || this.isLocked;
+    return this.isUsed || this.stream.locked;
+  }
+
+  /** Whether somebody has the lock of it, or of a branch of it. */
+  get isHeld(): boolean {
+    return this.#branches?.some(({ isHeld }) => isHeld) ?? this.stream.locked;
+  }
+
+  /** Whether it has branches, and one of them was not read yet. */
+  get hasIdleBranch(): boolean {
+    return this.#branches?.some(({ isIdle }) => isIdle) === true;
+  }
+
+  /** Whether nobody has begun to read it, or a branch of it. */
+  get isIdle(): boolean {
+    return this.#branches === undefined ? !this.isUnusable : this.hasIdleBranch;
   }
 
   /** The stream. */
@@ -380,7 +479,7 @@ export class StreamBody implements RequestBody {
   /** Returns two that read the same bytes. */
   tee(): [RequestBody, RequestBody] {
     const [left, right] = this.stream.tee();
-    return [new StreamBody(left), new StreamBody(right)];
+    return this.#branches = [new StreamBody(left), new StreamBody(right)];
   }
 
   /** Does nothing: a stream's bytes are its own. */
@@ -393,17 +492,4 @@ function unavailable(cause: Error): Error {
     "Cannot read request body as underlying resource unavailable",
     { cause },
   );
-}
-
-function concat(
-  chunks: Uint8Array<ArrayBuffer>[],
-  length: number,
-): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return all;
 }

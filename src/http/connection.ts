@@ -10,6 +10,7 @@
  * @module
  */
 
+import { ByteQueue } from "../bytes/byte_queue.ts";
 import {
   ConnectionField,
   fieldBytes,
@@ -41,7 +42,9 @@ import {
   streamFraming,
 } from "./framing.ts";
 import {
+  emptyLinesEnd,
   HeadFlag,
+  isBareLineEnd,
   methodFlag,
   parseHead,
   type RequestHead,
@@ -49,7 +52,14 @@ import {
 } from "./head.ts";
 import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
 import { checkRange } from "./limits.ts";
-import { excessOf, isTooMuch, refusal } from "./refusal.ts";
+import {
+  excessOf,
+  isIgnored,
+  isMuch,
+  isTooMuch,
+  refusal,
+  saidStatus,
+} from "./refusal.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import { RequestInfo, type Service } from "./service.ts";
@@ -57,6 +67,8 @@ import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
+  roomFor,
+  sendOwn,
   type StreamAddr,
   type Transport,
 } from "./transport.ts";
@@ -100,7 +112,10 @@ const READING_SHIFT = 7;
 const WRITING_SHIFT = 9;
 const TWO_BITS = 3;
 
-/** Bytes kept for later while a request is handled; then reading stops. */
+/**
+ * Memory that bytes may take which are kept for later while a request is
+ * handled; then reading stops.
+ */
 const PENDING_BYTES_MAX = 65_536;
 /**
  * How long a body's rate is taken over: a pause of a client's between two
@@ -118,21 +133,40 @@ const { ReadableStream, Response } = globalThis;
 
 /** What `Deno.serve` says before the error that `onError` threw. */
 const ON_ERROR_FAILED = "Exception in onError while handling exception";
+/** What comes before the error of a reading that nobody waits for. */
+const BODY_FAILED = "Reading a request body failed, and nobody waited for it";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 const encoder = new TextEncoder();
 
-/** Bytes that came and were not acted on. */
+/** What came and was not acted on. */
 interface Pending {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where in them they begin. */
-  start: number;
+  readonly queue: ByteQueue;
+  /** How many of its first bytes are known to be empty lines before a head. */
+  emptyBytes: number;
 }
+
+/** What readers hear when this side has reset a client, by close reason. */
+const RESETS: Readonly<Record<string, string>> = {
+  write: "The client was reset: it has not read its answer in time",
+  shed: "The client was reset: connections took all memory they may",
+};
 
 /** The addresses of those that went while a request was handled. */
 const gone = new WeakMap<
   HttpConnection,
   { local: StreamAddr; remote: StreamAddr }
 >();
+
+/** Streams behind whole answers that a connection waits for to end. */
+const ENDLESS_MAX = 16;
+/**
+ * Streams whose answers are whole, by their length, and that are not known to
+ * be at their end.
+ */
+const endless = new WeakMap<HttpConnection, Set<StreamWriter>>();
+
+/** Requests whose stream has failed before a byte of the answer had left. */
+const failed = new WeakSet<LazyRequest>();
 
 /**
  * One HTTP/1.1 connection. There can be many that wait for nothing but their
@@ -165,7 +199,8 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Whether it waits for a request, and owes nobody anything. */
   get isIdle(): boolean {
     return this.#reading === Reading.HEAD && this.#writing === Writing.IDLE &&
-      this.#transport.bufferedBytes === 0;
+      this.#transport.bufferedBytes === 0 &&
+      (this.#pending === undefined || (this.#state & PARTIAL) !== 0);
   }
 
   /** The authority for a request without `Host`. */
@@ -212,22 +247,34 @@ export class HttpConnection implements BodyHost, RequestHost {
   /** Takes bytes from the peer, which are kept only if retained. */
   data(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const pending = this.#pending;
-    if (pending === undefined) {
-      const rest = this.#consume(bytes, start, end, 0);
-      if (rest < end) this.#keep(bytes.slice(rest, end));
-      // A request or a body may refer to these bytes from now on.
-      if (rest > start) this.#transport.retain(end);
-      return;
+    if (pending !== undefined) {
+      return this.#addPending(pending, bytes, start, end);
     }
-    const kept = pending.bytes.byteLength - pending.start;
-    const joined = new Uint8Array(kept + end - start);
-    joined.set(pending.bytes.subarray(pending.start));
-    joined.set(bytes.subarray(start, end), kept);
-    const whole = this.#keep(joined);
+    const body = this.#reading === Reading.BODY ? this.#body : undefined;
+    const rest = this.#consume(bytes, start, end, 0);
+    if (rest < end) this.#keep(bytes, rest, end);
+    // A body that is not whole, or gathered, has copied what it took.
+    const isCopied = body?.isComplete === false && !body.isGathered &&
+      this.#body === body;
+    // A request or a body may refer to these bytes from now on.
+    if (rest > start && !isCopied) this.#transport.retain(end);
+    if (this.#body !== undefined) this.#countHeld();
+  }
+
+  #addPending(
+    pending: Pending,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    const { queue } = pending;
+    const kept = queue.byteLength;
+    queue.push(bytes, start, end);
     if (!this.#isHeld()) {
-      return this.#consumePending(whole, this.#state & PARTIAL ? kept : 0);
+      return this.#consumePending(pending, this.#state & PARTIAL ? kept : 0);
     }
     this.#state &= ~PARTIAL;
+    this.#boundPending(pending);
   }
 
   /** The peer sends no more. */
@@ -271,14 +318,26 @@ export class HttpConnection implements BodyHost, RequestHost {
     stream.cancel();
   }
 
-  /** The connection is gone. */
-  closed(): void {
+  /**
+   * The connection is gone.
+   *
+   * @param why What a reactor's connection says: its close reason.
+   */
+  closed(why: string = "ended"): void {
     this.#state |= CLOSED;
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost");
+    for (const writer of endless.get(this) ?? []) writer.cancel();
+    const reset = RESETS[why];
+    const cause = reset === undefined
+      ? undefined
+      : new Deno.errors.ConnectionReset(reset);
+    // The reactor itself tells of connections that it resets for memory.
+    if (why === "write") this.#service.report(cause);
+    if (this.#flags & IS_AWAITED) this.#tellAwaiting("lost", cause);
     if (this.#writing === Writing.IDLE && this.#body === undefined) return;
-    const reason = new Deno.errors.ConnectionReset("The client has gone");
+    const reason = cause ??
+      new Deno.errors.ConnectionReset("The client has gone");
     this.#body?.fail(reason);
     if (this.#writing === Writing.IDLE) return;
     if (this.#request !== undefined) LazyRequest.abort(this.#request);
@@ -287,16 +346,38 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (addresses !== undefined) gone.set(this, addresses);
   }
 
-  /** Closes when idle, else after the current answer. */
+  /**
+   * Closes when idle, else after the current answer. Never call it while bytes
+   * are told: it reads what has come by now, which is still answered.
+   */
   shutdown(): void {
     this.#state &= ~KEEP_ALIVE;
     if (this.#writing !== Writing.IDLE) return;
-    // It is answered: who still reads its body is not waited for.
-    if (this.#body?.isHeld) return this.#closeAnswered();
+    // Its request is answered, and whoever reads its body gets all of it.
+    if (this.#body?.isHeld) return this.#watchHolder(this.#body);
     if (this.#reading !== Reading.HEAD) return;
     // While the peer does not read, requests may wait unread in the system.
-    if (this.#transport.bufferedBytes > 0) this.#closeAnswered();
-    else this.#transport.close();
+    if (this.#transport.bufferedBytes > 0) return this.#closeAnswered();
+    this.#transport.readNow();
+    if (this.isIdle) this.#closeIdle();
+  }
+
+  /**
+   * Closes one that waits for a request, unless bytes of one have come by now.
+   * Never call it while bytes are told.
+   */
+  closeUnasked(): void {
+    // Then a handler may be at work, and all are looked at when it is done.
+    if (this.#service.isClosing) return;
+    if (this.#transport.readNow() === 0 && this.isIdle) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    // A request that crosses our end cannot be answered any more.
+    this.#reading = Reading.NOTHING;
+    this.#pending = undefined;
+    this.#countHeld();
+    this.#transport.closeIdle();
   }
 
   /**
@@ -323,9 +404,10 @@ export class HttpConnection implements BodyHost, RequestHost {
       return;
     }
     // While a handler works, or the client owes us reading, it is not late.
-    if (this.#reading !== Reading.HEAD || this.#isHeld()) return;
+    if (this.#reading !== Reading.HEAD) return;
+    if (!this.isIdle && this.#isHeld()) return;
     if (this.#state & PARTIAL) this.#refuse(408, 0);
-    else if (reason === "idle") this.#transport.close();
+    else if (reason === "idle") this.closeUnasked();
   }
 
   /**
@@ -382,14 +464,27 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#unpause();
   }
 
-  /** Nobody wants the rest of the body: has it come, to be thrown away. */
+  /** Nobody has to wait for the rest of the body: has it come. */
   resumeBody(): void {
     this.#unpause();
+    const body = this.#body;
+    const isComing = body?.isComplete === false;
+    if (isComing && this.#state & DISCARDING) this.#checkDiscard(body);
   }
 
   /** Nobody reads the body: lets it wait. */
   pauseBody(): void {
     this.#pause();
+  }
+
+  /** A body takes more or less memory than before. */
+  countBody(): void {
+    this.#countHeld();
+  }
+
+  /** Reports the error of a reading that nobody waits for. */
+  reportBody(error: unknown): void {
+    this.#service.report(error, BODY_FAILED);
   }
 
   /**
@@ -415,9 +510,9 @@ export class HttpConnection implements BodyHost, RequestHost {
         const head = parseHead(bytes, at, end, scanned, requireHost);
         if (typeof head === "number") {
           this.#flags = methodFlag(bytes, at, end);
-          return head === 0
-            ? this.#partial(bytes, at, end)
-            : this.#refuse(-head, end);
+          if (head < 0) return this.#refuse(-head, end);
+          this.#beginPartial();
+          return at;
         }
         scanned = 0;
         this.#state &= ~PARTIAL;
@@ -431,35 +526,80 @@ export class HttpConnection implements BodyHost, RequestHost {
   #isHeld(): boolean {
     return this.#reading === Reading.HEAD &&
       (this.#writing !== Writing.IDLE ||
-        this.#transport.bufferedBytes >= BUSY_BYTES);
+        this.#transport.bufferedBytes >= BUSY_BYTES ||
+        this.#transport.isOverfull && this.#awaitsRoom());
   }
 
-  #partial(bytes: Uint8Array<ArrayBuffer>, at: number, end: number): number {
-    const { headBytesMax, headMs } = this.#service.limits;
-    if (!(this.#state & PARTIAL) && headMs !== Infinity) {
-      this.#transport.setDeadline(headMs);
-    }
+  /** Whether the next request must wait for memory that other peers take. */
+  #awaitsRoom(): boolean {
+    const transport = this.#transport;
+    const { heldBytes } = transport;
+    // Memory that is held for this peer is freed only by going on.
+    if (heldBytes > 0) transport.heldBytes = 0;
+    const { isOverfull } = transport;
+    if (heldBytes > 0) transport.heldBytes = heldBytes;
+    if (isOverfull) transport.awaitRoom();
+    return isOverfull;
+  }
+
+  #beginPartial(): void {
+    if (this.#state & PARTIAL) return;
     this.#state |= PARTIAL;
-    if (end - at <= headBytesMax) return at;
-    return this.#refuse(tooLongStatus(bytes, at, at + headBytesMax), end);
+    const { headMs } = this.#service.limits;
+    if (headMs !== Infinity) this.#transport.setDeadline(headMs);
   }
 
   /** Keeps bytes until the current request is answered, or a head complete. */
-  #keep(bytes: Uint8Array<ArrayBuffer>): Pending {
-    const pending = this.#pending = { bytes, start: 0 };
-    // A head that is not whole must come, however large it may be.
-    const isFull = bytes.byteLength >= PENDING_BYTES_MAX;
-    if (isFull && this.#isHeld()) this.#pause();
-    return pending;
+  #keep(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    const queue = new ByteQueue();
+    queue.push(bytes, start, end);
+    this.#boundPending(this.#pending = { queue, emptyBytes: 0 });
   }
 
   #consumePending(pending: Pending, scanned: number): void {
-    const { bytes, start } = pending;
+    const { queue } = pending;
+    const { requireHost } = this.#service;
+    const bytes = queue.joined();
     const end = bytes.byteLength;
-    const rest = this.#consume(bytes, start, end, scanned);
+    // They are looked at once, and not with every piece that follows them.
+    const from = emptyLinesEnd(bytes, pending.emptyBytes, end, requireHost);
+    const rest = requireHost && isBareLineEnd(bytes, from)
+      ? this.#refuse(400, end)
+      : this.#consume(bytes, from, end, Math.max(0, scanned - from));
     if (this.#pending !== pending) return;
-    pending.start = rest;
-    if (rest === end) this.#pending = undefined;
+    if (rest === from) {
+      if (from === end) this.#beginPartial();
+      pending.emptyBytes = from;
+    } else {
+      queue.shift(rest);
+      pending.emptyBytes = 0;
+    }
+    if (queue.byteLength === 0) this.#pending = undefined;
+    this.#boundPending(pending);
+  }
+
+  /** Refuses a head that is too long, and stops reading when enough waits. */
+  #boundPending({ queue }: Pending): void {
+    const { headBytesMax } = this.#service.limits;
+    if (this.#state & PARTIAL && queue.byteLength > headBytesMax) {
+      this.#refuse(tooLongStatus(queue.joined(), 0, headBytesMax), 0);
+    }
+    // A head that is not whole must come, however large it may be.
+    const isFull = queue.memoryBytes >= PENDING_BYTES_MAX ||
+      this.#transport.isOverfull;
+    if (isFull && this.#isHeld()) this.#pause();
+    this.#countHeld();
+  }
+
+  /**
+   * Says how much memory is taken for the peer, after bytes were kept or freed:
+   * also when that is as much as before, since it tells that the peer moves.
+   */
+  #countHeld(): void {
+    const pending = this.#pending?.queue.memoryBytes ?? 0;
+    const held = pending + (this.#body?.memoryBytes ?? 0);
+    const transport = this.#transport;
+    if (held > 0 || transport.heldBytes > 0) transport.heldBytes = held;
   }
 
   #resumePending(): void {
@@ -536,18 +676,33 @@ export class HttpConnection implements BodyHost, RequestHost {
 
   /** Begins a time in which the body must bring enough. */
   #watchBody(): void {
-    if (this.#service.limits.bodyBytesPerSecondMin === 0) return;
-    this.#body!.mark();
+    const { limits, isClosing } = this.#service;
+    // A closing server looks at each body that it still waits for.
+    if (limits.bodyBytesPerSecondMin === 0 && !isClosing) return;
+    this.#watchHolder(this.#body!);
+  }
+
+  /** Begins a time in which the body's reader must take something. */
+  #watchHolder(body: IncomingBody): void {
+    body.mark();
     this.#transport.setDeadline(BODY_WINDOW_MS);
   }
 
   #checkBody(body: IncomingBody): void {
     // What we did not want, or asked for, cannot come too slowly.
-    if (this.#state & PAUSED || this.#state & MUST_CONTINUE) return;
+    if (this.#state & MUST_CONTINUE) return;
+    if (this.#state & PAUSED) return this.#checkHolder(body);
     const { bodyBytesPerSecondMin } = this.#service.limits;
     const bytes = bodyBytesPerSecondMin * BODY_WINDOW_MS / SECOND_MS;
     if (body.receivedSinceMark >= bytes) return this.#watchBody();
     this.#failBody(body, new HttpError(408, "The body came too slowly"), 0);
+  }
+
+  /** Ends a body that keeps a closing server, and that nobody reads. */
+  #checkHolder(body: IncomingBody): void {
+    if (!this.#service.isClosing || !(this.#state & DISCARDING)) return;
+    if (body.isTakenSinceMark) this.#watchHolder(body);
+    else this.#closeAnswered();
   }
 
   #feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
@@ -556,6 +711,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       const at = body.feed(bytes, start, end);
       this.#state &= ~MUST_CONTINUE;
       if (!body.isComplete) {
+        if (body.isGathered) this.#checkRoom();
         if (this.#state & DISCARDING) this.#checkDiscard(body);
         return at;
       }
@@ -566,6 +722,19 @@ export class HttpConnection implements BodyHost, RequestHost {
       if (!(error instanceof HttpError)) throw error;
       return this.#failBody(body, error, end);
     }
+  }
+
+  /**
+   * Ends a body for which memory is taken when all peers together have too much.
+   *
+   * @throws {HttpError} 503, of RFC 9110 section 15.6.4.
+   */
+  #checkRoom(): void {
+    this.#countHeld();
+    if (!this.#transport.isOverfull) return;
+    const error = new HttpError(503, "Connections take all memory they may");
+    this.#service.report(error);
+    throw error;
   }
 
   /** A broken or too large body: the handler hears of it and may answer. */
@@ -592,6 +761,7 @@ export class HttpConnection implements BodyHost, RequestHost {
       this.#request = request;
       if (this.#transport.peerHasEnded) this.ending();
     } catch (error) {
+      LazyRequest.detach(request);
       this.#request = request;
       this.#handleError(request, error);
     }
@@ -676,6 +846,11 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (parts.status < 200) throw notSendable(parts.status);
     if (this.#state & MUST_CONTINUE) this.#endExpectation(parts);
     const { body } = parts;
+    const incoming = this.#body;
+    // Said in the answer, since the connection closes after it.
+    const isLast = incoming !== undefined &&
+      (isIgnored(incoming) || isTooMuch(incoming));
+    if (isLast) this.#state &= ~KEEP_ALIVE;
     if (body instanceof ReadableStream) {
       try {
         this.#respondStream(parts, body);
@@ -684,20 +859,18 @@ export class HttpConnection implements BodyHost, RequestHost {
         throw error;
       }
     } else {
-      // Said in the answer, since the connection closes after it.
-      if (this.#body !== undefined && isTooMuch(this.#body)) {
-        this.#state &= ~KEEP_ALIVE;
-      }
       this.#respondStatic(parts, body);
       this.#nextRequest();
     }
   }
 
   /** Answers a client that waits to be told to send its body. */
-  #endExpectation({ body }: ResponseParts): void {
-    // Somebody reads it, or the answer may be made of it: now or never.
-    const mayRead = body instanceof ReadableStream && this.#body?.isStreamed;
-    if (mayRead || this.#body?.isWanted) return this.wantBody();
+  #endExpectation({ status, body }: ResponseParts): void {
+    // Somebody reads it, or the answer may be made of it, also when its stream
+    // has not asked for it yet: behind the head there is no 100 any more.
+    const mayRead = body instanceof ReadableStream &&
+      (status < 300 || this.#body?.isStreamed);
+    if (mayRead || this.#body?.isHeld) return this.wantBody();
     this.#state &= ~MUST_CONTINUE;
     // It need not send at all.
     if (this.#body !== undefined) this.#state &= ~KEEP_ALIVE;
@@ -723,14 +896,14 @@ export class HttpConnection implements BodyHost, RequestHost {
     const sends = bytes !== null && length > 0 &&
       mayHaveBody(this.#flags, parts.status);
     const together = sends && this.#transport.reserve(room + length);
-    const output = together || this.#outputFor(room);
+    const output = together || roomFor(this.#transport, room);
     this.#writeHead(output, parts, fields, framing);
     if (together && bytes) {
       together.bytes.set(bytes, together.length);
       together.length += length;
       return;
     }
-    this.#flushOwn(output);
+    sendOwn(this.#transport, output);
     // They are the response's own, which is used up.
     if (sends) this.#transport.writeOwned(bytes);
   }
@@ -780,9 +953,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (framing === Framing.UNTIL_CLOSE) this.#state &= ~KEEP_ALIVE;
     const room = this.#roomFor(parts, fields);
     if (!mayHaveBody(this.#flags, parts.status)) {
-      const output = this.#outputFor(room);
+      const output = roomFor(this.#transport, room);
       this.#writeHead(output, parts, fields, framing);
-      this.#flushOwn(output);
+      sendOwn(this.#transport, output);
       stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#nextRequest();
     }
@@ -800,13 +973,47 @@ export class HttpConnection implements BodyHost, RequestHost {
     try {
       if (!await writer.run()) return;
       this.#stream = undefined;
+      this.#expectEnd(writer);
       this.#nextRequest();
       this.#resumePending();
     } catch (error) {
+      if (this.#stream === writer && writer.isUnsent) {
+        return this.#answerFailed(error);
+      }
       this.#reportStream(error);
       if (this.#stream === writer) this.#breakOff(writer, error);
       else this.#transport.abort();
     }
+  }
+
+  /** Answers for a stream that failed before a byte of its answer has left. */
+  #answerFailed(error: unknown): void {
+    const request = this.#request!;
+    this.#stream = undefined;
+    this.#writing = Writing.HANDLER;
+    if (!failed.has(request)) {
+      failed.add(request);
+      return this.#handleError(request, error);
+    }
+    // It was the answer to an error itself, and the next one may fail as well.
+    this.#service.report(error, ON_ERROR_FAILED);
+    this.#respond(internalServerError());
+    this.#resumePending();
+  }
+
+  /** Tells of what a stream has to give behind its whole answer. */
+  async #expectEnd(writer: StreamWriter): Promise<void> {
+    if (writer.hasEnded) return;
+    const writers = endless.get(this) ?? new Set();
+    endless.set(this, writers.add(writer));
+    const [oldest] = writers;
+    if (writers.size > ENDLESS_MAX) oldest!.cancel();
+    try {
+      await writer.expectEnd();
+    } catch (error) {
+      this.#reportStream(error);
+    }
+    writers.delete(writer);
   }
 
   /**
@@ -851,17 +1058,6 @@ export class HttpConnection implements BodyHost, RequestHost {
       (parts.contentType?.length ?? 0) + fieldBytes(fields);
   }
 
-  /** The shared buffer, or one of its own for a head that is too large. */
-  #outputFor(room: number): Output {
-    return this.#transport.reserve(room) ??
-      { bytes: new Uint8Array(room), length: 0, isOwn: true } as Output;
-  }
-
-  #flushOwn(output: Output): void {
-    if (!("isOwn" in output)) return;
-    this.#transport.write(output.bytes, 0, output.length);
-  }
-
   #writeHead(
     output: Output,
     parts: ResponseParts,
@@ -890,9 +1086,13 @@ export class HttpConnection implements BodyHost, RequestHost {
     this.#writing = Writing.IDLE;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const body = this.#body;
-    // As with Deno.serve, who reads the body by now gets all of it.
-    if (body?.isWanted && !this.#service.isClosing) {
+    // As with Deno.serve, whoever reads the body by now gets all of it.
+    if (body?.isHeld) {
       this.#state |= DISCARDING;
+      // A reader that waits for nothing may have been forgotten: the next request
+      // need not wait for it.
+      if (!body.isAwaited && !isMuch(body)) body.keep();
+      if (this.#service.isClosing) this.#watchHolder(body);
       return;
     }
     if (!(this.#state & KEEP_ALIVE)) return this.#closeAnswered();
@@ -904,7 +1104,9 @@ export class HttpConnection implements BodyHost, RequestHost {
     }
     this.#state &= ~DISCARDING;
     this.#request = undefined;
+    if (body === undefined) return;
     this.#body = undefined;
+    this.#countHeld();
   }
 
   /** Reads an unread body to its end, unless it is too much to read. */
@@ -912,25 +1114,30 @@ export class HttpConnection implements BodyHost, RequestHost {
     // Somebody reads it, though its request is answered.
     if (body.isHeld) return;
     body.discard();
-    if (isTooMuch(body)) this.#closeAnswered();
+    const isLast = !(this.#state & KEEP_ALIVE);
+    if (isLast || isTooMuch(body)) this.#closeAnswered();
   }
 
   /** Closes after the last answer; unread bytes must not destroy it. */
   #closeAnswered(): void {
     this.#reading = Reading.NOTHING;
     this.#pending = undefined;
-    if (this.#body?.isComplete === false) this.#body.discard();
+    const body = this.#body;
+    this.#body = undefined;
+    if (body?.isComplete === false) body.discard();
+    this.#countHeld();
     this.#transport.closeLingering();
   }
 
   /** Answers a request that cannot be served and closes. */
-  #refuse(status: number, end: number): number {
+  #refuse(reason: number, end: number): number {
+    const status = saidStatus(reason, this.#service.requireHost);
     this.#state &= ~KEEP_ALIVE;
     this.#reading = Reading.NOTHING;
     this.#writing = Writing.IDLE;
     if (this.#flags & IS_AWAITED) this.#tellAwaiting("whole");
     const text = `${REASONS[status] ?? "Error"}\n`;
-    const output = this.#outputFor(HEAD_BYTES_FIXED);
+    const output = roomFor(this.#transport, HEAD_BYTES_FIXED);
     this.#service.heads.write(output, this.#transport.nowMs, {
       parts: refusal(status),
       fields: [],
@@ -940,6 +1147,7 @@ export class HttpConnection implements BodyHost, RequestHost {
     if (!(this.#flags & HeadFlag.HEAD_METHOD)) {
       output.length = writeAscii(output.bytes, output.length, text);
     }
+    sendOwn(this.#transport, output);
     this.#closeAnswered();
     return end;
   }

@@ -48,13 +48,12 @@ export function staticFraming(
 ): number {
   if (status === 204 || isTunnel(flags, status)) return Framing.NONE;
   if (status === RESET_CONTENT) return 0;
+  // It may have one, of the 200 that the client knows. Deno has none.
+  if (status === 304) return Framing.NONE;
   const isHead = (flags & HeadFlag.HEAD_METHOD) !== 0;
-  const isBare = body === null && (isHead || status === 304);
-  if (!isBare) return status === 304 ? Framing.NONE : length;
-  // Such an answer may say how long the body would have been.
-  const declared = declaredLength(fields);
-  if (declared !== undefined) return declared;
-  return status === 304 ? Framing.NONE : 0;
+  if (body !== null || !isHead) return length;
+  // How long the body of a GET would be only the handler can say.
+  return declaredLength(fields) ?? Framing.NONE;
 }
 
 /** Whether a body may follow the head of an answer. */

@@ -149,6 +149,33 @@ export function tooLongStatus(
   return status;
 }
 
+/**
+ * Returns where the empty lines end that may come before a head: RFC 9112
+ * section 2.2.
+ *
+ * @param start Where they begin, or where they are known not to have ended.
+ * @param requireHost As {@linkcode parseHead} has it: a bare LF ends no line.
+ */
+export function emptyLinesEnd(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  requireHost: boolean,
+): number {
+  let at = start;
+  while (at < end) {
+    if (bytes[at] === CR && at + 1 < end && bytes[at + 1] === LF) at += 2;
+    else if (bytes[at] === LF && !requireHost) at++;
+    else break;
+  }
+  return at;
+}
+
+/** Whether a line ends at `at`, by an LF alone. */
+export function isBareLineEnd(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === LF;
+}
+
 /** What the answer to a head must know of it, as far as its bytes tell. */
 export function methodFlag(
   bytes: Uint8Array<ArrayBuffer>,

@@ -10,8 +10,9 @@ import type { Limits } from "./limits.ts";
 import { type ResponseParts, TEXT_TYPE } from "./response.ts";
 
 /**
- * An unread body of up to this size is read to its end so that the connection
- * can be used again; for more, a new connection is cheaper.
+ * A body that was looked at and is not wanted any more is read to its end up to
+ * this size, so that the connection can be used again; for more, a new
+ * connection is cheaper.
  */
 const DISCARD_BYTES_MAX = 262_144;
 
@@ -27,6 +28,16 @@ export function excessOf(head: RequestHead, limits: Limits): number {
   return isTooMuch ? 431 : 0;
 }
 
+/**
+ * Returns the status that is said. RFC 6585 section 5 has 431 for a head that
+ * is too large and RFC 9110 section 5.4 any 4xx, of which Deno takes 400.
+ *
+ * @param isStrict Whether the server is stricter than `Deno.serve`.
+ */
+export function saidStatus(status: number, isStrict: boolean): number {
+  return status === 431 && !isStrict ? 400 : status;
+}
+
 /** Returns what a refusal is made of, but for its text. */
 export function refusal(status: number): ResponseParts {
   return {
@@ -39,11 +50,24 @@ export function refusal(status: number): ResponseParts {
   };
 }
 
-/** Whether what is still to come of a body is more than is read for nothing. */
-export function isTooMuch(
-  { remaining, received, isWanted }: IncomingBody,
+/**
+ * Whether a body comes at which its handler has not looked. As with
+ * `Deno.serve`, the connection closes then, so that a client that gets its
+ * answer early can stop sending; RFC 9112 section 9.3 leaves the choice.
+ */
+export function isIgnored(
+  { isComplete, isDiscarded, isStreamed, isUsed }: IncomingBody,
 ): boolean {
-  if (isWanted) return false;
+  return !isComplete && !isDiscarded && !isStreamed && !isUsed;
+}
+
+/** Whether more is still to come of a body than is read for nothing. */
+export function isTooMuch(body: IncomingBody): boolean {
+  return !body.isHeld && isMuch(body);
+}
+
+/** The same, whoever reads it. */
+export function isMuch({ remaining, received }: IncomingBody): boolean {
   return remaining === Infinity
     ? received > DISCARD_BYTES_MAX
     : remaining > DISCARD_BYTES_MAX;

@@ -15,6 +15,9 @@ const SAMPLE = new Request("http://localhost/");
 /** Where Deno keeps what a request is made of. */
 const INNER = Object.getOwnPropertySymbols(SAMPLE)
   .find(({ description }) => description === "request");
+/** Where Deno keeps a request's signal, or `false` for one that has aborted. */
+const SIGNAL = Object.getOwnPropertySymbols(SAMPLE)
+  .find(({ description }) => description === "signalCache");
 
 /** Methods that the constructor refuses, or takes for ones without a body. */
 const REFUSED = /^(CONNECT|TRACE|TRACK|GET|HEAD)$/i;
@@ -41,7 +44,8 @@ export class LazyRequest {
   #url: string | undefined = undefined;
   #headers: RequestHeaders | undefined = undefined;
   #real: Request | undefined = undefined;
-  #abort: AbortController | undefined = undefined;
+  /** Whoever listens for the client; `false` when it has gone unasked for. */
+  #abort: AbortController | false | undefined = undefined;
 
   /** Made by a connection. */
   constructor(
@@ -57,6 +61,11 @@ export class LazyRequest {
   /** Builds the real request behind a lazy one. */
   static real(request: LazyRequest): Request {
     return request.#real ?? request.#build();
+  }
+
+  /** The signal, when somebody has asked for it; `false` for an aborted one. */
+  static signalOf(this: LazyRequest): AbortSignal | false | undefined {
+    return this.#abort && this.#abort.signal;
   }
 
   /** The connection that a request came on. */
@@ -77,7 +86,8 @@ export class LazyRequest {
 
   /** Says that the client has gone. */
   static abort(request: LazyRequest): void {
-    (request.#abort ??= new AbortController()).abort();
+    if (request.#abort) request.#abort.abort();
+    else request.#abort = false;
   }
 
   /** The method as sent. */
@@ -113,7 +123,7 @@ export class LazyRequest {
 
   /** Aborts when the client goes away before it has its answer. */
   get signal(): AbortSignal {
-    return (this.#abort ??= new AbortController()).signal;
+    return this.#controller.signal;
   }
 
   /** Resolves to the body's bytes. */
@@ -156,13 +166,20 @@ export class LazyRequest {
     const body = this.#body;
     if (body?.isUnusable) throw new TypeError("Body is unusable");
     const clone = new LazyRequest(this.#head, this.#host, undefined);
-    clone.#abort = this.#abort ??= new AbortController();
+    clone.#abort = this.#controller;
     if (body !== undefined) {
       [this.#incoming, clone.#incoming] = body.tee();
       // Its body is the stream that has just been shared out.
       this.#real = undefined;
     }
     return clone as unknown as Request;
+  }
+
+  get #controller(): AbortController {
+    if (this.#abort) return this.#abort;
+    const controller = new AbortController();
+    if (this.#abort === false) controller.abort();
+    return this.#abort = controller;
   }
 
   /**
@@ -236,6 +253,13 @@ export class LazyRequest {
 }
 
 standInFor(LazyRequest, SAMPLE, LazyRequest.real);
+// Looking for a signal makes none, as in Deno.
+if (SIGNAL !== undefined) {
+  Object.defineProperty(LazyRequest.prototype, SIGNAL, {
+    configurable: true,
+    get: LazyRequest.signalOf,
+  });
+}
 
 /** Makes something of a body that is there. */
 function made<T>(

@@ -54,8 +54,9 @@ export interface ServiceOptions {
   limits: Limits;
   /**
    * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`
-   * or an empty one, lines of a head that end in a bare LF, and CONNECT. True
-   * when left out.
+   * or an empty one, lines of a head that end in a bare LF, and CONNECT. Also
+   * whether a head that is too large is 431, where Deno says 400. True when left
+   * out.
    */
   requireHost?: boolean;
   /** Told of an error that nobody answers, and when that was. */

@@ -12,7 +12,13 @@
 import { Framing } from "./answer.ts";
 import { encodeLatin1, writeLatin1 } from "./latin1.ts";
 import type { Service } from "./service.ts";
-import { BUSY_BYTES, type Output, type Transport } from "./transport.ts";
+import {
+  BUSY_BYTES,
+  type Output,
+  roomFor,
+  sendOwn,
+  type Transport,
+} from "./transport.ts";
 
 /** Chunks up to this size are copied, so that several leave in one write. */
 const COPY_BYTES_MAX = 16_384;
@@ -70,6 +76,10 @@ export class StreamWriter {
   /** Whether the last chunk is written. */
   #isFinished = false;
   #peerHasEnded = false;
+  /** Whether its end was read. */
+  #hasEnded = false;
+  /** Whether it has given more than its content length. */
+  #isTooLong = false;
   #drained: (() => void) | undefined;
 
   /**
@@ -94,6 +104,16 @@ export class StreamWriter {
     this.#reader.closed.then(() => this.#isOver = true, () => {});
   }
 
+  /** Whether the stream's end was read. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Whether nothing has left of the answer, and nothing came of its body. */
+  get isUnsent(): boolean {
+    return this.#first !== undefined && this.#written === 0;
+  }
+
   /** Whether the end of the connection is that of the body. */
   get endsByClosing(): boolean {
     return this.#framing === Framing.UNTIL_CLOSE;
@@ -102,8 +122,10 @@ export class StreamWriter {
   /**
    * Writes head and stream.
    *
-   * @returns Whether it ended well; false when it was cancelled.
-   * @throws What the stream throws, or that it broke its promised length.
+   * @returns Whether the answer is whole; false when it was cancelled. The
+   * stream may have more to give: see {@linkcode StreamWriter.expectEnd}.
+   * @throws What the stream throws, or that it ended before its content length;
+   * the head has not left when {@linkcode StreamWriter.isUnsent} says so.
    */
   async run(): Promise<boolean> {
     // What the stream waits for is Deno's loop's.
@@ -112,13 +134,35 @@ export class StreamWriter {
       return await this.#writeAll();
     } catch (error) {
       if (this.#isCancelled) return false;
-      this.#sendFirst();
+      if (!this.isUnsent) this.#sendFirst();
       // Nobody waits for it: the stream has failed, or is of no more use.
       this.#reader.cancel(error).catch(() => {});
       throw error;
     } finally {
       this.#service.endWork();
       if (this.#peerHasEnded) this.#transport.setDeadline(Infinity);
+    }
+  }
+
+  /**
+   * Resolves when the stream ends behind a whole answer, or is cancelled.
+   *
+   * @throws What the stream throws, or that it is longer than it may be.
+   */
+  async expectEnd(): Promise<void> {
+    try {
+      while (!this.#isTooLong) {
+        const { done, value } = await this.#reader.read();
+        if (done || this.#isCancelled) return;
+        this.#isTooLong = checkChunk(value).byteLength > 0;
+      }
+      throw new TypeError(
+        `The body is longer than its content-length of ${this.#framing}`,
+      );
+    } catch (error) {
+      if (this.#isCancelled) return;
+      this.#reader.cancel(error).catch(() => {});
+      throw error;
     }
   }
 
@@ -144,15 +188,19 @@ export class StreamWriter {
   }
 
   async #writeAll(): Promise<boolean> {
-    for (;;) {
+    // What was promised is all that can be sent, whatever else there is.
+    while (this.#written !== this.#framing) {
       const reading = this.#reader.read();
       if (this.#first !== undefined) await this.#giveRounds(reading);
       const { done, value } = await reading;
       if (this.#isCancelled) return false;
-      if (done) return this.#finish();
-      const chunk = checkChunk(value);
-      // A chunk of nothing would be the last.
-      if (chunk.byteLength > 0) this.#count(chunk.byteLength);
+      if (done) {
+        this.#hasEnded = true;
+        break;
+      }
+      // It has begun, with whatever that is: Deno breaks its answer off.
+      if (!(value instanceof Uint8Array)) this.#sendFirst();
+      const chunk = this.#count(checkChunk(value));
       if (chunk.byteLength > COPY_BYTES_MAX) {
         await this.#writeLarge(chunk);
       } else {
@@ -162,6 +210,7 @@ export class StreamWriter {
       if (this.#isCancelled) return false;
       if (this.#peerHasEnded && chunk.byteLength > 0) this.#watchSilence();
     }
+    return this.#finish();
   }
 
   /** Sends the head alone, unless something is there at once. */
@@ -176,21 +225,23 @@ export class StreamWriter {
     if (!this.#isCancelled) this.#sendFirst();
   }
 
-  #count(byteLength: number): void {
+  /** Counts a chunk, and returns as much of it as may be sent. */
+  #count(chunk: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { byteLength } = chunk;
     this.#written += byteLength;
-    if (this.#framing >= 0 && this.#written > this.#framing) {
-      throw new TypeError(
-        `The body is longer than its content-length of ${this.#framing}`,
-      );
-    }
+    if (this.#framing < 0 || this.#written <= this.#framing) return chunk;
+    this.#isTooLong = true;
+    const excess = this.#written - this.#framing;
+    this.#written = this.#framing;
+    return chunk.subarray(0, byteLength - excess);
   }
 
   #writeSmall(chunk: Uint8Array<ArrayBuffer>): void {
     const { byteLength } = chunk;
     this.#sinceRound += Math.max(byteLength, CHUNK_COST_BYTES);
+    // A chunk of nothing would be the last.
     if (byteLength === 0) return;
     const output = this.#reserve(byteLength + CHUNK_FRAME_BYTES);
-    if (output === undefined) return;
     const { bytes } = output;
     const isChunked = this.#framing === Framing.CHUNKED;
     let at = output.length;
@@ -198,6 +249,7 @@ export class StreamWriter {
     bytes.set(chunk, at);
     at += byteLength;
     output.length = isChunked ? writeLatin1(bytes, at, "\r\n") : at;
+    sendOwn(this.#transport, output);
   }
 
   async #writeLarge(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -226,9 +278,9 @@ export class StreamWriter {
   }
 
   #writeText(text: string): void {
-    const output = this.#transport.reserve(CHUNK_FRAME_BYTES);
-    if (output === undefined) return;
+    const output = roomFor(this.#transport, CHUNK_FRAME_BYTES);
     output.length = writeLatin1(output.bytes, output.length, text);
+    sendOwn(this.#transport, output);
   }
 
   #finish(): boolean {
@@ -240,21 +292,22 @@ export class StreamWriter {
     }
     if (this.#framing === Framing.CHUNKED && !this.#isFinished) {
       const output = this.#reserve(LAST_CHUNK.byteLength);
-      output?.bytes.set(LAST_CHUNK, output.length);
-      if (output !== undefined) output.length += LAST_CHUNK.byteLength;
+      output.bytes.set(LAST_CHUNK, output.length);
+      output.length += LAST_CHUNK.byteLength;
+      sendOwn(this.#transport, output);
     }
     this.#sendFirst();
     return true;
   }
 
   /** Makes room: behind the head while that waits. */
-  #reserve(size: number): Output | undefined {
+  #reserve(size: number): Output {
     const first = this.#first;
     if (first !== undefined) {
       if (first.bytes.byteLength - first.length >= size) return first;
       this.#sendFirst();
     }
-    return this.#transport.reserve(size);
+    return roomFor(this.#transport, size);
   }
 
   /** Sends the head and what is behind it; nothing waits for it any more. */
@@ -307,7 +360,9 @@ function sizeLine(byteLength: number): string {
 
 function checkChunk(value: unknown): Uint8Array<ArrayBuffer> {
   if (value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer>;
+  // Deno's own words, for who looks for them.
   throw new TypeError(
-    `Cannot send a chunk of type "${typeof value}": it must be a Uint8Array`,
+    `Cannot send a chunk of type "${typeof value}": expected typed ` +
+      "ArrayBufferView, which must be a Uint8Array",
   );
 }

@@ -59,6 +59,18 @@ export interface Transport {
   pause(): void;
   /** Goes on reading. */
   resume(): void;
+  /**
+   * Has `data` be called with what has come by now, and `end` after the end.
+   * Never call it while `data` runs.
+   *
+   * @returns How many bytes came.
+   */
+  readNow(): number;
+  /**
+   * Sends the end of the stream and closes at once, unless bytes have crossed it:
+   * for one that owes its peer nothing. Never call it while `data` runs.
+   */
+  closeIdle(): void;
   /** Sends what is written and closes. */
   close(): void;
   /** Closes so that the peer can read the answer, whatever it still sends. */
@@ -69,3 +81,24 @@ export interface Transport {
 
 /** Bytes waiting for a peer at which no further answer is begun. */
 export const BUSY_BYTES = 65_536;
+
+/** Returns room in the shared buffer, or of its own: see {@linkcode sendOwn}. */
+export function roomFor(transport: Transport, size: number): Output {
+  return transport.reserve(size) ?? new OwnOutput(size);
+}
+
+/** Sends what was written to room of its own. */
+export function sendOwn(transport: Transport, output: Output): void {
+  if (!(output instanceof OwnOutput)) return;
+  transport.write(output.bytes, 0, output.length);
+}
+
+/** Room for what is too large for the shared buffer, or while that is sent. */
+class OwnOutput implements Output {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  length = 0;
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+  }
+}

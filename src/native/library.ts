@@ -13,7 +13,7 @@ import {
   ABI_VERSION,
   OTHER_SYMBOLS,
   SERVING_SYMBOLS,
-  THREAD_SYMBOL,
+  THREAD_SYMBOLS,
   UDP_SYMBOLS,
 } from "./symbols.ts";
 
@@ -32,6 +32,7 @@ let pathOpened: string | URL;
 let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
+let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
 /**
  * Returns the functions that a running server calls, opening the library on the
@@ -53,16 +54,29 @@ export function nativeUdp(): NativeOf<typeof UDP_SYMBOLS> {
   return udp ??= openMore(UDP_SYMBOLS);
 }
 
+/**
+ * Returns the functions of threads that own what they open. Throws as
+ * {@linkcode native} does.
+ */
+export function nativeThread(): NativeOf<typeof THREAD_SYMBOLS> {
+  return thread ??= openMore(THREAD_SYMBOLS);
+}
+
 /** Returns all other functions. Throws as {@linkcode native} does. */
 export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
   return others ??= openMore(OTHER_SYMBOLS);
 }
 
 /**
- * Opens all of the native library now, some 6 ms, and not each part when it is
- * first used: for a program that revokes `ffi` once it has started, as Deno's
- * manual advises. What was opened works without the permission; what was not
- * yet, such as UDP, would throw `NotCapable` then. Each Worker opens its own.
+ * Opens all of the native library now, some 6 ms, of which each part is opened
+ * otherwise when it is first used. It stays open until the process ends. Each
+ * Worker opens its own.
+ *
+ * A program that revokes `ffi` once it has started, as Deno's manual advises,
+ * calls this before: what was opened works without the permission, and what was
+ * not yet, such as UDP, would throw `NotCapable` then. And the sanitizer of
+ * resources of `Deno.test` finds fault with the first test that uses denio,
+ * unless this was called before, at the top of the file.
  *
  * @example Give the permission back
  * ```ts
@@ -80,6 +94,7 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 export function loadLibrary(): void {
   native();
   nativeUdp();
+  nativeThread();
   nativeOthers();
 }
 
@@ -112,7 +127,8 @@ function openForThread(): Native {
   // The table of handles is the process's: without this, a listener of a Worker
   // that has died would go on taking connections, and nobody would accept them.
   if (isWorker()) {
-    Deno.dlopen(pathOpened, THREAD_SYMBOL).symbols.denio_thread_own();
+    thread = Deno.dlopen(pathOpened, THREAD_SYMBOLS).symbols;
+    thread.denio_thread_own();
   }
   return symbols;
 }

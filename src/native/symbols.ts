@@ -41,9 +41,10 @@ export const ABI_SYMBOL = {
   denio_abi_version: { parameters: [], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What a Worker calls first: see `native()`. */
-export const THREAD_SYMBOL = {
+/** What a Worker calls first, and what ends it by force: see `native()`. */
+export const THREAD_SYMBOLS = {
   denio_thread_own: { parameters: [], result: "i32" },
+  denio_thread_end: { parameters: [/* owner */ "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
@@ -57,6 +58,18 @@ export const SERVING_SYMBOLS = {
   denio_source_take_error: {
     parameters: [
       /* handle */ "f64",
+    ],
+    result: "i32",
+  },
+  denio_stream_unacked: {
+    parameters: [
+      /* stream */ "f64",
+    ],
+    result: "i32",
+  },
+  denio_stream_unread: {
+    parameters: [
+      /* stream */ "f64",
     ],
     result: "i32",
   },
@@ -91,6 +104,23 @@ export const SERVING_SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  denio_poll_await_park: {
+    parameters: [
+      /* poll */ "f64",
+      /* begun */ "i32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
+  denio_parker_new: {
+    parameters: [/* poll */ "f64", /* out */ "buffer"],
+    result: "i32",
+  },
+  denio_parker_park: {
+    parameters: [/* parker */ "f64", /* timeout_ms */ "i32"],
+    result: "i32",
+  },
+  denio_parker_tell: { parameters: [/* parker */ "f64"], result: "i32" },
   denio_registry_register: {
     parameters: [
       /* registry */ "f64",
@@ -414,18 +444,6 @@ export const OTHER_SYMBOLS = {
     ],
     result: "i32",
   },
-  denio_stream_unacked: {
-    parameters: [
-      /* stream */ "f64",
-    ],
-    result: "i32",
-  },
-  denio_stream_unread: {
-    parameters: [
-      /* stream */ "f64",
-    ],
-    result: "i32",
-  },
   denio_stream_read_vectored: {
     parameters: [
       /* stream */ "f64",
@@ -453,7 +471,7 @@ export const OTHER_SYMBOLS = {
 /** Every function of the library. */
 export const SYMBOLS = {
   ...ABI_SYMBOL,
-  ...THREAD_SYMBOL,
+  ...THREAD_SYMBOLS,
   ...SERVING_SYMBOLS,
   ...UDP_SYMBOLS,
   ...OTHER_SYMBOLS,

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { nativeThread } from "../native/library.ts";
 import { Interest } from "../poll/interest.ts";
 import { Registry } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
@@ -30,6 +31,8 @@ const TOKEN = 4;
 const IS_EXCLUSIVE = 5;
 /** `ACCEPTED` and one more, when it let its turn pass; 0 when it never did. */
 const MISSED = 6;
+/** By which number native code knows its Worker's thread; 0 is none. */
+const OWNER = 7;
 
 /** How a member's listener is registered. */
 export interface Place {
@@ -62,6 +65,20 @@ export class AcceptTable {
   /** How many members it has rows for. */
   get size(): number {
     return this.words.length / ROW_WORDS;
+  }
+
+  /** Says that a member runs on this thread, which is a Worker's. */
+  setThread(index: number): void {
+    this.#set(index, OWNER, nativeThread().denio_thread_own());
+  }
+
+  /**
+   * Closes all that a member's thread has opened, from another thread: for one
+   * that never returns to its event loop, and so cannot be ended.
+   */
+  closeAllOf(index: number): void {
+    nativeThread().denio_thread_end(this.#get(index, OWNER));
+    this.#set(index, OWNER, 0);
   }
 
   /** Connections that a member has accepted so far. */

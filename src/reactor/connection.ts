@@ -39,6 +39,8 @@ const LINGER_MS = 5_000;
  * It is counted from when all is sent.
  */
 const LINGER_MS_MAX = 30_000;
+/** How often it is asked for what was delivered: Linux acknowledges in 40 ms. */
+const DELIVERY_MS = 20;
 
 /**
  * Writes up to this length are collected: copying them costs less than a call
@@ -228,6 +230,8 @@ interface Rare {
   lingerUntilMs: number;
   /** When bytes were last read that are thrown away. */
   lingerReadMs: number;
+  /** Whether the lingering close ends when the peer's side has all. */
+  endsDelivered: boolean;
   /** Why nothing can be sent. */
   error: Error | undefined;
 }
@@ -390,6 +394,7 @@ export class Connection<Data = unknown> {
       heldSinceMs: 0,
       linger: undefined,
       lingerUntilMs: 0,
+      endsDelivered: false,
       lingerReadMs: 0,
       error: undefined,
     };
@@ -707,6 +712,17 @@ export class Connection<Data = unknown> {
     if (this.#flags & READABLE) this.#requeue();
   }
 
+  /** Whether the peer's side has acknowledged all that was sent. */
+  get #isDelivered(): boolean {
+    const stream = this.#stream;
+    try {
+      // A Unix socket delivers what it has, whenever it is closed.
+      return !("resetOnClose" in stream && stream.unackedBytes! > 0);
+    } catch {
+      return true;
+    }
+  }
+
   /** Whether closing at once could destroy what was sent. */
   #mustLinger(): boolean {
     if (!(this.#flags & HAS_SENT) || this.#flags & ENDED) return false;
@@ -805,6 +821,38 @@ export class Connection<Data = unknown> {
     if (this.#flags & CLOSED) return;
     if (this.#flags & READABLE) this.#read();
     if ((this.#flags & END_FLAGS) === READ_CLOSED) this.#foretell();
+  }
+
+  /**
+   * Closes one that has told all that it had read, and owes the peer nothing:
+   * our end is sent, and the connection closes when the peer's side has all, at
+   * once as a rule. What comes later is answered with a reset, behind the end
+   * that the peer reads first. Never call it while bytes are told.
+   */
+  closeIdle(): void {
+    if (this.#flags & CLOSED) return;
+    const isDelivered = this.#isDelivered;
+    this.#ensureRare().endsDelivered = true;
+    // What crosses our end is not told: nothing could be answered.
+    this.closeLingering();
+    const isRead = this.readNow() === 0 && this.#outbox === undefined;
+    if (isRead && isDelivered) this.#destroy(this.#ownReason());
+  }
+
+  /**
+   * Reads what has come by now, for an owner that would close otherwise. Never
+   * call it while bytes are told: it reads over those of the shared buffer.
+   *
+   * @returns How many bytes came.
+   */
+  readNow(): number {
+    const before = this.#host.bytesIn;
+    try {
+      this.onReady(Readiness.READABLE);
+    } catch (error) {
+      this.fail(error);
+    }
+    return this.#host.bytesIn - before;
   }
 
   /** Whether all it would do, being ready, is to read once: for `Dispatch`. */
@@ -957,7 +1005,11 @@ export class Connection<Data = unknown> {
 
   #tell(bytes: Uint8Array<ArrayBuffer>, offset: number, count: number): void {
     if (this.#flags & LINGERING) {
-      if (this.#rare !== undefined) this.#rare.lingerReadMs = this.#host.nowMs;
+      const rare = this.#rare;
+      if (rare === undefined) return;
+      rare.lingerReadMs = this.#host.nowMs;
+      // A peer that still sends has not read the end.
+      rare.endsDelivered = false;
       return;
     }
     this.#origin.handlers.data(this, bytes, offset, offset + count);
@@ -1120,7 +1172,7 @@ export class Connection<Data = unknown> {
     const rare = this.#ensureRare();
     rare.lingerReadMs = this.#host.nowMs;
     rare.lingerUntilMs = rare.lingerReadMs + LINGER_MS_MAX;
-    this.#lingerOn(rare, LINGER_MS);
+    this.#lingerOn(rare, rare.endsDelivered ? DELIVERY_MS : LINGER_MS);
   }
 
   /** Waits, as long as the peer goes on sending. */
@@ -1131,8 +1183,12 @@ export class Connection<Data = unknown> {
         rare.lingerReadMs + LINGER_MS,
         rare.lingerUntilMs,
       );
-      if (nowMs >= untilMs) this.#destroy("closed");
-      else this.#lingerOn(rare, untilMs - nowMs);
+      const { endsDelivered } = rare;
+      if (nowMs >= untilMs || endsDelivered && this.#isDelivered) {
+        return this.#destroy("closed");
+      }
+      const leftMs = untilMs - nowMs;
+      this.#lingerOn(rare, endsDelivered ? DELIVERY_MS : leftMs);
     });
   }
 

@@ -77,6 +77,8 @@ export interface FiberServerHost extends FiberHost {
   ): AnyListener;
   /** What ends when the reactor closes. */
   readonly running: Set<Running>;
+  /** Resolves when nothing of the reactor's is pending in Deno. */
+  settled(): Promise<void>;
 }
 
 /** Listens, and runs `handler` as a fiber for each connection. */
@@ -120,9 +122,10 @@ class Server implements FiberServer<StreamAddress>, Running {
     const abort = () => this.cancel(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
     host.running.add(this);
-    this.#finish = () => {
+    this.#finish = async () => {
       host.running.delete(this);
       signal?.removeEventListener("abort", abort);
+      await host.settled();
       resolve();
     };
     this.#listener.onClose = () => this.#checkFinished();
@@ -134,7 +137,11 @@ class Server implements FiberServer<StreamAddress>, Running {
 
   shutdown(): Promise<void> {
     this.#listener.close();
-    for (const connection of this.#open.values()) connection.endReading();
+    for (const connection of this.#open.values()) {
+      // Somebody waits for its end, which the process must not come before.
+      connection.ref();
+      connection.endReading();
+    }
     return this.finished;
   }
 

@@ -63,6 +63,8 @@ export interface FibersOptions {
   readonly lookup: Lookup;
   /** Told of what nobody else can catch. */
   report(error: unknown): void;
+  /** Resolves when nothing of the reactor's is pending in Deno. */
+  settled(): Promise<void>;
 }
 
 /** Makes fibers, and what they need. */
@@ -163,6 +165,11 @@ export class Fibers implements FiberHost, FiberServerHost {
   /** Removes a timer that has not run. */
   clearTimer(timer: Timer): void {
     this.#options.timers.clearTimer(timer);
+  }
+
+  /** Resolves when nothing of the reactor's is pending in Deno. */
+  settled(): Promise<void> {
+    return this.#options.settled();
   }
 
   /** Says that a fiber failed that nobody waits for. */

@@ -23,6 +23,16 @@ import type { Timer } from "./timers.ts";
 const REST_MS = 100;
 
 /**
+ * How many are accepted when a listener is about to close: Linux has no longer
+ * queue by default (`net.core.somaxconn`), and whoever still connects meanwhile
+ * must not keep it open.
+ */
+const WAITING_MAX = 4_096;
+
+/** What {@linkcode Listener} says of a batch for which there was no room. */
+const NO_ROOM = -1;
+
+/**
  * Errors of `accept(2)`, and of registering what it gave, that pass when
  * something is freed: descriptors, memory, `max_user_watches` of `epoll(7)`, or
  * the low descriptors that select can watch.
@@ -136,19 +146,8 @@ export class Listener<Address extends StreamAddress = TcpAddress>
       this.#socket.passOn?.();
       return this.#awaitRoom();
     }
-    const count = this.#socket.acceptBatch(this.#batch);
-    // Read first: a handler may accept again through another listener.
-    const { stopped, passedOver } = this.#batch;
-    if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
-    let hasRoom = true;
-    for (let index = 0; index < count; index++) {
-      const stream = this.#batch.stream(index);
-      // Closed by a handler of this batch: the rest are refused like those
-      // that the system has not given out yet.
-      if (this.#isClosed || !hasRoom) stream.close();
-      else hasRoom = this.#host.accept(stream, this);
-    }
-    if (!hasRoom && !this.#isClosed) {
+    const stopped = this.#acceptBatch(this.#socket.acceptBatch(this.#batch));
+    if (stopped === NO_ROOM && !this.#isClosed) {
       this.#awaitRoom();
       return this.#tellShortage();
     }
@@ -157,6 +156,21 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     if (stopped !== -WOULD_BLOCK) return this.#restAfter(stopped);
     const { restMs } = this.#socket;
     if (restMs !== undefined) this.#restFor(restMs);
+  }
+
+  /**
+   * Accepts those who wait already, for an owner that is about to close:
+   * closing resets whoever is connected and was not accepted, and has perhaps
+   * asked something.
+   */
+  acceptWaiting(): void {
+    const socket = this.#socket;
+    for (let left = WAITING_MAX; left > 0 && !this.#isClosed;) {
+      const count = socket.acceptRest?.(this.#batch) ??
+        socket.acceptBatch(this.#batch);
+      if (this.#acceptBatch(count) !== 0) return;
+      left -= count;
+    }
   }
 
   /** Stops accepting: connections wait in the system's backlog. */
@@ -215,6 +229,26 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   /** Closes the listener. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /**
+   * Makes connections of the first `count` streams of the batch.
+   *
+   * @returns Why no more were accepted: see `Batch.stopped`.
+   */
+  #acceptBatch(count: number): number {
+    // Read first: a handler may accept again through another listener.
+    const { stopped, passedOver } = this.#batch;
+    if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
+    let hasRoom = true;
+    for (let index = 0; index < count; index++) {
+      const stream = this.#batch.stream(index);
+      // Closed by a handler of this batch: the rest are refused like those
+      // that the system has not given out yet.
+      if (this.#isClosed || !hasRoom) stream.close();
+      else hasRoom = this.#host.accept(stream, this);
+    }
+    return hasRoom ? stopped : NO_ROOM;
   }
 
   /**

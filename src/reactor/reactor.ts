@@ -160,6 +160,11 @@ const DRAIN_MS = 5_000;
  */
 const IDLE_TURNS = 16;
 /**
+ * A park that lasted so long was for an event that comes rarely: there is no use
+ * in waiting for the next one on this thread.
+ */
+const RARE_MS = 4;
+/**
  * Rounds of microtasks that fast handlers get, so that their answers leave in
  * this turn, before Deno's loop is asked.
  */
@@ -218,6 +223,8 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #waitMs: number;
   /** Resolves when the last listener or connection has closed. */
   #emptied: PromiseWithResolvers<void> | undefined = undefined;
+  /** What `settled()` has promised. */
+  #settling: PromiseWithResolvers<void> | undefined = undefined;
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
@@ -258,6 +265,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       dial: (address, handlers, limits) =>
         this.#dial(address, handlers, { limits, isPermitted: true }),
       report: (error) => this.#host.report(error),
+      settled: () => this.settled(),
     });
   }
 
@@ -684,7 +692,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * @throws {RangeError} when `limitMs` is no number.
    */
   async drain(limitMs: number = DRAIN_MS): Promise<void> {
-    if (this.#isClosed) return;
+    if (this.#isClosed) return this.settled();
     const limit = this.setTimer(limitMs, () => this.close());
     this.#emptied ??= Promise.withResolvers();
     this.#end((source) => {
@@ -693,6 +701,25 @@ export class Reactor implements Disposable, AsyncDisposable {
     if (this.size > 0) await this.#emptied.promise;
     this.clearTimer(limit);
     this.close();
+    await this.settled();
+  }
+
+  /**
+   * Resolves when nothing of the reactor's own is pending in Deno any more: once
+   * its loop has stopped, for want of anything to do or after `close()`. While
+   * it has something else to do, such as another server's listener, that is at
+   * the end of a turn: what is pending then is for that.
+   *
+   * `drain()`, and the `finished` of servers, wait for it. Wait for it yourself
+   * after `close()` where something counts what is pending, as the sanitizers of
+   * `Deno.test` do. Until it resolves the reactor keeps the process alive.
+   */
+  settled(): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve();
+    this.#settling ??= Promise.withResolvers();
+    this.#poll.ref();
+    this.#wake();
+    return this.#settling.promise;
   }
 
   /** Closes the reactor. */
@@ -753,11 +780,23 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#poll.wake();
   }
 
+  #settle(): void {
+    const settling = this.#settling;
+    this.#settling = undefined;
+    settling?.resolve();
+  }
+
+  /** Whether waits keep the process alive. */
+  get #isRefed(): boolean {
+    return this.#host.isRefed || this.#settling !== undefined;
+  }
+
   async #run(): Promise<void> {
     const host = this.#host;
     let yieldedMs = -Infinity;
     let idleTurns = 0;
-    await this.#poll.yieldToDeno(host.nowMs, host.isRefed);
+    let isRare = false;
+    await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
     host.isAway = false;
     while (!this.#isClosed && host.hasWork) {
       // Those that run already wait for Deno: they have had their rounds.
@@ -776,22 +815,33 @@ export class Reactor implements Disposable, AsyncDisposable {
       if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
         yieldedMs = host.nowMs;
         host.isAway = true;
-        await this.#poll.yieldToDeno(yieldedMs, host.isRefed);
+        await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
         host.isAway = false;
         host.output.flush();
       }
+      // Also what began outside of the turn: parking would keep it waiting.
+      if (this.#settling !== undefined && host.hasWork) this.#settle();
       idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+      // After a long park the next event is likely to be as far away.
+      const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
+      isRare = false;
+      if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
         idleTurns = 0;
         // No async function around it, which would cost rounds of its own
         // while somebody waits for an answer.
+        const parkedMs = host.nowMs;
         await this.#park();
         this.#isParked = false;
+        // Deno's loop has had its round meanwhile.
+        yieldedMs = host.nowMs;
+        isRare = yieldedMs - parkedMs >= RARE_MS;
       }
     }
     host.isAway = true;
     this.#isRunning = false;
+    this.#poll.rest();
     if (this.#isClosed) this.#poll.close();
+    this.#settle();
   }
 
   /** How long to park at the most: until something comes, or has been blocked. */
@@ -808,7 +858,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     if (this.#isClosed || !host.hasWork) return undefined;
     this.#isParked = true;
     host.beginPark();
-    return this.#poll.park(this.#parkMs, host.isRefed);
+    return this.#poll.park(this.#parkMs, this.#isRefed);
   }
 
   /** One turn; returns how many events there were. */

@@ -116,6 +116,14 @@ export class SharedListener implements ListenerSocket, CustomSource {
     return count;
   }
 
+  /**
+   * Accepts all who wait, since it is about to close: each of the others may
+   * close at the same time, and leave them to this one.
+   */
+  acceptRest(batch: Batch): number {
+    return this.#socket.acceptBatch(batch);
+  }
+
   /** Counts a connection. */
   opened(): void {
     this.#open++;

@@ -77,6 +77,11 @@ export interface ListenerSocket extends Source, Disposable {
   /** Accepts several, or up to `capacity`; the batch says why no more. */
   acceptBatch(batch: Batch, capacity?: number): number;
   /**
+   * The same, whoever else shares the socket and is to accept first: for one
+   * that is about to close it.
+   */
+  acceptRest?(batch: Batch): number;
+  /**
    * How long to wait before trying again, since others who share the socket are
    * to accept first; nothing when events tell.
    */
@@ -127,6 +132,8 @@ export interface ReactorPoll {
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
   /** Has a wait that is pending keep the process alive. */
   ref(): void;
+  /** Lets the process end: nothing waits until the next `park`. */
+  rest(): void;
   /** Ends `park`. */
   wake(): void;
   /** Closes it. */
@@ -275,11 +282,17 @@ class NativePoll implements ReactorPoll {
     this.#wait.ref();
   }
 
+  rest(): void {
+    this.#wait.rest();
+  }
+
   wake(): void {
+    this.#wait.wake();
     this.#waker.wake();
   }
 
   close(): void {
+    this.#wait.close();
     this.#waker.close();
     this.#poll.close();
   }

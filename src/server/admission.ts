@@ -105,14 +105,15 @@ export class Admission {
       idle.push(connection);
       since.push(quietSinceMs);
     }
+    const before = this.open;
     let left = Math.ceil(idle.length * SPARED_SHARE);
     const latestMs = Float64Array.from(since).sort()[left - 1]!;
     for (let index = 0; left > 0; index++) {
       if (since[index]! > latestMs) continue;
-      idle[index]!.close();
+      idle[index]!.data.closeUnasked();
       left--;
     }
-    return idle.length > 0;
+    return this.open < before;
   }
 
   #enterAddress(connection: ServerConnection): boolean {

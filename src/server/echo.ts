@@ -13,6 +13,7 @@ import type {
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
 
 /**
  * What a container has until it is killed, and more than any peer needs that
@@ -104,6 +105,14 @@ export function echo(
   const reactor = options.reactor ?? Reactor.shared;
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
   let open = 0;
+  /** What shutting down has to do later, if anything. */
+  const timers: Timer[] = [];
+  const checkFinished = async () => {
+    if (!listener.isClosed || open > 0) return;
+    for (const timer of timers) reactor.clearTimer(timer);
+    await reactor.settled();
+    finish();
+  };
   const handlers: ConnectionHandlers = {
     open: () => void open++,
     data: (connection, bytes, start, end) => {
@@ -111,37 +120,19 @@ export function echo(
     },
     close: () => {
       open--;
-      if (listener.isClosed && open === 0) finish();
+      checkFinished();
     },
   };
   const listener = listen(reactor, options, handlers);
   // A reactor that closes, or drains, closes its listeners.
-  listener.onClose = () => {
-    if (open === 0) finish();
-  };
+  listener.onClose = checkFinished;
   const shutdown = (): Promise<void> => {
+    listener.acceptWaiting();
     listener.close();
-    for (const connection of reactor.connections(listener)) {
-      // A slow reader's peer is seldom done: closing over what it has sent
-      // meanwhile would destroy what it has still to read.
-      if (connection.bufferedBytes > 0) connection.closeLingering();
-      else connection.close();
+    if (open > 0 && timers.length === 0) {
+      timers.push(...endWithin(graceMs, listener, reactor));
     }
-    if (open > 0) limitGrace();
     return finished;
-  };
-  let isLimited = false;
-  const limitGrace = () => {
-    if (isLimited) return;
-    isLimited = true;
-    const timer = reactor.setTimer(graceMs, () => {
-      for (const connection of reactor.connections(listener)) {
-        connection.abort();
-      }
-    });
-    // The connections keep the process alive, or nothing does.
-    timer.unref();
-    finished.then(() => reactor.clearTimer(timer));
   };
   return {
     addr: listener.addr,
@@ -151,6 +142,31 @@ export function echo(
       await shutdown();
     },
   };
+}
+
+/** Has connections end by themselves, and by force when the time is over. */
+function endWithin(
+  graceMs: number,
+  listener: Listener,
+  reactor: Reactor,
+): Timer[] {
+  // Later: the caller may be a handler, whose bytes lie where reads go.
+  const later = reactor.setTimer(0, () => {
+    for (const connection of reactor.connections(listener)) {
+      // What has come by now is sent back.
+      connection.readNow();
+      // A slow reader's peer is seldom done: closing over what it has sent
+      // meanwhile would destroy what it has still to read.
+      if (connection.bufferedBytes > 0) connection.closeLingering();
+      else connection.closeIdle();
+    }
+  });
+  const limit = reactor.setTimer(graceMs, () => {
+    for (const connection of reactor.connections(listener)) connection.abort();
+  });
+  // The connections keep the process alive, or nothing does.
+  limit.unref();
+  return [later, limit];
 }
 
 function listen(

@@ -91,6 +91,7 @@ class Member implements Counter {
     this.#table = new AcceptTable(assignment.table);
     const { backend } = assignment;
     this.#reactor = new MemberReactor(backend, this.#system(), this);
+    this.#table.setThread(assignment.index);
     this.#control = joinChannel(
       this.#reactor,
       assignment.control,
@@ -137,7 +138,7 @@ class Member implements Counter {
   async #serve(): Promise<void> {
     const { module, folder } = this.#assignment;
     const handler = module && await loadHandler(module, folder);
-    if (this.#isStopping) return this.#stopped();
+    if (this.#isStopping) return;
     this.#server = handler ? this.#serveHttp(handler) : this.#echo();
     const { addr } = this.#server;
     const { backend } = this.#reactor;
@@ -154,21 +155,17 @@ class Member implements Counter {
 
   #echo(): Server {
     const { where } = this.#assignment;
-    const reactor = this.#reactor;
+    // The group ends a Worker that takes too long.
+    const how = { reactor: this.#reactor, graceMs: Infinity };
     return "path" in where
-      ? echo({ ...where, reactor })
-      : echo({ ...where, reactor, reusePort: true });
+      ? echo({ ...where, ...how })
+      : echo({ ...where, ...how, reusePort: true });
   }
 
   async #stop(): Promise<void> {
     this.#isStopping = true;
-    // While it loads there is no server, and loading will see that.
-    if (this.#server === undefined) return;
-    await this.#server.shutdown();
-    this.#stopped();
-  }
-
-  #stopped(): void {
+    // While the module loads there is no server, and nothing to be answered.
+    await this.#server?.shutdown();
     tell(this.#control, { kind: "stopped" });
     this.#control.close();
   }

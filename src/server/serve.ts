@@ -14,10 +14,12 @@ import type { Keepalive } from "../net/keepalive.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
   announcement,
+  checkSignal,
   hasPath,
   HOSTNAME_DEFAULT,
   PORT_DEFAULT,
@@ -65,7 +67,8 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * With `false` the server also takes what `Deno.serve` takes: a request of
    * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
    * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
    *
    * Not to be used behind a proxy: one that ends lines or chooses hosts in
    * another way than this server can be made to pass on requests that it never
@@ -114,9 +117,15 @@ export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
   extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Addr;
-  /** Resolves when the server has shut down and its last connection closed. */
+  /**
+   * Resolves when the server has shut down, its last connection closed, and
+   * nothing of its reactor is pending in Deno: see `Reactor.settled`.
+   */
   readonly finished: Promise<void>;
-  /** Stops accepting, answers what has come, and resolves when all is closed. */
+  /**
+   * Stops accepting, answers what has come, and resolves as `finished` does. The
+   * connections keep the process alive from now on, also after `unref()`.
+   */
   shutdown(): Promise<void>;
   /** Keeps the process alive while the server runs, which is how it begins. */
   ref(): void;
@@ -195,8 +204,9 @@ export function serve(
  * permissions of a Worker are those of who starts it.
  *
  * @param options The module, on how many Workers, where and how.
- * @throws {RangeError} when the number of Workers is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is none.
  * @throws {TypeError} when the balance is none.
+ * @throws {Deno.errors.TimedOut} when the module has not loaded in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
@@ -254,6 +264,8 @@ class Server implements HttpServer<StreamAddr> {
   readonly #finish: () => void;
   readonly #admission: Admission;
   #disobey: (() => void) | undefined = undefined;
+  /** Ends the connections in the next turn, when shutting down. */
+  #later: Timer | undefined = undefined;
 
   constructor(options: Options, handler: Handler<StreamAddr>) {
     const signal = checkSignal(options.signal);
@@ -297,8 +309,16 @@ class Server implements HttpServer<StreamAddr> {
   readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
+      this.#listener.acceptWaiting();
       this.#listener.close();
-      for (const { data } of this.#connections()) data?.shutdown();
+      // Somebody waits for their end, which the process must not come before.
+      for (const connection of this.#connections()) connection.ref();
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      if (this.#admission.open > 0) {
+        this.#later = this.#reactor.setTimer(0, () => {
+          for (const { data } of this.#connections()) data?.shutdown();
+        });
+      }
     }
     return this.finished;
   };
@@ -366,13 +386,17 @@ class Server implements HttpServer<StreamAddr> {
 
   /** Ends at once, also when it is shutting down. */
   #abort(): void {
+    // Who waits to be accepted is cut off as well.
+    this.#listener.close();
     this.shutdown();
     for (const { data } of this.#connections()) data?.terminate();
   }
 
-  #checkFinished(): void {
+  async #checkFinished(): Promise<void> {
     if (!this.#listener.isClosed || this.#admission.open > 0) return;
     this.#disobey?.();
+    if (this.#later !== undefined) this.#reactor.clearTimer(this.#later);
+    await this.#reactor.settled();
     this.#finish();
   }
 
@@ -391,31 +415,24 @@ class Server implements HttpServer<StreamAddr> {
       ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
       broken: (connection) => connection.data?.broken(),
-      timeout: (connection, reason) => connection.data.timeout(reason),
+      timeout: (connection, reason) => {
+        // This way stats() and the connection hear of the reason.
+        if (reason === "write") connection.evict(reason);
+        else connection.data.timeout(reason);
+      },
       shortage: () => void admission.makeRoom(),
-      close: (connection) => {
+      close: (connection, reason) => {
         // One that was not let in has none.
         if (connection.data === undefined) return;
         admission.leave(connection);
         try {
-          connection.data.closed();
+          connection.data.closed(reason);
         } finally {
           this.#checkFinished();
         }
       },
     };
   }
-}
-
-function checkSignal(
-  signal: AbortSignal | null | undefined,
-): AbortSignal | undefined {
-  if (signal === undefined || signal === null) return undefined;
-  // Checked before anything is opened.
-  if (typeof signal.addEventListener === "function") return signal;
-  throw new TypeError(
-    `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
-  );
 }
 
 function checkText(name: string, value: unknown): string {

@@ -78,6 +78,21 @@ export function refusalOf(options: object): string | undefined {
     `"tcp", or "unix" with a path`;
 }
 
+/**
+ * Returns the signal that an option means, before anything is opened.
+ *
+ * @throws {TypeError} when it is none.
+ */
+export function checkSignal(
+  signal: AbortSignal | null | undefined,
+): AbortSignal | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  if (typeof signal.addEventListener === "function") return signal;
+  throw new TypeError(
+    `Cannot use signal "${String(signal)}": it must be an AbortSignal`,
+  );
+}
+
 /** Whether options ask for a Unix socket. */
 export function hasPath<Options extends object>(
   options: Options,

@@ -9,25 +9,29 @@
 
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
+import { checkMs } from "../http/limits.ts";
 import { AcceptTable } from "../reactor/accept_table.ts";
-import { openChannel } from "../reactor/channel.ts";
-import type { Connection } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
 import {
   type ListenerSocket,
   NATIVE,
   userTimeoutOf,
 } from "../reactor/system.ts";
+import type { Timer } from "../reactor/timers.ts";
 import {
   type Assignment,
-  listening,
   type MemberOptions,
   memberOptions,
   type Report,
-  tell,
   type Where,
 } from "./control.ts";
-import { hasPath, portOf, WRITE_MS_DEFAULT } from "./serve_options.ts";
+import { MemberThread } from "./member_thread.ts";
+import {
+  checkSignal,
+  hasPath,
+  portOf,
+  WRITE_MS_DEFAULT,
+} from "./serve_options.ts";
 
 /** The most Workers. More is a slip: no machine has as many cores. */
 export const WORKERS_MAX = 1024;
@@ -39,11 +43,10 @@ const RESTART_MAX_MS = 5_000;
 const STABLE_MS = 10_000;
 /** Starts in a row that may fail before all is given up. */
 const FAILED_STARTS_MAX = 5;
-/**
- * How long the end of a Worker waits for the error that caused it, which comes
- * another way.
- */
-const CAUSE_MS = 20;
+/** What a container has until it is killed, as for an echo server. */
+const GRACE_MS_DEFAULT = 30_000;
+/** What systemd gives a service to start (`systemd-system.conf(5)`). */
+const START_MS_DEFAULT = 90_000;
 /** Connections that may wait for each Worker: as many as for any listener. */
 const BACKLOG_DEFAULT = 511;
 
@@ -99,6 +102,25 @@ export interface ServeModuleBaseOptions extends MemberOptions {
   backend?: string;
   /** Told of a Worker that has died; left out, it is printed. */
   onWorkerEnd?: (end: WorkerEnd) => void;
+  /**
+   * Ends the server at once when it aborts: the Workers are terminated, and
+   * their connections are cut off. If it aborts before all Workers have
+   * started, `serve` rejects with the signal's reason.
+   */
+  signal?: AbortSignal;
+  /**
+   * Milliseconds that Workers have to answer what has come, when the server
+   * shuts down. Workers that have not ended by then are terminated, and
+   * `finished` rejects. 30000 when left out; from 0, and `Infinity` waits for
+   * ever.
+   */
+  graceMs?: number;
+  /**
+   * Milliseconds that a Worker has to import the module and to listen. A Worker
+   * that takes longer is terminated, and counts as one that failed to start.
+   * 90000 when left out. From 1 to 2147483647, or `Infinity`.
+   */
+  startMs?: number;
 }
 
 /** What a server on Workers is made of, at a port. */
@@ -158,18 +180,28 @@ export interface WorkersServer<Addr extends StreamAddr = Deno.NetAddr>
   /** Connections that each Worker, and its successors, have accepted so far. */
   readonly accepted: readonly number[];
   /**
-   * Resolves when the server has shut down and its last connection closed;
-   * rejects when a Worker cannot be started again.
+   * Resolves when the server has shut down and its last connection closed.
+   * Rejects with `Deno.errors.TimedOut` when Workers had to be terminated, since
+   * they had not ended `graceMs` after `shutdown()`, and with an `Error` when a
+   * Worker cannot be started again.
+   *
+   * A Worker that runs JavaScript which never returns (`for (;;);`) is closed to
+   * its clients, but Deno 2.9 cannot end its thread, which keeps a core busy and
+   * the process alive until `Deno.exit()` (denoland/deno#35657).
    */
   readonly finished: Promise<void>;
-  /** Stops accepting, answers what has come, and resolves when all is closed. */
+  /**
+   * Stops accepting, answers what has come, and settles as `finished` does: some
+   * `graceMs` later at the latest.
+   */
   shutdown(): Promise<void>;
 }
 
 /**
  * Serves on Workers. The first is started alone: what fails there fails for all.
  *
- * @throws {RangeError} when the number of Workers is none.
+ * @throws {RangeError} when the number of Workers, or a limit, is none.
+ * @throws {Deno.errors.TimedOut} when the first has not started in `startMs`.
  * @throws {Error} what the module throws, or binding does.
  */
 export async function serveOnWorkers(
@@ -177,6 +209,8 @@ export async function serveOnWorkers(
 ): Promise<WorkersServer<StreamAddr>> {
   const count = countOf(options.workers);
   const balance = balanceOf(options);
+  checkLimits(options);
+  checkSignal(options.signal)?.throwIfAborted();
   const group = new Group(options, count, balance);
   await group.start();
   return group;
@@ -185,10 +219,7 @@ export async function serveOnWorkers(
 /** One Worker after the other, in the same place. */
 interface Place {
   readonly index: number;
-  worker: Worker | undefined;
-  control: Connection | undefined;
-  /** Why the Worker ends, when that is known. */
-  error: Error | undefined;
+  thread: MemberThread | undefined;
   servingMs: number | undefined;
   /** Deaths in a row, and failed starts in a row. */
   deaths: number;
@@ -212,10 +243,13 @@ class Group implements WorkersServer<StreamAddr> {
   #failure: Error | undefined = undefined;
   /** Workers that have neither served nor died yet. */
   readonly #unsettled: Set<Place>;
+  readonly #graceMs: number;
+  #grace: Timer | undefined = undefined;
   #isStopping = false;
 
   constructor(options: GroupOptions, count: number, balance: Balance) {
     this.#options = options;
+    this.#graceMs = options.graceMs ?? GRACE_MS_DEFAULT;
     this.#where = whereOf(options);
     if (balance === "shared-listener") {
       const backlog = options.tcpBacklog ?? BACKLOG_DEFAULT * count;
@@ -252,11 +286,13 @@ class Group implements WorkersServer<StreamAddr> {
 
   /** Starts the first, then the others, and waits until each serves or died. */
   async start(): Promise<void> {
+    const { signal } = this.#options;
+    signal?.addEventListener("abort", this.#abort);
     try {
       this.#startAt(this.#places[0]!);
       await this.#started.promise;
     } catch (error) {
-      this.#closeShared();
+      await this.shutdown().catch(() => {});
       throw error;
     }
   }
@@ -276,9 +312,13 @@ class Group implements WorkersServer<StreamAddr> {
     if (!this.#isStopping) {
       this.#isStopping = true;
       this.#closeShared();
-      for (const place of this.#places) {
-        clearTimeout(place.restart);
-        if (place.control) tell(place.control, { kind: "stop" });
+      const force = () => this.#endLate();
+      this.#grace = this.#reactor.setTimer(this.#graceMs, force);
+      // The Workers keep the process alive.
+      this.#grace.unref();
+      for (const { restart, thread } of this.#places) {
+        clearTimeout(restart);
+        thread?.stop();
       }
       this.#checkEnd();
     }
@@ -289,33 +329,44 @@ class Group implements WorkersServer<StreamAddr> {
     await this.shutdown();
   }
 
-  #startAt(place: Place): void {
-    const { connection, handle, abandon } = openChannel(
-      this.#reactor,
-      listening<Report>(
-        (report) => this.#hear(place, report),
-        () => {
-          this.#passOn(place);
-          // The error that ended it comes another way, and may come after.
-          setTimeout(() => this.#ended(place), CAUSE_MS);
-        },
-      ),
+  /** Ends at once, also when it is shutting down. */
+  readonly #abort = (): void => {
+    // Resolved already, unless it is still starting.
+    this.#started.reject(this.#options.signal!.reason);
+    this.shutdown();
+    for (const { thread } of this.#places) thread?.terminate();
+  };
+
+  /** Ends the Workers that have had their time to end. */
+  #endLate(): void {
+    const late = this.#places.filter(({ thread }) => thread !== undefined);
+    const names = late.map(({ index }) => index).join(", ");
+    this.#failure ??= new Deno.errors.TimedOut(
+      `Cannot stop worker${late.length > 1 ? "s" : ""} ${names} within ` +
+        `${this.#graceMs} ms: terminated`,
     );
-    const worker = new Worker(new URL("./member.ts", import.meta.url), {
-      type: "module",
-      name: `denio worker ${place.index}`,
+    for (const { thread } of late) thread!.terminate();
+  }
+
+  #startAt(place: Place): void {
+    const { index } = place;
+    const { module, startMs = START_MS_DEFAULT } = this.#options;
+    place.servingMs = undefined;
+    place.thread = new MemberThread({
+      reactor: this.#reactor,
+      table: this.#table,
+      index,
+      startMs,
+      lateStart: () =>
+        new Deno.errors.TimedOut(
+          `Cannot start "${module ?? "echo"}" within ${startMs} ms: worker ` +
+            `${index} was terminated`,
+        ),
+      assignment: (control) => this.#assignment(index, control),
+      hear: (report) => this.#hear(place, report),
+      left: () => this.#passOn(place),
+      ended: () => this.#ended(place),
     });
-    worker.onerror = (event) => {
-      // Else it would end the whole process; Deno has printed it.
-      event.preventDefault();
-      place.error ??= new Error(event.message);
-      // It may have died before it took its end over.
-      abandon();
-    };
-    place.worker = worker;
-    place.control = connection;
-    place.error = place.servingMs = undefined;
-    worker.postMessage(this.#assignment(place.index, handle));
   }
 
   /** Has the others accept whom the one that has ended was told of. */
@@ -347,7 +398,6 @@ class Group implements WorkersServer<StreamAddr> {
   }
 
   #hear(place: Place, report: Report): void {
-    if (report.kind === "failed") place.error = errorOf(report);
     if (report.kind !== "serving") return;
     place.servingMs = performance.now();
     place.failedStarts = 0;
@@ -366,10 +416,9 @@ class Group implements WorkersServer<StreamAddr> {
   }
 
   #ended(place: Place): void {
-    place.worker?.terminate();
-    place.worker = place.control = undefined;
-    if (this.#isStopping) return this.#checkEnd();
-    const error = place.error ?? new Error("it ended without an error");
+    const { error = new Error("it ended without an error") } = place.thread!;
+    place.thread = undefined;
+    if (this.#isStopping) return void this.#checkEnd();
     if (this.#serving === undefined) return this.#started.reject(error);
     this.#settle(place);
     if (place.servingMs === undefined) place.failedStarts++;
@@ -394,8 +443,11 @@ class Group implements WorkersServer<StreamAddr> {
     this.shutdown();
   }
 
-  #checkEnd(): void {
-    if (this.#places.some(({ worker }) => worker !== undefined)) return;
+  async #checkEnd(): Promise<void> {
+    if (this.#places.some(({ thread }) => thread !== undefined)) return;
+    if (this.#grace !== undefined) this.#reactor.clearTimer(this.#grace);
+    this.#options.signal?.removeEventListener("abort", this.#abort);
+    await this.#reactor.settled();
     if (this.#failure === undefined) this.#end.resolve();
     else this.#end.reject(this.#failure);
   }
@@ -404,9 +456,7 @@ class Group implements WorkersServer<StreamAddr> {
 function placeAt(index: number): Place {
   return {
     index,
-    worker: undefined,
-    control: undefined,
-    error: undefined,
+    thread: undefined,
     servingMs: undefined,
     deaths: 0,
     failedStarts: 0,
@@ -443,6 +493,14 @@ function balanceOf(options: GroupOptions): Balance {
   );
 }
 
+function checkLimits({ graceMs = 0, startMs = Infinity }: GroupOptions): void {
+  checkMs("startMs", startMs);
+  if (graceMs >= 0) return;
+  throw new RangeError(
+    `Cannot use graceMs "${graceMs}": it must be zero or more`,
+  );
+}
+
 function countOf(workers: number | "auto" = "auto"): number {
   if (workers === "auto") return navigator.hardwareConcurrency;
   if (Number.isInteger(workers) && workers >= 1 && workers <= WORKERS_MAX) {
@@ -452,15 +510,6 @@ function countOf(workers: number | "auto" = "auto"): number {
     `Cannot serve on "${workers}" workers: it must be "auto" or an integer ` +
       `from 1 to ${WORKERS_MAX}`,
   );
-}
-
-/** The error that a Worker told of, of the same class where Deno has it. */
-function errorOf({ name, message }: { name: string; message: string }): Error {
-  const classes = { ...Deno.errors, RangeError, TypeError };
-  const type = Object.hasOwn(classes, name)
-    ? classes[name as keyof typeof classes]
-    : Error;
-  return new type(message);
 }
 
 function logEnd({ index, error, restartMs }: WorkerEnd): void {

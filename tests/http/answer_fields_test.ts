@@ -17,7 +17,7 @@ import { parseAnswers } from "../util/http_answers.ts";
 import { concat, toLatin1 } from "../util/http_bytes.ts";
 import type { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
-import { within } from "../util/waiting.ts";
+import { eventually, within } from "../util/waiting.ts";
 
 const HOST = "Host: a";
 const GET = head("GET / HTTP/1.1", HOST);
@@ -324,11 +324,7 @@ async function reported(run: () => Promise<void>): Promise<unknown[]> {
 
 const BROKEN: [what: string, said: string, chunks: string[]][] = [
   ["fewer bytes", "9", ["he", "llo"]],
-  ["no bytes", "9", []],
-  ["more bytes in one chunk", "3", ["hello, you"]],
-  ["more bytes in a second chunk", "3", ["he", "llo"]],
-  ["more bytes behind the last", "5", ["hello", "GET"]],
-  ["any bytes for none", "0", ["hello"]],
+  ["a byte less", "6", ["hello"]],
 ];
 
 for (const [what, said, chunks] of BROKEN) {
@@ -357,6 +353,46 @@ for (const [what, said, chunks] of BROKEN) {
     },
   );
 }
+
+const TOO_LONG: [what: string, said: string, chunks: string[]][] = [
+  ["more bytes in one chunk", "3", ["hello, you"]],
+  ["more bytes in a second chunk", "3", ["he", "llo"]],
+  ["more bytes behind the last", "5", ["hello", "GET"]],
+  ["any bytes for none", "0", ["hello"]],
+];
+
+for (const [what, said, chunks] of TOO_LONG) {
+  cleanTest(
+    `connection is kept and the error is told, when a stream has ${what} than its content-length of ${said}`,
+    async () => {
+      await using test = new TestServer(() =>
+        new Response(streamOf(...chunks), {
+          headers: { "content-length": said },
+        })
+      );
+      const client = await test.connect();
+      await client.send(GET + NEXT);
+      const texts = (await client.answers(2)).map(({ text }) => text);
+      const promised = chunks.join("").slice(0, Number(said));
+      assertEquals(texts, [promised, promised]);
+      await eventually("two errors", () => test.errors.length === 2);
+      for (const error of test.errors) assertInstanceOf(error, TypeError);
+    },
+  );
+}
+
+cleanTest(
+  "onError answers, when a stream ends before the first byte of its content-length",
+  async () => {
+    await using test = new TestServer(() =>
+      new Response(streamOf(), { headers: { "content-length": "9" } })
+    );
+    const client = await test.connect();
+    await client.send(GET);
+    assertEquals((await client.answer()).status, 500);
+    assertInstanceOf(test.errors[0], TypeError);
+  },
+);
 
 cleanTest(
   "stream is not sent, when it has a length and the request is a HEAD",

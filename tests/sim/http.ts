@@ -14,6 +14,7 @@ import {
   encodeExchange,
   type Exchange,
   exchangesOf,
+  type Expected,
   expectedOf,
   FAILURE_TEXT,
 } from "./requests.ts";
@@ -142,7 +143,7 @@ function expectAnswers(
   for (const exchange of exchanges) {
     const answer = reader.take(exchange.method);
     if (answer === undefined) return answers;
-    const { status, body } = expectedOf(exchange);
+    const { status, body } = wholeOf(exchange);
     const isRight = answer.status === status && sameBytes(answer.body, body);
     world.expect(
       isRight && exchange.calls === 1,
@@ -161,6 +162,12 @@ function expectAnswers(
     () => `${peer.name} has ${refusal?.status ?? reader.rest} for nothing`,
   );
   return refusal === undefined ? answers : [...answers, refusal];
+}
+
+/** What a whole answer is: to a stream that breaks, what onError answers. */
+function wholeOf(exchange: Exchange): Expected {
+  const breaks = exchange.manner === "break" && exchange.method !== "HEAD";
+  return expectedOf(breaks ? { ...exchange, manner: "throw" } : exchange);
 }
 
 /** Checks that a client that has waited for all of its answers has them. */

@@ -134,7 +134,7 @@ export function sentBody(
   return taggedBytes(tag, 0, bodyBytes);
 }
 
-/** Returns the answer that must come; that of "break" is never whole. */
+/** Returns the answer that must come; that of "break" is not whole. */
 export function expectedOf(exchange: Exchange): Expected {
   const { method, manner, tag, answerBytes } = exchange;
   const hasFailed = manner === "throw" || manner === "reject";

@@ -5,12 +5,12 @@
  */
 
 import { AssertionError } from "@std/assert";
-import { nativeOthers } from "../../src/native/library.ts";
+import { adopt, DescriptorKind } from "../../src/net/descriptor.ts";
+import { native, nativeOthers } from "../../src/native/library.ts";
+import { Parker } from "../../src/poll/parker.ts";
+import { Poll } from "../../src/poll/poll.ts";
 import { descriptors } from "./descriptors.ts";
 import { eventually } from "./waiting.ts";
-
-/** How long closing may take: a parked reactor closes when its wait ends. */
-const CLOSE_MS = 3_000;
 
 /** What the process holds open. */
 interface Open {
@@ -33,12 +33,28 @@ export function cleanTest(
     name,
     ...options,
     async fn() {
+      startAttendant();
       const before = whatIsOpen();
       await run();
       await expectNoMoreThan(before);
     },
   });
 }
+
+/**
+ * The library's thread that waits for parked polls is the process's, and what it
+ * waits by stays open.
+ */
+function startAttendant(): void {
+  if (isAttended) return;
+  isAttended = true;
+  using poll = new Poll();
+  using parker = new Parker(poll);
+  const socket = adopt(parker.fd, DescriptorKind.UNIX_STREAM);
+  native().denio_source_close(socket);
+}
+
+let isAttended = false;
 
 /** Returns how many handles of the native library are open. */
 export function handleCount(): number {
@@ -53,7 +69,7 @@ async function expectNoMoreThan(before: Open): Promise<void> {
       after.descriptors <= before.descriptors;
   };
   try {
-    await eventually("all to be closed", isClosed, CLOSE_MS);
+    await eventually("all to be closed", isClosed);
   } catch {
     throw new AssertionError(
       `Left open: ${after.handles - before.handles} handles, ` +

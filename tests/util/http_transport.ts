@@ -71,6 +71,10 @@ export class FakeTransport implements Transport {
   deadlineMs = Infinity;
   /** Told when nothing more can be sent. */
   onClosed: () => void = () => {};
+  /** Told to read what has come, and returns how many bytes that were. */
+  onReadNow: () => number = () => 0;
+  /** Told when our end was sent. */
+  onWriteClosed: () => void = () => {};
   isClosed = false;
   readonly #output: Output = { bytes: new Uint8Array(OUTPUT_BYTES), length: 0 };
 
@@ -130,6 +134,17 @@ export class FakeTransport implements Transport {
 
   resume(): void {
     this.isPaused = false;
+  }
+
+  readNow(): number {
+    return this.onReadNow();
+  }
+
+  closeIdle(): void {
+    this.flush();
+    this.onWriteClosed();
+    if (this.readNow() > 0) this.closeLingering();
+    else this.close();
   }
 
   close(): void {
@@ -200,6 +215,7 @@ export class Peer {
     });
     this.connection = new HttpConnection(this.transport, this.service);
     this.transport.onClosed = () => this.connection.closed();
+    this.transport.onReadNow = () => this.#readNow();
   }
 
   /** All that has left, one character a byte. */
@@ -218,6 +234,12 @@ export class Peer {
       this.#inbox.push(typeof part === "string" ? latin1(part) : part);
       this.turn();
     }
+    return this;
+  }
+
+  /** Sends what the server does not know of before it reads by itself. */
+  sendUnnoticed(text: string): this {
+    this.#inbox.push(latin1(text));
     return this;
   }
 
@@ -251,6 +273,13 @@ export class Peer {
     const { transport } = this;
     if (this.#sendsEnd) this.#endReading();
     transport.flush();
+  }
+
+  /** Has what was kept back be read. */
+  #readNow(): number {
+    const before = this.unread;
+    while (this.#readable()) this.#deliver(this.#inbox.shift()!);
+    return before - this.unread;
   }
 
   #endReading(): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import process from "node:process";
 import { type CpuTime, parseStat } from "../../scripts/process_cpu.ts";
 
 const KIB = 1024;
@@ -15,15 +16,29 @@ export function cpuMsOf(pid: number): number {
   return (userUs + systemUs) / 1000;
 }
 
+/** Returns the milliseconds of processor time that this process has used. */
+export function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+/** How long a process is watched, and how often at the most. */
+const WATCH_MS = 1_000;
+const WATCHES_MAX = 10;
+
 /**
- * Returns the share of one processor that a process uses over `spanMs`, from 0
- * to 1 a thread. The one place where a test lets time pass: an idle process is
- * seen to be idle over time alone.
+ * Tells whether a process comes to use less than `share` of one processor, from
+ * 0 to 1 a thread: its start may still go on for a while on a busy machine. The
+ * one place where a test lets time pass: a process is seen to be idle over time
+ * alone, and others that have the processor do not make it less idle.
  */
-export async function cpuShareOf(pid: number, spanMs: number): Promise<number> {
-  const beforeMs = cpuMsOf(pid);
-  await new Promise((resolve) => setTimeout(resolve, spanMs));
-  return (cpuMsOf(pid) - beforeMs) / spanMs;
+export async function isIdle(pid: number, share: number): Promise<boolean> {
+  for (let watch = 0; watch < WATCHES_MAX; watch++) {
+    const beforeMs = cpuMsOf(pid);
+    await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
+    if (cpuMsOf(pid) - beforeMs < share * WATCH_MS) return true;
+  }
+  return false;
 }
 
 /** Returns the bytes of memory that a process holds. */

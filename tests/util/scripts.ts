@@ -101,18 +101,6 @@ export class RunningScript implements AsyncDisposable {
     writer.releaseLock();
   }
 
-  /** Tells whether it ends by itself within a time. */
-  async endsWithin(ms: number): Promise<boolean> {
-    let timer;
-    const isOver = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), ms);
-    });
-    const hasEnded = this.#child.status.then(() => true);
-    const ends = await Promise.race([hasEnded, isOver]);
-    clearTimeout(timer);
-    return ends;
-  }
-
   /** Kills it, and resolves when it is gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -20,7 +20,7 @@ import { DEADLINE_MS } from "./waiting.ts";
 export const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 
 /** How long silence is listened to: loopback delivers at once. */
-const SILENCE_MS = 20;
+export const SILENCE_MS = 20;
 
 /** As many changes of state as the end of a connection has. */
 const REPEATS_MAX = 5;

@@ -16,6 +16,13 @@ function streamed(...parts: (string | Uint8Array<ArrayBuffer>)[]): BodyInit {
   );
 }
 
+function failing(...chunks: Uint8Array<ArrayBuffer>[]): BodyInit {
+  return ReadableStream.from((function* () {
+    yield* chunks;
+    throw new Error("on purpose");
+  })());
+}
+
 function text(init: ResponseInit, body = "abc"): Make {
   return () => new Response(body, init);
 }
@@ -51,6 +58,12 @@ const BODIES: Record<string, Make> = {
     new Response(streamed("abc", "def"), {
       headers: { "content-length": "6" },
     }),
+  "/stream/longer": () =>
+    new Response(streamed("abc", "def"), {
+      headers: { "content-length": "4" },
+    }),
+  "/stream/fails": () => new Response(failing()),
+  "/stream/fails/later": () => new Response(failing(encoded("abc"))),
   "/stream/206": () =>
     new Response(streamed("cd"), {
       status: 206,

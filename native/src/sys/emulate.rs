@@ -143,6 +143,19 @@ impl Emulated {
         Ok(ready > 0)
     }
 
+    /// The same, or until `is_over` says so when it is asked: at the beginning,
+    /// and after [`Emulated::interrupt`].
+    pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
+        let found =
+            |state: &mut State, snapshot: &Snapshot| state.count(snapshot) + usize::from(is_over());
+        self.shared.until_either(timeout_ms, found, is_over).map(drop)
+    }
+
+    /// Has those that park look whether that is over.
+    pub fn interrupt(&self) {
+        self.shared.tell(&mut self.shared.lock());
+    }
+
     /// Adds a descriptor: `EEXIST` when it is there.
     pub fn register(
         &self,
@@ -250,7 +263,18 @@ impl Shared {
     fn until(
         &self,
         timeout_ms: i32,
+        found: impl FnMut(&mut State, &Snapshot) -> usize,
+    ) -> io::Result<usize> {
+        self.until_either(timeout_ms, found, &|| false)
+    }
+
+    /// The same, and does not wait when `is_over` says so. That is asked when a
+    /// change of it would be heard already: one between the two would be lost.
+    fn until_either(
+        &self,
+        timeout_ms: i32,
         mut found: impl FnMut(&mut State, &Snapshot) -> usize,
+        is_over: &dyn Fn() -> bool,
     ) -> io::Result<usize> {
         let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -259,7 +283,7 @@ impl Shared {
             let mut snapshot = self.begin();
             let waited = (self.system.wait)(
                 &mut snapshot.entries,
-                if snapshot.is_woken { 0 } else { left_ms },
+                if snapshot.is_woken || is_over() { 0 } else { left_ms },
             );
             let mut state = self.lock();
             self.end(&mut state, &snapshot);

@@ -86,6 +86,12 @@ fn event_flags(interest: Interest, mode: Mode) -> EventFlags {
     EventFlags::from_bits_retain(flags(interest, mode))
 }
 
+impl AsFd for Selector {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
 /// What epoll is asked for.
 fn flags(interest: Interest, mode: Mode) -> u32 {
     let mut flags = interest_flags(interest);

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::FdFlags;
@@ -62,6 +62,12 @@ impl Selector {
     /// `poll(2)` on the kqueue, which is itself pollable.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         wait_readable(self.kernel.0.as_fd(), timeout_ms)
+    }
+}
+
+impl AsFd for Selector {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.kernel.0.as_fd()
     }
 }
 

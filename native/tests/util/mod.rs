@@ -49,12 +49,19 @@ pub struct Alone {
 pub fn alone() -> Alone {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // The thread that waits for parked polls is the process's, with what it waits by.
+    drop(denio::Parker::new(std::sync::Arc::new(denio::Poll::new().unwrap())).unwrap());
     Alone { descriptors: descriptors(), handles: denio::source_table::open_count(), _turn: turn }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            // A thread that waits for one emulated poll ends a moment after it.
+            let deadline = Instant::now() + DEADLINE;
+            while descriptors() != self.descriptors && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
             assert_eq!(descriptors(), self.descriptors, "descriptors leaked");
             assert_eq!(denio::source_table::open_count(), self.handles, "handles leaked");
         }
@@ -277,6 +284,15 @@ pub fn fill(stream: &impl Writes) -> usize {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
             Err(error) => panic!("write fails after {written} bytes: {error}"),
         }
+    }
+}
+
+/// Writes until there is no room, nor any more to come: the system may take its time to move what
+/// was written to the peer's side, where room is left. The poll is silent then.
+pub fn fill_up(stream: &impl Writes, poll: &Poll) {
+    fill(stream);
+    while !batch(poll, QUIET).is_empty() {
+        fill(stream);
     }
 }
 
