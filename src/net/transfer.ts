@@ -77,9 +77,8 @@ export function checkRange(
   offset: number,
   length: number,
 ): void {
-  checkMemory(buffer);
   if (offset >= 0 && length >= 0 && offset + length <= buffer.byteLength) {
-    return;
+    return checkMemory(buffer);
   }
   throw new RangeError(
     `Cannot use ${length} bytes from offset ${offset}: ` +
