@@ -110,8 +110,10 @@ export class Wait {
       return new Promise<void>((resolve) => void immediate(resolve));
     }
     this.#lookedMs = nowMs;
-    const onPool = this.#pool && this.#parkOnPool(0, refed);
+    const onPool = isEarly ? this.#parkOnPool(0, refed) : undefined;
     if (onPool !== undefined) return onPool;
+    // A call of the pool may be done before Deno has looked at anything else.
+    this.#pool = undefined;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     parker.tell();

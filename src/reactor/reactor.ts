@@ -189,12 +189,14 @@ export interface ReactorOptions extends PollOptions {
    * that were read and not handed over, and for what users of connections say
    * that they keep (`heldBytes`). At three quarters of it listeners stop
    * accepting. Beyond it, or when somebody waits to be let in, connections are
-   * reset whose peers have moved nothing for three seconds, by what the peer's
-   * side has acknowledged, those first that have not for longest, until a
+   * reset whose peers have taken nothing for ten seconds (for two, at twice the
+   * bound), by what the peer's side has acknowledged, the longest first, until a
    * quarter is free; `onError` is told of them. A peer that goes on taking bytes
-   * is never reset for it. An array that is written as it is counts once, for
-   * all that it is sent to, and for a quarter of the bound at the most. Without
-   * bound when left out; from 1.
+   * is not reset for it, nor one that waits for the program to act, unless 16
+   * KiB or more are held for it and the bound is passed. An array that is
+   * written as it is counts once, for all that it is sent to, for a sixteenth of
+   * the bound at the most, and keeps nobody out. Without bound when left out;
+   * from 1.
    */
   memoryBytesMax?: number;
   /**
