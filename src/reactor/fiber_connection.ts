@@ -121,7 +121,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #reject: ((reason: unknown) => void) | undefined = undefined;
   #writers: Set<Writer> | undefined = undefined;
   #burst = 0;
-  #counts = false;
+  /** How many run that no fiber counts: see `FiberLoop`. */
+  #running = 0;
   /** Why nothing can be read or written any more. */
   #fault: { readonly error: unknown } | undefined = undefined;
   /** Why nothing can be written any more, while what came can be read. */
@@ -410,8 +411,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   /** Gives it to another owner, a fiber as a rule. */
   override moveTo(owner: Owner | undefined): void {
     if (this.isClosed) return;
+    const waits = this.#waits;
+    for (let left = waits; left > 0; left--) this.#endWait();
+    this.#stopRunning();
     super.moveTo(owner);
-    this.#count(owner === undefined);
+    // One that no fiber owns counts as a fiber: somebody runs for it.
+    if (owner === undefined) this.#addRunning(1);
+    for (let left = waits; left > 0; left--) this.#beginWait();
   }
 
   /** Keeps the process alive while this is open, which is how it begins. */
@@ -472,7 +478,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const writers = this.#writers;
     this.#writers = undefined;
     for (const { resolve, length } of writers ?? []) {
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       resolve(length);
     }
   }
@@ -502,7 +508,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     }
     this.#opening = undefined;
     opening?.fail(this.#fault!.error);
-    this.#count(false);
+    this.#stopRunning();
   }
 
   #noteAddresses(): void {
@@ -510,11 +516,28 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#localAddr ??= this.#connection.localAddress as Address;
   }
 
-  /** One that no fiber owns counts as a fiber: somebody runs for it. */
-  #count(counts: boolean): void {
-    if (counts === this.#counts) return;
-    this.#counts = counts;
-    this.#host.loop.runningFibers += counts ? 1 : -1;
+  /** Reads and writes that wait. */
+  get #waits(): number {
+    return (this.#wants === NOTHING ? 0 : 1) + (this.#writers?.size ?? 0);
+  }
+
+  #beginWait(): void {
+    if (this.owner !== undefined) this.owner.beginWait();
+    else if (this.#running > 0) this.#addRunning(-1);
+  }
+
+  #endWait(): void {
+    if (this.owner !== undefined) this.owner.endWait();
+    else if (!this.isClosed) this.#addRunning(1);
+  }
+
+  #addRunning(delta: number): void {
+    this.#running += delta;
+    this.#host.loop.runningFibers += delta;
+  }
+
+  #stopRunning(): void {
+    this.#addRunning(-this.#running);
   }
 
   #next(): Promise<Next> {
@@ -527,7 +550,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #wait<T extends Told>(wants: number, options?: Abortable): Promise<T> {
     this.#wants = wants;
     this.#burst = 0;
-    this.#host.loop.runningFibers--;
+    this.#beginWait();
     const waiting = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve as (told: Told) => void;
       this.#reject = reject;
@@ -544,7 +567,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#wants = NOTHING;
     this.#target = undefined;
     this.#connection.target = undefined;
-    this.#host.loop.runningFibers++;
+    this.#endWait();
     this.#resolve!(told);
   }
 
@@ -553,7 +576,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#wants = NOTHING;
     this.#target = undefined;
     this.#connection.target = undefined;
-    this.#host.loop.runningFibers++;
+    this.#endWait();
     this.#reject!(reason);
   }
 
@@ -634,13 +657,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
       return lastWritten = Promise.resolve(length);
     }
     this.#burst = 0;
-    this.#host.loop.runningFibers--;
+    this.#beginWait();
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const writer: Writer = { length, resolve, reject };
     (this.#writers ??= new Set()).add(writer);
     return obeying(options?.signal, promise, (reason) => {
       if (!this.#writers?.delete(writer)) return;
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       reject(reason);
     });
   }
@@ -648,12 +671,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   /** Lets others have a turn. */
   async #rest(length: number): Promise<number> {
     this.#burst = 0;
-    const { loop } = this.#host;
-    loop.runningFibers--;
+    this.#beginWait();
     try {
       await sleep(this.#host, 0);
     } finally {
-      loop.runningFibers++;
+      this.#endWait();
     }
     return length;
   }
@@ -717,7 +739,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const writers = this.#writers;
     this.#writers = undefined;
     for (const { reject } of writers ?? []) {
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       reject(reason);
     }
   }
@@ -736,7 +758,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#rejectRead(reason);
     this.#rejectWriters(reason);
     super.moveTo(undefined);
-    this.#count(false);
+    this.#stopRunning();
   }
 }
 

@@ -139,7 +139,7 @@ export class Fibers implements FiberHost, FiberServerHost {
         accepting.onAccept(connection);
       },
     });
-    const accepting = new FiberListener<StreamAddress>(this.loop, listener);
+    const accepting = new FiberListener<StreamAddress>(listener);
     accepting.moveTo(owner);
     return accepting;
   }

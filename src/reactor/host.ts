@@ -28,6 +28,9 @@ import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "./system.ts";
 import { type Timer, Timers } from "./timers.ts";
 
+/** How late a wait may end since the turn that came before took time. */
+const FRESH_MS = 1;
+
 /** What a host is made of. */
 export interface HostOptions {
   /** Where sources are registered. */
@@ -181,6 +184,20 @@ export class Host
       memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
     };
+  }
+
+  /**
+   * How long to wait for events: up to `longestMs`, until the next timer. The
+   * time is that of the turn, which a wait of a millisecond does not notice.
+   */
+  waitMs(longestMs: number): number {
+    const { nextDeadlineMs } = this.#timers;
+    const leftMs = Math.min(longestMs, nextDeadlineMs - this.nowMs);
+    if (leftMs <= FRESH_MS || nextDeadlineMs === Infinity) {
+      return Math.max(0, leftMs);
+    }
+    const exactMs = nextDeadlineMs - this.#poll.nowMs();
+    return Math.min(longestMs, Math.max(0, exactMs));
   }
 
   /** How long until the next timer; `undefined` when there is none. */

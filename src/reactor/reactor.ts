@@ -794,7 +794,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     host.isAway = false;
     while (!this.#isClosed && host.hasWork) {
       // Those that run already wait for Deno: they have had their rounds.
-      const away = Math.max(0, host.runningFibers);
+      const away = host.runningFibers;
       const isBusy = host.work > 0 || away > 0 || host.hasQueued;
       const count = this.#turn(isBusy ? 0 : this.#waitMs);
       // Inline, since an async function would cost three rounds for one.
@@ -834,7 +834,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   get #parkMs(): number | undefined {
     const { work, runningFibers } = this.#host;
     const timeoutMs = this.#host.timeoutMs();
-    const isIdle = work === 0 && runningFibers <= 0;
+    const isIdle = work === 0 && runningFibers === 0;
     const blocksNext = this.#waitMs > WAIT_MS && isIdle;
     return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
@@ -851,7 +851,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   #turn(waitMs: number): number {
     const host = this.#host;
     const events = this.#events;
-    const timeoutMs = Math.min(waitMs, host.timeoutMs() ?? waitMs);
+    const timeoutMs = host.waitMs(waitMs);
     const count = this.#poll.poll(events, timeoutMs);
     host.beginTurn(events.nowMs, timeoutMs, count);
     this.#dispatch.act(events, count);

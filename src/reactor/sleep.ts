@@ -29,7 +29,7 @@ export function sleep(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sleeper = new Sleeper(host, ms, { resolve, reject });
   sleeper.moveTo(owner);
-  if (owner !== undefined) owner.loop.runningFibers--;
+  owner?.beginWait();
   return obeying(signal, promise, (reason) => {
     sleeper.cancel(reason);
   });
@@ -71,7 +71,7 @@ class Sleeper extends Owned {
     const { owner } = this;
     if (owner === undefined) return;
     owner.lose(this);
-    owner.loop.runningFibers++;
+    owner.endWait();
   }
 
   cancel(reason: unknown): void {
