@@ -5,6 +5,7 @@ import {
   assertEquals,
   assertNotStrictEquals,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
 import { WOULD_BLOCK } from "../src/native/errors.ts";
@@ -55,6 +56,13 @@ class Target implements WriteTarget {
     this.sends.push(text);
     this.#log?.push(`${this.name}:${text}`);
     return count;
+  }
+
+  /** What it was ended with, if it was. */
+  thrown: unknown;
+
+  fail(error: unknown): void {
+    this.thrown = error;
   }
 
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
@@ -515,4 +523,58 @@ Deno.test("ReadBuffer.endBatch() has the next read begin behind what the batch h
   assertEquals(input.offset, 0);
   input.retain(7);
   assertEquals(input.offset, 7, "the batch is over");
+});
+
+for (const isBatched of [false, true]) {
+  const how = isBatched ? "together" : "one by one";
+  Deno.test(`WriteBuffer.flush() sends to all others and can be used again, when a target throws: ${how}`, () => {
+    const targets = ["a", "b", "c"].map((name) => new Target(name));
+    const output = new WriteBuffer(isBatched ? writeAllTo(targets) : undefined);
+    const error = new RangeError("no memory");
+    const thrower = targets[1]!;
+    thrower.sent = () => {
+      throw error;
+    };
+    for (const target of targets) put(output, target, target.name);
+    output.flush();
+    assertStrictEquals(thrower.thrown, error);
+    put(output, targets[0]!, "again");
+    output.flush();
+    assertEquals(targets[0]!.sends, ["a", "again"]);
+    assertEquals(targets[2]!.sends, ["c"]);
+  });
+}
+
+Deno.test("WriteBuffer.flush() ends those of a batch, when the call for it throws", () => {
+  const error = new TypeError("no such batch");
+  const output = new WriteBuffer(() => {
+    throw error;
+  });
+  const targets = ["a", "b"].map((name) => new Target(name));
+  for (const target of targets) put(output, target, target.name);
+  output.flush();
+  assertEquals(targets.map(({ thrown }) => thrown), [error, error]);
+  put(output, targets[0]!, "alone");
+  output.flush();
+  assertEquals(targets[0]!.sends, ["alone"]);
+});
+
+for (const end of [-5, 0.5, NaN, Infinity, READ_BUFFER_BYTES + 1]) {
+  Deno.test(`ReadBuffer.retain(${end}) throws, and keeps what is retained`, () => {
+    const input = new ReadBuffer();
+    input.retain(100);
+    assertThrows(() => input.retain(end), RangeError, `"${end}"`);
+    assertEquals(input.offset, 100);
+    input.beginBatch();
+    assertThrows(() => input.retain(end), RangeError, `"${end}"`);
+    input.endBatch();
+    assertEquals(input.offset, 100);
+  });
+}
+
+Deno.test("ReadBuffer.retain() keeps what is retained, when it is asked for less", () => {
+  const input = new ReadBuffer();
+  input.retain(100);
+  input.retain(50);
+  assertEquals(input.offset, 100);
 });

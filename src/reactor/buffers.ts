@@ -37,12 +37,22 @@ export class ReadBuffer {
    * Promises that bytes before `end` are never overwritten, so that what was
    * read may be referred to without a copy. They are freed with the buffer,
    * when nothing refers to it any more.
+   *
+   * @param end A place in the buffer. One that is retained already is ignored.
+   * @throws {RangeError} when it is none.
    */
   retain(end: number): void {
+    if (!(end >= 0 && end <= this.bytes.byteLength && Number.isInteger(end))) {
+      throw new RangeError(
+        `Cannot retain the bytes before "${end}": it must be a whole number ` +
+          `from 0 to ${this.bytes.byteLength}`,
+      );
+    }
     if (this.#retained >= 0) {
       if (end > this.#retained) this.#retained = end;
       return;
     }
+    if (end <= this.offset) return;
     this.offset = end;
     if (this.bytes.byteLength - end >= READ_ROOM_MIN) return;
     this.bytes = new Uint8Array(READ_BUFFER_BYTES);
@@ -91,10 +101,12 @@ export interface WriteTarget {
     end: number,
     count: number,
   ): boolean;
-  /** Ends it, because sending gave the errno `-code`. */
+  /** Ends it, because sending gave the errno `-code`. Never throws. */
   failSending(code: number): void;
   /** Sends, or queues, bytes that the buffer overwrites afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
+  /** Ends it, because one of these threw `error`. Never throws itself. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -148,15 +160,18 @@ export class WriteBuffer {
   flush(): void {
     if (this.#count === 0 || this.#isFlushing) return;
     this.#isFlushing = true;
-    // A target may answer to failure by writing more: the log may grow.
-    for (let run = 0; run < this.#count;) {
-      const isOne = run + 1 === this.#count || this.#writeAll === undefined;
-      if (isOne) this.#send(run++);
-      else run = this.#sendSeveral(run, this.#writeAll!);
+    try {
+      // A target may answer to failure by writing more: the log may grow.
+      for (let run = 0; run < this.#count;) {
+        const isOne = run + 1 === this.#count || this.#writeAll === undefined;
+        if (isOne) this.#send(run++);
+        else run = this.#sendSeveral(run, this.#writeAll!);
+      }
+    } finally {
+      this.#isFlushing = false;
+      this.#count = 0;
+      this.length = 0;
     }
-    this.#isFlushing = false;
-    this.#count = 0;
-    this.length = 0;
   }
 
   /** Sends what waits for one owner. */
@@ -212,29 +227,42 @@ export class WriteBuffer {
       owners[last] = undefined;
       owner.runs = 0;
     }
-    if (batch.length > 0) {
-      writeAll(batch, this.bytes);
-      this.#accountFor(batch);
-    }
+    if (batch.length > 0) this.#sendBatch(batch, writeAll);
     for (let run = first; run < last; run++) this.#send(run);
     return last;
+  }
+
+  #sendBatch(batch: WriteBatch, writeAll: WriteAll): void {
+    try {
+      writeAll(batch, this.bytes);
+    } catch (error) {
+      // Nobody knows what was sent of it.
+      const owners = this.#batchOwners.splice(0, batch.length);
+      for (const owner of owners) owner!.fail(error);
+      return;
+    }
+    this.#accountFor(batch);
   }
 
   #accountFor(batch: WriteBatch): void {
     const owners = this.#batchOwners;
     const { length } = batch;
-    let failed: { owner: WriteTarget; code: number }[] | undefined;
+    let failed: (() => void)[] | undefined;
     for (let index = 0; index < length; index++) {
       const owner = owners[index]!;
       owners[index] = undefined;
       const start = batch.start(index);
       const end = batch.end(index);
       const count = batch.count(index);
-      if (owner.sent(this.bytes, start, end, count)) continue;
-      (failed ??= []).push({ owner, code: count });
+      try {
+        if (owner.sent(this.bytes, start, end, count)) continue;
+        (failed ??= []).push(() => owner.failSending(count));
+      } catch (error) {
+        (failed ??= []).push(() => owner.fail(error));
+      }
     }
     if (failed === undefined) return;
-    for (const { owner, code } of failed) owner.failSending(code);
+    for (const fail of failed) fail();
   }
 
   /** Sends a run and all later ones of its owner. */
@@ -246,7 +274,20 @@ export class WriteBuffer {
     owner.runs = 0;
     const start = this.#starts[run]!;
     const end = this.#end(run);
-    if (end > start) owner.send(this.bytes, start, end);
+    if (end > start) this.#sendTo(owner, this.bytes, start, end);
+  }
+
+  #sendTo(
+    owner: WriteTarget,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    try {
+      owner.send(bytes, start, end);
+    } catch (error) {
+      owner.fail(error);
+    }
   }
 
   #sendTogether(owner: WriteTarget, first: number): void {
@@ -255,7 +296,7 @@ export class WriteBuffer {
     const scratch = this.#scratch;
     this.#scratch = undefined;
     const { byteLength } = joined;
-    if (byteLength > 0) owner.send(joined, 0, byteLength);
+    if (byteLength > 0) this.#sendTo(owner, joined, 0, byteLength);
     this.#scratch = scratch;
   }
 

@@ -420,7 +420,7 @@ export class Connection<Data = unknown> {
   stalledSinceMs(): number {
     const outbox = this.#outbox;
     if (outbox !== undefined) {
-      const { unackedBytes } = this.#stream;
+      const unackedBytes = this.#unackedBytes;
       if (unackedBytes !== undefined) outbox.noteUnacked(unackedBytes);
     }
     const unread = this.#flags & UNREAD
@@ -432,6 +432,15 @@ export class Connection<Data = unknown> {
       unread?.sinceMs ?? -Infinity,
     );
     return sinceMs === -Infinity ? Infinity : sinceMs;
+  }
+
+  get #unackedBytes(): number | undefined {
+    try {
+      return this.#stream.unackedBytes;
+    } catch {
+      // macOS cannot tell it of a socket that was reset.
+      return undefined;
+    }
   }
 
   /** The other end's address; a Unix client's has an empty path. */
@@ -919,11 +928,12 @@ export class Connection<Data = unknown> {
   /** Ends it because it took too long, or asks the handler: for the sweep. */
   expire(reason: TimeoutReason): void {
     const isOurs = (this.#flags & (CLOSING | LINGERING)) !== 0;
-    if (this.#origin.handlers.timeout === undefined || isOurs) {
-      return this.evict(reason);
-    }
     try {
-      this.#origin.handlers.timeout(this, reason);
+      if (this.#origin.handlers.timeout === undefined || isOurs) {
+        this.evict(reason);
+      } else {
+        this.#origin.handlers.timeout(this, reason);
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -942,7 +952,17 @@ export class Connection<Data = unknown> {
   fail(error: unknown): void {
     const isTold = !(this.#flags & CLOSED) && this.#origin.handlers.error;
     if (!isTold) this.#host.report(error);
-    this.#fail(error);
+    try {
+      this.#fail(error);
+    } catch (second) {
+      this.#host.report(second);
+    }
+  }
+
+  /** Ends it with its reactor, because of `error` when that cannot go on. */
+  endWithReactor(error: unknown): void {
+    if (error === undefined) this.abort();
+    else this.#fail(error);
   }
 
   #fail(error: unknown): void {
@@ -1147,10 +1167,13 @@ export class Connection<Data = unknown> {
     if (this.#flags & WANTS_WRITABLE) return;
     // Stays registered: one call a connection, not two a partial write.
     this.#flags |= WANTS_WRITABLE;
-    this.#host.reregister(
-      this as Connection,
-      READING | Interest.WRITABLE,
-    );
+    try {
+      this.#host.reregister(this as Connection, READING | Interest.WRITABLE);
+    } catch (error) {
+      // What is unsent would never leave. Calls nobody: see `sent`.
+      this.#noteBroken(error as Error);
+      this.#requeue();
+    }
   }
 
   #endWriting(): void {
@@ -1210,15 +1233,23 @@ export class Connection<Data = unknown> {
    */
   #break(error: Error): void {
     if (this.#flags & (CLOSED | BROKEN)) return;
-    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
-      BROKEN | READ_CLOSED | READABLE;
-    this.#ensureRare().error = error;
-    this.#dropUnsent();
+    this.#noteBroken(error);
     if (this.#flags & CLOSING) return this.#failBroken();
     if (this.#flags & LINGERING) return this.#destroy("closed");
     if (this.#flags & STOPPED && this.#isAllRead) return this.#failBroken();
     this.#requeue();
-    this.#origin.handlers.broken?.(this, error);
+    try {
+      this.#origin.handlers.broken?.(this, error);
+    } catch (second) {
+      this.fail(second);
+    }
+  }
+
+  #noteBroken(error: Error): void {
+    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
+      BROKEN | READ_CLOSED | READABLE;
+    this.#ensureRare().error = error;
+    this.#dropUnsent();
   }
 
   /** Whether all that has come is known to be read. */
@@ -1275,6 +1306,24 @@ export class Connection<Data = unknown> {
   #destroy(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
+    try {
+      this.#release();
+      host.forget(this as Connection, reason);
+    } finally {
+      try {
+        this.#origin.handlers.close?.(this, reason);
+      } catch (error) {
+        host.report(error);
+      } finally {
+        // Last: a handler may still ask for the addresses, as a log does.
+        this.#stream.close();
+      }
+    }
+  }
+
+  /** Lets go of what it holds. */
+  #release(): void {
+    const host = this.#host;
     this.#dropUnsent();
     host.countMemory(-this.heldBytes);
     if (this.#flags & UNREAD) this.#dropUnread();
@@ -1282,15 +1331,6 @@ export class Connection<Data = unknown> {
     const linger = this.#rare?.linger;
     this.#rare = undefined;
     if (linger !== undefined) host.clearTimer(linger);
-    host.forget(this as Connection, reason);
-    try {
-      this.#origin.handlers.close?.(this, reason);
-    } catch (error) {
-      host.report(error);
-    } finally {
-      // Last: a handler may still ask for the addresses, as a log does.
-      this.#stream.close();
-    }
   }
 }
 

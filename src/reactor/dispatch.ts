@@ -64,24 +64,27 @@ export class Dispatch {
     const { bytes, offset } = input;
     const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
     host.reads += read;
-    input.beginBatch();
     let goesOn: Connection | undefined;
-    for (let index = 0, at = offset; index < read; index++) {
-      const count = batch.count(index);
-      const source = slots.get(events.token(first + index));
-      // One that was closed by who was told before has left its slot.
-      if (source instanceof Connection) {
-        const room = bytes.byteLength - at;
-        try {
-          // Only the last can have had more than there was room for.
-          if (source.onRead(bytes, at, count, room)) goesOn = source;
-        } catch (error) {
-          source.fail(error);
+    input.beginBatch();
+    try {
+      for (let index = 0, at = offset; index < read; index++) {
+        const count = batch.count(index);
+        const source = slots.get(events.token(first + index));
+        // One that was closed by who was told before has left its slot.
+        if (source instanceof Connection) {
+          const room = bytes.byteLength - at;
+          try {
+            // Only the last can have had more than there was room for.
+            if (source.onRead(bytes, at, count, room)) goesOn = source;
+          } catch (error) {
+            source.fail(error);
+          }
         }
+        at += Math.max(0, count);
       }
-      at += Math.max(0, count);
+    } finally {
+      input.endBatch();
     }
-    input.endBatch();
     if (goesOn !== undefined) host.act(goesOn, 0);
     return read;
   }

@@ -243,7 +243,7 @@ export class Fiber<T = unknown> implements Owner {
     const timer = host.setTimer(ms, () => {
       end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${child.name}"`));
     });
-    timer.onDrop = () => end(new ReactorClosed());
+    timer.onDrop = end;
     const clear = () => host.clearTimer(timer);
     child.finished.then(clear, clear);
   }

@@ -95,14 +95,24 @@ export class Fibers implements FiberHost, FiberServerHost {
   }
 
   /**
-   * Cancels all that runs, since the reactor is closed. What goes on without
+   * Cancels all that runs by `reason`: the reactor is closed. What goes on without
    * an end has its promises settled all the same.
    */
-  async close(): Promise<void> {
-    const reason = new ReactorClosed();
-    for (const running of this.running) running.cancel(reason);
+  async close(reason: ReactorClosed): Promise<void> {
+    this.#each((running) => running.cancel(reason));
     for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
-    for (const running of this.running) running.abandon?.();
+    this.#each((running) => running.abandon?.());
+  }
+
+  /** Calls `end` for all that runs: one that throws keeps no other. */
+  #each(end: (running: Running) => void): void {
+    for (const running of this.running) {
+      try {
+        end(running);
+      } catch (error) {
+        this.report(error);
+      }
+    }
   }
 
   /** Connects to a name or an address, or to a Unix socket. */

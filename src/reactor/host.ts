@@ -297,7 +297,7 @@ export class Host
   // Made once: one made above would cost memory also where it is not used.
   readonly #flush = (): void => {
     this.#flushes = false;
-    this.output.flush();
+    this.#call(() => this.output.flush());
   };
 
   setTimer(delayMs: number, callback: () => void): Timer {
@@ -328,9 +328,9 @@ export class Host
   }
 
   /** Ends all timers without running them, and tells those who wait. */
-  dropTimers(): void {
+  dropTimers(reason: Error): void {
     for (const { onDrop } of this.#timers.takeAll()) {
-      if (onDrop !== undefined) this.#call(onDrop);
+      if (onDrop !== undefined) this.#call(() => onDrop(reason));
     }
   }
 
@@ -400,18 +400,25 @@ export class Host
   }
 
   endTurn(): void {
-    this.output.flush();
+    try {
+      this.output.flush();
+      this.#runTimers();
+      this.output.flush();
+      if (this.#awaitsMemory.size > 0) this.#relieveMemory();
+      if (this.#hasRoom) this.#resumeListeners();
+    } finally {
+      this.slots.recycle();
+      this.#inTurn = false;
+    }
+  }
+
+  #runTimers(): void {
     // Not more than there are now: those that add others would never end.
     for (let left = this.#timers.size; left > 0; left--) {
       const timer = this.#timers.takeDue(this.nowMs);
-      if (timer === undefined) break;
+      if (timer === undefined) return;
       this.#call(timer.callback);
     }
-    this.output.flush();
-    if (this.#awaitsMemory.size > 0) this.#relieveMemory();
-    if (this.#hasRoom) this.#resumeListeners();
-    this.slots.recycle();
-    this.#inTurn = false;
   }
 
   /** Lets a source act; what it throws ends it and nothing else. */

@@ -118,9 +118,10 @@ export class Memory implements ArrayLedger {
     this.#host.setTimer(LOOK_MS, () => {
       this.#isLooking = false;
       if (!this.isCrowded) return;
+      // First: an error of one connection must not end the looking.
+      this.#lookLater();
       // Also when nobody is reset: from then on it is known who moves.
       this.#shed(this.isOverfull || this.#host.isMemoryAwaited);
-      this.#lookLater();
     });
   }
 

@@ -114,10 +114,11 @@ import {
 } from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
 import { type Lookup, systemLookup } from "./lookup.ts";
-import { sleep } from "./sleep.ts";
+import { ReactorClosed, sleep } from "./sleep.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
 import {
+  type ListenerSocket,
   NATIVE,
   type ReactorPoll,
   type StreamSocket,
@@ -223,6 +224,8 @@ export class Reactor implements Disposable, AsyncDisposable {
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
+  /** Why it could not go on. */
+  #failure: unknown = undefined;
 
   /**
    * Opens a poll; the loop runs while something is registered.
@@ -364,13 +367,26 @@ export class Reactor implements Disposable, AsyncDisposable {
         ...options,
       },
     );
-    const listener: AnyListener = new Listener(this.#host, socket, {
+    const listener = this.#listenerOf(socket, {
       handlers: handlers as ConnectionHandlers,
       limits,
     });
     this.#host.add(listener, socket, Interest.READABLE);
     this.#start();
     return listener;
+  }
+
+  /** Makes a listener of a socket, which is closed if it cannot. */
+  #listenerOf(
+    socket: ListenerSocket,
+    origin: { handlers: ConnectionHandlers; limits: Limits },
+  ): AnyListener {
+    try {
+      return new Listener(this.#host, socket, origin);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
   }
 
   /**
@@ -666,16 +682,40 @@ export class Reactor implements Disposable, AsyncDisposable {
     // First, or a `close` handler that connects again would do so for ever.
     this.#isClosed = true;
     if (Reactor.#shared === this) Reactor.#shared = undefined;
+    const failure = this.#failure;
+    const reason = new ReactorClosed(failure);
     // Before their connections, or each would tell of one that was aborted.
-    this.#fibers.close();
+    this.#fibers.close(reason);
     this.#end((source) => {
-      if (source instanceof Connection) source.abort();
+      if (source instanceof Connection) source.endWithReactor(failure);
       else if (source instanceof Listener) source.close();
     });
-    this.#host.dropTimers();
+    this.#attempt(() => this.#host.dropTimers(reason));
     this.#emptied?.resolve();
-    this.#wake();
-    if (!this.#isRunning) this.#poll.close();
+    this.#attempt(() => this.#wake());
+    if (!this.#isRunning) this.#attempt(() => this.#poll.close());
+  }
+
+  /** Closes it, since its loop threw `error`: says so to all who wait. */
+  #giveUp(error: unknown): void {
+    this.#isRunning = this.#isParked = false;
+    this.#host.isAway = true;
+    const text = error instanceof Error ? error.message : String(error);
+    const told = `The reactor cannot go on, and is closed: ${text}`;
+    const failure = new Error(told, { cause: error });
+    this.#host.report(failure);
+    this.#failure = failure;
+    if (this.#isClosed) this.#attempt(() => this.#poll.close());
+    else this.close();
+  }
+
+  /** Does one of several things of which each must be tried. */
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#host.report(error);
+    }
   }
 
   /**
@@ -730,11 +770,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Calls `end` for all that is open: one that throws keeps no other open. */
   #end(end: (source: Ready) => void): void {
     for (const source of this.#host.slots) {
-      try {
-        end(source);
-      } catch (error) {
-        this.#host.report(error);
-      }
+      this.#attempt(() => end(source));
     }
   }
 
@@ -756,7 +792,10 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   #expectOpen(): void {
     if (this.#isClosed) {
-      throw new Deno.errors.BadResource("Cannot use a closed reactor");
+      throw new Deno.errors.BadResource(
+        "Cannot use a closed reactor",
+        this.#failure === undefined ? {} : { cause: this.#failure },
+      );
     }
   }
 
@@ -766,13 +805,14 @@ export class Reactor implements Disposable, AsyncDisposable {
     if (this.#isParked) return this.#wake();
     if (this.#isRunning || this.#isClosed) return;
     this.#isRunning = true;
-    this.#run();
+    this.#run().catch((error) => this.#giveUp(error));
   }
 
   #wake(): void {
     if (!this.#isParked) return;
-    this.#isParked = false;
+    // First: a park that cannot be ended has not been.
     this.#poll.wake();
+    this.#isParked = false;
   }
 
   #settle(): void {

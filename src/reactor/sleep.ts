@@ -56,10 +56,9 @@ class Sleeper extends Owned {
       this.release();
       resolve();
     });
-    this.#timer.onDrop = () => {
+    this.#timer.onDrop = (reason) => {
       // Nobody is to blame: the fiber ends as one that was cancelled.
-      if (this.owner === undefined) this.cancel(new ReactorClosed());
-      else this.owner.cancel(new ReactorClosed());
+      (this.owner ?? this).cancel(reason);
     };
   }
 
@@ -83,7 +82,11 @@ class Sleeper extends Owned {
 
 /** Why nothing can be waited for any more: nobody's fault. */
 export class ReactorClosed extends Deno.errors.BadResource {
-  constructor() {
-    super("Cannot wait: the reactor is closed");
+  /** @param cause Why it could not go on, when it was not told to close. */
+  constructor(cause?: unknown) {
+    super(
+      "Cannot wait: the reactor is closed",
+      cause === undefined ? {} : { cause },
+    );
   }
 }
