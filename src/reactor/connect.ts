@@ -13,6 +13,7 @@ import {
 } from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
 import { type Abortable, obeying } from "./abortable.ts";
+import { allowSignal, requireNumber } from "./checks.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
@@ -65,6 +66,7 @@ export async function connectPath(
   { path, signal }: UnixConnectOptions,
   owner: Owner | undefined,
 ): Promise<FiberConnection<UnixAddress>> {
+  allowSignal(signal);
   signal?.throwIfAborted();
   const { connection, opened } = new Dialled((opening) =>
     host.dial({ path }, opening)
@@ -77,6 +79,7 @@ export async function connectPath(
 /**
  * Connects for `owner`.
  *
+ * @throws {TypeError} when `timeoutMs` is no number.
  * @throws {Deno.errors.TimedOut} when the time is over.
  * @throws {Deno.errors.NotFound} when nobody knows the name.
  * @throws {Error} of the class of the first attempt's error, whose `cause` has
@@ -113,6 +116,8 @@ class Connect extends Owned {
     signal: AbortSignal | undefined,
     timeoutMs: number | undefined,
   ): Promise<FiberConnection> {
+    allowSignal(signal);
+    if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs);
     signal?.throwIfAborted();
     checkPort(this.#target.port);
     requireNet(this.#target.hostname, this.#target.port);

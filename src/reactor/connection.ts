@@ -14,6 +14,7 @@ import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
+import { requireNumber } from "./checks.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -352,7 +353,8 @@ export class Connection<Data = unknown> {
    * it; set it whenever that changes, or something was added without a change:
    * a connection that is set moves.
    *
-   * @throws {RangeError} when set to what is not 0 or more.
+   * @throws {RangeError} when set to what is not 0 or more, or is infinite.
+   * @throws {TypeError} when set to what is no number.
    */
   get heldBytes(): number {
     return this.#rare?.heldBytes ?? 0;
@@ -360,11 +362,12 @@ export class Connection<Data = unknown> {
 
   /** Says how much memory is taken. */
   set heldBytes(bytes: number) {
-    if (!(bytes >= 0)) {
+    if (!(bytes >= 0 && bytes < Infinity)) {
       throw new RangeError(
-        `Cannot hold "${bytes}" bytes: it must be 0 or more`,
+        `Cannot hold "${bytes}" bytes: it must be 0 or more, and finite`,
       );
     }
+    requireNumber("heldBytes", bytes);
     const before = this.heldBytes;
     if (this.#flags & CLOSED || bytes === 0 && before === 0) return;
     if (bytes !== before) this.#host.countMemory(bytes - before);
@@ -499,6 +502,8 @@ export class Connection<Data = unknown> {
    *
    * @returns Whether fewer bytes than the high-water mark wait; after false,
    * wait for `drain`.
+   * @throws {RangeError} when `start` or `end` lies outside `bytes`, or is no
+   * whole number; nothing is sent then.
    */
   write(
     bytes: Uint8Array<ArrayBuffer>,
@@ -511,9 +516,14 @@ export class Connection<Data = unknown> {
       // Making room may have sent what was written before.
       return this.bufferedBytes < this.#origin.limits.highWaterBytes;
     }
+    if (!Number.isInteger(start) || !Number.isInteger(end)) {
+      throw new RangeError(
+        `Cannot write from "${start}" to "${end}": they must be whole numbers`,
+      );
+    }
+    checkRange(bytes, start, end - start);
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
-      checkRange(bytes, start, end - start);
       return this.writeVectored([bytes.subarray(start, end)]);
     }
     this.send(bytes, start, end);
@@ -528,8 +538,9 @@ export class Connection<Data = unknown> {
   ): boolean {
     const size = end - start;
     checkRange(bytes, start, size);
-    // Half a byte would put all that others write in the wrong place.
-    if ((start | 0) !== start || (size | 0) !== size) return false;
+    // Half a byte would put all that others write in the wrong place: `write`
+    // refuses it.
+    if ((start | 0) !== start || (end | 0) !== end) return false;
     const { output } = this.#host;
     if (!output.reserve(this, size)) return false;
     this.#host.flushSoon();
@@ -789,6 +800,7 @@ export class Connection<Data = unknown> {
    * @throws {RangeError} when it is out of range.
    */
   setDeadline(delayMs: number): void {
+    requireNumber("delayMs", delayMs);
     if (!(delayMs >= 0 && delayMs <= TIMEOUT_MS_MAX || delayMs === Infinity)) {
       throw new RangeError(
         `Cannot set a deadline in "${delayMs}" ms: it must be from 0 to ` +

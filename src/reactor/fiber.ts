@@ -9,6 +9,7 @@
  */
 
 import type { Abortable } from "./abortable.ts";
+import { allowSignal, requireFunction, requireNumber } from "./checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type {
   AnyFiberConnection,
@@ -224,6 +225,11 @@ export class Fiber<T = unknown> implements Owner {
     body: FiberBody<U> | PromiseLike<U>,
     options: FiberOptions = {},
   ): Promise<U> {
+    try {
+      requireNumber("ms", ms);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const run = typeof body === "function" ? body : () => body;
     const child = this.#child(run, options, true);
     const { promise, resolve, reject } = Promise.withResolvers<U>();
@@ -350,6 +356,8 @@ export class Fiber<T = unknown> implements Owner {
         `Cannot use fiber "${this.name}": it has ended`,
       );
     }
+    requireFunction("body", body);
+    allowSignal(signal);
     const path = name === undefined ? this.name : `${this.name}/${name}`;
     const child = new Fiber<U>(this.#host, path, { parent: this, isScope });
     (this.#children ??= new Set()).add(child);

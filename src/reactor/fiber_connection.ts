@@ -12,7 +12,8 @@
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
-import { type Abortable, obeying } from "./abortable.ts";
+import { type Abortable, misuseOf, obeying } from "./abortable.ts";
+import { requireNumber, wrongType } from "./checks.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type {
   Connection,
@@ -285,9 +286,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const wanted = typeof delimiter === "string"
       ? new TextEncoder().encode(delimiter)
       : delimiter;
+    if (!(wanted instanceof Uint8Array)) {
+      throw wrongType("delimiter", wanted, "a string or a Uint8Array");
+    }
     if (wanted.byteLength === 0) {
       throw new TypeError("Cannot read until an empty delimiter");
     }
+    requireNumber("bytesMax", bytesMax);
     if (!(bytesMax >= 0)) {
       throw new RangeError(
         `Cannot read "${bytesMax}" bytes: it must be from 0`,
@@ -585,7 +590,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     options: Abortable | undefined,
     wants: number = NOTHING,
   ): Promise<null> | undefined {
-    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (options !== undefined) {
+      const misuse = misuseOf(options.signal);
+      if (misuse !== undefined) return misuse;
+      if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    }
     if (this.#wants !== NOTHING) {
       return Promise.reject(
         new Deno.errors.Busy("Cannot read while another read waits"),
@@ -600,7 +609,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   #refuseWrite(options: Abortable | undefined): Promise<never> | undefined {
-    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (options !== undefined) {
+      const misuse = misuseOf(options.signal);
+      if (misuse !== undefined) return misuse;
+      if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    }
     const fault = this.#fault ?? this.#writeFault;
     if (fault !== undefined) return Promise.reject(fault.error);
     if (!this.#isWriteEnded && !this.#isGone) return undefined;

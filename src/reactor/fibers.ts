@@ -7,6 +7,7 @@
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
+import { allowSignal, requireFunction } from "./checks.ts";
 import {
   connect,
   type ConnectHost,
@@ -84,6 +85,8 @@ export class Fibers implements FiberHost, FiberServerHost {
 
   /** Runs a fiber that no other waits for. */
   spawn<T>(body: FiberBody<T>, options: FiberOptions = {}): Fiber<T> {
+    requireFunction("body", body);
+    allowSignal(options.signal);
     const name = options.name ?? `fiber-${++this.#spawned}`;
     const fiber: Fiber<T> = new Fiber<T>(this, name, {
       parent: undefined,

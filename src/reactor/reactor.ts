@@ -85,6 +85,12 @@ import type {
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
+import {
+  allowFunction,
+  requireFunction,
+  requireHandlers,
+  requireNumber,
+} from "./checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
@@ -232,11 +238,15 @@ export class Reactor implements Disposable, AsyncDisposable {
    *
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
    * @throws {RangeError} when `memoryBytesMax` is below 1.
+   * @throws {TypeError} when an option is of another type.
    */
   constructor(options: ReactorOptions = {}) {
     const { system = NATIVE, onError, lookup = systemLookup, ...rest } =
       options;
     const { memoryBytesMax = Infinity, exclusive, ...pollOptions } = rest;
+    allowFunction("onError", onError);
+    requireFunction("lookup", lookup);
+    requireNumber("memoryBytesMax", memoryBytesMax);
     if (!(memoryBytesMax >= 1)) {
       throw new RangeError(
         `Cannot use memoryBytesMax "${memoryBytesMax}": it must be 1 or more`,
@@ -360,6 +370,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers: ConnectionHandlers<Data>,
   ): AnyListener {
     this.#expectOpen();
+    requireHandlers(handlers);
     const limits = limitsOf(options);
     const socket = this.#system.listen(
       "path" in options ? options : {
@@ -437,6 +448,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers?: ConnectionHandlers<Data>,
   ): Connection<Data> | Promise<AnyFiberConnection> {
     if (handlers === undefined) return this.#fibers.connect(address);
+    requireHandlers(handlers);
     const limits = limitsOf(address);
     return this.#dial(address, handlers, { limits, isPermitted: false });
   }
@@ -461,6 +473,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers: ConnectionHandlers<Data>,
   ): Connection<Data> {
     this.#expectOpen();
+    requireHandlers(handlers);
     return this.#add(stream, handlers, limitsOf({}));
   }
 
@@ -564,7 +577,12 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#fibers.listen(options);
   }
 
-  /** Resolves after `ms`; rejects with the signal's reason when it aborts. */
+  /**
+   * Resolves after `ms`; rejects with the signal's reason when it aborts.
+   *
+   * @throws {TypeError} when `ms` is no number.
+   * @throws {RangeError} when it is `NaN`.
+   */
   sleep(ms: number, options?: Abortable): Promise<void> {
     return sleep(this, ms, options);
   }
@@ -626,12 +644,12 @@ export class Reactor implements Disposable, AsyncDisposable {
    * assertEquals(ran, ["first", "second"]);
    * ```
    *
-   * @throws {RangeError} when `delayMs` is no number.
+   * @throws {TypeError} when `delayMs` is no number, or `callback` no function.
+   * @throws {RangeError} when `delayMs` is `NaN`.
    */
   setTimer(delayMs: number, callback: () => void): Timer {
-    if (Number.isNaN(delayMs)) {
-      throw new RangeError(`Cannot set a timer for "${delayMs}" ms`);
-    }
+    requireNumber("delayMs", delayMs);
+    requireFunction("callback", callback);
     return this.#host.setUserTimer(delayMs, callback);
   }
 
@@ -646,8 +664,11 @@ export class Reactor implements Disposable, AsyncDisposable {
    *
    * @param periodMs More than 0, with fractions.
    * @throws {RangeError} when `periodMs` is not more than 0.
+   * @throws {TypeError} when it is no number, or `callback` no function.
    */
   setInterval(periodMs: number, callback: () => void): Timer {
+    requireNumber("periodMs", periodMs);
+    requireFunction("callback", callback);
     if (!(periodMs > 0)) {
       throw new RangeError(`Cannot set an interval of "${periodMs}" ms`);
     }
@@ -724,9 +745,11 @@ export class Reactor implements Disposable, AsyncDisposable {
    * again meanwhile, the time that is over first counts.
    *
    * @param limitMs Five seconds when left out.
-   * @throws {RangeError} when `limitMs` is no number.
+   * @throws {TypeError} when `limitMs` is no number.
+   * @throws {RangeError} when it is `NaN`.
    */
   async drain(limitMs: number = DRAIN_MS): Promise<void> {
+    requireNumber("limitMs", limitMs);
     if (this.#isClosed) return this.settled();
     const limit = this.setTimer(limitMs, () => this.close());
     this.#emptied ??= Promise.withResolvers();

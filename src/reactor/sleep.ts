@@ -5,6 +5,7 @@
  */
 
 import { type Abortable, obeying } from "./abortable.ts";
+import { allowSignal, requireNumber } from "./checks.ts";
 import { Owned, type Owner } from "./owned.ts";
 import type { Timer } from "./timers.ts";
 
@@ -24,6 +25,12 @@ export function sleep(
   ms: number,
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
+  try {
+    requireNumber("ms", ms);
+    allowSignal(signal);
+  } catch (error) {
+    return Promise.reject(error);
+  }
   if (signal?.aborted) return Promise.reject(signal.reason);
   if (host.isClosed) return Promise.reject(new ReactorClosed());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
