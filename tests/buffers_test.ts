@@ -578,3 +578,58 @@ Deno.test("ReadBuffer.retain() keeps what is retained, when it is asked for less
   input.retain(50);
   assertEquals(input.offset, 100);
 });
+
+for (
+  const [what, advance] of [
+    ["too much", 40],
+    ["backwards", -3],
+    ["half a byte", 0.5],
+    ["no number", NaN],
+  ] as const
+) {
+  for (const use of ["flush", "reserve", "flushFor", "take"] as const) {
+    Deno.test(`WriteBuffer.${use}() ends who advanced by ${what}, and sends the others' bytes alone`, () => {
+      const output = new WriteBuffer();
+      const [one, cheat, other] = ["one", "cheat", "other"].map((name) =>
+        new Target(name)
+      ) as [Target, Target, Target];
+      put(output, other, "a secret that is long enough to cross");
+      output.flush();
+      put(output, one, "mine");
+      assert(output.reserve(cheat, 5));
+      output.length += advance;
+      if (use === "flush") output.flush();
+      if (use === "flushFor") output.flushFor(one);
+      if (use === "reserve") put(output, other, "later");
+      if (use === "take") assertEquals(output.take(one).byteLength, 4);
+      assert(cheat.thrown instanceof RangeError);
+      output.drop(cheat);
+      output.flush();
+      assertEquals(cheat.sends, []);
+      assertEquals(one.sends, use === "take" ? [] : ["mine"]);
+      assertEquals(other.sends.slice(1), use === "reserve" ? ["later"] : []);
+    });
+  }
+}
+
+for (const size of [-1, 0.5, NaN]) {
+  Deno.test(`WriteBuffer.reserve() throws, when it is asked for ${size} bytes`, () => {
+    const output = new WriteBuffer();
+    assertThrows(
+      () => output.reserve(new Target(), size),
+      RangeError,
+      `"${size}"`,
+    );
+  });
+}
+
+Deno.test("WriteBuffer sends nothing of what nobody has reserved", () => {
+  const output = new WriteBuffer();
+  const target = new Target();
+  put(output, target, "first");
+  output.flush();
+  output.length += 5;
+  put(output, target, "next");
+  output.flush();
+  assertEquals(target.sends, ["first", "next"]);
+});

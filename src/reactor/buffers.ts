@@ -124,6 +124,9 @@ export class WriteBuffer {
   readonly #owners: (WriteTarget | undefined)[] = [];
   readonly #starts: number[] = [];
   #count = 0;
+  /** Where the bytes of the last `reserve` may begin, and where they end. */
+  #reservedFrom = 0;
+  #reservedTo = 0;
   #isFlushing = false;
   #scratch: Uint8Array<ArrayBuffer> | undefined;
   readonly #writeAll: WriteAll | undefined;
@@ -137,15 +140,22 @@ export class WriteBuffer {
 
   /**
    * Makes room for `size` bytes that belong to `owner`, sending what is in the
-   * way. Write them at `length` and advance that.
+   * way. Write them at `length` and advance that, by no more: an owner that
+   * goes beyond is ended, since what lies there was another's.
    *
    * @returns Whether there is room: never for more than the whole buffer.
+   * @throws {RangeError} when `size` is no whole number from 0.
    */
   reserve(owner: WriteTarget, size: number): boolean {
+    if (size > this.bytes.byteLength) return false;
+    if ((size | 0) !== size || size < 0) throw badSize(size);
+    this.#checkLast();
     if (this.bytes.byteLength - this.length < size) {
-      if (this.#isFlushing || size > this.bytes.byteLength) return false;
+      if (this.#isFlushing) return false;
       this.flush();
     }
+    this.#reservedFrom = this.length;
+    this.#reservedTo = this.length + size;
     const count = this.#count;
     if (count === 0 || this.#owners[count - 1] !== owner) {
       this.#owners[count] = owner;
@@ -158,6 +168,7 @@ export class WriteBuffer {
 
   /** Sends everything that waits. */
   flush(): void {
+    this.#checkLast();
     if (this.#count === 0 || this.#isFlushing) return;
     this.#isFlushing = true;
     try {
@@ -169,15 +180,43 @@ export class WriteBuffer {
       }
     } finally {
       this.#isFlushing = false;
-      this.#count = 0;
-      this.length = 0;
+      this.#empty();
     }
+  }
+
+  #empty(): void {
+    this.#count =
+      this.length =
+      this.#reservedFrom =
+      this.#reservedTo =
+        0;
+  }
+
+  /** Looks at what the last `reserve` was used for, before anything leaves. */
+  #checkLast(): void {
+    const { length } = this;
+    const isIn = length >= this.#reservedFrom && length <= this.#reservedTo;
+    if (!isIn || (length | 0) !== length) this.#refuseLast();
+  }
+
+  #refuseLast(): void {
+    const written = this.length - this.#reservedFrom;
+    const size = this.#reservedTo - this.#reservedFrom;
+    this.length = this.#reservedTo = this.#reservedFrom;
+    // Without one, nothing was reserved: nothing leaves, either.
+    const owner = this.#owners[this.#count - 1];
+    owner?.fail(
+      new RangeError(
+        `Cannot write "${written}" bytes: room was reserved for "${size}"`,
+      ),
+    );
   }
 
   /** Sends what waits for one owner. */
   flushFor(owner: WriteTarget): void {
     if (owner.runs === 0) return;
     if (this.#count === 1) return this.flush();
+    this.#checkLast();
     const run = this.#owners.indexOf(owner);
     if (run >= 0) this.#send(run);
   }
@@ -187,13 +226,15 @@ export class WriteBuffer {
    * than that. It is valid until the buffer is used again.
    */
   take(owner: WriteTarget): Uint8Array<ArrayBuffer> {
+    this.#checkLast();
+    if (owner.runs === 0) return this.bytes.subarray(0, 0);
     const run = this.#owners.indexOf(owner);
     if (owner.runs > 1) return this.#join(owner, run);
     const start = this.#starts[run]!;
     const end = this.#end(run);
     this.#owners[run] = undefined;
     owner.runs = 0;
-    if (this.#count === 1 && !this.#isFlushing) this.#count = this.length = 0;
+    if (this.#count === 1 && !this.#isFlushing) this.#empty();
     return this.bytes.subarray(start, end);
   }
 
@@ -319,4 +360,10 @@ export class WriteBuffer {
   #end(run: number): number {
     return run + 1 < this.#count ? this.#starts[run + 1]! : this.length;
   }
+}
+
+function badSize(size: number): RangeError {
+  return new RangeError(
+    `Cannot reserve "${size}" bytes: it must be a whole number from 0`,
+  );
 }
