@@ -728,6 +728,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#failure = failure;
     if (this.#isClosed) this.#attempt(() => this.#poll.close());
     else this.close();
+    this.#settle();
   }
 
   /** Does one of several things of which each must be tried. */

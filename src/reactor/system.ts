@@ -8,6 +8,7 @@
  * @module
  */
 
+import { defer, nowMs } from "../base/own.ts";
 import { Events } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
@@ -187,7 +188,7 @@ export const NATIVE: System = {
   readAll: (batch, bytes, offset, roomMin) =>
     batch.read(bytes, offset, roomMin),
   writeAll: (batch, bytes) => batch.write(bytes),
-  defer: (callback) => void setImmediate(callback),
+  defer,
 };
 
 /**
@@ -243,7 +244,7 @@ class NativePoll implements ReactorPoll {
     // Nothing is registered yet but the waker: no event is taken by this.
     const events = new Events(1);
     this.#poll.poll(events, 0);
-    this.#skewMs = events.nowMs - performance.now();
+    this.#skewMs = events.nowMs - nowMs();
   }
 
   get backend(): Backend {
@@ -251,7 +252,7 @@ class NativePoll implements ReactorPoll {
   }
 
   nowMs(): number {
-    return performance.now() + this.#skewMs;
+    return nowMs() + this.#skewMs;
   }
 
   poll(events: Events, timeoutMs: number): number {
