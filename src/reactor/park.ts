@@ -4,6 +4,7 @@
  * @module
  */
 
+import { immediateClass } from "../base/own.ts";
 import type { Poll } from "../poll/poll.ts";
 
 /**
@@ -68,7 +69,12 @@ export class Wait {
       refed && this.#rounds++ >= FIRST_ROUNDS &&
       nowMs - this.#restedMs < IO_MS
     ) {
-      return new Promise((resolve) => setImmediate(resolve));
+      const Immediate = immediateClass();
+      if (Immediate) {
+        return new Promise((resolve) =>
+          void new Immediate(resolve as () => void)
+        );
+      }
     }
     this.#restedMs = nowMs;
     return this.park(0, refed);
