@@ -26,6 +26,7 @@ import { UnixStream } from "../net/unix_stream.ts";
 import { TIMEOUT_MS_MAX } from "./limits.ts";
 import { Wait } from "./park.ts";
 import { PathListener } from "./path_listener.ts";
+import { Skew } from "./skew.ts";
 import { WAKER_TOKEN } from "./slots.ts";
 
 /** A non-blocking stream, as `TcpStream` and `UnixStream` are. */
@@ -234,17 +235,25 @@ class NativePoll implements ReactorPoll {
   readonly #poll: Poll;
   readonly #waker: Waker;
   readonly #wait: Wait;
-  /** The events' clock less Deno's: both run alike, from different starts. */
-  readonly #skewMs: number;
+  readonly #skew: Skew;
 
   constructor(options: PollOptions) {
-    this.#poll = new Poll(options);
-    this.#waker = new Waker(this.#poll.registry, WAKER_TOKEN);
-    this.#wait = new Wait(this.#poll);
-    // Nothing is registered yet but the waker: no event is taken by this.
-    const events = new Events(1);
-    this.#poll.poll(events, 0);
-    this.#skewMs = events.nowMs - nowMs();
+    const poll = new Poll(options);
+    let waker: Waker | undefined;
+    try {
+      this.#waker = waker = new Waker(poll.registry, WAKER_TOKEN);
+      this.#wait = new Wait(poll);
+      // Nothing is registered yet but the waker: no event is taken by this.
+      const events = new Events(1);
+      const ownMs = nowMs();
+      poll.poll(events, 0);
+      this.#skew = new Skew(events.nowMs, ownMs);
+    } catch (error) {
+      waker?.close();
+      poll.close();
+      throw error;
+    }
+    this.#poll = poll;
   }
 
   get backend(): Backend {
@@ -252,11 +261,13 @@ class NativePoll implements ReactorPoll {
   }
 
   nowMs(): number {
-    return nowMs() + this.#skewMs;
+    return nowMs() + this.#skew.ms;
   }
 
   poll(events: Events, timeoutMs: number): number {
-    return this.#poll.poll(events, timeoutMs);
+    const count = this.#poll.poll(events, timeoutMs);
+    this.#skew.note(events.nowMs, nowMs);
+    return count;
   }
 
   register(source: Source, token: Token, interest: InterestSet): void {
