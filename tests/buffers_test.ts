@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
+import { InvariantError } from "../src/base/assert.ts";
 import { WOULD_BLOCK } from "../src/native/errors.ts";
 import type { WriteBatch } from "../src/net/batches.ts";
 import {
@@ -465,7 +466,10 @@ for (const batches of [false, true]) {
     fc.assert(
       fc.property(steps, OUTCOMES, (steps, outcomes) => {
         const model = new Model(batches, outcomes);
-        for (const step of steps) model.run(step);
+        for (const step of steps) {
+          model.run(step);
+          model.output.audit();
+        }
         model.expectDelivered();
       }),
       { numRuns: 1_000 },
@@ -632,4 +636,13 @@ Deno.test("WriteBuffer sends nothing of what nobody has reserved", () => {
   put(output, target, "next");
   output.flush();
   assertEquals(target.sends, ["first", "next"]);
+});
+
+Deno.test("WriteBuffer.audit() finds an owner that counts its runs otherwise", () => {
+  const output = new WriteBuffer();
+  const target = new Target();
+  put(output, target, "text");
+  output.audit();
+  target.runs = 2;
+  assertThrows(() => output.audit(), InvariantError, "counts its runs");
 });

@@ -4,10 +4,22 @@
  * to `onError` and to all who waited.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { type Connection, type ConnectionHandlers, Reactor } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
-import { FAKE_ADDRESS } from "./util/fake_system.ts";
+import {
+  BatchingSystem,
+  FAKE_ADDRESS,
+  FakeSystem,
+} from "./util/fake_system.ts";
+import { BUSY_BYTES } from "../src/http/transport.ts";
+import { HIGH_WATER_BYTES } from "../src/reactor/limits.ts";
 import { Fault, Faults, FaultySystem } from "./util/faulty_system.ts";
 import { within } from "./util/waiting.ts";
 
@@ -204,3 +216,86 @@ cleanTest(
     }
   },
 );
+
+cleanTest(
+  "a reactor that cannot go on tells onError, closes, and says why to all who wait",
+  async () => {
+    const system = new FakeSystem();
+    const reported: Error[] = [];
+    const reactor = new Reactor({
+      system,
+      onError: (error) => void reported.push(error as Error),
+    });
+    const told: unknown[] = [];
+    reactor.connect(FAKE_ADDRESS, {
+      data() {},
+      error: (_, error) => void told.push(error),
+      close: (_, reason) => void told.push(reason),
+    });
+    const connecting = reactor.connect(FAKE_ADDRESS);
+    await system.settle();
+    const reading = (await connecting).readChunk();
+    const sleeping = reactor.sleep(1_000);
+    const fiber = reactor.spawn((fiber) => fiber.sleep(1_000)).finished;
+    const drained = reactor.drain();
+    const cause = new TypeError("on purpose");
+    system.poll = () => {
+      throw cause;
+    };
+    await system.settle();
+
+    assert(reactor.isClosed);
+    const [failure] = reported;
+    assertEquals(reported.length, 1);
+    assertStrictEquals(failure!.cause, cause);
+    assertEquals(told, [failure, "error"]);
+    await assertRejects(() => reading, Error, "on purpose");
+    for (const waiting of [sleeping, fiber]) {
+      const error = await assertRejects(
+        () => waiting,
+        Deno.errors.BadResource,
+      );
+      assertStrictEquals(error.cause, failure);
+    }
+    await within(drained, "the drain");
+    await within(reactor.settled(), "the loop's end");
+    const error = assertThrows(
+      () => reactor.listen(FAKE_ADDRESS, { data() {} }),
+      Deno.errors.BadResource,
+    );
+    assertStrictEquals(error.cause, failure);
+  },
+);
+
+cleanTest(
+  "a reactor closes and says so, when its system reads none of a batch",
+  async () => {
+    const system = new BatchingSystem();
+    system.readAll = () => 0;
+    const reported: Error[] = [];
+    const reactor = new Reactor({
+      system,
+      onError: (error) => void reported.push(error as Error),
+    });
+    reactor.listen(FAKE_ADDRESS, { data() {} });
+    const clients = [system.arrive(), system.arrive()];
+    await system.settle();
+    for (const client of clients) client.receive("hello");
+    await system.settle();
+    assert(reactor.isClosed);
+    assertEquals(reported.map(({ cause }) => (cause as Error).name), [
+      "InvariantError",
+    ]);
+  },
+);
+
+cleanTest("Reactor.endWork() refuses to end what was not begun", () => {
+  using reactor = new Reactor({ system: new FakeSystem() });
+  reactor.beginWork();
+  reactor.endWork();
+  assertThrows(() => reactor.endWork(), RangeError, '"0"');
+});
+
+Deno.test("HTTP is busy at the high-water mark of connections", () => {
+  assertEquals(BUSY_BYTES, HIGH_WATER_BYTES);
+});

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { WriteBatch } from "../net/batches.ts";
 
 /**
@@ -197,6 +198,28 @@ export class WriteBuffer {
     const { length } = this;
     const isIn = length >= this.#reservedFrom && length <= this.#reservedTo;
     if (!isIn || (length | 0) !== length) this.#refuseLast();
+  }
+
+  /**
+   * Checks that the runs are the log: in order, inside of it, and each of an
+   * owner that counts it. Looks at all: for tests and the simulator.
+   *
+   * @throws {InvariantError} when they are not.
+   */
+  audit(): void {
+    const runs = new Map<WriteTarget, number>();
+    let end = 0;
+    for (let run = 0; run < this.#count; run++) {
+      assert(this.#starts[run]! >= end, "runs are in order");
+      end = this.#starts[run]!;
+      const owner = this.#owners[run];
+      if (owner !== undefined) runs.set(owner, (runs.get(owner) ?? 0) + 1);
+    }
+    assert(end <= this.length, "runs lie in the log");
+    assert(this.#count > 0 || this.length === 0, "all bytes are of a run");
+    for (const [owner, count] of runs) {
+      assert(owner.runs === count, "an owner counts its runs");
+    }
   }
 
   #refuseLast(): void {

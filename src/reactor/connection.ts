@@ -8,6 +8,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
@@ -823,6 +824,34 @@ export class Connection<Data = unknown> {
     if (!(this.#flags & UNREFED) || this.#flags & CLOSED) return;
     this.#flags &= ~UNREFED;
     this.#host.countRef(1);
+  }
+
+  /**
+   * Checks that its flags agree with one another and with what it has. For tests
+   * and the simulator.
+   *
+   * @throws {InvariantError} when they do not.
+   */
+  audit(): void {
+    const flags = this.#flags;
+    const has = (some: number) => (flags & some) !== 0;
+    assert(!(has(WRITE_ENDING) && has(WRITE_ENDED)), "a half ends once");
+    assert(!(has(CONNECTING) && has(ENDED)), "what connects has no end");
+    assert(!(has(BROKEN) && has(CONGESTED)), "what is broken waits for nobody");
+    assert(
+      has(UNREAD) === this.#host.unread.has(this),
+      "what is kept for it is known",
+    );
+    const { bufferedBytes } = this;
+    assert(
+      this.#outbox === undefined || bufferedBytes > 0 || has(FAILING),
+      "an outbox has bytes",
+    );
+    if (has(CLOSED)) {
+      assert(this.#outbox === undefined, "what is closed owes nothing");
+      assert(this.runs === 0, "what is closed has nothing in the log");
+    }
+    this.#host.output.audit();
   }
 
   /** Tells the handlers that it is open. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
 import { READ_ROOM_MIN } from "./buffers.ts";
@@ -63,6 +64,8 @@ export class Dispatch {
     const batch = this.#batch;
     const { bytes, offset } = input;
     const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
+    // Of none, the same batch would be read for ever.
+    assert(read > 0 && read <= batch.length, "a batch that is read has some");
     host.reads += read;
     let goesOn: Connection | undefined;
     input.beginBatch();

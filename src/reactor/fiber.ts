@@ -8,6 +8,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { Abortable } from "./abortable.ts";
 import { allowSignal, requireFunction, requireNumber } from "./checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
@@ -400,6 +401,7 @@ export class Fiber<T = unknown> implements Owner {
   #addRunning(delta: number): void {
     this.#running += delta;
     const { parent } = this.#origin;
+    assert(this.#running >= 0, "no fewer than no fiber runs");
     if (parent === undefined) this.#host.loop.runningFibers += delta;
     else parent.#addRunning(delta);
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
@@ -382,6 +383,8 @@ export class Host
    * @param count How many events it brought.
    */
   beginTurn(nowMs: number, waitMs: number, count: number): void {
+    assert(!this.#inTurn, "a turn begins when the one before is over");
+    assert(this.runningFibers >= 0, "no fewer than no fiber runs");
     const lagMs = nowMs - this.#waitedMs - waitMs;
     // Not after parking, which makes it no number.
     if (lagMs === lagMs) this.#lag.add(lagMs);

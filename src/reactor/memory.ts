@@ -9,6 +9,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { ArrayLedger } from "../bytes/byte_queue.ts";
 import type { Connection } from "./connection.ts";
 import type { Timer } from "./timers.ts";
@@ -86,6 +87,8 @@ export class Memory implements ArrayLedger {
   /** Counts memory that is taken, or freed. */
   count(delta: number): void {
     this.bytes += delta;
+    // Not 0: what users hold may be fractions, whose sum is rounded.
+    assert(this.bytes > -1, "what is freed was counted");
     if (delta > 0 && !this.#isLooking && this.isCrowded) this.#lookLater();
   }
 
@@ -100,7 +103,8 @@ export class Memory implements ArrayLedger {
 
   /** An array waits to be sent in one queue less. */
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
-    const known = this.#arrays.get(buffer)!;
+    const known = this.#arrays.get(buffer);
+    assert(known !== undefined, "an array that is released was held");
     if (--known.queues > 0) return;
     this.#arrays.delete(buffer);
     this.count(-known.bytes);

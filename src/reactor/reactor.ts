@@ -688,8 +688,17 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#host.work++;
   }
 
-  /** Ends what {@linkcode Reactor.beginWork} began. */
+  /**
+   * Ends what {@linkcode Reactor.beginWork} began.
+   *
+   * @throws {RangeError} when nothing was begun that has not ended.
+   */
   endWork(): void {
+    if (this.#host.work <= 0) {
+      throw new RangeError(
+        `Cannot end work: "${this.#host.work}" of it was begun`,
+      );
+    }
     this.#host.work--;
   }
 
