@@ -171,7 +171,9 @@ class Connect extends Owned {
       connection.moveTo(this.#owner);
       return connection as FiberConnection;
     } catch (error) {
-      throw error instanceof AttemptsFailed ? this.#failed(error) : error;
+      throw error instanceof AttemptsFailed
+        ? errorOfAttempts(this.#target, error)
+        : error;
     }
   }
 
@@ -181,10 +183,7 @@ class Connect extends Owned {
     if (isAddress(hostname)) return [hostname];
     const found = this.#host.lookup(this.#target);
     const addresses = await Promise.race([found, this.#late.promise]);
-    if (addresses.length > 0) return interleave(addresses);
-    throw new Deno.errors.NotFound(
-      `Cannot resolve "${hostname}": it has no address`,
-    );
+    return orderedAddresses(this.#target, addresses);
   }
 
   #stop(reason: unknown): void {
@@ -199,19 +198,37 @@ class Connect extends Owned {
         `nobody answered in ${timeoutMs} ms`,
     );
   }
+}
 
-  /** An error of the class that the first attempt had. */
-  #failed(failed: AttemptsFailed): Error {
-    const first = failed.failures[0]!.error;
-    const Class = first.constructor as new (
-      message: string,
-      options: ErrorOptions,
-    ) => Error;
-    return new Class(
-      `Cannot connect to "${addressText(this.#target)}": ${failed.message}`,
-      { cause: failed },
-    );
-  }
+/**
+ * Returns the addresses of a name in the order to try them in.
+ *
+ * @throws {Deno.errors.NotFound} when there is none.
+ */
+export function orderedAddresses(
+  { hostname }: HostPort,
+  addresses: readonly string[],
+): string[] {
+  if (addresses.length > 0) return interleave(addresses);
+  throw new Deno.errors.NotFound(
+    `Cannot resolve "${hostname}": it has no address`,
+  );
+}
+
+/** Returns an error of the class that the first attempt had. */
+export function errorOfAttempts(
+  target: HostPort,
+  failed: AttemptsFailed,
+): Error {
+  const first = failed.failures[0]!.error;
+  const Class = first.constructor as new (
+    message: string,
+    options: ErrorOptions,
+  ) => Error;
+  return new Class(
+    `Cannot connect to "${addressText(target)}": ${failed.message}`,
+    { cause: failed },
+  );
 }
 
 /** A connection that is being made, as the race sees it. */

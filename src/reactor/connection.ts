@@ -1000,8 +1000,8 @@ export class Connection<Data = unknown> {
     }
   }
 
-  /** Ends it with its reactor, because of `error` when that cannot go on. */
-  endWithReactor(error: unknown): void {
+  /** Ends it because of `error`, or as `abort` does when there is none. */
+  endBecauseOf(error: unknown): void {
     if (error === undefined) this.abort();
     else this.#fail(error);
   }
@@ -1205,7 +1205,8 @@ export class Connection<Data = unknown> {
     if (this.bufferedBytes >= this.#origin.limits.highWaterBytes) {
       this.#flags |= CONGESTED;
     }
-    if (this.#flags & WANTS_WRITABLE) return;
+    // What connects asks for it anyway.
+    if (this.#flags & (WANTS_WRITABLE | CONNECTING)) return;
     // Stays registered: one call a connection, not two a partial write.
     this.#flags |= WANTS_WRITABLE;
     try {

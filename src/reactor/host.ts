@@ -8,6 +8,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
@@ -58,6 +59,8 @@ export class Host
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
   runningFibers = 0;
+  /** Streams that connect, and are no connection's yet. */
+  attempts = 0;
   reads = 0;
   bytesIn = 0;
   /** Memory that connections hold; also who counts arrays. */
@@ -180,7 +183,7 @@ export class Host
       connected: this.#connected,
       closed,
       open,
-      listeners: this.slots.size - open,
+      listeners: this.slots.size - this.attempts - open,
       timers: this.#timers.size,
       memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
@@ -224,6 +227,36 @@ export class Host
       socket[Symbol.dispose]();
       throw error;
     }
+    this.#count(source);
+  }
+
+  /** Takes a connection in that has nothing yet to register. */
+  addUnregistered(connection: Connection): void {
+    this.slots.insert(connection);
+    this.#count(connection);
+  }
+
+  /** Tells `attempt` of what is ready of `stream`. */
+  watchAttempt(attempt: Ready, stream: StreamSocket): void {
+    try {
+      this.slots.insert(attempt);
+      this.attempts++;
+      this.#poll.register(stream, attempt.token, READING | Interest.WRITABLE);
+    } catch (error) {
+      this.unwatchAttempt(attempt);
+      stream.close();
+      throw error;
+    }
+  }
+
+  /** Tells it no more. */
+  unwatchAttempt(attempt: Ready): void {
+    if (this.slots.get(attempt.token) !== attempt) return;
+    this.slots.remove(attempt.token);
+    this.attempts--;
+  }
+
+  #count(source: Listener | Connection): void {
     if (source.isRefed) this.#refs++;
     if (!(source instanceof Connection)) return;
     if (source.listener === undefined) this.#connected++;

@@ -76,12 +76,14 @@
 import { Events } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
-import type {
-  HostPort,
-  StreamAddress,
-  TcpAddress,
-  UnixAddress,
-  UnixPath,
+import { requireNet } from "../net/permissions.ts";
+import {
+  checkPort,
+  type HostPort,
+  type StreamAddress,
+  type TcpAddress,
+  type UnixAddress,
+  type UnixPath,
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
@@ -119,7 +121,8 @@ import {
   SHARED_MEMORY_BYTES_MAX,
 } from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
-import { type Lookup, systemLookup } from "./lookup.ts";
+import { isAddress, type Lookup, systemLookup } from "./lookup.ts";
+import { NamedStream, type SearchHost } from "./named_stream.ts";
 import { ReactorClosed, sleep } from "./sleep.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
@@ -219,6 +222,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #poll: ReactorPoll;
   readonly #host: Host;
   readonly #fibers: Fibers;
+  readonly #lookup: Lookup;
   readonly #events = new Events();
   readonly #dispatch: Dispatch;
   /** The longest wait while Deno's loop has nothing to do for a handler. */
@@ -254,6 +258,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     }
     this.#waitMs = exclusive ? EXCLUSIVE_WAIT_MS : WAIT_MS;
     this.#system = system;
+    this.#lookup = lookup;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
       poll: this.#poll,
@@ -299,7 +304,7 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /** Listeners and connections that are open. */
   get size(): number {
-    return this.#host.slots.size;
+    return this.#host.slots.size - this.#host.attempts;
   }
 
   /**
@@ -401,7 +406,9 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Connects, and calls `handlers` for what happens: `open`, or `error`.
+   * Connects, and calls `handlers` for what happens: `open`, or `error`. A name
+   * is looked up meanwhile, without holding the thread, and its addresses are
+   * tried as for fibers; what is written until then is kept.
    *
    * @param address Host and port, or the path of a Unix socket.
    * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect` or
@@ -450,7 +457,49 @@ export class Reactor implements Disposable, AsyncDisposable {
     if (handlers === undefined) return this.#fibers.connect(address);
     requireHandlers(handlers);
     const limits = limitsOf(address);
-    return this.#dial(address, handlers, { limits, isPermitted: false });
+    if ("path" in address || isAddress(address.hostname)) {
+      return this.#dial(address, handlers, { limits, isPermitted: false });
+    }
+    return this.#dialName(address, handlers, limits);
+  }
+
+  /** Returns a connection to a name whose address is looked for from now on. */
+  #dialName<Data>(
+    { hostname, port }: HostPort,
+    handlers: ConnectionHandlers<Data>,
+    limits: Limits,
+  ): Connection<Data> {
+    this.#expectOpen();
+    checkPort(port);
+    requireNet(hostname, port);
+    const host = this.#host;
+    const stream = new NamedStream();
+    const connection = new Connection<Data>(host, stream, {
+      handlers,
+      listener: undefined,
+      limits,
+    });
+    host.addUnregistered(connection as Connection);
+    this.#start();
+    stream.search(this.#searchHost, { hostname, port }).then(() => {
+      if (!stream.isFound || connection.isClosed) return;
+      const both = READING | Interest.WRITABLE;
+      host.reregister(connection as Connection, both);
+    }).catch((error) => connection.endBecauseOf(error));
+    return connection;
+  }
+
+  get #searchHost(): SearchHost {
+    const host = this.#host;
+    return {
+      lookup: this.#lookup,
+      timers: this,
+      dial: (address) => this.#system.connect(address, true),
+      watch: (attempt, stream) => host.watchAttempt(attempt, stream),
+      unwatch: (attempt) => host.unwatchAttempt(attempt),
+      beginWork: () => void host.work++,
+      endWork: () => void host.work--,
+    };
   }
 
   #dial<Data>(
@@ -717,7 +766,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     // Before their connections, or each would tell of one that was aborted.
     this.#fibers.close(reason);
     this.#end((source) => {
-      if (source instanceof Connection) source.endWithReactor(failure);
+      if (source instanceof Connection) source.endBecauseOf(failure);
       else if (source instanceof Listener) source.close();
     });
     this.#attempt(() => this.#host.dropTimers(reason));
