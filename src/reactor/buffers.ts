@@ -82,6 +82,13 @@ export type WriteAll = (
   bytes: Uint8Array<ArrayBuffer>,
 ) => void;
 
+/** A target that could not be sent to: by an errno, or by what it threw. */
+interface Failure {
+  readonly owner: WriteTarget;
+  readonly code: number;
+  readonly error: unknown;
+}
+
 /** Something that the write buffer can be sent to. */
 export interface WriteTarget {
   /** How many runs of bytes wait for it; kept by the buffer. */
@@ -311,7 +318,8 @@ export class WriteBuffer {
   #accountFor(batch: WriteBatch): void {
     const owners = this.#batchOwners;
     const { length } = batch;
-    let failed: (() => void)[] | undefined;
+    // No closures: each would cost every owner a context.
+    let failed: Failure[] | undefined;
     for (let index = 0; index < length; index++) {
       const owner = owners[index]!;
       owners[index] = undefined;
@@ -320,13 +328,16 @@ export class WriteBuffer {
       const count = batch.count(index);
       try {
         if (owner.sent(this.bytes, start, end, count)) continue;
-        (failed ??= []).push(() => owner.failSending(count));
+        (failed ??= []).push({ owner, code: count, error: undefined });
       } catch (error) {
-        (failed ??= []).push(() => owner.fail(error));
+        (failed ??= []).push({ owner, code: 0, error });
       }
     }
     if (failed === undefined) return;
-    for (const fail of failed) fail();
+    for (const { owner, code, error } of failed) {
+      if (code < 0) owner.failSending(code);
+      else owner.fail(error);
+    }
   }
 
   /** Sends a run and all later ones of its owner. */

@@ -887,7 +887,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     if (this.#isParked) return this.#wake();
     if (this.#isRunning || this.#isClosed) return;
     this.#isRunning = true;
-    this.#run().catch((error) => this.#giveUp(error));
+    this.#run();
   }
 
   #wake(): void {
@@ -909,47 +909,51 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const host = this.#host;
-    let yieldedMs = -Infinity;
-    let idleTurns = 0;
-    await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
-    host.isAway = false;
-    while (!this.#isClosed && host.hasWork) {
-      // Those that run already wait for Deno: they have had their rounds.
-      const away = host.runningFibers;
-      const isBusy = host.work > 0 || away > 0 || host.hasQueued;
-      const count = this.#turn(isBusy ? 0 : this.#waitMs);
-      // Inline, since an async function would cost three rounds for one.
-      await undefined;
-      for (let round = 1; round < FIBER_ROUNDS; round++) {
-        const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
-        if (!areHandlers && host.runningFibers <= away) break;
+    try {
+      const host = this.#host;
+      let yieldedMs = -Infinity;
+      let idleTurns = 0;
+      await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
+      host.isAway = false;
+      while (!this.#isClosed && host.hasWork) {
+        // Those that run already wait for Deno: they have had their rounds.
+        const away = host.runningFibers;
+        const isBusy = host.work > 0 || away > 0 || host.hasQueued;
+        const count = this.#turn(isBusy ? 0 : this.#waitMs);
+        // Inline, since an async function would cost three rounds for one.
         await undefined;
-      }
-      host.output.flush();
-      const isPending = host.work > 0 || host.runningFibers > 0;
-      if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
-        yieldedMs = host.nowMs;
-        host.isAway = true;
-        await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
-        host.isAway = false;
+        for (let round = 1; round < FIBER_ROUNDS; round++) {
+          const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
+          if (!areHandlers && host.runningFibers <= away) break;
+          await undefined;
+        }
         host.output.flush();
+        const isPending = host.work > 0 || host.runningFibers > 0;
+        if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
+          yieldedMs = host.nowMs;
+          host.isAway = true;
+          await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
+          host.isAway = false;
+          host.output.flush();
+        }
+        // Also what began outside of the turn: parking would keep it waiting.
+        if (this.#settling !== undefined && host.hasWork) this.#settle();
+        idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
+        if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+          idleTurns = 0;
+          // No async function around it, which would cost rounds of its own
+          // while somebody waits for an answer.
+          await this.#park();
+          this.#isParked = false;
+        }
       }
-      // Also what began outside of the turn: parking would keep it waiting.
-      if (this.#settling !== undefined && host.hasWork) this.#settle();
-      idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
-        idleTurns = 0;
-        // No async function around it, which would cost rounds of its own
-        // while somebody waits for an answer.
-        await this.#park();
-        this.#isParked = false;
-      }
+      host.isAway = true;
+      this.#isRunning = false;
+      if (this.#isClosed) this.#poll.close();
+      this.#settle();
+    } catch (error) {
+      this.#giveUp(error);
     }
-    host.isAway = true;
-    this.#isRunning = false;
-    if (this.#isClosed) this.#poll.close();
-    this.#settle();
   }
 
   /** How long to park at the most: until something comes, or has been blocked. */
