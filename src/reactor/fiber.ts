@@ -382,12 +382,22 @@ export class Fiber<T = unknown> implements Owner {
    * one of which was not counted before.
    */
   beginWait(): void {
-    if (!this.isEnded && this.#leastRunning > 0) this.#addRunning(-1);
+    if (this.#stage === ENDED || this.#running === 0) return;
+    const { parent } = this.#origin;
+    if (parent === undefined) {
+      // Most fibers: a method more would cost each of their messages.
+      this.#running--;
+      this.#host.loop.runningFibers--;
+    } else if (parent.#leastRunning > 0) this.#addRunning(-1);
   }
 
   /** One more runs. */
   endWait(): void {
-    if (!this.isEnded) this.#addRunning(1);
+    if (this.#stage === ENDED) return;
+    this.#running++;
+    const { parent } = this.#origin;
+    if (parent === undefined) this.#host.loop.runningFibers++;
+    else parent.#addRunning(1);
   }
 
   /** How many run of it, and of each fiber that it is part of, at the least. */
@@ -453,7 +463,9 @@ export class Fiber<T = unknown> implements Owner {
     if (this.#stage !== OVER || (this.#children?.size ?? 0) > 0) return;
     this.#disobey?.();
     // Nothing of it runs any more.
-    this.#addRunning(-this.#leastRunning);
+    const least = this.#leastRunning;
+    // Not for none: -0 would make of a count a number with fractions.
+    if (least > 0) this.#addRunning(-least);
     this.#stage = ENDED;
     this.#belongings.drain(
       (owned) => owned.release(),

@@ -542,7 +542,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   #stopRunning(): void {
-    this.#addRunning(-this.#running);
+    // Not for none: -0 would make of a count a number with fractions.
+    if (this.#running > 0) this.#addRunning(-this.#running);
   }
 
   #next(): Promise<Next> {

@@ -196,10 +196,9 @@ export class Host
    */
   waitMs(longestMs: number): number {
     const { nextDeadlineMs } = this.#timers;
+    if (nextDeadlineMs === Infinity) return longestMs;
     const leftMs = Math.min(longestMs, nextDeadlineMs - this.nowMs);
-    if (leftMs <= FRESH_MS || nextDeadlineMs === Infinity) {
-      return Math.max(0, leftMs);
-    }
+    if (leftMs <= FRESH_MS) return Math.max(0, leftMs);
     const exactMs = nextDeadlineMs - this.#poll.nowMs();
     return Math.min(longestMs, Math.max(0, exactMs));
   }
