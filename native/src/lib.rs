@@ -33,6 +33,7 @@ mod interest;
 mod mode;
 mod net;
 pub mod owner;
+mod parker;
 mod poll;
 mod registry;
 mod selectors;
@@ -50,6 +51,7 @@ pub use net::{
     SocketOption, SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener,
     UnixStream, pipe,
 };
+pub use parker::Parker;
 pub use poll::Poll;
 pub use registry::{Registration, Registry, Source};
 pub use token::Token;

@@ -1,7 +1,7 @@
 //! The waiting side of readiness.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::sys::Selector;
@@ -15,6 +15,9 @@ use crate::{Backend, Event, Interest, Mode, Registry};
 #[derive(Debug)]
 pub struct Poll {
     registry: Registry,
+    /// Calls that have begun to park, counted around.
+    parks: Mutex<i32>,
+    parking: Condvar,
 }
 
 impl Poll {
@@ -36,7 +39,8 @@ impl Poll {
     ///
     /// `ENOTSUP` when this system has not got it; others as [`Poll::new`].
     pub fn with_backend(backend: Backend) -> io::Result<Self> {
-        Ok(Self { registry: Registry::new(Arc::new(Selector::new(backend)?)) })
+        let registry = Registry::new(Arc::new(Selector::new(backend)?));
+        Ok(Self { registry, parks: Mutex::default(), parking: Condvar::new() })
     }
 
     /// The backend in use.
@@ -71,6 +75,21 @@ impl Poll {
         self.registry.selector().wait(events, timeout_ms(timeout))
     }
 
+    /// Says that a call begins to park, for [`Poll::await_park`].
+    pub fn begin_park(&self) {
+        let mut parks = self.parks.lock().unwrap_or_else(PoisonError::into_inner);
+        *parks = parks.wrapping_add(1) & i32::MAX;
+        self.parking.notify_all();
+    }
+
+    /// Waits until other calls than the first `begun` have begun to park, or
+    /// `timeout` is over, and returns how many have.
+    pub fn await_park(&self, begun: i32, timeout: Duration) -> i32 {
+        let parks = self.parks.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.parking.wait_timeout_while(parks, timeout, |parks| *parks == begun);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Waits like [`Poll::poll`] but takes no event: a later `poll` returns
     /// them. Tells whether something is ready.
     ///
@@ -79,6 +98,16 @@ impl Poll {
     /// As [`Poll::poll`].
     pub fn park(&self, timeout: Option<Duration>) -> io::Result<bool> {
         self.registry.selector().park(timeout_ms(timeout))
+    }
+
+    /// Parks until something is ready, `timeout` is over, or `is_over` says so
+    /// when it is asked.
+    pub(crate) fn park_unless(
+        &self,
+        timeout: Option<Duration>,
+        is_over: &dyn Fn() -> bool,
+    ) -> io::Result<()> {
+        self.registry.selector().park_unless(timeout_ms(timeout), is_over)
     }
 }
 

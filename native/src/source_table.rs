@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
 use crate::{
-    PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener, TcpStream,
-    UdpSocket, UnixListener, UnixStream, Waker,
+    Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
+    TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
 
 /// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
@@ -60,6 +60,8 @@ pub enum Object {
     UnixStream(UnixStream),
     /// A UDP socket.
     UdpSocket(UdpSocket),
+    /// Where a poll is parked.
+    Parker(Parker),
     /// The reading end of a pipe.
     PipeReader(PipeReader),
     /// The writing end of a pipe.
@@ -71,6 +73,7 @@ impl Object {
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         match self {
+            Self::Parker(_) => None,
             Self::PipeReader(pipe) => Some(pipe.registration()),
             Self::PipeWriter(pipe) => Some(pipe.registration()),
             _ => Some(self.socket()?.registration()),

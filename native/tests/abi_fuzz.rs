@@ -40,6 +40,7 @@ enum Kind {
     Poll,
     Registry,
     Waker,
+    Parker,
     Listener,
     Stream,
     Udp,
@@ -49,6 +50,7 @@ enum Kind {
 const POLLS: &[Kind] = &[Kind::Poll];
 const REGISTRIES: &[Kind] = &[Kind::Poll, Kind::Registry];
 const WAKERS: &[Kind] = &[Kind::Waker];
+const PARKERS: &[Kind] = &[Kind::Parker];
 const LISTENERS: &[Kind] = &[Kind::Listener];
 const STREAMS: &[Kind] = &[Kind::Stream];
 /// What can be read or written.
@@ -112,6 +114,25 @@ const CALLS: &[(&str, Call)] = &[
         let (poll, timeout_ms) = (fuzzer.handle(POLLS), fuzzer.timeout_ms());
         denio_poll_park(poll, timeout_ms)
     }),
+    ("denio_poll_await_park", |fuzzer| {
+        let (poll, begun) = (fuzzer.handle(POLLS), fuzzer.integer() as i32);
+        denio_poll_await_park(poll, begun, fuzzer.timeout_ms())
+    }),
+    ("denio_parker_new", |fuzzer| {
+        let poll = fuzzer.handle(POLLS);
+        // SAFETY: the buffer has two words, or is null or crooked.
+        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_parker_new(poll, at) });
+        if answer < 0 {
+            return answer;
+        }
+        // SAFETY: the descriptor is new, and the caller's.
+        drop(unsafe { OwnedFd::from_raw_fd(out[1] as i32) });
+        fuzzer.opened(Kind::Parker, out[0] as i32)
+    }),
+    ("denio_parker_park", |fuzzer| {
+        denio_parker_park(fuzzer.handle(PARKERS), fuzzer.integer() as i32)
+    }),
+    ("denio_parker_tell", |fuzzer| denio_parker_tell(fuzzer.handle(PARKERS))),
     ("denio_registry_try_clone", |fuzzer| {
         let clone = denio_registry_try_clone(fuzzer.handle(REGISTRIES));
         fuzzer.opened(Kind::Registry, clone)

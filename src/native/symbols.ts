@@ -9,7 +9,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 7;
+export const ABI_VERSION = 8;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -54,6 +54,18 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_stream_unacked: {
+    parameters: [
+      /* stream */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_stream_unread: {
+    parameters: [
+      /* stream */ "u32",
+    ],
+    result: "i32",
+  },
   denio_source_local_address: {
     parameters: [
       /* handle */ "u32",
@@ -85,6 +97,23 @@ export const SERVING_SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  denio_poll_await_park: {
+    parameters: [
+      /* poll */ "u32",
+      /* begun */ "i32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
+  denio_parker_new: {
+    parameters: [/* poll */ "u32", /* out */ "buffer"],
+    result: "i32",
+  },
+  denio_parker_park: {
+    parameters: [/* parker */ "u32", /* timeout_ms */ "i32"],
+    result: "i32",
+  },
+  denio_parker_tell: { parameters: [/* parker */ "u32"], result: "i32" },
   denio_registry_register: {
     parameters: [
       /* registry */ "u32",
@@ -405,18 +434,6 @@ export const OTHER_SYMBOLS = {
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
-    ],
-    result: "i32",
-  },
-  denio_stream_unacked: {
-    parameters: [
-      /* stream */ "u32",
-    ],
-    result: "i32",
-  },
-  denio_stream_unread: {
-    parameters: [
-      /* stream */ "u32",
     ],
     result: "i32",
   },

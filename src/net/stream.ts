@@ -246,7 +246,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    * @throws {Deno.errors.NotSupported} where the system does not tell.
    */
   get unackedBytes(): number {
-    const code = nativeOthers().denio_stream_unacked(this.handle);
+    const code = native().denio_stream_unacked(this.handle);
     return unwrap(code, "count what is not acknowledged");
   }
 
@@ -256,7 +256,7 @@ export abstract class Stream<Address> extends Socket<Address> {
    * what waits behind an urgent byte is not counted before that is read past.
    */
   get unreadBytes(): number {
-    const code = nativeOthers().denio_stream_unread(this.handle);
+    const code = native().denio_stream_unread(this.handle);
     return unwrap(code, "count what is not read");
   }
 

@@ -336,6 +336,23 @@ export class Poll implements Disposable {
     return unwrap(await this.parkRaw(timeoutMs), `park ${this.handle}`) > 0;
   }
 
+  /** How many waits of {@linkcode Poll.parkRaw} have begun. */
+  get parksBegun(): number {
+    return native().denio_poll_await_park(this.handle, -1, 0);
+  }
+
+  /**
+   * Blocks until a wait of {@linkcode Poll.parkRaw} has begun, for which a
+   * thread must be free.
+   *
+   * @param begun How many had begun before.
+   * @returns Whether it has, in `timeoutMs`.
+   */
+  awaitPark(begun: number, timeoutMs: number): boolean {
+    return native().denio_poll_await_park(this.handle, begun, timeoutMs) !==
+      begun;
+  }
+
   /**
    * Returns the very promise that Deno makes for {@linkcode Poll.park}, with
    * 1, 0 or `-errno`: the one that Deno's loop counts as pending work.
@@ -363,7 +380,12 @@ function featureBits(feature: Feature): number {
   return feature === "exclusive" ? EXCLUSIVE : modeBits({ mode: feature });
 }
 
-function wholeTimeout(timeoutMs: number | undefined): number {
+/**
+ * Returns a time for the system: whole milliseconds, -1 for no limit.
+ *
+ * @throws {RangeError} when `timeoutMs` is negative or no number.
+ */
+export function wholeTimeout(timeoutMs: number | undefined): number {
   if (timeoutMs === undefined) return NO_LIMIT;
   if (timeoutMs >= 0) return Math.min(Math.ceil(timeoutMs), TIMEOUT_MAX_MS);
   throw new RangeError(

@@ -26,6 +26,7 @@ import {
   timeoutsOf,
 } from "./limits.ts";
 import type { AnyListener as Listener } from "./listener.ts";
+import type { Look } from "./memory.ts";
 import { Outbox, type OutboxHost } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
 import { limitUnacked, type StreamSocket } from "./system.ts";
@@ -203,14 +204,6 @@ export interface ConnectionHandlers<Data = unknown> {
   close?(connection: Connection<Data>, reason: CloseReason): void;
 }
 
-/** Bytes that were read for a connection while it was paused. */
-export interface Unread {
-  /** The bytes. */
-  readonly bytes: ByteQueue;
-  /** Since when they wait, on the reactor's clock. */
-  readonly sinceMs: number;
-}
-
 /** What connections have in common that came the same way: never changed. */
 export interface Origin<Data = unknown> {
   /** What happens on them. */
@@ -223,9 +216,9 @@ export interface Origin<Data = unknown> {
 
 /** What few connections have at a time, so that it is no part of each. */
 interface Rare {
-  /** Memory that its user keeps, and since when it is so much. */
+  /** Memory that its user keeps, and looks that have found no change of it. */
   heldBytes: number;
-  heldSinceMs: number;
+  heldLooks: number;
   /** Ends the lingering close. */
   linger: Timer | undefined;
   /** Until when the lingering close lasts at the most. */
@@ -253,7 +246,7 @@ export interface ConnectionHost extends OutboxHost {
   /** Bytes that were read. */
   bytesIn: number;
   /** What was read for connections while they were paused. */
-  readonly unread: Map<unknown, Unread>;
+  readonly unread: Map<unknown, ByteQueue>;
   /** Whether connections hold more memory than they may. */
   readonly isOverfull: boolean;
   /** Has `relieve` be called, once, when they hold less. */
@@ -374,7 +367,7 @@ export class Connection<Data = unknown> {
     if (bytes !== before) this.#host.countMemory(bytes - before);
     const rare = this.#ensureRare();
     rare.heldBytes = bytes;
-    rare.heldSinceMs = this.#host.nowMs;
+    rare.heldLooks = 0;
   }
 
   /** Whether the reactor's connections hold more than its `memoryBytesMax`. */
@@ -395,7 +388,7 @@ export class Connection<Data = unknown> {
   #ensureRare(): Rare {
     return this.#rare ??= {
       heldBytes: 0,
-      heldSinceMs: 0,
+      heldLooks: 0,
       linger: undefined,
       lingerUntilMs: 0,
       endsDelivered: false,
@@ -418,31 +411,24 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Returns since when it has held memory without a byte that moved; infinity
-   * when it holds none. Asks the system what the peer's side has acknowledged.
+   * Looks whether anything has moved since the last look: for the reactor, when
+   * memory is short. Asks the system what the peer's side has acknowledged.
    */
-  stalledSinceMs(): number {
+  look(): Look {
     const outbox = this.#outbox;
-    if (outbox !== undefined) {
-      const unackedBytes = this.#unackedBytes;
-      if (unackedBytes !== undefined) outbox.noteUnacked(unackedBytes);
-    }
+    const unsentLooks = outbox?.look(this.#unackedBytes()) ?? 0;
     const unread = this.#flags & UNREAD
       ? this.#host.unread.get(this)
       : undefined;
-    const sinceMs = Math.max(
-      outbox?.sinceMs ?? -Infinity,
-      this.heldBytes > 0 ? this.#rare!.heldSinceMs : -Infinity,
-      unread?.sinceMs ?? -Infinity,
-    );
-    return sinceMs === -Infinity ? Infinity : sinceMs;
+    const heldBytes = this.heldBytes + (unread?.memoryBytes ?? 0);
+    const heldLooks = heldBytes > 0 ? this.#ensureRare().heldLooks++ : 0;
+    return { unsentLooks, heldLooks, heldBytes };
   }
 
-  get #unackedBytes(): number | undefined {
+  #unackedBytes(): number | undefined {
     try {
       return this.#stream.unackedBytes;
     } catch {
-      // macOS cannot tell it of a socket that was reset.
       return undefined;
     }
   }
@@ -1085,11 +1071,11 @@ export class Connection<Data = unknown> {
     const host = this.#host;
     host.bytesIn += count;
     // There are some already when two events of one batch were of it.
-    const kept = host.unread.get(this)?.bytes ?? new ByteQueue();
+    const kept = host.unread.get(this) ?? new ByteQueue();
     const before = kept.memoryBytes;
     kept.push(bytes, offset, offset + count);
     host.countMemory(kept.memoryBytes - before);
-    host.unread.set(this, { bytes: kept, sinceMs: host.nowMs });
+    host.unread.set(this, kept);
     this.#flags |= UNREAD | READABLE | HEARD;
   }
 
@@ -1100,7 +1086,7 @@ export class Connection<Data = unknown> {
     room: number,
   ): number {
     const { unread } = this.#host;
-    const kept = unread.get(this)!.bytes;
+    const kept = unread.get(this)!;
     const before = kept.memoryBytes;
     // By the buffer that reads go to, which whoever is told may retain.
     const to = bytes.subarray(offset, offset + room);
@@ -1116,7 +1102,7 @@ export class Connection<Data = unknown> {
 
   #dropUnread(): void {
     const { unread } = this.#host;
-    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);
+    this.#host.countMemory(-unread.get(this)!.memoryBytes);
     this.#flags &= ~UNREAD;
     unread.delete(this);
   }

@@ -231,28 +231,52 @@ export class Fiber<T = unknown> implements Owner {
     } catch (error) {
       return Promise.reject(error);
     }
-    const run = typeof body === "function" ? body : () => body;
-    const child = this.#child(run, options, true);
     const { promise, resolve, reject } = Promise.withResolvers<U>();
-    const end = (reason: unknown) => {
-      child.cancel(reason);
-      reject(reason);
-    };
-    child.finished.then(resolve, reject);
+    let name = this.name;
+    let finished = body as PromiseLike<U>;
+    let end = reject;
+    if (typeof body === "function") {
+      const child = this.#child(body, options, true);
+      ({ name, finished } = child);
+      end = (reason) => {
+        child.cancel(reason);
+        reject(reason);
+      };
+    } else {
+      // Nobody can cancel a promise: it is left to itself.
+      const cancelled = () => reject(this.signal.reason);
+      this.signal.addEventListener("abort", cancelled, { once: true });
+      const forget = () => this.signal.removeEventListener("abort", cancelled);
+      promise.then(forget, forget);
+    }
+    finished.then(resolve, reject);
     if (this.#host.isClosed) end(new ReactorClosed());
-    else this.#limit(ms, child, end);
+    else this.#limit(ms, { name, promise, end });
     return this.#awaiting(promise);
   }
 
-  /** Calls `end` unless `child` has finished within `ms`. */
-  #limit(ms: number, child: Fiber, end: (reason: unknown) => void): void {
+  /** Calls `end` unless `promise` has settled within `ms`. */
+  #limit(ms: number, { name, promise, end }: {
+    name: string;
+    promise: Promise<unknown>;
+    end: (reason: unknown) => void;
+  }): void {
     const host = this.#host;
-    const timer = host.setTimer(ms, () => {
-      end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${child.name}"`));
+    let isSettled = false;
+    const timer = host.setTimer(ms, async () => {
+      // What has come in this turn is on its way through microtasks.
+      for (let round = 0; round < LAST_ROUNDS && !isSettled; round++) {
+        await undefined;
+      }
+      if (isSettled) return;
+      end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${name}"`));
     });
     timer.onDrop = end;
-    const clear = () => host.clearTimer(timer);
-    child.finished.then(clear, clear);
+    const clear = () => {
+      isSettled = true;
+      host.clearTimer(timer);
+    };
+    promise.then(clear, clear);
   }
 
   /**
@@ -498,6 +522,12 @@ export class Fiber<T = unknown> implements Owner {
     );
   }
 }
+
+/**
+ * Rounds of microtasks that a read which ended in a turn gets to reach its
+ * fiber, before a limit that passed in the same turn counts.
+ */
+const LAST_ROUNDS = 32;
 
 /** Anything that is disposed of with the fiber. */
 class OwnedDisposable extends Owned {

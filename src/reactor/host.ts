@@ -8,16 +8,12 @@
  */
 
 import { assert } from "../base/assert.ts";
+import type { ByteQueue } from "../bytes/byte_queue.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
-import {
-  Connection,
-  type ConnectionHost,
-  READING,
-  type Unread,
-} from "./connection.ts";
+import { Connection, type ConnectionHost, READING } from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
   type AnyListener as Listener,
@@ -53,7 +49,7 @@ export class Host
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
-  readonly unread = new Map<unknown, Unread>();
+  readonly unread = new Map<unknown, ByteQueue>();
   readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;

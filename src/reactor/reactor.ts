@@ -170,6 +170,11 @@ const DRAIN_MS = 5_000;
  */
 const IDLE_TURNS = 16;
 /**
+ * A park that lasted so long was for an event that comes rarely: there is no use
+ * in waiting for the next one on this thread.
+ */
+const RARE_MS = 4;
+/**
  * Rounds of microtasks that fast handlers get, so that their answers leave in
  * this turn, before Deno's loop is asked.
  */
@@ -194,12 +199,14 @@ export interface ReactorOptions extends PollOptions {
    * that were read and not handed over, and for what users of connections say
    * that they keep (`heldBytes`). At three quarters of it listeners stop
    * accepting. Beyond it, or when somebody waits to be let in, connections are
-   * reset whose peers have moved nothing for three seconds, by what the peer's
-   * side has acknowledged, those first that have not for longest, until a
+   * reset whose peers have taken nothing for ten seconds (for two, at twice the
+   * bound), by what the peer's side has acknowledged, the longest first, until a
    * quarter is free; `onError` is told of them. A peer that goes on taking bytes
-   * is never reset for it. An array that is written as it is counts once, for
-   * all that it is sent to, and for a quarter of the bound at the most. Without
-   * bound when left out; from 1.
+   * is not reset for it, nor one that waits for the program to act, unless 16
+   * KiB or more are held for it and the bound is passed. An array that is
+   * written as it is counts once, for all that it is sent to, for a sixteenth of
+   * the bound at the most, and keeps nobody out. Without bound when left out;
+   * from 1.
    */
   memoryBytesMax?: number;
   /**
@@ -913,6 +920,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       const host = this.#host;
       let yieldedMs = -Infinity;
       let idleTurns = 0;
+      let isRare = false;
       await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
       host.isAway = false;
       while (!this.#isClosed && host.hasWork) {
@@ -939,16 +947,24 @@ export class Reactor implements Disposable, AsyncDisposable {
         // Also what began outside of the turn: parking would keep it waiting.
         if (this.#settling !== undefined && host.hasWork) this.#settle();
         idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-        if (idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+        // After a long park the next event is likely to be as far away.
+        const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
+        isRare = false;
+        if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
           idleTurns = 0;
           // No async function around it, which would cost rounds of its own
           // while somebody waits for an answer.
+          const parkedMs = host.nowMs;
           await this.#park();
           this.#isParked = false;
+          // Deno's loop has had its round meanwhile.
+          yieldedMs = host.nowMs;
+          isRare = yieldedMs - parkedMs >= RARE_MS;
         }
       }
       host.isAway = true;
       this.#isRunning = false;
+      this.#poll.rest();
       if (this.#isClosed) this.#poll.close();
       this.#settle();
     } catch (error) {

@@ -132,6 +132,8 @@ export interface ReactorPoll {
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
   /** Has a wait that is pending keep the process alive. */
   ref(): void;
+  /** Lets the process end: nothing waits until the next `park`. */
+  rest(): void;
   /** Ends `park`. */
   wake(): void;
   /** Closes it. */
@@ -290,11 +292,17 @@ class NativePoll implements ReactorPoll {
     this.#wait.ref();
   }
 
+  rest(): void {
+    this.#wait.rest();
+  }
+
   wake(): void {
+    this.#wait.wake();
     this.#waker.wake();
   }
 
   close(): void {
+    this.#wait.close();
     this.#waker.close();
     this.#poll.close();
   }

@@ -274,6 +274,10 @@ class TracedPoll implements ReactorPoll, Loop {
     this.#inner.ref();
   }
 
+  rest(): void {
+    this.#inner.rest();
+  }
+
   wake(): void {
     this.#inner.wake();
   }

@@ -289,8 +289,7 @@ export const BITES: readonly Bite[] = [
   {
     name: "what was read for a stopped connection is counted for ever",
     file: "reactor/connection.ts",
-    right:
-      "    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);\n",
+    right: "    this.#host.countMemory(-unread.get(this)!.memoryBytes);\n",
     wrong: "",
     scenario: "reactor",
   },

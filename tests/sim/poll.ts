@@ -184,6 +184,8 @@ export class SimulatedPoll implements ReactorPoll {
 
   ref(): void {}
 
+  rest(): void {}
+
   wake(): void {
     if (this.isClosed) return;
     this.#isWoken = true;

@@ -5,7 +5,10 @@
  */
 
 import { AssertionError } from "@std/assert";
-import { nativeOthers } from "../../src/native/library.ts";
+import { adopt, DescriptorKind } from "../../src/net/descriptor.ts";
+import { native, nativeOthers } from "../../src/native/library.ts";
+import { Parker } from "../../src/poll/parker.ts";
+import { Poll } from "../../src/poll/poll.ts";
 import { descriptors } from "./descriptors.ts";
 import { eventually } from "./waiting.ts";
 
@@ -30,12 +33,28 @@ export function cleanTest(
     name,
     ...options,
     async fn() {
+      startAttendant();
       const before = whatIsOpen();
       await run();
       await expectNoMoreThan(before);
     },
   });
 }
+
+/**
+ * The library's thread that waits for parked polls is the process's, and what it
+ * waits by stays open.
+ */
+function startAttendant(): void {
+  if (isAttended) return;
+  isAttended = true;
+  using poll = new Poll();
+  using parker = new Parker(poll);
+  const socket = adopt(parker.fd, DescriptorKind.UNIX_STREAM);
+  native().denio_source_close(socket);
+}
+
+let isAttended = false;
 
 /** Returns how many handles of the native library are open. */
 export function handleCount(): number {

@@ -314,6 +314,8 @@ export class FakeSystem implements System, ReactorPoll {
 
   ref(): void {}
 
+  rest(): void {}
+
   wake(): void {
     this.#isWoken = true;
     this.#wake?.();

@@ -20,6 +20,7 @@ mod listener;
 mod memory;
 mod name;
 mod option;
+mod parker;
 mod poll;
 mod source;
 mod stream;
@@ -34,6 +35,7 @@ pub use http1::*;
 pub use listener::*;
 pub use name::*;
 pub use option::*;
+pub use parker::*;
 pub use poll::*;
 pub use source::*;
 pub use stream::*;
@@ -43,7 +45,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 7;
+pub const ABI_VERSION: i32 = 8;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

@@ -96,8 +96,20 @@ fn wait(poll: u32, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
 /// is one. Made to be called from another thread: it touches no buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_park(poll: u32, timeout_ms: i32) -> i32 {
-    let ready = shared_poll(poll).and_then(|poll| poll.park(timeout(timeout_ms)));
+    let ready = shared_poll(poll).and_then(|poll| {
+        poll.begin_park();
+        poll.park(timeout(timeout_ms))
+    });
     answer(if_interrupted(ready, false).map(i32::from))
+}
+
+/// Waits up to `timeout_ms`, a second at the most, until a call of [`denio_poll_park`] has begun that is
+/// not among the first `begun`, and returns how many have begun in all. A call
+/// that needs a thread begins when one is free.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_poll_await_park(poll: u32, begun: i32, timeout_ms: i32) -> i32 {
+    let timeout = Duration::from_millis(timeout_ms.clamp(0, 1_000).unsigned_abs().into());
+    answer(shared_poll(poll).map(|poll| poll.await_park(begun, timeout)))
 }
 
 /// Returns a new handle for the registry of a poll, or of another registry.
@@ -159,11 +171,11 @@ pub extern "C" fn denio_waker_wake(waker: u32) -> i32 {
     }))
 }
 
-fn timeout(timeout_ms: i32) -> Option<Duration> {
+pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
-fn shared_poll(handle: u32) -> io::Result<Arc<Poll>> {
+pub(super) fn shared_poll(handle: u32) -> io::Result<Arc<Poll>> {
     source_table::with(handle, |object| match object {
         Object::Poll(poll) => Ok(Arc::clone(poll)),
         _ => Err(invalid()),

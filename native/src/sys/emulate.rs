@@ -140,6 +140,22 @@ impl Emulated {
         Ok(ready > 0)
     }
 
+    /// The same, or until `is_over` says so when it is asked: at the beginning,
+    /// and after [`Emulated::interrupt`].
+    pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
+        if is_over() {
+            return Ok(());
+        }
+        let found =
+            |state: &mut State, snapshot: &Snapshot| state.count(snapshot) + usize::from(is_over());
+        self.shared.until(timeout_ms, found).map(drop)
+    }
+
+    /// Has those that park look whether that is over.
+    pub fn interrupt(&self) {
+        self.shared.tell(&mut self.shared.lock());
+    }
+
     /// Adds a descriptor: `EEXIST` when it is there.
     pub fn register(
         &self,

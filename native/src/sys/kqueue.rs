@@ -9,7 +9,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::BATCH_MAX;
@@ -69,6 +69,12 @@ impl Selector {
     /// `poll(2)` on the kqueue, which is itself pollable.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         wait_readable(&self.kernel.0, timeout_ms)
+    }
+}
+
+impl AsFd for Selector {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.kernel.0.as_fd()
     }
 }
 

@@ -11,6 +11,8 @@
 //! - `Selector::{register, reregister}(&self, RawFd, Token, Interest, Mode) -> io::Result<()>`:
 //!   reregistering replaces and fires again when ready
 //! - `Selector::deregister(&self, RawFd) -> io::Result<()>`
+//! - `impl AsFd for Selector`, whose descriptor can be read when something is
+//!   ready; not where it is emulated
 //! - `supports(Interest, Mode) -> bool`
 //! - `Waker::new(&Selector, Token) -> io::Result<Waker>` and
 //!   `Waker::wake(&self) -> io::Result<()>`

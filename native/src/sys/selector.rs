@@ -5,7 +5,7 @@
 //! system with a single backend the match is none.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -96,6 +96,34 @@ impl Selector {
     /// Waits, but leaves the events.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         on!(self, inner => inner.park(timeout_ms))
+    }
+
+    /// Parks until `is_over` says so, where [`Selector::pollable`] is nothing.
+    pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
+        match &self.inner {
+            Inner::Native(inner) => inner.park(if is_over() { 0 } else { timeout_ms }).map(drop),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Inner::Emulated(emulated) => emulated.park_unless(timeout_ms, is_over),
+        }
+    }
+
+    /// Has those that park look whether that is over.
+    pub fn interrupt(&self) {
+        match &self.inner {
+            Inner::Native(_) => {}
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Inner::Emulated(emulated) => emulated.interrupt(),
+        }
+    }
+
+    /// What another selector can wait for instead of this one, where there is
+    /// such a thing: the system's own queue.
+    pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
+        match &self.inner {
+            Inner::Native(inner) => Some(inner.as_fd()),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Inner::Emulated(_) => None,
+        }
     }
 
     /// Begins to tell of a descriptor.

@@ -49,6 +49,8 @@ pub struct Alone {
 pub fn alone() -> Alone {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // The thread that waits for parked polls is the process's, with what it waits by.
+    drop(denio::Parker::new(std::sync::Arc::new(denio::Poll::new().unwrap())).unwrap());
     Alone { descriptors: descriptors(), handles: denio::source_table::open_count(), _turn: turn }
 }
 
