@@ -7,7 +7,7 @@ import { codeOf } from "../scripts/check/unsafe_code.ts";
 const DOC = "/**\n * Does something.\n *\n * @module\n */\n";
 
 const SYMBOLS = `
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 1; export const ACCEPT_WORDS = 2; export const DATAGRAM_CUT = 8;
 export const ADDRESS_BYTES = 24;
 export const CLOCK_WORDS = 2;
 export const EVENTS_MAX = 1024;
@@ -25,6 +25,7 @@ export const SYMBOLS = {
 
 const FFI = `
 pub const ABI_VERSION: i32 = 1;
+pub const ACCEPT_WORDS: usize = 2; pub const DATAGRAM_CUT: i32 = 8;
 pub const ADDRESS_BYTES: usize = 24;
 pub const CLOCK_WORDS: usize = 2;
 
@@ -267,7 +268,7 @@ const BAD: readonly Bad[] = [
     text: FFI +
       '#[unsafe(no_mangle)]\npub extern "C" fn denio_new(a: u32) -> i32 {}\n',
     says:
-      /^native\/src\/ffi\/mod.rs:20: denio_new is missing in src\/native\/symb/,
+      /^native\/src\/ffi\/mod.rs:21: denio_new is missing in src\/native\/symb/,
   },
   {
     rule: "abi",

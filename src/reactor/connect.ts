@@ -8,6 +8,7 @@ import {
   addressText,
   checkPort,
   type HostPort,
+  hostPort,
   type UnixAddress,
   type UnixPath,
 } from "../net/address.ts";
@@ -91,8 +92,8 @@ export function connect(
   owner: Owner | undefined,
 ): Promise<FiberConnection> {
   // Read once: what is permitted must be what is connected to.
-  const { hostname, port, signal, timeoutMs } = options;
-  return new Connect(host, { hostname, port }, owner).run(signal, timeoutMs);
+  const { signal, timeoutMs } = options;
+  return new Connect(host, hostPort(options), owner).run(signal, timeoutMs);
 }
 
 class Connect extends Owned {

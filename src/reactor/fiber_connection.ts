@@ -209,7 +209,10 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
       return Promise.resolve(count);
     }
     this.#target = target;
-    if (target.byteLength >= DIRECT_BYTES) {
+    // Memory that other threads have is filled by copying: see `checkMemory`.
+    if (
+      target.byteLength >= DIRECT_BYTES && target.buffer instanceof ArrayBuffer
+    ) {
       const bytes = target as Uint8Array<ArrayBuffer>;
       this.#connection.target = new DirectTarget(bytes);
     }

@@ -59,6 +59,7 @@ export class Host
   attempts = 0;
   reads = 0;
   bytesIn = 0;
+  acceptsFailed = 0;
   /** Memory that connections hold; also who counts arrays. */
   readonly memory: Memory;
   readonly #poll: ReactorPoll;
@@ -176,6 +177,7 @@ export class Host
       bytesIn: this.bytesIn,
       bytesOut: this.#bytesOut,
       accepted: this.#accepted,
+      acceptsFailed: this.acceptsFailed,
       connected: this.#connected,
       closed,
       open,

@@ -56,6 +56,8 @@ export function isShortage(error: unknown): boolean {
 export interface ListenerHost {
   /** Whether so many bytes wait that nobody new is let in. */
   readonly isCrowded: boolean;
+  /** Connections that had failed before they were accepted. */
+  acceptsFailed: number;
   /** Closes who holds bytes and moves none; returns whether that was enough. */
   makeRoom(): boolean;
   /**
@@ -249,7 +251,8 @@ export class Listener<Address extends StreamAddress = TcpAddress>
    */
   #acceptBatch(count: number): number {
     // Read first: a handler may accept again through another listener.
-    const { stopped } = this.#batch;
+    const { stopped, passedOver } = this.#batch;
+    if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
     let hasRoom = true;
     for (let index = 0; index < count; index++) {
       try {

@@ -562,7 +562,8 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /**
    * Listens, and runs `handler` as a fiber for each connection, which is closed
-   * when the fiber ends.
+   * when the fiber ends, and reset when it throws: what is written and not yet
+   * sent is lost then.
    *
    * @example An echo
    * ```ts

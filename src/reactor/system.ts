@@ -96,10 +96,12 @@ export interface ListenerSocket extends Source, Disposable {
 
 /** Streams that a listener accepted, as `AcceptBatch` has them. */
 export interface Batch {
-  /** Why it stopped, as a positive errno, then handles. */
-  readonly words: Uint32Array<ArrayBuffer>;
+  /** Why it stopped, as a positive errno, how many failed, then handles. */
+  readonly words: Float64Array<ArrayBuffer>;
   /** Why it stopped: 0 when the batch is full. */
   readonly stopped: number;
+  /** How many had failed while they waited, and were passed over. */
+  readonly passedOver: number;
   /** Returns stream `index`; a listener that has its own puts its own here. */
   stream(index: number): StreamSocket;
 }

@@ -367,6 +367,7 @@ class TracedListener implements ListenerSocket, Traced {
     // The batch's last call, which one connection of it is shown to pay for.
     if (stopped !== 0) first?.acceptStopped(stopped, endedMs);
     batch.words[0] = stopped;
+    batch.words[1] = this.#batch.passedOver;
     batch.stream = (index) => streams[index]!;
     return count;
   }

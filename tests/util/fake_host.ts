@@ -16,6 +16,7 @@ import { type Timer, Timers } from "../../src/reactor/timers.ts";
 
 /** Writes down what connections and listeners ask of it. */
 export class FakeHost implements ConnectionHost, ListenerHost {
+  acceptsFailed = 0;
   readonly input = new ReadBuffer();
   readonly output = new WriteBuffer();
   readonly timers = new Timers();
