@@ -24,7 +24,6 @@ const timeout = own("setTimeout");
 const cleared = own("clearTimeout");
 const { Date: OwnDate, performance: clock } = globalThis;
 const clockNow = clock.now;
-const wallNow = Date.now;
 
 /** Returns the milliseconds since the program began, with fractions. */
 export function nowMs(): number {
@@ -34,7 +33,7 @@ export function nowMs(): number {
 
 /** Returns the milliseconds since 1970. */
 export function wallMs(): number {
-  return wallNow();
+  return OwnDate.now();
 }
 
 /** Returns a wall time as HTTP writes it: RFC 9110 section 5.6.7. */
