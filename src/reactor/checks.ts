@@ -70,7 +70,9 @@ export function requireHandlers(value: unknown): void {
   }
   const handlers = value as Record<string, unknown>;
   requireFunction("handlers.data", handlers.data);
-  for (const name of HANDLERS) {
+  // No iterator of the array's: a program may have broken it.
+  for (let index = 0; index < HANDLERS.length; index++) {
+    const name = HANDLERS[index]!;
     allowFunction(`handlers.${name}`, handlers[name]);
   }
 }
