@@ -794,7 +794,7 @@ cleanTest(
     assertEquals(decoded(await readExactly(clients[0]!, 4)), "even");
     assertEquals(decoded(await readExactly(clients[2]!, 4)), "more");
     await eventually("the failure", () => failed.length > 0);
-    assertEquals(failed, ["TypeError"]);
+    assertEquals(failed, ["RangeError"]);
     for (const client of clients) client.close();
   },
 );

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { defer } from "../base/own.ts";
 import { Framing } from "./answer.ts";
 import { encodeLatin1, writeLatin1 } from "./latin1.ts";
 import type { Service } from "./service.ts";
@@ -334,7 +335,7 @@ export class StreamWriter {
     if (this.#transport.bufferedBytes >= BUSY_BYTES) await this.#drain();
     if (this.#sinceRound < ROUND_BYTES) return;
     this.#sinceRound = 0;
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => defer(resolve));
   }
 
   /** Waits for the peer, which may take all the time that it wants. */

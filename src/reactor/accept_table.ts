@@ -77,8 +77,15 @@ export class AcceptTable {
    * that never returns to its event loop, and so cannot be ended.
    */
   closeAllOf(index: number): void {
-    nativeThread().denio_thread_end(this.#get(index, OWNER));
+    const owner = this.#get(index, OWNER);
+    // First: the member sees by it why its handles are none any more.
     this.#set(index, OWNER, 0);
+    nativeThread().denio_thread_end(owner);
+  }
+
+  /** Whether that was done to a member. */
+  isEnded(index: number): boolean {
+    return this.#get(index, OWNER) === 0;
   }
 
   /** Connections that a member has accepted so far. */

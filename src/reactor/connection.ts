@@ -8,12 +8,14 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
+import { requireNumber } from "./checks.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -345,7 +347,8 @@ export class Connection<Data = unknown> {
    * it; set it whenever that changes, or something was added without a change:
    * a connection that is set moves.
    *
-   * @throws {RangeError} when set to what is not 0 or more.
+   * @throws {RangeError} when set to what is not 0 or more, or is infinite.
+   * @throws {TypeError} when set to what is no number.
    */
   get heldBytes(): number {
     return this.#rare?.heldBytes ?? 0;
@@ -353,11 +356,12 @@ export class Connection<Data = unknown> {
 
   /** Says how much memory is taken. */
   set heldBytes(bytes: number) {
-    if (!(bytes >= 0)) {
+    if (!(bytes >= 0 && bytes < Infinity)) {
       throw new RangeError(
-        `Cannot hold "${bytes}" bytes: it must be 0 or more`,
+        `Cannot hold "${bytes}" bytes: it must be 0 or more, and finite`,
       );
     }
+    requireNumber("heldBytes", bytes);
     const before = this.heldBytes;
     if (this.#flags & CLOSED || bytes === 0 && before === 0) return;
     if (bytes !== before) this.#host.countMemory(bytes - before);
@@ -485,6 +489,8 @@ export class Connection<Data = unknown> {
    *
    * @returns Whether fewer bytes than the high-water mark wait; after false,
    * wait for `drain`.
+   * @throws {RangeError} when `start` or `end` lies outside `bytes`, or is no
+   * whole number; nothing is sent then.
    */
   write(
     bytes: Uint8Array<ArrayBuffer>,
@@ -497,9 +503,14 @@ export class Connection<Data = unknown> {
       // Making room may have sent what was written before.
       return this.bufferedBytes < this.#origin.limits.highWaterBytes;
     }
+    if (!Number.isInteger(start) || !Number.isInteger(end)) {
+      throw new RangeError(
+        `Cannot write from "${start}" to "${end}": they must be whole numbers`,
+      );
+    }
+    checkRange(bytes, start, end - start);
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
-      checkRange(bytes, start, end - start);
       return this.writeVectored([bytes.subarray(start, end)]);
     }
     this.send(bytes, start, end);
@@ -514,8 +525,9 @@ export class Connection<Data = unknown> {
   ): boolean {
     const size = end - start;
     checkRange(bytes, start, size);
-    // Half a byte would put all that others write in the wrong place.
-    if ((start | 0) !== start || (size | 0) !== size) return false;
+    // Half a byte would put all that others write in the wrong place: `write`
+    // refuses it.
+    if ((start | 0) !== start || (end | 0) !== end) return false;
     const { output } = this.#host;
     if (!output.reserve(this, size)) return false;
     this.#host.flushSoon();
@@ -775,6 +787,7 @@ export class Connection<Data = unknown> {
    * @throws {RangeError} when it is out of range.
    */
   setDeadline(delayMs: number): void {
+    requireNumber("delayMs", delayMs);
     if (!(delayMs >= 0 && delayMs <= TIMEOUT_MS_MAX || delayMs === Infinity)) {
       throw new RangeError(
         `Cannot set a deadline in "${delayMs}" ms: it must be from 0 to ` +
@@ -797,6 +810,34 @@ export class Connection<Data = unknown> {
     if (!(this.#flags & UNREFED) || this.#flags & CLOSED) return;
     this.#flags &= ~UNREFED;
     this.#host.countRef(1);
+  }
+
+  /**
+   * Checks that its flags agree with one another and with what it has. For tests
+   * and the simulator.
+   *
+   * @throws {InvariantError} when they do not.
+   */
+  audit(): void {
+    const flags = this.#flags;
+    const has = (some: number) => (flags & some) !== 0;
+    assert(!(has(WRITE_ENDING) && has(WRITE_ENDED)), "a half ends once");
+    assert(!(has(CONNECTING) && has(ENDED)), "what connects has no end");
+    assert(!(has(BROKEN) && has(CONGESTED)), "what is broken waits for nobody");
+    assert(
+      has(UNREAD) === this.#host.unread.has(this),
+      "what is kept for it is known",
+    );
+    const { bufferedBytes } = this;
+    assert(
+      this.#outbox === undefined || bufferedBytes > 0 || has(FAILING),
+      "an outbox has bytes",
+    );
+    if (has(CLOSED)) {
+      assert(this.#outbox === undefined, "what is closed owes nothing");
+      assert(this.runs === 0, "what is closed has nothing in the log");
+    }
+    this.#host.output.audit();
   }
 
   /** Tells the handlers that it is open. */
@@ -914,11 +955,12 @@ export class Connection<Data = unknown> {
   /** Ends it because it took too long, or asks the handler: for the sweep. */
   expire(reason: TimeoutReason): void {
     const isOurs = (this.#flags & (CLOSING | LINGERING)) !== 0;
-    if (this.#origin.handlers.timeout === undefined || isOurs) {
-      return this.evict(reason);
-    }
     try {
-      this.#origin.handlers.timeout(this, reason);
+      if (this.#origin.handlers.timeout === undefined || isOurs) {
+        this.evict(reason);
+      } else {
+        this.#origin.handlers.timeout(this, reason);
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -937,7 +979,17 @@ export class Connection<Data = unknown> {
   fail(error: unknown): void {
     const isTold = !(this.#flags & CLOSED) && this.#origin.handlers.error;
     if (!isTold) this.#host.report(error);
-    this.#fail(error);
+    try {
+      this.#fail(error);
+    } catch (second) {
+      this.#host.report(second);
+    }
+  }
+
+  /** Ends it because of `error`, or as `abort` does when there is none. */
+  endBecauseOf(error: unknown): void {
+    if (error === undefined) this.abort();
+    else this.#fail(error);
   }
 
   #fail(error: unknown): void {
@@ -1139,13 +1191,17 @@ export class Connection<Data = unknown> {
     if (this.bufferedBytes >= this.#origin.limits.highWaterBytes) {
       this.#flags |= CONGESTED;
     }
-    if (this.#flags & WANTS_WRITABLE) return;
+    // What connects asks for it anyway.
+    if (this.#flags & (WANTS_WRITABLE | CONNECTING)) return;
     // Stays registered: one call a connection, not two a partial write.
     this.#flags |= WANTS_WRITABLE;
-    this.#host.reregister(
-      this as Connection,
-      READING | Interest.WRITABLE,
-    );
+    try {
+      this.#host.reregister(this as Connection, READING | Interest.WRITABLE);
+    } catch (error) {
+      // What is unsent would never leave. Calls nobody: see `sent`.
+      this.#noteBroken(error as Error);
+      this.#requeue();
+    }
   }
 
   #endWriting(): void {
@@ -1205,15 +1261,23 @@ export class Connection<Data = unknown> {
    */
   #break(error: Error): void {
     if (this.#flags & (CLOSED | BROKEN)) return;
-    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
-      BROKEN | READ_CLOSED | READABLE;
-    this.#ensureRare().error = error;
-    this.#dropUnsent();
+    this.#noteBroken(error);
     if (this.#flags & CLOSING) return this.#failBroken();
     if (this.#flags & LINGERING) return this.#destroy("closed");
     if (this.#flags & STOPPED && this.#isAllRead) return this.#failBroken();
     this.#requeue();
-    this.#origin.handlers.broken?.(this, error);
+    try {
+      this.#origin.handlers.broken?.(this, error);
+    } catch (second) {
+      this.fail(second);
+    }
+  }
+
+  #noteBroken(error: Error): void {
+    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
+      BROKEN | READ_CLOSED | READABLE;
+    this.#ensureRare().error = error;
+    this.#dropUnsent();
   }
 
   /** Whether all that has come is known to be read. */
@@ -1270,6 +1334,24 @@ export class Connection<Data = unknown> {
   #destroy(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
+    try {
+      this.#release();
+      host.forget(this as Connection, reason);
+    } finally {
+      try {
+        this.#origin.handlers.close?.(this, reason);
+      } catch (error) {
+        host.report(error);
+      } finally {
+        // Last: a handler may still ask for the addresses, as a log does.
+        this.#stream.close();
+      }
+    }
+  }
+
+  /** Lets go of what it holds. */
+  #release(): void {
+    const host = this.#host;
     this.#dropUnsent();
     host.countMemory(-this.heldBytes);
     if (this.#flags & UNREAD) this.#dropUnread();
@@ -1277,15 +1359,6 @@ export class Connection<Data = unknown> {
     const linger = this.#rare?.linger;
     this.#rare = undefined;
     if (linger !== undefined) host.clearTimer(linger);
-    host.forget(this as Connection, reason);
-    try {
-      this.#origin.handlers.close?.(this, reason);
-    } catch (error) {
-      host.report(error);
-    } finally {
-      // Last: a handler may still ask for the addresses, as a log does.
-      this.#stream.close();
-    }
   }
 }
 

@@ -142,6 +142,16 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   onReady(_readiness: number): void {
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
+    try {
+      this.#accept();
+    } catch (error) {
+      // Its readiness is not told again: it tries by itself.
+      if (!this.#isClosed && this.#rest === undefined) this.#restFor(REST_MS);
+      throw error;
+    }
+  }
+
+  #accept(): void {
     if (this.#host.isCrowded && !this.#host.makeRoom()) {
       this.#socket.passOn?.();
       return this.#awaitRoom();
@@ -222,8 +232,11 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     } catch (error) {
       this.fail(error);
     }
-    this.#host.forgetListener(this);
-    this.onClose?.();
+    try {
+      this.#host.forgetListener(this);
+    } finally {
+      this.onClose?.();
+    }
   }
 
   /** Closes the listener. */
@@ -242,11 +255,16 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
     let hasRoom = true;
     for (let index = 0; index < count; index++) {
-      const stream = this.#batch.stream(index);
-      // Closed by a handler of this batch: the rest are refused like those
-      // that the system has not given out yet.
-      if (this.#isClosed || !hasRoom) stream.close();
-      else hasRoom = this.#host.accept(stream, this);
+      try {
+        const stream = this.#batch.stream(index);
+        // Closed by a handler of this batch: the rest are refused like those
+        // that the system has not given out yet.
+        if (this.#isClosed || !hasRoom) stream.close();
+        else hasRoom = this.#host.accept(stream, this);
+      } catch (error) {
+        // It must not take the others with it.
+        this.fail(error);
+      }
     }
     return hasRoom ? stopped : NO_ROOM;
   }

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { ArrayLedger } from "../bytes/byte_queue.ts";
 import type { Connection } from "./connection.ts";
 import type { Timer } from "./timers.ts";
@@ -101,6 +102,8 @@ export class Memory implements ArrayLedger {
   /** Counts memory that is taken, or freed. */
   count(delta: number): void {
     this.bytes += delta;
+    // Not 0: what users hold may be fractions, whose sum is rounded.
+    assert(this.bytes > -1, "what is freed was counted");
     if (delta > 0 && !this.#isLooking && this.#isShort) this.#lookLater();
   }
 
@@ -120,7 +123,8 @@ export class Memory implements ArrayLedger {
 
   /** An array waits to be sent in one queue less. */
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
-    const known = this.#arrays.get(buffer)!;
+    const known = this.#arrays.get(buffer);
+    assert(known !== undefined, "an array that is released was held");
     if (--known.queues > 0) return;
     this.#arrays.delete(buffer);
     this.#arrayBytes -= known.bytes;
@@ -139,10 +143,11 @@ export class Memory implements ArrayLedger {
     this.#host.setTimer(LOOK_MS, () => {
       this.#isLooking = false;
       if (!this.#isShort) return;
+      // First: an error of one connection must not end the looking.
+      this.#lookLater();
       // Also when nobody is reset: from then on it is known who moves.
       const isWanted = this.isOverfull || this.#host.isMemoryAwaited;
       if (!this.#hasLooked) this.#shed(isWanted);
-      this.#lookLater();
     });
   }
 

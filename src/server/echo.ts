@@ -10,6 +10,7 @@ import type {
   UnixAddress,
   UnixPath,
 } from "../net/address.ts";
+import { requireNumber } from "../reactor/checks.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
 import { Reactor } from "../reactor/reactor.ts";
@@ -97,6 +98,7 @@ export function echo(
   options: EchoOptions | EchoUnixOptions,
 ): EchoServer<StreamAddress> {
   const { graceMs = GRACE_MS_DEFAULT } = options;
+  requireNumber("graceMs", graceMs);
   if (!(graceMs >= 0)) {
     throw new RangeError(
       `Cannot use graceMs "${graceMs}": it must be zero or more`,
