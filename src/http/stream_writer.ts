@@ -264,7 +264,7 @@ export class StreamWriter {
     for (let start = 0; start < byteLength; start += PIECE_BYTES) {
       if (chunk.byteLength !== byteLength) throw new TypeError(SHRUNK);
       const end = start + PIECE_BYTES;
-      const piece = chunk.subarray(start, end);
+      const piece = pieceOf(chunk, start, end);
       if (isChunked && end >= byteLength) {
         this.#isFinished = this.#isOver;
         const after = this.#isOver ? LINE_END_AND_LAST_CHUNK : LINE_END;
@@ -354,6 +354,18 @@ export class StreamWriter {
 }
 
 const SHRUNK = "Cannot send a chunk that has shrunk while it was sent";
+
+/** Memory that other threads may write to is copied before it is sent. */
+function pieceOf(
+  chunk: Uint8Array<ArrayBufferLike>,
+  start: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  const { buffer } = chunk;
+  return buffer instanceof ArrayBuffer
+    ? chunk.subarray(start, end) as Uint8Array<ArrayBuffer>
+    : new Uint8Array(chunk.subarray(start, end));
+}
 
 function sizeLine(byteLength: number): string {
   return `${byteLength.toString(16)}\r\n`;
