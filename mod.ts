@@ -54,6 +54,7 @@ export type {
   Timeouts,
   TimeoutSet,
 } from "./src/reactor/limits.ts";
+export type { Look } from "./src/reactor/memory.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { AnyListener, Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/reactor/abortable.ts";

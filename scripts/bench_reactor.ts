@@ -160,6 +160,8 @@ class EndlessSystem implements System, ReactorPoll {
 
   ref(): void {}
 
+  rest(): void {}
+
   wake(): void {
     this.#wake?.();
   }

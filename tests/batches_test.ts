@@ -1,7 +1,16 @@
 /** Several streams in one native call: order, room, errors, ranges. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { pipe, UnixStream, WOULD_BLOCK } from "../mod.ts";
+import {
+  Events,
+  Interest,
+  pipe,
+  Poll,
+  TcpListener,
+  UdpSocket,
+  UnixStream,
+  WOULD_BLOCK,
+} from "../mod.ts";
 import { errnoNumber } from "../src/native/errors.ts";
 import { ReadBatch, WriteBatch } from "../src/net/batches.ts";
 import { cleanTest } from "./util/clean_tests.ts";
@@ -178,5 +187,62 @@ cleanTest(
     assertEquals(bytes, new Uint8Array(8));
     assertEquals(far.read(bytes), WOULD_BLOCK);
     assertEquals(near.read(bytes), 5);
+  },
+);
+
+cleanTest("native code is handed no memory that another thread has", () => {
+  using pairs = new Pairs(1);
+  using udp = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
+  const [near, far] = pairs.all[0]!;
+  write(far, "waits");
+  const shared = new Uint8Array(new SharedArrayBuffer(8)) as Uint8Array;
+  const bytes = shared as Uint8Array<ArrayBuffer>;
+  const reads = readBatch(near.handle);
+  const writes = new WriteBatch(1);
+  writes.add(near.handle, 0, 8);
+  const own = new Uint8Array(8);
+  const calls: Record<string, () => unknown> = {
+    read: () => near.read(bytes),
+    peek: () => near.peek(bytes),
+    write: () => near.write(bytes),
+    readVectored: () => near.readVectored([own, bytes]),
+    writeVectored: () => near.writeVectored([own, bytes]),
+    "read of several": () => reads.read(bytes, 0, 1),
+    "write to several": () => writes.write(bytes),
+    send: () => udp.sendTo(bytes, udp.localAddress),
+    receive: () => udp.receive(bytes),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    // Also when arrays of the thread's own were seen before.
+    near.peek(own);
+    assertThrows(call, TypeError, "SharedArrayBuffer", name);
+  }
+  assertEquals(far.read(own), WOULD_BLOCK);
+  assertEquals([near.read(own), shared.every((byte) => byte === 0)], [5, true]);
+});
+
+cleanTest(
+  "a batch holds what it was made for, whatever its capacity is set to",
+  () => {
+    using pairs = new Pairs(1);
+    const [near] = pairs.all[0]!;
+    const bytes = new Uint8Array(8);
+    const reads = readBatch(near.handle);
+    const writes = new WriteBatch(1);
+    for (const batch of [reads, writes]) {
+      Object.assign(batch, { capacity: 1000, length: 1000 });
+    }
+    assertThrows(() => reads.read(bytes, 0, 1), RangeError, '"1000"');
+    assertThrows(() => writes.write(bytes), RangeError, '"1000"');
+
+    using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+    const accepted = listener.batch();
+    Object.assign(accepted, { words: new Float64Array(3) });
+    assertThrows(() => listener.acceptBatch(accepted, 2), RangeError, '"2"');
+    using poll = new Poll();
+    poll.registry.register(listener, 1, Interest.READABLE);
+    const events = new Events(1);
+    Object.assign(events, { capacity: 1000 });
+    assertEquals(poll.poll(events, 0), 0);
   },
 );

@@ -5,8 +5,10 @@ import {
   assertEquals,
   assertNotStrictEquals,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
+import { InvariantError } from "../src/base/assert.ts";
 import { WOULD_BLOCK } from "../src/native/errors.ts";
 import type { WriteBatch } from "../src/net/batches.ts";
 import {
@@ -55,6 +57,13 @@ class Target implements WriteTarget {
     this.sends.push(text);
     this.#log?.push(`${this.name}:${text}`);
     return count;
+  }
+
+  /** What it was ended with, if it was. */
+  thrown: unknown;
+
+  fail(error: unknown): void {
+    this.thrown = error;
   }
 
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
@@ -457,7 +466,10 @@ for (const batches of [false, true]) {
     fc.assert(
       fc.property(steps, OUTCOMES, (steps, outcomes) => {
         const model = new Model(batches, outcomes);
-        for (const step of steps) model.run(step);
+        for (const step of steps) {
+          model.run(step);
+          model.output.audit();
+        }
         model.expectDelivered();
       }),
       { numRuns: 1_000 },
@@ -515,4 +527,122 @@ Deno.test("ReadBuffer.endBatch() has the next read begin behind what the batch h
   assertEquals(input.offset, 0);
   input.retain(7);
   assertEquals(input.offset, 7, "the batch is over");
+});
+
+for (const isBatched of [false, true]) {
+  const how = isBatched ? "together" : "one by one";
+  Deno.test(`WriteBuffer.flush() sends to all others and can be used again, when a target throws: ${how}`, () => {
+    const targets = ["a", "b", "c"].map((name) => new Target(name));
+    const output = new WriteBuffer(isBatched ? writeAllTo(targets) : undefined);
+    const error = new RangeError("no memory");
+    const thrower = targets[1]!;
+    thrower.sent = () => {
+      throw error;
+    };
+    for (const target of targets) put(output, target, target.name);
+    output.flush();
+    assertStrictEquals(thrower.thrown, error);
+    put(output, targets[0]!, "again");
+    output.flush();
+    assertEquals(targets[0]!.sends, ["a", "again"]);
+    assertEquals(targets[2]!.sends, ["c"]);
+  });
+}
+
+Deno.test("WriteBuffer.flush() ends those of a batch, when the call for it throws", () => {
+  const error = new TypeError("no such batch");
+  const output = new WriteBuffer(() => {
+    throw error;
+  });
+  const targets = ["a", "b"].map((name) => new Target(name));
+  for (const target of targets) put(output, target, target.name);
+  output.flush();
+  assertEquals(targets.map(({ thrown }) => thrown), [error, error]);
+  put(output, targets[0]!, "alone");
+  output.flush();
+  assertEquals(targets[0]!.sends, ["alone"]);
+});
+
+for (const end of [-5, 0.5, NaN, Infinity, READ_BUFFER_BYTES + 1]) {
+  Deno.test(`ReadBuffer.retain(${end}) throws, and keeps what is retained`, () => {
+    const input = new ReadBuffer();
+    input.retain(100);
+    assertThrows(() => input.retain(end), RangeError, `"${end}"`);
+    assertEquals(input.offset, 100);
+    input.beginBatch();
+    assertThrows(() => input.retain(end), RangeError, `"${end}"`);
+    input.endBatch();
+    assertEquals(input.offset, 100);
+  });
+}
+
+Deno.test("ReadBuffer.retain() keeps what is retained, when it is asked for less", () => {
+  const input = new ReadBuffer();
+  input.retain(100);
+  input.retain(50);
+  assertEquals(input.offset, 100);
+});
+
+for (
+  const [what, advance] of [
+    ["too much", 40],
+    ["backwards", -3],
+    ["half a byte", 0.5],
+    ["no number", NaN],
+  ] as const
+) {
+  for (const use of ["flush", "reserve", "flushFor", "take"] as const) {
+    Deno.test(`WriteBuffer.${use}() ends who advanced by ${what}, and sends the others' bytes alone`, () => {
+      const output = new WriteBuffer();
+      const [one, cheat, other] = ["one", "cheat", "other"].map((name) =>
+        new Target(name)
+      ) as [Target, Target, Target];
+      put(output, other, "a secret that is long enough to cross");
+      output.flush();
+      put(output, one, "mine");
+      assert(output.reserve(cheat, 5));
+      output.length += advance;
+      if (use === "flush") output.flush();
+      if (use === "flushFor") output.flushFor(one);
+      if (use === "reserve") put(output, other, "later");
+      if (use === "take") assertEquals(output.take(one).byteLength, 4);
+      assert(cheat.thrown instanceof RangeError);
+      output.drop(cheat);
+      output.flush();
+      assertEquals(cheat.sends, []);
+      assertEquals(one.sends, use === "take" ? [] : ["mine"]);
+      assertEquals(other.sends.slice(1), use === "reserve" ? ["later"] : []);
+    });
+  }
+}
+
+for (const size of [-1, 0.5, NaN]) {
+  Deno.test(`WriteBuffer.reserve() throws, when it is asked for ${size} bytes`, () => {
+    const output = new WriteBuffer();
+    assertThrows(
+      () => output.reserve(new Target(), size),
+      RangeError,
+      `"${size}"`,
+    );
+  });
+}
+
+Deno.test("WriteBuffer sends nothing of what nobody has reserved", () => {
+  const output = new WriteBuffer();
+  const target = new Target();
+  put(output, target, "first");
+  output.flush();
+  output.length += 5;
+  put(output, target, "next");
+  output.flush();
+  assertEquals(target.sends, ["first", "next"]);
+});
+
+Deno.test("WriteBuffer.audit() finds an owner that counts its runs otherwise", () => {
+  const output = new WriteBuffer();
+  const target = new Target();
+  put(output, target, "text");
+  output.audit();
+  target.runs = 2;
+  assertThrows(() => output.audit(), InvariantError, "counts its runs");
 });

@@ -14,7 +14,7 @@ import {
   interleave,
   Race,
 } from "../src/reactor/happy_eyeballs.ts";
-import { systemLookup } from "../src/reactor/lookup.ts";
+import { isAddress, systemLookup } from "../src/reactor/lookup.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { readText } from "./util/deno_client.ts";
 import { FakeHost } from "./util/fake_host.ts";
@@ -209,6 +209,23 @@ cleanTest("connect() throws NotFound, when nobody knows the name", async () => {
     Deno.errors.NotFound,
     'Cannot resolve "name.invalid"',
   );
+});
+
+Deno.test({
+  name:
+    "a name is looked up on Deno's threads, when it is permitted for one port alone",
+  permissions: { net: ["localhost:7"], read: "inherit" },
+  async fn() {
+    const found = await systemLookup({ hostname: "localhost", port: 7 });
+    assert(found.length > 0);
+    assert(found.every(isAddress), found.join());
+    // Denio's own resolver, which holds the thread, asks for no permission.
+    await assertRejects(
+      () => systemLookup({ hostname: "localhost", port: 8 }),
+      Deno.errors.NotCapable,
+      'Cannot resolve "localhost"',
+    );
+  },
 });
 
 cleanTest(

@@ -1,6 +1,6 @@
 /** Running out of descriptors: nobody who is in is harmed, and nothing spins. */
 
-import { assert, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { Poll, type TcpAddress } from "../mod.ts";
 import { Crowd } from "./util/crowd.ts";
 import { lacks } from "./util/machine.ts";
@@ -154,3 +154,16 @@ function limitedServer(way: string): RunningScript {
     before: `ulimit -n ${LIMIT}`,
   });
 }
+
+Deno.test({
+  name: "a reactor that cannot be opened loses no descriptor",
+  ignore: NO_ROOM,
+  async fn() {
+    await using script = new RunningScript("short_reactor.ts", {
+      before: "ulimit -n 128",
+    });
+    const { refused, lost } = await script.json<Record<string, number>>();
+    assertGreater(refused, 0);
+    assertEquals(lost, 0);
+  },
+});

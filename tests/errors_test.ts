@@ -99,6 +99,15 @@ Deno.test("errorFrom() still makes an error, when the errno is unknown", () => {
   );
 });
 
+Deno.test("errorFrom() names what only the resolver says", () => {
+  const error = errorFrom(1001, 'resolve "a.example"');
+  assertEquals([error.constructor, error.code], [Error, "EAI_AGAIN"]);
+  assertEquals(
+    error.message,
+    'Cannot resolve "a.example": no name server has answered (EAI_AGAIN)',
+  );
+});
+
 Deno.test("errnoNumber() is the system's own, for every name", () => {
   for (const name of NAMES) {
     assertEquals(errnoNumber(name), constants.errno[name], name);

@@ -109,14 +109,14 @@ Deno.test("what a fiber's reads leave counts as memory, until it is taken or the
 
 Deno.test("a fiber's connection is shed, when what nobody has taken is beyond memoryBytesMax", async () => {
   const system = new FakeSystem();
-  using reactor = new Reactor({ system, memoryBytesMax: 5_000 });
+  using reactor = new Reactor({ system, memoryBytesMax: 15_000 });
   const listener = reactor.listenFibers(FAKE_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   const conn = await listener.accept();
-  stream.receive(10_000);
+  stream.receive(20_000);
   await conn.read(new Uint8Array(1));
-  await system.pass(10_000);
+  await system.pass(11_000);
   await assertRejects(
     () => conn.write(encoded("x")),
     Deno.errors.ConnectionAborted,

@@ -8,9 +8,10 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import type { Fiber } from "../mod.ts";
+import { type Fiber, Reactor } from "../mod.ts";
 import { cleanTest } from "./util/clean_tests.ts";
 import { readToEnd } from "./util/deno_client.ts";
+import { FAKE_ADDRESS, FakeSystem } from "./util/fake_system.ts";
 import { onReactor } from "./util/fibers.ts";
 import { encoded } from "./util/handlers.ts";
 import { LOOPBACK } from "./util/streams.ts";
@@ -322,3 +323,35 @@ cleanTest(
       assertEquals(reactor.reported, []);
     }),
 );
+
+Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never settles", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  // Without it the loop would end with the timer.
+  reactor.listenFibers(FAKE_ADDRESS);
+  const outcome = reactor.spawn(async (fiber) => {
+    const never = new Promise<never>(() => {});
+    return await fiber.withTimeout(50, never).catch((error) => error.name);
+  }).finished;
+  await system.pass(60);
+  assertEquals(await outcome, "TimedOut");
+});
+
+Deno.test("fiber.withTimeout() gives what was read in the turn in which its time is over", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const listener = reactor.listenFibers(FAKE_ADDRESS);
+  const stream = system.arrive();
+  await system.settle();
+  const conn = await listener.accept();
+  const read =
+    reactor.spawn((fiber) =>
+      fiber.withTimeout(20, ({ signal }) => conn.readChunk({ signal }))
+    ).finished;
+  await system.settle();
+  // Bytes come, and the time is over, before the reactor looks again.
+  system.spend(30);
+  stream.receive("hello");
+  await system.settle();
+  assertEquals(new TextDecoder().decode((await read)!), "hello");
+});

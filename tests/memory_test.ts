@@ -61,11 +61,11 @@ Deno.test("those that have moved nothing for seconds are reset, at the bound, th
   using _reactor = reactor;
   for (const client of [2, 0, 3, 1]) await owe(client, 300 * KIB);
   assert(memory() > MIB);
-  await system.pass(2 * SECOND_MS);
+  await system.pass(8 * SECOND_MS);
   assertEquals(closed, []);
   // The third has read meanwhile; the last two hold nothing.
   streams[2]!.makeRoom(1);
-  await system.pass(2 * SECOND_MS);
+  await system.pass(3 * SECOND_MS);
   assertEquals(closed, [[0, "shed"], [3, "shed"]]);
   assertEquals(streams[0]!.resetOnClose, true);
   assert(memory() < 0.75 * MIB);
@@ -85,25 +85,28 @@ Deno.test("nobody is reset whose peer takes bytes, however much is held", async 
   Object.defineProperty(streams[0]!, "unackedBytes", tells);
   for (const client of [0, 1, 2, 3, 4]) await owe(client, 500 * KIB);
   assert(memory() > 2 * MIB);
-  for (let step = 0; step < 100; step++) {
+  // In steps, as a system tells a sender whose peer reads slowly.
+  for (let step = 0; step < 20; step++) {
     unackedBytes--;
     for (const stream of streams.slice(1)) stream.makeRoom(1);
-    await system.pass(200);
+    await system.pass(1_500);
   }
   assertEquals(closed, []);
-  await system.pass(4 * SECOND_MS);
+  await system.pass(11 * SECOND_MS);
   assert(closed.length > 0);
 });
 
-Deno.test("one that keeps what it read is reset as well, when others have moved since", async () => {
+Deno.test("one that keeps much of what it read is reset as well, when others have moved since", async () => {
   const { system, reactor, connections, closed, streams, owe } = await bounded(
-    3,
+    4,
   );
   using _reactor = reactor;
   connections[1]!.heldBytes = 500 * KIB;
+  // It waits for the program, and there is little to be freed.
+  connections[3]!.heldBytes = 16_000;
   await owe(0, 400 * KIB);
   await owe(2, 200 * KIB);
-  for (let step = 0; step < 4; step++) {
+  for (let step = 0; step < 12; step++) {
     for (const client of [0, 2]) streams[client]!.makeRoom(1);
     await system.pass(SECOND_MS);
   }
@@ -133,11 +136,11 @@ Deno.test("a listener lets somebody in, when who holds memory has moved nothing 
   await owe(0, 400 * KIB);
   await owe(1, 400 * KIB);
   system.arrive();
-  await system.pass(2 * SECOND_MS);
+  await system.pass(8 * SECOND_MS);
   assertEquals(reactor.stats().accepted, 3);
   // One reads, and is let off.
   streams[0]!.makeRoom(1);
-  await system.pass(2 * SECOND_MS);
+  await system.pass(3 * SECOND_MS);
   assertEquals(closed, [[1, "shed"]]);
   assertEquals(reactor.stats().accepted, 4);
 });
@@ -156,8 +159,8 @@ Deno.test("clients that take nothing never hold more than twice the bound for lo
     await system.pass(10);
     most = Math.max(most, memory());
   }
-  // 30 KiB every 10 ms are 1.5 MiB in two looks of 250 ms.
-  assertLess(most, 4 * MIB);
+  // 30 KiB every 10 ms are 6 MiB in two seconds.
+  assertLess(most, 10 * MIB);
   assert(reactor.stats().closed.shed > 10);
 });
 
@@ -181,14 +184,21 @@ Deno.test("a connection that waits for memory goes on when there is some", async
   assertEquals(drains, [1]);
 });
 
-Deno.test("an array counts once for all that it is sent to, and never for more than a quarter", async () => {
-  const { system, reactor, connections, streams, memory } = await bounded(30);
+Deno.test("an array counts once for all that it is sent to, never for much, and keeps nobody out", async () => {
+  const { system, reactor, connections, streams, memory, open } = await bounded(
+    30,
+  );
   using _reactor = reactor;
   const array = new Uint8Array(200 * KIB);
   for (const connection of connections) connection.writeOwned(array);
-  assert(memory() >= 200 * KIB && memory() < 210 * KIB, `${memory()} bytes`);
-  connections[0]!.writeOwned(new Uint8Array(50 * MIB));
-  assert(memory() < 470 * KIB, `${memory()} bytes`);
+  assert(memory() >= 64 * KIB && memory() < 74 * KIB, `${memory()} bytes`);
+  for (const connection of connections.slice(0, 12)) {
+    connection.writeOwned(new Uint8Array(50 * MIB));
+  }
+  assert(memory() > 0.75 * MIB && memory() < MIB, `${memory()} bytes`);
+  system.arrive();
+  await system.settle();
+  assertEquals(open(), 31);
   for (const stream of streams) stream.makeRoom(Infinity);
   await system.settle();
   assertEquals(memory(), 0);

@@ -9,6 +9,7 @@ import {
 } from "@std/assert";
 import {
   libraryFile,
+  libraryPath,
   native,
   nativeOthers,
   open,
@@ -129,12 +130,42 @@ Deno.test("serving and echoing work, when only library and address are permitted
   });
 });
 
-Deno.test("the ABI has only integers and buffers, so that a path is permission enough", () => {
+Deno.test("a program that revokes ffi goes on with all, when it has loaded the library", async () => {
+  const refused = async (...args: string[]) => {
+    const flags = ["--no-prompt", libraryFlag(), "--allow-net=127.0.0.1"];
+    const { stdout } = await runScript("revokes_ffi.ts", { flags, args });
+    return JSON.parse(stdout);
+  };
+  assertEquals(await refused("load"), []);
+  // And with what it has used before, when it has not.
+  assertEquals(await refused(), [
+    "stream: NotCapable",
+    "udp: NotCapable",
+    "pipe: NotCapable",
+    "pair: NotCapable",
+    "backends: NotCapable",
+  ]);
+});
+
+Deno.test({
+  name: "the library needs no other than the system's C library",
+  ignore: Deno.build.os !== "linux",
+  fn: () => {
+    const bytes = Deno.readFileSync(libraryPath());
+    const text = new TextDecoder("latin1").decode(bytes);
+    assertEquals(text.includes("libgcc_s.so"), false);
+  },
+});
+
+Deno.test("the ABI has only numbers and buffers, so that a path is permission enough", () => {
   for (const [name, symbol] of Object.entries(SYMBOLS)) {
     for (const type of symbol.parameters) {
-      assert(["u32", "i32", "buffer"].includes(type), `${name}: ${type}`);
+      assert(
+        ["f64", "u32", "i32", "buffer"].includes(type),
+        `${name}: ${type}`,
+      );
     }
-    assertEquals(symbol.result, "i32", name);
+    assert(["f64", "i32"].includes(symbol.result), name);
   }
 });
 

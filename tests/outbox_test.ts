@@ -53,23 +53,18 @@ Deno.test("Outbox sends copies and arrays of its own in order, from where a send
   assertThrows(() => outbox.push(bytes(1), 0, 2), RangeError);
 });
 
-Deno.test("Outbox has moved when bytes left, or the peer's side has acknowledged some", () => {
+Deno.test("Outbox counts looks that find nothing moved, by what was sent or acknowledged", () => {
   const host = new FakeHost();
-  host.nowMs = 100;
   const outbox = new Outbox(host);
   outbox.push(bytes(1, 2, 3), 0, 3);
-  assertEquals(outbox.sinceMs, 100);
+  const looks = (...unacked: (number | undefined)[]) =>
+    unacked.map((bytes) => outbox.look(bytes));
+  assertEquals(looks(undefined, undefined, undefined), [0, 1, 2]);
   host.nowMs = 200;
   outbox.shift(1);
   assertEquals(outbox.sinceMs, 200);
-  // The first that is known: from here on the peer is judged.
-  host.nowMs = 300;
-  outbox.noteUnacked(50);
-  assertEquals(outbox.sinceMs, 300);
+  assertEquals(looks(50, 50, 60, 60), [0, 1, 2, 3]);
   host.nowMs = 400;
-  outbox.noteUnacked(50);
-  outbox.noteUnacked(60);
-  assertEquals(outbox.sinceMs, 300);
-  outbox.noteUnacked(59);
+  assertEquals(looks(59, 59), [0, 1]);
   assertEquals(outbox.sinceMs, 400);
 });

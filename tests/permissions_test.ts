@@ -1,6 +1,6 @@
 /** A native socket is no way around `--allow-net`. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   echo,
   pipe,
@@ -10,6 +10,7 @@ import {
   TcpStream,
   UdpSocket,
 } from "../mod.ts";
+import { NO_IPV6 } from "./util/machine.ts";
 import { libraryFlag, runScript } from "./util/scripts.ts";
 import { LOOPBACK } from "./util/streams.ts";
 
@@ -131,6 +132,30 @@ Deno.test({
     const { reader, writer } = pipe();
     reader.close();
     writer.close();
+  },
+});
+
+Deno.test({
+  name: "an IPv6 address in brackets is permitted as without them",
+  ignore: NO_IPV6,
+  permissions: { net: [`[::1]:${PORT}`], ffi: "inherit", env: "inherit" },
+  async fn() {
+    const bracketed = { hostname: "[::1]", port: PORT };
+    TcpListener.bind(bracketed).close();
+    UdpSocket.bind(bracketed).close();
+    await using reactor = new Reactor();
+    const { ConnectionRefused, NotCapable } = Deno.errors;
+    const other = { hostname: "[::1]", port: OTHER_PORT };
+    for (
+      const [address, thrown] of [
+        [bracketed, ConnectionRefused],
+        [V6, ConnectionRefused],
+        [other, NotCapable],
+      ] as const
+    ) {
+      const fiber = reactor.spawn((fiber) => fiber.connect(address));
+      await assertRejects(() => fiber.finished, thrown);
+    }
   },
 });
 

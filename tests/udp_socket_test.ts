@@ -136,19 +136,55 @@ for (const backend of Poll.backends()) {
   );
 }
 
-cleanTest("UdpSocket cuts a datagram off, when the buffer is shorter", () => {
-  using pair = connectedSockets();
-  const { client, server } = pair;
-  client.send(HELLO);
-  client.send(HELLO, 4);
-  whenReadable(server);
-  const buffer = new Uint8Array(8).fill(46);
-  assertEquals(server.receive(buffer, 1, 2), 2);
-  assertEquals(new TextDecoder().decode(buffer), ".he.....");
-  // The rest of the first is lost, and not the start of the second.
-  assertEquals(server.receive(buffer), 1);
-  assertEquals(buffer[0], HELLO[4]);
-});
+for (const backend of Poll.backends()) {
+  cleanTest(`UdpSocket has datagrams behind an error, on ${backend}`, () => {
+    using poll = new Poll({ backend });
+    using socket = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
+    const peer = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
+    const address = peer.localAddress;
+    socket.connect(address);
+    poll.registry.register(socket, 1, Interest.READABLE);
+    peer.close();
+    socket.send(HELLO);
+    using next = UdpSocket.bind(address);
+    next.sendTo(HELLO, socket.localAddress);
+    next.sendTo(HELLO, socket.localAddress);
+
+    const buffer = new Uint8Array(16);
+    for (const whole of [[5, 5], [5]]) {
+      expectEvent(poll, 1, Readiness.READABLE);
+      if (whole.length === 2) {
+        const { ConnectionRefused } = Deno.errors;
+        assertThrows(() => socket.receive(buffer), ConnectionRefused);
+      }
+      for (const count of whole) assertEquals(socket.receive(buffer), count);
+      assertEquals(socket.receive(buffer), WOULD_BLOCK);
+      expectSilence(poll);
+      next.sendTo(HELLO, socket.localAddress);
+    }
+  });
+}
+
+cleanTest(
+  "UdpSocket cuts a datagram off and says so, when the buffer is shorter",
+  () => {
+    using pair = connectedSockets();
+    const { client, server } = pair;
+    client.send(HELLO);
+    client.send(HELLO, 4);
+    whenReadable(server);
+    const buffer = new Uint8Array(8).fill(46);
+    assertEquals(server.isCut, false);
+    assertEquals([server.peek(buffer, 1, 1), server.isCut], [1, true]);
+    assertEquals([server.peekFrom(buffer), server.isCut], [5, false]);
+    buffer.fill(46);
+    assertEquals([server.receive(buffer, 1, 2), server.isCut], [2, true]);
+    assertEquals(new TextDecoder().decode(buffer), ".he.....");
+    // The rest of the first is lost, and not the start of the second.
+    assertEquals([server.receive(buffer), server.isCut], [1, false]);
+    assertEquals(buffer[0], HELLO[4]);
+  },
+);
 
 cleanTest("UdpSocket.connect() takes datagrams of its peer alone", () => {
   using pair = connectedSockets();

@@ -540,6 +540,7 @@ class TemporaryFile implements Disposable {
 /** What a server on Workers must not be asked for, and what it says then. */
 const REFUSED: [
   options: object,
+  // deno-lint-ignore no-explicit-any -- as assertRejects has it
   type: new (...args: any[]) => Error,
   says: string,
 ][] = [

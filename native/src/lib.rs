@@ -47,7 +47,7 @@ pub use event::Event;
 pub use interest::Interest;
 pub use mode::Mode;
 pub use net::{
-    BindOptions, Keepalive, ListenOptions, Membership, PipeReader, PipeWriter, Socket,
+    BindOptions, Datagram, Keepalive, ListenOptions, Membership, PipeReader, PipeWriter, Socket,
     SocketOption, SourceKind, TcpListener, TcpStream, UdpSocket, UnixAddress, UnixListener,
     UnixStream, pipe,
 };

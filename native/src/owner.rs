@@ -64,18 +64,18 @@ pub fn end(owner: Owner) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source_table::Object;
+    use crate::source_table::{Handle, Object};
     use crate::{Poll, Token, Waker};
     use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;
 
-    fn insert_poll() -> (u32, Arc<Poll>) {
+    fn insert_poll() -> (Handle, Arc<Poll>) {
         let poll = Arc::new(Poll::new().unwrap());
         (source_table::insert(Object::Poll(Arc::clone(&poll))).unwrap(), poll)
     }
 
-    fn is_open(handle: u32) -> bool {
+    fn is_open(handle: Handle) -> bool {
         source_table::with(handle, |_| Ok(())).is_ok()
     }
 

@@ -7,15 +7,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
+use socket2::{Domain, Socket, Type};
 
-use crate::{Event, Interest, Mode, Poll, Registration, Source, Token, Waker};
+use crate::{Event, Interest, Mode, Poll, Registration, Source, Token, Waker, sys};
 
 /// The token of the thread's waker, which no parker has.
 const WAKER: Token = Token(0);
@@ -92,22 +92,24 @@ impl Parker {
     ///
     /// What `socketpair(2)` says, as `EMFILE`, and what starting a thread does.
     pub fn new(poll: Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (signal, told) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        // Close-on-exec, and without `SIGPIPE` where that is a socket's option.
+        let (signal, told) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
+        signal.set_nonblocking(true)?;
+        told.set_nonblocking(true)?;
         let watch = poll.registry().selector().pollable();
         let watch = watch.map(|fd| fd.try_clone_to_owned()).transpose()?;
         let place = Arc::new(Place {
             number: next_number(),
             watch: watch.map(|fd| Watch(Registration::shared(fd))),
             poll,
-            signal,
+            signal: signal.into(),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
         if place.watch.is_some() {
             Attendant::get()?.enter(&place)?;
         }
-        Ok((Self { place }, told))
+        Ok((Self { place }, told.into()))
     }
 
     /// Has a byte come when something is ready or `timeout` is over; `None`
@@ -149,7 +151,7 @@ impl Place {
 
     /// Writes a byte. One that finds no room is not needed: others wait.
     fn tell(&self) {
-        let _ = send(&self.signal, &[1], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        let _ = sys::send(self.signal.as_fd(), &[1]);
     }
 
     /// Ends the wait, if there is one.

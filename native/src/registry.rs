@@ -1,7 +1,7 @@
 //! The registering side of readiness.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,6 +51,12 @@ impl Drop for Registration {
             self.leave(state);
         }
     }
+}
+
+/// Whether a selector is no more, and what was registered there with it.
+#[cold]
+fn is_gone(number: u32) -> bool {
+    selectors::find(number).is_none()
 }
 
 const fn number(state: u32) -> u32 {
@@ -113,14 +119,14 @@ impl Registration {
             return selectors::rearm_file(self.as_fd(), interest);
         }
         if let Some(selector) = selectors::find(number(state)) {
-            selector.rearm(self.fd.as_raw_fd(), interest);
+            selector.rearm(self.as_fd(), interest);
         }
     }
 
     #[cold]
     fn disarm(&self, state: u32, interest: Interest) {
         if let Some(selector) = selectors::find(number(state)) {
-            selector.disarm(self.fd.as_raw_fd(), interest);
+            selector.disarm(self.as_fd(), interest);
         }
     }
 
@@ -130,7 +136,7 @@ impl Registration {
     fn leave(&self, state: u32) {
         if let Some(selector) = selectors::find(number(state)) {
             // Nothing is left to do for one that is not there.
-            let _ = selector.deregister(self.fd.as_raw_fd());
+            let _ = selector.deregister(self.as_fd());
         }
     }
 }
@@ -180,7 +186,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `EEXIST` when it is registered already, here or elsewhere; `ENOTSUP`
+    /// `EEXIST` when it is registered already, here or with another selector
+    /// that is still there; `ENOTSUP`
     /// when the backend has not got the interest or the mode; `ERANGE` when
     /// the backend is select and the descriptor is beyond `FD_SETSIZE`.
     pub fn register_with(
@@ -195,11 +202,11 @@ impl Registry {
         registration
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-                let is_free = number(state) == NOT_REGISTERED;
-                is_free.then(|| state | number(self.selector.id()))
+                let is_free = number(state) == NOT_REGISTERED || is_gone(number(state));
+                is_free.then(|| state & SHARED | number(self.selector.id()))
             })
             .map_err(|_| io::Error::from_raw_os_error(libc::EEXIST))?;
-        let fd = registration.fd.as_raw_fd();
+        let fd = registration.as_fd();
         self.selector.register(fd, token, interest, mode).inspect_err(|_| {
             registration.state.fetch_and(SHARED, Ordering::Release);
         })
@@ -240,7 +247,7 @@ impl Registry {
         if mode.is_exclusive() {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        self.selector.reregister(registration.fd.as_raw_fd(), token, interest, mode)
+        self.selector.reregister(registration.as_fd(), token, interest, mode)
     }
 
     /// Stops telling; the source itself goes on working.
@@ -251,7 +258,7 @@ impl Registry {
     pub fn deregister(&self, source: &impl Source) -> io::Result<()> {
         let registration = source.registration();
         self.expect_registered(registration)?;
-        self.selector.deregister(registration.fd.as_raw_fd())?;
+        self.selector.deregister(registration.as_fd())?;
         registration.state.fetch_and(SHARED, Ordering::Release);
         Ok(())
     }

@@ -1,20 +1,23 @@
 //! The process-wide table of everything JavaScript holds by a number.
 //!
-//! A handle is a slot and a generation in 31 bits, so that it fits a result
-//! that is negative on error. Closing a handle ends its generation: the number
-//! is stale from then on, and a stale number is `EBADF`, never whatever has
-//! the slot now. Slots are handed out again first in, first out and only once
-//! `REST_MIN` others rest, so a number comes back after two million closes
-//! at the earliest.
+//! A handle is a slot and a generation in 52 bits, all of which a number of
+//! JavaScript's carries. Closing a handle ends its generation: the number is
+//! stale from then on, and a stale number is `EBADF`, never whatever has the
+//! slot now. A slot whose generations are used up is not used again, so no
+//! number ever comes back.
 //!
 //! Every Worker of the process sees the same table, so a handle can be posted
 //! to one. A call holds its slot's read lock while it runs: a close on another
 //! thread waits for it, and no descriptor is reused under a system call.
 //!
+//! A lock is written to by each call, so a slot has a cache line of its own:
+//! threads that work on different handles do not wait for each other. For the
+//! same reason each thread keeps some free slots for itself.
+//!
 //! A slot remembers which thread opened its object, if that thread owns what it
 //! opens ([`crate::owner`]): such handles end with their thread.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -26,16 +29,21 @@ use crate::{
     TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
 
+/// What a handle is: the generation above the slot. 0 is none.
+pub type Handle = u64;
+
 /// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
 const SLOT_BITS: u32 = 20;
 const SLOTS_MAX: usize = 1 << SLOT_BITS;
-/// The rest of 31 bits. Generation 0 is never given out, so handle 0 is none.
-const GENERATION_MAX: u32 = (1 << (31 - SLOT_BITS)) - 1;
+const SLOT_MASK: Handle = (1 << SLOT_BITS) - 1;
+/// Generation 0 is never given out, so handle 0 is none. The last generation is
+/// one that no handle has, too: a slot that has come to it is used up.
+const GENERATION_MAX: u32 = u32::MAX;
 /// Slots are allocated in blocks, so that a small program stays small and no
 /// slot ever moves.
 const BLOCK_SLOTS: usize = 1024;
-/// How many closed slots rest before the first of them is used again.
-const REST_MIN: usize = 1024;
+/// Free slots that a thread takes or gives back at once.
+const SPARE_SLOTS: usize = 64;
 /// How long a thread that ends waits for a woken one to leave its poll: 20 ms.
 const UNSHARED_TRIES: usize = 20;
 const UNSHARED_PAUSE: Duration = Duration::from_millis(1);
@@ -101,17 +109,38 @@ struct Slot {
     object: Option<Object>,
 }
 
+/// A slot and the lock on it, in a cache line of 64 bytes.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line(RwLock<Slot>);
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+/// Slots that no thread keeps for itself.
 #[derive(Debug)]
 struct Free {
-    resting: VecDeque<u32>,
+    closed: Vec<u32>,
     never_used: u32,
 }
 
-type Block = Box<[RwLock<Slot>]>;
+type Block = Box<[Line]>;
 
 static BLOCKS: [OnceLock<Block>; SLOTS_MAX / BLOCK_SLOTS] =
     [const { OnceLock::new() }; SLOTS_MAX / BLOCK_SLOTS];
-static FREE: Mutex<Free> = Mutex::new(Free { resting: VecDeque::new(), never_used: 0 });
+static FREE: Mutex<Free> = Mutex::new(Free { closed: Vec::new(), never_used: 0 });
+
+/// A thread's own free slots, which are everybody's when it ends.
+struct Spare(Vec<u32>);
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        free().closed.append(&mut self.0);
+    }
+}
+
+thread_local! {
+    static SPARE: RefCell<Spare> = const { RefCell::new(Spare(Vec::new())) };
+}
 
 /// Runs `call` on what `handle` stands for.
 ///
@@ -119,21 +148,21 @@ static FREE: Mutex<Free> = Mutex::new(Free { resting: VecDeque::new(), never_use
 ///
 /// `EBADF` when the handle is stale or was never given out, else what `call`
 /// returns.
-pub fn with<T>(handle: u32, call: impl FnOnce(&Object) -> io::Result<T>) -> io::Result<T> {
-    let slot = slot(handle & SLOT_MASK).ok_or_else(bad_handle)?;
+pub fn with<T>(handle: Handle, call: impl FnOnce(&Object) -> io::Result<T>) -> io::Result<T> {
+    let slot = slot(index_of(handle)).ok_or_else(bad_handle)?;
     let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
     match &slot.object {
-        Some(object) if slot.generation == handle >> SLOT_BITS => call(object),
+        Some(object) if Handle::from(slot.generation) == handle >> SLOT_BITS => call(object),
         _ => Err(bad_handle()),
     }
 }
 
-/// Stores `object` and returns its handle, at most `i32::MAX`.
+/// Stores `object` and returns its handle.
 ///
 /// # Errors
 ///
 /// `ENFILE` when a million handles are open.
-pub fn insert(object: Object) -> io::Result<u32> {
+pub fn insert(object: Object) -> io::Result<Handle> {
     insert_with(|| Ok(object))
 }
 
@@ -144,7 +173,7 @@ pub fn insert(object: Object) -> io::Result<u32> {
 ///
 /// `EBUSY` when a source has it; `ENFILE` when a million handles are open; and
 /// what `make` returns.
-pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> io::Result<u32> {
+pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> io::Result<Handle> {
     /// One at a time, or two could find it free.
     static ADOPTING: Mutex<()> = Mutex::new(());
     let _turn = ADOPTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,15 +183,21 @@ pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> i
     insert_with(make)
 }
 
-fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<u32> {
+/// Stores what `make` makes, once there is a slot for it: what has no slot is
+/// not made, as a connection that nobody could hold is not accepted.
+///
+/// # Errors
+///
+/// As [`insert`], and what `make` returns.
+pub fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<Handle> {
     let index = take_free().ok_or_else(|| io::Error::from_raw_os_error(libc::ENFILE))?;
     let lock = slot_or_allocate(index).ok_or_else(bad_handle)?;
-    let object = make().inspect_err(|_| free().resting.push_back(index))?;
+    let object = make().inspect_err(|_| give_back(index))?;
     let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
-    slot.generation = if slot.generation == GENERATION_MAX { 1 } else { slot.generation + 1 };
+    slot.generation += 1;
     slot.owner = owner::current();
     slot.object = Some(object);
-    Ok(slot.generation << SLOT_BITS | index)
+    Ok(handle_of(index, slot.generation))
 }
 
 /// Whether some source has that descriptor: looks at every slot.
@@ -180,17 +215,20 @@ fn is_owned(fd: RawFd) -> bool {
 /// # Errors
 ///
 /// `EBADF` when the handle is stale or was never given out.
-pub fn remove(handle: u32) -> io::Result<()> {
-    let index = handle & SLOT_MASK;
+pub fn remove(handle: Handle) -> io::Result<()> {
+    let index = index_of(handle);
     let lock = slot(index).ok_or_else(bad_handle)?;
     let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
-    if slot.generation != handle >> SLOT_BITS {
+    let generation = slot.generation;
+    if Handle::from(generation) != handle >> SLOT_BITS {
         return Err(bad_handle());
     }
     let object = slot.object.take().ok_or_else(bad_handle)?;
     drop(slot);
     drop(object);
-    free().resting.push_back(index);
+    if generation < GENERATION_MAX - 1 {
+        give_back(index);
+    }
     Ok(())
 }
 
@@ -235,7 +273,7 @@ fn await_unshared(poll: &Arc<Poll>) {
     }
 }
 
-fn handles_of(owner: Owner) -> Vec<u32> {
+fn handles_of(owner: Owner) -> Vec<Handle> {
     if owner == NOBODY {
         return Vec::new();
     }
@@ -243,19 +281,28 @@ fn handles_of(owner: Owner) -> Vec<u32> {
     let handle = |index| {
         let slot = slot(index)?.read().unwrap_or_else(PoisonError::into_inner);
         let is_theirs = slot.owner == owner && slot.object.is_some();
-        is_theirs.then_some(slot.generation << SLOT_BITS | index)
+        is_theirs.then_some(handle_of(index, slot.generation))
     };
     (0..never_used).filter_map(handle).collect()
 }
 
 /// How many handles are open in the whole process: what a leak test counts.
+/// Looks at every slot.
 #[must_use]
 pub fn open_count() -> usize {
-    let free = free();
-    free.never_used as usize - free.resting.len()
+    let never_used = free().never_used;
+    let is_open =
+        |slot: &&RwLock<Slot>| slot.read().unwrap_or_else(PoisonError::into_inner).object.is_some();
+    (0..never_used).filter_map(slot).filter(is_open).count()
 }
 
-const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+fn index_of(handle: Handle) -> u32 {
+    (handle & SLOT_MASK) as u32
+}
+
+fn handle_of(index: u32, generation: u32) -> Handle {
+    Handle::from(generation) << SLOT_BITS | Handle::from(index)
+}
 
 fn bad_handle() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADF)
@@ -265,25 +312,60 @@ fn free() -> std::sync::MutexGuard<'static, Free> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Takes a free slot, which is most often one of the thread's own.
 fn take_free() -> Option<u32> {
-    let mut free = free();
-    let fresh = (free.never_used as usize) < SLOTS_MAX;
-    if fresh && free.resting.len() < REST_MIN {
-        free.never_used += 1;
-        return Some(free.never_used - 1);
+    let taken = SPARE.try_with(|spare| {
+        let Spare(spare) = &mut *spare.borrow_mut();
+        if spare.is_empty() {
+            free().lend(SPARE_SLOTS, spare);
+        }
+        spare.pop()
+    });
+    // At the thread's end it has none of its own any more.
+    taken.unwrap_or_else(|_| free().take())
+}
+
+fn give_back(index: u32) {
+    let given = SPARE.try_with(|spare| {
+        let Spare(spare) = &mut *spare.borrow_mut();
+        spare.push(index);
+        // One that closes what others open must not gather all there are.
+        if spare.len() > 2 * SPARE_SLOTS {
+            free().closed.extend(spare.drain(..SPARE_SLOTS));
+        }
+    });
+    if given.is_err() {
+        free().closed.push(index);
     }
-    free.resting.pop_front()
+}
+
+impl Free {
+    fn take(&mut self) -> Option<u32> {
+        let closed = self.closed.pop();
+        closed.or_else(|| {
+            let is_left = (self.never_used as usize) < SLOTS_MAX;
+            is_left.then(|| {
+                self.never_used += 1;
+                self.never_used - 1
+            })
+        })
+    }
+
+    fn lend(&mut self, count: usize, spare: &mut Vec<u32>) {
+        spare.extend((0..count).map_while(|_| self.take()));
+    }
 }
 
 fn slot(index: u32) -> Option<&'static RwLock<Slot>> {
     let index = index as usize;
-    BLOCKS.get(index / BLOCK_SLOTS)?.get()?.get(index % BLOCK_SLOTS)
+    let line = BLOCKS.get(index / BLOCK_SLOTS)?.get()?.get(index % BLOCK_SLOTS)?;
+    Some(&line.0)
 }
 
 fn slot_or_allocate(index: u32) -> Option<&'static RwLock<Slot>> {
     BLOCKS
         .get(index as usize / BLOCK_SLOTS)?
-        .get_or_init(|| (0..BLOCK_SLOTS).map(|_| RwLock::default()).collect());
+        .get_or_init(|| (0..BLOCK_SLOTS).map(|_| Line::default()).collect());
     slot(index)
 }
 
@@ -300,14 +382,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_small() {
-        assert!(size_of::<RwLock<Slot>>() <= 48, "{}", size_of::<RwLock<Slot>>());
-    }
-
-    #[test]
     fn a_handle_is_good_until_it_is_removed() {
         let handle = insert(a_poll()).unwrap();
-        assert!(i32::try_from(handle).is_ok());
+        assert!(handle < 1 << 52, "{handle}");
         with(handle, |_| Ok(())).unwrap();
         remove(handle).unwrap();
         assert_eq!(errno(with(handle, |_| Ok(()))), Some(libc::EBADF));
@@ -317,7 +394,7 @@ mod tests {
     #[test]
     fn a_stale_handle_never_meets_the_next_owner_of_its_slot() {
         let mut seen = std::collections::HashSet::new();
-        for _ in 0..5 * REST_MIN {
+        for _ in 0..5 * BLOCK_SLOTS {
             let handle = insert(a_poll()).unwrap();
             assert!(seen.insert(handle), "handle {handle} came back");
             remove(handle).unwrap();
@@ -328,8 +405,60 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_whose_generations_are_used_up_is_not_used_again() {
+        // On a thread of its own: the next slot is the one that was closed last.
+        std::thread::spawn(|| {
+            let handle = insert(a_poll()).unwrap();
+            let index = index_of(handle);
+            slot(index).unwrap().write().unwrap().generation = GENERATION_MAX - 2;
+            remove(handle_of(index, GENERATION_MAX - 2)).unwrap();
+            let last = insert(a_poll()).unwrap();
+            assert_eq!(last, handle_of(index, GENERATION_MAX - 1));
+            remove(last).unwrap();
+            let next = insert(a_poll()).unwrap();
+            assert_ne!(index_of(next), index);
+            assert_eq!(errno(with(last, |_| Ok(()))), Some(libc::EBADF));
+            remove(next).unwrap();
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_closes_what_another_opens_gives_the_slots_back() {
+        let never_used = || free().never_used as usize;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let closer = std::thread::spawn(move || {
+            told.into_iter().try_for_each(remove).unwrap();
+        });
+        let before = never_used();
+        for _ in 0..8 * SPARE_SLOTS {
+            tell.send(insert(a_poll()).unwrap()).unwrap();
+        }
+        drop(tell);
+        closer.join().unwrap();
+        // Other tests take slots, too, but none takes many at once.
+        assert!(never_used() - before < 6 * SPARE_SLOTS, "{before} {}", never_used());
+    }
+
+    #[test]
+    fn nothing_is_made_for_which_there_is_no_slot_and_a_failure_keeps_none() {
+        std::thread::spawn(|| {
+            let first = insert(a_poll()).unwrap();
+            remove(first).unwrap();
+            let failed = insert_with(|| Err(bad_handle()));
+            assert_eq!(errno(failed), Some(libc::EBADF));
+            let next = insert(a_poll()).unwrap();
+            assert_eq!(index_of(next), index_of(first), "the slot was given back");
+            remove(next).unwrap();
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
     fn numbers_never_given_out_are_bad() {
-        for handle in [0, 1, SLOT_MASK, i32::MAX as u32, u32::MAX, 1 << SLOT_BITS | 999_999] {
+        for handle in [0, 1, SLOT_MASK, u64::MAX, 1 << 52, 1 << SLOT_BITS | 999_999] {
             assert_eq!(errno(with(handle, |_| Ok(()))), Some(libc::EBADF), "{handle}");
             assert_eq!(errno(remove(handle)), Some(libc::EBADF), "{handle}");
         }

@@ -33,6 +33,7 @@ const OPEN_MAX: usize = 100;
 /// What surrounds every buffer, and must still be there after the call.
 const CANARY: u8 = 0xA5;
 const CANARY_BYTES: usize = 64;
+const CANARY_ITEMS: usize = 16;
 
 /// What a handle was opened as.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,13 +122,13 @@ const CALLS: &[(&str, Call)] = &[
     ("denio_parker_new", |fuzzer| {
         let poll = fuzzer.handle(POLLS);
         // SAFETY: the buffer has two words, or is null or crooked.
-        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_parker_new(poll, at) });
+        let (answer, out) = fuzzer.numbers(2, |at| unsafe { denio_parker_new(poll, at) });
         if answer < 0 {
             return answer;
         }
         // SAFETY: the descriptor is new, and the caller's.
         drop(unsafe { OwnedFd::from_raw_fd(out[1] as i32) });
-        fuzzer.opened(Kind::Parker, out[0] as i32)
+        fuzzer.opened(Kind::Parker, out[0])
     }),
     ("denio_parker_park", |fuzzer| {
         denio_parker_park(fuzzer.handle(PARKERS), fuzzer.integer() as i32)
@@ -174,12 +175,12 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("denio_listener_accept", |fuzzer| {
         let (listener, capacity) = (fuzzer.handle(LISTENERS), fuzzer.random.below(6));
-        // SAFETY: the buffer has a word more than the capacity, or is null or crooked.
-        let (count, out) = fuzzer.words(capacity + 1, |at| unsafe {
+        // SAFETY: the buffer has the words and the capacity, or is null or crooked.
+        let (count, out) = fuzzer.numbers(ACCEPT_WORDS + capacity, |at| unsafe {
             denio_listener_accept(listener, at, capacity as u32)
         });
-        for handle in out.into_iter().skip(1).take(count.max(0) as usize) {
-            fuzzer.opened(Kind::Stream, handle as i32);
+        for handle in out.into_iter().skip(ACCEPT_WORDS).take(count.max(0) as usize) {
+            fuzzer.opened(Kind::Stream, handle);
         }
         count
     }),
@@ -249,12 +250,12 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("denio_unix_stream_pair", |fuzzer| {
         // SAFETY: the buffer has two words, or is null or crooked.
-        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_unix_stream_pair(at) });
+        let (answer, out) = fuzzer.numbers(2, |at| unsafe { denio_unix_stream_pair(at) });
         fuzzer.opened_both(Kind::Stream, answer, &out)
     }),
     ("denio_pipe_new", |fuzzer| {
         // SAFETY: the buffer has two words, or is null or crooked.
-        let (answer, out) = fuzzer.words(2, |at| unsafe { denio_pipe_new(at) });
+        let (answer, out) = fuzzer.numbers(2, |at| unsafe { denio_pipe_new(at) });
         fuzzer.opened_both(Kind::Pipe, answer, &out)
     }),
     ("denio_stream_peek", |fuzzer| {
@@ -293,7 +294,11 @@ const CALLS: &[(&str, Call)] = &[
     ("denio_streams_read", |fuzzer| {
         let (_, offset, length) = fuzzer.part();
         let room_min = fuzzer.integer();
-        fuzzer.batch(READ_WORDS, |fuzzer, reads, count| {
+        let make = |fuzzer: &mut Fuzzer<'_>| {
+            let (stream, result) = (fuzzer.handle(BYTE_STREAMS), fuzzer.position() as i32);
+            StreamRead { stream, result, rest: 0 }
+        };
+        fuzzer.batch(make, |fuzzer, reads, count| {
             // SAFETY: both buffers are as long as is said, or null or crooked.
             fuzzer.bytes(offset + length, |at| unsafe {
                 denio_streams_read(at, offset as u32, length as u32, room_min, reads, count)
@@ -302,7 +307,11 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("denio_streams_write", |fuzzer| {
         let (_, _, length) = fuzzer.part();
-        fuzzer.batch(WRITE_WORDS, |fuzzer, writes, count| {
+        let make = |fuzzer: &mut Fuzzer<'_>| {
+            let (stream, start) = (fuzzer.handle(BYTE_STREAMS), fuzzer.position());
+            StreamWrite { stream, start, end: fuzzer.position(), result: 0, rest: 0 }
+        };
+        fuzzer.batch(make, |fuzzer, writes, count| {
             // SAFETY: both buffers are as long as is said, or null or crooked.
             fuzzer.bytes(length, |at| unsafe {
                 denio_streams_write(at, length as u32, writes, count)
@@ -380,7 +389,7 @@ const CALLS: &[(&str, Call)] = &[
 struct Fuzzer<'p> {
     random: Random,
     /// Handles that some thread has opened and perhaps closed.
-    pool: &'p Mutex<Vec<(Kind, u32)>>,
+    pool: &'p Mutex<Vec<(Kind, f64)>>,
 }
 
 impl Fuzzer<'_> {
@@ -403,26 +412,26 @@ impl Fuzzer<'_> {
     }
 
     /// Remembers the handle that a call answered with.
-    fn opened(&mut self, kind: Kind, answer: i32) -> i32 {
-        if answer > 0 {
-            self.pool.lock().unwrap().push((kind, answer as u32));
+    fn opened(&mut self, kind: Kind, answer: f64) -> i32 {
+        if answer > 0.0 {
+            self.pool.lock().unwrap().push((kind, answer));
         }
-        answer
+        answer.min(0.0) as i32
     }
 
     /// A handle: mostly of one of these kinds, else another's, stale, or made up.
-    fn handle(&mut self, kinds: &[Kind]) -> u32 {
+    fn handle(&mut self, kinds: &[Kind]) -> f64 {
         let pool = self.pool.lock().unwrap();
         let start = if pool.is_empty() { 0 } else { self.random.below(pool.len()) };
-        let any = pool.get(start).map_or(0, |(_, handle)| *handle);
+        let any = pool.get(start).map_or(0.0, |(_, handle)| *handle);
         let fits =
             pool[start..].iter().chain(&pool[..start]).find(|(kind, _)| kinds.contains(kind));
-        let fitting = fits.map_or(0, |(_, handle)| *handle);
+        let fitting = fits.map_or(0.0, |(_, handle)| *handle);
         drop(pool);
         match self.random.below(16) {
-            0 => self.integer(),
+            0 => self.number(),
             1 => abi::old_generation(fitting),
-            2 => fitting.wrapping_add(1),
+            2 => fitting + 1.0,
             3 => any,
             _ => fitting,
         }
@@ -433,7 +442,7 @@ impl Fuzzer<'_> {
         let handle = match self.random.below(4) {
             0 => self.handle(SOCKETS),
             1 => self.handle(REGISTRIES),
-            _ => self.integer(),
+            _ => self.number(),
         };
         denio_source_close(handle)
     }
@@ -453,6 +462,12 @@ impl Fuzzer<'_> {
         self.random.pick(&[0, 1, 2, 3, 4, 7, i32::MAX as u32, 1 << 31, u32::MAX, any])
     }
 
+    /// What JavaScript could pass for a handle.
+    fn number(&mut self) -> f64 {
+        let (integer, any) = (self.integer().into(), f64::from_bits(self.random.next()));
+        self.random.pick(&[integer, integer, integer * 1_048_576.0, -integer, 0.5, f64::NAN, any])
+    }
+
     /// Never without limit: nobody would end such a wait.
     fn timeout_ms(&mut self) -> i32 {
         self.random.pick(&[0, 0, 0, 0, 1])
@@ -470,10 +485,10 @@ impl Fuzzer<'_> {
     }
 
     /// Remembers two handles that a call has written.
-    fn opened_both(&mut self, kind: Kind, answer: i32, handles: &[u32]) -> i32 {
+    fn opened_both(&mut self, kind: Kind, answer: i32, handles: &[f64]) -> i32 {
         if answer == 0 {
             for handle in handles {
-                self.opened(kind, *handle as i32);
+                self.opened(kind, *handle);
             }
         }
         answer
@@ -484,12 +499,15 @@ impl Fuzzer<'_> {
     fn adopt(&mut self) -> i32 {
         let kind = self.random.pick(&[0, 1, 2, 3, 4, 4, 4, 5, 6, 7, 8, u32::MAX]);
         if self.random.below(2) == 0 {
-            return denio_source_adopt(self.random.pick(&[-1, i32::MIN, i32::MAX]), kind);
+            let number = self.random.pick(&[-1, i32::MIN, i32::MAX]);
+            // SAFETY: no descriptor has such a number.
+            return unsafe { denio_source_adopt(number, kind) } as i32;
         }
         let Ok((one, _other)) = std::os::unix::net::UnixStream::pair() else { return 0 };
         let fd = one.into_raw_fd();
-        let answer = denio_source_adopt(fd, kind);
-        if answer < 0 {
+        // SAFETY: it is nobody else's.
+        let answer = unsafe { denio_source_adopt(fd, kind) };
+        if answer < 0.0 {
             // SAFETY: it was not taken, and is nobody else's.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
@@ -527,30 +545,31 @@ impl Fuzzer<'_> {
         (end, parts)
     }
 
-    /// Calls with a few streams, of `width` words each, or null or crooked, and looks after the
-    /// canary behind them.
-    fn batch(&mut self, width: usize, call: impl FnOnce(&mut Self, *mut u32, u32) -> i32) -> i32 {
-        let canary = u32::from_ne_bytes([CANARY; 4]);
+    /// Calls with a few streams, made by `make`, or null or crooked, and looks after the canary
+    /// behind them.
+    fn batch<T: Copy + PartialEq + std::fmt::Debug + Default>(
+        &mut self,
+        make: impl Fn(&mut Self) -> T,
+        call: impl FnOnce(&mut Self, *mut T, u32) -> i32,
+    ) -> i32 {
         let count = self.random.below(6);
-        let mut words = Vec::new();
-        for _ in 0..count {
-            words.push(self.handle(BYTE_STREAMS));
-            for _ in 1..width {
-                let any = self.integer();
-                words.push(self.random.pick(&[0, 1, 64, 4096, any]));
-            }
-        }
-        words.resize(words.len() + CANARY_BYTES / 4, canary);
-        let start = words.as_mut_ptr();
+        let mut streams: Vec<T> = (0..count).map(|_| make(self)).collect();
+        streams.resize(count + CANARY_ITEMS, T::default());
+        let start = streams.as_mut_ptr();
         let start = match self.random.below(16) {
             0 => std::ptr::null_mut(),
             1 => start.wrapping_byte_add(1 + self.random.below(3)),
             _ => start,
         };
         let answer = call(self, start, count as u32);
-        let behind = words.split_off(count * width);
-        assert_eq!(behind, [canary; CANARY_BYTES / 4], "written outside the words");
+        let behind = streams.split_off(count);
+        assert_eq!(behind, [T::default(); CANARY_ITEMS], "written outside the streams");
         answer
+    }
+
+    fn position(&mut self) -> u32 {
+        let any = self.integer();
+        self.random.pick(&[0, 1, 64, 4096, any])
     }
 
     /// Where a UDP socket of this test is bound, mostly.
@@ -559,12 +578,12 @@ impl Fuzzer<'_> {
         abi::local_address(udp).unwrap_or_else(|_| self.address())
     }
 
-    fn udp_part(&mut self) -> (u32, usize, usize) {
+    fn udp_part(&mut self) -> (f64, usize, usize) {
         (self.handle(UDPS), self.random.below(100), self.random.pick(&[0, 1, 64, 4096, 100_000]))
     }
 
     /// A stream, and a part of a buffer.
-    fn part(&mut self) -> (u32, usize, usize) {
+    fn part(&mut self) -> (f64, usize, usize) {
         (
             self.handle(BYTE_STREAMS),
             self.random.below(100),
@@ -598,18 +617,30 @@ impl Fuzzer<'_> {
 
     /// As `bytes`, with words, which may also be crooked; and what was written.
     fn words(&mut self, honest: usize, call: impl FnOnce(*mut u32) -> i32) -> (i32, Vec<u32>) {
-        let fill = u32::from_ne_bytes([CANARY; 4]);
-        let pad = CANARY_BYTES / 4;
-        let mut memory = vec![fill; honest + 2 * pad];
-        let start = memory[pad..].as_mut_ptr();
+        self.items(honest, u32::from_ne_bytes([CANARY; 4]), call)
+    }
+
+    /// As `words`, with numbers.
+    fn numbers(&mut self, honest: usize, call: impl FnOnce(*mut f64) -> i32) -> (i32, Vec<f64>) {
+        self.items(honest, f64::from_ne_bytes([CANARY; 8]), call)
+    }
+
+    fn items<T: Copy + PartialEq + std::fmt::Debug>(
+        &mut self,
+        honest: usize,
+        fill: T,
+        call: impl FnOnce(*mut T) -> i32,
+    ) -> (i32, Vec<T>) {
+        let mut memory = vec![fill; honest + 2 * CANARY_ITEMS];
+        let start = memory[CANARY_ITEMS..].as_mut_ptr();
         let answer = match self.random.below(16) {
             0 => call(std::ptr::null_mut()),
             1 => call(start.wrapping_byte_add(1 + self.random.below(3))),
             _ => call(start),
         };
-        let after = memory.split_off(pad + honest);
-        let written = memory.split_off(pad);
-        assert_eq!([memory, after], [[fill; CANARY_BYTES / 4]; 2], "written outside the buffer");
+        let after = memory.split_off(CANARY_ITEMS + honest);
+        let written = memory.split_off(CANARY_ITEMS);
+        assert_eq!([memory, after], [[fill; CANARY_ITEMS]; 2], "written outside the buffer");
         (answer, written)
     }
 }

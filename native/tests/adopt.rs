@@ -74,6 +74,12 @@ fn closed(_alone: &Alone) -> RawFd {
     UdpSocket::bind("127.0.0.1:0").unwrap().as_raw_fd()
 }
 
+/// Adopts a descriptor that only its test knows of.
+fn adopt(fd: RawFd, kind: u32) -> f64 {
+    // SAFETY: the test gives it away, or there is none by that number.
+    unsafe { denio_source_adopt(fd, kind) }
+}
+
 #[test]
 fn each_kind_is_described_and_adopted_as_what_it_is() {
     let _alone = alone();
@@ -85,10 +91,10 @@ fn each_kind_is_described_and_adopted_as_what_it_is() {
         assert_eq!(described, kind as i32, "{kind:?}");
         assert_eq!(flags(number), (false, false), "describing changes nothing");
         for other in KINDS.into_iter().filter(|other| *other != kind) {
-            assert_eq!(denio_source_adopt(number, other as u32), -libc::EPROTOTYPE, "{kind:?}");
+            assert_eq!(adopt(number, other as u32), -f64::from(libc::EPROTOTYPE), "{kind:?}");
         }
         assert_eq!(flags(number), (false, false), "nor does a refusal");
-        let adopted = handle(denio_source_adopt(fd.into_raw_fd(), kind as u32));
+        let adopted = handle(adopt(fd.into_raw_fd(), kind as u32));
         assert_eq!(flags(number), (true, true), "{kind:?}");
         match kind {
             SourceKind::PipeReader | SourceKind::PipeWriter => {
@@ -121,11 +127,11 @@ fn adopted_sources_work() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let kind = SourceKind::TcpListener as u32;
-    let listener = handle(denio_source_adopt(listener.into_raw_fd(), kind));
+    let listener = handle(adopt(listener.into_raw_fd(), kind));
     let client = TcpStream::connect(address).unwrap();
     let server = abi::accept_one(listener);
     let kind = SourceKind::TcpStream as u32;
-    let client = handle(denio_source_adopt(client.into_raw_fd(), kind));
+    let client = handle(adopt(client.into_raw_fd(), kind));
     assert_eq!(abi::peer_address(client), Ok(abi::encode(address)));
     assert_eq!(abi::read(client, &mut [0]), -libc::EAGAIN, "it does not block");
     assert_eq!(abi::write(client, b"hello"), 5);
@@ -147,7 +153,7 @@ fn closed_source_is_told_of_no_more_though_another_has_it_open() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let kept = listener.try_clone().unwrap();
     let kind = SourceKind::TcpListener as u32;
-    let adopted = handle(denio_source_adopt(listener.into_raw_fd(), kind));
+    let adopted = handle(adopt(listener.into_raw_fd(), kind));
     let poll = handle(denio_poll_new(0));
     let (readable, level) = (1, 1);
     assert_eq!(denio_registry_register(poll, adopted, 7, readable, level), 0);
@@ -166,7 +172,7 @@ fn what_a_source_has_is_busy() {
     let clone = handle(denio_source_try_clone(one));
     for fd in util::descriptors().difference(&before) {
         assert_eq!(abi::describe(*fd).0, SourceKind::UnixStream as i32);
-        assert_eq!(denio_source_adopt(*fd, SourceKind::UnixStream as u32), -libc::EBUSY);
+        assert_eq!(adopt(*fd, SourceKind::UnixStream as u32), -f64::from(libc::EBUSY));
     }
     for handle in [one, other, clone] {
         assert_eq!(denio_source_close(handle), 0);
@@ -182,7 +188,7 @@ fn what_a_poll_and_its_waker_have_is_no_source() {
     for fd in util::descriptors().difference(&before) {
         assert!(abi::describe(*fd).0 < 0);
         for kind in KINDS {
-            assert!(denio_source_adopt(*fd, kind as u32) < 0);
+            assert!(adopt(*fd, kind as u32) < 0.0);
         }
     }
     assert_eq!(denio_waker_wake(waker), 0);
@@ -218,8 +224,8 @@ fn sockets_of_other_sorts_are_refused() {
     for (name, fd) in &refused {
         assert_eq!(abi::describe(fd.as_raw_fd()).0, -libc::EPROTOTYPE, "{name}");
         for kind in KINDS {
-            let answer = denio_source_adopt(fd.as_raw_fd(), kind as u32);
-            assert_eq!(answer, -libc::EPROTOTYPE, "{name} as {kind:?}");
+            let answer = adopt(fd.as_raw_fd(), kind as u32);
+            assert_eq!(answer, -f64::from(libc::EPROTOTYPE), "{name} as {kind:?}");
         }
     }
 }
@@ -237,9 +243,9 @@ fn what_is_no_socket_or_not_open_is_refused() {
         (i32::MAX, libc::EBADF),
     ] {
         assert_eq!(abi::describe(fd).0, -errno, "{fd}");
-        assert_eq!(denio_source_adopt(fd, SourceKind::UnixStream as u32), -errno, "{fd}");
+        assert_eq!(adopt(fd, SourceKind::UnixStream as u32), -f64::from(errno), "{fd}");
         for kind in [0, 8, u32::MAX] {
-            assert_eq!(denio_source_adopt(fd, kind), -libc::EINVAL);
+            assert_eq!(adopt(fd, kind), -f64::from(libc::EINVAL));
         }
     }
     // SAFETY: null is refused before it is used.
@@ -253,15 +259,15 @@ fn of_many_who_adopt_at_once_one_has_it() {
     for _ in 0..100 {
         let (one, _other) = UnixStream::pair().unwrap();
         let fd = one.into_raw_fd();
-        let answers: Vec<i32> = std::thread::scope(|scope| {
-            let adopt = || denio_source_adopt(fd, SourceKind::UnixStream as u32);
-            let threads = [(); 4].map(|()| scope.spawn(adopt));
+        let answers: Vec<f64> = std::thread::scope(|scope| {
+            let take = || adopt(fd, SourceKind::UnixStream as u32);
+            let threads = [(); 4].map(|()| scope.spawn(take));
             threads.map(|thread| thread.join().unwrap()).into()
         });
-        let (adopted, refused): (Vec<i32>, Vec<i32>) = answers.iter().partition(|is| **is > 0);
+        let (adopted, refused): (Vec<f64>, Vec<f64>) = answers.iter().partition(|is| **is > 0.0);
         assert_eq!(adopted.len(), 1, "{answers:?}");
-        assert_eq!(refused, [-libc::EBUSY; 3]);
-        assert_eq!(denio_source_close(adopted[0] as u32), 0);
+        assert_eq!(refused, [-f64::from(libc::EBUSY); 3]);
+        assert_eq!(denio_source_close(adopted[0]), 0);
     }
 }
 

@@ -10,8 +10,9 @@
 mod util;
 
 use denio::ffi::{
-    CLOCK_WORDS, denio_poll_backends, denio_poll_new, denio_registry_register, denio_source_close,
-    denio_stream_shutdown, denio_streams_read, denio_streams_write,
+    CLOCK_WORDS, StreamRead, StreamWrite, denio_poll_backends, denio_poll_new,
+    denio_registry_register, denio_source_close, denio_stream_shutdown, denio_streams_read,
+    denio_streams_write,
 };
 use util::abi::{self, handle};
 use util::{alone, with_deadly_sigpipe};
@@ -20,34 +21,39 @@ const READABLE: u32 = 1;
 const WRITABLE: u32 = 2;
 
 /// A handle that was never given out.
-const NOBODY: u32 = i32::MAX as u32;
+const NOBODY: f64 = i32::MAX as f64;
 
 /// Reads streams behind the first `offset` bytes, and returns how many were read, and what each
 /// gave that was.
-fn read(streams: &[u32], buffer: &mut [u8], offset: usize, room_min: u32) -> Vec<i32> {
-    let mut reads: Vec<_> = streams.iter().map(|stream| [*stream, u32::MAX]).collect();
+fn read(streams: &[f64], buffer: &mut [u8], offset: usize, room_min: u32) -> Vec<i32> {
+    let mut reads: Vec<_> =
+        streams.iter().map(|stream| StreamRead { stream: *stream, result: -1, rest: 0 }).collect();
     let done = abi::read_streams(buffer, offset, room_min, &mut reads);
     let (read, rest) = reads.split_at(usize::try_from(done).unwrap());
-    assert!(rest.iter().all(|[_, result]| *result == u32::MAX), "written though not read");
-    read.iter().map(|[_, result]| *result as i32).collect()
+    assert!(rest.iter().all(|read| read.result == -1), "written though not read");
+    read.iter().map(|read| read.result).collect()
 }
 
 /// Writes parts of `bytes`, each to a stream, and returns what each gave.
-fn write(parts: &[(u32, u32, u32)], bytes: &[u8]) -> Vec<i32> {
+fn write(parts: &[(f64, u32, u32)], bytes: &[u8]) -> Vec<i32> {
     let mut writes: Vec<_> =
-        parts.iter().map(|(stream, start, end)| [*stream, *start, *end, u32::MAX]).collect();
+        parts.iter().map(|(stream, start, end)| part(*stream, *start, *end)).collect();
     assert_eq!(abi::write_streams(bytes, &mut writes), 0);
-    writes.iter().map(|[.., result]| *result as i32).collect()
+    writes.iter().map(|write| write.result).collect()
 }
 
-fn close(handles: &[u32]) {
+fn part(stream: f64, start: u32, end: u32) -> StreamWrite {
+    StreamWrite { stream, start, end, result: -1, rest: 0 }
+}
+
+fn close(handles: &[f64]) {
     for handle in handles {
         assert_eq!(denio_source_close(*handle), 0);
     }
 }
 
 /// TCP streams: one that connected and the one that was accepted.
-fn tcp_pair() -> [u32; 2] {
+fn tcp_pair() -> [f64; 2] {
     let listener = handle(abi::bind(&abi::encode(util::loopback()), 16, 0));
     let client = handle(abi::connect(&abi::local_address(listener).unwrap()));
     let server = abi::accept_one(listener);
@@ -79,7 +85,7 @@ fn streams_are_read_in_order_one_behind_the_other() {
 fn reading_stops_before_a_stream_that_would_have_less_room() {
     let _alone = alone();
     let pairs: Vec<_> = (0..3).map(|_| abi::unix_pair().unwrap()).collect();
-    let streams: Vec<u32> = pairs.iter().map(|[stream, _]| *stream).collect();
+    let streams: Vec<f64> = pairs.iter().map(|[stream, _]| *stream).collect();
     let fill = || {
         for [_, peer] in &pairs {
             assert_eq!(abi::write(*peer, b"four"), 4);
@@ -115,7 +121,7 @@ fn the_end_and_errors_of_one_do_not_stop_the_others() {
     assert_eq!(abi::write(writer, b"pipe"), 4);
     assert_eq!(abi::write(peer_of_last, b"last"), 4);
     close(&[stale, peer_of_stale]);
-    let streams = [ended, stale, reader, NOBODY, writer, 0, last];
+    let streams = [ended, stale, reader, NOBODY, writer, 0.0, last];
     let mut buffer = *b".....";
     let expected = [0, -libc::EBADF, -libc::EINVAL, -libc::EBADF, -libc::EINVAL, -libc::EBADF, 4];
     assert_eq!(read(&streams, &mut buffer, 0, 1), expected);
@@ -196,33 +202,51 @@ fn a_write_takes_what_there_is_room_for_and_says_when_there_is_none() {
 fn null_and_crooked_buffers_are_refused() {
     let _alone = alone();
     let [one, other] = abi::unix_pair().unwrap();
-    let null = std::ptr::null_mut();
     let mut buffer = *b"abc";
     let bytes = buffer.as_mut_ptr();
-    let mut reads = [other, 7, other, 7];
-    let mut writes = [one, 0, 3, 7, one, 0, 3, 7];
-    for streams in [null, reads.as_mut_ptr().wrapping_byte_add(1)] {
+    let mut reads = [StreamRead { stream: other, result: 7, rest: 7 }; 2];
+    let mut writes = [part(one, 0, 3); 2];
+    for streams in [std::ptr::null_mut(), reads.as_mut_ptr().wrapping_byte_add(1)] {
         // SAFETY: what is null or crooked is refused before it is used.
         assert_eq!(unsafe { denio_streams_read(bytes, 0, 3, 1, streams, 1) }, -libc::EFAULT);
     }
-    for streams in [null, writes.as_mut_ptr().wrapping_byte_add(2)] {
+    for streams in [std::ptr::null_mut(), writes.as_mut_ptr().wrapping_byte_add(2)] {
         // SAFETY: what is null or crooked is refused before it is used.
         assert_eq!(unsafe { denio_streams_write(bytes, 3, streams, 1) }, -libc::EFAULT);
     }
+    let null = std::ptr::null_mut::<u8>();
     let streams = reads.as_mut_ptr();
     // SAFETY: null is refused before it is used.
-    assert_eq!(unsafe { denio_streams_read(null.cast(), 0, 3, 1, streams, 1) }, -libc::EFAULT);
+    assert_eq!(unsafe { denio_streams_read(null, 0, 3, 1, streams, 1) }, -libc::EFAULT);
     // SAFETY: there is room for no byte.
-    assert_eq!(unsafe { denio_streams_read(null.cast(), 0, 0, 0, streams, 2) }, 0);
+    assert_eq!(unsafe { denio_streams_read(null, 0, 0, 0, streams, 2) }, 0);
     // SAFETY: there is no stream.
     assert_eq!(unsafe { denio_streams_read(bytes, 0, 3, 1, streams, 0) }, 0);
     let streams = writes.as_mut_ptr();
     // SAFETY: null is refused before it is used.
-    assert_eq!(unsafe { denio_streams_write(null.cast(), 3, streams, 2) }, -libc::EFAULT);
+    assert_eq!(unsafe { denio_streams_write(null, 3, streams, 2) }, -libc::EFAULT);
     // SAFETY: there is no stream.
     assert_eq!(unsafe { denio_streams_write(bytes, 3, streams, 0) }, 0);
-    assert_eq!((reads, writes[3], writes[7]), ([other, 7, other, 7], 7, 7));
+    assert_eq!(reads, [StreamRead { stream: other, result: 7, rest: 7 }; 2]);
+    assert_eq!(writes, [part(one, 0, 3); 2]);
     assert_eq!(abi::read(other, &mut [0]), -libc::EAGAIN, "nothing was written");
+    close(&[one, other]);
+}
+
+#[test]
+fn bytes_that_lie_in_the_batch_itself_are_refused() {
+    let _alone = alone();
+    let [one, other] = abi::unix_pair().unwrap();
+    assert_eq!(abi::write(one, b"abc"), 3);
+    let mut reads = [StreamRead { stream: other, result: 7, rest: 7 }; 2];
+    let (bytes, streams) = (reads.as_mut_ptr().cast::<u8>(), reads.as_mut_ptr());
+    // SAFETY: what overlaps is refused before it is used.
+    assert_eq!(unsafe { denio_streams_read(bytes, 31, 1, 1, streams, 2) }, -libc::EINVAL);
+    let mut writes = [part(one, 0, 1); 2];
+    let (bytes, streams) = (writes.as_ptr().cast::<u8>(), writes.as_mut_ptr());
+    // SAFETY: what overlaps is refused before it is used.
+    assert_eq!(unsafe { denio_streams_write(bytes, 1, streams, 2) }, -libc::EINVAL);
+    assert_eq!(abi::read(other, &mut [0; 8]), 3, "nothing was read, and nothing written");
     close(&[one, other]);
 }
 
@@ -237,7 +261,7 @@ fn edges_are_told_as_after_single_calls() {
     }
 }
 
-fn expect_edges(poll: u32) {
+fn expect_edges(poll: f64) {
     let [one, other] = abi::unix_pair().unwrap();
     assert_eq!(denio_registry_register(poll, one, 1, READABLE | WRITABLE, 0), 0);
     let mut out = [0; CLOCK_WORDS + 2];

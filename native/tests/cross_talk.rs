@@ -33,7 +33,7 @@ const BUFFER_BYTES: usize = 4096;
 /// One end of a connection.
 #[derive(Clone, Copy, Debug)]
 struct End {
-    handle: u32,
+    handle: f64,
     writes: u8,
     reads: u8,
 }
@@ -44,7 +44,7 @@ struct Ends {
     /// Nobody has begun to close these.
     open: Vec<End>,
     /// Closing these is over, in this order.
-    closed: Vec<u32>,
+    closed: Vec<f64>,
     /// The place of each in that order.
     closed_at: HashMap<u32, usize>,
     pairs: u8,
@@ -53,8 +53,8 @@ struct Ends {
 struct Talker<'e> {
     ends: &'e Mutex<Ends>,
     random: Random,
-    poll: u32,
-    /// What this thread has registered at its poll: tokens are the handles.
+    poll: f64,
+    /// What this thread has registered at its poll: tokens are made of the handles.
     registered: HashSet<u32>,
     buffer: [u8; BUFFER_BYTES],
 }
@@ -118,7 +118,7 @@ impl Talker<'_> {
         let mut ends = self.ends.lock().unwrap();
         let place = ends.closed.len();
         ends.closed.push(closing);
-        ends.closed_at.insert(closing, place);
+        ends.closed_at.insert(token(closing), place);
     }
 
     fn read(&mut self) {
@@ -172,11 +172,11 @@ impl Talker<'_> {
         let interest = self.random.pick(&[1, 2, 3]);
         let answer = match self.random.below(4) {
             0 => denio_registry_deregister(self.poll, end.handle),
-            1 => denio_registry_reregister(self.poll, end.handle, end.handle, interest, 0),
-            _ => denio_registry_register(self.poll, end.handle, end.handle, interest, 0),
+            1 => denio_registry_reregister(self.poll, end.handle, token(end.handle), interest, 0),
+            _ => denio_registry_register(self.poll, end.handle, token(end.handle), interest, 0),
         };
         if answer == 0 {
-            self.registered.insert(end.handle);
+            self.registered.insert(token(end.handle));
         }
         // Other threads register the same ends at polls of their own.
         self.allow(end, answer, &[libc::EEXIST, libc::ENOENT]);
@@ -208,8 +208,13 @@ impl Talker<'_> {
     }
 }
 
+/// A token for a handle: its slot, and what is left of its generation.
+fn token(handle: f64) -> u32 {
+    handle as u64 as u32
+}
+
 /// A poll of one of the backends that this machine has.
-fn poll(number: usize) -> u32 {
+fn poll(number: usize) -> f64 {
     let available: Vec<u32> =
         (1..32).filter(|backend| denio_poll_backends() & 1 << backend != 0).collect();
     handle(denio_poll_new(available[number % available.len()]))

@@ -26,13 +26,13 @@ fn loopback() -> abi::Address {
 }
 
 /// A listener with its address.
-fn listener() -> (u32, abi::Address) {
+fn listener() -> (f64, abi::Address) {
     let listener = handle(abi::bind(&loopback(), 16, 0));
     (listener, abi::local_address(listener).unwrap())
 }
 
 /// A stream that connected and the one that was accepted.
-fn pair() -> (u32, u32) {
+fn pair() -> (f64, f64) {
     let (listener, address) = listener();
     let client = handle(abi::connect(&address));
     let server = abi::accept_one(listener);
@@ -41,7 +41,7 @@ fn pair() -> (u32, u32) {
 }
 
 #[track_caller]
-fn close(handles: &[u32]) {
+fn close(handles: &[f64]) {
     for handle in handles {
         assert_eq!(denio_source_close(*handle), 0);
     }
@@ -49,13 +49,13 @@ fn close(handles: &[u32]) {
 
 /// Waits for one event and returns its token and bits.
 #[track_caller]
-fn one_event(poll: u32) -> (u32, u32) {
+fn one_event(poll: f64) -> (u32, u32) {
     let mut out = [0; CLOCK_WORDS + 2];
     assert_eq!(abi::wait(poll, &mut out, util::DEADLINE.as_millis() as i32), 1);
     (out[2], out[3])
 }
 
-fn is_silent(poll: u32) -> bool {
+fn is_silent(poll: f64) -> bool {
     abi::wait(poll, &mut [0; CLOCK_WORDS + 2], util::QUIET.as_millis() as i32) == 0
 }
 
@@ -111,19 +111,19 @@ fn read_and_write_keep_to_their_part_of_the_buffer() {
 fn accept_says_how_many_and_why_it_stopped() {
     let _alone = alone();
     let (listener, address) = listener();
-    let mut out = [7; 3];
+    let mut out = [7.0; 4];
     assert_eq!(abi::accept(listener, &mut out), 0);
-    assert_eq!(out, [libc::EAGAIN as u32, 7, 7]);
-    let clients: Vec<u32> = (0..3).map(|_| handle(abi::connect(&address))).collect();
-    let (mut seen, mut last) = (Vec::new(), 0);
+    assert_eq!(out, [libc::EAGAIN.into(), 0.0, 7.0, 7.0]);
+    let clients: Vec<f64> = (0..3).map(|_| handle(abi::connect(&address))).collect();
+    let (mut seen, mut last) = (Vec::new(), 0.0);
     while seen.len() < 3 {
         let count = abi::accept(listener, &mut out) as usize;
-        seen.extend_from_slice(&out[1..=count]);
+        seen.extend_from_slice(&out[ACCEPT_WORDS..][..count]);
         last = out[0];
-        assert_eq!(last == 0, count == 2, "0 means full: {out:?}");
+        assert_eq!(last == 0.0, count == 2, "0 means full: {out:?}");
     }
-    assert_eq!(last, libc::EAGAIN as u32);
-    assert_eq!(abi::accept(listener, &mut [9]), 0);
+    assert_eq!(last, libc::EAGAIN.into());
+    assert_eq!(abi::accept(listener, &mut [9.0; 2]), 0);
     close(&clients);
     close(&seen);
     close(&[listener]);
@@ -133,12 +133,12 @@ fn accept_says_how_many_and_why_it_stopped() {
 fn accept_of_something_else_accepts_nothing_and_says_so() {
     let _alone = alone();
     let (client, server) = pair();
-    let mut out = [0; 2];
+    let mut out = [0.0; 3];
     assert_eq!(abi::accept(client, &mut out), 0);
-    assert_eq!(out[0], libc::EINVAL as u32);
+    assert_eq!(out[0], libc::EINVAL.into());
     close(&[client, server]);
     assert_eq!(abi::accept(client, &mut out), 0);
-    assert_eq!(out[0], libc::EBADF as u32);
+    assert_eq!(out[0], libc::EBADF.into());
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn bind_and_connect_refuse_what_is_no_address() {
     for family in [0, 1, 5, 10, 255] {
         let mut address = loopback();
         address[0] = family;
-        assert_eq!(abi::bind(&address, 1, 0), -libc::EAFNOSUPPORT);
-        assert_eq!(abi::connect(&address), -libc::EAFNOSUPPORT);
+        assert_eq!(abi::bind(&address, 1, 0), -f64::from(libc::EAFNOSUPPORT));
+        assert_eq!(abi::connect(&address), -f64::from(libc::EAFNOSUPPORT));
     }
     let (listener, address) = listener();
-    assert_eq!(abi::bind(&address, 1, 0), -libc::EADDRINUSE);
+    assert_eq!(abi::bind(&address, 1, 0), -f64::from(libc::EADDRINUSE));
     close(&[listener]);
 }
 
@@ -209,14 +209,14 @@ fn poll_is_of_the_backend_asked_for() {
     for backend in 1..=4 {
         let answer = denio_poll_new(backend);
         if available & 1 << backend == 0 {
-            assert_eq!(answer, -libc::ENOTSUP);
+            assert_eq!(answer, (-libc::ENOTSUP).into());
         } else {
             assert_eq!(denio_poll_backend(handle(answer)), backend as i32);
-            close(&[answer as u32]);
+            close(&[answer]);
         }
     }
-    assert_eq!(denio_poll_new(5), -libc::EINVAL);
-    assert_eq!(denio_poll_new(u32::MAX), -libc::EINVAL);
+    assert_eq!(denio_poll_new(5), -f64::from(libc::EINVAL));
+    assert_eq!(denio_poll_new(u32::MAX), -f64::from(libc::EINVAL));
     close(&[best]);
 }
 
@@ -310,7 +310,7 @@ fn waker_ends_waits_of_both_kinds() {
     let _alone = alone();
     let poll = handle(denio_poll_new(0));
     let waker = handle(denio_waker_new(poll, 77));
-    assert_eq!(denio_waker_new(poll, 78), -libc::EEXIST);
+    assert_eq!(denio_waker_new(poll, 78), -f64::from(libc::EEXIST));
     std::thread::scope(|scope| {
         let parked = scope.spawn(|| denio_poll_park(poll, -1));
         assert_eq!(denio_waker_wake(waker), 0);
@@ -413,7 +413,9 @@ fn stale_handles_are_bad_for_every_function() {
     let stale = [poll, stream, server, waker, registry];
     close(&stale);
     let poll = handle(denio_poll_new(0));
-    for old in stale.into_iter().chain([0, u32::MAX, i32::MAX as u32, abi::old_generation(live)]) {
+    for old in
+        stale.into_iter().chain([0.0, -1.0, live + 0.5, f64::NAN, 1e300, abi::old_generation(live)])
+    {
         for (name, answer) in answers_to(old, poll, live) {
             assert_eq!(answer, -libc::EBADF, "{name} of {old}");
         }
@@ -422,14 +424,15 @@ fn stale_handles_are_bad_for_every_function() {
 }
 
 /// What each function that takes a handle answers to `old`, beside good ones.
-fn answers_to(old: u32, poll: u32, listener: u32) -> Vec<(&'static str, i32)> {
-    let mut out = [0; 4];
-    abi::accept(old, &mut out);
-    let (mut reads, mut writes) = ([[old, 0]], [[old, 0, 1, 0]]);
+fn answers_to(old: f64, poll: f64, listener: f64) -> Vec<(&'static str, i32)> {
+    let (mut accepted, mut out) = ([0.0; 3], [0; 4]);
+    abi::accept(old, &mut accepted);
+    let mut reads = [StreamRead { stream: old, ..Default::default() }];
+    let mut writes = [StreamWrite { stream: old, end: 1, ..Default::default() }];
     assert_eq!(abi::read_streams(&mut [0], 0, 1, &mut reads), 1);
     assert_eq!(abi::write_streams(b"x", &mut writes), 0);
     vec![
-        ("accept", -(out[0] as i32)),
+        ("accept", -(accepted[0] as i32)),
         ("close", denio_source_close(old)),
         ("take_error", denio_source_take_error(old)),
         ("local_address", abi::local_address(old).unwrap_err()),
@@ -438,21 +441,21 @@ fn answers_to(old: u32, poll: u32, listener: u32) -> Vec<(&'static str, i32)> {
         ("supports", denio_poll_supports(old, READABLE, 0)),
         ("wait", abi::wait(old, &mut out, 0)),
         ("park", denio_poll_park(old, 0)),
-        ("try_clone", denio_registry_try_clone(old)),
+        ("try_clone", denio_registry_try_clone(old) as i32),
         ("register at", denio_registry_register(old, listener, 1, READABLE, 0)),
         ("register", denio_registry_register(poll, old, 1, READABLE, 0)),
         ("reregister at", denio_registry_reregister(old, listener, 1, READABLE, 0)),
         ("reregister", denio_registry_reregister(poll, old, 1, READABLE, 0)),
         ("deregister at", denio_registry_deregister(old, listener)),
         ("deregister", denio_registry_deregister(poll, old)),
-        ("waker_new", denio_waker_new(old, 1)),
+        ("waker_new", denio_waker_new(old, 1) as i32),
         ("wake", denio_waker_wake(old)),
         ("read", abi::read(old, &mut [0])),
         ("write", abi::write(old, b"x")),
-        ("read of several", reads[0][1] as i32),
-        ("write of several", writes[0][3] as i32),
+        ("read of several", reads[0].result),
+        ("write of several", writes[0].result),
         ("shutdown", denio_stream_shutdown(old, 2)),
-        ("clone", denio_source_try_clone(old)),
+        ("clone", denio_source_try_clone(old) as i32),
         ("option", denio_source_option(old, SocketOption::Ttl as u32)),
         ("set_option", denio_source_set_option(old, SocketOption::Ttl as u32, 1)),
         ("peek", abi::peek(old, &mut [0])),

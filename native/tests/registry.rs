@@ -4,7 +4,7 @@ mod util;
 
 use std::sync::Arc;
 
-use denio::{Event, Interest, TcpStream, Token, Waker};
+use denio::{Backend, Event, Interest, Poll, TcpStream, Token, Waker};
 use util::{
     READABLE, WRITABLE, alone, drain, errno, expect_event, expect_events, expect_silence,
     read_exact, registered_pair, write_all,
@@ -49,6 +49,25 @@ fn register_refuses_a_source_of_another_poll() {
     first.registry().deregister(&stream).unwrap();
     second.registry().register(&stream, SECOND, READABLE).unwrap();
     expect_event(&second, SECOND, Event::READABLE);
+}
+
+#[test]
+fn a_source_whose_poll_is_gone_can_be_registered_elsewhere() {
+    let _alone = alone();
+    for backend in Backend::available() {
+        let first = Poll::with_backend(*backend).unwrap();
+        let registry = first.registry().try_clone().unwrap();
+        let (stream, peer) = registered_pair(&first, FIRST, READABLE);
+        drop(first);
+        let second = Poll::with_backend(*backend).unwrap();
+        let refused = second.registry().register(&stream, SECOND, READABLE);
+        assert_eq!(errno(refused), libc::EEXIST, "the clone keeps it");
+        drop(registry);
+        second.registry().register(&stream, SECOND, READABLE).unwrap();
+        write_all(&peer, b"x");
+        expect_event(&second, SECOND, Event::READABLE);
+        second.registry().deregister(&stream).unwrap();
+    }
 }
 
 #[test]

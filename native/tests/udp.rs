@@ -6,7 +6,9 @@ mod util;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use denio::{BindOptions, Event, Membership, Poll, Socket, SocketOption, Token, UdpSocket};
+use denio::{
+    BindOptions, Datagram, Event, Membership, Poll, Socket, SocketOption, Token, UdpSocket,
+};
 use util::{READABLE, WRITABLE, alone, errno, eventually, expect_event, expect_silence};
 
 const UDP: Token = Token(1);
@@ -38,7 +40,7 @@ fn registered_pair(poll: &Poll) -> (UdpSocket, UdpSocket) {
 
 fn received(udp: &UdpSocket) -> Vec<u8> {
     let mut buffer = [0; 2048];
-    let count = eventually(|| udp.receive(&mut buffer)).unwrap();
+    let count = eventually(|| udp.receive(&mut buffer)).unwrap().count;
     buffer[..count].to_vec()
 }
 
@@ -50,8 +52,9 @@ fn datagrams_say_who_sent_them() {
         assert_ne!(at_one.port(), 0);
         assert_eq!(one.send_to(b"hello", at_other).unwrap(), 5);
         let mut buffer = [0; 16];
-        let came = eventually(|| other.receive_from(&mut buffer)).unwrap();
-        assert_eq!((came, &buffer[..5]), ((5, at_one), &b"hello"[..]));
+        let came = eventually(|| other.receive(&mut buffer)).unwrap();
+        assert_eq!(came, Datagram { count: 5, is_cut: false, from: at_one });
+        assert_eq!(&buffer[..5], b"hello");
     }
 }
 
@@ -83,25 +86,26 @@ fn empty_datagrams_are_datagrams() {
     for _ in 0..2 {
         assert_eq!(peer.send(b"").unwrap(), 0);
         expect_event(&poll, UDP, Event::READABLE);
-        assert_eq!(udp.receive(&mut [0; 16]).unwrap(), 0);
+        assert_eq!(udp.receive(&mut [0; 16]).unwrap().count, 0);
         assert_eq!(errno(udp.receive(&mut [0; 16])), libc::EAGAIN);
     }
     // Also into no room, which then takes one.
     assert_eq!(errno(udp.receive(&mut [])), libc::EAGAIN);
     peer.send(b"").unwrap();
     peer.send(b"second").unwrap();
-    assert_eq!(eventually(|| udp.receive(&mut [])).unwrap(), 0);
+    assert!(!eventually(|| udp.receive(&mut [])).unwrap().is_cut, "it has no bytes");
     assert_eq!(received(&udp), b"second");
 }
 
 #[test]
-fn what_there_is_no_room_for_is_lost() {
+fn what_there_is_no_room_for_is_lost_and_told() {
     let _alone = alone();
     let (one, other) = pair();
     one.send(b"abcdef").unwrap();
     one.send(b"next").unwrap();
     let mut buffer = *b"......";
-    assert_eq!(eventually(|| other.receive(&mut buffer[..2])).unwrap(), 2);
+    let came = eventually(|| other.receive(&mut buffer[..2])).unwrap();
+    assert_eq!((came.count, came.is_cut), (2, true));
     assert_eq!(&buffer, b"ab....");
     assert_eq!(received(&other), b"next");
 }
@@ -174,14 +178,14 @@ fn peek_leaves_the_datagram_and_is_not_told_again() {
     let poll = util::poll();
     let (udp, peer) = registered_pair(&poll);
     assert_eq!(errno(udp.peek(&mut [0; 8])), libc::EAGAIN);
-    assert_eq!(errno(udp.peek_from(&mut [0; 8])), libc::EAGAIN);
     peer.send(b"twice").unwrap();
     expect_event(&poll, UDP, Event::READABLE);
     let mut buffer = [0; 8];
-    assert_eq!(udp.peek(&mut buffer).unwrap(), 5);
-    assert_eq!(udp.peek(&mut []).unwrap(), 0);
+    assert_eq!(udp.peek(&mut buffer).unwrap().count, 5);
+    assert!(udp.peek(&mut []).unwrap().is_cut);
     let from = peer.local_address().unwrap();
-    assert_eq!(udp.peek_from(&mut buffer[..2]).unwrap(), (2, from));
+    let cut = Datagram { count: 2, is_cut: true, from };
+    assert_eq!(udp.peek(&mut buffer[..2]).unwrap(), cut);
     expect_silence(&poll);
     assert_eq!(received(&udp), b"twice");
     assert_eq!(errno(udp.peek(&mut buffer)), libc::EAGAIN);

@@ -114,18 +114,18 @@ fn room_is_told_of_after_a_write_that_was_cut_short() {
 // Through the ABI.
 
 /// Reads into parts of a test's own buffers, or null.
-fn read(stream: u32, parts: &[(*mut u8, u32)]) -> i32 {
+fn read(stream: f64, parts: &[(*mut u8, u32)]) -> i32 {
     // SAFETY: what each test passes is as long as it says, or null.
     unsafe { abi::read_vectored(stream, parts) }
 }
 
 /// Writes parts of a test's own buffers, or null.
-fn write(stream: u32, parts: &[(*const u8, u32)]) -> i32 {
+fn write(stream: f64, parts: &[(*const u8, u32)]) -> i32 {
     // SAFETY: what each test passes is as long as it says, or null.
     unsafe { abi::write_vectored(stream, parts) }
 }
 
-fn close(handles: &[u32]) {
+fn close(handles: &[f64]) {
     for handle in handles {
         assert_eq!(denio_source_close(*handle), 0);
     }

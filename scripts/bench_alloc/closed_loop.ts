@@ -238,6 +238,8 @@ export class ClosedLoop implements System, ReactorPoll {
 
   ref(): void {}
 
+  rest(): void {}
+
   wake(): void {}
 
   close(): void {}

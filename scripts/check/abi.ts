@@ -17,8 +17,10 @@ const FFI = "native/src/ffi/";
 /** Constants that both sides have, and where Rust's are. */
 const CONSTANTS = [
   { name: "ABI_VERSION", rust: "ABI_VERSION", where: FFI },
+  { name: "ACCEPT_WORDS", rust: "ACCEPT_WORDS", where: FFI },
   { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
   { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
+  { name: "DATAGRAM_CUT", rust: "DATAGRAM_CUT", where: FFI },
   { name: "EVENTS_MAX", rust: "BATCH_MAX", where: "native/src/sys/mod.rs" },
 ];
 
@@ -26,10 +28,14 @@ const CONSTANTS = [
 const TYPES: ReadonlyMap<string, string> = new Map([
   ["u32", "u32"],
   ["i32", "i32"],
+  ["f64", "f64"],
   ["*const u8", "buffer"],
   ["*mut u8", "buffer"],
   ["*const u32", "buffer"],
   ["*mut u32", "buffer"],
+  ["*mut f64", "buffer"],
+  ["*mut StreamRead", "buffer"],
+  ["*mut StreamWrite", "buffer"],
 ]);
 
 const EXTERN = /pub (?:unsafe )?extern "C" fn (\w+)\(([^)]*)\)(?: -> (\w+))?/g;

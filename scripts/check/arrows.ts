@@ -11,15 +11,16 @@ import { type ImportFound, importsOf, parse } from "./syntax.ts";
 
 /** What each folder may import; of those in `types`, only types. */
 const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
-  native: { uses: [] },
-  bytes: { uses: [] },
-  poll: { uses: ["native"] },
-  net: { uses: ["poll", "native"] },
-  reactor: { uses: ["net", "poll", "native", "bytes"] },
+  base: { uses: [] },
+  native: { uses: ["base"] },
+  bytes: { uses: ["base"] },
+  poll: { uses: ["base", "native"] },
+  net: { uses: ["base", "poll", "native"] },
+  reactor: { uses: ["base", "net", "poll", "native", "bytes"] },
   // The protocol must run over anything that moves bytes, a test's as well.
-  http: { uses: ["native", "bytes"] },
-  server: { uses: ["http", "reactor"], types: ["net"] },
-  cli: { uses: ["server", "reactor"] },
+  http: { uses: ["base", "native", "bytes"] },
+  server: { uses: ["base", "http", "reactor"], types: ["net"] },
+  cli: { uses: ["base", "server", "reactor"] },
 };
 
 /** The command line prints the version that this file has. */

@@ -8,6 +8,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
+import { after } from "../base/own.ts";
 import config from "../../deno.json" with { type: "json" };
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { echo } from "../server/echo.ts";
@@ -88,7 +89,7 @@ async function runWorkers(
 /** Called before the address is printed: a reader of that may signal at once. */
 async function untilStopped(server: Server): Promise<void> {
   stopOnSignals(() => {
-    setTimeout(() => console.error(STOPPING), STOPPING_MS);
+    after(STOPPING_MS, () => console.error(STOPPING));
     server.shutdown();
   });
   await server.finished;

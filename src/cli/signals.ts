@@ -4,6 +4,8 @@
  * @module
  */
 
+import { nowMs } from "../base/own.ts";
+
 /** The signals that ask a program to end, with their numbers. */
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
@@ -21,7 +23,7 @@ export function stopOnSignals(stop: () => void): void {
   const wish = wishes();
   for (const [name, number] of Object.entries(SIGNALS)) {
     Deno.addSignalListener(name as keyof typeof SIGNALS, () => {
-      const wished = wish(performance.now());
+      const wished = wish(nowMs());
       if (wished === "stop") stop();
       else if (wished === "exit") Deno.exit(EXIT_CODE_BASE + number);
     });

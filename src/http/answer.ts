@@ -7,6 +7,7 @@
  * @module
  */
 
+import { utcText, wallMs as wallNowMs } from "../base/own.ts";
 import { REASONS } from "./errors.ts";
 import { encodeLatin1, writeDecimal, writeLatin1 } from "./latin1.ts";
 import type { ResponseParts } from "./response.ts";
@@ -230,10 +231,10 @@ export class Heads {
   }
 
   #refresh(nowMs: number): void {
-    const wallMs = Date.now();
+    const wallMs = wallNowMs();
     this.#untilMs = nowMs + SECOND_MS - wallMs % SECOND_MS;
     // RFC 9110 section 6.6.1, in the form of section 5.6.7.
-    this.#date = encodeLatin1(`\r\ndate: ${new Date(wallMs).toUTCString()}`);
+    this.#date = encodeLatin1(`\r\ndate: ${utcText(wallMs)}`);
     this.#typed.clear();
     this.#plain = undefined;
   }

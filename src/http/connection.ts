@@ -10,6 +10,7 @@
  * @module
  */
 
+import { defer } from "../base/own.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import {
   ConnectionField,
@@ -417,7 +418,7 @@ export class HttpConnection implements BodyHost, RequestHost {
    */
   terminate(): void {
     this.#state &= ~KEEP_ALIVE;
-    if (this.#writing === Writing.HANDLER) setImmediate(() => this.#cutOff());
+    if (this.#writing === Writing.HANDLER) defer(() => this.#cutOff());
     else this.#cutOff();
   }
 

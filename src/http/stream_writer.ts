@@ -9,6 +9,7 @@
  * @module
  */
 
+import { defer } from "../base/own.ts";
 import { Framing } from "./answer.ts";
 import { encodeLatin1, writeLatin1 } from "./latin1.ts";
 import type { Service } from "./service.ts";
@@ -263,7 +264,7 @@ export class StreamWriter {
     for (let start = 0; start < byteLength; start += PIECE_BYTES) {
       if (chunk.byteLength !== byteLength) throw new TypeError(SHRUNK);
       const end = start + PIECE_BYTES;
-      const piece = chunk.subarray(start, end);
+      const piece = pieceOf(chunk, start, end);
       if (isChunked && end >= byteLength) {
         this.#isFinished = this.#isOver;
         const after = this.#isOver ? LINE_END_AND_LAST_CHUNK : LINE_END;
@@ -334,7 +335,7 @@ export class StreamWriter {
     if (this.#transport.bufferedBytes >= BUSY_BYTES) await this.#drain();
     if (this.#sinceRound < ROUND_BYTES) return;
     this.#sinceRound = 0;
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => defer(resolve));
   }
 
   /** Waits for the peer, which may take all the time that it wants. */
@@ -353,6 +354,18 @@ export class StreamWriter {
 }
 
 const SHRUNK = "Cannot send a chunk that has shrunk while it was sent";
+
+/** Memory that other threads may write to is copied before it is sent. */
+function pieceOf(
+  chunk: Uint8Array<ArrayBufferLike>,
+  start: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  const { buffer } = chunk;
+  return buffer instanceof ArrayBuffer
+    ? chunk.subarray(start, end) as Uint8Array<ArrayBuffer>
+    : new Uint8Array(chunk.subarray(start, end));
+}
 
 function sizeLine(byteLength: number): string {
   return `${byteLength.toString(16)}\r\n`;

@@ -68,10 +68,19 @@ const ERRNOS = {
 /** The name of an errno that this module knows. */
 export type ErrnoName = keyof typeof ERRNOS;
 
+/**
+ * What `getaddrinfo(3)` says for which there is no errno, by the numbers of
+ * `native/src/sys/resolver.rs`.
+ */
+const RESOLVER_ERRORS = {
+  EAI_AGAIN: errno(1001, 1001, "no name server has answered", Error),
+  EAI_FAIL: errno(1002, 1002, "the name server has failed", Error),
+};
+
 const IS_LINUX = Deno.build.os === "linux" || Deno.build.os === "android";
 
 const BY_NUMBER = new Map(
-  Object.entries(ERRNOS).map(([name, entry]) =>
+  Object.entries({ ...ERRNOS, ...RESOLVER_ERRORS }).map(([name, entry]) =>
     [numberOf(entry), { name, ...entry }] as const
   ),
 );
@@ -106,7 +115,8 @@ export function errorFrom(
   const known = BY_NUMBER.get(number);
   const text = known?.text ?? "unexpected error";
   const code = errnoName(number);
-  const message = `Cannot ${call}: ${text} (${code}, os error ${number})`;
+  const where = code in RESOLVER_ERRORS ? "" : `, os error ${number}`;
+  const message = `Cannot ${call}: ${text} (${code}${where})`;
   return Object.assign(new (known?.class ?? Error)(message), { code });
 }
 

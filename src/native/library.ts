@@ -68,13 +68,28 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 }
 
 /**
- * Opens all of the native library, of which each part is opened otherwise when
- * it is first used. It stays open until the process ends: the sanitizer of
+ * Opens all of the native library now, some 6 ms, of which each part is opened
+ * otherwise when it is first used. It stays open until the process ends. Each
+ * Worker opens its own.
+ *
+ * A program that revokes `ffi` once it has started, as Deno's manual advises,
+ * calls this before: what was opened works without the permission, and what was
+ * not yet, such as UDP, would throw `NotCapable` then. And the sanitizer of
  * resources of `Deno.test` finds fault with the first test that uses denio,
  * unless this was called before, at the top of the file.
  *
+ * @example Give the permission back
+ * ```ts
+ * import { loadLibrary, UdpSocket } from "../../mod.ts";
+ *
+ * loadLibrary();
+ * Deno.permissions.revokeSync({ name: "ffi" });
+ * UdpSocket.bind({ hostname: "127.0.0.1", port: 0 }).close();
+ * ```
+ *
  * @throws {Deno.errors.NotFound} when there is no library where it should be.
  * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
+ * @throws {Error} when the library has another ABI number.
  */
 export function loadLibrary(): void {
   native();

@@ -1,9 +1,10 @@
 /**
  * The C ABI as one constant, argument for argument with `native/src/ffi/`.
  *
- * Only integers and `buffer`: pointers and callbacks would need `--allow-ffi`
+ * Only numbers and `buffer`: pointers and callbacks would need `--allow-ffi`
  * without a path. Every result is a count, a handle or another number when
- * zero or more, `-errno` otherwise.
+ * zero or more, `-errno` otherwise. Handles have 52 bits, which an `f64` holds
+ * and costs no more than a `u32` to hand over; a `u64` would be a `BigInt`.
  *
  * @module
  */
@@ -23,11 +24,17 @@ export const EVENT_WORDS = 2;
 /** The most events that one wait returns, as `sys/mod.rs` bounds it. */
 export const EVENTS_MAX = 1024;
 
-/** Words of a stream that `denio_streams_read` reads. */
-export const READ_WORDS = 2;
+/** Numbers that `denio_listener_accept` writes before the handles. */
+export const ACCEPT_WORDS = 2;
 
-/** Words of a stream that `denio_streams_write` writes to. */
-export const WRITE_WORDS = 4;
+/** Bytes of a stream that `denio_streams_read` reads: `StreamRead` in Rust. */
+export const READ_BYTES = 16;
+
+/** Bytes of a stream that `denio_streams_write` writes to: `StreamWrite`. */
+export const WRITE_BYTES = 24;
+
+/** Set in the count of a datagram that was cut off. */
+export const DATAGRAM_CUT = 1_073_741_824;
 
 /** The one symbol that is read before the others are trusted. */
 export const ABI_SYMBOL = {
@@ -47,28 +54,28 @@ export const THREAD_SYMBOLS = {
  * first of a group is called, and whoever serves has no need of them.
  */
 export const SERVING_SYMBOLS = {
-  denio_source_close: { parameters: [/* handle */ "u32"], result: "i32" },
+  denio_source_close: { parameters: [/* handle */ "f64"], result: "i32" },
   denio_source_take_error: {
     parameters: [
-      /* handle */ "u32",
+      /* handle */ "f64",
     ],
     result: "i32",
   },
   denio_stream_unacked: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
     ],
     result: "i32",
   },
   denio_stream_unread: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
     ],
     result: "i32",
   },
   denio_source_local_address: {
     parameters: [
-      /* handle */ "u32",
+      /* handle */ "f64",
       /* address */ "buffer",
     ],
     result: "i32",
@@ -82,10 +89,10 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
-  denio_poll_new: { parameters: [/* backend */ "u32"], result: "i32" },
+  denio_poll_new: { parameters: [/* backend */ "u32"], result: "f64" },
   denio_poll_wait: {
     parameters: [
-      /* poll */ "u32",
+      /* poll */ "f64",
       /* events */ "buffer",
       /* capacity */ "u32",
       /* timeout_ms */ "i32",
@@ -93,31 +100,31 @@ export const SERVING_SYMBOLS = {
     result: "i32",
   },
   denio_poll_park: {
-    parameters: [/* poll */ "u32", /* timeout_ms */ "i32"],
+    parameters: [/* poll */ "f64", /* timeout_ms */ "i32"],
     result: "i32",
     nonblocking: true,
   },
   denio_poll_await_park: {
     parameters: [
-      /* poll */ "u32",
+      /* poll */ "f64",
       /* begun */ "i32",
       /* timeout_ms */ "i32",
     ],
     result: "i32",
   },
   denio_parker_new: {
-    parameters: [/* poll */ "u32", /* out */ "buffer"],
+    parameters: [/* poll */ "f64", /* out */ "buffer"],
     result: "i32",
   },
   denio_parker_park: {
-    parameters: [/* parker */ "u32", /* timeout_ms */ "i32"],
+    parameters: [/* parker */ "f64", /* timeout_ms */ "i32"],
     result: "i32",
   },
-  denio_parker_tell: { parameters: [/* parker */ "u32"], result: "i32" },
+  denio_parker_tell: { parameters: [/* parker */ "f64"], result: "i32" },
   denio_registry_register: {
     parameters: [
-      /* registry */ "u32",
-      /* source */ "u32",
+      /* registry */ "f64",
+      /* source */ "f64",
       /* token */ "u32",
       /* interest */ "u32",
       /* mode */ "u32",
@@ -126,8 +133,8 @@ export const SERVING_SYMBOLS = {
   },
   denio_registry_reregister: {
     parameters: [
-      /* registry */ "u32",
-      /* source */ "u32",
+      /* registry */ "f64",
+      /* source */ "f64",
       /* token */ "u32",
       /* interest */ "u32",
       /* mode */ "u32",
@@ -135,14 +142,14 @@ export const SERVING_SYMBOLS = {
     result: "i32",
   },
   denio_registry_deregister: {
-    parameters: [/* registry */ "u32", /* source */ "u32"],
+    parameters: [/* registry */ "f64", /* source */ "f64"],
     result: "i32",
   },
   denio_waker_new: {
-    parameters: [/* registry */ "u32", /* token */ "u32"],
-    result: "i32",
+    parameters: [/* registry */ "f64", /* token */ "u32"],
+    result: "f64",
   },
-  denio_waker_wake: { parameters: [/* waker */ "u32"], result: "i32" },
+  denio_waker_wake: { parameters: [/* waker */ "f64"], result: "i32" },
   denio_listener_bind: {
     parameters: [
       /* address */ "buffer",
@@ -153,11 +160,11 @@ export const SERVING_SYMBOLS = {
       /* keepalive_count */ "u32",
       /* user_timeout_ms */ "u32",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_listener_accept: {
     parameters: [
-      /* listener */ "u32",
+      /* listener */ "f64",
       /* out */ "buffer",
       /* capacity */ "u32",
     ],
@@ -165,20 +172,20 @@ export const SERVING_SYMBOLS = {
   },
   denio_stream_peer_key: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
     ],
     result: "i32",
   },
   denio_stream_peer_address: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* address */ "buffer",
     ],
     result: "i32",
   },
   denio_stream_read: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -187,7 +194,7 @@ export const SERVING_SYMBOLS = {
   },
   denio_stream_write: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -216,7 +223,7 @@ export const SERVING_SYMBOLS = {
   },
   denio_stream_write_vectored: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* first */ "buffer",
       /* first_length */ "u32",
       /* second */ "buffer",
@@ -238,7 +245,7 @@ export const SERVING_SYMBOLS = {
   },
   denio_stream_shutdown: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* how */ "u32",
     ],
     result: "i32",
@@ -263,25 +270,25 @@ export const UDP_SYMBOLS = {
       /* address */ "buffer",
       /* flags */ "u32",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_udp_connect: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* address */ "buffer",
     ],
     result: "i32",
   },
   denio_udp_peer_address: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* address */ "buffer",
     ],
     result: "i32",
   },
   denio_udp_send: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -290,7 +297,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_receive: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -299,7 +306,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_peek: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -308,7 +315,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_send_to: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -318,7 +325,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_receive_from: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -328,7 +335,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_peek_from: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -338,7 +345,7 @@ export const UDP_SYMBOLS = {
   },
   denio_udp_set_membership: {
     parameters: [
-      /* udp */ "u32",
+      /* udp */ "f64",
       /* group */ "buffer",
       /* interface */ "buffer",
       /* join */ "u32",
@@ -352,20 +359,20 @@ export const OTHER_SYMBOLS = {
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_try_clone: {
     parameters: [
-      /* handle */ "u32",
+      /* handle */ "f64",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_source_option: {
     parameters: [
-      /* handle */ "u32",
+      /* handle */ "f64",
       /* option */ "u32",
     ],
     result: "i32",
   },
   denio_source_set_option: {
     parameters: [
-      /* handle */ "u32",
+      /* handle */ "f64",
       /* option */ "u32",
       /* value */ "u32",
     ],
@@ -376,7 +383,7 @@ export const OTHER_SYMBOLS = {
       /* fd */ "i32",
       /* kind */ "u32",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_descriptor_describe: {
     parameters: [
@@ -385,15 +392,15 @@ export const OTHER_SYMBOLS = {
     ],
     result: "i32",
   },
-  denio_poll_backend: { parameters: [/* poll */ "u32"], result: "i32" },
+  denio_poll_backend: { parameters: [/* poll */ "f64"], result: "i32" },
   denio_poll_backends: { parameters: [], result: "i32" },
   denio_poll_supports: {
-    parameters: [/* poll */ "u32", /* interest */ "u32", /* mode */ "u32"],
+    parameters: [/* poll */ "f64", /* interest */ "u32", /* mode */ "u32"],
     result: "i32",
   },
   denio_registry_try_clone: {
-    parameters: [/* registry */ "u32"],
-    result: "i32",
+    parameters: [/* registry */ "f64"],
+    result: "f64",
   },
   denio_unix_listener_bind: {
     parameters: [
@@ -401,20 +408,20 @@ export const OTHER_SYMBOLS = {
       /* length */ "u32",
       /* backlog */ "i32",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_stream_connect: {
     parameters: [
       /* address */ "buffer",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_unix_stream_connect: {
     parameters: [
       /* path */ "buffer",
       /* length */ "u32",
     ],
-    result: "i32",
+    result: "f64",
   },
   denio_unix_stream_pair: {
     parameters: [
@@ -430,7 +437,7 @@ export const OTHER_SYMBOLS = {
   },
   denio_stream_peek: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* buffer */ "buffer",
       /* offset */ "u32",
       /* length */ "u32",
@@ -439,7 +446,7 @@ export const OTHER_SYMBOLS = {
   },
   denio_stream_read_vectored: {
     parameters: [
-      /* stream */ "u32",
+      /* stream */ "f64",
       /* first */ "buffer",
       /* first_length */ "u32",
       /* second */ "buffer",

@@ -108,6 +108,8 @@ export function isIpText(hostname: string): boolean {
  *
  * @throws {RangeError} when the port is no integer from 0 to 65535.
  * @throws {Deno.errors.NotFound} when nobody knows the name.
+ * @throws {Error} with code `EAI_AGAIN` when no name server has answered, with
+ * `EAI_FAIL` when it has failed: `getaddrinfo(3)`.
  */
 export function resolve(address: HostPort): Uint8Array<ArrayBuffer> {
   const { hostname, port } = hostPort(address);

@@ -11,8 +11,21 @@
 
 import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
-import { READ_WORDS, WRITE_WORDS } from "../native/symbols.ts";
-import { CALL_BYTES_MAX, checkRange, partOf } from "./transfer.ts";
+import { READ_BYTES, WRITE_BYTES } from "../native/symbols.ts";
+import { CALL_BYTES_MAX, checkMemory, checkRange, partOf } from "./transfer.ts";
+
+/**
+ * What both batches lay out in memory, as native code reads it: each stream has
+ * its handle, 8 bytes, then numbers of 4.
+ */
+const READ_HANDLES = READ_BYTES / Float64Array.BYTES_PER_ELEMENT;
+const READ_WORDS = READ_BYTES / Int32Array.BYTES_PER_ELEMENT;
+const READ_COUNT = 2;
+const WRITE_HANDLES = WRITE_BYTES / Float64Array.BYTES_PER_ELEMENT;
+const WRITE_WORDS = WRITE_BYTES / Int32Array.BYTES_PER_ELEMENT;
+const WRITE_START = 2;
+const WRITE_END = 3;
+const WRITE_COUNT = 4;
 
 /** Streams that are read in one call, one's bytes behind the other's. */
 export class ReadBatch {
@@ -21,6 +34,8 @@ export class ReadBatch {
   /** How many streams there are; set to 0 to begin anew. */
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
+  /** The same memory. */
+  readonly #handles: Float64Array<ArrayBuffer>;
 
   /**
    * Makes an empty batch.
@@ -29,27 +44,29 @@ export class ReadBatch {
    */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#words = new Int32Array(READ_WORDS * capacity);
+    const memory = new ArrayBuffer(READ_BYTES * capacity);
+    this.#words = new Int32Array(memory);
+    this.#handles = new Float64Array(memory);
   }
 
   /** Adds a stream by its handle; there must be room for it. */
   add(handle: number): void {
-    this.#words[READ_WORDS * this.length++] = handle;
+    this.#handles[READ_HANDLES * this.length++] = handle;
   }
 
   /** Returns the handle of stream `index`. */
   handle(index: number): number {
-    return this.#words[READ_WORDS * index]!;
+    return this.#handles[READ_HANDLES * index]!;
   }
 
   /** Returns what reading stream `index` gave: see `Stream.tryRead`. */
   count(index: number): number {
-    return this.#words[READ_WORDS * index + 1]!;
+    return this.#words[READ_WORDS * index + READ_COUNT]!;
   }
 
   /** Says what reading stream `index` gave: for who reads in native code's place. */
   setCount(index: number, count: number): void {
-    this.#words[READ_WORDS * index + 1] = count;
+    this.#words[READ_WORDS * index + READ_COUNT] = count;
   }
 
   /**
@@ -67,7 +84,7 @@ export class ReadBatch {
   ): number {
     const room = bytes.byteLength - offset;
     checkRange(bytes, offset, room);
-    checkLength(this);
+    checkLength(this.length, this.#words.length / READ_WORDS);
     if (offset + room > CALL_BYTES_MAX) {
       return this.read(partOf(bytes, offset, room), 0, roomMin);
     }
@@ -90,6 +107,8 @@ export class WriteBatch {
   /** How many streams there are; set to 0 to begin anew. */
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
+  /** The same memory. */
+  readonly #handles: Float64Array<ArrayBuffer>;
 
   /**
    * Makes an empty batch.
@@ -98,7 +117,9 @@ export class WriteBatch {
    */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#words = new Int32Array(WRITE_WORDS * capacity);
+    const memory = new ArrayBuffer(WRITE_BYTES * capacity);
+    this.#words = new Int32Array(memory);
+    this.#handles = new Float64Array(memory);
   }
 
   /**
@@ -106,35 +127,35 @@ export class WriteBatch {
    * room for it.
    */
   add(handle: number, start: number, end: number): void {
-    const at = WRITE_WORDS * this.length++;
-    this.#words[at] = handle;
-    this.#words[at + 1] = start;
-    this.#words[at + 2] = end;
+    const index = this.length++;
+    this.#handles[WRITE_HANDLES * index] = handle;
+    this.#words[WRITE_WORDS * index + WRITE_START] = start;
+    this.#words[WRITE_WORDS * index + WRITE_END] = end;
   }
 
   /** Returns the handle of stream `index`. */
   handle(index: number): number {
-    return this.#words[WRITE_WORDS * index]!;
+    return this.#handles[WRITE_HANDLES * index]!;
   }
 
   /** Returns where the bytes of stream `index` begin. */
   start(index: number): number {
-    return this.#words[WRITE_WORDS * index + 1]!;
+    return this.#words[WRITE_WORDS * index + WRITE_START]!;
   }
 
   /** Returns where the bytes of stream `index` end. */
   end(index: number): number {
-    return this.#words[WRITE_WORDS * index + 2]!;
+    return this.#words[WRITE_WORDS * index + WRITE_END]!;
   }
 
   /** Returns what writing to stream `index` gave: see `Stream.tryWrite`. */
   count(index: number): number {
-    return this.#words[WRITE_WORDS * index + 3]!;
+    return this.#words[WRITE_WORDS * index + WRITE_COUNT]!;
   }
 
   /** Says what writing to stream `index` gave: for who writes in native code's place. */
   setCount(index: number, count: number): void {
-    this.#words[WRITE_WORDS * index + 3] = count;
+    this.#words[WRITE_WORDS * index + WRITE_COUNT] = count;
   }
 
   /**
@@ -144,7 +165,8 @@ export class WriteBatch {
    * `bytes` has more than a GiB.
    */
   write(bytes: Uint8Array<ArrayBuffer>): void {
-    checkLength(this);
+    checkLength(this.length, this.#words.length / WRITE_WORDS);
+    checkMemory(bytes);
     if (bytes.byteLength > CALL_BYTES_MAX) {
       throw new RangeError(
         `Cannot write parts of "${bytes.byteLength}" bytes: there may be ` +
@@ -161,9 +183,11 @@ export class WriteBatch {
   }
 }
 
-/** Native code cannot see how long a batch may be: it is checked here. */
-function checkLength(batch: ReadBatch | WriteBatch): void {
-  const { length, capacity } = batch;
+/**
+ * Native code cannot see how long a batch may be: it is checked here, against
+ * the memory that there is.
+ */
+function checkLength(length: number, capacity: number): void {
   if (length >= 0 && length <= capacity) return;
   throw new RangeError(
     `Cannot use "${length}" streams at once: there may be ${capacity}`,

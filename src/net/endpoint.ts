@@ -22,8 +22,7 @@ import { native } from "../native/library.ts";
  * ```
  */
 export abstract class Endpoint implements Disposable {
-  /** The number by which native code knows it; it can be posted to a Worker. */
-  readonly handle: number;
+  #handle: number;
 
   /**
    * Takes a native handle over, as one that another Worker has posted.
@@ -31,7 +30,15 @@ export abstract class Endpoint implements Disposable {
    * @param handle Of the same kind as the class; the new object owns it.
    */
   constructor(handle: number) {
-    this.handle = handle;
+    this.#handle = handle;
+  }
+
+  /**
+   * The number by which native code knows it, which can be posted to a Worker;
+   * 0 once it is closed: a closed object never closes another's.
+   */
+  get handle(): number {
+    return this.#handle;
   }
 
   /** What it is called in messages. */
@@ -43,13 +50,17 @@ export abstract class Endpoint implements Disposable {
    * @throws {Deno.errors.BadResource} when it is closed already.
    */
   close(): void {
-    const code = native().denio_source_close(this.handle);
-    unwrap(code, `close ${this.noun} ${this.handle}`);
+    const handle = this.#handle;
+    this.#handle = 0;
+    const code = native().denio_source_close(handle);
+    unwrap(code, `close ${this.noun} ${handle}`);
   }
 
   /** Closes it, unless it is closed already. */
   [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    native().denio_source_close(handle);
   }
 
   /** Returns a count or `WOULD_BLOCK`, and throws any other answer. */

@@ -6,6 +6,7 @@
 
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { native } from "../native/library.ts";
+import { ACCEPT_WORDS } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
 import { TcpStream } from "./tcp_stream.ts";
 
@@ -39,8 +40,13 @@ export type StreamClass<Accepted> = new (handle: number) => Accepted;
  * @typeParam Accepted The class of the streams; `TcpStream` when left out.
  */
 export class AcceptBatch<Accepted = TcpStream> {
-  /** The words that native code writes: why it stopped, then the handles. */
-  readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(1 + ACCEPT_MAX);
+  /**
+   * The numbers that native code writes: why it stopped, how many it passed
+   * over, then the handles.
+   */
+  readonly words: Float64Array<ArrayBuffer> = new Float64Array(
+    ACCEPT_WORDS + ACCEPT_MAX,
+  );
   readonly #class: StreamClass<Accepted>;
 
   /**
@@ -62,9 +68,17 @@ export class AcceptBatch<Accepted = TcpStream> {
     return this.words[0]!;
   }
 
+  /**
+   * How many connections the last accept passed over, since they had failed
+   * while they waited to be accepted: `accept(2)` under "Error handling".
+   */
+  get passedOver(): number {
+    return this.words[1]!;
+  }
+
   /** Returns a stream for connection `index`, below the count accepted. */
   stream(index: number): Accepted {
-    return new this.#class(this.words[1 + index]!);
+    return new this.#class(this.words[ACCEPT_WORDS + index]!);
   }
 }
 
@@ -132,13 +146,14 @@ export abstract class ListeningSocket<Address, Accepted>
     batch: AcceptBatch<Accepted>,
     capacity: number = ACCEPT_MAX,
   ): number {
-    if (!(capacity >= 1 && capacity <= ACCEPT_MAX)) {
+    const { words } = batch;
+    const room = Math.min(ACCEPT_MAX, words.length - ACCEPT_WORDS);
+    if (!(capacity >= 1 && capacity <= room)) {
       throw new RangeError(
         `Cannot accept "${capacity}" at once: it must be from 1 to ` +
-          `${ACCEPT_MAX}`,
+          `${room}`,
       );
     }
-    const { words } = batch;
     return native().denio_listener_accept(this.handle, words, capacity);
   }
 }

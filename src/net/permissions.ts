@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addressText, pathText } from "./address.ts";
+import { addressText, hostPort, pathText } from "./address.ts";
 
 /**
  * Checks the permission that Deno would ask for the same address.
@@ -12,7 +12,7 @@ import { addressText, pathText } from "./address.ts";
  * @throws {Deno.errors.NotCapable} when `--allow-net` does not cover it.
  */
 export function requireNet(hostname: string, port: number): void {
-  const host = addressText({ hostname, port });
+  const host = addressText(hostPort({ hostname, port }));
   require({ name: "net", host }, host);
 }
 

@@ -37,7 +37,7 @@ export interface Pipe {
  * ```
  */
 export function pipe(): Pipe {
-  const out = new Uint32Array(2);
+  const out = new Float64Array(2);
   unwrap(nativeOthers().denio_pipe_new(out), "open a pipe");
   return { reader: new PipeReader(out[0]!), writer: new PipeWriter(out[1]!) };
 }

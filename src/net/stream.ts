@@ -8,7 +8,13 @@ import { unwrap } from "../native/errors.ts";
 import { native, nativeOthers } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
-import { CALL_BYTES_MAX, checkRange, partOf, vector } from "./transfer.ts";
+import {
+  CALL_BYTES_MAX,
+  checkMemory,
+  checkRange,
+  partOf,
+  vector,
+} from "./transfer.ts";
 
 /** Which half of a connection to shut down. */
 export type Shutdown = "read" | "write" | "both";
@@ -210,6 +216,9 @@ export abstract class Stream<Address> extends Socket<Address> {
       const all = vector(buffers);
       return native().denio_stream_write_vectored(this.handle, ...all);
     }
+    checkMemory(a);
+    if (b !== undefined) checkMemory(b);
+    if (c !== undefined) checkMemory(c);
     // Spelled out: spreading makes the call take four times as long.
     return native().denio_stream_write_vectored(
       this.handle,

@@ -6,7 +6,7 @@
 
 import { unwrap } from "../native/errors.ts";
 import { nativeUdp } from "../native/library.ts";
-import { ADDRESS_BYTES } from "../native/symbols.ts";
+import { ADDRESS_BYTES, DATAGRAM_CUT } from "../native/symbols.ts";
 import {
   addressText,
   decodeAddress,
@@ -45,7 +45,11 @@ const REUSE_ADDRESS = 8;
  *
  * A call sends or receives one datagram, whole or not at all. A datagram of no
  * bytes is one too: a count of 0 is no end. One that is longer than the buffer
- * is cut off there, and the rest is lost.
+ * is cut off there, and the rest is lost: {@linkcode UdpSocket.isCut} says so.
+ *
+ * What became of a datagram that was sent, such as `ConnectionRefused`, is
+ * thrown by the next call. It is no end: others may wait behind it. So after an
+ * event receive until `WOULD_BLOCK`, also after an error.
  *
  * @example A datagram and its answer
  * ```ts
@@ -68,6 +72,7 @@ export class UdpSocket extends Socket<UdpAddress> {
   /** Where native code writes who sent the last datagram. */
   readonly #sender = new Uint8Array(ADDRESS_BYTES);
   #destination: Destination | undefined = undefined;
+  #isCut = false;
 
   /** What it is called in messages. */
   protected get noun(): string {
@@ -234,7 +239,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     }
     const { handle } = this;
     const count = nativeUdp().denio_udp_receive(handle, buffer, offset, length);
-    return this.countOf(count, "receive from");
+    return this.#received(count, "receive from");
   }
 
   /**
@@ -252,7 +257,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     }
     const { handle } = this;
     const count = nativeUdp().denio_udp_peek(handle, buffer, offset, length);
-    return this.countOf(count, "peek at");
+    return this.#received(count, "peek at");
   }
 
   /**
@@ -275,7 +280,7 @@ export class UdpSocket extends Socket<UdpAddress> {
       length,
       this.#sender,
     );
-    return this.countOf(count, "receive from");
+    return this.#received(count, "receive from");
   }
 
   /**
@@ -298,7 +303,7 @@ export class UdpSocket extends Socket<UdpAddress> {
       length,
       this.#sender,
     );
-    return this.countOf(count, "peek at");
+    return this.#received(count, "peek at");
   }
 
   /**
@@ -307,6 +312,14 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   get sender(): UdpAddress | undefined {
     return this.#sender[0] === 0 ? undefined : this.decode(this.#sender);
+  }
+
+  /**
+   * Whether the datagram that was received or peeked at last was longer than
+   * the room for it; what was received of it is its beginning.
+   */
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   /**
@@ -412,6 +425,11 @@ export class UdpSocket extends Socket<UdpAddress> {
   /** Returns an address of its kind. */
   protected decode(bytes: Uint8Array): UdpAddress {
     return decodeAddress(bytes, "udp") as UdpAddress;
+  }
+
+  #received(answer: number, doing: string): number {
+    this.#isCut = answer >= DATAGRAM_CUT;
+    return this.countOf(this.#isCut ? answer - DATAGRAM_CUT : answer, doing);
   }
 
   /** The last IP address is kept: answers and streams go to one many times. */

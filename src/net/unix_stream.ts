@@ -61,7 +61,7 @@ export class UnixStream extends Stream<UnixAddress> {
    * `socketpair(2)`. They lead nowhere else, so no permission is asked for.
    */
   static pair(): [UnixStream, UnixStream] {
-    const out = new Uint32Array(2);
+    const out = new Float64Array(2);
     unwrap(
       nativeOthers().denio_unix_stream_pair(out),
       "make a pair of streams",

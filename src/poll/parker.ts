@@ -27,7 +27,7 @@ export class Parker implements Disposable {
    * @throws {Error} when descriptors are short, or no thread can be started.
    */
   constructor(poll: Poll) {
-    const out = new Uint32Array(2);
+    const out = new Float64Array(2);
     unwrap(native().denio_parker_new(poll.handle, out), "park");
     this.#handle = out[0]!;
     this.fd = out[1]!;

@@ -54,7 +54,9 @@
  * rest may wait for ever. So after an event
  *
  * - `accept` until it returns `undefined`;
- * - `read` until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
+ * - `receive` of a UDP socket until `WOULD_BLOCK`, and not until an error: that
+ *   is what became of one datagram, and others may wait behind it;
+ * - `read` of a stream until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
  *   buffer has *mostly* drained the stream, but a TCP stream's read also ends at
  *   an urgent byte (`MSG_OOB`, `tcp(7)`), and drops that with the next one. Who
  *   wants to save the last call registers for `PRIORITY` as well, which tells of
@@ -160,7 +162,8 @@
  * Closing a source ends its registration: no later poll tells of it. The batch
  * at hand may, so take a token out of your table when you close its source, and
  * do not give it to another before the batch is done. A closed poll leaves its
- * sources open; they can be registered elsewhere once they are deregistered.
+ * sources open. They can be registered with another poll once the registries
+ * and the waker of the closed one are closed, too.
  *
  * ## Threads
  *
@@ -192,6 +195,7 @@ import { native, nativeOthers } from "../native/library.ts";
 import type { Events } from "./events.ts";
 import { Interest } from "./interest.ts";
 import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
+import { CLOCK_WORDS, EVENT_WORDS } from "../native/symbols.ts";
 import { Registry } from "./registry.ts";
 
 /** A family of system calls that tell readiness. */
@@ -243,8 +247,7 @@ export interface PollOptions {
  * ```
  */
 export class Poll implements Disposable {
-  /** The number by which native code knows the poll. */
-  readonly handle: number;
+  #handle: number;
   /** Where sources are registered. */
   readonly registry: Registry;
 
@@ -265,11 +268,16 @@ export class Poll implements Disposable {
         }`,
       );
     }
-    this.handle = unwrap(
+    this.#handle = unwrap(
       native().denio_poll_new(number),
       `open a poll on backend "${backend}"`,
     );
-    this.registry = new Registry(this.handle);
+    this.registry = new Registry(this.#handle);
+  }
+
+  /** The number by which native code knows the poll; 0 once it is closed. */
+  get handle(): number {
+    return this.#handle;
   }
 
   /** Returns the backends that this system has, the best one first. */
@@ -316,10 +324,11 @@ export class Poll implements Disposable {
    */
   poll(events: Events, timeoutMs?: number): number {
     events.length = 0;
+    const { words } = events;
     const count = native().denio_poll_wait(
       this.handle,
-      events.words,
-      events.capacity,
+      words,
+      (words.length - CLOCK_WORDS) / EVENT_WORDS,
       timeoutMs === 0 ? 0 : wholeTimeout(timeoutMs),
     );
     if (count < 0) throw errorFrom(-count, `poll ${this.handle}`);
@@ -366,12 +375,16 @@ export class Poll implements Disposable {
    * is not ended by this: use a {@linkcode Waker}.
    */
   close(): void {
-    unwrap(native().denio_source_close(this.handle), `close ${this.handle}`);
+    const handle = this.#handle;
+    this.#handle = 0;
+    unwrap(native().denio_source_close(handle), `close ${handle}`);
   }
 
   /** Closes the poll, unless it is closed already. */
   [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    native().denio_source_close(handle);
   }
 }
 

@@ -52,8 +52,7 @@ export interface CustomSource {
  * change. Read, write or accept until the answer is `WOULD_BLOCK`.
  */
 export class Registry implements Disposable {
-  /** The number by which native code knows the registry. */
-  readonly handle: number;
+  #handle: number;
 
   /**
    * Stands for a native registry, as one that another Worker has posted.
@@ -61,7 +60,12 @@ export class Registry implements Disposable {
    * @param handle A poll's or a registry's.
    */
   constructor(handle: number) {
-    this.handle = handle;
+    this.#handle = handle;
+  }
+
+  /** The number by which native code knows the registry; 0 once it is closed. */
+  get handle(): number {
+    return this.#handle;
   }
 
   /**
@@ -167,15 +171,16 @@ export class Registry implements Disposable {
 
   /** Closes this handle; a poll's own registry is closed with the poll. */
   close(): void {
-    unwrap(
-      native().denio_source_close(this.handle),
-      `close registry ${this.handle}`,
-    );
+    const handle = this.#handle;
+    this.#handle = 0;
+    unwrap(native().denio_source_close(handle), `close registry ${handle}`);
   }
 
   /** Closes the registry, unless it is closed already. */
   [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    native().denio_source_close(handle);
   }
 }
 

@@ -14,8 +14,7 @@ import { checkToken, type Token } from "./token.ts";
  * Wakes before a poll coalesce into one event.
  */
 export class Waker implements Disposable {
-  /** The number by which native code knows the waker; it may be posted. */
-  readonly handle: number;
+  #handle: number;
 
   /**
    * Opens the waker of a poll, which is told by an event under `token`.
@@ -23,10 +22,18 @@ export class Waker implements Disposable {
    * @throws {Deno.errors.AlreadyExists} while the poll has another waker.
    */
   constructor(registry: Registry, token: Token) {
-    this.handle = unwrap(
+    this.#handle = unwrap(
       native().denio_waker_new(registry.handle, checkToken(token)),
       `open a waker for registry ${registry.handle}`,
     );
+  }
+
+  /**
+   * The number by which native code knows the waker, which may be posted; 0
+   * once it is closed.
+   */
+  get handle(): number {
+    return this.#handle;
   }
 
   /**
@@ -40,14 +47,15 @@ export class Waker implements Disposable {
 
   /** Closes the waker, so that another may be opened. */
   close(): void {
-    unwrap(
-      native().denio_source_close(this.handle),
-      `close waker ${this.handle}`,
-    );
+    const handle = this.#handle;
+    this.#handle = 0;
+    unwrap(native().denio_source_close(handle), `close waker ${handle}`);
   }
 
   /** Closes the waker, unless it is closed already. */
   [Symbol.dispose](): void {
-    native().denio_source_close(this.handle);
+    const handle = this.#handle;
+    this.#handle = 0;
+    native().denio_source_close(handle);
   }
 }

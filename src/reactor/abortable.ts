@@ -4,10 +4,22 @@
  * @module
  */
 
+import { allowSignal } from "./checks.ts";
+
 /** What can be ended from outside. */
 export interface Abortable {
   /** Ends the wait when it aborts, with its reason. */
   signal?: AbortSignal | undefined;
+}
+
+/** Rejects when what should be a signal is none; else returns nothing. */
+export function misuseOf(signal: unknown): Promise<never> | undefined {
+  try {
+    allowSignal(signal);
+    return undefined;
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /**

@@ -19,10 +19,12 @@ const ROW_WORDS = 16;
 const ACCEPTED = 0;
 /** Connections open now. */
 const OPEN = 1;
-/** Where its listener is registered; 0 while it accepts nothing. */
-const REGISTRY = 2;
-/** Its listener's handle. */
-const LISTENER = 3;
+/** Where its listener is registered: a handle, which takes two words. */
+const REGISTRY = 8;
+/** Its listener's handle, of two words. */
+const LISTENER = 10;
+/** Whether it accepts, so that the handles are somebody's. */
+const IS_PRESENT = 2;
 /** The token that its listener is registered under. */
 const TOKEN = 4;
 /** Whether one listener is to be told, and not each of them. */
@@ -75,8 +77,15 @@ export class AcceptTable {
    * that never returns to its event loop, and so cannot be ended.
    */
   closeAllOf(index: number): void {
-    nativeThread().denio_thread_end(this.#get(index, OWNER));
+    const owner = this.#get(index, OWNER);
+    // First: the member sees by it why its handles are none any more.
     this.#set(index, OWNER, 0);
+    nativeThread().denio_thread_end(owner);
+  }
+
+  /** Whether that was done to a member. */
+  isEnded(index: number): boolean {
+    return this.#get(index, OWNER) === 0;
   }
 
   /** Connections that a member has accepted so far. */
@@ -101,23 +110,25 @@ export class AcceptTable {
 
   /** Whether a member accepts at all. */
   isPresent(index: number): boolean {
-    return this.#get(index, REGISTRY) !== 0;
+    return this.#get(index, IS_PRESENT) !== 0;
   }
 
   /** A member accepts from now on, and can be called. */
   enter(index: number, place: Place): void {
     this.#set(index, OPEN, 0);
     this.#set(index, MISSED, 0);
-    this.#set(index, LISTENER, place.listener);
+    this.#setHandle(index, LISTENER, place.listener);
+    this.#setHandle(index, REGISTRY, place.registry.handle);
     this.#set(index, TOKEN, place.token);
     this.#set(index, IS_EXCLUSIVE, Number(place.exclusive));
     // Last: who sees it sees the others.
-    this.#set(index, REGISTRY, place.registry.handle);
+    this.#set(index, IS_PRESENT, 1);
   }
 
   /** A member accepts nothing any more. */
   leave(index: number): void {
-    this.#set(index, REGISTRY, 0);
+    this.#set(index, IS_PRESENT, 0);
+    this.#setHandle(index, REGISTRY, 0);
     this.#set(index, OPEN, 0);
   }
 
@@ -130,7 +141,7 @@ export class AcceptTable {
   call(index: number): number {
     const exclusive = this.#get(index, IS_EXCLUSIVE) !== 0;
     return this.#registry(index).tryRegister(
-      { handle: this.#get(index, LISTENER) },
+      { handle: this.#handle(index, LISTENER) },
       this.#get(index, TOKEN) >>> 0,
       Interest.READABLE,
       { exclusive },
@@ -139,7 +150,7 @@ export class AcceptTable {
 
   /** Takes a member's listener out of who is told. */
   dismiss(index: number): void {
-    const handle = this.#get(index, LISTENER);
+    const handle = this.#handle(index, LISTENER);
     this.#registry(index).tryDeregister({ handle });
   }
 
@@ -161,7 +172,18 @@ export class AcceptTable {
   }
 
   #registry(index: number): Registry {
-    return new Registry(this.#get(index, REGISTRY));
+    return new Registry(this.#handle(index, REGISTRY));
+  }
+
+  /** A handle that is being written may be read as one that is nobody's. */
+  #handle(index: number, word: number): number {
+    const low = this.#get(index, word) >>> 0;
+    return this.#get(index, word + 1) * 2 ** 32 + low;
+  }
+
+  #setHandle(index: number, word: number, handle: number): void {
+    this.#set(index, word, handle | 0);
+    this.#set(index, word + 1, Math.floor(handle / 2 ** 32));
   }
 
   #get(index: number, word: number): number {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { WriteBatch } from "../net/batches.ts";
 
 /**
@@ -37,12 +38,22 @@ export class ReadBuffer {
    * Promises that bytes before `end` are never overwritten, so that what was
    * read may be referred to without a copy. They are freed with the buffer,
    * when nothing refers to it any more.
+   *
+   * @param end A place in the buffer. One that is retained already is ignored.
+   * @throws {RangeError} when it is none.
    */
   retain(end: number): void {
+    if (!(end >= 0 && end <= this.bytes.byteLength && Number.isInteger(end))) {
+      throw new RangeError(
+        `Cannot retain the bytes before "${end}": it must be a whole number ` +
+          `from 0 to ${this.bytes.byteLength}`,
+      );
+    }
     if (this.#retained >= 0) {
       if (end > this.#retained) this.#retained = end;
       return;
     }
+    if (end <= this.offset) return;
     this.offset = end;
     if (this.bytes.byteLength - end >= READ_ROOM_MIN) return;
     this.bytes = new Uint8Array(READ_BUFFER_BYTES);
@@ -71,6 +82,13 @@ export type WriteAll = (
   bytes: Uint8Array<ArrayBuffer>,
 ) => void;
 
+/** A target that could not be sent to: by an errno, or by what it threw. */
+interface Failure {
+  readonly owner: WriteTarget;
+  readonly code: number;
+  readonly error: unknown;
+}
+
 /** Something that the write buffer can be sent to. */
 export interface WriteTarget {
   /** How many runs of bytes wait for it; kept by the buffer. */
@@ -91,10 +109,12 @@ export interface WriteTarget {
     end: number,
     count: number,
   ): boolean;
-  /** Ends it, because sending gave the errno `-code`. */
+  /** Ends it, because sending gave the errno `-code`. Never throws. */
   failSending(code: number): void;
   /** Sends, or queues, bytes that the buffer overwrites afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
+  /** Ends it, because one of these threw `error`. Never throws itself. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -112,6 +132,9 @@ export class WriteBuffer {
   readonly #owners: (WriteTarget | undefined)[] = [];
   readonly #starts: number[] = [];
   #count = 0;
+  /** Where the bytes of the last `reserve` may begin, and where they end. */
+  #reservedFrom = 0;
+  #reservedTo = 0;
   #isFlushing = false;
   #scratch: Uint8Array<ArrayBuffer> | undefined;
   readonly #writeAll: WriteAll | undefined;
@@ -125,15 +148,22 @@ export class WriteBuffer {
 
   /**
    * Makes room for `size` bytes that belong to `owner`, sending what is in the
-   * way. Write them at `length` and advance that.
+   * way. Write them at `length` and advance that, by no more: an owner that
+   * goes beyond is ended, since what lies there was another's.
    *
    * @returns Whether there is room: never for more than the whole buffer.
+   * @throws {RangeError} when `size` is no whole number from 0.
    */
   reserve(owner: WriteTarget, size: number): boolean {
+    if (size > this.bytes.byteLength) return false;
+    if ((size | 0) !== size || size < 0) throw badSize(size);
+    this.#checkLast();
     if (this.bytes.byteLength - this.length < size) {
-      if (this.#isFlushing || size > this.bytes.byteLength) return false;
+      if (this.#isFlushing) return false;
       this.flush();
     }
+    this.#reservedFrom = this.length;
+    this.#reservedTo = this.length + size;
     const count = this.#count;
     if (count === 0 || this.#owners[count - 1] !== owner) {
       this.#owners[count] = owner;
@@ -146,23 +176,77 @@ export class WriteBuffer {
 
   /** Sends everything that waits. */
   flush(): void {
+    this.#checkLast();
     if (this.#count === 0 || this.#isFlushing) return;
     this.#isFlushing = true;
-    // A target may answer to failure by writing more: the log may grow.
-    for (let run = 0; run < this.#count;) {
-      const isOne = run + 1 === this.#count || this.#writeAll === undefined;
-      if (isOne) this.#send(run++);
-      else run = this.#sendSeveral(run, this.#writeAll!);
+    try {
+      // A target may answer to failure by writing more: the log may grow.
+      for (let run = 0; run < this.#count;) {
+        const isOne = run + 1 === this.#count || this.#writeAll === undefined;
+        if (isOne) this.#send(run++);
+        else run = this.#sendSeveral(run, this.#writeAll!);
+      }
+    } finally {
+      this.#isFlushing = false;
+      this.#empty();
     }
-    this.#isFlushing = false;
-    this.#count = 0;
-    this.length = 0;
+  }
+
+  #empty(): void {
+    this.#count =
+      this.length =
+      this.#reservedFrom =
+      this.#reservedTo =
+        0;
+  }
+
+  /** Looks at what the last `reserve` was used for, before anything leaves. */
+  #checkLast(): void {
+    const { length } = this;
+    const isIn = length >= this.#reservedFrom && length <= this.#reservedTo;
+    if (!isIn || (length | 0) !== length) this.#refuseLast();
+  }
+
+  /**
+   * Checks that the runs are the log: in order, inside of it, and each of an
+   * owner that counts it. Looks at all: for tests and the simulator.
+   *
+   * @throws {InvariantError} when they are not.
+   */
+  audit(): void {
+    const runs = new Map<WriteTarget, number>();
+    let end = 0;
+    for (let run = 0; run < this.#count; run++) {
+      assert(this.#starts[run]! >= end, "runs are in order");
+      end = this.#starts[run]!;
+      const owner = this.#owners[run];
+      if (owner !== undefined) runs.set(owner, (runs.get(owner) ?? 0) + 1);
+    }
+    assert(end <= this.length, "runs lie in the log");
+    assert(this.#count > 0 || this.length === 0, "all bytes are of a run");
+    for (const [owner, count] of runs) {
+      assert(owner.runs === count, "an owner counts its runs");
+    }
+  }
+
+  #refuseLast(): void {
+    const written = this.length - this.#reservedFrom;
+    const size = this.#reservedTo - this.#reservedFrom;
+    this.length = this.#reservedTo = this.#reservedFrom;
+    // Without one, nothing was reserved: nothing leaves, either.
+    const owner = this.#owners[this.#count - 1];
+    owner?.fail(
+      new RangeError(
+        `Cannot write "${written}" bytes: room was reserved for "${size}"`,
+      ),
+    );
   }
 
   /** Sends what waits for one owner. */
   flushFor(owner: WriteTarget): void {
     if (owner.runs === 0) return;
     if (this.#count === 1) return this.flush();
+    this.#checkLast();
     const run = this.#owners.indexOf(owner);
     if (run >= 0) this.#send(run);
   }
@@ -172,13 +256,15 @@ export class WriteBuffer {
    * than that. It is valid until the buffer is used again.
    */
   take(owner: WriteTarget): Uint8Array<ArrayBuffer> {
+    this.#checkLast();
+    if (owner.runs === 0) return this.bytes.subarray(0, 0);
     const run = this.#owners.indexOf(owner);
     if (owner.runs > 1) return this.#join(owner, run);
     const start = this.#starts[run]!;
     const end = this.#end(run);
     this.#owners[run] = undefined;
     owner.runs = 0;
-    if (this.#count === 1 && !this.#isFlushing) this.#count = this.length = 0;
+    if (this.#count === 1 && !this.#isFlushing) this.#empty();
     return this.bytes.subarray(start, end);
   }
 
@@ -212,29 +298,46 @@ export class WriteBuffer {
       owners[last] = undefined;
       owner.runs = 0;
     }
-    if (batch.length > 0) {
-      writeAll(batch, this.bytes);
-      this.#accountFor(batch);
-    }
+    if (batch.length > 0) this.#sendBatch(batch, writeAll);
     for (let run = first; run < last; run++) this.#send(run);
     return last;
+  }
+
+  #sendBatch(batch: WriteBatch, writeAll: WriteAll): void {
+    try {
+      writeAll(batch, this.bytes);
+    } catch (error) {
+      // Nobody knows what was sent of it.
+      const owners = this.#batchOwners.splice(0, batch.length);
+      for (const owner of owners) owner!.fail(error);
+      return;
+    }
+    this.#accountFor(batch);
   }
 
   #accountFor(batch: WriteBatch): void {
     const owners = this.#batchOwners;
     const { length } = batch;
-    let failed: { owner: WriteTarget; code: number }[] | undefined;
+    // No closures: each would cost every owner a context.
+    let failed: Failure[] | undefined;
     for (let index = 0; index < length; index++) {
       const owner = owners[index]!;
       owners[index] = undefined;
       const start = batch.start(index);
       const end = batch.end(index);
       const count = batch.count(index);
-      if (owner.sent(this.bytes, start, end, count)) continue;
-      (failed ??= []).push({ owner, code: count });
+      try {
+        if (owner.sent(this.bytes, start, end, count)) continue;
+        (failed ??= []).push({ owner, code: count, error: undefined });
+      } catch (error) {
+        (failed ??= []).push({ owner, code: 0, error });
+      }
     }
     if (failed === undefined) return;
-    for (const { owner, code } of failed) owner.failSending(code);
+    for (const { owner, code, error } of failed) {
+      if (code < 0) owner.failSending(code);
+      else owner.fail(error);
+    }
   }
 
   /** Sends a run and all later ones of its owner. */
@@ -246,7 +349,20 @@ export class WriteBuffer {
     owner.runs = 0;
     const start = this.#starts[run]!;
     const end = this.#end(run);
-    if (end > start) owner.send(this.bytes, start, end);
+    if (end > start) this.#sendTo(owner, this.bytes, start, end);
+  }
+
+  #sendTo(
+    owner: WriteTarget,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void {
+    try {
+      owner.send(bytes, start, end);
+    } catch (error) {
+      owner.fail(error);
+    }
   }
 
   #sendTogether(owner: WriteTarget, first: number): void {
@@ -255,7 +371,7 @@ export class WriteBuffer {
     const scratch = this.#scratch;
     this.#scratch = undefined;
     const { byteLength } = joined;
-    if (byteLength > 0) owner.send(joined, 0, byteLength);
+    if (byteLength > 0) this.#sendTo(owner, joined, 0, byteLength);
     this.#scratch = scratch;
   }
 
@@ -278,4 +394,10 @@ export class WriteBuffer {
   #end(run: number): number {
     return run + 1 < this.#count ? this.#starts[run + 1]! : this.length;
   }
+}
+
+function badSize(size: number): RangeError {
+  return new RangeError(
+    `Cannot reserve "${size}" bytes: it must be a whole number from 0`,
+  );
 }

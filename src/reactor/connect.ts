@@ -8,11 +8,13 @@ import {
   addressText,
   checkPort,
   type HostPort,
+  hostPort,
   type UnixAddress,
   type UnixPath,
 } from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
 import { type Abortable, obeying } from "./abortable.ts";
+import { allowSignal, requireNumber } from "./checks.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
@@ -65,6 +67,7 @@ export async function connectPath(
   { path, signal }: UnixConnectOptions,
   owner: Owner | undefined,
 ): Promise<FiberConnection<UnixAddress>> {
+  allowSignal(signal);
   signal?.throwIfAborted();
   const { connection, opened } = new Dialled((opening) =>
     host.dial({ path }, opening)
@@ -77,6 +80,7 @@ export async function connectPath(
 /**
  * Connects for `owner`.
  *
+ * @throws {TypeError} when `timeoutMs` is no number.
  * @throws {Deno.errors.TimedOut} when the time is over.
  * @throws {Deno.errors.NotFound} when nobody knows the name.
  * @throws {Error} of the class of the first attempt's error, whose `cause` has
@@ -88,8 +92,8 @@ export function connect(
   owner: Owner | undefined,
 ): Promise<FiberConnection> {
   // Read once: what is permitted must be what is connected to.
-  const { hostname, port, signal, timeoutMs } = options;
-  return new Connect(host, { hostname, port }, owner).run(signal, timeoutMs);
+  const { signal, timeoutMs } = options;
+  return new Connect(host, hostPort(options), owner).run(signal, timeoutMs);
 }
 
 class Connect extends Owned {
@@ -113,6 +117,8 @@ class Connect extends Owned {
     signal: AbortSignal | undefined,
     timeoutMs: number | undefined,
   ): Promise<FiberConnection> {
+    allowSignal(signal);
+    if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs);
     signal?.throwIfAborted();
     checkPort(this.#target.port);
     requireNet(this.#target.hostname, this.#target.port);
@@ -166,7 +172,9 @@ class Connect extends Owned {
       connection.moveTo(this.#owner);
       return connection as FiberConnection;
     } catch (error) {
-      throw error instanceof AttemptsFailed ? this.#failed(error) : error;
+      throw error instanceof AttemptsFailed
+        ? errorOfAttempts(this.#target, error)
+        : error;
     }
   }
 
@@ -176,10 +184,7 @@ class Connect extends Owned {
     if (isAddress(hostname)) return [hostname];
     const found = this.#host.lookup(this.#target);
     const addresses = await Promise.race([found, this.#late.promise]);
-    if (addresses.length > 0) return interleave(addresses);
-    throw new Deno.errors.NotFound(
-      `Cannot resolve "${hostname}": it has no address`,
-    );
+    return orderedAddresses(this.#target, addresses);
   }
 
   #stop(reason: unknown): void {
@@ -194,19 +199,37 @@ class Connect extends Owned {
         `nobody answered in ${timeoutMs} ms`,
     );
   }
+}
 
-  /** An error of the class that the first attempt had. */
-  #failed(failed: AttemptsFailed): Error {
-    const first = failed.failures[0]!.error;
-    const Class = first.constructor as new (
-      message: string,
-      options: ErrorOptions,
-    ) => Error;
-    return new Class(
-      `Cannot connect to "${addressText(this.#target)}": ${failed.message}`,
-      { cause: failed },
-    );
-  }
+/**
+ * Returns the addresses of a name in the order to try them in.
+ *
+ * @throws {Deno.errors.NotFound} when there is none.
+ */
+export function orderedAddresses(
+  { hostname }: HostPort,
+  addresses: readonly string[],
+): string[] {
+  if (addresses.length > 0) return interleave(addresses);
+  throw new Deno.errors.NotFound(
+    `Cannot resolve "${hostname}": it has no address`,
+  );
+}
+
+/** Returns an error of the class that the first attempt had. */
+export function errorOfAttempts(
+  target: HostPort,
+  failed: AttemptsFailed,
+): Error {
+  const first = failed.failures[0]!.error;
+  const Class = first.constructor as new (
+    message: string,
+    options: ErrorOptions,
+  ) => Error;
+  return new Class(
+    `Cannot connect to "${addressText(target)}": ${failed.message}`,
+    { cause: failed },
+  );
 }
 
 /** A connection that is being made, as the race sees it. */

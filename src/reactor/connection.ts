@@ -8,12 +8,14 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
+import { requireNumber } from "./checks.ts";
 import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
@@ -24,6 +26,7 @@ import {
   timeoutsOf,
 } from "./limits.ts";
 import type { AnyListener as Listener } from "./listener.ts";
+import type { Look } from "./memory.ts";
 import { Outbox, type OutboxHost } from "./outbox.ts";
 import { Moved } from "./sweep.ts";
 import { limitUnacked, type StreamSocket } from "./system.ts";
@@ -201,14 +204,6 @@ export interface ConnectionHandlers<Data = unknown> {
   close?(connection: Connection<Data>, reason: CloseReason): void;
 }
 
-/** Bytes that were read for a connection while it was paused. */
-export interface Unread {
-  /** The bytes. */
-  readonly bytes: ByteQueue;
-  /** Since when they wait, on the reactor's clock. */
-  readonly sinceMs: number;
-}
-
 /** What connections have in common that came the same way: never changed. */
 export interface Origin<Data = unknown> {
   /** What happens on them. */
@@ -221,9 +216,9 @@ export interface Origin<Data = unknown> {
 
 /** What few connections have at a time, so that it is no part of each. */
 interface Rare {
-  /** Memory that its user keeps, and since when it is so much. */
+  /** Memory that its user keeps, and looks that have found no change of it. */
   heldBytes: number;
-  heldSinceMs: number;
+  heldLooks: number;
   /** Ends the lingering close. */
   linger: Timer | undefined;
   /** Until when the lingering close lasts at the most. */
@@ -251,7 +246,7 @@ export interface ConnectionHost extends OutboxHost {
   /** Bytes that were read. */
   bytesIn: number;
   /** What was read for connections while they were paused. */
-  readonly unread: Map<unknown, Unread>;
+  readonly unread: Map<unknown, ByteQueue>;
   /** Whether connections hold more memory than they may. */
   readonly isOverfull: boolean;
   /** Has `relieve` be called, once, when they hold less. */
@@ -352,7 +347,8 @@ export class Connection<Data = unknown> {
    * it; set it whenever that changes, or something was added without a change:
    * a connection that is set moves.
    *
-   * @throws {RangeError} when set to what is not 0 or more.
+   * @throws {RangeError} when set to what is not 0 or more, or is infinite.
+   * @throws {TypeError} when set to what is no number.
    */
   get heldBytes(): number {
     return this.#rare?.heldBytes ?? 0;
@@ -360,17 +356,18 @@ export class Connection<Data = unknown> {
 
   /** Says how much memory is taken. */
   set heldBytes(bytes: number) {
-    if (!(bytes >= 0)) {
+    if (!(bytes >= 0 && bytes < Infinity)) {
       throw new RangeError(
-        `Cannot hold "${bytes}" bytes: it must be 0 or more`,
+        `Cannot hold "${bytes}" bytes: it must be 0 or more, and finite`,
       );
     }
+    requireNumber("heldBytes", bytes);
     const before = this.heldBytes;
     if (this.#flags & CLOSED || bytes === 0 && before === 0) return;
     if (bytes !== before) this.#host.countMemory(bytes - before);
     const rare = this.#ensureRare();
     rare.heldBytes = bytes;
-    rare.heldSinceMs = this.#host.nowMs;
+    rare.heldLooks = 0;
   }
 
   /** Whether the reactor's connections hold more than its `memoryBytesMax`. */
@@ -391,7 +388,7 @@ export class Connection<Data = unknown> {
   #ensureRare(): Rare {
     return this.#rare ??= {
       heldBytes: 0,
-      heldSinceMs: 0,
+      heldLooks: 0,
       linger: undefined,
       lingerUntilMs: 0,
       endsDelivered: false,
@@ -414,24 +411,26 @@ export class Connection<Data = unknown> {
   }
 
   /**
-   * Returns since when it has held memory without a byte that moved; infinity
-   * when it holds none. Asks the system what the peer's side has acknowledged.
+   * Looks whether anything has moved since the last look: for the reactor, when
+   * memory is short. Asks the system what the peer's side has acknowledged.
    */
-  stalledSinceMs(): number {
+  look(): Look {
     const outbox = this.#outbox;
-    if (outbox !== undefined) {
-      const { unackedBytes } = this.#stream;
-      if (unackedBytes !== undefined) outbox.noteUnacked(unackedBytes);
-    }
+    const unsentLooks = outbox?.look(this.#unackedBytes()) ?? 0;
     const unread = this.#flags & UNREAD
       ? this.#host.unread.get(this)
       : undefined;
-    const sinceMs = Math.max(
-      outbox?.sinceMs ?? -Infinity,
-      this.heldBytes > 0 ? this.#rare!.heldSinceMs : -Infinity,
-      unread?.sinceMs ?? -Infinity,
-    );
-    return sinceMs === -Infinity ? Infinity : sinceMs;
+    const heldBytes = this.heldBytes + (unread?.memoryBytes ?? 0);
+    const heldLooks = heldBytes > 0 ? this.#ensureRare().heldLooks++ : 0;
+    return { unsentLooks, heldLooks, heldBytes };
+  }
+
+  #unackedBytes(): number | undefined {
+    try {
+      return this.#stream.unackedBytes;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The other end's address; a Unix client's has an empty path. */
@@ -490,6 +489,8 @@ export class Connection<Data = unknown> {
    *
    * @returns Whether fewer bytes than the high-water mark wait; after false,
    * wait for `drain`.
+   * @throws {RangeError} when `start` or `end` lies outside `bytes`, or is no
+   * whole number; nothing is sent then.
    */
   write(
     bytes: Uint8Array<ArrayBuffer>,
@@ -502,9 +503,14 @@ export class Connection<Data = unknown> {
       // Making room may have sent what was written before.
       return this.bufferedBytes < this.#origin.limits.highWaterBytes;
     }
+    if (!Number.isInteger(start) || !Number.isInteger(end)) {
+      throw new RangeError(
+        `Cannot write from "${start}" to "${end}": they must be whole numbers`,
+      );
+    }
+    checkRange(bytes, start, end - start);
     if (this.runs > 0) {
       // Together with what is in the shared buffer.
-      checkRange(bytes, start, end - start);
       return this.writeVectored([bytes.subarray(start, end)]);
     }
     this.send(bytes, start, end);
@@ -519,8 +525,9 @@ export class Connection<Data = unknown> {
   ): boolean {
     const size = end - start;
     checkRange(bytes, start, size);
-    // Half a byte would put all that others write in the wrong place.
-    if ((start | 0) !== start || (size | 0) !== size) return false;
+    // Half a byte would put all that others write in the wrong place: `write`
+    // refuses it.
+    if ((start | 0) !== start || (end | 0) !== end) return false;
     const { output } = this.#host;
     if (!output.reserve(this, size)) return false;
     this.#host.flushSoon();
@@ -780,6 +787,7 @@ export class Connection<Data = unknown> {
    * @throws {RangeError} when it is out of range.
    */
   setDeadline(delayMs: number): void {
+    requireNumber("delayMs", delayMs);
     if (!(delayMs >= 0 && delayMs <= TIMEOUT_MS_MAX || delayMs === Infinity)) {
       throw new RangeError(
         `Cannot set a deadline in "${delayMs}" ms: it must be from 0 to ` +
@@ -802,6 +810,34 @@ export class Connection<Data = unknown> {
     if (!(this.#flags & UNREFED) || this.#flags & CLOSED) return;
     this.#flags &= ~UNREFED;
     this.#host.countRef(1);
+  }
+
+  /**
+   * Checks that its flags agree with one another and with what it has. For tests
+   * and the simulator.
+   *
+   * @throws {InvariantError} when they do not.
+   */
+  audit(): void {
+    const flags = this.#flags;
+    const has = (some: number) => (flags & some) !== 0;
+    assert(!(has(WRITE_ENDING) && has(WRITE_ENDED)), "a half ends once");
+    assert(!(has(CONNECTING) && has(ENDED)), "what connects has no end");
+    assert(!(has(BROKEN) && has(CONGESTED)), "what is broken waits for nobody");
+    assert(
+      has(UNREAD) === this.#host.unread.has(this),
+      "what is kept for it is known",
+    );
+    const { bufferedBytes } = this;
+    assert(
+      this.#outbox === undefined || bufferedBytes > 0 || has(FAILING),
+      "an outbox has bytes",
+    );
+    if (has(CLOSED)) {
+      assert(this.#outbox === undefined, "what is closed owes nothing");
+      assert(this.runs === 0, "what is closed has nothing in the log");
+    }
+    this.#host.output.audit();
   }
 
   /** Tells the handlers that it is open. */
@@ -919,11 +955,12 @@ export class Connection<Data = unknown> {
   /** Ends it because it took too long, or asks the handler: for the sweep. */
   expire(reason: TimeoutReason): void {
     const isOurs = (this.#flags & (CLOSING | LINGERING)) !== 0;
-    if (this.#origin.handlers.timeout === undefined || isOurs) {
-      return this.evict(reason);
-    }
     try {
-      this.#origin.handlers.timeout(this, reason);
+      if (this.#origin.handlers.timeout === undefined || isOurs) {
+        this.evict(reason);
+      } else {
+        this.#origin.handlers.timeout(this, reason);
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -942,7 +979,17 @@ export class Connection<Data = unknown> {
   fail(error: unknown): void {
     const isTold = !(this.#flags & CLOSED) && this.#origin.handlers.error;
     if (!isTold) this.#host.report(error);
-    this.#fail(error);
+    try {
+      this.#fail(error);
+    } catch (second) {
+      this.#host.report(second);
+    }
+  }
+
+  /** Ends it because of `error`, or as `abort` does when there is none. */
+  endBecauseOf(error: unknown): void {
+    if (error === undefined) this.abort();
+    else this.#fail(error);
   }
 
   #fail(error: unknown): void {
@@ -1024,11 +1071,11 @@ export class Connection<Data = unknown> {
     const host = this.#host;
     host.bytesIn += count;
     // There are some already when two events of one batch were of it.
-    const kept = host.unread.get(this)?.bytes ?? new ByteQueue();
+    const kept = host.unread.get(this) ?? new ByteQueue();
     const before = kept.memoryBytes;
     kept.push(bytes, offset, offset + count);
     host.countMemory(kept.memoryBytes - before);
-    host.unread.set(this, { bytes: kept, sinceMs: host.nowMs });
+    host.unread.set(this, kept);
     this.#flags |= UNREAD | READABLE | HEARD;
   }
 
@@ -1039,7 +1086,7 @@ export class Connection<Data = unknown> {
     room: number,
   ): number {
     const { unread } = this.#host;
-    const kept = unread.get(this)!.bytes;
+    const kept = unread.get(this)!;
     const before = kept.memoryBytes;
     // By the buffer that reads go to, which whoever is told may retain.
     const to = bytes.subarray(offset, offset + room);
@@ -1055,7 +1102,7 @@ export class Connection<Data = unknown> {
 
   #dropUnread(): void {
     const { unread } = this.#host;
-    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);
+    this.#host.countMemory(-unread.get(this)!.memoryBytes);
     this.#flags &= ~UNREAD;
     unread.delete(this);
   }
@@ -1144,13 +1191,17 @@ export class Connection<Data = unknown> {
     if (this.bufferedBytes >= this.#origin.limits.highWaterBytes) {
       this.#flags |= CONGESTED;
     }
-    if (this.#flags & WANTS_WRITABLE) return;
+    // What connects asks for it anyway.
+    if (this.#flags & (WANTS_WRITABLE | CONNECTING)) return;
     // Stays registered: one call a connection, not two a partial write.
     this.#flags |= WANTS_WRITABLE;
-    this.#host.reregister(
-      this as Connection,
-      READING | Interest.WRITABLE,
-    );
+    try {
+      this.#host.reregister(this as Connection, READING | Interest.WRITABLE);
+    } catch (error) {
+      // What is unsent would never leave. Calls nobody: see `sent`.
+      this.#noteBroken(error as Error);
+      this.#requeue();
+    }
   }
 
   #endWriting(): void {
@@ -1210,15 +1261,23 @@ export class Connection<Data = unknown> {
    */
   #break(error: Error): void {
     if (this.#flags & (CLOSED | BROKEN)) return;
-    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
-      BROKEN | READ_CLOSED | READABLE;
-    this.#ensureRare().error = error;
-    this.#dropUnsent();
+    this.#noteBroken(error);
     if (this.#flags & CLOSING) return this.#failBroken();
     if (this.#flags & LINGERING) return this.#destroy("closed");
     if (this.#flags & STOPPED && this.#isAllRead) return this.#failBroken();
     this.#requeue();
-    this.#origin.handlers.broken?.(this, error);
+    try {
+      this.#origin.handlers.broken?.(this, error);
+    } catch (second) {
+      this.fail(second);
+    }
+  }
+
+  #noteBroken(error: Error): void {
+    this.#flags = this.#flags & ~(CONGESTED | WRITE_ENDING) |
+      BROKEN | READ_CLOSED | READABLE;
+    this.#ensureRare().error = error;
+    this.#dropUnsent();
   }
 
   /** Whether all that has come is known to be read. */
@@ -1275,6 +1334,24 @@ export class Connection<Data = unknown> {
   #destroy(reason: CloseReason): void {
     if (this.#flags & CLOSED) return;
     const host = this.#host;
+    try {
+      this.#release();
+      host.forget(this as Connection, reason);
+    } finally {
+      try {
+        this.#origin.handlers.close?.(this, reason);
+      } catch (error) {
+        host.report(error);
+      } finally {
+        // Last: a handler may still ask for the addresses, as a log does.
+        this.#stream.close();
+      }
+    }
+  }
+
+  /** Lets go of what it holds. */
+  #release(): void {
+    const host = this.#host;
     this.#dropUnsent();
     host.countMemory(-this.heldBytes);
     if (this.#flags & UNREAD) this.#dropUnread();
@@ -1282,15 +1359,6 @@ export class Connection<Data = unknown> {
     const linger = this.#rare?.linger;
     this.#rare = undefined;
     if (linger !== undefined) host.clearTimer(linger);
-    host.forget(this as Connection, reason);
-    try {
-      this.#origin.handlers.close?.(this, reason);
-    } catch (error) {
-      host.report(error);
-    } finally {
-      // Last: a handler may still ask for the addresses, as a log does.
-      this.#stream.close();
-    }
   }
 }
 

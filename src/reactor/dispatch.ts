@@ -6,6 +6,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
 import { READ_ROOM_MIN } from "./buffers.ts";
@@ -63,25 +64,30 @@ export class Dispatch {
     const batch = this.#batch;
     const { bytes, offset } = input;
     const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
+    // Of none, the same batch would be read for ever.
+    assert(read > 0 && read <= batch.length, "a batch that is read has some");
     host.reads += read;
-    input.beginBatch();
     let goesOn: Connection | undefined;
-    for (let index = 0, at = offset; index < read; index++) {
-      const count = batch.count(index);
-      const source = slots.get(events.token(first + index));
-      // One that was closed by who was told before has left its slot.
-      if (source instanceof Connection) {
-        const room = bytes.byteLength - at;
-        try {
-          // Only the last can have had more than there was room for.
-          if (source.onRead(bytes, at, count, room)) goesOn = source;
-        } catch (error) {
-          source.fail(error);
+    input.beginBatch();
+    try {
+      for (let index = 0, at = offset; index < read; index++) {
+        const count = batch.count(index);
+        const source = slots.get(events.token(first + index));
+        // One that was closed by who was told before has left its slot.
+        if (source instanceof Connection) {
+          const room = bytes.byteLength - at;
+          try {
+            // Only the last can have had more than there was room for.
+            if (source.onRead(bytes, at, count, room)) goesOn = source;
+          } catch (error) {
+            source.fail(error);
+          }
         }
+        at += Math.max(0, count);
       }
-      at += Math.max(0, count);
+    } finally {
+      input.endBatch();
     }
-    input.endBatch();
     if (goesOn !== undefined) host.act(goesOn, 0);
     return read;
   }

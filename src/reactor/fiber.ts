@@ -8,7 +8,9 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { Abortable } from "./abortable.ts";
+import { allowSignal, requireFunction, requireNumber } from "./checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type {
   AnyFiberConnection,
@@ -48,6 +50,13 @@ export interface FiberHost extends TimerHost {
   /** Says that a fiber failed that nobody waits for. */
   report(error: unknown): void;
 }
+
+/** A fiber's body runs. */
+const RUNS = 0;
+/** Its body has returned; fibers that it has spawned may run. */
+const OVER = 1;
+/** They have ended as well. */
+const ENDED = 2;
 
 /** Who a new fiber belongs to. */
 interface Origin {
@@ -89,8 +98,9 @@ export class Fiber<T = unknown> implements Owner {
   #value: T | undefined = undefined;
   #finished: PromiseWithResolvers<unknown> | undefined = undefined;
   #disobey: (() => void) | undefined = undefined;
-  #isOver = false;
-  #isEnded = false;
+  /** How many run of it and its children: of `FiberLoop.runningFibers`. */
+  #running = 0;
+  #stage = RUNS;
   #isAbandoned = false;
 
   /** Made by `spawn`; {@linkcode Fiber.start} has it run. */
@@ -98,11 +108,6 @@ export class Fiber<T = unknown> implements Owner {
     this.#host = host;
     this.name = name;
     this.#origin = origin;
-  }
-
-  /** Where it says that it waits or goes on. */
-  get loop(): FiberLoop {
-    return this.#host.loop;
   }
 
   /** Aborts when the fiber is cancelled, for what is not the reactor's. */
@@ -121,7 +126,7 @@ export class Fiber<T = unknown> implements Owner {
 
   /** Whether it is over, with all its children. */
   get isEnded(): boolean {
-    return this.#isEnded;
+    return this.#stage === ENDED;
   }
 
   /**
@@ -131,7 +136,7 @@ export class Fiber<T = unknown> implements Owner {
   get finished(): Promise<T> {
     if (this.#finished === undefined) {
       this.#finished = Promise.withResolvers();
-      if (this.#isEnded || this.#isAbandoned) this.#tellFinished();
+      if (this.isEnded || this.#isAbandoned) this.#tellFinished();
     }
     return this.#finished.promise as Promise<T>;
   }
@@ -139,7 +144,7 @@ export class Fiber<T = unknown> implements Owner {
   /** Runs `body`, once. */
   start(body: FiberBody<T>, signal?: AbortSignal): this {
     if (signal !== undefined) this.#obey(signal);
-    this.loop.runningFibers++;
+    this.endWait();
     let running: Promise<T>;
     try {
       running = Promise.resolve(body(this));
@@ -221,28 +226,57 @@ export class Fiber<T = unknown> implements Owner {
     body: FiberBody<U> | PromiseLike<U>,
     options: FiberOptions = {},
   ): Promise<U> {
-    const run = typeof body === "function" ? body : () => body;
-    const child = this.#child(run, options, true);
+    try {
+      requireNumber("ms", ms);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { promise, resolve, reject } = Promise.withResolvers<U>();
-    const end = (reason: unknown) => {
-      child.cancel(reason);
-      reject(reason);
-    };
-    child.finished.then(resolve, reject);
+    let name = this.name;
+    let finished = body as PromiseLike<U>;
+    let end = reject;
+    if (typeof body === "function") {
+      const child = this.#child(body, options, true);
+      ({ name, finished } = child);
+      end = (reason) => {
+        child.cancel(reason);
+        reject(reason);
+      };
+    } else {
+      // Nobody can cancel a promise: it is left to itself.
+      const cancelled = () => reject(this.signal.reason);
+      this.signal.addEventListener("abort", cancelled, { once: true });
+      const forget = () => this.signal.removeEventListener("abort", cancelled);
+      promise.then(forget, forget);
+    }
+    finished.then(resolve, reject);
     if (this.#host.isClosed) end(new ReactorClosed());
-    else this.#limit(ms, child, end);
+    else this.#limit(ms, { name, promise, end });
     return this.#awaiting(promise);
   }
 
-  /** Calls `end` unless `child` has finished within `ms`. */
-  #limit(ms: number, child: Fiber, end: (reason: unknown) => void): void {
+  /** Calls `end` unless `promise` has settled within `ms`. */
+  #limit(ms: number, { name, promise, end }: {
+    name: string;
+    promise: Promise<unknown>;
+    end: (reason: unknown) => void;
+  }): void {
     const host = this.#host;
-    const timer = host.setTimer(ms, () => {
-      end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${child.name}"`));
+    let isSettled = false;
+    const timer = host.setTimer(ms, async () => {
+      // What has come in this turn is on its way through microtasks.
+      for (let round = 0; round < LAST_ROUNDS && !isSettled; round++) {
+        await undefined;
+      }
+      if (isSettled) return;
+      end(new Deno.errors.TimedOut(`Waited ${ms} ms in "${name}"`));
     });
-    timer.onDrop = () => end(new ReactorClosed());
-    const clear = () => host.clearTimer(timer);
-    child.finished.then(clear, clear);
+    timer.onDrop = end;
+    const clear = () => {
+      isSettled = true;
+      host.clearTimer(timer);
+    };
+    promise.then(clear, clear);
   }
 
   /**
@@ -305,7 +339,7 @@ export class Fiber<T = unknown> implements Owner {
   cancel(
     reason: unknown = new DOMException("The fiber was cancelled", "AbortError"),
   ): void {
-    if (this.#cancelled || this.#isEnded) return;
+    if (this.#cancelled || this.isEnded) return;
     this.#cancelled = { reason };
     this.#controller?.abort(reason);
     this.#belongings.drain(
@@ -328,7 +362,7 @@ export class Fiber<T = unknown> implements Owner {
   /** Takes note of what is released when the fiber ends. */
   keep(owned: Owned): void {
     if (this.#cancelled) return owned.cancel(this.#cancelled.reason);
-    if (this.#isEnded) return owned.release();
+    if (this.isEnded) return owned.release();
     this.#belongings.add(owned);
   }
 
@@ -342,11 +376,13 @@ export class Fiber<T = unknown> implements Owner {
     { name, signal }: FiberOptions,
     isScope: boolean,
   ): Fiber<U> {
-    if (this.#isEnded) {
+    if (this.isEnded) {
       throw new Deno.errors.BadResource(
         `Cannot use fiber "${this.name}": it has ended`,
       );
     }
+    requireFunction("body", body);
+    allowSignal(signal);
     const path = name === undefined ? this.name : `${this.name}/${name}`;
     const child = new Fiber<U>(this.#host, path, { parent: this, isScope });
     (this.#children ??= new Set()).add(child);
@@ -357,12 +393,51 @@ export class Fiber<T = unknown> implements Owner {
 
   /** Waits for something of the reactor's. */
   async #awaiting<U>(promise: Promise<U>): Promise<U> {
-    this.loop.runningFibers--;
+    this.beginWait();
     try {
       return await promise;
     } finally {
-      this.loop.runningFibers++;
+      this.endWait();
     }
+  }
+
+  /**
+   * One fewer runs, unless none does: then this fiber does two things at once,
+   * one of which was not counted before.
+   */
+  beginWait(): void {
+    if (this.#stage === ENDED || this.#running === 0) return;
+    const { parent } = this.#origin;
+    if (parent === undefined) {
+      // Most fibers: a method more would cost each of their messages.
+      this.#running--;
+      this.#host.loop.runningFibers--;
+    } else if (parent.#leastRunning > 0) this.#addRunning(-1);
+  }
+
+  /** One more runs. */
+  endWait(): void {
+    if (this.#stage === ENDED) return;
+    this.#running++;
+    const { parent } = this.#origin;
+    if (parent === undefined) this.#host.loop.runningFibers++;
+    else parent.#addRunning(1);
+  }
+
+  /** How many run of it, and of each fiber that it is part of, at the least. */
+  get #leastRunning(): number {
+    const { parent } = this.#origin;
+    if (parent === undefined) return this.#running;
+    return Math.min(this.#running, parent.#leastRunning);
+  }
+
+  /** Counts in it, in each fiber that it is part of, and in the loop. */
+  #addRunning(delta: number): void {
+    this.#running += delta;
+    const { parent } = this.#origin;
+    assert(this.#running >= 0, "no fewer than no fiber runs");
+    if (parent === undefined) this.#host.loop.runningFibers += delta;
+    else parent.#addRunning(delta);
   }
 
   #obey(signal: AbortSignal): void {
@@ -386,8 +461,8 @@ export class Fiber<T = unknown> implements Owner {
   }
 
   #over(): void {
-    this.#isOver = true;
-    this.loop.runningFibers--;
+    this.beginWait();
+    this.#stage = OVER;
     this.#endIfAlone();
   }
 
@@ -409,9 +484,13 @@ export class Fiber<T = unknown> implements Owner {
   }
 
   #endIfAlone(): void {
-    if (!this.#isOver || (this.#children?.size ?? 0) > 0) return;
-    this.#isEnded = true;
+    if (this.#stage !== OVER || (this.#children?.size ?? 0) > 0) return;
     this.#disobey?.();
+    // Nothing of it runs any more.
+    const least = this.#leastRunning;
+    // Not for none: -0 would make of a count a number with fractions.
+    if (least > 0) this.#addRunning(-least);
+    this.#stage = ENDED;
     this.#belongings.drain(
       (owned) => owned.release(),
       (error) => this.#report(error),
@@ -443,6 +522,12 @@ export class Fiber<T = unknown> implements Owner {
     );
   }
 }
+
+/**
+ * Rounds of microtasks that a read which ended in a turn gets to reach its
+ * fiber, before a limit that passed in the same turn counts.
+ */
+const LAST_ROUNDS = 32;
 
 /** Anything that is disposed of with the fiber. */
 class OwnedDisposable extends Owned {

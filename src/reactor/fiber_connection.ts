@@ -12,7 +12,8 @@
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
-import { type Abortable, obeying } from "./abortable.ts";
+import { type Abortable, misuseOf, obeying } from "./abortable.ts";
+import { requireNumber, wrongType } from "./checks.ts";
 import type { CloseReason } from "./close_reason.ts";
 import type {
   Connection,
@@ -121,7 +122,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #reject: ((reason: unknown) => void) | undefined = undefined;
   #writers: Set<Writer> | undefined = undefined;
   #burst = 0;
-  #counts = false;
+  /** How many run that no fiber counts: see `FiberLoop`. */
+  #running = 0;
   /** Why nothing can be read or written any more. */
   #fault: { readonly error: unknown } | undefined = undefined;
   /** Why nothing can be written any more, while what came can be read. */
@@ -207,7 +209,10 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
       return Promise.resolve(count);
     }
     this.#target = target;
-    if (target.byteLength >= DIRECT_BYTES) {
+    // Memory that other threads have is filled by copying: see `checkMemory`.
+    if (
+      target.byteLength >= DIRECT_BYTES && target.buffer instanceof ArrayBuffer
+    ) {
       const bytes = target as Uint8Array<ArrayBuffer>;
       this.#connection.target = new DirectTarget(bytes);
     }
@@ -284,9 +289,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const wanted = typeof delimiter === "string"
       ? new TextEncoder().encode(delimiter)
       : delimiter;
+    if (!(wanted instanceof Uint8Array)) {
+      throw wrongType("delimiter", wanted, "a string or a Uint8Array");
+    }
     if (wanted.byteLength === 0) {
       throw new TypeError("Cannot read until an empty delimiter");
     }
+    requireNumber("bytesMax", bytesMax);
     if (!(bytesMax >= 0)) {
       throw new RangeError(
         `Cannot read "${bytesMax}" bytes: it must be from 0`,
@@ -410,8 +419,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   /** Gives it to another owner, a fiber as a rule. */
   override moveTo(owner: Owner | undefined): void {
     if (this.isClosed) return;
+    const waits = this.#waits;
+    for (let left = waits; left > 0; left--) this.#endWait();
+    this.#stopRunning();
     super.moveTo(owner);
-    this.#count(owner === undefined);
+    // One that no fiber owns counts as a fiber: somebody runs for it.
+    if (owner === undefined) this.#addRunning(1);
+    for (let left = waits; left > 0; left--) this.#beginWait();
   }
 
   /** Keeps the process alive while this is open, which is how it begins. */
@@ -472,7 +486,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const writers = this.#writers;
     this.#writers = undefined;
     for (const { resolve, length } of writers ?? []) {
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       resolve(length);
     }
   }
@@ -502,7 +516,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     }
     this.#opening = undefined;
     opening?.fail(this.#fault!.error);
-    this.#count(false);
+    this.#stopRunning();
   }
 
   #noteAddresses(): void {
@@ -510,11 +524,29 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#localAddr ??= this.#connection.localAddress as Address;
   }
 
-  /** One that no fiber owns counts as a fiber: somebody runs for it. */
-  #count(counts: boolean): void {
-    if (counts === this.#counts) return;
-    this.#counts = counts;
-    this.#host.loop.runningFibers += counts ? 1 : -1;
+  /** Reads and writes that wait. */
+  get #waits(): number {
+    return (this.#wants === NOTHING ? 0 : 1) + (this.#writers?.size ?? 0);
+  }
+
+  #beginWait(): void {
+    if (this.owner !== undefined) this.owner.beginWait();
+    else if (this.#running > 0) this.#addRunning(-1);
+  }
+
+  #endWait(): void {
+    if (this.owner !== undefined) this.owner.endWait();
+    else if (!this.isClosed) this.#addRunning(1);
+  }
+
+  #addRunning(delta: number): void {
+    this.#running += delta;
+    this.#host.loop.runningFibers += delta;
+  }
+
+  #stopRunning(): void {
+    // Not for none: -0 would make of a count a number with fractions.
+    if (this.#running > 0) this.#addRunning(-this.#running);
   }
 
   #next(): Promise<Next> {
@@ -527,7 +559,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #wait<T extends Told>(wants: number, options?: Abortable): Promise<T> {
     this.#wants = wants;
     this.#burst = 0;
-    this.#host.loop.runningFibers--;
+    this.#beginWait();
     const waiting = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve as (told: Told) => void;
       this.#reject = reject;
@@ -544,7 +576,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#wants = NOTHING;
     this.#target = undefined;
     this.#connection.target = undefined;
-    this.#host.loop.runningFibers++;
+    this.#endWait();
     this.#resolve!(told);
   }
 
@@ -553,7 +585,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#wants = NOTHING;
     this.#target = undefined;
     this.#connection.target = undefined;
-    this.#host.loop.runningFibers++;
+    this.#endWait();
     this.#reject!(reason);
   }
 
@@ -562,7 +594,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     options: Abortable | undefined,
     wants: number = NOTHING,
   ): Promise<null> | undefined {
-    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (options !== undefined) {
+      const misuse = misuseOf(options.signal);
+      if (misuse !== undefined) return misuse;
+      if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    }
     if (this.#wants !== NOTHING) {
       return Promise.reject(
         new Deno.errors.Busy("Cannot read while another read waits"),
@@ -577,7 +613,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   #refuseWrite(options: Abortable | undefined): Promise<never> | undefined {
-    if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
+    if (options !== undefined) {
+      const misuse = misuseOf(options.signal);
+      if (misuse !== undefined) return misuse;
+      if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    }
     const fault = this.#fault ?? this.#writeFault;
     if (fault !== undefined) return Promise.reject(fault.error);
     if (!this.#isWriteEnded && !this.#isGone) return undefined;
@@ -634,13 +674,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
       return lastWritten = Promise.resolve(length);
     }
     this.#burst = 0;
-    this.#host.loop.runningFibers--;
+    this.#beginWait();
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const writer: Writer = { length, resolve, reject };
     (this.#writers ??= new Set()).add(writer);
     return obeying(options?.signal, promise, (reason) => {
       if (!this.#writers?.delete(writer)) return;
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       reject(reason);
     });
   }
@@ -648,12 +688,11 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   /** Lets others have a turn. */
   async #rest(length: number): Promise<number> {
     this.#burst = 0;
-    const { loop } = this.#host;
-    loop.runningFibers--;
+    this.#beginWait();
     try {
       await sleep(this.#host, 0);
     } finally {
-      loop.runningFibers++;
+      this.#endWait();
     }
     return length;
   }
@@ -717,7 +756,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     const writers = this.#writers;
     this.#writers = undefined;
     for (const { reject } of writers ?? []) {
-      this.#host.loop.runningFibers++;
+      this.#endWait();
       reject(reason);
     }
   }
@@ -736,7 +775,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     this.#rejectRead(reason);
     this.#rejectWriters(reason);
     super.moveTo(undefined);
-    this.#count(false);
+    this.#stopRunning();
   }
 }
 

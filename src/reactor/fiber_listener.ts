@@ -5,10 +5,10 @@
  */
 
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
-import { type Abortable, obeying } from "./abortable.ts";
+import { type Abortable, misuseOf, obeying } from "./abortable.ts";
 import type { FiberConnection } from "./fiber_connection.ts";
 import type { Listener } from "./listener.ts";
-import { type FiberLoop, Owned, type Owner } from "./owned.ts";
+import { Owned, type Owner } from "./owned.ts";
 
 /**
  * Connections that are accepted and wait for `accept`; more stay in the
@@ -30,7 +30,6 @@ interface Acceptor<Address extends StreamAddress> {
 export class FiberListener<Address extends StreamAddress = TcpAddress>
   extends Owned
   implements Deno.Listener<FiberConnection<Address>, Address> {
-  readonly #loop: FiberLoop;
   readonly #listener: Listener<Address>;
   readonly #waiting: FiberConnection<Address>[] = [];
   readonly #acceptors = new Set<Acceptor<Address>>();
@@ -39,9 +38,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   #isClosed = false;
 
   /** Made by `listen`. */
-  constructor(loop: FiberLoop, listener: Listener<Address>) {
+  constructor(listener: Listener<Address>) {
     super();
-    this.#loop = loop;
     this.#listener = listener;
     // The reactor closes it when it drains or ends.
     listener.onClose = () => this.#end(closedError());
@@ -61,6 +59,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
    */
   accept(options: Abortable = {}): Promise<FiberConnection<Address>> {
     const { signal } = options;
+    const misuse = misuseOf(signal);
+    if (misuse !== undefined) return misuse;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#isClosed) return Promise.reject(closedError());
     const waiting = this.#waiting.shift();
@@ -68,7 +68,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
       if (this.#waiting.length === 0) this.#listener.resume();
       return Promise.resolve(waiting);
     }
-    this.#loop.runningFibers--;
+    this.owner?.beginWait();
     const { promise, resolve, reject } = Promise.withResolvers<
       FiberConnection<Address>
     >();
@@ -76,7 +76,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     this.#acceptors.add(acceptor);
     return obeying(signal, promise, (reason) => {
       if (!this.#acceptors.delete(acceptor)) return;
-      this.#loop.runningFibers++;
+      this.owner?.endWait();
       reject(reason);
     });
   }
@@ -99,7 +99,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   onAccept(connection: FiberConnection<Address>): void {
     for (const acceptor of this.#acceptors) {
       this.#acceptors.delete(acceptor);
-      this.#loop.runningFibers++;
+      this.owner?.endWait();
       return acceptor.resolve(connection);
     }
     this.#waiting.push(connection);
@@ -135,7 +135,10 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
 
   /** Gives it to another owner, a fiber as a rule. */
   override moveTo(owner: Owner | undefined): void {
-    if (!this.#isClosed) super.moveTo(owner);
+    if (this.#isClosed) return;
+    for (const _ of this.#acceptors) this.owner?.endWait();
+    super.moveTo(owner);
+    for (const _ of this.#acceptors) this.owner?.beginWait();
   }
 
   /** Keeps the process alive while this is open, which is how it begins. */
@@ -151,13 +154,13 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   #end(reason: unknown): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    super.moveTo(undefined);
-    this.#listener.close();
     for (const { reject } of this.#acceptors) {
-      this.#loop.runningFibers++;
+      this.owner?.endWait();
       reject(reason);
     }
     this.#acceptors.clear();
+    super.moveTo(undefined);
+    this.#listener.close();
     for (const connection of this.#waiting.splice(0)) connection.abort();
   }
 }

@@ -8,6 +8,7 @@ import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { Abortable } from "./abortable.ts";
+import { allowSignal, requireFunction } from "./checks.ts";
 import type { Connection, ConnectionHandlers } from "./connection.ts";
 import { Fiber, type FiberHost } from "./fiber.ts";
 import {
@@ -87,6 +88,8 @@ export function serveFibers(
   options: ServeFibersOptions | ServeFibersUnixOptions,
   handler: FiberHandler<StreamAddress>,
 ): FiberServer<StreamAddress> {
+  requireFunction("handler", handler);
+  allowSignal(options.signal);
   options.signal?.throwIfAborted();
   return new Server(host, options, handler);
 }

@@ -7,6 +7,7 @@
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
+import { allowSignal, requireFunction } from "./checks.ts";
 import {
   connect,
   type ConnectHost,
@@ -84,6 +85,8 @@ export class Fibers implements FiberHost, FiberServerHost {
 
   /** Runs a fiber that no other waits for. */
   spawn<T>(body: FiberBody<T>, options: FiberOptions = {}): Fiber<T> {
+    requireFunction("body", body);
+    allowSignal(options.signal);
     const name = options.name ?? `fiber-${++this.#spawned}`;
     const fiber: Fiber<T> = new Fiber<T>(this, name, {
       parent: undefined,
@@ -95,14 +98,24 @@ export class Fibers implements FiberHost, FiberServerHost {
   }
 
   /**
-   * Cancels all that runs, since the reactor is closed. What goes on without
+   * Cancels all that runs by `reason`: the reactor is closed. What goes on without
    * an end has its promises settled all the same.
    */
-  async close(): Promise<void> {
-    const reason = new ReactorClosed();
-    for (const running of this.running) running.cancel(reason);
+  async close(reason: ReactorClosed): Promise<void> {
+    this.#each((running) => running.cancel(reason));
     for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
-    for (const running of this.running) running.abandon?.();
+    this.#each((running) => running.abandon?.());
+  }
+
+  /** Calls `end` for all that runs: one that throws keeps no other. */
+  #each(end: (running: Running) => void): void {
+    for (const running of this.running) {
+      try {
+        end(running);
+      } catch (error) {
+        this.report(error);
+      }
+    }
   }
 
   /** Connects to a name or an address, or to a Unix socket. */
@@ -139,7 +152,7 @@ export class Fibers implements FiberHost, FiberServerHost {
         accepting.onAccept(connection);
       },
     });
-    const accepting = new FiberListener<StreamAddress>(this.loop, listener);
+    const accepting = new FiberListener<StreamAddress>(listener);
     accepting.moveTo(owner);
     return accepting;
   }

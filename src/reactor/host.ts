@@ -7,15 +7,13 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
+import type { ByteQueue } from "../bytes/byte_queue.ts";
+import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "./buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
-import {
-  Connection,
-  type ConnectionHost,
-  READING,
-  type Unread,
-} from "./connection.ts";
+import { Connection, type ConnectionHost, READING } from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
   type AnyListener as Listener,
@@ -27,6 +25,9 @@ import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "./system.ts";
 import { type Timer, Timers } from "./timers.ts";
+
+/** How late a wait may end since the turn that came before took time. */
+const FRESH_MS = 1;
 
 /** What a host is made of. */
 export interface HostOptions {
@@ -48,14 +49,17 @@ export class Host
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
-  readonly unread = new Map<unknown, Unread>();
+  readonly unread = new Map<unknown, ByteQueue>();
   readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
   runningFibers = 0;
+  /** Streams that connect, and are no connection's yet. */
+  attempts = 0;
   reads = 0;
   bytesIn = 0;
+  acceptsFailed = 0;
   /** Memory that connections hold; also who counts arrays. */
   readonly memory: Memory;
   readonly #poll: ReactorPoll;
@@ -173,14 +177,28 @@ export class Host
       bytesIn: this.bytesIn,
       bytesOut: this.#bytesOut,
       accepted: this.#accepted,
+      acceptsFailed: this.acceptsFailed,
       connected: this.#connected,
       closed,
       open,
-      listeners: this.slots.size - open,
+      listeners: this.slots.size - this.attempts - open,
       timers: this.#timers.size,
       memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
     };
+  }
+
+  /**
+   * How long to wait for events: up to `longestMs`, until the next timer. The
+   * time is that of the turn, which a wait of a millisecond does not notice.
+   */
+  waitMs(longestMs: number): number {
+    const { nextDeadlineMs } = this.#timers;
+    if (nextDeadlineMs === Infinity) return longestMs;
+    const leftMs = Math.min(longestMs, nextDeadlineMs - this.nowMs);
+    if (leftMs <= FRESH_MS) return Math.max(0, leftMs);
+    const exactMs = nextDeadlineMs - this.#poll.nowMs();
+    return Math.min(longestMs, Math.max(0, exactMs));
   }
 
   /** How long until the next timer; `undefined` when there is none. */
@@ -206,6 +224,36 @@ export class Host
       socket[Symbol.dispose]();
       throw error;
     }
+    this.#count(source);
+  }
+
+  /** Takes a connection in that has nothing yet to register. */
+  addUnregistered(connection: Connection): void {
+    this.slots.insert(connection);
+    this.#count(connection);
+  }
+
+  /** Tells `attempt` of what is ready of `stream`. */
+  watchAttempt(attempt: Ready, stream: StreamSocket): void {
+    try {
+      this.slots.insert(attempt);
+      this.attempts++;
+      this.#poll.register(stream, attempt.token, READING | Interest.WRITABLE);
+    } catch (error) {
+      this.unwatchAttempt(attempt);
+      stream.close();
+      throw error;
+    }
+  }
+
+  /** Tells it no more. */
+  unwatchAttempt(attempt: Ready): void {
+    if (this.slots.get(attempt.token) !== attempt) return;
+    this.slots.remove(attempt.token);
+    this.attempts--;
+  }
+
+  #count(source: Listener | Connection): void {
     if (source.isRefed) this.#refs++;
     if (!(source instanceof Connection)) return;
     if (source.listener === undefined) this.#connected++;
@@ -280,7 +328,7 @@ export class Host
   // Made once: one made above would cost memory also where it is not used.
   readonly #flush = (): void => {
     this.#flushes = false;
-    this.output.flush();
+    this.#call(() => this.output.flush());
   };
 
   setTimer(delayMs: number, callback: () => void): Timer {
@@ -311,9 +359,9 @@ export class Host
   }
 
   /** Ends all timers without running them, and tells those who wait. */
-  dropTimers(): void {
+  dropTimers(reason: Error): void {
     for (const { onDrop } of this.#timers.takeAll()) {
-      if (onDrop !== undefined) this.#call(onDrop);
+      if (onDrop !== undefined) this.#call(() => onDrop(reason));
     }
   }
 
@@ -365,6 +413,8 @@ export class Host
    * @param count How many events it brought.
    */
   beginTurn(nowMs: number, waitMs: number, count: number): void {
+    assert(!this.#inTurn, "a turn begins when the one before is over");
+    assert(this.runningFibers >= 0, "no fewer than no fiber runs");
     const lagMs = nowMs - this.#waitedMs - waitMs;
     // Not after parking, which makes it no number.
     if (lagMs === lagMs) this.#lag.add(lagMs);
@@ -383,18 +433,25 @@ export class Host
   }
 
   endTurn(): void {
-    this.output.flush();
+    try {
+      this.output.flush();
+      this.#runTimers();
+      this.output.flush();
+      if (this.#awaitsMemory.size > 0) this.#relieveMemory();
+      if (this.#hasRoom) this.#resumeListeners();
+    } finally {
+      this.slots.recycle();
+      this.#inTurn = false;
+    }
+  }
+
+  #runTimers(): void {
     // Not more than there are now: those that add others would never end.
     for (let left = this.#timers.size; left > 0; left--) {
       const timer = this.#timers.takeDue(this.nowMs);
-      if (timer === undefined) break;
+      if (timer === undefined) return;
       this.#call(timer.callback);
     }
-    this.output.flush();
-    if (this.#awaitsMemory.size > 0) this.#relieveMemory();
-    if (this.#hasRoom) this.#resumeListeners();
-    this.slots.recycle();
-    this.#inTurn = false;
   }
 
   /** Lets a source act; what it throws ends it and nothing else. */

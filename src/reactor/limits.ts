@@ -7,6 +7,8 @@
  * @module
  */
 
+import { requireNumber, wrongType } from "./checks.ts";
+
 /** Unsent bytes at which reading stops: backpressure begins. */
 export const HIGH_WATER_BYTES = 65_536;
 /** Unsent bytes at which reading goes on: backpressure ends. */
@@ -95,6 +97,7 @@ export const DEFAULT_LIMITS: Limits = {
  * Returns options with what was left out.
  *
  * @throws {RangeError} when one is out of its range.
+ * @throws {TypeError} when one is no number.
  */
 export function limitsOf(options: ConnectionOptions): Limits {
   const { timeouts, highWaterBytes, lowWaterBytes, turnReadBytes } = options;
@@ -105,6 +108,9 @@ export function limitsOf(options: ConnectionOptions): Limits {
   const high = highWaterBytes ?? HIGH_WATER_BYTES;
   const low = lowWaterBytes ?? Math.floor(high / 4);
   const share = turnReadBytes ?? TURN_READ_BYTES;
+  requireNumber("highWaterBytes", high);
+  requireNumber("lowWaterBytes", low);
+  requireNumber("turnReadBytes", share);
   if (!(high >= 1)) throw outOfRange("highWaterBytes", high, "1 or more");
   if (!(low >= 0 && low <= high)) {
     throw outOfRange("lowWaterBytes", low, `from 0 to "${high}"`);
@@ -122,11 +128,15 @@ export function limitsOf(options: ConnectionOptions): Limits {
  * Returns timeouts with infinity for those left out, or nothing when all are.
  *
  * @throws {RangeError} when one is out of its range.
+ * @throws {TypeError} when one is no number.
  */
 export function timeoutsOf(
   timeouts: Timeouts | undefined,
 ): TimeoutSet | undefined {
   if (timeouts === undefined) return undefined;
+  if (typeof timeouts !== "object" || timeouts === null) {
+    throw wrongType("timeouts", timeouts, "an object");
+  }
   const idleMs = checked("idleMs", timeouts.idleMs);
   const readMs = checked("readMs", timeouts.readMs);
   const writeMs = checked("writeMs", timeouts.writeMs);
@@ -137,6 +147,7 @@ export function timeoutsOf(
 }
 
 function checked(name: string, ms: number = Infinity): number {
+  requireNumber(name, ms);
   if (ms === Infinity || ms >= 1 && ms <= TIMEOUT_MS_MAX) return ms;
   throw outOfRange(name, ms, `from 1 to ${TIMEOUT_MS_MAX}, or Infinity`);
 }

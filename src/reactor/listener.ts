@@ -56,6 +56,8 @@ export function isShortage(error: unknown): boolean {
 export interface ListenerHost {
   /** Whether so many bytes wait that nobody new is let in. */
   readonly isCrowded: boolean;
+  /** Connections that had failed before they were accepted. */
+  acceptsFailed: number;
   /** Closes who holds bytes and moves none; returns whether that was enough. */
   makeRoom(): boolean;
   /**
@@ -140,6 +142,16 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   onReady(_readiness: number): void {
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
+    try {
+      this.#accept();
+    } catch (error) {
+      // Its readiness is not told again: it tries by itself.
+      if (!this.#isClosed && this.#rest === undefined) this.#restFor(REST_MS);
+      throw error;
+    }
+  }
+
+  #accept(): void {
     if (this.#host.isCrowded && !this.#host.makeRoom()) {
       this.#socket.passOn?.();
       return this.#awaitRoom();
@@ -220,8 +232,11 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     } catch (error) {
       this.fail(error);
     }
-    this.#host.forgetListener(this);
-    this.onClose?.();
+    try {
+      this.#host.forgetListener(this);
+    } finally {
+      this.onClose?.();
+    }
   }
 
   /** Closes the listener. */
@@ -236,14 +251,20 @@ export class Listener<Address extends StreamAddress = TcpAddress>
    */
   #acceptBatch(count: number): number {
     // Read first: a handler may accept again through another listener.
-    const { stopped } = this.#batch;
+    const { stopped, passedOver } = this.#batch;
+    if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
     let hasRoom = true;
     for (let index = 0; index < count; index++) {
-      const stream = this.#batch.stream(index);
-      // Closed by a handler of this batch: the rest are refused like those
-      // that the system has not given out yet.
-      if (this.#isClosed || !hasRoom) stream.close();
-      else hasRoom = this.#host.accept(stream, this);
+      try {
+        const stream = this.#batch.stream(index);
+        // Closed by a handler of this batch: the rest are refused like those
+        // that the system has not given out yet.
+        if (this.#isClosed || !hasRoom) stream.close();
+        else hasRoom = this.#host.accept(stream, this);
+      } catch (error) {
+        // It must not take the others with it.
+        this.fail(error);
+      }
     }
     return hasRoom ? stopped : NO_ROOM;
   }

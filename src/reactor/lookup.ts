@@ -8,12 +8,7 @@
  * @module
  */
 
-import {
-  decodeAddress,
-  type HostPort,
-  resolve,
-  type TcpAddress,
-} from "../net/address.ts";
+import type { HostPort } from "../net/address.ts";
 
 /** What no name is: RFC 1123 section 2.1 keeps the two apart. */
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
@@ -30,26 +25,26 @@ export function isAddress(hostname: string): boolean {
  * Asks the system's resolver.
  *
  * @throws {Deno.errors.NotFound} when nobody knows the name.
+ * @throws {Deno.errors.NotCapable} when Deno does not permit to look it up.
  */
 export async function systemLookup(
   { hostname, port }: HostPort,
 ): Promise<string[]> {
-  try {
-    // On first use, since loading it takes some time.
-    const { lookup } = await import("node:dns/promises");
-    const found = await lookup(hostname, { all: true, verbatim: true });
-    return found.map(({ address }) => address);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    // Allowed for one port, which a lookup by name alone cannot say. The
-    // caller has asked for that; this resolver blocks, and finds one address.
-    if (code === "EPERM") {
-      const address = decodeAddress(resolve({ hostname, port }));
-      return [(address as TcpAddress).hostname];
-    }
-    throw new Deno.errors.NotFound(
-      `Cannot resolve "${hostname}": ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
+  // On first use, since loading it takes some time.
+  const { lookup } = await import("node:dns");
+  return new Promise((resolve, reject) => {
+    // Deno looks a name up that is permitted for one port, when told which. The
+    // promises' face of the same function does not pass it on.
+    const options = { all: true, verbatim: true, port } as const;
+    lookup(hostname, options, (error, found) => {
+      if (error === null || error === undefined) {
+        return resolve(found.map(({ address }) => address));
+      }
+      const Class = error.code === "EPERM"
+        ? Deno.errors.NotCapable
+        : Deno.errors.NotFound;
+      const text = `Cannot resolve "${hostname}": ${error.message}`;
+      reject(new Class(text, { cause: error }));
+    });
+  });
 }

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
 import type { ArrayLedger } from "../bytes/byte_queue.ts";
 import type { Connection } from "./connection.ts";
 import type { Timer } from "./timers.ts";
@@ -19,21 +20,31 @@ const CROWDED_SHARE = 0.75;
 const ENOUGH_SHARE = 0.75;
 /**
  * The share of the bound that one array counts for at the most. The program
- * made the array before the reactor saw it: a single download of any size must
- * not keep others out.
+ * made the array before the reactor saw it: a few downloads of any size must
+ * not keep others waiting.
  */
-const ARRAY_SHARE = 0.25;
+const ARRAY_SHARE = 1 / 16;
 /** The multiple of the bound at which less patience is shown. */
 const DANGER_SHARE = 2;
-/** How often connections are judged while memory is short. */
+/** How often connections are looked at while memory is short. */
 const LOOK_MS = 250;
+/** The share of that time within which a second look would not count. */
+const LOOK_SHARE = 0.9;
 /**
- * How long a connection may hold memory without a byte that moves, when memory
- * is short: several times what TCP takes to send a lost segment again.
+ * Looks, one after the other, that find no byte moved before a connection has
+ * stalled: ten seconds. Linux tells a sender whose peer reads slowly of room in
+ * steps of a sixteenth of the peer's buffer: at 32 MiB, the largest of common
+ * systems, that is ten seconds at 200 KB/s. Looks and not time, since what the
+ * program itself has kept waiting is not its peers' fault.
  */
-const STALLED_MS = 3_000;
-/** The same at {@linkcode DANGER_SHARE}: the process is about to die of it. */
-const STALLED_IN_DANGER_MS = 250;
+const STALLED_LOOKS = 40;
+/** The same at {@linkcode DANGER_SHARE}: two seconds. */
+const STALLED_LOOKS_IN_DANGER = 8;
+/**
+ * Memory that is held for what a peer has sent, below which the connection is
+ * spared: it is the program that is to act, and there is little to be freed.
+ */
+const HELD_BYTES_MIN = 16_384;
 /** Connections that an error names one by one. */
 const NAMED_MAX = 16;
 
@@ -59,6 +70,8 @@ export class Memory implements ArrayLedger {
   readonly #max: number;
   /** Arrays that wait to be sent, each counted once. */
   readonly #arrays = new Map<ArrayBuffer, { queues: number; bytes: number }>();
+  /** How many of the bytes are those of arrays. */
+  #arrayBytes = 0;
   #isLooking = false;
   #lookedMs = -Infinity;
 
@@ -68,9 +81,12 @@ export class Memory implements ArrayLedger {
     this.#max = bytesMax;
   }
 
-  /** Whether so much is held that nobody new is let in. */
+  /**
+   * Whether so much is held that nobody new is let in. Arrays do not count: the
+   * program made them, and keeping others out frees none.
+   */
   get isCrowded(): boolean {
-    return this.bytes >= CROWDED_SHARE * this.#max;
+    return this.bytes - this.#arrayBytes >= CROWDED_SHARE * this.#max;
   }
 
   /** Whether more is held than the bound. */
@@ -86,7 +102,13 @@ export class Memory implements ArrayLedger {
   /** Counts memory that is taken, or freed. */
   count(delta: number): void {
     this.bytes += delta;
-    if (delta > 0 && !this.#isLooking && this.isCrowded) this.#lookLater();
+    // Not 0: what users hold may be fractions, whose sum is rounded.
+    assert(this.bytes > -1, "what is freed was counted");
+    if (delta > 0 && !this.#isLooking && this.#isShort) this.#lookLater();
+  }
+
+  get #isShort(): boolean {
+    return this.bytes >= CROWDED_SHARE * this.#max;
   }
 
   /** An array waits to be sent, in one queue more. */
@@ -95,21 +117,24 @@ export class Memory implements ArrayLedger {
     if (known !== undefined) return void known.queues++;
     const bytes = Math.min(buffer.byteLength, ARRAY_SHARE * this.#max);
     this.#arrays.set(buffer, { queues: 1, bytes });
+    this.#arrayBytes += bytes;
     this.count(bytes);
   }
 
   /** An array waits to be sent in one queue less. */
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
-    const known = this.#arrays.get(buffer)!;
+    const known = this.#arrays.get(buffer);
+    assert(known !== undefined, "an array that is released was held");
     if (--known.queues > 0) return;
     this.#arrays.delete(buffer);
+    this.#arrayBytes -= known.bytes;
     this.count(-known.bytes);
   }
 
   /** Resets those that have stalled, and returns whether that was enough. */
   makeRoom(): boolean {
     // Looking takes a look at all: not for each client that wants to get in.
-    if (this.#host.nowMs - this.#lookedMs >= LOOK_MS) this.#shed();
+    if (!this.#hasLooked) this.#shed();
     return !this.isCrowded;
   }
 
@@ -117,28 +142,52 @@ export class Memory implements ArrayLedger {
     this.#isLooking = true;
     this.#host.setTimer(LOOK_MS, () => {
       this.#isLooking = false;
-      if (!this.isCrowded) return;
-      // Also when nobody is reset: from then on it is known who moves.
-      this.#shed(this.isOverfull || this.#host.isMemoryAwaited);
+      if (!this.#isShort) return;
+      // First: an error of one connection must not end the looking.
       this.#lookLater();
+      // Also when nobody is reset: from then on it is known who moves.
+      const isWanted = this.isOverfull || this.#host.isMemoryAwaited;
+      if (!this.#hasLooked) this.#shed(isWanted);
     });
   }
 
+  /** Whether connections were looked at just now: looks are counted. */
+  get #hasLooked(): boolean {
+    return this.#host.nowMs - this.#lookedMs < LOOK_SHARE * LOOK_MS;
+  }
+
   /**
-   * Resets connections that hold memory and have moved nothing for too long,
-   * those first that have not for longest, until enough is free.
+   * Resets connections that have stalled until enough is free: those first that
+   * have for longest whose peers take nothing, then, beyond the bound, those
+   * that hold most of what was read and have not changed that for as long.
    */
   #shed(isWanted: boolean = true): void {
     this.#lookedMs = this.#host.nowMs;
-    const stalled = this.#stalled();
+    const isDanger = this.bytes > DANGER_SHARE * this.#max;
+    const looksMin = isDanger ? STALLED_LOOKS_IN_DANGER : STALLED_LOOKS;
+    const unsent: Stalled[] = [];
+    const held: Stalled[] = [];
+    for (const connection of this.#host.connections()) {
+      const { unsentLooks, heldLooks, heldBytes } = connection.look();
+      if (unsentLooks >= looksMin) {
+        unsent.push({ connection, order: -connection.unsentSinceMs });
+      } else if (heldLooks >= looksMin && heldBytes >= HELD_BYTES_MIN) {
+        held.push({ connection, order: heldBytes });
+      }
+    }
     if (!isWanted) return;
-    const { nowMs } = this.#host;
+    const stalled = this.isOverfull
+      ? [...sorted(unsent), ...sorted(held)]
+      : sorted(unsent);
+    this.#reset(stalled);
+  }
+
+  #reset(stalled: readonly Stalled[]): void {
     const causes: Error[] = [];
     let count = 0;
-    for (const { connection, sinceMs } of stalled) {
+    for (const { connection } of stalled) {
       if (this.hasRoom) break;
-      const cause = () => causeOf(connection, nowMs - sinceMs);
-      if (count++ < NAMED_MAX) causes.push(cause());
+      if (count++ < NAMED_MAX) causes.push(causeOf(connection));
       connection.evict("shed");
     }
     if (count === 0) return;
@@ -146,26 +195,31 @@ export class Memory implements ArrayLedger {
       `${CROWDED_SHARE * this.#max} of memoryBytesMax "${this.#max}" was held`;
     this.#host.report(new AggregateError(causes, message));
   }
-
-  /** Returns the connections that have stalled, the longest first. */
-  #stalled(): { connection: Connection; sinceMs: number }[] {
-    const isDanger = this.bytes > DANGER_SHARE * this.#max;
-    const patienceMs = isDanger ? STALLED_IN_DANGER_MS : STALLED_MS;
-    const untilMs = this.#host.nowMs - patienceMs;
-    const stalled: { connection: Connection; sinceMs: number }[] = [];
-    for (const connection of this.#host.connections()) {
-      const sinceMs = connection.stalledSinceMs();
-      if (sinceMs <= untilMs) stalled.push({ connection, sinceMs });
-    }
-    return stalled.sort((a, b) => a.sinceMs - b.sinceMs);
-  }
 }
 
-function causeOf(connection: Connection, stalledMs: number): Error {
-  const { bufferedBytes, heldBytes } = connection;
+/** What looking at a connection finds. */
+export interface Look {
+  /** Looks, one after the other, in which its peer has taken nothing. */
+  readonly unsentLooks: number;
+  /** The same in which what is held for it has not changed. */
+  readonly heldLooks: number;
+  /** Memory that is held for what its peer has sent. */
+  readonly heldBytes: number;
+}
+
+interface Stalled {
+  readonly connection: Connection;
+  /** Those with the largest are reset first. */
+  readonly order: number;
+}
+
+function sorted(stalled: Stalled[]): Stalled[] {
+  return stalled.sort((a, b) => b.order - a.order);
+}
+
+function causeOf({ token, bufferedBytes, heldBytes }: Connection): Error {
   return new Deno.errors.ConnectionReset(
-    `The connection of token "${connection.token}" held ` +
-      `${bufferedBytes + heldBytes} bytes and moved none for ` +
-      `${Math.round(stalledMs)} ms`,
+    `The connection of token "${token}" held ${bufferedBytes + heldBytes} ` +
+      "bytes and has moved none for seconds",
   );
 }

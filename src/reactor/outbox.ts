@@ -28,6 +28,8 @@ export class Outbox {
   #counted = 0;
   /** Since when no byte is known to have moved, on the reactor's clock. */
   #sinceMs: number;
+  /** Looks since then. */
+  #looks = 0;
   /** Bytes that the system had and the peer had not, when it was last asked. */
   #unackedBytes = Infinity;
 
@@ -76,7 +78,7 @@ export class Outbox {
   /** Forgets the first `count` bytes, which were sent. */
   shift(count: number): void {
     this.#queue.shift(count);
-    this.#sinceMs = this.#host.nowMs;
+    this.#move();
     this.#count();
   }
 
@@ -87,13 +89,24 @@ export class Outbox {
   }
 
   /**
-   * Takes note of how many sent bytes the peer's side has not acknowledged:
-   * when there are fewer than before, it reads, though the system may have no
-   * room for more yet.
+   * Looks whether bytes have moved since the last look.
+   *
+   * @param unackedBytes How many sent bytes the peer's side has not
+   * acknowledged, where that is known: when there are fewer than before, it
+   * reads, though the system may have no room for more yet.
+   * @returns How many looks, one after the other, have found nothing moved.
    */
-  noteUnacked(bytes: number): void {
-    if (bytes < this.#unackedBytes) this.#sinceMs = this.#host.nowMs;
-    this.#unackedBytes = bytes;
+  look(unackedBytes: number | undefined): number {
+    if (unackedBytes !== undefined && unackedBytes < this.#unackedBytes) {
+      this.#move();
+    }
+    this.#unackedBytes = unackedBytes ?? Infinity;
+    return this.#looks++;
+  }
+
+  #move(): void {
+    this.#sinceMs = this.#host.nowMs;
+    this.#looks = 0;
   }
 
   #count(): void {

@@ -8,16 +8,22 @@
 export interface FiberLoop {
   /**
    * Fibers that run, or wait for something of Deno's: all that live, less
-   * those that wait for something of the reactor's. An estimate: one that
-   * waits for two things at once counts twice.
+   * those that wait for something of the reactor's. Never fewer than there are,
+   * or an exclusive reactor would block the thread that a fiber waits for. More
+   * when a fiber has waited for several things at once: see `Owner.endWait`.
    */
   runningFibers: number;
 }
 
 /** What can own. */
 export interface Owner {
-  /** Where it says so when it goes on. */
-  readonly loop: FiberLoop;
+  /** Something that it owns, or has asked for, waits for the reactor. */
+  beginWait(): void;
+  /**
+   * That wait is over. What waits for two things at once is two from then on:
+   * one of them may wait for Deno while the other waits for the reactor.
+   */
+  endWait(): void;
   /** Takes note of what is released when this ends. */
   keep(owned: Owned): void;
   /** Forgets what needs no release any more. */

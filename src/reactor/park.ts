@@ -9,6 +9,7 @@
  * @module
  */
 
+import { immediateClass } from "../base/own.ts";
 import type { Socket } from "node:net";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
@@ -48,13 +49,6 @@ interface NetModule {
   }) => Socket;
 }
 
-/**
- * Deno's own `setImmediate`, whatever a program puts in its place later: faked
- * timers must not stop the loop. A getter, since the first use has Deno load its
- * timers, for five milliseconds.
- */
-const IMMEDIATE = Object.getOwnPropertyDescriptor(globalThis, "setImmediate");
-
 /** The waits of one reactor, one at a time. */
 export class Wait {
   readonly #poll: Poll;
@@ -70,7 +64,6 @@ export class Wait {
   #lookedMs = -Infinity;
   /** Whether it has done so since, in a park. */
   #hasLooked = false;
-  #immediate: ((callback: () => void) => unknown) | undefined = undefined;
 
   /** @param poll What to wait for. */
   constructor(poll: Poll) {
@@ -105,13 +98,17 @@ export class Wait {
     this.#hasLooked = false;
     const isEarly = this.#pool !== undefined && this.#rounds++ < FIRST_ROUNDS;
     // An unrefed immediate runs only when something else wakes Deno's loop.
-    if (refed && !isEarly && nowMs - this.#lookedMs < IO_MS) {
-      const immediate = this.#immediate ??= setImmediateOf();
-      return new Promise<void>((resolve) => void immediate(resolve));
+    const Immediate = refed && !isEarly && nowMs - this.#lookedMs < IO_MS
+      ? immediateClass()
+      : undefined;
+    if (Immediate !== undefined) {
+      return new Promise<void>((resolve) => void new Immediate(resolve));
     }
     this.#lookedMs = nowMs;
-    const onPool = this.#pool && this.#parkOnPool(0, refed);
+    const onPool = isEarly ? this.#parkOnPool(0, refed) : undefined;
     if (onPool !== undefined) return onPool;
+    // A call of the pool may be done before Deno has looked at anything else.
+    this.#pool = undefined;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     parker.tell();
@@ -199,8 +196,4 @@ export class Wait {
 /** Loaded when a reactor first waits: a program that does not need not wait. */
 function netModule(): NetModule {
   return process.getBuiltinModule("node:net");
-}
-
-function setImmediateOf(): (callback: () => void) => unknown {
-  return IMMEDIATE?.get?.call(globalThis) ?? IMMEDIATE?.value ?? setImmediate;
 }

@@ -76,15 +76,23 @@
 import { Events } from "../poll/events.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
-import type {
-  HostPort,
-  StreamAddress,
-  TcpAddress,
-  UnixAddress,
-  UnixPath,
+import { requireNet } from "../net/permissions.ts";
+import {
+  checkPort,
+  type HostPort,
+  type StreamAddress,
+  type TcpAddress,
+  type UnixAddress,
+  type UnixPath,
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { Abortable } from "./abortable.ts";
+import {
+  allowFunction,
+  requireFunction,
+  requireHandlers,
+  requireNumber,
+} from "./checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
@@ -113,11 +121,13 @@ import {
   SHARED_MEMORY_BYTES_MAX,
 } from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
-import { type Lookup, systemLookup } from "./lookup.ts";
-import { sleep } from "./sleep.ts";
+import { isAddress, type Lookup, systemLookup } from "./lookup.ts";
+import { NamedStream, type SearchHost } from "./named_stream.ts";
+import { ReactorClosed, sleep } from "./sleep.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
 import {
+  type ListenerSocket,
   NATIVE,
   type ReactorPoll,
   type StreamSocket,
@@ -189,12 +199,14 @@ export interface ReactorOptions extends PollOptions {
    * that were read and not handed over, and for what users of connections say
    * that they keep (`heldBytes`). At three quarters of it listeners stop
    * accepting. Beyond it, or when somebody waits to be let in, connections are
-   * reset whose peers have moved nothing for three seconds, by what the peer's
-   * side has acknowledged, those first that have not for longest, until a
+   * reset whose peers have taken nothing for ten seconds (for two, at twice the
+   * bound), by what the peer's side has acknowledged, the longest first, until a
    * quarter is free; `onError` is told of them. A peer that goes on taking bytes
-   * is never reset for it. An array that is written as it is counts once, for
-   * all that it is sent to, and for a quarter of the bound at the most. Without
-   * bound when left out; from 1.
+   * is not reset for it, nor one that waits for the program to act, unless 16
+   * KiB or more are held for it and the bound is passed. An array that is
+   * written as it is counts once, for all that it is sent to, for a sixteenth of
+   * the bound at the most, and keeps nobody out. Without bound when left out;
+   * from 1.
    */
   memoryBytesMax?: number;
   /**
@@ -217,6 +229,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #poll: ReactorPoll;
   readonly #host: Host;
   readonly #fibers: Fibers;
+  readonly #lookup: Lookup;
   readonly #events = new Events();
   readonly #dispatch: Dispatch;
   /** The longest wait while Deno's loop has nothing to do for a handler. */
@@ -228,17 +241,23 @@ export class Reactor implements Disposable, AsyncDisposable {
   #isRunning = false;
   #isParked = false;
   #isClosed = false;
+  /** Why it could not go on. */
+  #failure: unknown = undefined;
 
   /**
    * Opens a poll; the loop runs while something is registered.
    *
    * @throws {Deno.errors.NotSupported} when the system has not got the backend.
    * @throws {RangeError} when `memoryBytesMax` is below 1.
+   * @throws {TypeError} when an option is of another type.
    */
   constructor(options: ReactorOptions = {}) {
     const { system = NATIVE, onError, lookup = systemLookup, ...rest } =
       options;
     const { memoryBytesMax = Infinity, exclusive, ...pollOptions } = rest;
+    allowFunction("onError", onError);
+    requireFunction("lookup", lookup);
+    requireNumber("memoryBytesMax", memoryBytesMax);
     if (!(memoryBytesMax >= 1)) {
       throw new RangeError(
         `Cannot use memoryBytesMax "${memoryBytesMax}": it must be 1 or more`,
@@ -246,6 +265,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     }
     this.#waitMs = exclusive ? EXCLUSIVE_WAIT_MS : WAIT_MS;
     this.#system = system;
+    this.#lookup = lookup;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
       poll: this.#poll,
@@ -291,7 +311,7 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /** Listeners and connections that are open. */
   get size(): number {
-    return this.#host.slots.size;
+    return this.#host.slots.size - this.#host.attempts;
   }
 
   /**
@@ -362,6 +382,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers: ConnectionHandlers<Data>,
   ): AnyListener {
     this.#expectOpen();
+    requireHandlers(handlers);
     const limits = limitsOf(options);
     const socket = this.#system.listen(
       "path" in options ? options : {
@@ -369,7 +390,7 @@ export class Reactor implements Disposable, AsyncDisposable {
         ...options,
       },
     );
-    const listener: AnyListener = new Listener(this.#host, socket, {
+    const listener = this.#listenerOf(socket, {
       handlers: handlers as ConnectionHandlers,
       limits,
     });
@@ -378,8 +399,23 @@ export class Reactor implements Disposable, AsyncDisposable {
     return listener;
   }
 
+  /** Makes a listener of a socket, which is closed if it cannot. */
+  #listenerOf(
+    socket: ListenerSocket,
+    origin: { handlers: ConnectionHandlers; limits: Limits },
+  ): AnyListener {
+    try {
+      return new Listener(this.#host, socket, origin);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
   /**
-   * Connects, and calls `handlers` for what happens: `open`, or `error`.
+   * Connects, and calls `handlers` for what happens: `open`, or `error`. A name
+   * is looked up meanwhile, without holding the thread, and its addresses are
+   * tried as for fibers; what is written until then is kept.
    *
    * @param address Host and port, or the path of a Unix socket.
    * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect` or
@@ -426,8 +462,51 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers?: ConnectionHandlers<Data>,
   ): Connection<Data> | Promise<AnyFiberConnection> {
     if (handlers === undefined) return this.#fibers.connect(address);
+    requireHandlers(handlers);
     const limits = limitsOf(address);
-    return this.#dial(address, handlers, { limits, isPermitted: false });
+    if ("path" in address || isAddress(address.hostname)) {
+      return this.#dial(address, handlers, { limits, isPermitted: false });
+    }
+    return this.#dialName(address, handlers, limits);
+  }
+
+  /** Returns a connection to a name whose address is looked for from now on. */
+  #dialName<Data>(
+    { hostname, port }: HostPort,
+    handlers: ConnectionHandlers<Data>,
+    limits: Limits,
+  ): Connection<Data> {
+    this.#expectOpen();
+    checkPort(port);
+    requireNet(hostname, port);
+    const host = this.#host;
+    const stream = new NamedStream();
+    const connection = new Connection<Data>(host, stream, {
+      handlers,
+      listener: undefined,
+      limits,
+    });
+    host.addUnregistered(connection as Connection);
+    this.#start();
+    stream.search(this.#searchHost, { hostname, port }).then(() => {
+      if (!stream.isFound || connection.isClosed) return;
+      const both = READING | Interest.WRITABLE;
+      host.reregister(connection as Connection, both);
+    }).catch((error) => connection.endBecauseOf(error));
+    return connection;
+  }
+
+  get #searchHost(): SearchHost {
+    const host = this.#host;
+    return {
+      lookup: this.#lookup,
+      timers: this,
+      dial: (address) => this.#system.connect(address, true),
+      watch: (attempt, stream) => host.watchAttempt(attempt, stream),
+      unwatch: (attempt) => host.unwatchAttempt(attempt),
+      beginWork: () => void host.work++,
+      endWork: () => void host.work--,
+    };
   }
 
   #dial<Data>(
@@ -450,6 +529,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers: ConnectionHandlers<Data>,
   ): Connection<Data> {
     this.#expectOpen();
+    requireHandlers(handlers);
     return this.#add(stream, handlers, limitsOf({}));
   }
 
@@ -482,7 +562,8 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /**
    * Listens, and runs `handler` as a fiber for each connection, which is closed
-   * when the fiber ends.
+   * when the fiber ends, and reset when it throws: what is written and not yet
+   * sent is lost then.
    *
    * @example An echo
    * ```ts
@@ -553,7 +634,12 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#fibers.listen(options);
   }
 
-  /** Resolves after `ms`; rejects with the signal's reason when it aborts. */
+  /**
+   * Resolves after `ms`; rejects with the signal's reason when it aborts.
+   *
+   * @throws {TypeError} when `ms` is no number.
+   * @throws {RangeError} when it is `NaN`.
+   */
   sleep(ms: number, options?: Abortable): Promise<void> {
     return sleep(this, ms, options);
   }
@@ -615,12 +701,12 @@ export class Reactor implements Disposable, AsyncDisposable {
    * assertEquals(ran, ["first", "second"]);
    * ```
    *
-   * @throws {RangeError} when `delayMs` is no number.
+   * @throws {TypeError} when `delayMs` is no number, or `callback` no function.
+   * @throws {RangeError} when `delayMs` is `NaN`.
    */
   setTimer(delayMs: number, callback: () => void): Timer {
-    if (Number.isNaN(delayMs)) {
-      throw new RangeError(`Cannot set a timer for "${delayMs}" ms`);
-    }
+    requireNumber("delayMs", delayMs);
+    requireFunction("callback", callback);
     return this.#host.setUserTimer(delayMs, callback);
   }
 
@@ -635,8 +721,11 @@ export class Reactor implements Disposable, AsyncDisposable {
    *
    * @param periodMs More than 0, with fractions.
    * @throws {RangeError} when `periodMs` is not more than 0.
+   * @throws {TypeError} when it is no number, or `callback` no function.
    */
   setInterval(periodMs: number, callback: () => void): Timer {
+    requireNumber("periodMs", periodMs);
+    requireFunction("callback", callback);
     if (!(periodMs > 0)) {
       throw new RangeError(`Cannot set an interval of "${periodMs}" ms`);
     }
@@ -656,8 +745,17 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#host.work++;
   }
 
-  /** Ends what {@linkcode Reactor.beginWork} began. */
+  /**
+   * Ends what {@linkcode Reactor.beginWork} began.
+   *
+   * @throws {RangeError} when nothing was begun that has not ended.
+   */
   endWork(): void {
+    if (this.#host.work <= 0) {
+      throw new RangeError(
+        `Cannot end work: "${this.#host.work}" of it was begun`,
+      );
+    }
     this.#host.work--;
   }
 
@@ -671,16 +769,41 @@ export class Reactor implements Disposable, AsyncDisposable {
     // First, or a `close` handler that connects again would do so for ever.
     this.#isClosed = true;
     if (Reactor.#shared === this) Reactor.#shared = undefined;
+    const failure = this.#failure;
+    const reason = new ReactorClosed(failure);
     // Before their connections, or each would tell of one that was aborted.
-    this.#fibers.close();
+    this.#fibers.close(reason);
     this.#end((source) => {
-      if (source instanceof Connection) source.abort();
+      if (source instanceof Connection) source.endBecauseOf(failure);
       else if (source instanceof Listener) source.close();
     });
-    this.#host.dropTimers();
+    this.#attempt(() => this.#host.dropTimers(reason));
     this.#emptied?.resolve();
-    this.#wake();
-    if (!this.#isRunning) this.#poll.close();
+    this.#attempt(() => this.#wake());
+    if (!this.#isRunning) this.#attempt(() => this.#poll.close());
+  }
+
+  /** Closes it, since its loop threw `error`: says so to all who wait. */
+  #giveUp(error: unknown): void {
+    this.#isRunning = this.#isParked = false;
+    this.#host.isAway = true;
+    const text = error instanceof Error ? error.message : String(error);
+    const told = `The reactor cannot go on, and is closed: ${text}`;
+    const failure = new Error(told, { cause: error });
+    this.#host.report(failure);
+    this.#failure = failure;
+    if (this.#isClosed) this.#attempt(() => this.#poll.close());
+    else this.close();
+    this.#settle();
+  }
+
+  /** Does one of several things of which each must be tried. */
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#host.report(error);
+    }
   }
 
   /**
@@ -689,9 +812,11 @@ export class Reactor implements Disposable, AsyncDisposable {
    * again meanwhile, the time that is over first counts.
    *
    * @param limitMs Five seconds when left out.
-   * @throws {RangeError} when `limitMs` is no number.
+   * @throws {TypeError} when `limitMs` is no number.
+   * @throws {RangeError} when it is `NaN`.
    */
   async drain(limitMs: number = DRAIN_MS): Promise<void> {
+    requireNumber("limitMs", limitMs);
     if (this.#isClosed) return this.settled();
     const limit = this.setTimer(limitMs, () => this.close());
     this.#emptied ??= Promise.withResolvers();
@@ -735,11 +860,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Calls `end` for all that is open: one that throws keeps no other open. */
   #end(end: (source: Ready) => void): void {
     for (const source of this.#host.slots) {
-      try {
-        end(source);
-      } catch (error) {
-        this.#host.report(error);
-      }
+      this.#attempt(() => end(source));
     }
   }
 
@@ -761,7 +882,10 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   #expectOpen(): void {
     if (this.#isClosed) {
-      throw new Deno.errors.BadResource("Cannot use a closed reactor");
+      throw new Deno.errors.BadResource(
+        "Cannot use a closed reactor",
+        this.#failure === undefined ? {} : { cause: this.#failure },
+      );
     }
   }
 
@@ -776,8 +900,9 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   #wake(): void {
     if (!this.#isParked) return;
-    this.#isParked = false;
+    // First: a park that cannot be ended has not been.
     this.#poll.wake();
+    this.#isParked = false;
   }
 
   #settle(): void {
@@ -792,63 +917,67 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const host = this.#host;
-    let yieldedMs = -Infinity;
-    let idleTurns = 0;
-    let isRare = false;
-    await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
-    host.isAway = false;
-    while (!this.#isClosed && host.hasWork) {
-      // Those that run already wait for Deno: they have had their rounds.
-      const away = Math.max(0, host.runningFibers);
-      const isBusy = host.work > 0 || away > 0 || host.hasQueued;
-      const count = this.#turn(isBusy ? 0 : this.#waitMs);
-      // Inline, since an async function would cost three rounds for one.
-      await undefined;
-      for (let round = 1; round < FIBER_ROUNDS; round++) {
-        const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
-        if (!areHandlers && host.runningFibers <= away) break;
+    try {
+      const host = this.#host;
+      let yieldedMs = -Infinity;
+      let idleTurns = 0;
+      let isRare = false;
+      await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
+      host.isAway = false;
+      while (!this.#isClosed && host.hasWork) {
+        // Those that run already wait for Deno: they have had their rounds.
+        const away = host.runningFibers;
+        const isBusy = host.work > 0 || away > 0 || host.hasQueued;
+        const count = this.#turn(isBusy ? 0 : this.#waitMs);
+        // Inline, since an async function would cost three rounds for one.
         await undefined;
-      }
-      host.output.flush();
-      const isPending = host.work > 0 || host.runningFibers > 0;
-      if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
-        yieldedMs = host.nowMs;
-        host.isAway = true;
-        await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
-        host.isAway = false;
+        for (let round = 1; round < FIBER_ROUNDS; round++) {
+          const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
+          if (!areHandlers && host.runningFibers <= away) break;
+          await undefined;
+        }
         host.output.flush();
+        const isPending = host.work > 0 || host.runningFibers > 0;
+        if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
+          yieldedMs = host.nowMs;
+          host.isAway = true;
+          await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
+          host.isAway = false;
+          host.output.flush();
+        }
+        // Also what began outside of the turn: parking would keep it waiting.
+        if (this.#settling !== undefined && host.hasWork) this.#settle();
+        idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
+        // After a long park the next event is likely to be as far away.
+        const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
+        isRare = false;
+        if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
+          idleTurns = 0;
+          // No async function around it, which would cost rounds of its own
+          // while somebody waits for an answer.
+          const parkedMs = host.nowMs;
+          await this.#park();
+          this.#isParked = false;
+          // Deno's loop has had its round meanwhile.
+          yieldedMs = host.nowMs;
+          isRare = yieldedMs - parkedMs >= RARE_MS;
+        }
       }
-      // Also what began outside of the turn: parking would keep it waiting.
-      if (this.#settling !== undefined && host.hasWork) this.#settle();
-      idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-      // After a long park the next event is likely to be as far away.
-      const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
-      isRare = false;
-      if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
-        idleTurns = 0;
-        // No async function around it, which would cost rounds of its own
-        // while somebody waits for an answer.
-        const parkedMs = host.nowMs;
-        await this.#park();
-        this.#isParked = false;
-        // Deno's loop has had its round meanwhile.
-        yieldedMs = host.nowMs;
-        isRare = yieldedMs - parkedMs >= RARE_MS;
-      }
+      host.isAway = true;
+      this.#isRunning = false;
+      this.#poll.rest();
+      if (this.#isClosed) this.#poll.close();
+      this.#settle();
+    } catch (error) {
+      this.#giveUp(error);
     }
-    host.isAway = true;
-    this.#isRunning = false;
-    this.#poll.rest();
-    if (this.#isClosed) this.#poll.close();
-    this.#settle();
   }
 
   /** How long to park at the most: until something comes, or has been blocked. */
   get #parkMs(): number | undefined {
     const { work, runningFibers } = this.#host;
     const timeoutMs = this.#host.timeoutMs();
-    const isIdle = work === 0 && runningFibers <= 0;
+    const isIdle = work === 0 && runningFibers === 0;
     const blocksNext = this.#waitMs > WAIT_MS && isIdle;
     return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
@@ -865,7 +994,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   #turn(waitMs: number): number {
     const host = this.#host;
     const events = this.#events;
-    const timeoutMs = Math.min(waitMs, host.timeoutMs() ?? waitMs);
+    const timeoutMs = host.waitMs(waitMs);
     const count = this.#poll.poll(events, timeoutMs);
     host.beginTurn(events.nowMs, timeoutMs, count);
     this.#dispatch.act(events, count);

@@ -5,6 +5,7 @@
  */
 
 import { type Abortable, obeying } from "./abortable.ts";
+import { allowSignal, requireNumber } from "./checks.ts";
 import { Owned, type Owner } from "./owned.ts";
 import type { Timer } from "./timers.ts";
 
@@ -24,12 +25,18 @@ export function sleep(
   ms: number,
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
+  try {
+    requireNumber("ms", ms);
+    allowSignal(signal);
+  } catch (error) {
+    return Promise.reject(error);
+  }
   if (signal?.aborted) return Promise.reject(signal.reason);
   if (host.isClosed) return Promise.reject(new ReactorClosed());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const sleeper = new Sleeper(host, ms, { resolve, reject });
   sleeper.moveTo(owner);
-  if (owner !== undefined) owner.loop.runningFibers--;
+  owner?.beginWait();
   return obeying(signal, promise, (reason) => {
     sleeper.cancel(reason);
   });
@@ -56,10 +63,9 @@ class Sleeper extends Owned {
       this.release();
       resolve();
     });
-    this.#timer.onDrop = () => {
+    this.#timer.onDrop = (reason) => {
       // Nobody is to blame: the fiber ends as one that was cancelled.
-      if (this.owner === undefined) this.cancel(new ReactorClosed());
-      else this.owner.cancel(new ReactorClosed());
+      (this.owner ?? this).cancel(reason);
     };
   }
 
@@ -71,7 +77,7 @@ class Sleeper extends Owned {
     const { owner } = this;
     if (owner === undefined) return;
     owner.lose(this);
-    owner.loop.runningFibers++;
+    owner.endWait();
   }
 
   cancel(reason: unknown): void {
@@ -83,7 +89,11 @@ class Sleeper extends Owned {
 
 /** Why nothing can be waited for any more: nobody's fault. */
 export class ReactorClosed extends Deno.errors.BadResource {
-  constructor() {
-    super("Cannot wait: the reactor is closed");
+  /** @param cause Why it could not go on, when it was not told to close. */
+  constructor(cause?: unknown) {
+    super(
+      "Cannot wait: the reactor is closed",
+      cause === undefined ? {} : { cause },
+    );
   }
 }

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { assert } from "../base/assert.ts";
+
 const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MAX = (1 << (31 - SLOT_BITS)) - 1;
@@ -80,6 +82,7 @@ export class Slots {
     this.#entries[slot] = (generation + 1) & GENERATION_MAX;
     this.#closed.push(slot);
     this.size--;
+    assert(this.size >= 0, "a slot is freed once");
   }
 
   /** Frees the slots that were closed in the turn that is over. */

@@ -54,6 +54,11 @@ export interface ReactorStats {
   readonly bytesOut: number;
   /** Connections that listeners have accepted. */
   readonly accepted: number;
+  /**
+   * Connections that had failed while they waited to be accepted, or that a
+   * firewall refused, and that listeners have passed over: `accept(2)`.
+   */
+  readonly acceptsFailed: number;
   /** Connections that `connect` has begun. */
   readonly connected: number;
   /** Connections that have closed, by why. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { defer, nowMs } from "../base/own.ts";
 import { Events } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
@@ -25,6 +26,7 @@ import { UnixStream } from "../net/unix_stream.ts";
 import { TIMEOUT_MS_MAX } from "./limits.ts";
 import { Wait } from "./park.ts";
 import { PathListener } from "./path_listener.ts";
+import { Skew } from "./skew.ts";
 import { WAKER_TOKEN } from "./slots.ts";
 
 /** A non-blocking stream, as `TcpStream` and `UnixStream` are. */
@@ -94,10 +96,12 @@ export interface ListenerSocket extends Source, Disposable {
 
 /** Streams that a listener accepted, as `AcceptBatch` has them. */
 export interface Batch {
-  /** Why it stopped, as a positive errno, then handles. */
-  readonly words: Uint32Array<ArrayBuffer>;
+  /** Why it stopped, as a positive errno, how many failed, then handles. */
+  readonly words: Float64Array<ArrayBuffer>;
   /** Why it stopped: 0 when the batch is full. */
   readonly stopped: number;
+  /** How many had failed while they waited, and were passed over. */
+  readonly passedOver: number;
   /** Returns stream `index`; a listener that has its own puts its own here. */
   stream(index: number): StreamSocket;
 }
@@ -189,7 +193,7 @@ export const NATIVE: System = {
   readAll: (batch, bytes, offset, roomMin) =>
     batch.read(bytes, offset, roomMin),
   writeAll: (batch, bytes) => batch.write(bytes),
-  defer: (callback) => void setImmediate(callback),
+  defer,
 };
 
 /**
@@ -235,17 +239,25 @@ class NativePoll implements ReactorPoll {
   readonly #poll: Poll;
   readonly #waker: Waker;
   readonly #wait: Wait;
-  /** The events' clock less Deno's: both run alike, from different starts. */
-  readonly #skewMs: number;
+  readonly #skew: Skew;
 
   constructor(options: PollOptions) {
-    this.#poll = new Poll(options);
-    this.#waker = new Waker(this.#poll.registry, WAKER_TOKEN);
-    this.#wait = new Wait(this.#poll);
-    // Nothing is registered yet but the waker: no event is taken by this.
-    const events = new Events(1);
-    this.#poll.poll(events, 0);
-    this.#skewMs = events.nowMs - performance.now();
+    const poll = new Poll(options);
+    let waker: Waker | undefined;
+    try {
+      this.#waker = waker = new Waker(poll.registry, WAKER_TOKEN);
+      this.#wait = new Wait(poll);
+      // Nothing is registered yet but the waker: no event is taken by this.
+      const events = new Events(1);
+      const ownMs = nowMs();
+      poll.poll(events, 0);
+      this.#skew = new Skew(events.nowMs, ownMs);
+    } catch (error) {
+      waker?.close();
+      poll.close();
+      throw error;
+    }
+    this.#poll = poll;
   }
 
   get backend(): Backend {
@@ -253,11 +265,13 @@ class NativePoll implements ReactorPoll {
   }
 
   nowMs(): number {
-    return performance.now() + this.#skewMs;
+    return nowMs() + this.#skew.ms;
   }
 
   poll(events: Events, timeoutMs: number): number {
-    return this.#poll.poll(events, timeoutMs);
+    const count = this.#poll.poll(events, timeoutMs);
+    this.#skew.note(events.nowMs, nowMs);
+    return count;
   }
 
   register(source: Source, token: Token, interest: InterestSet): void {

@@ -29,8 +29,8 @@ export class Timer {
   deadlineMs: number;
   /** What runs then. */
   readonly callback: () => void;
-  /** Told when the reactor closes before this has run: who waits must know. */
-  onDrop: (() => void) | undefined = undefined;
+  /** Told why, when the reactor closes before this has run. */
+  onDrop: ((reason: Error) => void) | undefined = undefined;
   /** Its place in the heap. */
   index: number = NOT_QUEUED;
   /** How many timers were set before it: breaks ties between deadlines. */

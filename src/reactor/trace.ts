@@ -8,6 +8,7 @@
  * @module
  */
 
+import { nowMs } from "../base/own.ts";
 import { errnoName } from "../native/errors.ts";
 import {
   addressText,
@@ -176,9 +177,9 @@ class Tracer {
   ): StreamSocket {
     const name = this.next();
     if (name === undefined) return system.connect(address, isPermitted);
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const inner = system.connect(address, isPermitted);
-    const connecting = { begunMs, endedMs: performance.now(), address };
+    const connecting = { begunMs, endedMs: nowMs(), address };
     return new TracedStream(this, inner, { name, connecting });
   }
 
@@ -228,9 +229,9 @@ class TracedPoll implements ReactorPoll, Loop {
   poll(events: Events, timeoutMs: number): number {
     this.#tracer.flush();
     const turn = ++this.turn;
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const count = this.#inner.poll(events, timeoutMs);
-    const endedMs = performance.now();
+    const endedMs = nowMs();
     for (let index = 0; index < count; index++) {
       const source = this.#tokens.get(events.token(index));
       if (source === undefined) continue;
@@ -305,7 +306,7 @@ class TracedPoll implements ReactorPoll, Loop {
     run: () => void,
   ): void {
     if (traced?.registered === undefined) return run();
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     let result: number | string = 0;
     try {
       run();
@@ -313,7 +314,7 @@ class TracedPoll implements ReactorPoll, Loop {
       result = failure(error);
       throw error;
     } finally {
-      const endedMs = performance.now();
+      const endedMs = nowMs();
       traced.registered({ operation, interest, result, begunMs, endedMs });
     }
   }
@@ -351,9 +352,9 @@ class TracedListener implements ListenerSocket, Traced {
   }
 
   acceptBatch(batch: Batch): number {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const count = this.#inner.acceptBatch(this.#batch);
-    const endedMs = performance.now();
+    const endedMs = nowMs();
     const streams: StreamSocket[] = [];
     let first: TracedStream | undefined;
     for (let index = 0; index < count; index++) {
@@ -366,6 +367,7 @@ class TracedListener implements ListenerSocket, Traced {
     // The batch's last call, which one connection of it is shown to pay for.
     if (stopped !== 0) first?.acceptStopped(stopped, endedMs);
     batch.words[0] = stopped;
+    batch.words[1] = this.#batch.passedOver;
     batch.stream = (index) => streams[index]!;
     return count;
   }
@@ -493,9 +495,9 @@ class TracedStream implements StreamSocket, Traced {
     offset: number,
     length: number,
   ): number {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const count = this.#inner.tryRead(buffer, offset, length);
-    const endedMs = performance.now();
+    const endedMs = nowMs();
     this.#timeline?.read(
       {
         call: this.#readCall,
@@ -516,9 +518,9 @@ class TracedStream implements StreamSocket, Traced {
     offset: number,
     length: number,
   ): number {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const count = this.#inner.tryWrite(bytes, offset, length);
-    const endedMs = performance.now();
+    const endedMs = nowMs();
     this.#timeline?.write(
       {
         call: "sendto",
@@ -534,9 +536,9 @@ class TracedStream implements StreamSocket, Traced {
   }
 
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     const count = this.#inner.tryWriteVectored(buffers);
-    const endedMs = performance.now();
+    const endedMs = nowMs();
     const length = buffers.reduce((sum, one) => sum + one.byteLength, 0);
     const bytes = joined(buffers, Math.max(0, count));
     this.#timeline?.write(
@@ -630,7 +632,7 @@ class TracedStream implements StreamSocket, Traced {
     [call, request]: readonly [call: string, request: string],
     ask: () => number | undefined,
   ): number | undefined {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     let count: number | undefined;
     let result: number | string = 0;
     try {
@@ -639,14 +641,14 @@ class TracedStream implements StreamSocket, Traced {
       result = failure(error);
       throw error;
     } finally {
-      const endedMs = performance.now();
+      const endedMs = nowMs();
       const args = `${this.name}, ${request}, [${count ?? ""}]`;
       this.#timeline?.take({ call, args, result, begunMs, endedMs });
     }
   }
 
   #call<T>(call: string, args: string, run: () => T): T {
-    const begunMs = performance.now();
+    const begunMs = nowMs();
     let result: number | string = 0;
     try {
       return run();
@@ -654,7 +656,7 @@ class TracedStream implements StreamSocket, Traced {
       result = failure(error);
       throw error;
     } finally {
-      const endedMs = performance.now();
+      const endedMs = nowMs();
       const all = args === "" ? this.name : `${this.name}, ${args}`;
       this.#timeline?.take({ call, args: all, result, begunMs, endedMs });
     }

@@ -34,6 +34,8 @@ interface Counter {
   opened(): void;
   /** One that was accepted is closed. */
   closed(): void;
+  /** Something failed that nobody else is told of. */
+  failed(error: unknown): void;
 }
 
 /** A reactor that has its thread to itself, and counts what it accepts. */
@@ -45,6 +47,7 @@ class MemberReactor extends Reactor {
       exclusive: true,
       memoryBytesMax: SHARED_MEMORY_BYTES_MAX,
       system,
+      onError: (error) => counter.failed(error),
       ...backend && { backend },
     } as ReactorOptions);
     this.#counter = counter;
@@ -113,6 +116,14 @@ class Member implements Counter {
     } finally {
       this.#reactor.endWork();
     }
+  }
+
+  failed(error: unknown): void {
+    // Its handles were closed by the group, which has terminated it.
+    if (this.#table.isEnded(this.#assignment.index)) return;
+    // Nobody else was given the error, and it must not be lost.
+    // deno-lint-ignore no-console
+    console.error(error);
   }
 
   opened(): void {

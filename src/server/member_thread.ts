@@ -8,6 +8,7 @@
  * @module
  */
 
+import { after } from "../base/own.ts";
 import type { AcceptTable } from "../reactor/accept_table.ts";
 import { type Channel, openChannel } from "../reactor/channel.ts";
 import type { Connection } from "../reactor/connection.ts";
@@ -179,7 +180,7 @@ export class MemberThread {
     };
     if (this.#isTerminated || this.#hasStopped) return end();
     // The error that ended it comes another way, and may come after.
-    setTimeout(end, CAUSE_MS);
+    after(CAUSE_MS, end);
   }
 }
 

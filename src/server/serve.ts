@@ -11,6 +11,7 @@ import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
+import { allowFunction } from "../reactor/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
@@ -292,6 +293,8 @@ class Server implements HttpServer<StreamAddr> {
     checkCallback("onError", options.onError);
     const reactor = this.#reactor = reactorOf(options.reactor);
     const { handlerMs = Infinity } = options;
+    allowFunction("onError", options.onError ?? undefined);
+    allowFunction("onListen", options.onListen ?? undefined);
     checkMs("handlerMs", handlerMs);
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { after, cancelAfter, type DenoTimer, nowMs } from "../base/own.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import { AcceptTable } from "../reactor/accept_table.ts";
@@ -224,7 +225,7 @@ interface Place {
   /** Deaths in a row, and failed starts in a row. */
   deaths: number;
   failedStarts: number;
-  restart: ReturnType<typeof setTimeout> | undefined;
+  restart: DenoTimer | undefined;
 }
 
 class Group implements WorkersServer<StreamAddr> {
@@ -317,7 +318,7 @@ class Group implements WorkersServer<StreamAddr> {
       // The Workers keep the process alive.
       this.#grace.unref();
       for (const { restart, thread } of this.#places) {
-        clearTimeout(restart);
+        cancelAfter(restart);
         thread?.stop();
       }
       this.#checkEnd();
@@ -413,7 +414,7 @@ class Group implements WorkersServer<StreamAddr> {
 
   #hear(place: Place, report: Report): void {
     if (report.kind !== "serving") return;
-    place.servingMs = performance.now();
+    place.servingMs = nowMs();
     place.failedStarts = 0;
     if (this.#serving === undefined) {
       const { addr, backend } = report;
@@ -444,11 +445,11 @@ class Group implements WorkersServer<StreamAddr> {
     if (place.failedStarts >= FAILED_STARTS_MAX) {
       return this.#fail(place, error);
     }
-    const livedMs = performance.now() - (place.servingMs ?? Infinity);
+    const livedMs = nowMs() - (place.servingMs ?? Infinity);
     if (livedMs > STABLE_MS) place.deaths = 0;
     const restartMs = Math.min(RESTART_MS * 2 ** place.deaths, RESTART_MAX_MS);
     place.deaths++;
-    place.restart = setTimeout(() => this.#startNext(place), restartMs);
+    place.restart = after(restartMs, () => this.#startNext(place));
     const { onWorkerEnd = logEnd } = this.#options;
     onWorkerEnd({ index: place.index, error, restartMs });
   }

@@ -104,6 +104,7 @@ export class Audit {
   /** Checks what connections hold. */
   check(): void {
     for (const connection of this.#live.keys()) {
+      connection.audit();
       const { bufferedBytes } = connection;
       if (bufferedBytes <= this.bufferedBytesMax) continue;
       this.#fail(connection, `holds ${bufferedBytes} unsent bytes`);

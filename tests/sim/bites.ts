@@ -81,8 +81,8 @@ export const BITES: readonly Bite[] = [
     name: "bytes that came before a reset are thrown away",
     file: "reactor/connection.ts",
     right:
-      "    this.#requeue();\n    this.#origin.handlers.broken?.(this, error);\n",
-    wrong: "    this.#failBroken();\n",
+      "    this.#requeue();\n    try {\n      this.#origin.handlers.broken?.(this, error);\n",
+    wrong: "    try {\n      this.#failBroken();\n",
     scenario: "echo",
   },
   {
@@ -109,8 +109,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "accepting does not go on after a shortage",
     file: "reactor/listener.ts",
-    right: "this.#restFor(REST_MS);",
-    wrong: "",
+    right: "  #awaitRoom(): void {\n    this.#restFor(REST_MS);",
+    wrong: "  #awaitRoom(): void {",
     scenario: "echo",
   },
   {
@@ -197,7 +197,8 @@ export const BITES: readonly Bite[] = [
   {
     name: "what is written outside of a turn is not sent",
     file: "reactor/host.ts",
-    right: "    this.#flushes = false;\n    this.output.flush();\n",
+    right:
+      "    this.#flushes = false;\n    this.#call(() => this.output.flush());\n",
     wrong: "    this.#flushes = false;\n",
     scenario: "http",
   },
@@ -289,8 +290,7 @@ export const BITES: readonly Bite[] = [
   {
     name: "what was read for a stopped connection is counted for ever",
     file: "reactor/connection.ts",
-    right:
-      "    this.#host.countMemory(-unread.get(this)!.bytes.memoryBytes);\n",
+    right: "    this.#host.countMemory(-unread.get(this)!.memoryBytes);\n",
     wrong: "",
     scenario: "reactor",
   },

@@ -4,19 +4,19 @@
  * @module
  */
 
-import type { ArrayLedger } from "../../src/bytes/byte_queue.ts";
+import type { ArrayLedger, ByteQueue } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { ReadBuffer, WriteBuffer } from "../../src/reactor/buffers.ts";
 import type {
   Connection,
   ConnectionHost,
-  Unread,
 } from "../../src/reactor/connection.ts";
 import type { AnyListener, ListenerHost } from "../../src/reactor/listener.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
 
 /** Writes down what connections and listeners ask of it. */
 export class FakeHost implements ConnectionHost, ListenerHost {
+  acceptsFailed = 0;
   readonly input = new ReadBuffer();
   readonly output = new WriteBuffer();
   readonly timers = new Timers();
@@ -28,7 +28,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   /** Whether small writes are collected, as in a turn. */
   isFresh = false;
   readonly lacksPriority = false;
-  readonly unread = new Map<unknown, Unread>();
+  readonly unread = new Map<unknown, ByteQueue>();
   /** What was reported. */
   readonly reported: unknown[] = [];
   nowMs = 0;

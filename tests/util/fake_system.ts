@@ -212,9 +212,10 @@ export class FakeSystem implements System, ReactorPoll {
 
   /**
    * Lets time pass; returns when the reactor has done all that is to be done
-   * until then and waits for more.
+   * until then and waits for more, or is closed.
    */
   async pass(ms: number): Promise<void> {
+    if (this.#isClosed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#untilMs = this.#nowMs + ms;
     this.#arrive = resolve;
@@ -268,7 +269,7 @@ export class FakeSystem implements System, ReactorPoll {
 
   poll(events: Events, timeoutMs: number): number {
     this.#isWoken = false;
-    if (this.#ready.size === 0) this.#advance(timeoutMs);
+    if (!this.#isReady) this.#advance(timeoutMs);
     let count = 0;
     for (const [source, readiness] of this.#ready) {
       const known = this.#tokens.get(source.handle);
@@ -298,7 +299,7 @@ export class FakeSystem implements System, ReactorPoll {
 
   async park(timeoutMs: number | undefined): Promise<void> {
     this.parks++;
-    if (this.#ready.size > 0) return;
+    if (this.#isReady) return;
     this.#advance(timeoutMs ?? Infinity);
     if (timeoutMs !== undefined && this.#wasReached) return;
     if (this.#isWoken || this.#isClosed) return;
@@ -324,6 +325,14 @@ export class FakeSystem implements System, ReactorPoll {
   close(): void {
     this.#isClosed = true;
     this.#arrive?.();
+  }
+
+  /** Whether there is an event of what is registered. */
+  get #isReady(): boolean {
+    for (const { handle } of this.#ready.keys()) {
+      if (this.#tokens.has(handle)) return true;
+    }
+    return false;
   }
 
   /** Lets the clock go on by `ms`, as far as the test allows. */

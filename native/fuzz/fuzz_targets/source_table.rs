@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use denio::Poll;
-use denio::source_table::{self, Object};
+use denio::source_table::{self, Handle, Object};
 use libfuzzer_sys::fuzz_target;
 
 /// What is stored: told apart by where they are. A clone of one costs no descriptor.
@@ -26,10 +26,10 @@ fn objects() -> &'static [Arc<Poll>; OBJECTS] {
 #[derive(Default)]
 struct Model {
     /// Which object each open handle stands for.
-    open: HashMap<u32, usize>,
+    open: HashMap<Handle, usize>,
     /// Every handle of this run, in order.
-    given: Vec<u32>,
-    ever: HashSet<u32>,
+    given: Vec<Handle>,
+    ever: HashSet<Handle>,
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
             3 => model.look(model.known(&mut bytes)),
             4 => model.look(made_up(&mut bytes)),
             5 => model.remove(made_up(&mut bytes)),
-            6 => model.remove(model.known(&mut bytes) ^ 1 << (bytes.next().unwrap_or(20) % 32)),
+            6 => model.remove(model.known(&mut bytes) ^ 1 << (bytes.next().unwrap_or(20) % 64)),
             _ => model.remove(model.known(&mut bytes)),
         }
         assert_eq!(source_table::open_count(), model.open.len());
@@ -58,13 +58,13 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// A number that the input spells out.
-fn made_up(bytes: &mut impl Iterator<Item = u8>) -> u32 {
-    u32::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0)))
+fn made_up(bytes: &mut impl Iterator<Item = u8>) -> Handle {
+    Handle::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0)))
 }
 
 impl Model {
     /// A handle of this run, open or closed, or 0 before the first.
-    fn known(&self, bytes: &mut impl Iterator<Item = u8>) -> u32 {
+    fn known(&self, bytes: &mut impl Iterator<Item = u8>) -> Handle {
         let choice = usize::from(bytes.next().unwrap_or(0));
         // The latest are the likeliest to be open.
         self.given.iter().rev().nth(choice % self.given.len().max(1)).copied().unwrap_or(0)
@@ -73,13 +73,13 @@ impl Model {
     fn insert(&mut self, object: usize) {
         let poll = Arc::clone(&objects()[object]);
         let handle = source_table::insert(Object::Poll(poll)).expect("there is room");
-        assert!((1..=i32::MAX as u32).contains(&handle), "{handle} is no result");
+        assert!((1..1 << 52).contains(&handle), "{handle} is no result");
         assert!(self.ever.insert(handle), "{handle} came back");
         self.given.push(handle);
         self.open.insert(handle, object);
     }
 
-    fn look(&self, handle: u32) {
+    fn look(&self, handle: Handle) {
         let found = source_table::with(handle, |object| match object {
             Object::Poll(poll) => Ok(objects().iter().position(|one| Arc::ptr_eq(one, poll))),
             _ => panic!("nobody stored {object:?}"),
@@ -90,7 +90,7 @@ impl Model {
         }
     }
 
-    fn remove(&mut self, handle: u32) {
+    fn remove(&mut self, handle: Handle) {
         let removed = source_table::remove(handle);
         match self.open.remove(&handle) {
             Some(_) => removed.expect("it was open"),
@@ -99,7 +99,7 @@ impl Model {
     }
 }
 
-fn assert_bad<T: std::fmt::Debug>(answer: std::io::Result<T>, handle: u32) {
+fn assert_bad<T: std::fmt::Debug>(answer: std::io::Result<T>, handle: Handle) {
     let error = answer.expect_err("it is not open").raw_os_error();
     assert_eq!(error, Some(EBADF), "{handle}");
 }

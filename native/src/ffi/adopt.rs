@@ -7,9 +7,9 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::{Address, address_mut, encode_address};
-use super::answer::{answer, invalid};
+use super::answer::{answer, answer_opened, invalid};
 use crate::net::prepare;
-use crate::source_table::{self, Object};
+use crate::source_table::{self, Handle, Object};
 use crate::{
     PipeReader, PipeWriter, Registration, SourceKind, TcpListener, TcpStream, UdpSocket,
     UnixListener, UnixStream,
@@ -23,12 +23,15 @@ use crate::{
 ///
 /// # Safety
 ///
-/// `address` is null or writable for [`super::ADDRESS_BYTES`] until this returns.
+/// `address` is null or writable for [`super::ADDRESS_BYTES`], and nobody closes
+/// the descriptor, until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_descriptor_describe(fd: i32, address: *mut u8) -> i32 {
     // SAFETY: the caller's promise.
     let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
-    answer(borrow(fd).and_then(|fd| {
+    // SAFETY: the caller's promise.
+    let fd = unsafe { borrow(fd) };
+    answer(fd.and_then(|fd| {
         let kind = SourceKind::of(fd)?;
         place.copy_from_slice(&encode_address(Address::of(fd, kind)?));
         Ok(kind as i32)
@@ -40,19 +43,27 @@ pub unsafe extern "C" fn denio_descriptor_describe(fd: i32, address: *mut u8) ->
 /// leaves it to the caller.
 ///
 /// `EBUSY` when a source has it; `EPROTOTYPE` when it is of another kind.
-/// Nothing else knows of it: what some other part of the program opened, and
-/// will close, must not be taken.
+///
+/// # Safety
+///
+/// No other part of the program owns the descriptor, or closes it while this
+/// runs: the source is its owner from then on, and closes it.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_source_adopt(fd: i32, kind: u32) -> i32 {
-    answer(adopt(fd, kind).map(|handle| handle as i32))
+pub unsafe extern "C" fn denio_source_adopt(fd: i32, kind: u32) -> f64 {
+    // SAFETY: the caller's promise.
+    answer_opened(unsafe { adopt(fd, kind) })
 }
 
-fn adopt(fd: RawFd, kind: u32) -> io::Result<u32> {
+/// # Safety
+///
+/// As [`denio_source_adopt`].
+unsafe fn adopt(fd: RawFd, kind: u32) -> io::Result<Handle> {
     let known = SourceKind::ALL.into_iter().find(|known| *known as u32 == kind);
     let kind = known.ok_or_else(invalid)?;
     source_table::insert_adopted(fd, || {
-        prepare(borrow(fd)?, kind)?;
-        // SAFETY: it is open, and no source's. The caller gives it away.
+        // SAFETY: the caller's promise.
+        prepare(unsafe { borrow(fd) }?, kind)?;
+        // SAFETY: `prepare` has found it open, and the caller gives it away.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // The one who left it to us may have it still.
         let adopted = Registration::shared(fd);
@@ -68,10 +79,16 @@ fn adopt(fd: RawFd, kind: u32) -> io::Result<u32> {
     })
 }
 
-fn borrow<'a>(fd: RawFd) -> io::Result<BorrowedFd<'a>> {
+/// `EBADF` for what is no descriptor's number. Whether one is open by it the
+/// system says with the next call.
+///
+/// # Safety
+///
+/// Nobody closes the descriptor during `'a`, if it is open.
+unsafe fn borrow<'a>(fd: RawFd) -> io::Result<BorrowedFd<'a>> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: not -1. Whether it is open the system says with the next call.
+    // SAFETY: not -1, and the caller's promise.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::source_table::{self, Object};
+use super::handle::encode;
+use crate::source_table::{self, Handle, Object};
 
 pub(super) fn answer(result: io::Result<i32>) -> i32 {
     result.unwrap_or_else(|error| errno(&error))
@@ -16,19 +17,24 @@ pub(super) fn answer_count(result: io::Result<usize>) -> i32 {
     answer(result.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
 }
 
-pub(super) fn answer_handle(object: io::Result<Object>) -> i32 {
-    answer(object.and_then(source_table::insert).map(|handle| handle as i32))
+/// Stores what `open` opens, once there is a slot for it.
+pub(super) fn answer_handle(open: impl FnOnce() -> io::Result<Object>) -> f64 {
+    answer_opened(source_table::insert_with(open))
+}
+
+pub(super) fn answer_opened(opened: io::Result<Handle>) -> f64 {
+    opened.map_or_else(|error| errno(&error).into(), encode)
 }
 
 /// Writes the handles of two objects, or of none.
-pub(super) fn answer_pair(objects: io::Result<[Object; 2]>, out: &mut [u32]) -> i32 {
+pub(super) fn answer_pair(objects: io::Result<[Object; 2]>, out: &mut [f64]) -> i32 {
     answer_unit(objects.and_then(|[one, other]| {
         let one = source_table::insert(one)?;
         let other = source_table::insert(other).inspect_err(|_| {
             // It was opened just now, so there is nothing that could fail.
             let _ = source_table::remove(one);
         })?;
-        out.iter_mut().zip([one, other]).for_each(|(place, handle)| *place = handle);
+        out.iter_mut().zip([one, other]).for_each(|(place, handle)| *place = encode(handle));
         Ok(())
     }))
 }

@@ -1,7 +1,7 @@
 //! Parsing heads.
 
 use super::answer::answer_count;
-use super::memory::{bytes, words_mut};
+use super::memory::{bytes, items_mut, overlap, range_of};
 use crate::http1;
 
 /// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
@@ -14,6 +14,7 @@ use crate::http1;
 ///
 /// `buffer` is null or readable for `offset + length` bytes, `table` null, or
 /// four-byte aligned and writable for [`http1::TABLE_WORDS`], until this returns.
+/// Should they overlap, nothing is parsed: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_http1_parse(
     buffer: *const u8,
@@ -23,10 +24,14 @@ pub unsafe extern "C" fn denio_http1_parse(
     lenient: u32,
     table: *mut u32,
 ) -> i32 {
-    // SAFETY: the caller's promise.
-    let buffer = unsafe { bytes(buffer, 0, offset.saturating_add(length)) };
-    // SAFETY: the caller's promise.
-    let table = unsafe { words_mut(table, http1::TABLE_WORDS) };
+    let end = offset.saturating_add(length);
+    if overlap(&[range_of(buffer, end.into()), range_of(table, http1::TABLE_WORDS as u64)]) {
+        return -libc::EINVAL;
+    }
+    // SAFETY: the caller's promise, and the two do not overlap.
+    let buffer = unsafe { bytes(buffer, 0, end) };
+    // SAFETY: the caller's promise, and the two do not overlap.
+    let table = unsafe { items_mut(table, http1::TABLE_WORDS) };
     let table = table.and_then(|table| <&mut [u32; http1::TABLE_WORDS]>::try_from(table).ok());
     let (Some(buffer), Some(table)) = (buffer, table) else { return -libc::EFAULT };
     match http1::parse(buffer, offset as usize, scanned as usize, lenient != 0, table) {

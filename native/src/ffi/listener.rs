@@ -4,8 +4,9 @@ use std::io;
 
 use super::address::{read_address, read_path};
 use super::answer::{answer_count, answer_handle, errno, invalid};
-use super::memory::words_mut;
-use crate::source_table::{self, Object};
+use super::handle::{encode, with};
+use super::memory::items_mut;
+use crate::source_table::{self, Handle, Object};
 use crate::{Keepalive, ListenOptions, TcpListener, UnixListener};
 
 const LISTEN_REUSE_PORT: u32 = 1;
@@ -30,7 +31,7 @@ pub unsafe extern "C" fn denio_listener_bind(
     keepalive_interval: u32,
     keepalive_count: u32,
     user_timeout_ms: u32,
-) -> i32 {
+) -> f64 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_address(address) };
     let keepalive =
@@ -43,8 +44,7 @@ pub unsafe extern "C" fn denio_listener_bind(
         keepalive: (keepalive_idle > 0).then_some(keepalive),
         user_timeout_ms,
     };
-    let listener = address.and_then(|address| TcpListener::bind(address, &options));
-    answer_handle(listener.map(Object::TcpListener))
+    answer_handle(|| Ok(Object::TcpListener(TcpListener::bind(address?, &options)?)))
 }
 
 /// Binds a Unix socket to a path, or to an abstract name (which begins with a
@@ -58,62 +58,134 @@ pub unsafe extern "C" fn denio_unix_listener_bind(
     path: *const u8,
     length: u32,
     backlog: i32,
-) -> i32 {
+) -> f64 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_path(path, length) };
-    let listener = address.and_then(|address| UnixListener::bind(&address, backlog));
-    answer_handle(listener.map(Object::UnixListener))
+    answer_handle(|| Ok(Object::UnixListener(UnixListener::bind(&address?, backlog)?)))
 }
+
+/// Words of [`denio_listener_accept`] before the handles.
+pub const ACCEPT_WORDS: usize = 2;
+
+/// Connections that one accept call finds gone before it gives up: without
+/// this, a system that refuses every accept would hold the caller for ever.
+const PASSED_MAX: u32 = 64;
 
 /// Accepts up to `capacity` connections and returns how many. `out` takes one
 /// word that says why it stopped (0 when full, else an errno, `EAGAIN` when
-/// none wait any more), then the handles.
+/// none wait any more), one that says how many connections were passed over
+/// because they had failed while they waited, then the handles.
 ///
 /// # Safety
 ///
-/// `out` is null, or four-byte aligned and writable for `capacity + 1` words
-/// until this returns.
+/// `out` is null, or aligned and writable for `capacity` and [`ACCEPT_WORDS`]
+/// numbers until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_listener_accept(listener: u32, out: *mut u32, capacity: u32) -> i32 {
+pub unsafe extern "C" fn denio_listener_accept(listener: f64, out: *mut f64, capacity: u32) -> i32 {
     // SAFETY: the caller's promise.
-    let out = unsafe { words_mut(out, (capacity as usize).saturating_add(1)) };
-    let Some((stopped, handles)) = out.and_then(<[u32]>::split_first_mut) else {
+    let out = unsafe { items_mut(out, (capacity as usize).saturating_add(ACCEPT_WORDS)) };
+    let Some((words, handles)) = out.and_then(<[f64]>::split_first_chunk_mut) else {
         return -libc::EFAULT;
     };
-    *stopped = 0;
-    let mut count = 0;
+    let [stopped, passed] = words;
+    let (mut count, mut passed_over) = (0, 0);
+    *stopped = 0.0;
     for place in handles {
-        match accept(listener) {
-            Ok(handle) => *place = handle,
+        match accept(listener, &mut passed_over) {
+            Ok(handle) => *place = encode(handle),
             Err(error) => {
-                *stopped = errno(&error).unsigned_abs();
+                *stopped = errno(&error).unsigned_abs().into();
                 break;
             }
         }
         count += 1;
     }
+    *passed = passed_over.into();
     answer_count(Ok(count))
 }
 
-fn accept(listener: u32) -> io::Result<u32> {
-    let stream = source_table::with(listener, |object| match object {
-        Object::TcpListener(listener) => {
-            unless_aborted(|| listener.accept()).map(Object::TcpStream)
-        }
-        Object::UnixListener(listener) => {
-            unless_aborted(|| listener.accept()).map(Object::UnixStream)
-        }
-        _ => Err(invalid()),
-    })?;
-    source_table::insert(stream)
+fn accept(listener: f64, passed_over: &mut u32) -> io::Result<Handle> {
+    source_table::insert_with(|| {
+        with(listener, |object| match object {
+            Object::TcpListener(listener) => {
+                next(|| listener.accept(), passed_over).map(Object::TcpStream)
+            }
+            Object::UnixListener(listener) => {
+                next(|| listener.accept(), passed_over).map(Object::UnixStream)
+            }
+            _ => Err(invalid()),
+        })
+    })
 }
 
-fn unless_aborted<T>(mut accept: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Accepts the next connection that has not failed while it waited.
+fn next<T>(mut accept: impl FnMut() -> io::Result<T>, passed_over: &mut u32) -> io::Result<T> {
     loop {
         match accept() {
-            // It went while it waited: the next one may be there.
-            Err(error) if error.raw_os_error() == Some(libc::ECONNABORTED) => {}
+            Err(error) if has_failed(&error) && *passed_over < PASSED_MAX => *passed_over += 1,
             done => return done,
+        }
+    }
+}
+
+/// Whether an error of accept is one of the connection that it takes from the
+/// queue by telling it, and not one of the listener or the process: `accept(2)`,
+/// under "Error handling", and `EPERM`, by which a firewall refuses one.
+fn has_failed(error: &io::Error) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if error.raw_os_error() == Some(libc::ENONET) {
+        return true;
+    }
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::EPERM
+                | libc::EPROTO
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure<T>(errno: i32) -> io::Result<T> {
+        Err(io::Error::from_raw_os_error(errno))
+    }
+
+    #[test]
+    fn one_client_s_misfortune_is_not_the_next_one_s() {
+        let misfortunes = [libc::ECONNABORTED, libc::EPERM, libc::EPROTO, libc::EHOSTUNREACH];
+        let mut answers = misfortunes.into_iter();
+        let mut passed_over = 0;
+        let accepted = next(|| answers.next().map_or(Ok(7), failure), &mut passed_over);
+        assert_eq!((accepted.unwrap(), passed_over), (7, 4));
+    }
+
+    #[test]
+    fn a_shortage_and_an_error_of_the_listener_are_told_at_once() {
+        for errno in [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EINVAL] {
+            let mut passed_over = 0;
+            let refused = next::<()>(|| failure(errno), &mut passed_over);
+            assert_eq!(refused.unwrap_err().raw_os_error(), Some(errno));
+            assert_eq!(passed_over, 0);
+        }
+    }
+
+    #[test]
+    fn a_system_that_refuses_every_accept_is_not_asked_for_ever() {
+        let mut passed_over = 0;
+        for _ in 0..2 {
+            let refused = next::<()>(|| failure(libc::EPERM), &mut passed_over);
+            assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
+            assert_eq!(passed_over, PASSED_MAX);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Buffers that the caller lends for one call.
 
+use std::ops::Range;
+
 /// # Safety
 ///
 /// `pointer` is null or readable for `offset + length` bytes during `'a`.
@@ -38,8 +40,9 @@ pub(super) unsafe fn bytes_mut<'a>(
 
 /// # Safety
 ///
-/// `pointer` is null or writable for `count` words during `'a`.
-pub(super) unsafe fn words_mut<'a>(pointer: *mut u32, count: usize) -> Option<&'a mut [u32]> {
+/// `pointer` is null, or writable for `count` items, of which any bits are one,
+/// during `'a`.
+pub(super) unsafe fn items_mut<'a, T>(pointer: *mut T, count: usize) -> Option<&'a mut [T]> {
     if pointer.is_null() || !pointer.is_aligned() {
         return None;
     }
@@ -47,31 +50,35 @@ pub(super) unsafe fn words_mut<'a>(pointer: *mut u32, count: usize) -> Option<&'
     Some(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
 }
 
-/// Whether any two of several buffers, each a start and a length, have a byte
-/// in common.
-pub(super) fn overlap(parts: &[(*mut u8, u32)]) -> bool {
-    let range = |(start, length): &(*mut u8, u32)| {
-        let start = start.addr();
-        start..start.saturating_add(*length as usize)
-    };
-    parts.iter().enumerate().any(|(index, part)| {
-        let part = range(part);
-        let others = parts.iter().take(index).map(range);
-        others.into_iter().any(|other| part.start.max(other.start) < part.end.min(other.end))
+/// The addresses of `count` items from `start` on; none for a null pointer.
+pub(super) fn range_of<T>(start: *const T, count: u64) -> Range<usize> {
+    let count = if start.is_null() { 0 } else { usize::try_from(count).unwrap_or(usize::MAX) };
+    start.addr()..start.addr().saturating_add(count.saturating_mul(size_of::<T>()))
+}
+
+/// Whether any two of several buffers have a byte in common. Of two slices, of
+/// which one can be written to, Rust takes for granted that they have none.
+pub(super) fn overlap(ranges: &[Range<usize>]) -> bool {
+    ranges.iter().enumerate().any(|(index, range)| {
+        let mut before = ranges.iter().take(index);
+        before.any(|other| range.start.max(other.start) < range.end.min(other.end))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::overlap;
+    use super::{overlap, range_of};
 
     #[test]
     fn buffers_overlap_when_they_share_a_byte() {
-        let part = |start: usize, length| (std::ptr::without_provenance_mut(start), length);
-        assert!(!overlap(&[part(0, 0), part(0, 0), part(8, 4), part(12, 4), part(4, 4)]));
+        let part =
+            |start: usize, length: u64| range_of(std::ptr::without_provenance::<u8>(start), length);
+        assert!(!overlap(&[part(0, 0), part(0, 9), part(8, 4), part(12, 4), part(4, 4)]));
         assert!(!overlap(&[part(8, 4), part(10, 0)]));
         assert!(overlap(&[part(8, 4), part(0, 0), part(11, 1)]));
         assert!(overlap(&[part(8, 4), part(8, 4)]));
-        assert!(overlap(&[part(usize::MAX - 4, u32::MAX), part(usize::MAX - 2, 1)]));
+        assert!(overlap(&[part(usize::MAX - 4, u64::MAX), part(usize::MAX - 2, 1)]));
+        let words = range_of(std::ptr::without_provenance::<u32>(8), 2);
+        assert!(overlap(&[words.clone(), part(15, 1)]) && !overlap(&[words, part(16, 1)]));
     }
 }

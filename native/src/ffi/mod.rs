@@ -1,10 +1,11 @@
 //! The C ABI: every function that JavaScript can call, and nothing else.
 //!
-//! Each returns an `i32`: a count, a handle or another number when zero or
-//! more, `-errno` otherwise. Parameters are integers and buffers. A buffer
+//! Each returns an `i32`: a count or another number when zero or more, `-errno`
+//! otherwise. What returns a handle returns an `f64`, whose 53 bits hold one,
+//! and `-errno` likewise. Parameters are handles, integers and buffers. A buffer
 //! comes with an offset and a length in its own elements, since a `subarray` a
 //! call would cost more than the call. Handles are looked up in
-//! [`crate::source_table`]: any integer may be given for one.
+//! [`crate::source_table`]: any number may be given for one.
 //!
 //! The buffer is the one thing that Rust must take on trust: the caller says
 //! how long it is. `src/native` checks that once, where a buffer comes in.
@@ -15,6 +16,7 @@ mod address;
 mod adopt;
 mod answer;
 mod batch;
+mod handle;
 mod http1;
 mod listener;
 mod memory;
@@ -60,9 +62,8 @@ mod tests {
     #[test]
     fn no_handle_is_good_for_every_function() {
         let poll = denio_poll_new(0);
-        let waker = denio_waker_new(poll as u32, 1);
-        assert!(poll > 0 && waker > 0);
-        let (poll, waker) = (poll as u32, waker as u32);
+        let waker = denio_waker_new(poll, 1);
+        assert!(poll > 0.0 && waker > 0.0);
         assert_eq!(denio_poll_park(waker, 0), -libc::EINVAL);
         assert_eq!(denio_waker_wake(poll), -libc::EINVAL);
         assert_eq!(denio_registry_register(poll, waker, 1, 1, 0), -libc::EINVAL);
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn null_and_crooked_buffers_are_refused() {
-        let poll = denio_poll_new(0) as u32;
+        let poll = denio_poll_new(0);
         let mut words = [0_u32; 8];
         let crooked = words.as_mut_ptr().wrapping_byte_add(1);
         // SAFETY: null is allowed.
@@ -90,7 +91,7 @@ mod tests {
         assert_eq!(unsafe { denio_stream_read(poll, std::ptr::null_mut(), 0, 1) }, -libc::EFAULT);
         // SAFETY: null is allowed.
         let bound = unsafe { denio_listener_bind(std::ptr::null(), 1, 0, 0, 0, 0, 0) };
-        assert_eq!(bound, -libc::EFAULT);
+        assert_eq!(bound, -f64::from(libc::EFAULT));
         // SAFETY: `words` is long enough for the clock and three events.
         assert_eq!(unsafe { denio_poll_wait(poll, words.as_mut_ptr(), 3, 0) }, 0);
         assert!(words[0] > 0 || words[1] > 0, "the clock is written");

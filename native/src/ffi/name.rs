@@ -1,19 +1,22 @@
 //! Names of hosts.
 
 use std::io;
-use std::net::ToSocketAddrs;
 
 use super::address::{ADDRESS_BYTES, encode_address};
 use super::answer::{answer_count, invalid};
-use super::memory::{bytes, bytes_mut};
+use super::memory::{bytes, bytes_mut, overlap, range_of};
+use crate::sys;
 
 /// Writes up to `capacity` addresses that the system's resolver knows for a
-/// name, and returns how many. Blocks while the resolver works.
+/// name, and returns how many; `ENOENT` when nobody knows it, and two numbers
+/// above those of the system when no server has answered. Blocks while the
+/// resolver works.
 ///
 /// # Safety
 ///
 /// `name` is null or readable for `length` bytes, `addresses` null or writable
-/// for `capacity` times [`ADDRESS_BYTES`], until this returns.
+/// for `capacity` times [`ADDRESS_BYTES`], until this returns. Should they
+/// overlap, nothing is asked: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_name_resolve(
     name: *const u8,
@@ -21,24 +24,23 @@ pub unsafe extern "C" fn denio_name_resolve(
     addresses: *mut u8,
     capacity: u32,
 ) -> i32 {
-    // SAFETY: the caller's promise.
+    let room = u64::from(capacity) * ADDRESS_BYTES as u64;
+    if overlap(&[range_of(name, length.into()), range_of(addresses, room)]) {
+        return -libc::EINVAL;
+    }
+    // SAFETY: the caller's promise, and the two do not overlap.
     let name = unsafe { bytes(name, 0, length) };
-    let room = (capacity as usize).saturating_mul(ADDRESS_BYTES);
-    // SAFETY: the caller's promise.
-    let room = unsafe { bytes_mut(addresses, 0, room as u32) };
+    // SAFETY: the caller's promise, and the two do not overlap.
+    let room = unsafe { bytes_mut(addresses, 0, u32::try_from(room).unwrap_or(u32::MAX)) };
     let (Some(name), Some(room)) = (name, room) else { return -libc::EFAULT };
     answer_count(resolve(name, room))
 }
 
 fn resolve(name: &[u8], room: &mut [u8]) -> io::Result<usize> {
     let name = std::str::from_utf8(name).map_err(|_| invalid())?;
-    // The resolver's own errors carry no errno: an unknown name is `ENOENT`.
-    let found = (name, 0).to_socket_addrs().map_err(|error| match error.raw_os_error() {
-        Some(_) => error,
-        None => io::Error::from_raw_os_error(libc::ENOENT),
-    })?;
+    let found = sys::resolve(name)?;
     let mut count = 0;
-    for (address, place) in found.zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
+    for (address, place) in found.into_iter().zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
         place.copy_from_slice(&encode_address(address));
         count += 1;
     }

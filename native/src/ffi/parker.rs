@@ -5,7 +5,8 @@ use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
 use super::answer::{answer_unit, invalid};
-use super::memory::words_mut;
+use super::handle::{encode, with};
+use super::memory::items_mut;
 use super::poll::{shared_poll, timeout};
 use crate::Parker;
 use crate::source_table::{self, Object};
@@ -16,17 +17,16 @@ use crate::source_table::{self, Object};
 ///
 /// # Safety
 ///
-/// `out` is null, or four-byte aligned and writable for two words until this
-/// returns.
+/// `out` is null, or aligned and writable for two numbers until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_parker_new(poll: u32, out: *mut u32) -> i32 {
+pub unsafe extern "C" fn denio_parker_new(poll: f64, out: *mut f64) -> i32 {
     // SAFETY: the caller's promise.
-    let Some(out) = (unsafe { words_mut(out, 2) }) else { return -libc::EFAULT };
+    let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
     answer_unit(shared_poll(poll).and_then(|poll| {
         let (parker, told) = Parker::new(Arc::clone(&poll))?;
         let handle = source_table::insert(Object::Parker(parker))?;
-        let words = [handle, told.into_raw_fd() as u32];
-        out.iter_mut().zip(words).for_each(|(place, word)| *place = word);
+        let numbers = [encode(handle), told.into_raw_fd().into()];
+        out.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
         Ok(())
     }))
 }
@@ -34,21 +34,21 @@ pub unsafe extern "C" fn denio_parker_new(poll: u32, out: *mut u32) -> i32 {
 /// Has a byte come when something is ready, or after `timeout_ms` (negative:
 /// without limit). Takes no event; replaces what was asked for before.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_parker_park(parker: u32, timeout_ms: i32) -> i32 {
+pub extern "C" fn denio_parker_park(parker: f64, timeout_ms: i32) -> i32 {
     answer_unit(with_parker(parker, |parker| parker.park(timeout(timeout_ms))))
 }
 
 /// Has a byte come now.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_parker_tell(parker: u32) -> i32 {
+pub extern "C" fn denio_parker_tell(parker: f64) -> i32 {
     answer_unit(with_parker(parker, |parker| {
         parker.tell();
         Ok(())
     }))
 }
 
-fn with_parker(parker: u32, call: impl FnOnce(&Parker) -> io::Result<()>) -> io::Result<()> {
-    source_table::with(parker, |object| match object {
+fn with_parker(parker: f64, call: impl FnOnce(&Parker) -> io::Result<()>) -> io::Result<()> {
+    with(parker, |object| match object {
         Object::Parker(parker) => call(parker),
         _ => Err(invalid()),
     })

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{answer, answer_count, answer_handle, answer_unit, if_interrupted, invalid};
-use super::memory::words_mut;
-use crate::source_table::{self, Object};
+use super::handle::with;
+use super::memory::items_mut;
+use crate::source_table::Object;
 use crate::{Backend, Event, Interest, Mode, Poll, Registry, Source, Token, Waker, sys};
 
 /// Words before the events of [`denio_poll_wait`]: seconds and nanoseconds of
@@ -16,10 +17,10 @@ pub const CLOCK_WORDS: usize = 2;
 /// Opens a poll and returns its handle. `backend`: 0 the system's best, else a
 /// number of [`Backend`]; `ENOTSUP` when this system has not got it.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_poll_new(backend: u32) -> i32 {
+pub extern "C" fn denio_poll_new(backend: u32) -> f64 {
     // Before anything can be parked on another thread.
     sys::keep_loaded();
-    answer_handle(open(backend).map(|poll| Object::Poll(Arc::new(poll))))
+    answer_handle(|| Ok(Object::Poll(Arc::new(open(backend)?))))
 }
 
 fn open(backend: u32) -> io::Result<Poll> {
@@ -32,7 +33,7 @@ fn open(backend: u32) -> io::Result<Poll> {
 
 /// Returns the backend of a poll.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_poll_backend(poll: u32) -> i32 {
+pub extern "C" fn denio_poll_backend(poll: f64) -> i32 {
     answer(shared_poll(poll).map(|poll| poll.backend() as i32))
 }
 
@@ -45,7 +46,7 @@ pub extern "C" fn denio_poll_backends() -> i32 {
 /// Returns 1 when sources can be registered for this interest in this mode, 0
 /// when not.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_poll_supports(poll: u32, interest: u32, mode: u32) -> i32 {
+pub extern "C" fn denio_poll_supports(poll: f64, interest: u32, mode: u32) -> i32 {
     let asked =
         Interest::from_bits(interest).and_then(|interest| Ok((interest, Mode::from_bits(mode)?)));
     let supports =
@@ -66,14 +67,14 @@ pub extern "C" fn denio_poll_supports(poll: u32, interest: u32, mode: u32) -> i3
 /// handle is `-EBADF`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_poll_wait(
-    poll: u32,
+    poll: f64,
     events: *mut u32,
     capacity: u32,
     timeout_ms: i32,
 ) -> i32 {
     let words = CLOCK_WORDS + 2 * (capacity as usize).min(sys::BATCH_MAX);
     // SAFETY: the caller's promise; `words` is no more than it spoke of.
-    let Some(words) = (unsafe { words_mut(events, words) }) else { return -libc::EFAULT };
+    let Some(words) = (unsafe { items_mut(events, words) }) else { return -libc::EFAULT };
     let (clock, events) = words.split_at_mut(CLOCK_WORDS);
     // SAFETY: an event is two u32 words without padding, of the same
     // alignment, and any bits are an event.
@@ -86,7 +87,7 @@ pub unsafe extern "C" fn denio_poll_wait(
     answer_count(ready)
 }
 
-fn wait(poll: u32, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
+fn wait(poll: f64, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
     // The handle is not held through the wait, or nobody could close it.
     let ready = shared_poll(poll)?.poll(events, timeout(timeout_ms));
     if_interrupted(ready, 0)
@@ -95,7 +96,7 @@ fn wait(poll: u32, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
 /// Waits like [`denio_poll_wait`] but takes no event, and returns 1 when there
 /// is one. Made to be called from another thread: it touches no buffer.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_poll_park(poll: u32, timeout_ms: i32) -> i32 {
+pub extern "C" fn denio_poll_park(poll: f64, timeout_ms: i32) -> i32 {
     let ready = shared_poll(poll).and_then(|poll| {
         poll.begin_park();
         poll.park(timeout(timeout_ms))
@@ -107,23 +108,23 @@ pub extern "C" fn denio_poll_park(poll: u32, timeout_ms: i32) -> i32 {
 /// not among the first `begun`, and returns how many have begun in all. A call
 /// that needs a thread begins when one is free.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_poll_await_park(poll: u32, begun: i32, timeout_ms: i32) -> i32 {
+pub extern "C" fn denio_poll_await_park(poll: f64, begun: i32, timeout_ms: i32) -> i32 {
     let timeout = Duration::from_millis(timeout_ms.clamp(0, 1_000).unsigned_abs().into());
     answer(shared_poll(poll).map(|poll| poll.await_park(begun, timeout)))
 }
 
 /// Returns a new handle for the registry of a poll, or of another registry.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_registry_try_clone(registry: u32) -> i32 {
-    answer_handle(with_registry(registry, Registry::try_clone).map(Object::Registry))
+pub extern "C" fn denio_registry_try_clone(registry: f64) -> f64 {
+    answer_handle(|| with_registry(registry, Registry::try_clone).map(Object::Registry))
 }
 
 /// Registers a source. `registry` is a poll's handle or a cloned registry's;
 /// `mode`: 0 edge, 1 level, 2 one-shot, and 4 more for exclusive.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_registry_register(
-    registry: u32,
-    source: u32,
+    registry: f64,
+    source: f64,
     token: u32,
     interest: u32,
     mode: u32,
@@ -137,8 +138,8 @@ pub extern "C" fn denio_registry_register(
 /// Replaces a source's token, interest and mode; it fires again when ready now.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_registry_reregister(
-    registry: u32,
-    source: u32,
+    registry: f64,
+    source: f64,
     token: u32,
     interest: u32,
     mode: u32,
@@ -151,21 +152,23 @@ pub extern "C" fn denio_registry_reregister(
 
 /// Stops telling about a source.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_registry_deregister(registry: u32, source: u32) -> i32 {
+pub extern "C" fn denio_registry_deregister(registry: f64, source: f64) -> i32 {
     answer_unit(with_registration(registry, source, |registry, source| registry.deregister(source)))
 }
 
 /// Opens the waker of a poll and returns its handle.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_waker_new(registry: u32, token: u32) -> i32 {
-    let waker = with_registry(registry, |registry| Waker::new(registry, Token(token)));
-    answer_handle(waker.map(|waker| Object::Waker(Box::new(waker))))
+pub extern "C" fn denio_waker_new(registry: f64, token: u32) -> f64 {
+    answer_handle(|| {
+        let waker = with_registry(registry, |registry| Waker::new(registry, Token(token)))?;
+        Ok(Object::Waker(Box::new(waker)))
+    })
 }
 
 /// Ends the wait of the waker's poll.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_waker_wake(waker: u32) -> i32 {
-    answer_unit(source_table::with(waker, |object| match object {
+pub extern "C" fn denio_waker_wake(waker: f64) -> i32 {
+    answer_unit(with(waker, |object| match object {
         Object::Waker(waker) => waker.wake(),
         _ => Err(invalid()),
     }))
@@ -175,15 +178,15 @@ pub(super) fn timeout(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
-pub(super) fn shared_poll(handle: u32) -> io::Result<Arc<Poll>> {
-    source_table::with(handle, |object| match object {
+pub(super) fn shared_poll(handle: f64) -> io::Result<Arc<Poll>> {
+    with(handle, |object| match object {
         Object::Poll(poll) => Ok(Arc::clone(poll)),
         _ => Err(invalid()),
     })
 }
 
-fn with_registry<T>(handle: u32, call: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
-    source_table::with(handle, |object| match object {
+fn with_registry<T>(handle: f64, call: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
+    with(handle, |object| match object {
         Object::Poll(poll) => call(poll.registry()),
         Object::Registry(registry) => call(registry),
         _ => Err(invalid()),
@@ -200,14 +203,14 @@ impl Source for AnySource<'_> {
 }
 
 fn with_registration(
-    registry: u32,
-    source: u32,
+    registry: f64,
+    source: f64,
     call: impl FnOnce(&Registry, &AnySource<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     // One handle at a time: two read locks on one slot could wait for a
     // writer that waits for the first.
     let registry = with_registry(registry, Registry::try_clone)?;
-    source_table::with(source, |object| {
+    with(source, |object| {
         let registration = object.registration().ok_or_else(invalid)?;
         call(&registry, &AnySource(registration))
     })

@@ -7,8 +7,9 @@ use super::address::{Address, read_address, read_path, write_address};
 use super::answer::{
     answer, answer_count, answer_handle, answer_pair, answer_unit, invalid, not_a_socket,
 };
-use super::memory::{bytes, bytes_mut, words_mut};
-use crate::source_table::{self, Object};
+use super::handle::with;
+use super::memory::{bytes, bytes_mut, items_mut};
+use crate::source_table::Object;
 use crate::{TcpStream, UnixStream, pipe};
 
 /// Begins to connect and returns the stream's handle.
@@ -17,10 +18,10 @@ use crate::{TcpStream, UnixStream, pipe};
 ///
 /// `address` is null or readable for [`super::ADDRESS_BYTES`] until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_stream_connect(address: *const u8) -> i32 {
+pub unsafe extern "C" fn denio_stream_connect(address: *const u8) -> f64 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_address(address) };
-    answer_handle(address.and_then(TcpStream::connect).map(Object::TcpStream))
+    answer_handle(|| Ok(Object::TcpStream(TcpStream::connect(address?)?)))
 }
 
 /// Connects a Unix stream to a path, or to an abstract name (which begins with
@@ -30,23 +31,21 @@ pub unsafe extern "C" fn denio_stream_connect(address: *const u8) -> i32 {
 ///
 /// `path` is null or readable for `length` bytes until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_unix_stream_connect(path: *const u8, length: u32) -> i32 {
+pub unsafe extern "C" fn denio_unix_stream_connect(path: *const u8, length: u32) -> f64 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_path(path, length) };
-    let stream = address.and_then(|address| UnixStream::connect(&address));
-    answer_handle(stream.map(Object::UnixStream))
+    answer_handle(|| Ok(Object::UnixStream(UnixStream::connect(&address?)?)))
 }
 
 /// Writes the handles of two Unix streams, connected to each other.
 ///
 /// # Safety
 ///
-/// `out` is null, or four-byte aligned and writable for two words until this
-/// returns.
+/// `out` is null, or aligned and writable for two handles until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_unix_stream_pair(out: *mut u32) -> i32 {
+pub unsafe extern "C" fn denio_unix_stream_pair(out: *mut f64) -> i32 {
     // SAFETY: the caller's promise.
-    let Some(out) = (unsafe { words_mut(out, 2) }) else { return -libc::EFAULT };
+    let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
     let pair = UnixStream::pair();
     answer_pair(pair.map(|(one, other)| [one, other].map(Object::UnixStream)), out)
 }
@@ -57,9 +56,9 @@ pub unsafe extern "C" fn denio_unix_stream_pair(out: *mut u32) -> i32 {
 ///
 /// As [`denio_unix_stream_pair`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_pipe_new(out: *mut u32) -> i32 {
+pub unsafe extern "C" fn denio_pipe_new(out: *mut f64) -> i32 {
     // SAFETY: the caller's promise.
-    let Some(out) = (unsafe { words_mut(out, 2) }) else { return -libc::EFAULT };
+    let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
     let ends =
         pipe().map(|(reader, writer)| [Object::PipeReader(reader), Object::PipeWriter(writer)]);
     answer_pair(ends, out)
@@ -68,8 +67,8 @@ pub unsafe extern "C" fn denio_pipe_new(out: *mut u32) -> i32 {
 /// Returns a number from 1 for the network that a TCP stream's peer is in, or 0
 /// for a Unix stream, whose peers are all on this machine.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_stream_peer_key(stream: u32) -> i32 {
-    answer(source_table::with(stream, |object| match object {
+pub extern "C" fn denio_stream_peer_key(stream: f64) -> i32 {
+    answer(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.peer_key().map(|key| key as i32),
         Object::UnixStream(_) => Ok(0),
         _ => Err(invalid()),
@@ -82,8 +81,8 @@ pub extern "C" fn denio_stream_peer_key(stream: u32) -> i32 {
 ///
 /// As [`super::denio_source_local_address`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_stream_peer_address(stream: u32, address: *mut u8) -> i32 {
-    let found = source_table::with(stream, |object| match object {
+pub unsafe extern "C" fn denio_stream_peer_address(stream: f64, address: *mut u8) -> i32 {
+    let found = with(stream, |object| match object {
         Object::TcpStream(stream) => stream.peer_address().map(Address::from),
         Object::UnixStream(stream) => stream.peer_address().map(Address::from),
         _ => Err(invalid()),
@@ -100,7 +99,7 @@ pub unsafe extern "C" fn denio_stream_peer_address(stream: u32, address: *mut u8
 /// `buffer` is null or writable for `offset + length` bytes until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_stream_read(
-    stream: u32,
+    stream: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
@@ -109,7 +108,7 @@ pub unsafe extern "C" fn denio_stream_read(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(source_table::with(stream, |object| match object {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.read(buffer),
         Object::UnixStream(stream) => stream.read(buffer),
         Object::PipeReader(pipe) => pipe.read(buffer),
@@ -124,7 +123,7 @@ pub unsafe extern "C" fn denio_stream_read(
 /// `buffer` is null or readable for `offset + length` bytes until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_stream_write(
-    stream: u32,
+    stream: f64,
     buffer: *const u8,
     offset: u32,
     length: u32,
@@ -133,7 +132,7 @@ pub unsafe extern "C" fn denio_stream_write(
     let Some(buffer) = (unsafe { bytes(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(source_table::with(stream, |object| match object {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.write(buffer),
         Object::UnixStream(stream) => stream.write(buffer),
         Object::PipeWriter(pipe) => pipe.write(buffer),
@@ -149,7 +148,7 @@ pub unsafe extern "C" fn denio_stream_write(
 /// As [`denio_stream_read`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_stream_peek(
-    stream: u32,
+    stream: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
@@ -158,7 +157,7 @@ pub unsafe extern "C" fn denio_stream_peek(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(source_table::with(stream, |object| match object {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.peek(buffer),
         Object::UnixStream(stream) => stream.peek(buffer),
         _ => Err(no_stream_socket(object)),
@@ -168,8 +167,8 @@ pub unsafe extern "C" fn denio_stream_peek(
 /// Returns how many bytes were written that the peer's side has not
 /// acknowledged. A pipe cannot tell: `ENOTSOCK`; some systems cannot: `ENOTSUP`.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_stream_unacked(stream: u32) -> i32 {
-    answer_count(source_table::with(stream, |object| match object {
+pub extern "C" fn denio_stream_unacked(stream: f64) -> i32 {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.unacked(),
         Object::UnixStream(stream) => stream.unacked(),
         _ => Err(no_stream_socket(object)),
@@ -179,8 +178,8 @@ pub extern "C" fn denio_stream_unacked(stream: u32) -> i32 {
 /// Returns how many bytes have come that nobody has read. A pipe is not asked:
 /// `ENOTSOCK`.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_stream_unread(stream: u32) -> i32 {
-    answer_count(source_table::with(stream, |object| match object {
+pub extern "C" fn denio_stream_unread(stream: f64) -> i32 {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.unread(),
         Object::UnixStream(stream) => stream.unread(),
         _ => Err(no_stream_socket(object)),
@@ -190,14 +189,14 @@ pub extern "C" fn denio_stream_unread(stream: u32) -> i32 {
 /// Shuts down reading (0), writing (1) or both (2). A pipe is closed instead:
 /// `ENOTSOCK`.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_stream_shutdown(stream: u32, how: u32) -> i32 {
+pub extern "C" fn denio_stream_shutdown(stream: f64, how: u32) -> i32 {
     let how = match how {
         0 => Shutdown::Read,
         1 => Shutdown::Write,
         2 => Shutdown::Both,
         _ => return -libc::EINVAL,
     };
-    answer_unit(source_table::with(stream, |object| match object {
+    answer_unit(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.shutdown(how),
         Object::UnixStream(stream) => stream.shutdown(how),
         _ => Err(no_stream_socket(object)),

@@ -3,15 +3,20 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::address::{address_mut, encode_address, read_address, write_address};
+use super::address::{ADDRESS_BYTES, address_mut, encode_address, read_address, write_address};
 use super::answer::{answer_count, answer_handle, answer_unit, invalid};
-use super::memory::{bytes, bytes_mut};
-use crate::source_table::{self, Object};
-use crate::{BindOptions, Membership, UdpSocket};
+use super::handle::with;
+use super::memory::{bytes, bytes_mut, overlap, range_of};
+use crate::source_table::Object;
+use crate::{BindOptions, Datagram, Membership, UdpSocket};
 
 const BIND_REUSE_PORT: u32 = 1;
 const BIND_ONLY_V6: u32 = 1 << 1;
 const BIND_REUSE_ADDRESS: u32 = 1 << 3;
+
+/// Set in the count of a datagram that was cut off. No datagram is so long:
+/// RFC 768 gives its length 16 bits.
+pub const DATAGRAM_CUT: i32 = 1_073_741_824;
 
 /// Opens a UDP socket, binds it and returns its handle. `flags`: 1 reuse port,
 /// 2 IPv6 only, 8 reuse address.
@@ -20,7 +25,7 @@ const BIND_REUSE_ADDRESS: u32 = 1 << 3;
 ///
 /// `address` is null or readable for [`super::ADDRESS_BYTES`] until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> i32 {
+pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> f64 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_address(address) };
     let options = BindOptions {
@@ -28,8 +33,7 @@ pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> i32 {
         only_v6: flags & BIND_ONLY_V6 != 0,
         reuse_address: flags & BIND_REUSE_ADDRESS != 0,
     };
-    let udp = address.and_then(|address| UdpSocket::bind(address, &options));
-    answer_handle(udp.map(Object::UdpSocket))
+    answer_handle(|| Ok(Object::UdpSocket(UdpSocket::bind(address?, &options)?)))
 }
 
 /// Sets the peer to which is sent without an address, and which alone is heard.
@@ -38,7 +42,7 @@ pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> i32 {
 ///
 /// As [`denio_udp_bind`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_udp_connect(udp: u32, address: *const u8) -> i32 {
+pub unsafe extern "C" fn denio_udp_connect(udp: f64, address: *const u8) -> i32 {
     // SAFETY: the caller's promise.
     let address = unsafe { read_address(address) };
     answer_unit(with_udp(udp, |udp| udp.connect(address?)))
@@ -50,7 +54,7 @@ pub unsafe extern "C" fn denio_udp_connect(udp: u32, address: *const u8) -> i32 
 ///
 /// As [`super::denio_source_local_address`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_udp_peer_address(udp: u32, address: *mut u8) -> i32 {
+pub unsafe extern "C" fn denio_udp_peer_address(udp: f64, address: *mut u8) -> i32 {
     let found = with_udp(udp, UdpSocket::peer_address);
     // SAFETY: the caller's promise.
     unsafe { write_address(found, address) }
@@ -63,7 +67,7 @@ pub unsafe extern "C" fn denio_udp_peer_address(udp: u32, address: *mut u8) -> i
 /// `buffer` is null or readable for `offset + length` bytes until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_send(
-    udp: u32,
+    udp: f64,
     buffer: *const u8,
     offset: u32,
     length: u32,
@@ -75,14 +79,15 @@ pub unsafe extern "C" fn denio_udp_send(
     answer_count(with_udp(udp, |udp| udp.send(buffer)))
 }
 
-/// Receives one datagram and returns its length; what there is no room for is lost.
+/// Receives one datagram and returns how many bytes of it there was room for,
+/// and [`DATAGRAM_CUT`] beside when there were more: the rest is lost.
 ///
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_receive(
-    udp: u32,
+    udp: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
@@ -91,7 +96,7 @@ pub unsafe extern "C" fn denio_udp_receive(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(with_udp(udp, |udp| udp.receive(buffer)))
+    answer_datagram(with_udp(udp, |udp| udp.receive(buffer)))
 }
 
 /// As [`denio_udp_receive`], but leaves the datagram.
@@ -101,7 +106,7 @@ pub unsafe extern "C" fn denio_udp_receive(
 /// `buffer` is null or writable for `offset + length` bytes until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_peek(
-    udp: u32,
+    udp: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
@@ -110,7 +115,7 @@ pub unsafe extern "C" fn denio_udp_peek(
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
-    answer_count(with_udp(udp, |udp| udp.peek(buffer)))
+    answer_datagram(with_udp(udp, |udp| udp.peek(buffer)))
 }
 
 /// Sends a datagram of `length` bytes, also of none, to an address.
@@ -121,7 +126,7 @@ pub unsafe extern "C" fn denio_udp_peek(
 /// readable for [`super::ADDRESS_BYTES`], until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_send_to(
-    udp: u32,
+    udp: f64,
     buffer: *const u8,
     offset: u32,
     length: u32,
@@ -141,25 +146,30 @@ pub unsafe extern "C" fn denio_udp_send_to(
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes, `address` null or
-/// writable for [`super::ADDRESS_BYTES`], until this returns.
+/// writable for [`super::ADDRESS_BYTES`], until this returns. Should they
+/// overlap, nothing is received: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_receive_from(
-    udp: u32,
+    udp: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
     address: *mut u8,
 ) -> i32 {
+    let range = range_of(buffer, u64::from(offset) + u64::from(length));
+    if overlap(&[range, range_of(address, ADDRESS_BYTES as u64)]) {
+        return -libc::EINVAL;
+    }
     // SAFETY: the caller's promise.
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
     // SAFETY: the caller's promise.
     let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
-    answer_count(with_udp(udp, |udp| {
-        let (count, from) = udp.receive_from(buffer)?;
-        place.copy_from_slice(&encode_address(from));
-        Ok(count)
+    answer_datagram(with_udp(udp, |udp| {
+        let datagram = udp.receive(buffer)?;
+        place.copy_from_slice(&encode_address(datagram.from));
+        Ok(datagram)
     }))
 }
 
@@ -168,25 +178,30 @@ pub unsafe extern "C" fn denio_udp_receive_from(
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes, `address` null or
-/// writable for [`super::ADDRESS_BYTES`], until this returns.
+/// writable for [`super::ADDRESS_BYTES`], until this returns. Should they
+/// overlap, nothing is received: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_peek_from(
-    udp: u32,
+    udp: f64,
     buffer: *mut u8,
     offset: u32,
     length: u32,
     address: *mut u8,
 ) -> i32 {
+    let range = range_of(buffer, u64::from(offset) + u64::from(length));
+    if overlap(&[range, range_of(address, ADDRESS_BYTES as u64)]) {
+        return -libc::EINVAL;
+    }
     // SAFETY: the caller's promise.
     let Some(buffer) = (unsafe { bytes_mut(buffer, offset, length) }) else {
         return -libc::EFAULT;
     };
     // SAFETY: the caller's promise.
     let Some(place) = (unsafe { address_mut(address) }) else { return -libc::EFAULT };
-    answer_count(with_udp(udp, |udp| {
-        let (count, from) = udp.peek_from(buffer)?;
-        place.copy_from_slice(&encode_address(from));
-        Ok(count)
+    answer_datagram(with_udp(udp, |udp| {
+        let datagram = udp.peek(buffer)?;
+        place.copy_from_slice(&encode_address(datagram.from));
+        Ok(datagram)
     }))
 }
 
@@ -200,7 +215,7 @@ pub unsafe extern "C" fn denio_udp_peek_from(
 /// Both are null or readable for [`super::ADDRESS_BYTES`] until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_set_membership(
-    udp: u32,
+    udp: f64,
     group: *const u8,
     interface: *const u8,
     join: u32,
@@ -213,6 +228,13 @@ pub unsafe extern "C" fn denio_udp_set_membership(
         let membership = membership(group?, interface.transpose()?)?;
         if join == 0 { udp.leave(&membership) } else { udp.join(&membership) }
     }))
+}
+
+fn answer_datagram(received: io::Result<Datagram>) -> i32 {
+    match received {
+        Ok(Datagram { count, is_cut: true, .. }) => answer_count(Ok(count)) | DATAGRAM_CUT,
+        received => answer_count(received.map(|datagram| datagram.count)),
+    }
 }
 
 fn membership(group: SocketAddr, interface: Option<SocketAddr>) -> io::Result<Membership> {
@@ -230,8 +252,8 @@ fn membership(group: SocketAddr, interface: Option<SocketAddr>) -> io::Result<Me
     }
 }
 
-fn with_udp<T>(handle: u32, call: impl FnOnce(&UdpSocket) -> io::Result<T>) -> io::Result<T> {
-    source_table::with(handle, |object| match object {
+fn with_udp<T>(handle: f64, call: impl FnOnce(&UdpSocket) -> io::Result<T>) -> io::Result<T> {
+    with(handle, |object| match object {
         Object::UdpSocket(udp) => call(udp),
         _ => Err(invalid()),
     })

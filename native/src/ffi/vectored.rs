@@ -7,8 +7,9 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use super::answer::{answer_count, invalid};
-use super::memory::{bytes, bytes_mut, overlap};
-use crate::source_table::{self, Object};
+use super::handle::with;
+use super::memory::{bytes, bytes_mut, overlap, range_of};
+use crate::source_table::Object;
 
 /// Reads into one buffer after the other and returns how many bytes came; 0 is
 /// the end of the stream, and also what no room gives. Buffers that overlap are
@@ -19,7 +20,7 @@ use crate::source_table::{self, Object};
 /// Each buffer is null or writable for its length until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_stream_read_vectored(
-    stream: u32,
+    stream: f64,
     first: *mut u8,
     first_length: u32,
     second: *mut u8,
@@ -47,7 +48,7 @@ pub unsafe extern "C" fn denio_stream_read_vectored(
         (seventh, seventh_length),
         (eighth, eighth_length),
     ];
-    if overlap(&parts) {
+    if overlap(&parts.map(|(start, length)| range_of(start, length.into()))) {
         return -libc::EINVAL;
     }
     let mut buffers = [const { None }; 8];
@@ -59,7 +60,7 @@ pub unsafe extern "C" fn denio_stream_read_vectored(
         return -libc::EFAULT;
     };
     let buffers = &mut [a, b, c, d, e, f, g, h];
-    answer_count(source_table::with(stream, |object| match object {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.read_vectored(buffers),
         Object::UnixStream(stream) => stream.read_vectored(buffers),
         Object::PipeReader(pipe) => pipe.read_vectored(buffers),
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn denio_stream_read_vectored(
 /// Each buffer is null or readable for its length until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_stream_write_vectored(
-    stream: u32,
+    stream: f64,
     first: *const u8,
     first_length: u32,
     second: *const u8,
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn denio_stream_write_vectored(
         return -libc::EFAULT;
     };
     let buffers = &[a, b, c, d, e, f, g, h];
-    answer_count(source_table::with(stream, |object| match object {
+    answer_count(with(stream, |object| match object {
         Object::TcpStream(stream) => stream.write_vectored(buffers),
         Object::UnixStream(stream) => stream.write_vectored(buffers),
         Object::PipeWriter(pipe) => pipe.write_vectored(buffers),

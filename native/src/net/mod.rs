@@ -22,6 +22,6 @@ pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use socket::Socket;
 pub(crate) use socket::local_inet;
 pub use tcp::{Keepalive, ListenOptions, TcpListener, TcpStream};
-pub use udp::{BindOptions, Membership, UdpSocket};
+pub use udp::{BindOptions, Datagram, Membership, UdpSocket};
 pub(crate) use unix::local_unix;
 pub use unix::{UnixAddress, UnixListener, UnixStream};

@@ -39,7 +39,7 @@ impl PipeReader {
     /// As [`Self::read`].
     pub fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let length = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.registration.read_stream(length, |fd| sys::read_vectored(fd, buffers))
+        self.registration.read_stream(length, |fd| sys::pipe::read_vectored(fd, buffers))
     }
 
     pub(crate) const fn of(registration: Registration) -> Self {

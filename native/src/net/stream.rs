@@ -27,7 +27,7 @@ macro_rules! stream_methods {
             ) -> ::std::io::Result<usize> {
                 let length = buffers.iter().map(|buffer| buffer.len()).sum();
                 let read =
-                    |fd: ::std::os::fd::BorrowedFd<'_>| $crate::sys::read_vectored(fd, buffers);
+                    |fd: ::std::os::fd::BorrowedFd<'_>| $crate::sys::recv_vectored(fd, buffers);
                 self.registration.read_stream(length, read)
             }
 

@@ -1,8 +1,10 @@
 //! TCP: listeners and streams.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::LazyLock;
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
@@ -103,8 +105,8 @@ impl TcpListener {
     /// `EAGAIN` when none waits; `EMFILE` or `ENFILE` when out of descriptors;
     /// `ECONNABORTED` when the one that waited has gone.
     pub fn accept(&self) -> io::Result<TcpStream> {
-        let (fd, address) = self.registration.take(|fd| sys::accept(fd.as_raw_fd()))?;
-        let peer = address.as_socket().map(Peer::from);
+        let (fd, address) = self.registration.take(sys::accept)?;
+        let peer = address.and_then(|address| SocketAddr::try_from(address).ok());
         Ok(TcpStream { registration: Registration::new(fd), peer })
     }
 
@@ -142,24 +144,9 @@ impl Socket for TcpListener {
 #[derive(Debug)]
 pub struct TcpStream {
     registration: Registration,
-    peer: Option<Peer>,
-}
-
-/// The peer that `accept` named. Kept because `getpeername(2)` knows nothing
-/// of it after a reset; boxed for IPv6 so that an idle IPv4 connection is small.
-#[derive(Clone, Debug)]
-enum Peer {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
-}
-
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        match address {
-            SocketAddr::V4(address) => Self::V4(address),
-            SocketAddr::V6(address) => Self::V6(Box::new(address)),
-        }
-    }
+    /// The peer that `accept` named, since `getpeername(2)` knows nothing of it
+    /// after a reset.
+    peer: Option<SocketAddr>,
 }
 
 stream_methods!(TcpStream, recv);
@@ -192,22 +179,21 @@ impl TcpStream {
     ///
     /// `ENOTCONN` before a connect is done.
     pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        match &self.peer {
-            Some(Peer::V4(address)) => Ok((*address).into()),
-            Some(Peer::V6(address)) => Ok((**address).into()),
-            None => peer_inet(self.registration.as_fd()),
-        }
+        self.peer.map_or_else(|| peer_inet(self.registration.as_fd()), Ok)
     }
 
     /// A number for the network that the peer is in, without its port: equal
-    /// for equal ones, and from 1 to `i32::MAX`. An IPv6 site has whole /64
+    /// for equal ones in this process, and from 1 to `i32::MAX`. Nobody outside
+    /// can choose networks that have one number: its key is made at random when
+    /// the process begins. An IPv6 site has whole /64
     /// networks to choose addresses from (RFC 6177), so those count as one.
     ///
     /// # Errors
     ///
     /// As [`TcpStream::peer_address`].
     pub fn peer_key(&self) -> io::Result<u32> {
-        Ok(key_of(self.peer_address()?.ip().to_canonical()))
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Ok(key_of(self.peer_address()?.ip().to_canonical(), &*KEY))
     }
 
     pub(crate) const fn of(registration: Registration) -> Self {
@@ -215,14 +201,13 @@ impl TcpStream {
     }
 }
 
-fn key_of(address: IpAddr) -> u32 {
+fn key_of(address: IpAddr, key: &impl BuildHasher) -> u32 {
     let network = match address {
         IpAddr::V4(address) => u64::from(address.to_bits()),
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     };
-    // Fibonacci hashing: the upper bits depend on all of the network's.
-    let mixed = network.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    (mixed as u32).max(1)
+    let hash = key.hash_one((address.is_ipv4(), network)) >> 33;
+    (hash as u32).max(1)
 }
 
 impl Source for TcpStream {
@@ -237,7 +222,7 @@ impl Socket for TcpStream {
     }
 
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { registration: self.registration.try_clone()?, peer: self.peer.clone() })
+        Ok(Self { registration: self.registration.try_clone()?, peer: self.peer })
     }
 }
 
@@ -275,19 +260,30 @@ fn set_user_timeout(socket: &RawSocket, ms: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::RandomState;
     use std::net::IpAddr;
 
     use super::key_of;
 
-    fn key(address: &str) -> u32 {
-        key_of(address.parse::<IpAddr>().unwrap_or_else(|_| unreachable!("{address}")))
+    fn key(address: &str, key: &RandomState) -> u32 {
+        key_of(address.parse::<IpAddr>().unwrap_or_else(|_| unreachable!("{address}")), key)
     }
 
     #[test]
     fn keys_tell_networks_apart() {
-        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
-        assert_eq!(key("2001:db8::1"), key("2001:db8::2"), "they are in one /64");
-        assert_eq!(key("0.0.0.0"), 1, "0 is for none");
+        let one = &RandomState::new();
+        assert_eq!(key("192.0.2.1", one), key("192.0.2.1", one));
+        assert_ne!(key("192.0.2.1", one), key("192.0.2.2", one));
+        assert_ne!(key("2001:db8::1", one), key("2001:db8:0:1::1", one));
+        assert_eq!(key("2001:db8::1", one), key("2001:db8::2", one), "they are in one /64");
+        assert!((1..1 << 31).contains(&key("0.0.0.0", one)), "0 is for none");
+    }
+
+    #[test]
+    fn another_process_has_other_keys() {
+        let (one, other) = (&RandomState::new(), &RandomState::new());
+        let addresses = ["192.0.2.1", "192.0.2.2", "2001:db8::1"];
+        let keys = |state| addresses.map(|address| key(address, state));
+        assert_ne!(keys(one), keys(other));
     }
 }

@@ -44,6 +44,23 @@ pub enum Membership {
     },
 }
 
+/// What was received, beside the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// How many bytes of it are in the buffer.
+    pub count: usize,
+    /// Whether it had more than the buffer has room for: the rest is lost.
+    pub is_cut: bool,
+    /// Who sent it.
+    pub from: SocketAddr,
+}
+
+impl From<(usize, bool, SocketAddr)> for Datagram {
+    fn from((count, is_cut, from): (usize, bool, SocketAddr)) -> Self {
+        Self { count, is_cut, from }
+    }
+}
+
 /// A UDP socket.
 #[derive(Debug)]
 pub struct UdpSocket {
@@ -101,23 +118,14 @@ impl UdpSocket {
         self.registration.send_datagram(|fd| sys::send_to(fd, bytes, address))
     }
 
-    /// Receives one datagram. What the buffer has no room for is lost; 0 is
-    /// an empty datagram, or one into an empty buffer.
+    /// Receives one datagram, which may have no bytes.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` when there is none; `ECONNREFUSED` when one that was sent was.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.receive(|fd| sys::recv(fd, buffer))
-    }
-
-    /// Receives one datagram, and who sent it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::receive`].
-    pub fn receive_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.registration.receive(|fd| sys::recv_from(fd, buffer, false))
+    /// `EAGAIN` when none has come; what became of a datagram that was sent
+    /// before, as `ECONNREFUSED`. Others may wait behind that: it is no end.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        self.registration.receive(|fd| sys::recv_datagram(fd, buffer, false)).map(Datagram::from)
     }
 
     /// Looks at the next datagram, which is then still there.
@@ -125,17 +133,9 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`Self::receive`].
-    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.registration.peek_datagram(|fd| sys::peek(fd, buffer))
-    }
-
-    /// Looks at the next datagram and who sent it; it is then still there.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::receive`].
-    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.registration.peek_datagram(|fd| sys::recv_from(fd, buffer, true))
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        let peeked = self.registration.peek_datagram(|fd| sys::recv_datagram(fd, buffer, true));
+        peeked.map(Datagram::from)
     }
 
     /// Hears what is sent to a group.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -139,7 +139,7 @@ impl UnixListener {
     ///
     /// `EAGAIN` when none waits; `EMFILE` or `ENFILE` when out of descriptors.
     pub fn accept(&self) -> io::Result<UnixStream> {
-        let (fd, _) = self.registration.take(|fd| sys::accept(fd.as_raw_fd()))?;
+        let (fd, _) = self.registration.take(sys::accept)?;
         Ok(UnixStream::of(Registration::new(fd)))
     }
 

@@ -8,6 +8,9 @@
 //! wait for new data: readiness that is left out would hang a program, and one
 //! too many is only spurious.
 //!
+//! A registered descriptor that somebody else closes is told of once, as an
+//! error, and is taken out.
+//!
 //! Invariant: a source that hears of ends and errors (which no system call can
 //! be told to leave out) is one that has something armed, or has had nothing
 //! told since. Else a dead source would end each wait at once.
@@ -143,12 +146,9 @@ impl Emulated {
     /// The same, or until `is_over` says so when it is asked: at the beginning,
     /// and after [`Emulated::interrupt`].
     pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
-        if is_over() {
-            return Ok(());
-        }
         let found =
             |state: &mut State, snapshot: &Snapshot| state.count(snapshot) + usize::from(is_over());
-        self.shared.until(timeout_ms, found).map(drop)
+        self.shared.until_either(timeout_ms, found, is_over).map(drop)
     }
 
     /// Has those that park look whether that is over.
@@ -159,14 +159,14 @@ impl Emulated {
     /// Adds a descriptor: `EEXIST` when it is there.
     pub fn register(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        let file = File::of(fd)?;
+        let fd = fd.as_raw_fd();
         (self.shared.system.check)(fd)?;
-        // SAFETY: whoever registers a descriptor has it open for that long.
-        let file = File::of(unsafe { BorrowedFd::borrow_raw(fd) })?;
         let mut state = self.shared.lock();
         if state.places.contains_key(&fd) {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
@@ -182,29 +182,24 @@ impl Emulated {
     /// Replaces what was asked for: `ENOENT` when it is not there.
     pub fn reregister(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.shared.ask(&mut self.shared.lock(), fd, token, interest, mode)
+        self.shared.ask(&mut self.shared.lock(), fd.as_raw_fd(), token, interest, mode)
     }
 
     /// Takes a descriptor out: `ENOENT` when it is not there.
-    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        let mut state = self.shared.lock();
-        let place = state.places.remove(&fd).ok_or_else(not_registered)?;
-        state.sources.swap_remove(place);
-        if let Some(fd) = state.sources.get(place).map(|moved| moved.fd) {
-            state.places.insert(fd, place);
-        }
-        Ok(())
+    pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let is_removed = self.shared.lock().remove(fd.as_raw_fd());
+        if is_removed { Ok(()) } else { Err(not_registered()) }
     }
 
     /// Looks for the next edge of what was asked for.
-    pub fn rearm(&self, fd: RawFd, interest: Interest) {
+    pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
-        if state.find(fd).is_some_and(|source| source.rearm(interest)) {
+        if state.find(fd.as_raw_fd()).is_some_and(|source| source.rearm(interest)) {
             self.shared.tell(&mut state);
         }
     }
@@ -225,9 +220,9 @@ impl Emulated {
     }
 
     /// Looks no more for what can only be told again.
-    pub fn disarm(&self, fd: RawFd, interest: Interest) {
+    pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
-        if let Some(source) = state.find(fd).filter(|source| source.mode.is_edge()) {
+        if let Some(source) = state.find(fd.as_raw_fd()).filter(|source| source.mode.is_edge()) {
             // Both ways have ended, and that was told: nothing else can come.
             let rest = if source.has_hung_up { 0 } else { !interest_flags(interest) };
             source.armed &= rest;
@@ -268,7 +263,18 @@ impl Shared {
     fn until(
         &self,
         timeout_ms: i32,
+        found: impl FnMut(&mut State, &Snapshot) -> usize,
+    ) -> io::Result<usize> {
+        self.until_either(timeout_ms, found, &|| false)
+    }
+
+    /// The same, and does not wait when `is_over` says so. That is asked when a
+    /// change of it would be heard already: one between the two would be lost.
+    fn until_either(
+        &self,
+        timeout_ms: i32,
         mut found: impl FnMut(&mut State, &Snapshot) -> usize,
+        is_over: &dyn Fn() -> bool,
     ) -> io::Result<usize> {
         let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -277,7 +283,7 @@ impl Shared {
             let mut snapshot = self.begin();
             let waited = (self.system.wait)(
                 &mut snapshot.entries,
-                if snapshot.is_woken { 0 } else { left_ms },
+                if snapshot.is_woken || is_over() { 0 } else { left_ms },
             );
             let mut state = self.lock();
             self.end(&mut state, &snapshot);
@@ -285,12 +291,7 @@ impl Shared {
             state.spare = snapshot.entries;
             drop(state);
             left_ms = deadline.map_or(left_ms, left_until);
-            let count = match count {
-                // Closed on another thread before the call saw it, which select
-                // refuses: a source is taken out first, so the next has it not.
-                Err(error) if error.raw_os_error() == Some(libc::EBADF) => continue,
-                count => count?,
-            };
+            let count = count?;
             if count > 0 || left_ms == 0 {
                 return Ok(count);
             }
@@ -331,7 +332,19 @@ impl State {
         self.sources.get_mut(place)
     }
 
-    /// Writes what is ready, and disarms it.
+    /// Takes a source out; tells whether it was there.
+    fn remove(&mut self, fd: RawFd) -> bool {
+        let Some(place) = self.places.remove(&fd) else { return false };
+        self.sources.swap_remove(place);
+        if let Some(fd) = self.sources.get(place).map(|moved| moved.fd) {
+            self.places.insert(fd, place);
+        }
+        true
+    }
+
+    /// Writes what is ready, and disarms it. A source whose descriptor somebody
+    /// else has closed is told once, as failed, and taken out: it would end each
+    /// wait at once, and the number may become another source's.
     fn take(&mut self, snapshot: &Snapshot, events: &mut [Event]) -> usize {
         let mut places = events.iter_mut();
         let mut count = 0;
@@ -353,6 +366,9 @@ impl State {
             };
             *place = Event::new(source.token, readiness(source.told(entry)));
             source.disarm_told(entry);
+            if is_closed(entry) {
+                self.remove(entry.fd);
+            }
             count += 1;
         }
         count
@@ -402,6 +418,9 @@ impl Source {
 
     /// What an entry tells of what is armed still.
     fn told(&self, entry: &libc::pollfd) -> u32 {
+        if is_closed(entry) {
+            return libc::POLLERR as u32;
+        }
         entry.revents as u16 as u32 & self.armed
     }
 
@@ -437,6 +456,11 @@ impl Snapshot {
 
 fn entry(fd: RawFd, events: u32) -> libc::pollfd {
     libc::pollfd { fd, events: events as i16, revents: 0 }
+}
+
+/// Whether no descriptor of that number was open.
+fn is_closed(entry: &libc::pollfd) -> bool {
+    entry.revents & libc::POLLNVAL != 0
 }
 
 fn not_registered() -> io::Error {
@@ -482,6 +506,7 @@ impl Drop for Waker {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
 
@@ -525,7 +550,7 @@ mod tests {
                 }
                 let mut heard = Vec::new();
                 for (number, source) in sources.iter().enumerate() {
-                    let (fd, token) = (source.as_raw_fd(), Token(number as u32));
+                    let (fd, token) = (source.as_fd(), Token(number as u32));
                     selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
                     heard.push(hears.recv().unwrap());
                 }
@@ -546,7 +571,7 @@ mod tests {
                 while selector.shared.lock().waiting == 0 {
                     std::thread::yield_now();
                 }
-                let fd = source.as_raw_fd();
+                let fd = source.as_fd();
                 selector.register(fd, Token(3), Interest::READABLE, Mode::EDGE).unwrap();
                 assert_eq!(waits.join().unwrap(), [3]);
             });
@@ -560,7 +585,7 @@ mod tests {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             selector.register(fd, Token(1), Interest::READABLE, Mode::EDGE).unwrap();
             let mut snapshot = selector.shared.begin();
             (system.wait)(&mut snapshot.entries, 0).unwrap();
@@ -578,7 +603,7 @@ mod tests {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             let both = Interest::READABLE | Interest::WRITABLE;
             selector.register(fd, Token(1), both, Mode::EDGE).unwrap();
             assert_eq!(tokens(&selector, 0), [1]);
@@ -591,23 +616,75 @@ mod tests {
         }
     }
 
+    /// A readable source by a number that nothing else in this process gets, when it is closed.
+    fn far_away() -> OwnedFd {
+        rustix::io::fcntl_dupfd_cloexec(ended(), 900).unwrap()
+    }
+
+    #[test]
+    fn a_descriptor_that_somebody_else_closed_is_told_once_as_failed() {
+        for (system, mode) in SYSTEMS.into_iter().zip([Mode::EDGE, Mode::LEVEL]) {
+            let selector = selector(system);
+            let (quiet, _peer) = UnixStream::pair().unwrap();
+            let fd = quiet.as_fd();
+            selector.register(fd, Token(1), Interest::READABLE, Mode::EDGE).unwrap();
+            let source = far_away();
+            selector.register(source.as_fd(), Token(7), Interest::READABLE, mode).unwrap();
+            drop(source);
+            assert!(selector.park(-1).unwrap());
+            let mut events = [Event::default(); 8];
+            assert_eq!(selector.wait(&mut events, -1).unwrap(), 1);
+            let failed = Event::ERROR | Event::WRITE_CLOSED;
+            assert_eq!((events[0].token(), events[0].readiness()), (Token(7), failed));
+            // With one system call a wait, which ends by its time.
+            let mut rounds = 0;
+            let wait = selector.shared.until(20, |_, _| {
+                rounds += 1;
+                0
+            });
+            assert_eq!((wait.unwrap(), rounds), (0, 1));
+            assert_eq!(tokens(&selector, 0), []);
+        }
+    }
+
+    #[test]
+    fn those_that_somebody_else_closed_are_told_when_there_is_room() {
+        for system in SYSTEMS {
+            let selector = selector(system);
+            let sources: Vec<OwnedFd> = (0..3).map(|_| far_away()).collect();
+            for (number, source) in sources.iter().enumerate() {
+                let (fd, token) = (source.as_fd(), Token(number as u32));
+                selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
+            }
+            drop(sources);
+            let mut told: Vec<Token> = (0..3)
+                .map(|_| {
+                    let mut event = [Event::default()];
+                    assert_eq!(selector.wait(&mut event, -1).unwrap(), 1);
+                    event[0].token()
+                })
+                .collect();
+            told.sort_unstable();
+            assert_eq!(told, [Token(0), Token(1), Token(2)]);
+            assert_eq!(tokens(&selector, 0), []);
+        }
+    }
+
     #[test]
     fn the_place_of_one_that_left_is_taken_by_the_last() {
         let selector = selector(poll::SYSTEM);
         let sources: Vec<UnixStream> = (0..3).map(|_| ended()).collect();
         for (number, source) in sources.iter().enumerate() {
             let token = Token(number as u32);
-            let fd = source.as_raw_fd();
+            let fd = source.as_fd();
             selector.register(fd, token, Interest::READABLE, Mode::LEVEL).unwrap();
         }
-        selector.deregister(sources[0].as_raw_fd()).unwrap();
+        selector.deregister(sources[0].as_fd()).unwrap();
         assert_eq!(tokens(&selector, 0), [2, 1]);
-        let gone = selector.deregister(sources[0].as_raw_fd());
+        let gone = selector.deregister(sources[0].as_fd());
         assert_eq!(gone.unwrap_err().raw_os_error(), Some(libc::ENOENT));
-        selector.deregister(sources[2].as_raw_fd()).unwrap();
-        selector
-            .reregister(sources[1].as_raw_fd(), Token(9), Interest::READABLE, Mode::EDGE)
-            .unwrap();
+        selector.deregister(sources[2].as_fd()).unwrap();
+        selector.reregister(sources[1].as_fd(), Token(9), Interest::READABLE, Mode::EDGE).unwrap();
         assert_eq!(tokens(&selector, 0), [9]);
     }
 }

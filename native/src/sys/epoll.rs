@@ -2,11 +2,13 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use super::BATCH_MAX;
 use super::eventfd::EventFd;
-use super::socket::wait_readable;
+use super::socket::{timespec, wait_readable};
 use crate::{Backend, Event, Interest, Mode, Token};
 
 /// Which backend this is.
@@ -27,77 +29,61 @@ pub struct Selector {
 impl Selector {
     /// Opens an epoll instance, close-on-exec.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: takes no pointer.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self { epoll: unsafe { OwnedFd::from_raw_fd(fd) } })
+        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)? })
     }
 
     /// `epoll_wait(2)`, at most [`BATCH_MAX`] events.
     pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
-        let mut ready = [const { MaybeUninit::<libc::epoll_event>::uninit() }; BATCH_MAX];
-        let capacity = events.len().min(BATCH_MAX) as i32;
-        // SAFETY: `ready` is writable for `BATCH_MAX` events, and `capacity` is no more.
-        let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                ready.as_mut_ptr().cast(),
-                capacity,
-                timeout_ms.max(-1),
-            )
-        };
-        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (event, ready) in events.iter_mut().zip(&ready).take(count) {
-            // SAFETY: epoll_wait has written the first `count` entries.
-            let ready = unsafe { ready.assume_init_ref() };
-            *event = Event::new(Token(ready.u64 as u32), readiness(ready.events));
+        let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH_MAX];
+        let room = room.get_mut(..events.len().min(BATCH_MAX)).unwrap_or_default();
+        let (ready, _) = epoll::wait(&self.epoll, room, timespec(timeout_ms).as_ref())?;
+        for (event, ready) in events.iter_mut().zip(&*ready) {
+            // Copied, for the system's struct is packed.
+            let (data, flags) = (ready.data, ready.flags);
+            *event = Event::new(Token(data.u64() as u32), readiness(flags.bits()));
         }
-        Ok(count)
+        Ok(ready.len())
     }
 
     /// `poll(2)` on the instance, which is itself pollable.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
-        wait_readable(&self.epoll, timeout_ms)
+        wait_readable(self.epoll.as_fd(), timeout_ms)
     }
 
     /// `EPOLL_CTL_ADD`.
     pub fn register(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd, Some((token, flags(interest, mode))))
+        Ok(epoll::add(&self.epoll, fd, data(token), event_flags(interest, mode))?)
     }
 
     /// `EPOLL_CTL_MOD`, which also fires again when the source is ready now.
     pub fn reregister(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, Some((token, flags(interest, mode))))
+        Ok(epoll::modify(&self.epoll, fd, data(token), event_flags(interest, mode))?)
     }
 
     /// `EPOLL_CTL_DEL`.
-    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, fd, None)
+    pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, fd)?)
     }
+}
 
-    fn control(&self, operation: i32, fd: RawFd, wanted: Option<(Token, u32)>) -> io::Result<()> {
-        let (token, events) = wanted.unwrap_or_default();
-        let mut event = libc::epoll_event { events, u64: u64::from(token.0) };
-        // SAFETY: `event` outlives the call, which keeps no pointer; a wrong
-        // descriptor is an error, not undefined behaviour.
-        let done = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &mut event) };
-        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
+fn data(token: Token) -> EventData {
+    EventData::new_u64(token.0.into())
+}
+
+fn event_flags(interest: Interest, mode: Mode) -> EventFlags {
+    EventFlags::from_bits_retain(flags(interest, mode))
 }
 
 impl AsFd for Selector {
@@ -176,7 +162,7 @@ impl Waker {
     /// Opens an eventfd and registers it.
     pub fn new(selector: &Selector, token: Token) -> io::Result<Self> {
         let eventfd = EventFd::new()?;
-        selector.register(eventfd.as_raw_fd(), token, Interest::READABLE, Mode::EDGE)?;
+        selector.register(eventfd.as_fd(), token, Interest::READABLE, Mode::EDGE)?;
         Ok(Self { eventfd })
     }
 

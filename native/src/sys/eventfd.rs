@@ -1,9 +1,10 @@
 //! A counter that can be waited for: `eventfd(2)` (Linux, Android).
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::retry_interrupted;
+use rustix::event::EventfdFlags;
+use rustix::io::{Errno, retry_on_intr};
 
 /// A counter, non-blocking and close-on-exec.
 #[derive(Debug)]
@@ -14,13 +15,8 @@ pub struct EventFd {
 impl EventFd {
     /// Opens one that is zero.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: takes no pointer.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else's.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self { fd: rustix::event::eventfd(0, flags)? })
     }
 
     /// Adds one; a counter at its limit is emptied first.
@@ -36,19 +32,21 @@ impl EventFd {
     /// Makes it zero.
     pub fn reset(&self) -> io::Result<()> {
         let mut count = [0_u8; 8];
-        let (fd, pointer) = (self.fd.as_raw_fd(), count.as_mut_ptr().cast());
-        // SAFETY: `pointer` is writable for eight bytes while this runs.
-        match retry_interrupted(|| unsafe { libc::read(fd, pointer, count.len()) }) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        match retry_on_intr(|| rustix::io::read(&self.fd, &mut count)) {
+            Err(error) if error != Errno::WOULDBLOCK => Err(error.into()),
             _ => Ok(()),
         }
     }
 
     fn add(&self, count: u64) -> io::Result<()> {
-        let bytes = count.to_ne_bytes();
-        let (fd, pointer) = (self.fd.as_raw_fd(), bytes.as_ptr().cast());
-        // SAFETY: `pointer` is readable for eight bytes while this runs.
-        retry_interrupted(|| unsafe { libc::write(fd, pointer, bytes.len()) }).map(drop)
+        retry_on_intr(|| rustix::io::write(&self.fd, &count.to_ne_bytes()))?;
+        Ok(())
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -9,8 +9,10 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+
+use rustix::io::FdFlags;
 
 use super::BATCH_MAX;
 pub use super::kqueue_plan::supports;
@@ -52,23 +54,14 @@ pub struct Kqueue(OwnedFd);
 impl Selector {
     /// Opens a kqueue, close-on-exec.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: takes no pointer.
-        let fd = unsafe { libc::kqueue() };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else's.
-        let kqueue = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: takes no pointer.
-        if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let kqueue = rustix::event::kqueue::kqueue()?;
+        rustix::io::fcntl_setfd(&kqueue, FdFlags::CLOEXEC)?;
         Ok(Self::with(Kqueue(kqueue)))
     }
 
     /// `poll(2)` on the kqueue, which is itself pollable.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
-        wait_readable(&self.kernel.0, timeout_ms)
+        wait_readable(self.kernel.0.as_fd(), timeout_ms)
     }
 }
 

@@ -191,11 +191,16 @@ pub fn plan(old: Filters, new: Filters, mode: Mode) -> impl Iterator<Item = Chan
 
 /// What came of a change list, from the errno (0 for none) of each change.
 ///
-/// That a filter to delete was not there is what was wanted: who registers
-/// what is known further up.
+/// A filter to delete that was not there is forgiven: which sources are
+/// registered is known further up. So is a pipe whose other end has gone
+/// (`EPIPE`), as in mio: epoll takes such a pipe and tells of its end. macOS adds
+/// the filter all the same; where the kernel does not, the next write says it.
 pub fn outcome(results: impl Iterator<Item = (Kevent, i32)>) -> io::Result<()> {
-    let forgiven = |change: Kevent, errno| {
-        errno == 0 || errno == libc::ENOENT && change.flags & EV_DELETE != 0
+    let forgiven = |change: Kevent, errno| match errno {
+        0 => true,
+        libc::ENOENT => change.flags & EV_DELETE != 0,
+        libc::EPIPE => change.flags & EV_ADD != 0,
+        _ => false,
     };
     for (change, errno) in results {
         if !forgiven(change, errno) {
@@ -351,6 +356,7 @@ mod tests {
         assert_eq!(of(&[(add, libc::ENOENT)]), Some(libc::ENOENT));
         assert_eq!(of(&[(add, 0), (delete, libc::EBADF)]), Some(libc::EBADF));
         assert_eq!(of(&[(add, libc::ENOMEM), (delete, 0)]), Some(libc::ENOMEM));
+        assert_eq!(of(&[(delete, libc::EPIPE)]), Some(libc::EPIPE));
         // An interrupted call has made its changes, but answers none.
         assert_eq!(of(&[]), None);
     }

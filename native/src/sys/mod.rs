@@ -8,9 +8,9 @@
 //!   negative waits without limit; an interrupted wait is `EINTR`
 //! - `Selector::park(&self, timeout_ms: i32) -> io::Result<bool>`: as `wait`,
 //!   but takes no event
-//! - `Selector::{register, reregister}(&self, RawFd, Token, Interest, Mode) -> io::Result<()>`:
+//! - `Selector::{register, reregister}(&self, BorrowedFd, Token, Interest, Mode) -> io::Result<()>`:
 //!   reregistering replaces and fires again when ready
-//! - `Selector::deregister(&self, RawFd) -> io::Result<()>`
+//! - `Selector::deregister(&self, BorrowedFd) -> io::Result<()>`
 //! - `impl AsFd for Selector`, whose descriptor can be read when something is
 //!   ready; not where it is emulated
 //! - `supports(Interest, Mode) -> bool`
@@ -25,8 +25,24 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "ios",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
+compile_error!(
+    "denio has no backend for this system: it knows epoll, poll and select of Linux and Android, \
+     and kqueue of macOS, iOS and the BSDs"
+);
+
 mod library;
 pub mod pipe;
+mod resolver;
 mod selector;
 mod socket;
 
@@ -47,9 +63,10 @@ mod kqueue;
 mod kqueue_plan;
 
 pub use library::keep_loaded;
+pub use resolver::resolve;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
 pub use socket::{
-    accept, monotonic_time, peek, read_vectored, recv, recv_from, recv_unix, send, send_to,
+    accept, monotonic_time, peek, recv, recv_datagram, recv_unix, recv_vectored, send, send_to,
     send_vectored, unacked, unread,
 };
 #[cfg(any(target_os = "macos", target_os = "ios"))]
@@ -61,16 +78,3 @@ pub use socket::{defer_accept, set_defer_accept};
 /// (12 KB for epoll, 64 KB for FreeBSD's kqueue); a longer batch would only
 /// delay the first connection.
 pub const BATCH_MAX: usize = 1024;
-
-/// Runs a system call again while signals interrupt it.
-fn retry_interrupted(mut call: impl FnMut() -> isize) -> std::io::Result<usize> {
-    loop {
-        if let Ok(count) = usize::try_from(call()) {
-            return Ok(count);
-        }
-        let error = std::io::Error::last_os_error();
-        if error.kind() != std::io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}

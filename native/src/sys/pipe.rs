@@ -1,6 +1,6 @@
 //! Pipes: the system's own calls, and no `SIGPIPE` from any of them.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -27,6 +27,11 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// `read(2)`.
 pub fn read(reader: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::read(reader, &mut *buffer))?)
+}
+
+/// `readv(2)`.
+pub fn read_vectored(reader: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::readv(reader, &mut *buffers))?)
 }
 
 /// `write(2)` without `SIGPIPE`.

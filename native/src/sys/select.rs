@@ -46,9 +46,12 @@ fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
             }
         }
     }
-    if select(end, &mut sets, timeout_ms)? == 0 {
-        return Ok(0);
-    }
+    match select(end, &mut sets, timeout_ms) {
+        Ok(0) => return Ok(0),
+        // One of them is not open any more: poll says which.
+        Err(error) if error.raw_os_error() == Some(libc::EBADF) => return poll::wait(entries, 0),
+        selected => selected?,
+    };
     let mut ready = 0;
     for entry in entries.iter_mut() {
         if sets.iter().any(|set| set.contains(entry.fd)) {

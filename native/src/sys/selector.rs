@@ -5,7 +5,7 @@
 //! system with a single backend the match is none.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -129,7 +129,7 @@ impl Selector {
     /// Begins to tell of a descriptor.
     pub fn register(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
@@ -140,7 +140,7 @@ impl Selector {
     /// Replaces what was asked for, and fires again when ready now.
     pub fn reregister(
         &self,
-        fd: RawFd,
+        fd: BorrowedFd<'_>,
         token: Token,
         interest: Interest,
         mode: Mode,
@@ -149,7 +149,7 @@ impl Selector {
     }
 
     /// Stops telling.
-    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
+    pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         on!(self, inner => inner.deregister(fd))
     }
 
@@ -158,7 +158,7 @@ impl Selector {
         not(any(target_os = "linux", target_os = "android")),
         expect(unused_variables, reason = "nothing is emulated")
     )]
-    pub fn rearm(&self, fd: RawFd, interest: Interest) {
+    pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -186,7 +186,7 @@ impl Selector {
         not(any(target_os = "linux", target_os = "android")),
         expect(unused_variables, reason = "nothing is emulated")
     )]
-    pub fn disarm(&self, fd: RawFd, interest: Interest) {
+    pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
             #[cfg(any(target_os = "linux", target_os = "android"))]

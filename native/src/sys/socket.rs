@@ -1,31 +1,42 @@
 //! Calls on descriptors that every Unix has in the same form.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "macos",
+    target_os = "ios"
+))]
+use std::os::fd::AsRawFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags};
-use socket2::SockAddr;
-
-use super::retry_interrupted;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketAddrAny,
+};
+use rustix::time::{ClockId, clock_gettime};
 
 /// No `SIGPIPE` from a write to a dead peer: `EPIPE` says it.
 #[cfg(not(any(target_os = "macos", target_os = "ios")))]
-const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Apple has no such flag; socket2 sets `SO_NOSIGPIPE` on what it opens, and
 /// `accept` inherits it from the listener.
 #[cfg(any(target_os = "macos", target_os = "ios"))]
-const SEND_FLAGS: SendFlags = SendFlags::empty();
+const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
+/// Whoever shares an open file may have it block again (`O_NONBLOCK` belongs to
+/// the file), and a call that blocks would stop the thread.
+const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 
 /// `recv(2)`.
 ///
 /// By `rustix`, which makes the system call itself: glibc's `recv` and `send`
 /// are cancellation points, two atomic operations a call that nobody needs.
 pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::empty()));
+    let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RECV_FLAGS));
     Ok(received?.0)
 }
 
@@ -51,36 +62,37 @@ pub fn recv_unix(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize>
 fn recv_message(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
     let parts = &mut [IoSliceMut::new(buffer)];
     let nothing = &mut RecvAncillaryBuffer::default();
-    let flags = RecvFlags::empty();
-    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, flags))?;
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, RECV_FLAGS))?;
     Ok((received.bytes, received.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// `recv(2)` that leaves what it has read.
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RecvFlags::PEEK));
+    let flags = RECV_FLAGS | RecvFlags::PEEK;
+    let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, flags));
     Ok(received?.0)
 }
 
-/// `recvfrom(2)`, which leaves the datagram when it is to `peek`.
-pub fn recv_from(
+/// A datagram that was received: how many bytes of it, whether there were more,
+/// and who sent it.
+pub fn recv_datagram(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     peek: bool,
-) -> io::Result<(usize, SocketAddr)> {
-    let flags = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
-    let received = retry_on_intr(|| rustix::net::recvfrom(socket, &mut *buffer, flags));
-    let (count, _, from) = received?;
-    let from = from.ok_or(Errno::AFNOSUPPORT)?;
-    Ok((count, from.try_into()?))
+) -> io::Result<(usize, bool, SocketAddr)> {
+    let flags = if peek { RECV_FLAGS | RecvFlags::PEEK } else { RECV_FLAGS };
+    let parts = &mut [IoSliceMut::new(buffer)];
+    let nothing = &mut RecvAncillaryBuffer::default();
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, parts, nothing, flags))?;
+    let from = received.address.ok_or(Errno::AFNOSUPPORT)?;
+    Ok((received.bytes, received.flags.contains(ReturnFlags::TRUNC), from.try_into()?))
 }
 
-/// `readv(2)`.
-pub fn read_vectored(
-    descriptor: BorrowedFd<'_>,
-    buffers: &mut [IoSliceMut<'_>],
-) -> io::Result<usize> {
-    Ok(retry_on_intr(|| rustix::io::readv(descriptor, &mut *buffers))?)
+/// `recvmsg(2)` into several buffers; drops descriptors that come with it.
+pub fn recv_vectored(socket: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let nothing = &mut RecvAncillaryBuffer::default();
+    let received = retry_on_intr(|| rustix::net::recvmsg(socket, buffers, nothing, RECV_FLAGS))?;
+    Ok(received.bytes)
 }
 
 /// `send(2)` without `SIGPIPE`.
@@ -99,55 +111,22 @@ pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Res
     Ok(retry_on_intr(|| rustix::net::sendmsg(socket, buffers, nothing, SEND_FLAGS))?)
 }
 
-/// Accepts one connection, non-blocking and close-on-exec, with its peer.
-pub fn accept(listener: RawFd) -> io::Result<(OwnedFd, SockAddr)> {
-    let mut fd = -1;
-    let mut accepted = |address: *mut libc::sockaddr, length: *mut libc::socklen_t| {
-        let accepted = retry_interrupted(|| accept_nonblocking(listener, address, length))?;
-        fd = accepted as RawFd;
-        Ok(())
-    };
-    // SAFETY: accept(2) fills in an address and its length, or fails.
-    let ((), address) =
-        unsafe { SockAddr::try_init(|storage, length| accepted(storage.cast(), length)) }?;
-    // SAFETY: the descriptor is new and nobody else's.
-    Ok((unsafe { OwnedFd::from_raw_fd(fd) }, address))
-}
-
-/// `accept4(2)`: flags without a second call.
+/// Accepts one connection, non-blocking and close-on-exec, with its peer:
+/// `accept4(2)`.
 #[cfg(not(any(target_os = "macos", target_os = "ios")))]
-fn accept_nonblocking(
-    listener: RawFd,
-    address: *mut libc::sockaddr,
-    length: *mut libc::socklen_t,
-) -> isize {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: the caller hands over an address buffer and its length.
-    unsafe { libc::accept4(listener, address, length, flags) as isize }
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    use rustix::net::SocketFlags;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(retry_on_intr(|| rustix::net::acceptfrom_with(listener, flags))?)
 }
 
 /// Apple has no `accept4`: the flags take two more calls.
 #[cfg(any(target_os = "macos", target_os = "ios"))]
-fn accept_nonblocking(
-    listener: RawFd,
-    address: *mut libc::sockaddr,
-    length: *mut libc::socklen_t,
-) -> isize {
-    // SAFETY: the caller hands over an address buffer and its length.
-    let fd = unsafe { libc::accept(listener, address, length) };
-    if fd < 0 {
-        return -1;
-    }
-    // SAFETY: takes no pointer.
-    let cloexec = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-    // SAFETY: takes no pointer.
-    let nonblock = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
-    if cloexec < 0 || nonblock < 0 {
-        // SAFETY: `fd` is ours and not used again.
-        unsafe { libc::close(fd) };
-        return -1;
-    }
-    fd as isize
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    let (fd, peer) = retry_on_intr(|| rustix::net::acceptfrom(listener))?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    Ok((fd, peer))
 }
 
 /// Bytes that have come and that nobody has read: `FIONREAD`.
@@ -256,19 +235,19 @@ fn set_int_option(
 }
 
 /// `poll(2)` on one descriptor; tells whether it can be read.
-pub fn wait_readable(source: &impl AsRawFd, timeout_ms: i32) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: source.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry, which outlives the call.
-    let ready = unsafe { libc::poll(&mut entry, 1, timeout_ms.max(-1)) };
-    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready > 0) }
+pub fn wait_readable(source: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<bool> {
+    let mut entry = [PollFd::from_borrowed_fd(source, PollFlags::IN)];
+    Ok(rustix::event::poll(&mut entry, timespec(timeout_ms).as_ref())? > 0)
+}
+
+/// A timeout in milliseconds as the system has it; none without limit, which a
+/// negative one is.
+pub fn timespec(timeout_ms: i32) -> Option<Timespec> {
+    let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis)?;
+    timeout.try_into().ok()
 }
 
 /// Time since some fixed point, never going back: `clock_gettime(2)`.
 pub fn monotonic_time() -> Duration {
-    let mut time = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: `time` is writable, and the clock exists on every Unix.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr()) };
-    // SAFETY: zeroes are a valid timespec, should the call ever fail.
-    let time = unsafe { time.assume_init() };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    clock_gettime(ClockId::Monotonic).try_into().unwrap_or_default()
 }

@@ -25,52 +25,53 @@ pub fn encode(address: SocketAddr) -> Address {
 
 /// The handle that a call answered with.
 #[track_caller]
-pub fn handle(answer: i32) -> u32 {
-    assert!(answer > 0, "no handle but {answer}");
-    answer as u32
+pub fn handle(answer: f64) -> f64 {
+    assert!(answer > 0.0, "no handle but {answer}");
+    answer
 }
 
 /// The same slot in another generation.
-pub fn old_generation(handle: u32) -> u32 {
-    handle ^ 1 << 20
+pub fn old_generation(handle: f64) -> f64 {
+    (handle as u64 ^ 1 << 20) as f64
 }
 
-pub fn bind(address: &Address, backlog: i32, flags: u32) -> i32 {
+pub fn bind(address: &Address, backlog: i32, flags: u32) -> f64 {
     // SAFETY: `address` is as long as its type says.
     unsafe { ffi::denio_listener_bind(address.as_ptr(), backlog, flags, 0, 0, 0, 0) }
 }
 
-pub fn connect(address: &Address) -> i32 {
+pub fn connect(address: &Address) -> f64 {
     // SAFETY: `address` is as long as its type says.
     unsafe { ffi::denio_stream_connect(address.as_ptr()) }
 }
 
-pub fn local_address(socket: u32) -> Result<Address, i32> {
+pub fn local_address(socket: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
     // SAFETY: `address` is as long as its type says.
     let answer = unsafe { ffi::denio_source_local_address(socket, address.as_mut_ptr()) };
     if answer == 0 { Ok(address) } else { Err(answer) }
 }
 
-pub fn peer_address(stream: u32) -> Result<Address, i32> {
+pub fn peer_address(stream: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
     // SAFETY: `address` is as long as its type says.
     let answer = unsafe { ffi::denio_stream_peer_address(stream, address.as_mut_ptr()) };
     if answer == 0 { Ok(address) } else { Err(answer) }
 }
 
-/// Accepts into `out`: why it stopped, then the handles.
-pub fn accept(listener: u32, out: &mut [u32]) -> i32 {
-    // SAFETY: `out` is writable for one word more than the capacity.
-    unsafe { ffi::denio_listener_accept(listener, out.as_mut_ptr(), out.len() as u32 - 1) }
+/// Accepts into `out`: why it stopped, how many were passed over, then the handles.
+pub fn accept(listener: f64, out: &mut [f64]) -> i32 {
+    let capacity = out.len() - ffi::ACCEPT_WORDS;
+    // SAFETY: `out` is writable for the words and the capacity.
+    unsafe { ffi::denio_listener_accept(listener, out.as_mut_ptr(), capacity as u32) }
 }
 
-pub fn read(stream: u32, buffer: &mut [u8]) -> i32 {
+pub fn read(stream: f64, buffer: &mut [u8]) -> i32 {
     // SAFETY: `buffer` is writable for its length.
     unsafe { ffi::denio_stream_read(stream, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
 }
 
-pub fn write(stream: u32, bytes: &[u8]) -> i32 {
+pub fn write(stream: f64, bytes: &[u8]) -> i32 {
     // SAFETY: `bytes` is readable for its length.
     unsafe { ffi::denio_stream_write(stream, bytes.as_ptr(), 0, bytes.len() as u32) }
 }
@@ -80,51 +81,51 @@ pub fn read_streams(
     buffer: &mut [u8],
     offset: usize,
     room_min: u32,
-    reads: &mut [[u32; ffi::READ_WORDS]],
+    reads: &mut [ffi::StreamRead],
 ) -> i32 {
     let room = (buffer.len() - offset) as u32;
     let (start, count) = (buffer.as_mut_ptr(), reads.len() as u32);
-    let words = reads.as_flattened_mut().as_mut_ptr();
+    let reads = reads.as_mut_ptr();
     // SAFETY: both are writable for their lengths.
-    unsafe { ffi::denio_streams_read(start, offset as u32, room, room_min, words, count) }
+    unsafe { ffi::denio_streams_read(start, offset as u32, room, room_min, reads, count) }
 }
 
 /// Writes to streams: each a handle, where its bytes begin and end, then what it gave.
-pub fn write_streams(bytes: &[u8], writes: &mut [[u32; ffi::WRITE_WORDS]]) -> i32 {
+pub fn write_streams(bytes: &[u8], writes: &mut [ffi::StreamWrite]) -> i32 {
     let (length, count) = (bytes.len() as u32, writes.len() as u32);
-    let words = writes.as_flattened_mut().as_mut_ptr();
+    let writes = writes.as_mut_ptr();
     // SAFETY: the one is readable, the other writable for its length.
-    unsafe { ffi::denio_streams_write(bytes.as_ptr(), length, words, count) }
+    unsafe { ffi::denio_streams_write(bytes.as_ptr(), length, writes, count) }
 }
 
 /// A Unix listener on a path or an abstract name.
-pub fn unix_bind(path: &[u8], backlog: i32) -> i32 {
+pub fn unix_bind(path: &[u8], backlog: i32) -> f64 {
     // SAFETY: `path` is readable for its length.
     unsafe { ffi::denio_unix_listener_bind(path.as_ptr(), path.len() as u32, backlog) }
 }
 
-pub fn unix_connect(path: &[u8]) -> i32 {
+pub fn unix_connect(path: &[u8]) -> f64 {
     // SAFETY: `path` is readable for its length.
     unsafe { ffi::denio_unix_stream_connect(path.as_ptr(), path.len() as u32) }
 }
 
 /// Two connected Unix streams.
-pub fn unix_pair() -> Result<[u32; 2], i32> {
-    let mut out = [0; 2];
-    // SAFETY: `out` is writable for two words.
+pub fn unix_pair() -> Result<[f64; 2], i32> {
+    let mut out = [0.0; 2];
+    // SAFETY: `out` is writable for two handles.
     let answer = unsafe { ffi::denio_unix_stream_pair(out.as_mut_ptr()) };
     if answer == 0 { Ok(out) } else { Err(answer) }
 }
 
 /// The reading and the writing end of a pipe.
-pub fn pipe() -> Result<[u32; 2], i32> {
-    let mut out = [0; 2];
-    // SAFETY: `out` is writable for two words.
+pub fn pipe() -> Result<[f64; 2], i32> {
+    let mut out = [0.0; 2];
+    // SAFETY: `out` is writable for two handles.
     let answer = unsafe { ffi::denio_pipe_new(out.as_mut_ptr()) };
     if answer == 0 { Ok(out) } else { Err(answer) }
 }
 
-pub fn peek(stream: u32, buffer: &mut [u8]) -> i32 {
+pub fn peek(stream: f64, buffer: &mut [u8]) -> i32 {
     // SAFETY: `buffer` is writable for its length.
     unsafe { ffi::denio_stream_peek(stream, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
 }
@@ -134,7 +135,7 @@ pub fn peek(stream: u32, buffer: &mut [u8]) -> i32 {
 /// # Safety
 ///
 /// Each is null or writable for its length.
-pub unsafe fn read_vectored(stream: u32, parts: &[(*mut u8, u32)]) -> i32 {
+pub unsafe fn read_vectored(stream: f64, parts: &[(*mut u8, u32)]) -> i32 {
     let none = (std::ptr::null_mut(), 0);
     let [a, b, c, d, e, f, g, h] =
         std::array::from_fn(|place| parts.get(place).copied().unwrap_or(none));
@@ -151,7 +152,7 @@ pub unsafe fn read_vectored(stream: u32, parts: &[(*mut u8, u32)]) -> i32 {
 /// # Safety
 ///
 /// Each is null or readable for its length.
-pub unsafe fn write_vectored(stream: u32, parts: &[(*const u8, u32)]) -> i32 {
+pub unsafe fn write_vectored(stream: f64, parts: &[(*const u8, u32)]) -> i32 {
     let none = (std::ptr::null(), 0);
     let [a, b, c, d, e, f, g, h] =
         std::array::from_fn(|place| parts.get(place).copied().unwrap_or(none));
@@ -163,39 +164,39 @@ pub unsafe fn write_vectored(stream: u32, parts: &[(*const u8, u32)]) -> i32 {
     }
 }
 
-pub fn udp_bind(address: &Address, flags: u32) -> i32 {
+pub fn udp_bind(address: &Address, flags: u32) -> f64 {
     // SAFETY: `address` is as long as its type says.
     unsafe { ffi::denio_udp_bind(address.as_ptr(), flags) }
 }
 
-pub fn udp_connect(udp: u32, address: &Address) -> i32 {
+pub fn udp_connect(udp: f64, address: &Address) -> i32 {
     // SAFETY: `address` is as long as its type says.
     unsafe { ffi::denio_udp_connect(udp, address.as_ptr()) }
 }
 
-pub fn udp_send(udp: u32, bytes: &[u8]) -> i32 {
+pub fn udp_send(udp: f64, bytes: &[u8]) -> i32 {
     // SAFETY: `bytes` is readable for its length.
     unsafe { ffi::denio_udp_send(udp, bytes.as_ptr(), 0, bytes.len() as u32) }
 }
 
-pub fn udp_send_to(udp: u32, bytes: &[u8], address: &Address) -> i32 {
+pub fn udp_send_to(udp: f64, bytes: &[u8], address: &Address) -> i32 {
     let (start, length) = (bytes.as_ptr(), bytes.len() as u32);
     // SAFETY: `bytes` is readable for its length, `address` as its type says.
     unsafe { ffi::denio_udp_send_to(udp, start, 0, length, address.as_ptr()) }
 }
 
-pub fn udp_receive(udp: u32, buffer: &mut [u8]) -> i32 {
+pub fn udp_receive(udp: f64, buffer: &mut [u8]) -> i32 {
     // SAFETY: `buffer` is writable for its length.
     unsafe { ffi::denio_udp_receive(udp, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
 }
 
-pub fn udp_peek(udp: u32, buffer: &mut [u8]) -> i32 {
+pub fn udp_peek(udp: f64, buffer: &mut [u8]) -> i32 {
     // SAFETY: `buffer` is writable for its length.
     unsafe { ffi::denio_udp_peek(udp, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
 }
 
 /// Receives, and says who sent it.
-pub fn udp_receive_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
+pub fn udp_receive_from(udp: f64, buffer: &mut [u8]) -> (i32, Address) {
     let mut from = [0; ADDRESS_BYTES];
     let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
     // SAFETY: `buffer` is writable for its length, `from` as its type says.
@@ -204,7 +205,7 @@ pub fn udp_receive_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
 }
 
 /// Looks at a datagram, and says who sent it.
-pub fn udp_peek_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
+pub fn udp_peek_from(udp: f64, buffer: &mut [u8]) -> (i32, Address) {
     let mut from = [0; ADDRESS_BYTES];
     let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
     // SAFETY: `buffer` is writable for its length, `from` as its type says.
@@ -212,7 +213,7 @@ pub fn udp_peek_from(udp: u32, buffer: &mut [u8]) -> (i32, Address) {
     (answer, from)
 }
 
-pub fn udp_peer_address(udp: u32) -> Result<Address, i32> {
+pub fn udp_peer_address(udp: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
     // SAFETY: `address` is as long as its type says.
     let answer = unsafe { ffi::denio_udp_peer_address(udp, address.as_mut_ptr()) };
@@ -220,7 +221,7 @@ pub fn udp_peer_address(udp: u32) -> Result<Address, i32> {
 }
 
 pub fn udp_set_membership(
-    udp: u32,
+    udp: f64,
     group: &Address,
     interface: Option<&Address>,
     join: u32,
@@ -238,7 +239,7 @@ pub fn describe(fd: i32) -> (i32, Address) {
 }
 
 /// Waits into `out`: two words of clock, then two words an event.
-pub fn wait(poll: u32, out: &mut [u32], timeout_ms: i32) -> i32 {
+pub fn wait(poll: f64, out: &mut [u32], timeout_ms: i32) -> i32 {
     let capacity = (out.len() - ffi::CLOCK_WORDS) / 2;
     // SAFETY: `out` is writable for the clock and `capacity` events.
     unsafe { ffi::denio_poll_wait(poll, out.as_mut_ptr(), capacity as u32, timeout_ms) }
@@ -256,13 +257,13 @@ pub fn eventually(mut call: impl FnMut() -> i32) -> i32 {
 
 /// Accepts one connection, waiting for it.
 #[track_caller]
-pub fn accept_one(listener: u32) -> u32 {
-    let mut out = [0; 2];
+pub fn accept_one(listener: f64) -> f64 {
+    let mut out = [0.0; 3];
     eventually(|| match accept(listener, &mut out) {
         0 => -(out[0] as i32),
         count => count,
     });
-    handle(out[1] as i32)
+    handle(out[2])
 }
 
 /// A group of receivers: one that nobody else uses (RFC 5771 section 9.2).

@@ -180,6 +180,18 @@ fn close_drops_the_filters() {
 }
 
 #[test]
+fn a_pipe_whose_reader_has_gone_is_added_and_answered_with_epipe() {
+    let (script, queue) = scripted();
+    script.lose_reader(FD);
+    assert_eq!(script.submit(add(Filter::Write, Mode::EDGE)), libc::EPIPE);
+    assert_eq!(script.raw_wait().len(), 1);
+    queue.deregister(FD).unwrap();
+    queue.register(FD, Token(2), Interest::WRITABLE, Mode::EDGE).unwrap();
+    let told = wait(&queue, ROOM);
+    assert!(matches!(told[..], [(2, bits)] if bits & Event::WRITE_CLOSED != 0), "{told:?}");
+}
+
+#[test]
 fn deleting_what_is_not_there_is_enoent() {
     let (script, queue) = scripted();
     let delete = Change::delete(Filter::Read).of(FD as usize, tag(1));

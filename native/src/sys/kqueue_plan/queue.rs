@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{CHANGES_MAX, Change, Filter, Filters, Fold, Kevent, Tag, outcome, plan, timeout};
@@ -93,11 +93,12 @@ impl<K: Kernel> Queue<K> {
     /// Adds the filters that are asked for.
     pub fn register(
         &self,
-        fd: RawFd,
+        fd: impl AsRawFd,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
+        let fd = fd.as_raw_fd();
         self.change(Filters::NONE, fd, token, interest, mode).inspect_err(|_| {
             // One of two filters may have been added. The error that matters
             // is the one that is returned.
@@ -109,17 +110,17 @@ impl<K: Kernel> Queue<K> {
     /// the source is ready now.
     pub fn reregister(
         &self,
-        fd: RawFd,
+        fd: impl AsRawFd,
         token: Token,
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        self.change(Filters::BOTH, fd, token, interest, mode)
+        self.change(Filters::BOTH, fd.as_raw_fd(), token, interest, mode)
     }
 
     /// Deletes both filters; `EBADF` when the descriptor is closed.
-    pub fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        let ident = ident(fd)?;
+    pub fn deregister(&self, fd: impl AsRawFd) -> io::Result<()> {
+        let ident = ident(fd.as_raw_fd())?;
         let mut shots = self.lock();
         shots.unspent.remove(&ident);
         let changes = plan(Filters::BOTH, Filters::NONE, Mode::EDGE);

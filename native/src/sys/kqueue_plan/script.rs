@@ -36,6 +36,7 @@ struct Socket {
     has_room: bool,
     is_ended: bool,
     error: i32,
+    is_gone_pipe: bool,
 }
 
 struct Note {
@@ -96,6 +97,11 @@ impl Script {
         for filter in [Filter::Read, Filter::Write] {
             self.0.borrow_mut().activate((fd as usize, filter));
         }
+    }
+
+    /// The writing end of a pipe of which the reading one has gone.
+    pub fn lose_reader(&self, fd: RawFd) {
+        self.change(fd, |socket| (socket.is_ended, socket.is_gone_pipe) = (true, true));
     }
 
     /// `SO_ERROR`, which can be taken once.
@@ -186,6 +192,8 @@ impl State {
         if !is_there && self.no_memory_for.take_if(|filter| *filter == change.filter).is_some() {
             return libc::ENOMEM;
         }
+        let is_gone = self.sockets.get(&change.ident).is_some_and(|socket| socket.is_gone_pipe);
+        let is_refused = is_gone && !is_there && change.filter == Filter::Write;
         if change.flags & EV_DELETE != 0 {
             self.drop_notes(|other| other == place);
             return 0;
@@ -199,7 +207,7 @@ impl State {
             note.is_triggered &= change.flags & EV_CLEAR == 0;
         }
         self.activate(place);
-        0
+        if is_refused { libc::EPIPE } else { 0 }
     }
 
     /// `KNOTE_ACTIVATE()`, if there is a filter and it is so.
