@@ -84,7 +84,7 @@ Examples:
 
 --workers pays when MODULE keeps a core busy and others are idle. Each Worker
 imports MODULE for itself: they share no variables. Each has as many connections
-as the others, but for two; the counts at the end show it. With reuse-port Linux
+as the others, give or take two; the counts at the end show it. With reuse-port Linux
 shares them out by a hash of their addresses, and other systems may give all to
 one Worker. A Worker that dies is started again, its connections are lost.
 

@@ -188,7 +188,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     this.#isPaused = true;
   }
 
-  /** Goes on accepting; nothing repeats the events of meanwhile. */
+  /** Goes on accepting, also those who came while it was paused. */
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;

@@ -5,8 +5,8 @@
  * One turn: poll; accept, read, run protocols; answer, one write a connection;
  * run due timers; free what closed; let microtasks run. While there is traffic
  * the poll is synchronous, a millisecond at most, and Deno's loop gets a round
- * about every four. When nothing comes the reactor parks in a call on
- * another thread and costs nothing.
+ * about every eight. When nothing comes the reactor parks: a native thread waits
+ * for it, and it costs nothing.
  *
  * # Callbacks or fibers
  *
