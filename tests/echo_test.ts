@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type ConnectionHandlers,
   echo,
+  type EchoOptions,
   type EchoServer,
   type Listener,
   type ListenOptions,
@@ -366,8 +367,22 @@ Deno.test("EchoServer.shutdown() waits for ever, when its grace is infinite", as
   assertEquals([slow.isClosed, slow.resetOnClose], [true, false]);
 });
 
-Deno.test("echo() throws RangeError, when its grace is below zero", () => {
-  for (const graceMs of [-1, NaN]) {
-    assertThrows(() => echo({ port: 0, graceMs }), RangeError, `"${graceMs}"`);
-  }
-});
+const WRONG: [options: unknown, type: ErrorConstructor, says: string][] = [
+  [{ port: 0, graceMs: -1 }, RangeError, 'graceMs "-1"'],
+  [{ port: 0, graceMs: NaN }, RangeError, 'graceMs "NaN"'],
+  [{ port: 0, graceMs: "5" }, RangeError, 'graceMs "5"'],
+  [undefined, TypeError, 'options "undefined"'],
+  [{}, TypeError, 'port "undefined"'],
+  [{ port: "x" }, TypeError, 'port "x"'],
+  [{ port: -1 }, RangeError, 'port "-1"'],
+  [{ port: 0, hostname: "" }, TypeError, 'hostname ""'],
+  [{ port: 0, hostname: 5 }, TypeError, 'hostname "5"'],
+  [{ path: 5 }, TypeError, 'path "5"'],
+  [{ port: 0, reactor: {} }, TypeError, "it must be a Reactor"],
+];
+
+for (const [options, type, says] of WRONG) {
+  Deno.test(`echo() throws ${type.name}, when it is given ${Deno.inspect(options)}`, () => {
+    assertThrows(() => echo(options as EchoOptions), type, says);
+  });
+}

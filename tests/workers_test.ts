@@ -33,6 +33,17 @@ const COUNTS_POLLS = new URL("fixtures/counts_polls.ts", import.meta.url);
 const ANSWER_MS = 2 * DEADLINE_MS;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+// The shared reactor opens what it waits with when it is first idle. That stays
+// open: a test that counts handles must not be the one that sees it come.
+await (async () => {
+  const { shared } = Reactor;
+  const where = { hostname: "127.0.0.1", port: 0 };
+  const listener = shared.listen(where, { data() {} });
+  const before = handleCount();
+  await eventually("a wait", () => handleCount() > before);
+  listener.close();
+})();
+
 /** Asks once, on a connection of its own, and returns who answered. */
 async function ask(port: number, path = "/"): Promise<string> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });

@@ -80,9 +80,9 @@ const ORIGINS = new WeakMap<Error, string>();
  * closes what it owns; when it throws, or one of them does, the others are
  * cancelled and what it owns is closed at once.
  *
- * A reactor that closes cancels its fibers. What their promises tell of is the
- * cancel then, also when a body that waits for something of Deno's ignores
- * `signal` and goes on.
+ * A reactor that closes cancels its fibers. Their promises then reject with the
+ * reason of that cancel, even when a fiber's body ignores `signal` and goes on
+ * waiting for something of Deno's.
  */
 export class Fiber<T = unknown> implements Owner {
   /** What errors call it: a path of names, as `server/conn-17`. */

@@ -112,7 +112,7 @@ export function checkCallback(name: string, value: unknown): void {
 /**
  * Returns the reactor that an option means, this thread's when left out.
  *
- * @throws {TypeError} when it is none.
+ * @throws {TypeError} when it is something else.
  */
 export function reactorOf(reactor: Reactor | null | undefined): Reactor {
   if (reactor === undefined || reactor === null) return Reactor.shared;
