@@ -62,9 +62,9 @@ const CARGO_SUITES = [
  * not among it: its tests run on every backend each time.
  */
 const DENO_SUITES = [
-  "tests/connection_test.ts",
-  "tests/reactor_test.ts",
-  "tests/serve_requests_test.ts",
+  "tests/reactor/connection_test.ts",
+  "tests/reactor/reactor_test.ts",
+  "tests/server/requests_test.ts",
 ];
 
 /** Every step. */

@@ -1,0 +1,241 @@
+/** What bounds the connections of fibers: time, water marks, errors. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { ConnectionOptions, FiberConnection } from "../../mod.ts";
+import { Reactor } from "../../mod.ts";
+import {
+  FAKE_ADDRESS,
+  type FakeStream,
+  FakeSystem,
+} from "../util/fake_system.ts";
+
+/** A turn of the sweep's: it looks at limits eight times in the shortest. */
+const LATE_SHARE = 1.3;
+const LIMIT_MS = 1_000;
+const LATE_MS = LIMIT_MS * LATE_SHARE;
+
+interface Fake {
+  readonly conn: FiberConnection;
+  readonly stream: FakeStream;
+  readonly system: FakeSystem;
+}
+
+/** A way for a fiber to get a connection. */
+type Way = (
+  reactor: Reactor,
+  system: FakeSystem,
+  options: ConnectionOptions,
+) => Promise<{ conn: FiberConnection; stream: FakeStream }>;
+
+/** Returns what a listener that fibers use has accepted. */
+async function arrival(
+  system: FakeSystem,
+  accepted: Promise<FiberConnection>,
+): Promise<{ conn: FiberConnection; stream: FakeStream }> {
+  const stream = system.arrive();
+  await system.settle();
+  return { conn: await accepted, stream };
+}
+
+/** Returns what was connected. */
+async function departure(
+  system: FakeSystem,
+  connecting: Promise<FiberConnection>,
+): Promise<{ conn: FiberConnection; stream: FakeStream }> {
+  await system.settle();
+  return { conn: await connecting, stream: system.connected[0]! };
+}
+
+/** Runs in a fiber that does not end before its reactor. */
+function inFiber<T>(
+  reactor: Reactor,
+  run: (fiber: Parameters<Parameters<Reactor["spawn"]>[0]>[0]) => Promise<T>,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  reactor.spawn((fiber) => {
+    run(fiber).then(resolve, reject);
+    return fiber.sleep(1e9);
+  });
+  return promise;
+}
+
+const WAYS: Record<string, Way> = {
+  "Reactor.serveFibers()": (reactor, system, options) => {
+    const { promise, resolve } = Promise.withResolvers<FiberConnection>();
+    reactor.serveFibers({ ...FAKE_ADDRESS, ...options }, (conn, fiber) => {
+      resolve(conn);
+      return fiber.sleep(1e9);
+    });
+    return arrival(system, promise);
+  },
+  "Reactor.listenFibers()": (reactor, system, options) => {
+    const listener = reactor.listenFibers({ ...FAKE_ADDRESS, ...options });
+    return arrival(system, listener.accept());
+  },
+  "Fiber.listen()": (reactor, system, options) =>
+    arrival(
+      system,
+      inFiber(reactor, (fiber) =>
+        fiber.listen({ ...FAKE_ADDRESS, ...options }).accept()),
+    ),
+  "Reactor.connect()": (reactor, system, options) =>
+    departure(system, reactor.connect({ ...FAKE_ADDRESS, ...options })),
+  "Fiber.connect()": (reactor, system, options) =>
+    departure(
+      system,
+      inFiber(
+        reactor,
+        (fiber) => fiber.connect({ ...FAKE_ADDRESS, ...options }),
+      ),
+    ),
+};
+
+/** Has the loop go on: a reactor that has nothing left lets no time pass. */
+function keepRunning(reactor: Reactor): void {
+  reactor.setTimer(1e9, () => {});
+}
+
+const [ANY_WAY] = Object.values(WAYS) as [Way];
+
+/** Runs `body` with a connection that has limits. */
+async function withLimits(
+  options: ConnectionOptions,
+  body: (fake: Fake) => Promise<void>,
+  way: Way = ANY_WAY,
+): Promise<void> {
+  const system = new FakeSystem();
+  const reported: unknown[] = [];
+  using reactor = new Reactor({
+    system,
+    onError: (error) => void reported.push(error),
+  });
+  keepRunning(reactor);
+  await body({ ...await way(reactor, system, options), system });
+  assertEquals(reported, []);
+}
+
+/** Expects that `waiting` ends since a limit has passed, and never early. */
+async function assertTimedOut(
+  system: FakeSystem,
+  waiting: Promise<unknown>,
+  name: string,
+): Promise<void> {
+  let isOver = false;
+  const over = () => void (isOver = true);
+  waiting.then(over, over);
+  await system.pass(LIMIT_MS - 1);
+  assertEquals(isOver, false);
+  await system.pass(LATE_MS - LIMIT_MS);
+  await assertRejects(
+    () => waiting,
+    Deno.errors.TimedOut,
+    `${name}, "${LIMIT_MS}" ms`,
+  );
+}
+
+for (const [name, way] of Object.entries(WAYS)) {
+  Deno.test(`${name} gives connections a limit of time and marks`, () =>
+    withLimits(
+      { timeouts: { readMs: LIMIT_MS }, highWaterBytes: 10, lowWaterBytes: 5 },
+      async ({ conn, stream, system }) => {
+        stream.room = 0;
+        await conn.write(new Uint8Array(9));
+        await system.settle();
+        let isWritten = false;
+        const writing = conn.write(new Uint8Array(1)).then(() => {
+          isWritten = true;
+        });
+        stream.makeRoom(4);
+        await system.settle();
+        assertEquals([conn.bufferedBytes, isWritten], [6, false]);
+        stream.makeRoom(1);
+        await system.settle();
+        await writing;
+        await assertTimedOut(system, conn.readChunk(), "readMs");
+        assert(conn.isClosed);
+      },
+      way,
+    ));
+}
+
+for (const name of ["idleMs", "readMs", "lifetimeMs"] as const) {
+  Deno.test(`a fiber's read rejects with TimedOut, when ${name} has passed, and so does all after it`, () =>
+    withLimits({ timeouts: { [name]: LIMIT_MS } }, async ({ conn, system }) => {
+      await assertTimedOut(system, conn.readExactly(new Uint8Array(9)), name);
+      const uses = [
+        () => conn.readUntil("\n", 9),
+        () => conn.write(new Uint8Array(1)),
+        () => conn.closeWrite(),
+      ];
+      for (const use of uses) await assertRejects(use, Deno.errors.TimedOut);
+      conn.close();
+      await assertRejects(() => conn.readChunk(), Deno.errors.BadResource);
+    }));
+}
+
+Deno.test("a fiber's write rejects with TimedOut, when writeMs has passed, also after the peer's end", () =>
+  withLimits(
+    { timeouts: { writeMs: LIMIT_MS } },
+    async ({ conn, stream, system }) => {
+      stream.receiveEnd();
+      await system.settle();
+      assertEquals(await conn.readChunk(), null);
+      stream.room = 0;
+      const writing = conn.write(new Uint8Array(200_000));
+      await assertTimedOut(system, writing, "writeMs");
+      assertEquals(await conn.readChunk(), null);
+    },
+  ));
+
+Deno.test("readMs counts only while a fiber reads", () =>
+  withLimits(
+    { timeouts: { readMs: LIMIT_MS } },
+    async ({ conn, stream, system }) => {
+      await system.pass(5 * LIMIT_MS);
+      assertEquals(conn.isClosed, false);
+      const reading = conn.readChunk();
+      await system.pass(LIMIT_MS / 2);
+      stream.receive("hello");
+      await system.settle();
+      assertEquals((await reading)!.byteLength, 5);
+      await system.pass(5 * LIMIT_MS);
+      await assertTimedOut(system, conn.readChunk(), "readMs");
+    },
+  ));
+
+Deno.test("what came before a limit has passed is read before TimedOut", () =>
+  withLimits(
+    { timeouts: { idleMs: LIMIT_MS } },
+    async ({ conn, stream, system }) => {
+      stream.receive("hello");
+      assertEquals(await conn.read(new Uint8Array(1)), 1);
+      await system.pass(2 * LIMIT_MS);
+      assert(conn.isClosed);
+      assertEquals((await conn.readChunk())!.byteLength, 4);
+      await assertRejects(() => conn.readChunk(), Deno.errors.TimedOut);
+    },
+  ));
+
+Deno.test("a connect of a fiber's rejects with TimedOut, when a limit of the connection has passed", async () => {
+  const system = new FakeSystem();
+  // An event that never comes: the connect is not done.
+  system.tell = () => {};
+  using reactor = new Reactor({ system });
+  keepRunning(reactor);
+  const timeouts = { idleMs: LIMIT_MS };
+  const connecting = reactor.connect({ ...FAKE_ADDRESS, timeouts });
+  await assertTimedOut(system, connecting, "idleMs");
+});
+
+Deno.test("limits out of range are a RangeError, wherever fibers say them", async () => {
+  using reactor = new Reactor({ system: new FakeSystem() });
+  const wrong = { ...FAKE_ADDRESS, timeouts: { readMs: 0 } };
+  assertThrows(() => reactor.serveFibers(wrong, () => {}), RangeError, '"0"');
+  assertThrows(() => reactor.listenFibers(wrong), RangeError, '"0"');
+  await assertRejects(() => reactor.connect(wrong), RangeError, '"0"');
+  await inFiber(reactor, async (fiber) => {
+    assertThrows(() => fiber.listen(wrong), RangeError, '"0"');
+    await assertRejects(() => fiber.connect(wrong), RangeError, '"0"');
+  });
+  assertEquals(reactor.size, 0);
+});

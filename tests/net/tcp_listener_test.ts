@@ -1,0 +1,167 @@
+/** Addresses, options and batches; what a listener tells: `contract/`. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  AcceptBatch,
+  Interest,
+  Poll,
+  Readiness,
+  TcpListener,
+  TcpStream,
+} from "../../mod.ts";
+import { errnoNumber } from "../../src/native/errors.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import { NO_IPV6 } from "../util/machine.ts";
+import { acceptOne, expectEvent, LOOPBACK } from "../util/streams.ts";
+
+const { READABLE } = Interest;
+/** RFC 5737: an address that no machine has. */
+const NOBODY = "192.0.2.1";
+
+cleanTest("TcpListener.bind() takes a name, when the system knows it", () => {
+  using listener = TcpListener.bind({ hostname: "localhost", port: 0 });
+  assert(["127.0.0.1", "::1"].includes(listener.localAddress.hostname));
+});
+
+cleanTest(
+  "TcpListener.bind() throws NotFound naming it, when nobody knows the name",
+  () => {
+    assertThrows(
+      () => TcpListener.bind({ hostname: "no-such-host.invalid", port: 0 }),
+      Deno.errors.NotFound,
+      '"no-such-host.invalid"',
+    );
+  },
+);
+
+cleanTest(
+  "TcpListener.bind() throws AddrNotAvailable, when the address is another machine's",
+  () => {
+    assertThrows(
+      () => TcpListener.bind({ hostname: NOBODY, port: 0 }),
+      Deno.errors.AddrNotAvailable,
+      `"${NOBODY}:0"`,
+    );
+  },
+);
+
+cleanTest(
+  "TcpListener.bind() throws RangeError, when port or backlog is out of range",
+  () => {
+    for (const port of [-1, 65_536, 1.5, NaN]) {
+      assertThrows(
+        () => TcpListener.bind({ ...LOOPBACK, port }),
+        RangeError,
+        `"${port}"`,
+      );
+    }
+    for (const backlog of [-1, 2 ** 31, 1.5, NaN]) {
+      assertThrows(
+        () => TcpListener.bind({ ...LOOPBACK, backlog }),
+        RangeError,
+        `backlog "${backlog}"`,
+      );
+    }
+  },
+);
+
+cleanTest(
+  "TcpListener shares an address, when all of them ask for reusePort",
+  () => {
+    using first = TcpListener.bind({ ...LOOPBACK, reusePort: true });
+    const { localAddress } = first;
+    using _second = TcpListener.bind({ ...localAddress, reusePort: true });
+    assertThrows(() => TcpListener.bind(localAddress), Deno.errors.AddrInUse);
+  },
+);
+
+cleanTest(
+  "TcpListener takes IPv4 through an IPv6 address, unless told not to",
+  () => {
+    const any = { hostname: "::", port: 0 };
+    using both = TcpListener.bind(any);
+    using client = TcpStream.connect({
+      hostname: "127.0.0.1",
+      port: both.localAddress.port,
+    });
+    using accepted = acceptOne(both);
+    assertEquals(accepted.peerAddress, {
+      ...client.localAddress,
+      hostname: "::ffff:127.0.0.1",
+    });
+
+    using only = TcpListener.bind({ ...any, onlyV6: true });
+    const { port } = only.localAddress;
+    using _four = TcpListener.bind({ hostname: "0.0.0.0", port });
+  },
+  { ignore: NO_IPV6 },
+);
+
+cleanTest("TcpListener.accept() sets nodelay, unless told not to", () => {
+  for (const nodelay of [undefined, true, false]) {
+    using listener = TcpListener.bind({
+      ...LOOPBACK,
+      ...nodelay !== undefined && { nodelay },
+    });
+    using _client = TcpStream.connect(listener.localAddress);
+    using accepted = acceptOne(listener);
+    assertEquals(accepted.nodelay, nodelay ?? true);
+  }
+});
+
+cleanTest("TcpListener.accept() throws BadResource, when it is closed", () => {
+  const listener = TcpListener.bind(LOOPBACK);
+  listener.close();
+  assertThrows(
+    () => listener.accept(),
+    Deno.errors.BadResource,
+    `accept from listener ${listener.handle}`,
+  );
+  assertThrows(() => listener.close(), Deno.errors.BadResource);
+});
+
+cleanTest(
+  "TcpListener.acceptBatch() says why it stopped, when full and when drained",
+  () => {
+    using listener = TcpListener.bind(LOOPBACK);
+    using poll = new Poll();
+    poll.registry.register(listener, 1, READABLE);
+    using clients = new DisposableStack();
+    for (let count = 0; count < 3; count++) {
+      clients.use(TcpStream.connect(listener.localAddress));
+      expectEvent(poll, 1, Readiness.READABLE);
+    }
+    const batch = new AcceptBatch();
+    assertEquals(listener.acceptBatch(batch, 2), 2);
+    assertEquals(batch.stopped, 0);
+    clients.use(batch.stream(0));
+    clients.use(batch.stream(1));
+    assertEquals(listener.acceptBatch(batch), 1);
+    assertEquals(batch.stopped, errnoNumber("EAGAIN"));
+    clients.use(batch.stream(0));
+    assertEquals(listener.acceptBatch(batch), 0);
+    assertEquals(batch.stopped, errnoNumber("EAGAIN"));
+  },
+);
+
+cleanTest(
+  "TcpListener.acceptBatch() throws RangeError, when the batch cannot hold so many",
+  () => {
+    using listener = TcpListener.bind(LOOPBACK);
+    for (const capacity of [0, -1, 65, NaN, Infinity]) {
+      assertThrows(
+        () => listener.acceptBatch(new AcceptBatch(), capacity),
+        RangeError,
+        `"${capacity}"`,
+      );
+    }
+  },
+);
+
+cleanTest(
+  "TcpListener is closed once, when closed by hand inside of a using block",
+  () => {
+    using listener = TcpListener.bind(LOOPBACK);
+    listener.close();
+  },
+);

@@ -1,0 +1,274 @@
+/** A reactor beside Deno's loop: sharing the thread, owning it, and ending. */
+
+// deno-lint-ignore-file no-console -- figures, for who reads the output
+
+import {
+  assertEquals,
+  assertGreater,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import {
+  type ConnectionHandlers,
+  type Events,
+  Reactor,
+  UnixStream,
+} from "../../mod.ts";
+import { joinChannel } from "../../src/reactor/channel.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import { writeText } from "../util/deno_client.ts";
+import { FakeSystem } from "../util/fake_system.ts";
+import { decoded, encoded } from "../util/handlers.ts";
+import { RunningScript } from "../util/scripts.ts";
+import { LOOPBACK } from "../util/streams.ts";
+import { eventually, within } from "../util/waiting.ts";
+
+cleanTest("drain() waits for connections, and accepts no more", async () => {
+  let reactor: Reactor;
+  const told: string[] = [];
+  {
+    await using scoped = new Reactor();
+    reactor = scoped;
+    const listener = reactor.listen(LOOPBACK, {
+      data: (connection, bytes, start, end) => {
+        told.push(decoded(bytes, start, end));
+        connection.close();
+      },
+      close: () => told.push("closed"),
+    });
+    using client = await Deno.connect(listener.addr);
+    await eventually("the connection", () => reactor.size === 2);
+    const drained = reactor.drain();
+    assertEquals(listener.isClosed, true);
+    await assertRejects(
+      () => Deno.connect(listener.addr),
+      Deno.errors.ConnectionRefused,
+    );
+    await writeText(client, "last");
+    await within(drained, "the reactor to drain");
+  }
+  assertEquals(told, ["last", "closed"]);
+  assertThrows(() => reactor.listen(LOOPBACK, { data() {} }));
+});
+
+cleanTest("drain() ends what is open, when its time is over", async () => {
+  const reactor = new Reactor();
+  const listener = reactor.listen(LOOPBACK, { data() {} });
+  using _client = await Deno.connect(listener.addr);
+  await eventually("the connection", () => reactor.size === 2);
+  await within(reactor.drain(20), "the reactor to drain");
+  assertEquals(reactor.size, 0);
+});
+
+cleanTest("drain() closes at once, when nothing is open", async () => {
+  const reactor = new Reactor();
+  await within(reactor.drain(), "the reactor to drain");
+  await within(reactor.drain(), "it again");
+});
+
+/** Moments at which somebody may begin to wait, beside a reactor with work. */
+const MOMENTS: [name: string, wait: (begin: () => void) => void][] = [
+  ["in a turn", (begin) => begin()],
+  ["behind a turn", (begin) => queueMicrotask(begin)],
+  ["while it yields or parks", (begin) => void setTimeout(begin)],
+];
+
+for (const [when, wait] of MOMENTS) {
+  Deno.test(`settled() resolves ${when}, when the reactor has other work`, async () => {
+    const system = new FakeSystem();
+    using reactor = new Reactor({ system });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    reactor.listen(LOOPBACK, {
+      data: () => wait(() => reactor.settled().then(resolve)),
+    });
+    system.arrive().receive("x");
+    await within(promise, "the reactor to settle");
+    assertEquals(reactor.size, 2);
+  });
+}
+
+/** A system beside which somebody acts while the reactor yields. */
+class YieldingSystem extends FakeSystem {
+  onYield = (): void => {};
+
+  override yieldToDeno(): Promise<void> {
+    this.onYield();
+    return super.yieldToDeno();
+  }
+}
+
+Deno.test("settled() resolves, when it is asked for between the last turn and parking", async () => {
+  const system = new YieldingSystem();
+  using reactor = new Reactor({ system });
+  const waits: Promise<void>[] = [];
+  system.onYield = () => void waits.push(reactor.settled());
+  reactor.listen(LOOPBACK, { data() {} });
+  await system.settle();
+  // It yields before its first turn and behind it.
+  assertEquals(waits.length, 2);
+  await within(Promise.all(waits), "the reactor to settle");
+});
+
+cleanTest(
+  "settled() resolves when the loop has stopped, for want of work or closed",
+  async () => {
+    const reactor = new Reactor();
+    await within(reactor.settled(), "a reactor that never ran");
+    reactor.listen(LOOPBACK, { data() {} }).close();
+    await within(reactor.settled(), "a reactor without work");
+    reactor.listen(LOOPBACK, { data() {} });
+    reactor.close();
+    const [first, second] = [reactor.settled(), reactor.settled()];
+    await within(Promise.all([first, second]), "a closed reactor");
+    // Its poll is closed by then.
+    await within(reactor.settled(), "it again");
+  },
+);
+
+for (const isPosted of [false, true]) {
+  const whose = isPosted ? "its own clone" : "a stream";
+  cleanTest(
+    `Reactor.adopt() takes ${whose} over, and tells its end`,
+    async () => {
+      using reactor = new Reactor();
+      const [near, far] = UnixStream.pair();
+      using _near = near;
+      const told: string[] = [];
+      if (isPosted) joinChannel(reactor, far.handle, echoing(told));
+      else reactor.adopt(far, echoing(told));
+      near.write(encoded("hello"));
+      await eventually("the bytes", () => told.includes("hello"));
+      near.close();
+      await eventually("the end", () => told.includes("closed"));
+      assertEquals(told, ["open", "hello", "closed"]);
+    },
+  );
+}
+
+function echoing(told: string[]): ConnectionHandlers {
+  return {
+    open: () => void told.push("open"),
+    data: (_connection, bytes, start, end) => {
+      told.push(decoded(bytes, start, end));
+    },
+    close: () => void told.push("closed"),
+  };
+}
+
+cleanTest(
+  "Deno's timers run beside an exclusive reactor, while work is pending and else",
+  async () => {
+    using reactor = new Reactor({ exclusive: true });
+    using _listener = reactor.listen(LOOPBACK, { data() {} });
+    const tick = () => new Promise((resolve) => setTimeout(resolve, 5));
+    reactor.beginWork();
+    await within(tick(), "a timer of Deno's beside pending work");
+    reactor.endWork();
+    // Wakes the reactor, which parked for the work.
+    reactor.setTimer(0, () => {});
+    await within(tick(), "a timer of Deno's beside no work");
+  },
+);
+
+/** A system that writes down how long its poll may block the thread. */
+class WaitingSystem extends FakeSystem {
+  waits: string[] = [];
+
+  override poll(events: Events, timeoutMs: number): number {
+    this.waits.push(`poll ${timeoutMs}`);
+    return super.poll(events, timeoutMs);
+  }
+
+  override park(timeoutMs: number | undefined): Promise<void> {
+    this.waits.push(`park ${timeoutMs}`);
+    return super.park(timeoutMs);
+  }
+}
+
+Deno.test("an exclusive reactor blocks its thread for 250 ms, and not at all while work is pending", async () => {
+  const system = new WaitingSystem();
+  using reactor = new Reactor({ exclusive: true, system });
+  reactor.listen(LOOPBACK, { data() {} });
+  reactor.beginWork();
+  await system.pass(1_000);
+  assertEquals([...new Set(system.waits)], ["poll 0", "park undefined"]);
+  reactor.endWork();
+  system.waits = [];
+  await system.pass(1_000);
+  assertEquals([...new Set(system.waits)], ["poll 250", "park 2"]);
+});
+
+Deno.test("an exclusive reactor's own timers are in time", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ exclusive: true, system });
+  // Something that is open, so that the loop goes on.
+  reactor.listen(LOOPBACK, { data() {} });
+  const setMs = system.nowMs();
+  let ranMs = NaN;
+  reactor.setTimer(10, () => void (ranMs = system.nowMs() - setMs));
+  await system.pass(10);
+  assertEquals(ranMs, 10);
+});
+
+/** Sends back and forth on connections of its own until it is closed. */
+class Load implements Disposable {
+  /** How long each answer took, in milliseconds. */
+  readonly tookMs: number[] = [];
+  readonly #reactor = new Reactor();
+
+  constructor(port: number, connections: number) {
+    for (let count = 0; count < connections; count++) {
+      let sentMs = 0;
+      const send = (connection: { write(bytes: Uint8Array): unknown }) => {
+        sentMs = performance.now();
+        connection.write(new Uint8Array(64));
+      };
+      this.#reactor.connect({ hostname: "127.0.0.1", port }, {
+        open: send as ConnectionHandlers["open"] & object,
+        data: (connection) => {
+          this.tookMs.push(performance.now() - sentMs);
+          send(connection as never);
+        },
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#reactor.close();
+  }
+}
+
+/** Returns the value that half of them, and that one in a hundred, exceeds. */
+function percentiles(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number) =>
+    sorted[Math.floor(part * (sorted.length - 1))]!.toFixed(2);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`;
+}
+
+Deno.test("Deno's timers and sockets go on, while a reactor is under load", async () => {
+  await using script = new RunningScript("beside.ts", { args: ["lateness"] });
+  const port = await script.json<number>();
+  using load = new Load(port, 32);
+  await eventually("the load", () => load.tookMs.length > 1000);
+  await script.write("go\n");
+  const { timers, fetches } = await script.json<Record<string, number[]>>();
+  console.log(`beside ${load.tookMs.length} messages:`);
+  console.log(`  timers of 1 ms took ${percentiles(timers!)}`);
+  console.log(`  fetches took ${percentiles(fetches!)}`);
+  // What is asked for is progress: the machine may be busy with other things.
+  assertEquals([timers!.length, fetches!.length], [100, 20]);
+});
+
+for (const loop of ["promises", "immediates"]) {
+  Deno.test(`a reactor goes on, while Deno's loop is busy with ${loop}`, async () => {
+    await using script = new RunningScript("beside.ts", { args: [loop] });
+    const port = await script.json<number>();
+    using load = new Load(port, 1);
+    await eventually("answers", () => load.tookMs.length >= 200);
+    console.log(`answers took ${percentiles(load.tookMs)}`);
+    await script.write("go\n");
+    const { rounds } = await script.json<{ rounds: number }>();
+    assertGreater(rounds, 0);
+  });
+}

@@ -1,0 +1,184 @@
+/** Writes of several parts, and what is left of them. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Readiness } from "../../src/poll/events.ts";
+import { Connection } from "../../src/reactor/connection.ts";
+import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import type { AnyListener } from "../../src/reactor/listener.ts";
+import { FakeHost } from "../util/fake_host.ts";
+import { FakeStream, FakeSystem } from "../util/fake_system.ts";
+import { decoded, encoded } from "../util/handlers.ts";
+import { concat } from "../util/http_bytes.ts";
+
+/** A stream that keeps what each call has taken. */
+class KeepingStream extends FakeStream {
+  readonly calls: string[] = [];
+
+  override tryWrite(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    length: number,
+  ): number {
+    const count = super.tryWrite(bytes, offset, length);
+    if (count > 0) this.calls.push(decoded(bytes, offset, offset + count));
+    return count;
+  }
+
+  override tryWriteVectored(
+    buffers: readonly Uint8Array<ArrayBuffer>[],
+  ): number {
+    const bytes = concat(buffers);
+    return this.tryWrite(bytes, 0, bytes.byteLength);
+  }
+}
+
+/** A connection on a reactor that does nothing by itself. */
+function fakeConnection(): {
+  connection: Connection;
+  stream: KeepingStream;
+  host: FakeHost;
+} {
+  const host = new FakeHost();
+  const stream = new KeepingStream(new FakeSystem(), 1);
+  const handlers = { data() {} };
+  const listener = { isRefed: true, handlers } as unknown as AnyListener;
+  const connection = new Connection(host, stream, {
+    handlers,
+    listener,
+    limits: DEFAULT_LIMITS,
+  });
+  return { connection, stream, host };
+}
+
+/** Reserves room for a text, and writes it there. */
+function put(connection: Connection, text: string): void {
+  const room = connection.reserve(text.length)!;
+  room.bytes.set(encoded(text), room.length);
+  room.length += text.length;
+}
+
+Deno.test("Connection.write() leaves in one call with what is in the shared buffer", () => {
+  const { connection, stream, host } = fakeConnection();
+  put(connection, "head:");
+  connection.write(encoded("-body-"), 1, 5);
+  assertEquals(stream.calls, ["head:body"]);
+  host.output.flush();
+  assertEquals(stream.calls, ["head:body"]);
+});
+
+Deno.test("Connection.write() throws RangeError, when bytes wait and the range lies outside", () => {
+  const { connection, stream } = fakeConnection();
+  put(connection, "head:");
+  for (const [start, end] of [[-1, 2], [0, 4], [2, 1]] as const) {
+    assertThrows(
+      () => connection.write(encoded("abc"), start, end),
+      RangeError,
+    );
+  }
+  assertEquals(stream.calls, []);
+});
+
+Deno.test("Connection.writeVectored() keeps what the system does not take, wherever it stops", () => {
+  const parts = ["ab", "", "cde", "f"];
+  for (let room = 0; room <= 9; room++) {
+    for (const head of ["", "xyz"]) {
+      const { connection, stream, host } = fakeConnection();
+      stream.room = room;
+      if (head !== "") put(connection, head);
+      const all = head + parts.join("");
+      const isFlowing = connection.writeVectored(parts.map(encoded));
+      assertEquals(isFlowing, true);
+      const unsent = Math.max(0, all.length - room);
+      assertEquals(connection.bufferedBytes, unsent);
+      assertEquals(host.memoryBytes > 0, unsent > 0);
+      stream.room = Infinity;
+      connection.onReady(Readiness.WRITABLE);
+      assertEquals(stream.calls.join(""), all);
+      assertEquals(host.memoryBytes, 0);
+    }
+  }
+});
+
+Deno.test("Connection.writeOwned() leaves in one call, and keeps the rest without a copy", () => {
+  for (const head of ["", "xyz"]) {
+    const { connection, stream, host } = fakeConnection();
+    stream.room = head.length + 1;
+    if (head !== "") put(connection, head);
+    const bytes = encoded("abc".repeat(1_000));
+    assertEquals(connection.writeOwned(bytes), true);
+    assertEquals(stream.calls, [`${head}a`]);
+    assertEquals(connection.bufferedBytes, 2_999);
+    assert(host.memoryBytes >= 3_000);
+    // Whoever changes it all the same sees that it is the same.
+    bytes[2] = 67;
+    stream.room = Infinity;
+    connection.onReady(Readiness.WRITABLE);
+    assertEquals(stream.calls[1]!.slice(0, 4), "bCab");
+    assertEquals(host.memoryBytes, 0);
+  }
+});
+
+Deno.test("Connection.writeVectored() sends behind what waits, and says when that is too much", () => {
+  const { connection, stream } = fakeConnection();
+  stream.room = 1;
+  assertEquals(connection.write(encoded("ab")), true);
+  assertEquals(connection.writeVectored([encoded("c"), encoded("d")]), true);
+  const large = new Uint8Array(HIGH_WATER_BYTES).fill(101);
+  assertEquals(connection.writeVectored([large]), false);
+  stream.room = Infinity;
+  connection.onReady(Readiness.WRITABLE);
+  assertEquals(stream.calls.join("").slice(0, 5), "abcde");
+});
+
+Deno.test("Connection.writeVectored() sends nothing, when the connection is closed", () => {
+  const { connection, stream } = fakeConnection();
+  connection.close();
+  connection.writeVectored([encoded("ab")]);
+  assertEquals(stream.calls, []);
+});
+
+Deno.test("Connection.writeVectored() takes its own runs of the shared buffer alone, in order", () => {
+  const { connection, stream, host } = fakeConnection();
+  const other = new KeepingStream(new FakeSystem(), 2);
+  const handlers = { data() {} };
+  const listener = { isRefed: true, handlers } as unknown as AnyListener;
+  const neighbour = new Connection(host, other, {
+    handlers,
+    listener,
+    limits: DEFAULT_LIMITS,
+  });
+  for (const text of ["a", "b", "c"]) {
+    put(connection, text);
+    put(neighbour, text.toUpperCase());
+  }
+  connection.writeVectored([encoded("d"), encoded("e")]);
+  assertEquals(stream.calls, ["abcde"]);
+  assertEquals(other.calls, []);
+  put(connection, "f");
+  host.output.flush();
+  assertEquals(stream.calls, ["abcde", "f"]);
+  assertEquals(other.calls, ["ABC"]);
+});
+
+Deno.test("Connection.writeVectored() refuses before it takes what waits in the shared buffer", () => {
+  const { connection, stream, host } = fakeConnection();
+  put(connection, "head:");
+  const tooMany = Array.from({ length: 8 }, () => encoded("x"));
+  const strange = "body" as unknown as Uint8Array<ArrayBuffer>;
+  assertThrows(() => connection.writeVectored(tooMany), RangeError, '"8"');
+  assertThrows(() => connection.writeVectored([strange]), TypeError, "body");
+  assertThrows(() => connection.writeOwned(strange), TypeError, "body");
+  assertThrows(() => connection.write(strange), RangeError);
+  assertEquals(stream.calls, []);
+  connection.writeVectored(tooMany.slice(1));
+  assertEquals(stream.calls, ["head:xxxxxxx"]);
+  host.output.flush();
+  assertEquals(stream.calls.length, 1);
+});
+
+Deno.test("Connection.writeVectored() refuses eight parts, also when nothing waits", () => {
+  const { connection, stream } = fakeConnection();
+  const parts = Array.from({ length: 8 }, () => encoded("x"));
+  assertThrows(() => connection.writeVectored(parts), RangeError, '"8"');
+  assertEquals(stream.calls, []);
+});

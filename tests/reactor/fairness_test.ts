@@ -1,0 +1,175 @@
+/** What one connection may take from others: turns and attention. */
+
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { type Connection, Reactor } from "../../mod.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import {
+  FAKE_ADDRESS,
+  type FakeStream,
+  FakeSystem,
+} from "../util/fake_system.ts";
+import { LOOPBACK } from "../util/streams.ts";
+import { within } from "../util/waiting.ts";
+
+const POLITE = 100;
+const MESSAGE_BYTES = 64;
+const KIB = 1024;
+
+Deno.test("a polite request is answered within two turns, while another connection floods", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const askedAt: (number | undefined)[] = [];
+  const waits: number[] = [];
+  const polite: FakeStream[] = [];
+  let flooded = 0;
+  let next = 0;
+  const answer = (index: number, connection: Connection) => {
+    waits.push(reactor.stats().turns - askedAt[index]!);
+    askedAt[index] = undefined;
+    connection.write(new Uint8Array(MESSAGE_BYTES));
+  };
+  const flood = (bytes: number) => {
+    flooded += bytes;
+    // In the middle of the flood's own turn.
+    const index = next++ % POLITE;
+    if (askedAt[index] !== undefined) return;
+    askedAt[index] = reactor.stats().turns;
+    polite[index]!.receive(MESSAGE_BYTES);
+  };
+  const indexes = new Map<Connection, number>();
+  reactor.listen(FAKE_ADDRESS, {
+    open: (connection) => void indexes.set(connection, indexes.size),
+    data: (connection, _bytes, start, end) => {
+      const index = indexes.get(connection)!;
+      if (index === POLITE) flood(end - start);
+      else answer(index, connection);
+    },
+  });
+  for (let index = 0; index < POLITE; index++) polite.push(system.arrive());
+  const flooder = system.arrive();
+  await system.settle();
+  const before = reactor.stats().turns;
+  const FLOOD_BYTES = 64 * KIB * KIB;
+  flooder.receive(FLOOD_BYTES);
+  await system.settle();
+  assertEquals(flooded, FLOOD_BYTES);
+  const turns = reactor.stats().turns - before;
+  assert(turns >= FLOOD_BYTES / (256 * KIB), `${turns} turns`);
+  assert(waits.length >= turns - 2, `${waits.length} answers`);
+  assertLessOrEqual(Math.max(...waits), 2);
+});
+
+Deno.test("two floods have equal shares, turn by turn", async () => {
+  const system = new FakeSystem();
+  using reactor = new Reactor({ system });
+  const read = new Map<Connection, number>();
+  let furthest = 0;
+  const turnReadBytes = 100 * KIB;
+  reactor.listen({ ...FAKE_ADDRESS, turnReadBytes }, {
+    open: (connection) => void read.set(connection, 0),
+    data: (connection, _bytes, start, end) => {
+      read.set(connection, read.get(connection)! + end - start);
+      const [first, second] = [...read.values()];
+      furthest = Math.max(furthest, Math.abs(first! - second!));
+    },
+  });
+  const streams = [system.arrive(), system.arrive()];
+  await system.settle();
+  for (const stream of streams) stream.receive(8 * KIB * KIB);
+  await system.settle();
+  assertEquals([...read.values()], [8 * KIB * KIB, 8 * KIB * KIB]);
+  // Two reads, where one is not enough.
+  assertEquals(furthest, 128 * KIB);
+});
+
+/** One round of requests by the polite: how long each took. */
+interface Latencies {
+  readonly us: number[];
+  readonly turns: number[];
+}
+
+/** Has a hundred clients ask in turn, each when the last answer has come. */
+async function politeRounds(
+  reactor: Reactor,
+  { port, rounds }: { port: number; rounds: number },
+): Promise<Latencies> {
+  const latencies: Latencies = { us: [], turns: [] };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = POLITE;
+  const message = new Uint8Array(MESSAGE_BYTES);
+  for (let client = 0; client < POLITE; client++) {
+    let askedMs = 0;
+    let askedTurn = 0;
+    let asked = 0;
+    const ask = (connection: Connection) => {
+      asked++;
+      askedMs = performance.now();
+      askedTurn = reactor.stats().turns;
+      connection.write(message);
+    };
+    reactor.connect({ hostname: LOOPBACK.hostname, port }, {
+      open: ask,
+      data: (connection) => {
+        latencies.us.push((performance.now() - askedMs) * 1_000);
+        latencies.turns.push(reactor.stats().turns - askedTurn);
+        if (asked < rounds) return ask(connection);
+        connection.close();
+        if (--left === 0) resolve();
+      },
+    });
+  }
+  await within(promise, "the polite");
+  return latencies;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** Sends for ever, until it is told to stop. */
+function flood(reactor: Reactor, port: number): Connection {
+  const chunk = new Uint8Array(KIB * KIB);
+  const more = (connection: Connection) => {
+    while (!connection.isClosed && connection.write(chunk));
+  };
+  return reactor.connect({ hostname: LOOPBACK.hostname, port }, {
+    open: more,
+    drain: more,
+    data() {},
+  });
+}
+
+cleanTest(
+  "a hundred polite clients are answered, while one floods as fast as it can",
+  async () => {
+    // Clients have a loop of their own: one that floods holds it, too.
+    using reactor = new Reactor();
+    let flooded = 0;
+    const listener = reactor.listen(LOOPBACK, {
+      data: (connection, bytes, start, end) => {
+        if (end - start === MESSAGE_BYTES) connection.write(bytes, start, end);
+        else flooded += end - start;
+      },
+    });
+    const { port } = listener.addr;
+    const ROUNDS = 50;
+    // Once for the compiler.
+    await politeRounds(reactor, { port, rounds: ROUNDS });
+    const alone = await politeRounds(reactor, { port, rounds: ROUNDS });
+    const flooder = flood(reactor, port);
+    const beside = await politeRounds(reactor, { port, rounds: ROUNDS });
+    flooder.abort();
+    assert(flooded > KIB * KIB, `${flooded} bytes were flooded`);
+    assertEquals(beside.us.length, POLITE * ROUNDS);
+    const aloneUs = median(alone.us);
+    const besideUs = median(beside.us);
+    // deno-lint-ignore no-console -- figures for the reader, no assertion
+    console.log(
+      `median of ${POLITE} polite clients: ${aloneUs.toFixed(0)} us in ` +
+        `${median(alone.turns)} turns alone, ${besideUs.toFixed(0)} us in ` +
+        `${median(beside.turns)} turns beside a flood of ` +
+        `${(flooded / KIB / KIB).toFixed(0)} MiB: ` +
+        `${(besideUs / aloneUs).toFixed(2)} times`,
+    );
+  },
+);

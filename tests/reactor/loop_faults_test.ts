@@ -1,0 +1,305 @@
+/**
+ * Errors cannot silence the loop: each call of the system's, and each handler,
+ * throws once. After that the reactor goes on, or it is closed and has said so
+ * to `onError` and to all who waited.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  type Connection,
+  type ConnectionHandlers,
+  Reactor,
+} from "../../mod.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import {
+  BatchingSystem,
+  FAKE_ADDRESS,
+  FakeSystem,
+} from "../util/fake_system.ts";
+import { BUSY_BYTES } from "../../src/http/transport.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { Fault, Faults, FaultySystem } from "../util/faulty_system.ts";
+import { within } from "../util/waiting.ts";
+
+/** A period of the story's interval. */
+const TICK_MS = 10;
+/** More than a peer takes that reads nothing. */
+const MUCH = 200_000;
+/** Enough rounds for what a closing reactor settles. */
+const ROUNDS = 64;
+
+/** One run: a reactor, its clients, and what they were told. */
+class Story {
+  readonly system: FaultySystem;
+  readonly reactor: Reactor;
+  readonly reported: unknown[] = [];
+  /** What was promised, and whether it is settled. */
+  readonly promised = new Map<string, boolean>();
+  /** Connections that were opened, and not closed. */
+  readonly open = new Set<Connection>();
+  ticks = 0;
+  readonly #faults: Faults;
+
+  constructor(faults: Faults) {
+    this.#faults = faults;
+    this.system = new FaultySystem(faults);
+    this.reactor = new Reactor({
+      system: this.system,
+      onError: (error) => {
+        this.reported.push(error);
+        faults.pass("onError()");
+      },
+    });
+  }
+
+  /** Waits for `promise` without anybody who takes its error. */
+  expect(what: string, promise: Promise<unknown>): void {
+    this.promised.set(what, false);
+    const settle = () => void this.promised.set(what, true);
+    promise.then(settle, settle);
+  }
+
+  /** Sends back what comes, and writes much when asked for it. */
+  get handlers(): ConnectionHandlers {
+    return {
+      open: (connection) => {
+        this.open.add(connection);
+        this.#faults.pass("open()");
+      },
+      data: (connection, bytes, start, end) => {
+        this.#faults.pass("data()");
+        if (bytes[start] === "M".charCodeAt(0)) {
+          connection.write(new Uint8Array(MUCH));
+        }
+        connection.write(bytes, start, end);
+        if (bytes[start] === "S".charCodeAt(0)) connection.setDeadline(1);
+      },
+      end: (connection) => {
+        this.#faults.pass("end()");
+        connection.close();
+      },
+      drain: () => this.#faults.pass("drain()"),
+      broken: () => this.#faults.pass("broken()"),
+      error: () => this.#faults.pass("error()"),
+      timeout: (connection) => {
+        this.#faults.pass("timeout()");
+        connection.close();
+      },
+      close: (connection) => {
+        this.open.delete(connection);
+        this.#faults.pass("close()");
+      },
+    };
+  }
+
+  /** A story with all that a loop does. */
+  async run(): Promise<void> {
+    const { reactor, system } = this;
+    reactor.listen(
+      { ...FAKE_ADDRESS, timeouts: { idleMs: 5_000 } },
+      this.handlers,
+    );
+    reactor.setInterval(TICK_MS, () => {
+      this.ticks++;
+      this.#faults.pass("a timer");
+    });
+    const fiber = reactor.spawn(async (fiber) => {
+      const connection = await fiber.connect(FAKE_ADDRESS);
+      this.expect("the fiber's read", connection.readChunk());
+      await fiber.sleep(60_000);
+    });
+    this.expect("the fiber", fiber.finished);
+    this.expect("a sleep", reactor.sleep(60_000));
+    await system.settle();
+    this.#faults.arm();
+    const [one, two, slow, broken] = [1, 2, 3, 4].map(() => system.arrive());
+    await system.settle();
+    slow!.room = 100;
+    for (const client of [one!, two!]) client.receive("hello");
+    slow!.receive("M");
+    await system.pass(TICK_MS);
+    slow!.makeRoom(2 * MUCH);
+    broken!.failure = -32;
+    for (const client of [one!, two!, broken!]) client.receive("again");
+    await system.pass(TICK_MS);
+    two!.receive("S");
+    reactor.connect(FAKE_ADDRESS, this.handlers);
+    await system.pass(100);
+    one!.receiveEnd();
+    await system.pass(TICK_MS);
+  }
+
+  /** Checks that it goes on, or is closed and has said so. */
+  async check(): Promise<void> {
+    const { reactor, system } = this;
+    if (!reactor.isClosed) await this.#checkGoesOn();
+    if (!reactor.isClosed) reactor.close();
+    else assert(this.reported.some(isFault), "the fault was not reported");
+    for (let round = 0; round < ROUNDS; round++) await undefined;
+    for (const [what, isSettled] of this.promised) {
+      assert(isSettled, `${what} is not settled`);
+    }
+    assertEquals(this.open.size, 0, "a connection was not told of its end");
+    assertEquals([...system.open], [], "streams are open");
+  }
+
+  async #checkGoesOn(): Promise<void> {
+    const { reactor, system, ticks } = this;
+    const [one, two] = [system.arrive(), system.arrive()];
+    // As long as a listener rests that had a fault.
+    await system.pass(200);
+    for (const client of [one, two]) client.receive("more");
+    await system.pass(TICK_MS);
+    // Late at the fault, it was told all the same.
+    if (reactor.isClosed) return;
+    assertEquals([one.text, two.text], ["more", "more"]);
+    assert(this.ticks > ticks, "timers run no more");
+  }
+}
+
+/** Whether an error is the fault, or was caused by it. */
+function isFault(error: unknown): boolean {
+  if (error instanceof Fault) return true;
+  return error instanceof Error && isFault(error.cause);
+}
+
+cleanTest(
+  "a reactor goes on, or closes and says why, whatever call of it throws",
+  async () => {
+    const calls = new Set<string>();
+    for (let at = 1;; at++) {
+      const faults = new Faults(at);
+      const story = new Story(faults);
+      try {
+        try {
+          await within(story.run(), "the story");
+        } catch (error) {
+          // Thrown to who called, as `connect` does: the story ends there.
+          if (!isFault(error)) throw error;
+        }
+        faults.disarm();
+        await within(story.check(), "its end");
+      } catch (error) {
+        story.reactor.close();
+        throw new Error(`Call ${at}, "${faults.thrown}", silences it`, {
+          cause: error,
+        });
+      }
+      if (faults.thrown === undefined) break;
+      calls.add(faults.thrown);
+    }
+    // What must have been among it, or the story tells too little.
+    for (
+      const call of [
+        "poll.poll()",
+        "poll.park()",
+        "poll.reregister()",
+        "stream.tryRead()",
+        "stream.tryWrite()",
+        "stream.close()",
+        "open()",
+        "data()",
+        "end()",
+        "error()",
+        "close()",
+        "a timer",
+        "broken()",
+        "drain()",
+        "timeout()",
+        "batch.stream()",
+        "listener.acceptBatch()",
+      ]
+    ) {
+      assert(calls.has(call), `no fault of "${call}"`);
+    }
+  },
+);
+
+cleanTest(
+  "a reactor that cannot go on tells onError, closes, and says why to all who wait",
+  async () => {
+    const system = new FakeSystem();
+    const reported: Error[] = [];
+    const reactor = new Reactor({
+      system,
+      onError: (error) => void reported.push(error as Error),
+    });
+    const told: unknown[] = [];
+    reactor.connect(FAKE_ADDRESS, {
+      data() {},
+      error: (_, error) => void told.push(error),
+      close: (_, reason) => void told.push(reason),
+    });
+    const connecting = reactor.connect(FAKE_ADDRESS);
+    await system.settle();
+    const reading = (await connecting).readChunk();
+    const sleeping = reactor.sleep(1_000);
+    const fiber = reactor.spawn((fiber) => fiber.sleep(1_000)).finished;
+    const drained = reactor.drain();
+    const cause = new TypeError("on purpose");
+    system.poll = () => {
+      throw cause;
+    };
+    await system.settle();
+
+    assert(reactor.isClosed);
+    const [failure] = reported;
+    assertEquals(reported.length, 1);
+    assertStrictEquals(failure!.cause, cause);
+    assertEquals(told, [failure, "error"]);
+    await assertRejects(() => reading, Error, "on purpose");
+    for (const waiting of [sleeping, fiber]) {
+      const error = await assertRejects(
+        () => waiting,
+        Deno.errors.BadResource,
+      );
+      assertStrictEquals(error.cause, failure);
+    }
+    await within(drained, "the drain");
+    await within(reactor.settled(), "the loop's end");
+    const error = assertThrows(
+      () => reactor.listen(FAKE_ADDRESS, { data() {} }),
+      Deno.errors.BadResource,
+    );
+    assertStrictEquals(error.cause, failure);
+  },
+);
+
+cleanTest(
+  "a reactor closes and says so, when its system reads none of a batch",
+  async () => {
+    const system = new BatchingSystem();
+    system.readAll = () => 0;
+    const reported: Error[] = [];
+    const reactor = new Reactor({
+      system,
+      onError: (error) => void reported.push(error as Error),
+    });
+    reactor.listen(FAKE_ADDRESS, { data() {} });
+    const clients = [system.arrive(), system.arrive()];
+    await system.settle();
+    for (const client of clients) client.receive("hello");
+    await system.settle();
+    assert(reactor.isClosed);
+    assertEquals(reported.map(({ cause }) => (cause as Error).name), [
+      "InvariantError",
+    ]);
+  },
+);
+
+cleanTest("Reactor.endWork() refuses to end what was not begun", () => {
+  using reactor = new Reactor({ system: new FakeSystem() });
+  reactor.beginWork();
+  reactor.endWork();
+  assertThrows(() => reactor.endWork(), RangeError, '"0"');
+});
+
+Deno.test("HTTP is busy at the high-water mark of connections", () => {
+  assertEquals(BUSY_BYTES, HIGH_WATER_BYTES);
+});

@@ -1,0 +1,335 @@
+/** One socket, several reactors that accept from it: who is told, who goes. */
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  type Backend,
+  type Connection,
+  Events,
+  Interest,
+  Poll,
+  Reactor,
+  UnixListener,
+  UnixStream,
+} from "../../mod.ts";
+import { AcceptTable } from "../../src/reactor/accept_table.ts";
+import {
+  SharedListener,
+  type SharedSocket,
+} from "../../src/reactor/shared_listener.ts";
+import {
+  type Batch,
+  NATIVE,
+  type StreamSocket,
+} from "../../src/reactor/system.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import { SocketFolder } from "../util/unix_paths.ts";
+import { eventually } from "../util/waiting.ts";
+
+const TOKEN = 7;
+/** How many more than another a member may have. */
+const LEAD_MAX = 2;
+
+/** A Unix socket, to which connecting takes no time, and its members. */
+class Group implements Disposable {
+  readonly table: AcceptTable;
+  readonly members: Member[] = [];
+  readonly #folder = new SocketFolder();
+  readonly #listener: UnixListener;
+  readonly #clients: UnixStream[] = [];
+
+  constructor(count: number) {
+    this.table = AcceptTable.of(count);
+    this.#listener = UnixListener.bind({ path: this.#folder.path() });
+  }
+
+  /** Opens a group with a member on each poll. */
+  static onPolls(count: number, backend: Backend): Group {
+    const group = new Group(count);
+    for (let index = 0; index < count; index++) {
+      group.members.push(new Member(group, index, backend));
+    }
+    return group;
+  }
+
+  get socket(): SharedSocket {
+    return { handle: this.#listener.handle, transport: "unix" };
+  }
+
+  connect(count: number): void {
+    const { path } = this.#listener.localAddress;
+    for (; count > 0; count--) {
+      this.#clients.push(UnixStream.connect({ path }));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const member of this.members) member.close();
+    for (const client of this.#clients) client.close();
+    this.#listener.close();
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+/** What a reactor does for its listener, step by step. */
+class Member {
+  readonly listener: SharedListener;
+  readonly streams: StreamSocket[] = [];
+  readonly #poll: Poll;
+  readonly #events = new Events();
+  readonly #batch: Batch;
+  readonly #table: AcceptTable;
+  readonly #index: number;
+  #isClosed = false;
+
+  constructor({ socket, table }: Group, index: number, backend: Backend) {
+    this.#table = table;
+    this.#index = index;
+    this.#poll = new Poll({ backend });
+    this.listener = new SharedListener(socket, table, index);
+    this.#batch = this.listener.batch();
+    const { registry } = this.#poll;
+    registry.register(this.listener, TOKEN, Interest.READABLE);
+  }
+
+  /** Whether it is told of somebody who waits. */
+  get isTold(): boolean {
+    return this.#poll.poll(this.#events, 0) > 0;
+  }
+
+  get isAway(): boolean {
+    return this.listener.restMs !== undefined;
+  }
+
+  /** Accepts once; returns how many. */
+  accept(): number {
+    const count = this.listener.acceptBatch(this.#batch);
+    for (let index = 0; index < count; index++) {
+      this.streams.push(this.#batch.stream(index));
+      this.#table.countAccepted(this.#index);
+      this.listener.opened();
+    }
+    return count;
+  }
+
+  /** Closes a connection. */
+  end(): void {
+    this.streams.pop()!.close();
+    this.listener.closed();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const stream of this.streams) stream.close();
+    this.listener.close();
+    this.#poll.close();
+  }
+}
+
+/** Registers a test for each backend, with a group of two or more. */
+function groupTest(
+  name: string,
+  run: (group: Group, ...members: [Member, Member, ...Member[]]) => void,
+  count = 2,
+): void {
+  for (const backend of Poll.backends()) {
+    cleanTest(`${name} (${backend})`, () => {
+      using group = Group.onPolls(count, backend);
+      run(group, ...group.members as [Member, Member]);
+    });
+  }
+}
+
+for (const count of [2, 5]) {
+  groupTest(
+    `${count} members have as many connections each, but for two, whoever is told`,
+    (group, ...members) => {
+      group.connect(100);
+      let accepted = 0;
+      while (accepted < 100) {
+        // As often as it is told, before another is asked.
+        const told = members.filter((member) => member.isTold);
+        assert(told.length > 0, `nobody is told after ${accepted}`);
+        for (const member of told) {
+          do accepted += member.accept(); while (member.isTold);
+        }
+      }
+      const counts = members.map(({ streams }) => streams.length);
+      const most = Math.max(...counts);
+      assert(most - Math.min(...counts) <= LEAD_MAX, `${counts}`);
+    },
+    count,
+  );
+}
+
+groupTest(
+  "who is two ahead leaves the next to the other, and is called by it",
+  (group, first, second) => {
+    group.connect(5);
+    assert(first.isTold);
+    assertEquals(first.accept(), LEAD_MAX);
+    assertEquals([first.isAway, first.isTold], [true, false]);
+    assert(second.isTold);
+    assertEquals(second.accept(), 3);
+    group.connect(2);
+    assert(second.isTold);
+    assertEquals(second.accept(), 1);
+    assertEquals([second.isAway, second.isTold], [true, false]);
+    assert(first.isTold);
+    assertEquals(first.accept(), 1);
+    assertEquals(first.isAway, false);
+  },
+);
+
+groupTest(
+  "who has waited for the others in vain takes all, and waits no more",
+  (group, first, second) => {
+    group.connect(9);
+    assert(first.isTold);
+    assertEquals(first.accept(), LEAD_MAX);
+    assert(first.isAway);
+    // As the reactor does when `restMs` are over.
+    assertEquals(first.accept(), 7);
+    assertEquals(first.isAway, false);
+    group.connect(3);
+    assert(first.isTold);
+    assertEquals(first.accept(), 3);
+    assertEquals(first.isAway, false);
+
+    group.connect(1);
+    assert(second.isTold);
+    assertEquals(second.accept(), 1);
+    // It is there: from now on it is waited for.
+    group.connect(3);
+    assert(first.isTold);
+    assertEquals(first.accept(), 1);
+    assert(first.isAway);
+  },
+);
+
+groupTest(
+  "who is away comes back, when its connections end",
+  (group, first) => {
+    group.connect(2);
+    assert(first.isTold);
+    assertEquals(first.accept(), 2);
+    first.end();
+    group.connect(1);
+    assert(first.isTold);
+    assertEquals(first.isAway, false);
+  },
+);
+
+groupTest(
+  "who cannot accept has another told, though that was told before",
+  (group, first, second) => {
+    group.connect(1);
+    assert(first.isTold && second.isTold);
+    assertEquals(second.isTold, false);
+    first.listener.passOn();
+    assert(second.isTold);
+    assertEquals(second.accept(), 1);
+    group.connect(1);
+    assertEquals(first.isTold, false);
+    assert(second.isTold);
+    // When it can accept again.
+    assertEquals(first.accept(), 1);
+    assertEquals(first.isAway, false);
+  },
+);
+
+groupTest(
+  "who has ended is not waited for, and others are told of what it was",
+  (group, first, second) => {
+    group.connect(5);
+    assert(first.isTold && second.isTold);
+    assertEquals(first.isTold, false);
+    second.close();
+    group.table.recall(0);
+    assert(first.isTold);
+    assertEquals(first.accept(), 5);
+    assertEquals(first.isAway, false);
+    first.listener.passOn();
+    group.connect(1);
+    assert(first.isTold, "there is nobody to pass it on to");
+  },
+);
+
+cleanTest("one member alone accepts as any listener does", () => {
+  using group = Group.onPolls(1, Poll.backends()[0]!);
+  const [member] = group.members as [Member];
+  group.connect(70);
+  assert(member.isTold);
+  assertEquals(member.accept(), 64);
+  assertEquals(member.accept(), 6);
+  assertEquals(member.isAway, false);
+});
+
+/** A listener that tells whether it has passed on what it was told of. */
+class TellingListener extends SharedListener {
+  passed = 0;
+
+  override passOn(): void {
+    this.passed++;
+    super.passOn();
+  }
+}
+
+/** A reactor that accepts from a group's socket. */
+class Accepting implements Disposable {
+  readonly connections: Connection[] = [];
+  readonly listener: TellingListener;
+  readonly #reactor: Reactor;
+
+  constructor(group: Group, index: number, memoryBytesMax = 1_000_000) {
+    const listener = new TellingListener(group.socket, group.table, index);
+    this.listener = listener;
+    const system = { ...NATIVE, listen: () => listener };
+    this.#reactor = new Reactor({ system, memoryBytesMax });
+    this.#reactor.listen({ path: "ignored" }, {
+      open: (connection) => {
+        this.connections.push(connection);
+        group.table.countAccepted(index);
+        listener.opened();
+      },
+      data() {},
+      close: () => listener.closed(),
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#reactor.close();
+  }
+}
+
+cleanTest("a reactor accepts all, when the other is held up", async () => {
+  using group = new Group(2);
+  // Of which nobody looks at the poll.
+  group.members.push(new Member(group, 1, Poll.backends()[0]!));
+  using reactor = new Accepting(group, 0);
+  for (const count of [20, 40]) {
+    group.connect(20);
+    const isDone = () => reactor.connections.length === count;
+    await eventually("all to be accepted", isDone);
+  }
+});
+
+cleanTest(
+  "a reactor that is short of memory leaves connections to another, until it is not",
+  async () => {
+    using group = new Group(2);
+    using full = new Accepting(group, 0, 1_000);
+    group.connect(1);
+    await eventually("the first", () => full.connections.length === 1);
+    full.connections[0]!.heldBytes = 800;
+    using free = new Accepting(group, 1);
+    group.connect(20);
+    await eventually("all others", () => free.connections.length === 20);
+    assert(full.listener.passed > 0);
+    full.connections[0]!.heldBytes = 0;
+    group.connect(20);
+    const sum = () => full.connections.length + free.connections.length;
+    await eventually("all", () => sum() === 41);
+    assert(full.connections.length > 1);
+  },
+);

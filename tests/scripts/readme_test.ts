@@ -1,0 +1,117 @@
+/**
+ * The README's examples, run as the README writes them.
+ *
+ * Each program is taken out of the text with the command below it. Only the
+ * ports are changed, to ones that are free.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { libraryFile } from "../../src/native/library.ts";
+import { Program } from "../util/program.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const README = await Deno.readTextFile(new URL("README.md", ROOT));
+
+/** A program of the README and the flags that it is to be started with. */
+interface Example {
+  readonly code: string;
+  readonly flags: readonly string[];
+}
+
+/** Returns the first program below a heading, and the command that follows. */
+function exampleOf(heading: string): Example {
+  const section = README.split(`\n## ${heading}\n`)[1];
+  assert(section !== undefined, `README has no section "${heading}"`);
+  const code = section.match(/```ts ignore\n(.*?)```/s)?.[1];
+  const command = section.match(/```sh\ndeno run (.*?)```/s)?.[1];
+  assert(code !== undefined, `section "${heading}" has no program`);
+  assert(command !== undefined, `section "${heading}" has no command`);
+  const library = libraryFile(Deno.build.os);
+  const flags = command.trim().split(/\s+/).slice(0, -1)
+    .map((flag) => flag.replace("libdenio.so", library));
+  return { code, flags };
+}
+
+/** Starts a program of the README in the project's folder. */
+async function startExample(heading: string): Promise<Program> {
+  const { code, flags } = exampleOf(heading);
+  const mod = new URL("mod.ts", ROOT).href;
+  const changed = code
+    .replaceAll('"./mod.ts"', JSON.stringify(mod))
+    .replace(/port: \d+/, "port: 0");
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, changed);
+  const command = [Deno.execPath(), "run", "--no-prompt", "--quiet"] as const;
+  return new Program([...command, ...flags, file], { cwd: ROOT });
+}
+
+/** Sends text to a port and returns all that comes until `bytes` have come. */
+async function exchange(
+  port: number,
+  text: string,
+  bytes: number,
+): Promise<string> {
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await client.write(new TextEncoder().encode(text));
+  const reply = new Uint8Array(bytes);
+  for (let length = 0; length < bytes;) {
+    const count = await client.read(reply.subarray(length));
+    assert(count !== null, "the connection ended early");
+    length += count;
+  }
+  return new TextDecoder().decode(reply);
+}
+
+Deno.test("README's HTTP example answers GET and POST, as it says", async () => {
+  await using program = await startExample("HTTP");
+  const [, port] = await program.complained(/:(\d+)/);
+  const base = `http://127.0.0.1:${port}`;
+  const greeting = await fetch(`${base}/there`);
+  assertEquals(await greeting.text(), "Hello 127.0.0.1 at /there\n");
+  const posted = await fetch(base, { method: "POST", body: '{"a":1}' });
+  assertEquals(await posted.json(), { received: { a: 1 } });
+});
+
+Deno.test("README's echo example echoes and stops, on SIGINT", async () => {
+  await using program = await startExample("Echo");
+  const [, port] = await program.printed(/port (\d+)/);
+  assertEquals(await exchange(Number(port), "hello", 5), "hello");
+  program.kill("SIGINT");
+  const { code, stderr } = await program.ended();
+  assertEquals(code, 0, stderr);
+});
+
+Deno.test("README's reactor example counts, line by line", async () => {
+  await using program = await startExample("The reactor");
+  const [, port] = await program.printed(/port (\d+)/);
+  assertEquals(await exchange(Number(port), "ADD\nADD\nGE", 4), "1\n2\n");
+  const expected = '2\nERR unknown command "no"\n';
+  assertEquals(
+    await exchange(Number(port), "GET\nno\n", expected.length),
+    expected,
+  );
+});
+
+Deno.test("README's fibers greet whoever says a name, and hang up", async () => {
+  await using program = await startExample("Fibers");
+  const [, port] = await program.printed(/port (\d+)/);
+  const expected = "Hello, you\n";
+  assertEquals(
+    await exchange(Number(port), "you\n", expected.length),
+    expected,
+  );
+});
+
+Deno.test("README's poll example tells of the stream, and reads it", async () => {
+  await using program = await startExample("The Poll");
+  const { code, stdout, stderr } = await program.ended();
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout, "2 1\n5 bytes\n");
+});
+
+Deno.test("README names the two commands that do all set-up", () => {
+  assertStringIncludes(README, "npx -y deno@2.9.6 task serve");
+  assertStringIncludes(README, "npx -y deno@2.9.6 task test");
+});
