@@ -490,7 +490,7 @@ Deno.test("a program's first response is taken as the later ones are, of any kin
   for (const [index, [make, body, status]] of kinds.entries()) {
     // A module of another name has seen no response.
     const { takeResponse } = await import(
-      `../src/http/response.ts?first=${index}`
+      `../../src/http/response.ts?first=${index}`
     );
     for (let time = 0; time < 3; time++) {
       const response = make();
