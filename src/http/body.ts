@@ -5,7 +5,7 @@
  */
 
 import { ByteQueue } from "../bytes/byte_queue.ts";
-import { ChunkedDecoder, type DataSink } from "./chunked.ts";
+import { ChunkedDecoder, type DataSink } from "./h1/chunked.ts";
 import { HttpError } from "./errors.ts";
 import { forgive } from "./unawaited.ts";
 

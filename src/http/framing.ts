@@ -5,8 +5,8 @@
  * @module
  */
 
-import { Framing } from "./answer.ts";
-import { HeadFlag } from "./head.ts";
+import { Framing } from "./h1/heads.ts";
+import { HeadFlag } from "./h1/head.ts";
 import type { ResponseParts } from "./response.ts";
 
 /** Has no body, and says so: RFC 9110 section 15.3.6. */

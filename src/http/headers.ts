@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RequestHead } from "./head.ts";
+import type { RequestHead } from "./h1/head.ts";
 import { standInFor } from "./lazy.ts";
 
 /** RFC 9110 section 5.6.2: what a field name is made of. */

@@ -5,7 +5,7 @@
  */
 
 import { type RequestBody, StreamBody } from "./body.ts";
-import type { RequestHead } from "./head.ts";
+import type { RequestHead } from "./h1/head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
 import type { StreamAddr } from "./transport.ts";

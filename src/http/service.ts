@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Heads } from "./answer.ts";
+import { Heads } from "./h1/heads.ts";
 import type { Limits } from "./limits.ts";
 import { LazyRequest } from "./request.ts";
 import type { StreamAddr } from "./transport.ts";

@@ -10,7 +10,7 @@
  */
 
 import { defer } from "../base/own.ts";
-import { Framing } from "./answer.ts";
+import { Framing } from "./h1/heads.ts";
 import { encodeLatin1, writeLatin1 } from "./latin1.ts";
 import type { Service } from "./service.ts";
 import {

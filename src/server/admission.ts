@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { HttpConnection } from "../http/connection.ts";
+import type { HttpConnection } from "../http/h1/connection.ts";
 import { checkRange } from "../http/limits.ts";
 import type { Connection } from "../reactor/connection.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HttpConnection } from "../http/connection.ts";
+import { HttpConnection } from "../http/h1/connection.ts";
 import { internalServerError } from "../http/errors.ts";
 import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
 import { type Handler, Service } from "../http/service.ts";

@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { HttpError } from "../../src/http/errors.ts";
-import { emptyLinesEnd } from "../../src/http/head.ts";
+import { emptyLinesEnd } from "../../src/http/h1/head.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";

@@ -7,7 +7,7 @@
  */
 
 import { AssertionError } from "@std/assert";
-import { HttpConnection } from "../../src/http/connection.ts";
+import { HttpConnection } from "../../src/http/h1/connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/http/limits.ts";
 import { type Handler, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";

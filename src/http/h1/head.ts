@@ -5,8 +5,8 @@
  * @module
  */
 
-import { native } from "../native/library.ts";
-import { decodeLatin1, encodeLatin1 } from "./latin1.ts";
+import { native } from "../../native/library.ts";
+import { decodeLatin1, encodeLatin1 } from "../latin1.ts";
 
 /** Bits of {@linkcode RequestHead.flags}, as `http1.rs` sets them. */
 export const HeadFlag = {

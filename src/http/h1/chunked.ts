@@ -8,7 +8,7 @@
  * @module
  */
 
-import { HttpError } from "./errors.ts";
+import { HttpError } from "../errors.ts";
 
 const TAB = 9;
 const LF = 10;

@@ -10,29 +10,29 @@
  * @module
  */
 
-import { defer } from "../base/own.ts";
-import { ByteQueue } from "../bytes/byte_queue.ts";
+import { defer } from "../../base/own.ts";
+import { ByteQueue } from "../../bytes/byte_queue.ts";
 import {
   ConnectionField,
   fieldBytes,
   Framing,
   HEAD_BYTES_FIXED,
-} from "./answer.ts";
-import { authorityOf } from "./authority.ts";
-import { type BodyHost, IncomingBody } from "./body.ts";
+} from "./heads.ts";
+import { authorityOf } from "../authority.ts";
+import { type BodyHost, IncomingBody } from "../body.ts";
 import {
   complete,
   completionOf,
   interrupt,
   type Outcome,
-} from "./completion.ts";
+} from "../completion.ts";
 import {
   HttpError,
   internalServerError,
   notAResponse,
   notSendable,
   REASONS,
-} from "./errors.ts";
+} from "../errors.ts";
 import {
   declaredLength,
   fieldList,
@@ -41,7 +41,7 @@ import {
   saysClose,
   staticFraming,
   streamFraming,
-} from "./framing.ts";
+} from "../framing.ts";
 import {
   emptyLinesEnd,
   HeadFlag,
@@ -51,8 +51,8 @@ import {
   type RequestHead,
   tooLongStatus,
 } from "./head.ts";
-import { ASCII_ROOM, encodeLatin1, writeAscii } from "./latin1.ts";
-import { checkRange } from "./limits.ts";
+import { ASCII_ROOM, encodeLatin1, writeAscii } from "../latin1.ts";
+import { checkRange } from "../limits.ts";
 import {
   excessOf,
   isIgnored,
@@ -61,10 +61,10 @@ import {
   refusal,
   saidStatus,
 } from "./refusal.ts";
-import { LazyRequest, type RequestHost } from "./request.ts";
-import { type ResponseParts, takeResponse } from "./response.ts";
-import { RequestInfo, type Service } from "./service.ts";
-import { CANCEL_REASON, headOutput, StreamWriter } from "./stream_writer.ts";
+import { LazyRequest, type RequestHost } from "../request.ts";
+import { type ResponseParts, takeResponse } from "../response.ts";
+import { RequestInfo, type Service } from "../service.ts";
+import { CANCEL_REASON, headOutput, StreamWriter } from "../stream_writer.ts";
 import {
   BUSY_BYTES,
   type Output,
@@ -72,7 +72,7 @@ import {
   sendOwn,
   type StreamAddr,
   type Transport,
-} from "./transport.ts";
+} from "../transport.ts";
 
 /** What the next bytes are. */
 const Reading = {

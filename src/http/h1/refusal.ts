@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { IncomingBody } from "./body.ts";
+import type { IncomingBody } from "../body.ts";
 import type { RequestHead } from "./head.ts";
-import type { Limits } from "./limits.ts";
-import { type ResponseParts, TEXT_TYPE } from "./response.ts";
+import type { Limits } from "../limits.ts";
+import { type ResponseParts, TEXT_TYPE } from "../response.ts";
 
 /**
  * A body that was looked at and is not wanted any more is read to its end up to
