@@ -17,7 +17,7 @@ export {
   type ServeOptions,
   type ServeUnixOptions,
 } from "./src/server/serve.ts";
-export { trace, type TraceOptions } from "./src/server/trace.ts";
+export { trace, type TraceOptions } from "./src/trace/trace.ts";
 export type {
   Balance,
   ServeModuleBaseOptions,
@@ -25,8 +25,8 @@ export type {
   ServeModuleUnixOptions,
   WorkerEnd,
   WorkersServer,
-} from "./src/server/workers.ts";
-export type { MemberOptions } from "./src/server/control.ts";
+} from "./src/server/worker/workers.ts";
+export type { MemberOptions } from "./src/server/worker/control.ts";
 export type { BodyBytesMax, LimitOptions } from "./src/http/limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export type { AdmissionOptions } from "./src/server/admission.ts";
@@ -38,7 +38,7 @@ export type {
   ReactorPoll,
   StreamSocket,
   System,
-} from "./src/reactor/system.ts";
+} from "./src/system/system.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,
@@ -57,28 +57,28 @@ export type {
 export type { Look } from "./src/reactor/memory.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { AnyListener, Listener } from "./src/reactor/listener.ts";
-export type { Abortable } from "./src/reactor/abortable.ts";
+export type { Abortable } from "./src/base/abortable.ts";
 export type {
   ConnectOptions,
   UnixConnectOptions,
-} from "./src/reactor/connect.ts";
-export type { Fiber, FiberBody, FiberOptions } from "./src/reactor/fiber.ts";
+} from "./src/fiber/connect.ts";
+export type { Fiber, FiberBody, FiberOptions } from "./src/fiber/fiber.ts";
 export type {
   AnyFiberConnection,
   FiberConnection,
-} from "./src/reactor/fiber_connection.ts";
-export type { FiberListener } from "./src/reactor/fiber_listener.ts";
+} from "./src/fiber/fiber_connection.ts";
+export type { FiberListener } from "./src/fiber/fiber_listener.ts";
 export type {
   FiberHandler,
   FiberServer,
   ServeFibersOptions,
   ServeFibersUnixOptions,
-} from "./src/reactor/fiber_server.ts";
+} from "./src/fiber/fiber_server.ts";
 export {
   type AttemptFailure,
   AttemptsFailed,
 } from "./src/reactor/happy_eyeballs.ts";
-export type { FiberLoop, Owned, Owner } from "./src/reactor/owned.ts";
+export type { FiberLoop, Owned, Owner } from "./src/fiber/owned.ts";
 export type { Lookup } from "./src/reactor/lookup.ts";
 export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";

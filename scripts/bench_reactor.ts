@@ -19,7 +19,7 @@ import type {
   ReactorPoll,
   StreamSocket,
   System,
-} from "../src/reactor/system.ts";
+} from "../src/system/system.ts";
 
 const MESSAGE_BYTES = 64;
 const STREAMS = 64;

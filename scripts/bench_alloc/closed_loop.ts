@@ -17,7 +17,7 @@ import type {
   ReactorPoll,
   StreamSocket,
   System,
-} from "../../src/reactor/system.ts";
+} from "../../src/system/system.ts";
 
 const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 1 } as const;
 const LISTENER_HANDLE = 0;

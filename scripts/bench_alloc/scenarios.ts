@@ -8,7 +8,7 @@ import { Events } from "../../src/poll/events.ts";
 import { Interest } from "../../src/poll/interest.ts";
 import { Poll } from "../../src/poll/poll.ts";
 import { UnixStream } from "../../src/net/unix_stream.ts";
-import type { FiberHandler } from "../../src/reactor/fiber_server.ts";
+import type { FiberHandler } from "../../src/fiber/fiber_server.ts";
 import { Reactor } from "../../src/reactor/reactor.ts";
 import { echo } from "../../src/server/echo.ts";
 import { serve } from "../../src/server/serve.ts";

@@ -1,6 +1,6 @@
 /**
- * Arrows between the folders of `src/` point one way:
- * `cli -> server -> http, reactor -> net -> poll -> native`.
+ * Arrows between the rooms of `src/` point one way: `cli -> server -> http,
+ * fiber -> reactor -> system, bytes -> net -> poll -> native`.
  *
  * @module
  */
@@ -9,18 +9,41 @@ import { posix } from "node:path";
 import { type Fault, type Project, typeScriptUnder } from "./project.ts";
 import { type ImportFound, importsOf, parse } from "./syntax.ts";
 
-/** What each folder may import; of those in `types`, only types. */
+/**
+ * What each room may import; of those in `types`, only types. A folder inside
+ * another is a room of its own when it stands here by its path.
+ */
 const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
   base: { uses: [] },
   native: { uses: ["base"] },
-  bytes: { uses: ["base"] },
   poll: { uses: ["base", "native"] },
   net: { uses: ["base", "poll", "native"] },
-  reactor: { uses: ["base", "net", "poll", "native", "bytes"] },
+  bytes: { uses: ["base", "net"] },
+  system: { uses: ["base", "net", "poll"] },
+  reactor: {
+    uses: ["base", "system", "bytes", "net", "poll", "native", "fiber"],
+  },
+  fiber: { uses: ["base", "reactor", "bytes", "net"] },
   // The protocol must run over anything that moves bytes, a test's as well.
   http: { uses: ["base", "native", "bytes"] },
-  server: { uses: ["base", "http", "reactor"], types: ["net"] },
-  cli: { uses: ["base", "server", "reactor"] },
+  trace: { uses: ["base", "http", "system", "net", "poll", "native"] },
+  server: {
+    uses: ["base", "http", "reactor", "server/worker"],
+    types: ["net"],
+  },
+  "server/worker": {
+    uses: [
+      "base",
+      "server",
+      "http",
+      "reactor",
+      "system",
+      "net",
+      "poll",
+      "native",
+    ],
+  },
+  cli: { uses: ["base", "server", "server/worker", "trace", "reactor"] },
 };
 
 /** The command line prints the version that this file has. */
@@ -76,6 +99,9 @@ function allowed(uses: string[], types: string[]): string {
   return names.join(", ") || "its own files";
 }
 
+/** The innermost room that a path of `src/` lies in. */
 function layerOf(path: string): string {
-  return path.split("/")[1]!;
+  const [, outer, inner] = path.split("/");
+  const nested = `${outer}/${inner}`;
+  return nested in ARROWS ? nested : outer!;
 }

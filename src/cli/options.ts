@@ -5,8 +5,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { BALANCES, WORKERS_MAX } from "../server/group_options.ts";
-import type { Balance } from "../server/workers.ts";
+import { BALANCES, WORKERS_MAX } from "../server/worker/group_options.ts";
+import type { Balance } from "../server/worker/workers.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;

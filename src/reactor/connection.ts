@@ -15,8 +15,8 @@ import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
-import { requireNumber } from "./checks.ts";
-import type { ReadBuffer, WriteBuffer } from "./buffers.ts";
+import { requireNumber } from "../base/checks.ts";
+import type { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 import {
   type Limits,
@@ -27,9 +27,10 @@ import {
 } from "./limits.ts";
 import type { AnyListener as Listener } from "./listener.ts";
 import type { Look } from "./memory.ts";
-import { Outbox, type OutboxHost } from "./outbox.ts";
+import { Outbox, type OutboxHost } from "../bytes/outbox.ts";
 import { Moved } from "./sweep.ts";
-import { limitUnacked, type StreamSocket } from "./system.ts";
+import { limitUnacked } from "../system/stream_options.ts";
+import type { StreamSocket } from "../system/system.ts";
 import type { Timer } from "./timers.ts";
 
 /**

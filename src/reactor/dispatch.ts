@@ -9,10 +9,10 @@
 import { assert } from "../base/assert.ts";
 import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
-import { READ_ROOM_MIN } from "./buffers.ts";
+import { READ_ROOM_MIN } from "../bytes/buffers.ts";
 import { Connection } from "./connection.ts";
 import type { Host } from "./host.ts";
-import type { System } from "./system.ts";
+import type { System } from "../system/system.ts";
 
 /** Acts on the events of one reactor. */
 export class Dispatch {

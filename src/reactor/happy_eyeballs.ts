@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { TimerHost } from "./sleep.ts";
+import type { TimerHost } from "../fiber/sleep.ts";
 import type { Timer } from "./timers.ts";
 
 /** RFC 8305 section 5: the recommended Connection Attempt Delay. */

@@ -11,7 +11,7 @@ import { assert } from "../base/assert.ts";
 import type { ByteQueue } from "../bytes/byte_queue.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
-import { ReadBuffer, WriteBuffer } from "./buffers.ts";
+import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason } from "./close_reason.ts";
 import { Connection, type ConnectionHost, READING } from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
@@ -23,7 +23,7 @@ import {
 import { type Ready, slotOf, Slots } from "./slots.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
-import type { ReactorPoll, StreamSocket, System } from "./system.ts";
+import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
 
 /** How late a wait may end since the turn that came before took time. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { requireNumber, wrongType } from "./checks.ts";
+import { requireNumber, wrongType } from "../base/checks.ts";
 
 /** Unsent bytes at which reading stops: backpressure begins. */
 export const HIGH_WATER_BYTES = 65_536;

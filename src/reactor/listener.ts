@@ -13,7 +13,7 @@ import {
 } from "../net/address.ts";
 import type { ConnectionHandlers, Origin } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
-import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
+import type { Batch, ListenerSocket, StreamSocket } from "../system/system.ts";
 import type { Timer } from "./timers.ts";
 
 /**

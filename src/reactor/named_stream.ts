@@ -10,12 +10,12 @@ import { WOULD_BLOCK } from "../native/errors.ts";
 import type { HostPort, StreamAddress } from "../net/address.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { Readiness } from "../poll/events.ts";
-import { errorOfAttempts, orderedAddresses } from "./connect.ts";
+import { errorOfAttempts, orderedAddresses } from "../fiber/connect.ts";
 import { type Attempt, AttemptsFailed, Race } from "./happy_eyeballs.ts";
 import type { Lookup } from "./lookup.ts";
-import type { TimerHost } from "./sleep.ts";
+import type { TimerHost } from "../fiber/sleep.ts";
 import type { Ready } from "./slots.ts";
-import type { StreamSocket } from "./system.ts";
+import type { StreamSocket } from "../system/system.ts";
 
 /** A handle that native code never gives. */
 const NO_HANDLE = 0xffff_ffff;

@@ -86,33 +86,33 @@ import {
   type UnixPath,
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
-import type { Abortable } from "./abortable.ts";
+import type { Abortable } from "../base/abortable.ts";
 import {
   allowFunction,
   requireFunction,
   requireHandlers,
   requireNumber,
-} from "./checks.ts";
-import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
+} from "../base/checks.ts";
+import type { ConnectOptions, UnixConnectOptions } from "../fiber/connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers, READING } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
-import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
+import type { Fiber, FiberBody, FiberOptions } from "../fiber/fiber.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
-} from "./fiber_connection.ts";
-import type { FiberListener } from "./fiber_listener.ts";
+} from "../fiber/fiber_connection.ts";
+import type { FiberListener } from "../fiber/fiber_listener.ts";
 import {
   type FiberHandler,
   type FiberServer,
   serveFibers,
   type ServeFibersOptions,
   type ServeFibersUnixOptions,
-} from "./fiber_server.ts";
-import { Fibers } from "./fibers.ts";
+} from "../fiber/fiber_server.ts";
+import { Fibers } from "../fiber/fibers.ts";
 import { Host } from "./host.ts";
 import {
   type ConnectionOptions,
@@ -123,17 +123,17 @@ import {
 import { type AnyListener, Listener } from "./listener.ts";
 import { isAddress, type Lookup, systemLookup } from "./lookup.ts";
 import { NamedStream, type SearchHost } from "./named_stream.ts";
-import { ReactorClosed, sleep } from "./sleep.ts";
+import { ReactorClosed, sleep } from "../fiber/sleep.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
-import {
-  type ListenerSocket,
-  NATIVE,
-  type ReactorPoll,
-  type StreamSocket,
-  type System,
-  userTimeoutOf,
-} from "./system.ts";
+import { NATIVE } from "../system/readiness.ts";
+import { userTimeoutOf } from "../system/stream_options.ts";
+import type {
+  ListenerSocket,
+  ReactorPoll,
+  StreamSocket,
+  System,
+} from "../system/system.ts";
 import type { Timer } from "./timers.ts";
 
 /** The longest synchronous wait: what a Deno timer may be late by. */

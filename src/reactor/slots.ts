@@ -14,9 +14,6 @@ const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MAX = (1 << (31 - SLOT_BITS)) - 1;
 
-/** A token that no slot ever has: the waker's. */
-export const WAKER_TOKEN = 0xffff_ffff;
-
 /** Returns the slot of a token: a small number, used again when it is free. */
 export function slotOf(token: number): number {
   return token & SLOT_MASK;

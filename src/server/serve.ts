@@ -11,7 +11,7 @@ import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
-import { allowFunction } from "../reactor/checks.ts";
+import { allowFunction } from "../base/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
@@ -37,7 +37,7 @@ import type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
   WorkersServer,
-} from "./workers.ts";
+} from "./worker/workers.ts";
 
 /** How to serve, wherever it is. */
 export interface ServeBaseOptions<Addr extends StreamAddr>
@@ -257,7 +257,7 @@ async function serveModule(
     hostname: hostname ?? HOSTNAME_DEFAULT,
   };
   // Only now: others would start a millisecond later for it.
-  const { serveOnWorkers } = await import("./workers.ts");
+  const { serveOnWorkers } = await import("./worker/workers.ts");
   return serveOnWorkers(group);
 }
 

@@ -17,7 +17,7 @@ import {
   WRITE_BUFFER_BYTES,
   WriteBuffer,
   type WriteTarget,
-} from "../../src/reactor/buffers.ts";
+} from "../../src/bytes/buffers.ts";
 
 /** What a write fails with. */
 const FAILURE = -32;

@@ -1,7 +1,7 @@
 /** Unsent bytes: what is counted of them, and since when they wait. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Outbox } from "../../src/reactor/outbox.ts";
+import { Outbox } from "../../src/bytes/outbox.ts";
 import { FakeHost } from "../util/fake_host.ts";
 import { concat } from "../util/http_bytes.ts";
 

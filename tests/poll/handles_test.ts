@@ -14,7 +14,7 @@ import {
   Waker,
 } from "../../mod.ts";
 import { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
-import { AcceptTable } from "../../src/reactor/accept_table.ts";
+import { AcceptTable } from "../../src/server/worker/accept_table.ts";
 import { eventually } from "../util/waiting.ts";
 
 /** More than the generations of a slot that 31 bits leave beside 20. */

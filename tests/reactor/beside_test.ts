@@ -14,7 +14,7 @@ import {
   Reactor,
   UnixStream,
 } from "../../mod.ts";
-import { joinChannel } from "../../src/reactor/channel.ts";
+import { joinChannel } from "../../src/server/worker/channel.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { writeText } from "../util/deno_client.ts";
 import { FakeSystem } from "../util/fake_system.ts";

@@ -15,7 +15,7 @@ import {
   serve,
   UnixStream,
 } from "../../mod.ts";
-import { joinChannel, openChannel } from "../../src/reactor/channel.ts";
+import { joinChannel, openChannel } from "../../src/server/worker/channel.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ReportingReactor } from "../util/fibers.ts";

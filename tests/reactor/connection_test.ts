@@ -26,7 +26,7 @@ import {
   LOW_WATER_BYTES,
   TURN_READ_BYTES,
 } from "../../src/reactor/limits.ts";
-import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks } from "../util/machine.ts";
 import {

@@ -15,7 +15,7 @@ import type { Events } from "../../src/poll/events.ts";
 import {
   READ_BUFFER_BYTES,
   WRITE_BUFFER_BYTES,
-} from "../../src/reactor/buffers.ts";
+} from "../../src/bytes/buffers.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { BatchingSystem, type FakeStream } from "../util/fake_system.ts";

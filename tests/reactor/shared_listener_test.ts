@@ -11,16 +11,13 @@ import {
   UnixListener,
   UnixStream,
 } from "../../mod.ts";
-import { AcceptTable } from "../../src/reactor/accept_table.ts";
+import { AcceptTable } from "../../src/server/worker/accept_table.ts";
 import {
   SharedListener,
   type SharedSocket,
-} from "../../src/reactor/shared_listener.ts";
-import {
-  type Batch,
-  NATIVE,
-  type StreamSocket,
-} from "../../src/reactor/system.ts";
+} from "../../src/server/worker/shared_listener.ts";
+import { NATIVE } from "../../src/system/readiness.ts";
+import type { Batch, StreamSocket } from "../../src/system/system.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { eventually } from "../util/waiting.ts";

@@ -1,7 +1,7 @@
 /** The two clocks of a reactor, which part while a machine sleeps. */
 
 import { assertEquals } from "@std/assert";
-import { Skew } from "../../src/reactor/skew.ts";
+import { Skew } from "../../src/system/skew.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Ready, Slots, WAKER_TOKEN } from "../../src/reactor/slots.ts";
+import { type Ready, Slots } from "../../src/reactor/slots.ts";
+import { WAKER_TOKEN } from "../../src/system/system.ts";
 
 /** Tokens that the table has room for. */
 const TOKENS_MAX = 2 ** 20;

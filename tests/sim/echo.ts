@@ -4,7 +4,7 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { Peer, planOf } from "./peer.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
-import type { Fiber } from "../../src/reactor/fiber.ts";
-import type { FiberConnection } from "../../src/reactor/fiber_connection.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
+import type { Fiber } from "../../src/fiber/fiber.ts";
+import type { FiberConnection } from "../../src/fiber/fiber_connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";

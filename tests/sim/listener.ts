@@ -12,7 +12,7 @@ import {
 import type { TcpAddress } from "../../src/net/address.ts";
 import { AcceptBatch } from "../../src/net/listener.ts";
 import { Readiness } from "../../src/poll/events.ts";
-import type { Batch, ListenerSocket } from "../../src/reactor/system.ts";
+import type { Batch, ListenerSocket } from "../../src/system/system.ts";
 import { changed, type Pollable, type Registration } from "./poll.ts";
 import type { SimulatedStream } from "./stream.ts";
 import type { World } from "./world.ts";

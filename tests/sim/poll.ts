@@ -14,8 +14,7 @@ import { type Events, Readiness } from "../../src/poll/events.ts";
 import { Interest, type InterestSet } from "../../src/poll/interest.ts";
 import type { Source } from "../../src/poll/registry.ts";
 import type { Token } from "../../src/poll/token.ts";
-import type { ReactorPoll } from "../../src/reactor/system.ts";
-import { WAKER_TOKEN } from "../../src/reactor/slots.ts";
+import { type ReactorPoll, WAKER_TOKEN } from "../../src/system/system.ts";
 import type { World } from "./world.ts";
 
 const CLOCK_WORDS = 2;

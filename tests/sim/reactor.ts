@@ -5,7 +5,7 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/reactor/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { taggedBytes } from "./bytes.ts";

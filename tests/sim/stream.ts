@@ -15,7 +15,7 @@ import type { TcpAddress } from "../../src/net/address.ts";
 import type { Shutdown } from "../../src/net/stream.ts";
 import { BUFFERS_MAX } from "../../src/net/transfer.ts";
 import { Readiness } from "../../src/poll/events.ts";
-import type { StreamSocket } from "../../src/reactor/system.ts";
+import type { StreamSocket } from "../../src/system/system.ts";
 import { concat } from "../util/http_bytes.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { changed, type Pollable, type Registration } from "./poll.ts";

@@ -8,7 +8,7 @@ import { errnoNumber } from "../../src/native/errors.ts";
 import type { HostPort } from "../../src/net/address.ts";
 import type { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import type { ListenOptions } from "../../src/net/tcp_listener.ts";
-import type { StreamSocket, System } from "../../src/reactor/system.ts";
+import type { StreamSocket, System } from "../../src/system/system.ts";
 import { SimulatedListener } from "./listener.ts";
 import { type Pollable, SimulatedPoll } from "./poll.ts";
 import { type BufferSizes, type FarEnd, SimulatedStream } from "./stream.ts";

@@ -1,7 +1,7 @@
 /** Telling HTTP messages apart for a trace. */
 
 import { assert, assertEquals } from "@std/assert";
-import { MessageWatch } from "../../src/http/watch.ts";
+import { MessageWatch } from "../../src/trace/message_watch.ts";
 import { latin1 } from "../util/http_bytes.ts";
 
 function received(watch: MessageWatch, text: string): string {

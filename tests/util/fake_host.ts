@@ -6,7 +6,7 @@
 
 import type { ArrayLedger, ByteQueue } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
-import { ReadBuffer, WriteBuffer } from "../../src/reactor/buffers.ts";
+import { ReadBuffer, WriteBuffer } from "../../src/bytes/buffers.ts";
 import type {
   Connection,
   ConnectionHost,

@@ -20,7 +20,7 @@ import type {
   ReactorPoll,
   StreamSocket,
   System,
-} from "../../src/reactor/system.ts";
+} from "../../src/system/system.ts";
 
 import { concat } from "./http_bytes.ts";
 

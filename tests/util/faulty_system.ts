@@ -10,7 +10,7 @@ import type {
   ListenerSocket,
   ReactorPoll,
   StreamSocket,
-} from "../../src/reactor/system.ts";
+} from "../../src/system/system.ts";
 import { BatchingSystem } from "./fake_system.ts";
 
 /** What a call that was chosen throws. */

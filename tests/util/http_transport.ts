@@ -16,7 +16,7 @@ import type {
   StreamAddr,
   Transport,
 } from "../../src/http/transport.ts";
-import { ReadBuffer } from "../../src/reactor/buffers.ts";
+import { ReadBuffer } from "../../src/bytes/buffers.ts";
 import { type Answer, parseAnswers } from "./http_answers.ts";
 import { concat, latin1, toLatin1 } from "./http_bytes.ts";
 import { DEADLINE_MS } from "./waiting.ts";

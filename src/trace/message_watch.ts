@@ -7,7 +7,7 @@
  * @module
  */
 
-import { decodeLatin1 } from "./latin1.ts";
+import { decodeLatin1 } from "../http/latin1.ts";
 
 /** More than that in one line is not looked at: it is no head of ours. */
 const LINE_BYTES_MAX = 65_536;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type ArrayLedger, ByteQueue } from "../bytes/byte_queue.ts";
+import { type ArrayLedger, ByteQueue } from "./byte_queue.ts";
 
 /** Runs that one send is given: what a vectored call takes. */
 const RUNS_MAX = 8;

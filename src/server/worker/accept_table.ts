@@ -8,10 +8,10 @@
  * @module
  */
 
-import { nativeThread } from "../native/library.ts";
-import { Interest } from "../poll/interest.ts";
-import { Registry } from "../poll/registry.ts";
-import type { Token } from "../poll/token.ts";
+import { nativeThread } from "../../native/library.ts";
+import { Interest } from "../../poll/interest.ts";
+import { Registry } from "../../poll/registry.ts";
+import type { Token } from "../../poll/token.ts";
 
 /** 64 bytes, a cache line: nobody waits for another's writing. */
 const ROW_WORDS = 16;

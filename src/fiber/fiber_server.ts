@@ -7,17 +7,17 @@
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import type { Abortable } from "./abortable.ts";
-import { allowSignal, requireFunction } from "./checks.ts";
-import type { Connection, ConnectionHandlers } from "./connection.ts";
+import type { Abortable } from "../base/abortable.ts";
+import { allowSignal, requireFunction } from "../base/checks.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import { Fiber, type FiberHost } from "./fiber.ts";
 import {
   type AnyFiberConnection,
   FIBER_HANDLERS,
   FiberConnection,
 } from "./fiber_connection.ts";
-import type { ConnectionOptions } from "./limits.ts";
-import type { AnyListener } from "./listener.ts";
+import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { AnyListener } from "../reactor/listener.ts";
 import type { Running } from "./owned.ts";
 
 /** What a fiber does with its connection. */

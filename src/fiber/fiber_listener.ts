@@ -5,9 +5,9 @@
  */
 
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
-import { type Abortable, misuseOf, obeying } from "./abortable.ts";
+import { type Abortable, misuseOf, obeying } from "../base/abortable.ts";
 import type { FiberConnection } from "./fiber_connection.ts";
-import type { Listener } from "./listener.ts";
+import type { Listener } from "../reactor/listener.ts";
 import { Owned, type Owner } from "./owned.ts";
 
 /**

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { MessageWatch } from "../http/watch.ts";
-import { NATIVE, type System } from "../reactor/system.ts";
-import { tracedSystem, type TraceOptions } from "../reactor/trace.ts";
+import { MessageWatch } from "./message_watch.ts";
+import { NATIVE } from "../system/readiness.ts";
+import type { System } from "../system/system.ts";
+import { tracedSystem, type TraceOptions } from "./traced_system.ts";
 
-export type { TraceOptions } from "../reactor/trace.ts";
+export type { TraceOptions } from "./traced_system.ts";
 
 /**
  * Returns a system for a `Reactor` that shows one connection's life as a
@@ -23,7 +24,7 @@ export type { TraceOptions } from "../reactor/trace.ts";
  * @example What an echo costs
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { echo } from "./echo.ts";
+ * import { echo } from "../server/echo.ts";
  * import { Reactor } from "../reactor/reactor.ts";
  * import { trace } from "./trace.ts";
  *

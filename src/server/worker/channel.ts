@@ -8,9 +8,12 @@
  * @module
  */
 
-import { UnixStream } from "../net/unix_stream.ts";
-import type { Connection, ConnectionHandlers } from "./connection.ts";
-import type { Reactor } from "./reactor.ts";
+import { UnixStream } from "../../net/unix_stream.ts";
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../reactor/connection.ts";
+import type { Reactor } from "../../reactor/reactor.ts";
 
 /** One end, and the number of the other. */
 export interface Channel {

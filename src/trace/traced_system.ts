@@ -32,7 +32,7 @@ import type {
   ReactorPoll,
   StreamSocket,
   System,
-} from "./system.ts";
+} from "../system/system.ts";
 import { HEADING, type Loop, Timeline, type Watch } from "./timeline.ts";
 
 /** What to show and where. */

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { checkMs, limitsOf } from "../http/limits.ts";
-import { NATIVE, type System } from "../reactor/system.ts";
-import { admissionOf } from "./admission.ts";
+import { checkMs, limitsOf } from "../../http/limits.ts";
+import { NATIVE } from "../../system/readiness.ts";
+import type { System } from "../../system/system.ts";
+import { admissionOf } from "../admission.ts";
 import { type MemberOptions, memberOptions } from "./control.ts";
 import {
   backlogOf,
@@ -15,7 +16,7 @@ import {
   checkGraceMs,
   hasPath,
   textOf,
-} from "./serve_options.ts";
+} from "../serve_options.ts";
 import type { Balance, GroupOptions } from "./workers.ts";
 
 /** The most Workers. More is a slip: no machine has as many cores. */

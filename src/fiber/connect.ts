@@ -13,8 +13,8 @@ import {
   type UnixPath,
 } from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
-import { type Abortable, obeying } from "./abortable.ts";
-import { allowSignal, requireNumber } from "./checks.ts";
+import { type Abortable, obeying } from "../base/abortable.ts";
+import { allowSignal, requireNumber } from "../base/checks.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
@@ -25,9 +25,9 @@ import {
   AttemptsFailed,
   interleave,
   Race,
-} from "./happy_eyeballs.ts";
-import { isAddress, type Lookup } from "./lookup.ts";
-import type { ConnectionOptions } from "./limits.ts";
+} from "../reactor/happy_eyeballs.ts";
+import { isAddress, type Lookup } from "../reactor/lookup.ts";
+import type { ConnectionOptions } from "../reactor/limits.ts";
 import { Owned, type Owner, type Running } from "./owned.ts";
 import type { TimerHost } from "./sleep.ts";
 

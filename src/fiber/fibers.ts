@@ -7,7 +7,7 @@
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { allowSignal, requireFunction } from "./checks.ts";
+import { allowSignal, requireFunction } from "../base/checks.ts";
 import {
   connect,
   type ConnectHost,
@@ -15,7 +15,7 @@ import {
   connectPath,
   type UnixConnectOptions,
 } from "./connect.ts";
-import type { Connection, ConnectionHandlers } from "./connection.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import {
   Fiber,
   type FiberBody,
@@ -29,12 +29,16 @@ import {
 } from "./fiber_connection.ts";
 import { FiberListener } from "./fiber_listener.ts";
 import type { FiberServerHost } from "./fiber_server.ts";
-import { type ConnectionOptions, type Limits, limitsOf } from "./limits.ts";
-import type { Lookup } from "./lookup.ts";
-import type { AnyListener } from "./listener.ts";
+import {
+  type ConnectionOptions,
+  type Limits,
+  limitsOf,
+} from "../reactor/limits.ts";
+import type { Lookup } from "../reactor/lookup.ts";
+import type { AnyListener } from "../reactor/listener.ts";
 import type { FiberLoop, Owner, Running } from "./owned.ts";
 import { ReactorClosed, type TimerHost } from "./sleep.ts";
-import type { Timer } from "./timers.ts";
+import type { Timer } from "../reactor/timers.ts";
 
 /**
  * Rounds of microtasks in which fibers that were cancelled can end by

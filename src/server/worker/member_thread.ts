@@ -8,12 +8,12 @@
  * @module
  */
 
-import { after } from "../base/own.ts";
-import type { AcceptTable } from "../reactor/accept_table.ts";
-import { type Channel, openChannel } from "../reactor/channel.ts";
-import type { Connection } from "../reactor/connection.ts";
-import type { Reactor } from "../reactor/reactor.ts";
-import type { Timer } from "../reactor/timers.ts";
+import { after } from "../../base/own.ts";
+import type { AcceptTable } from "./accept_table.ts";
+import { type Channel, openChannel } from "./channel.ts";
+import type { Connection } from "../../reactor/connection.ts";
+import type { Reactor } from "../../reactor/reactor.ts";
+import type { Timer } from "../../reactor/timers.ts";
 import { type Assignment, listening, type Report, tell } from "./control.ts";
 
 /**

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type Abortable, obeying } from "./abortable.ts";
-import { allowSignal, requireNumber } from "./checks.ts";
+import { type Abortable, obeying } from "../base/abortable.ts";
+import { allowSignal, requireNumber } from "../base/checks.ts";
 import { Owned, type Owner } from "./owned.ts";
-import type { Timer } from "./timers.ts";
+import type { Timer } from "../reactor/timers.ts";
 
 /** Where timers are set. */
 export interface TimerHost {

@@ -7,17 +7,15 @@
  * @module
  */
 
-import { after, cancelAfter, type DenoTimer, nowMs } from "../base/own.ts";
-import type { StreamAddr } from "../http/transport.ts";
-import type { UnixPath } from "../net/address.ts";
-import { AcceptTable } from "../reactor/accept_table.ts";
-import { Reactor } from "../reactor/reactor.ts";
-import {
-  type ListenerSocket,
-  NATIVE,
-  userTimeoutOf,
-} from "../reactor/system.ts";
-import type { Timer } from "../reactor/timers.ts";
+import { after, cancelAfter, type DenoTimer, nowMs } from "../../base/own.ts";
+import type { StreamAddr } from "../../http/transport.ts";
+import type { UnixPath } from "../../net/address.ts";
+import { AcceptTable } from "./accept_table.ts";
+import { Reactor } from "../../reactor/reactor.ts";
+import { NATIVE } from "../../system/readiness.ts";
+import { userTimeoutOf } from "../../system/stream_options.ts";
+import type { ListenerSocket } from "../../system/system.ts";
+import type { Timer } from "../../reactor/timers.ts";
 import {
   type Assignment,
   type MemberOptions,
@@ -33,7 +31,7 @@ import {
   hasPath,
   portOf,
   WRITE_MS_DEFAULT,
-} from "./serve_options.ts";
+} from "../serve_options.ts";
 
 /** How long the first restart waits; each further one twice as long. */
 const RESTART_MS = 100;

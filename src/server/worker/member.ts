@@ -6,21 +6,25 @@
 
 /// <reference lib="deno.worker" />
 
-import type { UnixListenOptions } from "../net/unix_listener.ts";
-import type { ListenOptions } from "../net/tcp_listener.ts";
-import type { TcpAddress, UnixAddress } from "../net/address.ts";
-import { AcceptTable } from "../reactor/accept_table.ts";
-import { joinChannel } from "../reactor/channel.ts";
-import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import { SHARED_MEMORY_BYTES_MAX } from "../reactor/limits.ts";
-import type { AnyListener, Listener } from "../reactor/listener.ts";
-import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
-import { SharedListener } from "../reactor/shared_listener.ts";
-import { NATIVE, type System } from "../reactor/system.ts";
+import type { UnixListenOptions } from "../../net/unix_listener.ts";
+import type { ListenOptions } from "../../net/tcp_listener.ts";
+import type { TcpAddress, UnixAddress } from "../../net/address.ts";
+import { AcceptTable } from "./accept_table.ts";
+import { joinChannel } from "./channel.ts";
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../reactor/connection.ts";
+import { SHARED_MEMORY_BYTES_MAX } from "../../reactor/limits.ts";
+import type { AnyListener, Listener } from "../../reactor/listener.ts";
+import { Reactor, type ReactorOptions } from "../../reactor/reactor.ts";
+import { SharedListener } from "./shared_listener.ts";
+import { NATIVE } from "../../system/readiness.ts";
+import type { System } from "../../system/system.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
-import { echo } from "./echo.ts";
-import { loadHandler } from "./module.ts";
-import { type Handler, serve, type StreamAddr } from "./serve.ts";
+import { echo } from "../echo.ts";
+import { loadHandler } from "../module.ts";
+import { type Handler, serve, type StreamAddr } from "../serve.ts";
 
 /** A running server of either kind. */
 interface Server {

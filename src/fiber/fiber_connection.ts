@@ -12,16 +12,16 @@
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
-import { type Abortable, misuseOf, obeying } from "./abortable.ts";
-import { requireNumber, wrongType } from "./checks.ts";
-import type { CloseReason } from "./close_reason.ts";
+import { type Abortable, misuseOf, obeying } from "../base/abortable.ts";
+import { requireNumber, wrongType } from "../base/checks.ts";
+import type { CloseReason } from "../reactor/close_reason.ts";
 import type {
   Connection,
   ConnectionHandlers,
   ReadTarget,
-} from "./connection.ts";
+} from "../reactor/connection.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
-import type { TimeoutSet } from "./limits.ts";
+import type { TimeoutSet } from "../reactor/limits.ts";
 import { type FiberLoop, Owned, type Owner } from "./owned.ts";
 import { sleep, type TimerHost } from "./sleep.ts";
 

@@ -1,33 +1,27 @@
 /**
- * What a reactor stands on: a poll, sockets and a clock.
+ * The interface of the system that a reactor stands on: a poll, sockets and a
+ * clock.
  *
- * There is one in use, the native one. The seam is here so that a simulation
- * can take its place: the reactor, and all that is built on it, reaches the
- * system through this and through nothing else.
+ * The reactor, and all that is built on it, reaches the system through this
+ * interface alone. `readiness.ts` implements it for Deno; a simulation takes
+ * its place in tests.
  *
  * @module
  */
 
-import { defer, nowMs } from "../base/own.ts";
-import { Events } from "../poll/events.ts";
-import { Interest, type InterestSet } from "../poll/interest.ts";
-import { type Backend, Poll, type PollOptions } from "../poll/poll.ts";
+import type { Events } from "../poll/events.ts";
+import type { InterestSet } from "../poll/interest.ts";
+import type { Backend, PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
-import { Waker } from "../poll/waker.ts";
 import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
 import type { ReadBatch, WriteBatch } from "../net/batches.ts";
-import { KEEPALIVE_DEFAULT } from "../net/keepalive.ts";
 import type { Shutdown } from "../net/stream.ts";
-import { type ListenOptions, TcpListener } from "../net/tcp_listener.ts";
-import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { UnixStream } from "../net/unix_stream.ts";
-import { TIMEOUT_MS_MAX } from "./limits.ts";
-import { Wait } from "./park.ts";
-import { PathListener } from "./path_listener.ts";
-import { Skew } from "./skew.ts";
-import { WAKER_TOKEN } from "./slots.ts";
+
+/** The token of a poll's own waker: one that no source of a reactor has. */
+export const WAKER_TOKEN = 0xffff_ffff;
 
 /** A non-blocking stream, as `TcpStream` and `UnixStream` are. */
 export interface StreamSocket extends Source, Disposable {
@@ -175,137 +169,4 @@ export interface System {
   writeAll?(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void;
   /** Runs `callback` when what runs now, and its microtasks, are done. */
   defer(callback: () => void): void;
-}
-
-/** The system that Deno runs on. */
-export const NATIVE: System = {
-  openPoll: (options) => new NativePoll(options),
-  listen: (options) =>
-    "path" in options ? PathListener.bind(options) : TcpListener.bind(options),
-  connect: (address, isPermitted) => {
-    if ("path" in address) return UnixStream.connect(address);
-    const stream = isPermitted
-      ? connectPermitted(address)
-      : TcpStream.connect(address);
-    ifPossible(() => stream.keepalive = KEEPALIVE_DEFAULT);
-    return stream;
-  },
-  readAll: (batch, bytes, offset, roomMin) =>
-    batch.read(bytes, offset, roomMin),
-  writeAll: (batch, bytes) => batch.write(bytes),
-  defer,
-};
-
-/**
- * Returns the `userTimeout` that has the system watch over a `writeMs`: 0, the
- * system's own, when there is no such limit.
- */
-export function userTimeoutOf(writeMs: number | undefined): number {
-  if (writeMs === undefined || !(writeMs <= TIMEOUT_MS_MAX)) return 0;
-  return Math.ceil(writeMs);
-}
-
-/**
- * Has the system give up a stream whose peer's side acknowledges nothing for
- * `writeMs`, or, with infinity, no longer. It sees what nobody here can: bytes
- * that were written, and wait in the system for a peer that has vanished. Does
- * nothing where the system cannot.
- */
-export function limitUnacked(stream: StreamSocket, writeMs: number): void {
-  if (!("userTimeout" in stream)) return;
-  ifPossible(() => stream.userTimeout = userTimeoutOf(writeMs));
-}
-
-/**
- * Sets an option that a stream can do without. Some systems have not got it, and
- * macOS refuses all options of a stream that was reset, which reading tells.
- */
-function ifPossible(set: () => void): void {
-  try {
-    set();
-  } catch {
-    // It goes on without.
-  }
-}
-
-/** kqueue alone lacks it. The backend's name would take a call to ask for. */
-const LACKS_PRIORITY = !["linux", "android"].includes(Deno.build.os);
-/** What may be asked of a poll. */
-const INTERESTS = Interest.READABLE | Interest.WRITABLE |
-  (LACKS_PRIORITY ? 0 : Interest.PRIORITY);
-
-class NativePoll implements ReactorPoll {
-  readonly lacksPriority = LACKS_PRIORITY;
-  readonly #poll: Poll;
-  readonly #waker: Waker;
-  readonly #wait: Wait;
-  readonly #skew: Skew;
-
-  constructor(options: PollOptions) {
-    const poll = new Poll(options);
-    let waker: Waker | undefined;
-    try {
-      this.#waker = waker = new Waker(poll.registry, WAKER_TOKEN);
-      this.#wait = new Wait(poll);
-      // Nothing is registered yet but the waker: no event is taken by this.
-      const events = new Events(1);
-      const ownMs = nowMs();
-      poll.poll(events, 0);
-      this.#skew = new Skew(events.nowMs, ownMs);
-    } catch (error) {
-      waker?.close();
-      poll.close();
-      throw error;
-    }
-    this.#poll = poll;
-  }
-
-  get backend(): Backend {
-    return this.#poll.backend;
-  }
-
-  nowMs(): number {
-    return nowMs() + this.#skew.ms;
-  }
-
-  poll(events: Events, timeoutMs: number): number {
-    const count = this.#poll.poll(events, timeoutMs);
-    this.#skew.note(events.nowMs, nowMs);
-    return count;
-  }
-
-  register(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.register(source, token, interest & INTERESTS);
-  }
-
-  reregister(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.reregister(source, token, interest & INTERESTS);
-  }
-
-  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
-    return this.#wait.park(timeoutMs, refed);
-  }
-
-  yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
-    return this.#wait.yieldToDeno(nowMs, refed);
-  }
-
-  ref(): void {
-    this.#wait.ref();
-  }
-
-  rest(): void {
-    this.#wait.rest();
-  }
-
-  wake(): void {
-    this.#wait.wake();
-    this.#waker.wake();
-  }
-
-  close(): void {
-    this.#wait.close();
-    this.#waker.close();
-    this.#poll.close();
-  }
 }

@@ -21,16 +21,16 @@
  * @module
  */
 
-import { errnoNumber, WOULD_BLOCK } from "../native/errors.ts";
-import type { InterestSet } from "../poll/interest.ts";
-import type { CustomSource, Registry } from "../poll/registry.ts";
-import type { Token } from "../poll/token.ts";
-import type { StreamAddress } from "../net/address.ts";
-import { ACCEPT_MAX } from "../net/listener.ts";
-import { TcpListener } from "../net/tcp_listener.ts";
-import { UnixListener } from "../net/unix_listener.ts";
+import { errnoNumber, WOULD_BLOCK } from "../../native/errors.ts";
+import type { InterestSet } from "../../poll/interest.ts";
+import type { CustomSource, Registry } from "../../poll/registry.ts";
+import type { Token } from "../../poll/token.ts";
+import type { StreamAddress } from "../../net/address.ts";
+import { ACCEPT_MAX } from "../../net/listener.ts";
+import { TcpListener } from "../../net/tcp_listener.ts";
+import { UnixListener } from "../../net/unix_listener.ts";
 import type { AcceptTable } from "./accept_table.ts";
-import type { Batch, ListenerSocket } from "./system.ts";
+import type { Batch, ListenerSocket } from "../../system/system.ts";
 
 /**
  * How many connections more than another a reactor may have before it leaves

@@ -9,8 +9,8 @@
  */
 
 import { assert } from "../base/assert.ts";
-import type { Abortable } from "./abortable.ts";
-import { allowSignal, requireFunction, requireNumber } from "./checks.ts";
+import type { Abortable } from "../base/abortable.ts";
+import { allowSignal, requireFunction, requireNumber } from "../base/checks.ts";
 import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
 import type {
   AnyFiberConnection,
@@ -20,7 +20,7 @@ import type { FiberListener } from "./fiber_listener.ts";
 import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import type { ConnectionOptions } from "./limits.ts";
+import type { ConnectionOptions } from "../reactor/limits.ts";
 import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
 import { ReactorClosed, sleep, type TimerHost } from "./sleep.ts";
 
@@ -177,7 +177,7 @@ export class Fiber<T = unknown> implements Owner {
    * @example Usage
    * ```ts
    * import { assertEquals } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
+   * import { Reactor } from "../reactor/reactor.ts";
    *
    * using reactor = new Reactor();
    * const log: string[] = [];
@@ -205,7 +205,7 @@ export class Fiber<T = unknown> implements Owner {
    * @example A read that may take five milliseconds
    * ```ts
    * import { assertRejects } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
+   * import { Reactor } from "../reactor/reactor.ts";
    *
    * using reactor = new Reactor();
    * await reactor.spawn(async (fiber) => {

@@ -9,12 +9,15 @@
  * @module
  */
 
-import type { LimitOptions } from "../http/limits.ts";
-import type { StreamAddr } from "../http/transport.ts";
-import type { Keepalive } from "../net/keepalive.ts";
-import type { AdmissionOptions } from "./admission.ts";
-import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import type { SharedSocket } from "../reactor/shared_listener.ts";
+import type { LimitOptions } from "../../http/limits.ts";
+import type { StreamAddr } from "../../http/transport.ts";
+import type { Keepalive } from "../../net/keepalive.ts";
+import type { AdmissionOptions } from "../admission.ts";
+import type {
+  Connection,
+  ConnectionHandlers,
+} from "../../reactor/connection.ts";
+import type { SharedSocket } from "./shared_listener.ts";
 
 /** What a member is to do, posted to it once. */
 export interface Assignment {
