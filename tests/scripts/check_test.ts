@@ -194,7 +194,7 @@ const BAD: readonly Bad[] = [
     what: "a folder that is no layer",
     file: "src/util/drawer.ts",
     text: `${DOC}import "../native/library.ts";\n`,
-    says: /src\/util is no layer: there are base, native, bytes/,
+    says: /src\/util is no layer: there are base, native,/,
   },
   {
     rule: "arrows",
