@@ -47,7 +47,9 @@ export type {
   ReadTarget,
   WriteRoom,
 } from "./src/reactor/connection.ts";
-export type { CloseReason, TimeoutReason } from "./src/reactor/close_reason.ts";
+export type { CloseReason, TimeoutReason } from "./src/stream/close_reason.ts";
+export type { Protocol } from "./src/stream/protocol.ts";
+export type { Transport } from "./src/stream/transport.ts";
 export type {
   ConnectionOptions,
   Limits,

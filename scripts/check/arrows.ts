@@ -18,17 +18,27 @@ const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
   native: { uses: ["base"] },
   poll: { uses: ["base", "native"] },
   net: { uses: ["base", "poll", "native"] },
+  stream: { uses: [], types: ["net"] },
   bytes: { uses: ["base", "net"] },
   system: { uses: ["base", "net", "poll"] },
   reactor: {
-    uses: ["base", "system", "bytes", "net", "poll", "native", "fiber"],
+    uses: [
+      "base",
+      "stream",
+      "system",
+      "bytes",
+      "net",
+      "poll",
+      "native",
+      "fiber",
+    ],
   },
-  fiber: { uses: ["base", "reactor", "bytes", "net"] },
+  fiber: { uses: ["base", "stream", "reactor", "bytes", "net"] },
   // The protocol must run over anything that moves bytes, a test's as well.
-  http: { uses: ["base", "native", "bytes"] },
+  http: { uses: ["base", "stream", "native", "bytes"] },
   trace: { uses: ["base", "http", "system", "net", "poll", "native"] },
   server: {
-    uses: ["base", "http", "reactor", "server/worker"],
+    uses: ["base", "stream", "http", "reactor", "server/worker"],
     types: ["net"],
   },
   "server/worker": {

@@ -14,7 +14,7 @@ import { ByteQueue } from "../bytes/byte_queue.ts";
 import { TcpStream } from "../net/tcp_stream.ts";
 import { type Abortable, misuseOf, obeying } from "../base/abortable.ts";
 import { requireNumber, wrongType } from "../base/checks.ts";
-import type { CloseReason } from "../reactor/close_reason.ts";
+import type { CloseReason } from "../stream/close_reason.ts";
 import type {
   Connection,
   ConnectionHandlers,

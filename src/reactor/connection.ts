@@ -13,11 +13,13 @@ import { errorFrom, WOULD_BLOCK } from "../native/errors.ts";
 import { Readiness } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { StreamAddress } from "../net/address.ts";
+import type { Protocol } from "../stream/protocol.ts";
+import type { Transport } from "../stream/transport.ts";
 import { BUFFERS_MAX, checkRange } from "../net/transfer.ts";
 import { ByteQueue } from "../bytes/byte_queue.ts";
 import { requireNumber } from "../base/checks.ts";
 import type { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
-import type { CloseReason, TimeoutReason } from "./close_reason.ts";
+import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
 import {
   type Limits,
   TIMEOUT_MS_MAX,
@@ -147,62 +149,13 @@ export interface ReadTarget {
 }
 
 /** What happens on a connection. `Data` is the user's own, one a connection. */
-export interface ConnectionHandlers<Data = unknown> {
+export interface ConnectionHandlers<Data = unknown>
+  extends Protocol<Data, Connection<Data>> {
   /**
-   * Whether reading goes on above the high-water mark: for who stops writing
-   * there of its own accord, and reads for something else than to write.
-   */
-  readonly keepsReading?: boolean;
-  /** It is open: accepted, or connected. */
-  open?(connection: Connection<Data>): void;
-  /**
-   * Bytes have come: those of `bytes` from `start` to `end`, which are valid
-   * until this returns.
-   */
-  data(
-    connection: Connection<Data>,
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-  ): void;
-  /** The peer sends no more. Without this, the connection is closed. */
-  end?(connection: Connection<Data>): void;
-  /**
-   * The peer sends no more, and may have gone, but reading is stopped before
-   * its end; `end` comes when all was read. Told once. An end behind bytes that
-   * the system has no room for has not come yet.
-   */
-  ending?(connection: Connection<Data>): void;
-  /**
-   * Unsent bytes have fallen to the low-water mark, or connections hold less
-   * memory again, which {@linkcode Connection.awaitRoom} waits for.
-   */
-  drain?(connection: Connection<Data>): void;
-  /**
-   * Sending has failed, or the peer has reset the connection, and bytes that
-   * came before that may be unread: they are still read, and then `error` is
-   * told. What is written from now on is dropped. A connection that is paused
-   * is told `ending` as well, and reads on when it is resumed.
-   */
-  broken?(connection: Connection<Data>, error: Error): void;
-  /** Something failed; `close` follows. */
-  error?(connection: Connection<Data>, error: Error): void;
-  /**
-   * One of its `Timeouts`, or its deadline, has passed. Without this, it is
-   * closed for that reason. With this, closing it is the handler's: what stays
-   * open is given the same time again, a deadline none.
-   */
-  timeout?(connection: Connection<Data>, reason: TimeoutReason): void;
-  /**
-   * Nobody can be accepted: descriptors or memory are short. Close what can be
-   * spared; accepting goes on when something has closed.
+   * Nobody can be accepted: descriptors or memory are short. Close connections
+   * that can be spared; accepting goes on when one has closed.
    */
   shortage?(): void;
-  /**
-   * It is closed, and `reason` says why; nothing follows. Its addresses can be
-   * asked for until this returns.
-   */
-  close?(connection: Connection<Data>, reason: CloseReason): void;
 }
 
 /** What connections have in common that came the same way: never changed. */
@@ -279,7 +232,7 @@ export interface ConnectionHost extends OutboxHost {
 }
 
 /** A connection on a reactor. */
-export class Connection<Data = unknown> {
+export class Connection<Data = unknown> implements Transport<Data> {
   /** The user's own data; `undefined` until it is set. */
   data: Data = undefined as Data;
   /** The reactor's token for it. */

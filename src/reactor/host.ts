@@ -12,7 +12,7 @@ import type { ByteQueue } from "../bytes/byte_queue.ts";
 import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
-import type { CloseReason } from "./close_reason.ts";
+import type { CloseReason } from "../stream/close_reason.ts";
 import { Connection, type ConnectionHost, READING } from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {

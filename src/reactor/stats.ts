@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CloseReason } from "./close_reason.ts";
+import type { CloseReason } from "../stream/close_reason.ts";
 
 /**
  * How long the reactor was away from its poll, since it was made.

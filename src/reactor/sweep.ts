@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { TimeoutReason } from "./close_reason.ts";
+import type { TimeoutReason } from "../stream/close_reason.ts";
 import { TIMEOUT_MS_MAX, type TimeoutSet } from "./limits.ts";
 import type { Timer } from "./timers.ts";
 import { Times } from "./times.ts";

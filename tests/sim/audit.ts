@@ -10,7 +10,7 @@ import type {
   Connection,
   ConnectionHandlers,
 } from "../../src/reactor/connection.ts";
-import type { TimeoutReason } from "../../src/reactor/close_reason.ts";
+import type { TimeoutReason } from "../../src/stream/close_reason.ts";
 import type { Listener } from "../../src/reactor/listener.ts";
 import type { Reactor } from "../../src/reactor/reactor.ts";
 import { SimulationFailure, type World } from "./world.ts";
