@@ -145,7 +145,7 @@ const BAD: readonly Bad[] = [
     what: "a lazy import against the arrows",
     file: "src/http/head.ts",
     text: `${DOC}const x = await import("../reactor/reactor.ts");\n`,
-    says: /http may not import reactor, only base, native/,
+    says: /http may not import reactor, only base, stream, native/,
   },
   {
     rule: "arrows",
