@@ -1,6 +1,6 @@
 /**
- * What the scripts' command lines share: reading words, and saying in one line
- * what is wrong with them.
+ * What the scripts' command lines share: reading options, printing help, and
+ * saying in one line what is wrong.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 
-/** A command line that cannot be meant, with the one line to show. */
+/** A command line that makes no sense, with the one line to print. */
 export class UsageError extends Error {
   /** What errors of this class print. */
   override name = "UsageError";
@@ -24,10 +24,71 @@ export class Failure extends Error {
   override name = "Failure";
 }
 
+/** The value of an option that the command line leaves out; its type counts. */
+type Default = boolean | number | string | readonly string[];
+
+/** The options of a command line: text for text, whole numbers for numbers. */
+type Options<T> = {
+  [Name in keyof T]: T[Name] extends boolean ? boolean
+    : T[Name] extends number ? number
+    : T[Name] extends string ? string
+    : string[];
+};
+
+/**
+ * Reads options like `--name value`, and the words between them.
+ *
+ * A number stands for an option that takes a whole number from 1, `false` for
+ * one without a value, an array for one that may be repeated.
+ *
+ * @throws {UsageError} for unknown options and wrong values.
+ */
+export function readOptions<const T extends Record<string, Default>>(
+  args: string[],
+  defaults: T,
+  short: Readonly<Record<string, string>> = {},
+): { options: Options<T>; words: string[] } {
+  const config = Object.entries(defaults).map(([name, value]) => [name, {
+    type: typeof value === "boolean" ? "boolean" : "string",
+    multiple: Array.isArray(value),
+    ...short[name] && { short: short[name] },
+  }]);
+  const { values, positionals } = parseWords({
+    args,
+    allowPositionals: true,
+    options: Object.fromEntries(config),
+  });
+  const read = Object.entries(defaults).map(([name, value]) => {
+    const given = (values as Record<string, unknown>)[name];
+    const isCount = typeof value === "number" && given !== undefined;
+    return [name, isCount ? countOf(`--${name}`, `${given}`) : given ?? value];
+  });
+  return { options: Object.fromEntries(read), words: positionals };
+}
+
+/**
+ * Returns those of `known` that `names` has, in their order; all for no name.
+ *
+ * @throws {UsageError} for a name that is not known: "Cannot `verb` ...".
+ */
+export function chosenFrom<T extends string>(
+  known: readonly T[],
+  names: readonly string[],
+  verb: string,
+): T[] {
+  const unknown = names.find((name) => !known.some((each) => each === name));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `Cannot ${verb} "${unknown}": there are ${known.join(", ")}`,
+    );
+  }
+  return known.filter((name) => names.length === 0 || names.includes(name));
+}
+
 /**
  * Returns what a command line says, as `node:util` parses it.
  *
- * @throws {UsageError} when it says what nobody asked for.
+ * @throws {UsageError} for unknown options.
  */
 export function parseWords<T extends ParseArgsConfig>(
   config: T,
@@ -35,7 +96,7 @@ export function parseWords<T extends ParseArgsConfig>(
   try {
     return parseArgs(config);
   } catch (error) {
-    // The first sentence says what is wrong, the rest speaks of a "--" that
+    // The first sentence says what is wrong; the others recommend a "--" that
     // would not help.
     const [sentence] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${sentence}; see --help`, { cause: error });
@@ -55,19 +116,24 @@ export function countOf(option: string, text: string): number {
   );
 }
 
-/** Runs a script's `main`, which returns its exit code, and ends with it. */
+/**
+ * Runs a script's `main` and ends with the exit code that it returns. With
+ * `help`, `--help` prints that text instead.
+ */
 export async function runProgram(
-  main: () => Promise<number>,
+  main: () => Promise<number> | number,
+  help?: string,
 ): Promise<never> {
+  const asksForHelp = Deno.args.some((word) => /^(-h|--help)$/.test(word));
+  if (help !== undefined && asksForHelp) {
+    console.log(help);
+    Deno.exit(0);
+  }
   try {
     Deno.exit(await main());
   } catch (error) {
-    if (error instanceof UsageError) {
-      console.error(`error: ${error.message}`);
-      Deno.exit(EXIT_USAGE);
-    }
-    if (!(error instanceof Failure)) throw error;
+    if (!(error instanceof UsageError || error instanceof Failure)) throw error;
     console.error(`error: ${error.message}`);
-    Deno.exit(EXIT_FAILURE);
+    Deno.exit(error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE);
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Drives a server with autocannon: `deno task load --help`.
  *
- * Permissions of the task: net for any URL; run for cargo, for the server, which
- * is this Deno, and for `cat`, which reads the server's processor time; env for
- * what autocannon's progress bar asks a terminal about its colours.
+ * Permissions of the task: net for any URL; run for cargo, npx, node, the
+ * server, which is this Deno, and for `cat`, which reads the server's processor
+ * time from /proc.
  *
  * @module
  */
@@ -11,9 +11,13 @@
 // deno-lint-ignore-file no-console -- this is a command line
 
 import { buildIfStale } from "./build.ts";
-import { Failure, runProgram } from "./command_line.ts";
-import { runAutocannon } from "./load/autocannon.ts";
-import { HELP, type LoadOptions, parseLoadOptions } from "./load/options.ts";
+import {
+  Failure,
+  readOptions,
+  runProgram,
+  UsageError,
+} from "./command_line.ts";
+import { type LoadOptions, runAutocannon } from "./load/autocannon.ts";
 import {
   isClean,
   type LoadReport,
@@ -23,25 +27,68 @@ import {
 import { cpuBetween, cpuTimeOf } from "./process_cpu.ts";
 import { builtInServer, startServer } from "./server_process.ts";
 
-/** Loads what the options say. */
-async function load(options: LoadOptions): Promise<LoadReport> {
-  if (options.url !== undefined) {
-    await expectAnswer(options.url);
-    const result = await runAutocannon(options.url, options);
-    return { url: options.url, options, result, serverCpu: undefined };
+const HELP = `Drive an HTTP server as hard as autocannon can.
+
+Usage: deno task load [URL] [OPTIONS]
+
+  URL  The address to load. Without one the built-in server is started, and its
+       processor time is measured, too (on Linux).
+
+Options:
+  -c, --connections N  Connections open at once [100]
+  -p, --pipelining N   Requests sent before an answer comes [10]
+  -d, --duration N     Seconds [10]
+      --json           Print one JSON object
+  -h, --help           Print this
+
+autocannon runs on node, which npx brings. Where there is no npx it runs on
+Deno, and its latencies are not the server's.
+
+Examples:
+  deno task load                                The built-in server
+  deno task load http://127.0.0.1:8000/json     A server that runs already
+  deno task load -c 1 -p 1 -d 3                 A single patient client
+
+Exit codes: 0 each request was answered with a 2xx, 1 a request was not, 2 bad
+usage.`;
+
+const DEFAULTS = {
+  connections: 100,
+  pipelining: 10,
+  duration: 10,
+  json: false,
+};
+const SHORT = { connections: "c", pipelining: "p", duration: "d" };
+
+/** Loads the URL, or the built-in server without one. */
+async function load(
+  given: string | undefined,
+  options: LoadOptions,
+): Promise<LoadReport> {
+  if (given !== undefined) {
+    const url = urlOf(given);
+    await expectAnswer(url);
+    return { url, options, result: await runAutocannon(url, options) };
   }
   buildIfStale();
   await using server = await startServer(builtInServer());
   const url = `http://127.0.0.1:${server.port}/`;
-  await expectAnswer(url);
   const before = cpuTimeOf(server.pid);
   const result = await runAutocannon(url, options);
   const after = cpuTimeOf(server.pid);
-  const serverCpu = before && after && cpuBetween(before, after);
-  return { url, options, result, serverCpu };
+  const cpu = before && after && cpuBetween(before, after);
+  return { url, options, result, ...cpu && { serverCpu: cpu } };
 }
 
-/** Else autocannon would count failed connections for all its time. */
+function urlOf(text: string): string {
+  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url.href;
+  throw new UsageError(
+    `Cannot load "${text}": it must be an http or https URL`,
+  );
+}
+
+/** Without an answer autocannon would count failed connections to its end. */
 async function expectAnswer(url: string): Promise<void> {
   try {
     const response = await fetch(url);
@@ -51,16 +98,19 @@ async function expectAnswer(url: string): Promise<void> {
   }
 }
 
-if (import.meta.main) {
-  await runProgram(async () => {
-    const options = parseLoadOptions(Deno.args);
-    if (options.help) {
-      console.log(HELP);
-      return 0;
-    }
-    const report = await load(options);
-    if (options.json) console.log(JSON.stringify(reportJson(report)));
-    else for (const line of reportLines(report)) console.log(line);
-    return isClean(report) ? 0 : 1;
-  });
+async function main(): Promise<number> {
+  const { options, words: [url, ...more] } = readOptions(
+    Deno.args,
+    DEFAULTS,
+    SHORT,
+  );
+  if (more.length > 0) {
+    throw new UsageError(`Cannot load "${more[0]}", too: one URL is enough`);
+  }
+  const report = await load(url, options);
+  if (options.json) console.log(JSON.stringify(reportJson(report)));
+  else for (const line of reportLines(report)) console.log(line);
+  return isClean(report) ? 0 : 1;
 }
+
+if (import.meta.main) await runProgram(main, HELP);

@@ -74,8 +74,8 @@ export const wrk: LoadCommand = (port, scenario, seconds) => [
 
 /** autocannon, for the same; it is spent before a good server is. */
 export const autocannon: LoadCommand = (port, scenario, seconds) => [
-  ...[Deno.execPath(), "run", `--lock=${fileOf("../../deno.lock")}`],
-  ...["--no-prompt", "--allow-net=127.0.0.1", "--allow-env"],
+  ...[Deno.execPath(), "run", "--no-prompt", "--allow-net=127.0.0.1"],
+  ...["--allow-run=npx,node", "--allow-env=DENIO_NATIVE_PATH"],
   ...[fileOf("../load.ts"), `http://127.0.0.1:${port}/`, "--json"],
   `--connections=${scenario.connections}`,
   `--pipelining=${scenario.wrkDepth}`,

@@ -1,85 +1,103 @@
 /**
- * Runs autocannon, and watches what it costs.
+ * Runs autocannon on node, and on Deno where node is missing.
+ *
+ * Under Deno autocannon serves its own connections unfairly: the latencies that
+ * it reports are then those of its own queue.
  *
  * @module
  */
 
-import autocannon from "autocannon";
-import process from "node:process";
-import { Histogram } from "./histogram.ts";
-import type { LoadOptions } from "./options.ts";
+// deno-lint-ignore-file no-console -- a command line uses this
 
-const US_PER_SECOND = 1_000_000;
-const MS_PER_SECOND = 1_000;
+import { fileURLToPath } from "node:url";
+import { Failure } from "../command_line.ts";
+import { whenInterrupted } from "../interrupt.ts";
+import { kill } from "../server_process.ts";
 
-/** What came of a run. */
+const PACKAGE = "autocannon@9.0.0";
+const DRIVER = fileURLToPath(new URL("drive.mjs", import.meta.url));
+const ON_DENO = ["run", "--quiet", "--no-prompt", "--allow-net"]
+  .concat("--allow-read", "--allow-env", DRIVER, `npm:${PACKAGE}`);
+
+/** How a server is loaded. */
+export interface LoadOptions {
+  /** Connections that are open at once. */
+  readonly connections: number;
+  /** Requests that a connection sends before an answer comes. */
+  readonly pipelining: number;
+  /** Seconds. */
+  readonly duration: number;
+}
+
+/** What the clients saw. */
 export interface LoadResult {
-  /** Answers, of whatever status. */
+  /** Answers, of any status. */
   readonly responses: number;
   /** Answers with another status than 2xx. */
   readonly non2xx: number;
-  /** Connections that failed, requests that timed out. */
+  /** Connections that failed, and requests that timed out. */
   readonly errors: number;
   /** How many of the errors were timeouts. */
   readonly timeouts: number;
-  /** Connections that the server closed before all was answered. */
+  /** Connections that the server closed too early. */
   readonly resets: number;
   /** Bytes of answers. */
   readonly bytes: number;
   /** From the first connection to the end. */
   readonly elapsedSeconds: number;
-  /** How long answers took. */
-  readonly latency: Histogram;
-  /** Processor cores that the client kept busy. */
+  /** How long answers took, by percentile: `p50`, `p97_5`, `max`. */
+  readonly latencyMs: Readonly<Record<string, number>>;
+  /** Processor cores that autocannon kept busy. */
   readonly clientCores: number;
 }
 
-/** Loads `url`, with a progress bar where standard error is a terminal. */
+/**
+ * Loads `url`, with a progress bar where standard error is a terminal.
+ *
+ * @throws {Failure} when autocannon cannot run.
+ */
 export async function runAutocannon(
   url: string,
-  options: LoadOptions,
+  { connections, pipelining, duration }: LoadOptions,
 ): Promise<LoadResult> {
-  const latency = new Histogram();
-  const cpuBefore = process.cpuUsage();
-  const startMs = performance.now();
-  const result = await run(url, options, (ms) => latency.record(ms));
-  const elapsedSeconds = (performance.now() - startMs) / MS_PER_SECOND;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return {
-    responses: result["2xx"] + result.non2xx,
-    non2xx: result.non2xx,
-    errors: result.errors,
-    timeouts: result.timeouts,
-    resets: result.resets,
-    bytes: result.throughput.total,
-    elapsedSeconds,
-    latency,
-    clientCores: (user + system) / US_PER_SECOND / elapsedSeconds,
-  };
+  const module = await modulePath();
+  if (module === undefined) {
+    console.error(
+      "warning: there is no npx, so autocannon runs on Deno, where its " +
+        "latencies are not the server's; install node",
+    );
+  }
+  const [program, ...args] = module === undefined
+    ? [Deno.execPath(), ...ON_DENO]
+    : ["node", DRIVER, module];
+  const child = new Deno.Command(program!, {
+    args: args.concat(
+      JSON.stringify({ url, connections, pipelining, duration }),
+    ),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  using _interrupted = whenInterrupted(() => kill(child, "SIGTERM"));
+  const { success, stdout } = await child.output();
+  if (!success) throw new Failure("Cannot load: autocannon failed, see above");
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-function run(
-  url: string,
-  { connections, pipelining, durationSeconds }: LoadOptions,
-  onAnswer: (durationMs: number) => void,
-): Promise<autocannon.Result> {
-  const { promise, resolve, reject } = Promise.withResolvers<
-    autocannon.Result
-  >();
-  const instance = autocannon(
-    { url, connections, pipelining, duration: durationSeconds },
-    (error, result) => error ? reject(error) : resolve(result),
-  );
-  instance.on(
-    "response",
-    (_client, _status, _bytes, durationMs) => onAnswer(durationMs),
-  );
-  if (Deno.stderr.isTerminal()) {
-    autocannon.track(instance, {
-      renderProgressBar: true,
-      renderResultsTable: false,
-      renderLatencyTable: false,
-    });
+/** Has npx install autocannon; returns `undefined` where there is no npx. */
+async function modulePath(): Promise<string | undefined> {
+  const findIt = ["sh", "-c", "readlink -f $(command -v autocannon)"];
+  try {
+    const { success, stdout } = await new Deno.Command("npx", {
+      args: ["--yes", "--loglevel=error", `--package=${PACKAGE}`, "--"]
+        .concat(findIt),
+      stdin: "null",
+      stderr: "inherit",
+    }).output();
+    if (success) return new TextDecoder().decode(stdout).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
-  return promise;
+  throw new Failure(`Cannot load: npx did not bring ${PACKAGE}, see above`);
 }

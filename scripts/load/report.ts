@@ -1,22 +1,19 @@
 /**
- * Says what came of a load run, for people and for programs.
+ * Says how a load run went, for people and for programs.
  *
  * @module
  */
 
 import type { CpuTime } from "../process_cpu.ts";
-import type { LoadResult } from "./autocannon.ts";
-import type { LoadOptions } from "./options.ts";
+import type { LoadOptions, LoadResult } from "./autocannon.ts";
 
 const US_PER_SECOND = 1_000_000;
 const BYTES_PER_MB = 1_000_000;
 
-/** A client this busy cannot send more. */
+/** A client that uses this much cannot send more. */
 const CLIENT_BUSY_CORES = 0.9;
-/** A server this idle would have answered more. */
+/** A server that uses no more than this would have answered more. */
 const SERVER_IDLE_CORES = 0.75;
-
-const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99, p99_9: 0.999 };
 
 /** Everything that is known of a run. */
 export interface LoadReport {
@@ -27,13 +24,13 @@ export interface LoadReport {
   /** What the client saw. */
   readonly result: LoadResult;
   /** What the server used meanwhile, where that could be seen. */
-  readonly serverCpu: CpuTime | undefined;
+  readonly serverCpu?: CpuTime;
 }
 
-/** Who kept the numbers from being higher. */
+/** Whether the client kept the numbers from being higher. */
 export type Bottleneck = "client" | "perhaps the client" | "not the client";
 
-/** Whether every request was answered, and well. */
+/** Returns whether each request was answered with a 2xx. */
 export function isClean({ result }: LoadReport): boolean {
   const { responses, errors, non2xx, resets } = result;
   return responses > 0 && errors + non2xx + resets === 0;
@@ -42,29 +39,30 @@ export function isClean({ result }: LoadReport): boolean {
 /** Returns whether the client, rather than the server, was at its limit. */
 export function bottleneckOf(report: LoadReport): Bottleneck {
   if (report.result.clientCores < CLIENT_BUSY_CORES) return "not the client";
-  const cores = serverCoresOf(report);
+  const cores = serverCores(report);
   if (cores === undefined) return "perhaps the client";
   return cores < SERVER_IDLE_CORES ? "client" : "not the client";
 }
 
 /** Returns the report as one object. */
 export function reportJson(report: LoadReport): Record<string, unknown> {
-  const { url, options, result } = report;
+  const { url, options: { connections, pipelining }, result } = report;
+  const { responses, bytes, elapsedSeconds } = result;
   return {
     url,
-    connections: options.connections,
-    pipelining: options.pipelining,
-    elapsedSeconds: rounded(result.elapsedSeconds),
-    requests: result.responses,
-    requestsPerSecond: Math.round(result.responses / result.elapsedSeconds),
-    bytesPerSecond: Math.round(result.bytes / result.elapsedSeconds),
-    latencyMs: latencyOf(result),
+    connections,
+    pipelining,
+    elapsedSeconds: rounded(elapsedSeconds),
+    requests: responses,
+    requestsPerSecond: Math.round(responses / elapsedSeconds),
+    bytesPerSecond: Math.round(bytes / elapsedSeconds),
+    latencyMs: result.latencyMs,
     errors: result.errors,
     timeouts: result.timeouts,
     resets: result.resets,
     non2xx: result.non2xx,
     serverCpuUsPerRequest: cpuPerRequest(report) ?? null,
-    serverCores: rounded(serverCoresOf(report)) ?? null,
+    serverCores: rounded(serverCores(report)) ?? null,
     clientCores: rounded(result.clientCores),
     bottleneck: bottleneckOf(report),
     ok: isClean(report),
@@ -73,21 +71,21 @@ export function reportJson(report: LoadReport): Record<string, unknown> {
 
 /** Returns the report as lines of text. */
 export function reportLines(report: LoadReport): string[] {
-  const { url, options, result } = report;
-  const { connections, pipelining } = options;
-  const seconds = result.elapsedSeconds;
-  const latency = Object.entries(latencyOf(result))
-    .map(([name, ms]) => `${name.replace("_", ".")} ${ms} ms`).join("  ");
-  const perSecond = Math.round(result.responses / seconds).toLocaleString("en");
-  const megabytes = (result.bytes / seconds / BYTES_PER_MB).toFixed(1);
+  const { url, options: { connections, pipelining }, result } = report;
+  const { responses, bytes, elapsedSeconds, latencyMs } = result;
+  const perSecond = Math.round(responses / elapsedSeconds);
+  const latency = Object.entries(latencyMs)
+    .map(([name, ms]) => `${name.replace("_", ".")} ${ms} ms`);
   return [
     `${url}, ${connections} connections, pipelines of ${pipelining}, ` +
-    `${seconds.toFixed(1)} s`,
+    `${elapsedSeconds.toFixed(1)} s`,
     "",
-    `  latency     ${latency}`,
-    `  requests    ${result.responses.toLocaleString("en")}, ` +
-    `${perSecond} a second`,
-    `  throughput  ${megabytes} MB a second`,
+    `  latency     ${latency.join("  ")}`,
+    `  requests    ${responses.toLocaleString("en")}, ` +
+    `${perSecond.toLocaleString("en")} a second`,
+    `  throughput  ${
+      (bytes / elapsedSeconds / BYTES_PER_MB).toFixed(1)
+    } MB a second`,
     `  failures    ${failures(result)}`,
     ...cpuLines(report),
     ...bottleneckLines(report),
@@ -95,23 +93,21 @@ export function reportLines(report: LoadReport): string[] {
 }
 
 function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
-  const all = {
+  const counts = Object.entries({
     errors: errors - timeouts,
     timeouts,
     resets,
     "non-2xx": non2xx,
-  };
-  const some = Object.entries(all).filter(([, count]) => count > 0);
-  return some.map(([name, count]) => `${count} ${name}`).join(", ") || "none";
+  });
+  return counts.filter(([, count]) => count > 0)
+    .map(([name, count]) => `${count} ${name}`).join(", ") || "none";
 }
 
 function cpuLines(report: LoadReport): string[] {
   const cpu = cpuPerRequest(report);
-  if (cpu === undefined) return [];
-  const { user, system } = cpu;
-  return [
-    `  server CPU  ${user} user + ${system} system microseconds a request, ` +
-    `${serverCoresOf(report)?.toFixed(2)} of a core`,
+  return cpu === undefined ? [] : [
+    `  server CPU  ${cpu.user} user + ${cpu.system} system microseconds a ` +
+    `request, ${serverCores(report)?.toFixed(2)} of a core`,
   ];
 }
 
@@ -127,30 +123,21 @@ function bottleneckLines(report: LoadReport): string[] {
   ];
 }
 
-function latencyOf({ latency }: LoadResult): Record<string, number> {
-  const entries = Object.entries(PERCENTILES).map(([name, share]) =>
-    [name, rounded(latency.percentileMs(share))] as const
-  );
-  return Object.fromEntries([...entries, ["max", rounded(latency.maxMs)]]);
-}
-
-function cpuPerRequest({ serverCpu, result }: LoadReport) {
-  if (serverCpu === undefined || result.responses === 0) return undefined;
+function cpuPerRequest({ serverCpu, result: { responses } }: LoadReport) {
+  if (serverCpu === undefined || responses === 0) return undefined;
   return {
-    user: rounded(serverCpu.userUs / result.responses),
-    system: rounded(serverCpu.systemUs / result.responses),
+    user: rounded(serverCpu.userUs / responses),
+    system: rounded(serverCpu.systemUs / responses),
   };
 }
 
-function serverCoresOf({ serverCpu, result }: LoadReport): number | undefined {
+function serverCores({ serverCpu, result }: LoadReport): number | undefined {
   if (serverCpu === undefined) return undefined;
   const { userUs, systemUs } = serverCpu;
   return (userUs + systemUs) / US_PER_SECOND / result.elapsedSeconds;
 }
 
 /** To hundredths: more digits would be noise. */
-function rounded(value: number): number;
-function rounded(value: number | undefined): number | undefined;
-function rounded(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Math.round(value * 100) / 100;
+function rounded<T extends number | undefined>(value: T): T {
+  return (value && Math.round(value * 100) / 100) as T;
 }

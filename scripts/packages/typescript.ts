@@ -1,6 +1,9 @@
 /**
- * The TypeScript compiler, for rules that look at syntax; see `autocannon.ts`
- * for why here.
+ * The TypeScript compiler, for rules that look at syntax.
+ *
+ * Packages are named in files like this, and deno.lock is named where it is
+ * used: `deno task` would install all packages that it finds in deno.json or
+ * in a lock file of its own, and a server needs none of them.
  *
  * @module
  */

@@ -1,13 +1,5 @@
-import {
-  assert,
-  assertAlmostEquals,
-  assertEquals,
-  assertMatch,
-  assertThrows,
-} from "@std/assert";
-import { UsageError } from "../../scripts/command_line.ts";
-import { Histogram } from "../../scripts/load/histogram.ts";
-import { parseLoadOptions } from "../../scripts/load/options.ts";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { LoadResult } from "../../scripts/load/autocannon.ts";
 import {
   bottleneckOf,
   isClean,
@@ -15,73 +7,27 @@ import {
   reportJson,
   reportLines,
 } from "../../scripts/load/report.ts";
-import type { LoadResult } from "../../scripts/load/autocannon.ts";
 import { parseStat } from "../../scripts/process_cpu.ts";
+import { builtInServer, startServer } from "../../scripts/server_process.ts";
+import { lacks } from "../util/machine.ts";
 import { runProgram } from "../util/program.ts";
 
-const ROOT = new URL("../../", import.meta.url);
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
-Deno.test("parseLoadOptions() gives defaults, when nothing is said", () => {
-  assertEquals(parseLoadOptions([]), {
-    url: undefined,
-    connections: 100,
-    pipelining: 10,
-    durationSeconds: 10,
-    json: false,
-    help: false,
-  });
-});
-
-Deno.test("parseLoadOptions() takes a URL, with or without its scheme", () => {
-  const url = "http://127.0.0.1:8000/a";
-  assertEquals(parseLoadOptions([url]).url, url);
-  assertEquals(parseLoadOptions(["127.0.0.1:8000/a", "-c", "5"]).url, url);
-});
-
-for (const args of [["-c", "0"], ["-p", "1.5"], ["-d", "-1"], ["ftp://a"]]) {
-  Deno.test(`parseLoadOptions() refuses "${args.join(" ")}"`, () => {
-    assertThrows(() => parseLoadOptions(args), UsageError);
-  });
-}
-
-Deno.test("Histogram gives percentiles to one per cent", () => {
-  const histogram = new Histogram();
-  for (let ms = 1; ms <= 1000; ms++) histogram.record(ms);
-  for (const [share, ms] of [[0.5, 500], [0.9, 900], [0.99, 990]] as const) {
-    assertAlmostEquals(histogram.percentileMs(share), ms, ms / 100);
-  }
-  assertEquals(histogram.percentileMs(1), 1000);
-  assertEquals(histogram.maxMs, 1000);
-  assertEquals(histogram.count, 1000);
-});
-
-Deno.test("Histogram counts what is out of its range at its ends", () => {
-  const histogram = new Histogram();
-  assertEquals(histogram.percentileMs(0.5), 0);
-  histogram.record(0);
-  assertEquals(histogram.percentileMs(0.5), 0);
-  histogram.record(1e9);
-  assert(histogram.percentileMs(1) >= 3_600_000);
-});
-
-Deno.test("parseStat() finds the times, whatever the program is called", () => {
+Deno.test("parseStat() finds the times, for any name of a program", () => {
   const fields = "S 1 2 3 4 5 6 7 8 9 10 123 45 0 0 20";
-  assertEquals(parseStat(`42 (a b) c) ${fields}`), {
-    userUs: 1_230_000,
-    systemUs: 450_000,
-  });
+  const cpu = { userUs: 1_230_000, systemUs: 450_000 };
+  assertEquals(parseStat(`42 (a b) c) ${fields}`), cpu);
 });
 
 function reportWith(
   changes: Partial<LoadResult>,
   serverCores?: number,
 ): LoadReport {
-  const latency = new Histogram();
-  latency.record(1);
-  const serverUs = serverCores && serverCores * 10 * 1e6;
+  const userUs = (serverCores ?? 0) * 2.5e6;
   return {
     url: "http://127.0.0.1:1/",
-    options: parseLoadOptions([]),
+    options: { connections: 100, pipelining: 10, duration: 10 },
     result: {
       responses: 1_000_000,
       non2xx: 0,
@@ -90,46 +36,32 @@ function reportWith(
       resets: 0,
       bytes: 5e8,
       elapsedSeconds: 10,
-      latency,
+      latencyMs: { p50: 1, p97_5: 2 },
       clientCores: 1,
       ...changes,
     },
-    serverCpu: serverUs
-      ? { userUs: serverUs / 4, systemUs: serverUs * 3 / 4 }
-      : undefined,
+    ...serverCores && { serverCpu: { userUs, systemUs: 3 * userUs } },
   };
 }
 
 Deno.test("a load report is clean, unless anything went wrong", () => {
   assert(isClean(reportWith({})));
-  for (
-    const changes of [
-      { errors: 1 },
-      { errors: 1, timeouts: 1 },
-      { non2xx: 1 },
-      { resets: 1 },
-      { responses: 0 },
-    ]
-  ) {
-    assert(!isClean(reportWith(changes)), JSON.stringify(changes));
-  }
+  const wrong = [{ errors: 1 }, { non2xx: 1 }, { resets: 1 }, { responses: 0 }];
+  for (const changes of wrong) assert(!isClean(reportWith(changes)));
 });
 
-Deno.test("a load report says who was the bottleneck", () => {
+Deno.test("a load report says whether the client was the bottleneck", () => {
   assertEquals(bottleneckOf(reportWith({}, 0.4)), "client");
   assertEquals(bottleneckOf(reportWith({}, 0.95)), "not the client");
-  assertEquals(
-    bottleneckOf(reportWith({ clientCores: 0.5 }, 0.4)),
-    "not the client",
-  );
+  const idle = reportWith({ clientCores: 0.5 });
+  assertEquals(bottleneckOf(idle), "not the client");
   assertEquals(bottleneckOf(reportWith({})), "perhaps the client");
 });
 
 Deno.test("a load report tells people what was measured", () => {
-  const text = reportLines(
-    reportWith({ errors: 3, timeouts: 1, non2xx: 2 }, 0.4),
-  ).join("\n");
-  assertMatch(text, /latency +p50 1 ms +p90 1 ms +p99 1 ms +p99\.9 1 ms +max/);
+  const result = { errors: 3, timeouts: 1, non2xx: 2 };
+  const text = reportLines(reportWith(result, 0.4)).join("\n");
+  assertMatch(text, /latency +p50 1 ms +p97\.5 2 ms/);
   assertMatch(text, /requests +1,000,000, 100,000 a second/);
   assertMatch(text, /throughput +50\.0 MB a second/);
   assertMatch(text, /failures +2 errors, 1 timeouts, 2 non-2xx/);
@@ -144,10 +76,9 @@ Deno.test("a load report leaves out what is not known", () => {
   assertEquals(reportJson(report).serverCpuUsPerRequest, null);
 });
 
-/** The task itself, so that its permissions are what is tested. */
+/** The task itself, so that its permissions are tested, too. */
 function load(...args: string[]) {
-  const config = new URL("deno.json", ROOT).pathname;
-  const task = ["task", "--quiet", "--config", config, "load"];
+  const task = ["task", "--quiet", "--config", CONFIG, "load"];
   return runProgram([Deno.execPath(), ...task, ...args]);
 }
 
@@ -157,6 +88,18 @@ Deno.test("load starts the built-in server, and measures it", async () => {
   assertEquals(code, 0);
   assert(report.ok && report.requests > 0 && report.latencyMs.p99 >= 0);
   assertEquals(typeof report.serverCpuUsPerRequest?.user, "number");
+});
+
+Deno.test("load warns, when autocannon runs on Deno for want of npx", async () => {
+  await using server = await startServer(builtInServer());
+  const script = new URL("../../scripts/load.ts", import.meta.url).pathname;
+  const url = `http://127.0.0.1:${server.port}/`;
+  const { code, stderr } = await runProgram(
+    [Deno.execPath(), "run", "--quiet", "-A", script, url, "-d", "1"],
+    { env: { PATH: "/nonexistent" } },
+  );
+  assertMatch(stderr, /^warning: there is no npx[^\n]+\n$/);
+  assertEquals(code, 0);
 });
 
 Deno.test("load exits 1, when a server answers otherwise than 2xx", async () => {
@@ -179,8 +122,57 @@ Deno.test("load says so in one line, when nobody answers", async () => {
   assertEquals({ code, stdout }, { code: 1, stdout: "" });
 });
 
+for (const args of [["-c", "0"], ["-p", "1.5"], ["-d", "-1"], ["ftp://a"]]) {
+  Deno.test(`load refuses "${args.join(" ")}" in one line`, async () => {
+    const { code, stderr } = await load(...args);
+    assertMatch(stderr, /^error: [^\n]+\n$/);
+    assertEquals(code, 2);
+  });
+}
+
 Deno.test("load --help explains, and exits 0", async () => {
   const { code, stdout } = await load("--help");
   assertMatch(stdout, /Usage: deno task load \[URL\] \[OPTIONS\]/);
   assertEquals(code, 0);
+});
+
+const WRK_LUA =
+  new URL("../../scripts/bench/wrk.lua", import.meta.url).pathname;
+const NO_WRK = lacks("wrk", () => {
+  try {
+    return new Deno.Command("wrk", { args: ["-v"] }).outputSync().code >= 0;
+  } catch {
+    return false;
+  }
+});
+const CONNECTIONS = 100;
+const PIPELINING = 10;
+/** A generator whose connections take turns is within this; unfair by 50. */
+const FACTOR_MAX = 5;
+
+Deno.test({
+  name: "load's median is as far from the mean as wrk's is",
+  ignore: NO_WRK,
+  async fn() {
+    await using server = await startServer(builtInServer());
+    const url = `http://127.0.0.1:${server.port}/`;
+    const wrk = await runProgram(
+      ["wrk", "-t1", `-c${CONNECTIONS}`, "-d1s", "--latency", "-s", WRK_LUA]
+        .concat(url, "--", `${PIPELINING}`) as [string, ...string[]],
+    );
+    const theirs = JSON.parse(wrk.stdout.trim().split("\n").at(-1)!);
+    const { stdout } = await load(
+      ...[url, "--json", "-d", "2"],
+      ...["-c", `${CONNECTIONS}`, "-p", `${PIPELINING}`],
+    );
+    const { latencyMs, requestsPerSecond } = JSON.parse(stdout);
+    // Little's law: requests in flight are their rate times their mean time.
+    const mean = (perSecond: number) => CONNECTIONS * PIPELINING / perSecond;
+    const ours = latencyMs.p50 / 1e3 / mean(requestsPerSecond);
+    const wrks = theirs.p50Us / 1e6 / mean(theirs.requests / theirs.seconds);
+    const shares = `${ours} of the mean, wrk ${wrks}`;
+    assert(ours > wrks / FACTOR_MAX && ours < wrks * FACTOR_MAX, shares);
+    const slow = latencyMs.p97_5 / 1e3 / mean(requestsPerSecond);
+    assert(slow < FACTOR_MAX * 2, `p97.5 is ${slow} times the mean`);
+  },
 });
