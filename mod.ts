@@ -80,7 +80,9 @@ export {
   type AttemptFailure,
   AttemptsFailed,
 } from "./src/reactor/happy_eyeballs.ts";
-export type { FiberLoop, Owned, Owner } from "./src/fiber/owned.ts";
+export { Fibers } from "./src/fiber/fibers.ts";
+export type { Owned, Owner } from "./src/fiber/owned.ts";
+export type { Guest, GuestLoop } from "./src/reactor/guest.ts";
 export type { Lookup } from "./src/reactor/lookup.ts";
 export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";

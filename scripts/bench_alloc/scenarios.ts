@@ -25,6 +25,7 @@ import {
   PLAIN,
 } from "./exchanges.ts";
 import type { Allocated, Meter } from "./meter.ts";
+import { Fibers } from "../../mod.ts";
 
 /** What one of something allocates. */
 export interface Figures {
@@ -80,7 +81,8 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
     echo({ ...TCP, reactor });
   }),
   fibers: tcp("echo of 64 bytes, fibers", (reactor) => {
-    reactor.serveFibers(TCP, echoInFiber);
+    const fibers = new Fibers(reactor);
+    fibers.serve(TCP, echoInFiber);
   }),
   timer: { title: "timer, set and cleared", count: countTimers },
   native: {

@@ -30,7 +30,6 @@ const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
       "net",
       "poll",
       "native",
-      "fiber",
     ],
   },
   fiber: { uses: ["base", "stream", "reactor", "bytes", "net"] },

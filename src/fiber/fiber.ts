@@ -11,18 +11,24 @@
 import { assert } from "../base/assert.ts";
 import type { Abortable } from "../base/abortable.ts";
 import { allowSignal, requireFunction, requireNumber } from "../base/checks.ts";
-import type { ConnectOptions, UnixConnectOptions } from "./connect.ts";
+import {
+  connect,
+  type ConnectOptions,
+  type UnixConnectOptions,
+} from "./connect.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
+import type { FiberHost } from "./fiber_host.ts";
 import type { FiberListener } from "./fiber_listener.ts";
-import type { StreamAddress, UnixAddress } from "../net/address.ts";
+import type { UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { ConnectionOptions } from "../reactor/limits.ts";
-import { Belongings, type FiberLoop, Owned, type Owner } from "./owned.ts";
-import { ReactorClosed, sleep, type TimerHost } from "./sleep.ts";
+import { ReactorClosed } from "../reactor/guest.ts";
+import { Belongings, Owned, type Owner } from "./owned.ts";
+import { sleep } from "./sleep.ts";
 
 /** What a fiber runs. */
 export type FiberBody<T> = (fiber: Fiber) => T | PromiseLike<T>;
@@ -31,24 +37,6 @@ export type FiberBody<T> = (fiber: Fiber) => T | PromiseLike<T>;
 export interface FiberOptions extends Abortable {
   /** What errors call it; a parent's name and a slash come before it. */
   name?: string;
-}
-
-/** What fibers need of their reactor. */
-export interface FiberHost extends TimerHost {
-  /** Where it is told when fibers run and wait. */
-  readonly loop: FiberLoop;
-  /** Connects for an owner. */
-  connect(
-    options: ConnectOptions | UnixConnectOptions,
-    owner: Owner | undefined,
-  ): Promise<AnyFiberConnection>;
-  /** Listens for an owner. */
-  listen(
-    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-    owner: Owner | undefined,
-  ): FiberListener<StreamAddress>;
-  /** Says that a fiber failed that nobody waits for. */
-  report(error: unknown): void;
 }
 
 /** A fiber's body runs. */
@@ -98,7 +86,7 @@ export class Fiber<T = unknown> implements Owner {
   #value: T | undefined = undefined;
   #finished: PromiseWithResolvers<unknown> | undefined = undefined;
   #disobey: (() => void) | undefined = undefined;
-  /** How many run of it and its children: of `FiberLoop.runningFibers`. */
+  /** How many run of it and its children: of `GuestLoop.runningFibers`. */
   #running = 0;
   #stage = RUNS;
   #isAbandoned = false;
@@ -178,10 +166,11 @@ export class Fiber<T = unknown> implements Owner {
    * ```ts
    * import { assertEquals } from "@std/assert";
    * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
    *
    * using reactor = new Reactor();
    * const log: string[] = [];
-   * await reactor.spawn(async (fiber) => {
+   * await new Fibers(reactor).spawn(async (fiber) => {
    *   await fiber.scope((scope) => {
    *     scope.spawn(async (child) => {
    *       await child.sleep(1);
@@ -206,9 +195,10 @@ export class Fiber<T = unknown> implements Owner {
    * ```ts
    * import { assertRejects } from "@std/assert";
    * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
    *
    * using reactor = new Reactor();
-   * await reactor.spawn(async (fiber) => {
+   * await new Fibers(reactor).spawn(async (fiber) => {
    *   const listener = fiber.listen({ hostname: "127.0.0.1", port: 0 });
    *   const conn = await fiber.connect(listener.addr);
    *   await assertRejects(
@@ -291,7 +281,7 @@ export class Fiber<T = unknown> implements Owner {
   }
 
   /**
-   * Connects to a name or an address; see `Reactor.connect`. The fiber owns
+   * Connects to a name or an address; see `Fibers.connect`. The fiber owns
    * the connection.
    */
   connect(options: ConnectOptions): Promise<FiberConnection>;
@@ -301,11 +291,11 @@ export class Fiber<T = unknown> implements Owner {
     options: ConnectOptions | UnixConnectOptions,
   ): Promise<AnyFiberConnection> {
     if (this.#cancelled) return Promise.reject(this.#cancelled.reason);
-    return this.#awaiting(this.#host.connect(options, this));
+    return this.#awaiting(connect(this.#host, options, this));
   }
 
   /**
-   * Listens; see `Reactor.listenFibers`. The fiber owns the listener and what
+   * Listens; see `Fibers.listen`. The fiber owns the listener and what
    * that accepts.
    */
   listen(options: ListenOptions & ConnectionOptions): FiberListener;

@@ -22,8 +22,10 @@ import type {
 } from "../reactor/connection.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
 import type { TimeoutSet } from "../reactor/limits.ts";
-import { type FiberLoop, Owned, type Owner } from "./owned.ts";
-import { sleep, type TimerHost } from "./sleep.ts";
+import type { GuestLoop } from "../reactor/guest.ts";
+import type { TimerHost } from "../reactor/timers.ts";
+import { Owned, type Owner } from "./owned.ts";
+import { sleep } from "./sleep.ts";
 
 /**
  * Writes up to this size wait for the end of the turn in the shared buffer, so
@@ -67,7 +69,7 @@ let lastWritten: Promise<number> = Promise.resolve(0);
 /** A connection's host: timers, and the count of fibers that run. */
 export interface FiberConnectionHost extends TimerHost {
   /** Where it says so when a fiber waits or goes on. */
-  readonly loop: FiberLoop;
+  readonly loop: GuestLoop;
 }
 
 /** Who is told how a connect ends. */
@@ -122,7 +124,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   #reject: ((reason: unknown) => void) | undefined = undefined;
   #writers: Set<Writer> | undefined = undefined;
   #burst = 0;
-  /** How many run that no fiber counts: see `FiberLoop`. */
+  /** How many run that no fiber counts: see `GuestLoop`. */
   #running = 0;
   /** Why nothing can be read or written any more. */
   #fault: { readonly error: unknown } | undefined = undefined;

@@ -9,13 +9,12 @@ import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { Abortable } from "../base/abortable.ts";
 import { allowSignal, requireFunction } from "../base/checks.ts";
-import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import { Fiber, type FiberHost } from "./fiber.ts";
-import {
-  type AnyFiberConnection,
-  FIBER_HANDLERS,
+import { Fiber } from "./fiber.ts";
+import type {
+  AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
+import type { FiberHost } from "./fiber_host.ts";
 import type { ConnectionOptions } from "../reactor/limits.ts";
 import type { AnyListener } from "../reactor/listener.ts";
 import type { Running } from "./owned.ts";
@@ -69,22 +68,9 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
   unref(): void;
 }
 
-/** What a server needs of its reactor. */
-export interface FiberServerHost extends FiberHost {
-  /** Listens with handlers. */
-  listenWith(
-    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-    handlers: ConnectionHandlers<AnyFiberConnection>,
-  ): AnyListener;
-  /** What ends when the reactor closes. */
-  readonly running: Set<Running>;
-  /** Resolves when nothing of the reactor's is pending in Deno. */
-  settled(): Promise<void>;
-}
-
 /** Listens, and runs `handler` as a fiber for each connection. */
 export function serveFibers(
-  host: FiberServerHost,
+  host: FiberHost,
   options: ServeFibersOptions | ServeFibersUnixOptions,
   handler: FiberHandler<StreamAddress>,
 ): FiberServer<StreamAddress> {
@@ -97,7 +83,7 @@ export function serveFibers(
 class Server implements FiberServer<StreamAddress>, Running {
   readonly addr: StreamAddress;
   readonly finished: Promise<void>;
-  readonly #host: FiberServerHost;
+  readonly #host: FiberHost;
   readonly #handler: FiberHandler<StreamAddress>;
   readonly #name: string;
   readonly #listener: AnyListener;
@@ -106,7 +92,7 @@ class Server implements FiberServer<StreamAddress>, Running {
   #count = 0;
 
   constructor(
-    host: FiberServerHost,
+    host: FiberHost,
     { name = "server", signal, ...options }:
       | ServeFibersOptions
       | ServeFibersUnixOptions,
@@ -117,9 +103,8 @@ class Server implements FiberServer<StreamAddress>, Running {
     this.#name = name;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
-    this.#listener = host.listenWith(options, {
-      ...FIBER_HANDLERS,
-      open: (connection) => this.#serve(connection),
+    this.#listener = host.listenWith(options, (connection) => {
+      this.#serve(connection);
     });
     this.addr = this.#listener.addr;
     const abort = () => this.cancel(signal?.reason);
@@ -172,7 +157,7 @@ class Server implements FiberServer<StreamAddress>, Running {
     await this.shutdown();
   }
 
-  #serve(accepted: Connection<AnyFiberConnection>): void {
+  #serve(connection: AnyFiberConnection): void {
     const name = `${this.#name}/conn-${++this.#count}`;
     const fiber: Fiber = new Fiber(this.#host, name, {
       parent: undefined,
@@ -182,7 +167,6 @@ class Server implements FiberServer<StreamAddress>, Running {
         this.#checkFinished();
       },
     });
-    const connection = new FiberConnection<StreamAddress>(this.#host, accepted);
     connection.moveTo(fiber);
     this.#open.set(fiber, connection);
     fiber.start(() => this.#handle(connection, fiber));

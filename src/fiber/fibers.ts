@@ -1,196 +1,246 @@
 /**
- * The fibers' face of a reactor: what its thin methods call.
+ * Fibers on a reactor: code that reads and writes as if it blocked.
+ *
+ * What a conversation remembers is where it stands in its own code. Choose
+ * fibers where one message leads to another, as in logins, proxies and clients;
+ * for code that was written for `Deno.Conn`; and where work has parts that must
+ * end together. A fiber costs some promises for each message; handlers of a
+ * `Reactor` cost none. One reactor may serve both.
+ *
+ * Rules: one reader a connection; what a fiber opens ends with it; pass
+ * `fiber.signal` on to what is Deno's.
+ *
+ * @example Each line comes back with its length
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Reactor } from "../reactor/reactor.ts";
+ * import { Fibers } from "./fibers.ts";
+ *
+ * await using reactor = new Reactor();
+ * const fibers = new Fibers(reactor);
+ * const anyPort = { hostname: "127.0.0.1", port: 0 };
+ * const { addr } = fibers.serve(anyPort, async (connection) => {
+ *   for (;;) {
+ *     const line = await connection.readUntil("\n", 1024);
+ *     if (line === null) return;
+ *     const length = line.byteLength - 1;
+ *     await connection.write(new TextEncoder().encode(`${length}\n`));
+ *   }
+ * });
+ *
+ * using client = await fibers.connect(addr);
+ * await client.write(new TextEncoder().encode("hello\n"));
+ * const reply = await client.readUntil("\n", 16);
+ * assertEquals(new TextDecoder().decode(reply!), "5\n");
+ * ```
  *
  * @module
  */
 
-import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
+import type { Abortable } from "../base/abortable.ts";
+import { allowSignal, requireFunction } from "../base/checks.ts";
+import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { allowSignal, requireFunction } from "../base/checks.ts";
+import { ReactorClosed } from "../reactor/guest.ts";
+import type { ConnectionOptions } from "../reactor/limits.ts";
+import { Reactor } from "../reactor/reactor.ts";
 import {
   connect,
-  type ConnectHost,
   type ConnectOptions,
-  connectPath,
   type UnixConnectOptions,
 } from "./connect.ts";
-import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import {
-  Fiber,
-  type FiberBody,
-  type FiberHost,
-  type FiberOptions,
-} from "./fiber.ts";
-import {
-  type AnyFiberConnection,
-  FIBER_HANDLERS,
+import { Fiber, type FiberBody, type FiberOptions } from "./fiber.ts";
+import type {
+  AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
-import { FiberListener } from "./fiber_listener.ts";
-import type { FiberServerHost } from "./fiber_server.ts";
+import { FiberHost } from "./fiber_host.ts";
+import type { FiberListener } from "./fiber_listener.ts";
 import {
-  type ConnectionOptions,
-  type Limits,
-  limitsOf,
-} from "../reactor/limits.ts";
-import type { Lookup } from "../reactor/lookup.ts";
-import type { AnyListener } from "../reactor/listener.ts";
-import type { FiberLoop, Owner, Running } from "./owned.ts";
-import { ReactorClosed, type TimerHost } from "./sleep.ts";
-import type { Timer } from "../reactor/timers.ts";
+  type FiberHandler,
+  type FiberServer,
+  serveFibers,
+  type ServeFibersOptions,
+  type ServeFibersUnixOptions,
+} from "./fiber_server.ts";
+import { sleep } from "./sleep.ts";
 
-/**
- * Rounds of microtasks in which fibers that were cancelled can end by
- * themselves, before their promises are settled for them: each `await` of a
- * fiber's takes one to three.
- */
-const ABANDON_ROUNDS = 32;
-
-/** What fibers stand on: the reactor's callback face. */
-export interface FibersOptions {
-  /** Timers that keep the process alive. */
-  readonly timers: TimerHost;
-  /** Where running fibers are counted. */
-  readonly loop: FiberLoop;
-  /** Listens with handlers. */
-  listen(
-    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-    handlers: ConnectionHandlers<AnyFiberConnection>,
-  ): AnyListener;
-  /** Begins to connect to an IP address that is permitted. */
-  dial(
-    address: HostPort | UnixPath,
-    handlers: ConnectionHandlers<AnyFiberConnection>,
-    limits: Limits,
-  ): Connection<AnyFiberConnection>;
-  /** Finds the addresses of a name. */
-  readonly lookup: Lookup;
-  /** Told of what nobody else can catch. */
-  report(error: unknown): void;
-  /** Resolves when nothing of the reactor's is pending in Deno. */
-  settled(): Promise<void>;
-}
-
-/** Makes fibers, and what they need. */
-export class Fibers implements FiberHost, FiberServerHost {
-  /** Where running fibers are counted. */
-  readonly loop: FiberLoop;
-  /** Fibers without a parent, servers, and connects that no fiber owns. */
-  readonly running = new Set<Running>();
-  readonly #options: FibersOptions;
+/** Runs fibers on a reactor. All of them end when the reactor closes. */
+export class Fibers {
+  /** The reactor. */
+  readonly reactor: Reactor;
+  readonly #host: FiberHost;
   #spawned = 0;
 
-  /** @param options What they stand on. */
-  constructor(options: FibersOptions) {
-    this.#options = options;
-    this.loop = options.loop;
+  /** @param reactor What they run on; `Reactor.shared` when left out. */
+  constructor(reactor: Reactor = Reactor.shared) {
+    this.reactor = reactor;
+    this.#host = new FiberHost(reactor);
   }
 
-  /** Runs a fiber that no other waits for. */
+  /**
+   * Runs `body` as a fiber, which owns what it opens. An error that nobody
+   * waits for by `finished` goes to the reactor's `onError`, with the fiber's
+   * name.
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
+   *
+   * using reactor = new Reactor();
+   * const reply = await new Fibers(reactor).spawn(async (fiber) => {
+   *   const listener = fiber.listen({ hostname: "127.0.0.1", port: 0 });
+   *   const client = await fiber.connect(listener.addr);
+   *   const server = await listener.accept();
+   *   await client.write(new TextEncoder().encode("hello\n"));
+   *   return await server.readUntil("\n", 100);
+   * }).finished;
+   * assertEquals(new TextDecoder().decode(reply!), "hello\n");
+   * ```
+   *
+   * @throws {Deno.errors.BadResource} when the reactor is closed.
+   */
   spawn<T>(body: FiberBody<T>, options: FiberOptions = {}): Fiber<T> {
+    const host = this.#host;
+    if (host.isClosed) throw new ReactorClosed();
     requireFunction("body", body);
     allowSignal(options.signal);
     const name = options.name ?? `fiber-${++this.#spawned}`;
-    const fiber: Fiber<T> = new Fiber<T>(this, name, {
+    const fiber: Fiber<T> = new Fiber<T>(host, name, {
       parent: undefined,
       isScope: false,
-      onEnd: () => void this.running.delete(fiber),
+      onEnd: () => void host.running.delete(fiber),
     });
-    this.running.add(fiber);
+    host.running.add(fiber);
     return fiber.start(body, options.signal);
   }
 
   /**
-   * Cancels all that runs by `reason`: the reactor is closed. What goes on without
-   * an end has its promises settled all the same.
+   * Listens, and runs `handler` as a fiber for each connection, which is closed
+   * when the fiber ends, and reset when it throws: what is written and not yet
+   * sent is lost then.
+   *
+   * @example An echo
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
+   *
+   * using reactor = new Reactor();
+   * const fibers = new Fibers(reactor);
+   * await using server = fibers.serve(
+   *   { hostname: "127.0.0.1", port: 0 },
+   *   async (connection) => {
+   *     for await (const chunk of connection) await connection.write(chunk);
+   *   },
+   * );
+   * using client = await fibers.connect(server.addr);
+   * await client.write(new TextEncoder().encode("hello"));
+   * const reply = await client.readExactly(new Uint8Array(5));
+   * assertEquals(new TextDecoder().decode(reply!), "hello");
+   * ```
+   *
+   * @example A client that takes too long
+   * ```ts
+   * import { assert } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
+   *
+   * using reactor = new Reactor();
+   * const { promise, resolve } = Promise.withResolvers<unknown>();
+   * const timeouts = { readMs: 20 };
+   * const server = new Fibers(reactor).serve(
+   *   { hostname: "127.0.0.1", port: 0, timeouts },
+   *   (connection) => connection.readUntil("\n", 1024).catch(resolve),
+   * );
+   * using _client = await Deno.connect(server.addr);
+   * assert(await promise instanceof Deno.errors.TimedOut);
+   * ```
+   *
+   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
    */
-  async close(reason: ReactorClosed): Promise<void> {
-    this.#each((running) => running.cancel(reason));
-    for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
-    this.#each((running) => running.abandon?.());
+  serve(options: ServeFibersOptions, handler: FiberHandler): FiberServer;
+  /** Listens on a Unix socket, and runs a fiber for each connection. */
+  serve(
+    options: ServeFibersUnixOptions,
+    handler: FiberHandler<UnixAddress>,
+  ): FiberServer<UnixAddress>;
+  serve(
+    options: ServeFibersOptions | ServeFibersUnixOptions,
+    // Whatever it listens on is what it accepts.
+    handler: FiberHandler & FiberHandler<UnixAddress>,
+  ): FiberServer<StreamAddress> {
+    const serves = handler as FiberHandler<StreamAddress>;
+    return serveFibers(this.#host, options, serves);
   }
 
-  /** Calls `end` for all that runs: one that throws keeps no other. */
-  #each(end: (running: Running) => void): void {
-    for (const running of this.running) {
-      try {
-        end(running);
-      } catch (error) {
-        this.report(error);
-      }
-    }
-  }
-
-  /** Connects to a name or an address, or to a Unix socket. */
-  async connect(
-    options: ConnectOptions | UnixConnectOptions,
-    owner?: Owner,
-  ): Promise<AnyFiberConnection> {
-    if (this.isClosed) throw new ReactorClosed();
-    const limits = limitsOf(options);
-    const host: ConnectHost = {
-      timers: this,
-      running: this.running,
-      lookup: this.#options.lookup,
-      dial: (address, opening) => {
-        const dialled = this.#options.dial(address, FIBER_HANDLERS, limits);
-        return new FiberConnection<StreamAddress>(this, dialled, opening);
-      },
-    };
-    return "path" in options
-      ? await connectPath(host, options, owner)
-      : await connect(host, options, owner);
-  }
-
-  /** Listens, for who calls `accept`. */
+  /**
+   * Listens, for code that calls `accept` or loops over the listener.
+   *
+   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
+   * @throws {RangeError} when one of the options is out of its range.
+   */
+  listen(options: ListenOptions & ConnectionOptions): FiberListener;
+  /** Listens on a Unix socket, for code that calls `accept`. */
+  listen(
+    options: UnixListenOptions & ConnectionOptions,
+  ): FiberListener<UnixAddress>;
   listen(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-    owner?: Owner,
   ): FiberListener<StreamAddress> {
-    const listener = this.#options.listen(options, {
-      ...FIBER_HANDLERS,
-      open: (accepted) => {
-        const connection = new FiberConnection<StreamAddress>(this, accepted);
-        connection.moveTo(accepting.owner);
-        accepting.onAccept(connection);
-      },
-    });
-    const accepting = new FiberListener<StreamAddress>(listener);
-    accepting.moveTo(owner);
-    return accepting;
+    return this.#host.listen(options, undefined);
   }
 
-  /** Listens with handlers. */
-  listenWith(
-    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-    handlers: ConnectionHandlers<AnyFiberConnection>,
-  ): AnyListener {
-    return this.#options.listen(options, handlers);
+  /**
+   * Connects to a name or an address. The addresses of a name are tried in
+   * turn, 250 ms apart, the families taking turns; the first to answer is taken
+   * (RFC 8305).
+   *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   * import { Fibers } from "./fibers.ts";
+   *
+   * using reactor = new Reactor();
+   * const fibers = new Fibers(reactor);
+   * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+   * const { port } = listener.addr as Deno.NetAddr;
+   * using connection = await fibers.connect({ hostname: "localhost", port });
+   * assertEquals(connection.remoteAddr.port, port);
+   * ```
+   *
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
+   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {Deno.errors.TimedOut} when the time is over.
+   * @throws {RangeError} when one of the options is out of its range.
+   * @throws {Error} of the class of the first attempt's error, whose `cause`
+   * has every attempt's.
+   */
+  connect(options: ConnectOptions): Promise<FiberConnection>;
+  /**
+   * Connects to a Unix socket.
+   *
+   * @throws {Deno.errors.NotFound} when there is none.
+   */
+  connect(options: UnixConnectOptions): Promise<FiberConnection<UnixAddress>>;
+  connect(
+    options: ConnectOptions | UnixConnectOptions,
+  ): Promise<AnyFiberConnection> {
+    return connect(this.#host, options, undefined);
   }
 
-  /** Whether no timer runs any more. */
-  get isClosed(): boolean {
-    return this.#options.timers.isClosed;
-  }
-
-  /** Runs `callback` after `delayMs`. */
-  setTimer(delayMs: number, callback: () => void): Timer {
-    return this.#options.timers.setTimer(delayMs, callback);
-  }
-
-  /** Removes a timer that has not run. */
-  clearTimer(timer: Timer): void {
-    this.#options.timers.clearTimer(timer);
-  }
-
-  /** Resolves when nothing of the reactor's is pending in Deno. */
-  settled(): Promise<void> {
-    return this.#options.settled();
-  }
-
-  /** Says that a fiber failed that nobody waits for. */
-  report(error: unknown): void {
-    this.#options.report(error);
+  /**
+   * Resolves after `ms`; rejects with the signal's reason when it aborts.
+   *
+   * @throws {TypeError} when `ms` is no number.
+   * @throws {RangeError} when it is `NaN`.
+   */
+  sleep(ms: number, options?: Abortable): Promise<void> {
+    return sleep(this.#host, ms, options);
   }
 }

@@ -4,17 +4,6 @@
  * @module
  */
 
-/** What fibers need of the loop that they run on. */
-export interface FiberLoop {
-  /**
-   * Fibers that run, or wait for something of Deno's: all that live, less
-   * those that wait for something of the reactor's. Never fewer than there are,
-   * or an exclusive reactor would block the thread that a fiber waits for. More
-   * when a fiber has waited for several things at once: see `Owner.endWait`.
-   */
-  runningFibers: number;
-}
-
 /** What can own. */
 export interface Owner {
   /** Something that it owns, or has asked for, waits for the reactor. */

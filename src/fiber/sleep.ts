@@ -7,17 +7,8 @@
 import { type Abortable, obeying } from "../base/abortable.ts";
 import { allowSignal, requireNumber } from "../base/checks.ts";
 import { Owned, type Owner } from "./owned.ts";
-import type { Timer } from "../reactor/timers.ts";
-
-/** Where timers are set. */
-export interface TimerHost {
-  /** Whether no timer runs any more. */
-  readonly isClosed: boolean;
-  /** Runs `callback` after `delayMs`. */
-  setTimer(delayMs: number, callback: () => void): Timer;
-  /** Removes a timer that has not run. */
-  clearTimer(timer: Timer): void;
-}
+import { ReactorClosed } from "../reactor/guest.ts";
+import type { Timer, TimerHost } from "../reactor/timers.ts";
 
 /** Resolves after `ms`, unless the owner or the signal ends it before. */
 export function sleep(
@@ -64,12 +55,12 @@ class Sleeper extends Owned {
       resolve();
     });
     this.#timer.onDrop = (reason) => {
-      // Nobody is to blame: the fiber ends as one that was cancelled.
+      // The reactor closes: the fiber ends as one that was cancelled.
       (this.owner ?? this).cancel(reason);
     };
   }
 
-  /** Whoever waits for it goes on never: a fiber has ended without it. */
+  /** Ends the sleep with its fiber. The promise never settles: nobody waits. */
   release(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -84,16 +75,5 @@ class Sleeper extends Owned {
     this.release();
     // After the sleep is over this does nothing.
     this.#reject(reason);
-  }
-}
-
-/** Why nothing can be waited for any more: nobody's fault. */
-export class ReactorClosed extends Deno.errors.BadResource {
-  /** @param cause Why it could not go on, when it was not told to close. */
-  constructor(cause?: unknown) {
-    super(
-      "Cannot wait: the reactor is closed",
-      cause === undefined ? {} : { cause },
-    );
   }
 }

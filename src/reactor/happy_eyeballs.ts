@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { TimerHost } from "../fiber/sleep.ts";
-import type { Timer } from "./timers.ts";
+import { addressText, type HostPort } from "../net/address.ts";
+import type { Timer, TimerHost } from "./timers.ts";
 
 /** RFC 8305 section 5: the recommended Connection Attempt Delay. */
 export const ATTEMPT_DELAY_MS = 250;
@@ -159,4 +159,35 @@ export class Race<A extends Attempt> {
     for (const attempt of this.#running) attempt.giveUp();
     this.#running.clear();
   }
+}
+
+/**
+ * Returns the addresses of a name in the order to try them in.
+ *
+ * @throws {Deno.errors.NotFound} when there is none.
+ */
+export function orderedAddresses(
+  { hostname }: HostPort,
+  addresses: readonly string[],
+): string[] {
+  if (addresses.length > 0) return interleave(addresses);
+  throw new Deno.errors.NotFound(
+    `Cannot resolve "${hostname}": it has no address`,
+  );
+}
+
+/** Returns an error of the class that the first attempt had. */
+export function errorOfAttempts(
+  target: HostPort,
+  failed: AttemptsFailed,
+): Error {
+  const first = failed.failures[0]!.error;
+  const Class = first.constructor as new (
+    message: string,
+    options: ErrorOptions,
+  ) => Error;
+  return new Class(
+    `Cannot connect to "${addressText(target)}": ${failed.message}`,
+    { cause: failed },
+  );
 }

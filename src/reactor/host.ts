@@ -13,6 +13,7 @@ import { Interest } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
+import type { GuestLoop } from "./guest.ts";
 import { Connection, type ConnectionHost, READING } from "./connection.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
@@ -45,7 +46,7 @@ export interface HostOptions {
 
 /** The shared state of the loop. */
 export class Host
-  implements ConnectionHost, ListenerHost, MemoryHost, SweepHost {
+  implements ConnectionHost, GuestLoop, ListenerHost, MemoryHost, SweepHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
@@ -53,7 +54,7 @@ export class Host
   readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
-  /** Fibers that run, or wait for something of Deno's: see `FiberLoop`. */
+  /** Fibers that run, or wait for something of Deno's: see `GuestLoop`. */
   runningFibers = 0;
   /** Streams that connect, and are no connection's yet. */
   attempts = 0;

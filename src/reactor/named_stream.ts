@@ -1,7 +1,6 @@
 /**
- * A stream to a name, for a connection with handlers: it is there before anybody
- * knows which address it goes to. The name is looked up without holding the
- * thread, and its addresses are raced, as fibers' connects are.
+ * A stream to a name: a connection has it before the address is known. The name
+ * is looked up without holding the thread, and its addresses are raced.
  *
  * @module
  */
@@ -10,11 +9,16 @@ import { WOULD_BLOCK } from "../native/errors.ts";
 import type { HostPort, StreamAddress } from "../net/address.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { Readiness } from "../poll/events.ts";
-import { errorOfAttempts, orderedAddresses } from "../fiber/connect.ts";
-import { type Attempt, AttemptsFailed, Race } from "./happy_eyeballs.ts";
+import {
+  type Attempt,
+  AttemptsFailed,
+  errorOfAttempts,
+  orderedAddresses,
+  Race,
+} from "./happy_eyeballs.ts";
 import type { Lookup } from "./lookup.ts";
-import type { TimerHost } from "../fiber/sleep.ts";
 import type { Ready } from "./slots.ts";
+import type { TimerHost } from "./timers.ts";
 import type { StreamSocket } from "../system/system.ts";
 
 /** A handle that native code never gives. */
@@ -48,7 +52,9 @@ export class NamedStream implements StreamSocket {
    * Looks for the address, and resolves when the stream is connected to it, or
    * was closed before.
    *
-   * @throws {Deno.errors.NotFound} and others, as a fiber's connect does.
+   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {Error} of the class of the first attempt's error, whose `cause` has
+   * every attempt's.
    */
   async search(host: SearchHost, target: HostPort): Promise<void> {
     const addresses = await this.#lookUp(host, target);

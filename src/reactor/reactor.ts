@@ -8,66 +8,46 @@
  * about every eight. When nothing comes the reactor parks: a native thread waits
  * for it, and it costs nothing.
  *
- * # Callbacks or fibers
+ * # Handlers or fibers
  *
- * Both faces stand on the same loop, and one reactor may serve both.
+ * The reactor calls **handlers** ({@linkcode Reactor.listen},
+ * {@linkcode Reactor.connect}) when something has happened, with the connection
+ * and, for `data`, its own buffer. There is no promise and no copy. Choose them
+ * where a message is whole in itself and answered at once, and where each
+ * nanosecond counts: echo and HTTP are written so. What the protocol remembers
+ * between two calls is `connection.data`. **Fibers** (`Fibers`) stand on the same
+ * loop, and read and write as if they blocked. One reactor may serve both.
  *
- * **Callbacks** ({@linkcode Reactor.listen}, and `connect` with handlers) are
- * called when something has happened, with the connection and, for `data`, the
- * reactor's own buffer. There is no promise and no copy. Choose them where a
- * message is whole in itself and answered at once, and where each nanosecond
- * counts: echo and HTTP are written so. What the protocol remembers between two
- * calls is `connection.data`.
+ * Rules: bytes are valid until `data` returns; after `write` has returned false
+ * wait for `drain`; never wait in a handler.
  *
- * **Fibers** ({@linkcode Reactor.serveFibers}, {@linkcode Reactor.spawn}, and
- * `connect` without handlers) read and write as if they blocked. What a
- * conversation remembers is where it stands in its own code. Choose them where
- * one message leads to another, as in logins, proxies and clients; for code
- * that was written for `Deno.Conn`; and where work has parts that must end
- * together. A fiber costs some promises for each message.
- *
- * Rules of callbacks: bytes are valid until `data` returns; after `write` has
- * returned false wait for `drain`; never wait in one. Rules of fibers: one
- * reader a connection; what a fiber opens ends with it; pass `fiber.signal` on
- * to what is Deno's.
- *
- * @example One protocol, twice: a line comes back with its length
+ * @example A line comes back with its length
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { Reactor } from "./reactor.ts";
  *
- * const anyPort = { hostname: "127.0.0.1", port: 0 };
- * const decoder = new TextDecoder();
- * const encoder = new TextEncoder();
  * await using reactor = new Reactor();
- *
- * const byCallbacks = reactor.listen<string>(anyPort, {
+ * const { addr } = reactor.listen<string>({ hostname: "127.0.0.1", port: 0 }, {
  *   open: (connection) => connection.data = "",
  *   data(connection, bytes, start, end) {
- *     const text = decoder.decode(bytes.subarray(start, end));
+ *     const text = new TextDecoder().decode(bytes.subarray(start, end));
  *     const lines = (connection.data + text).split("\n");
  *     connection.data = lines.pop()!;
  *     for (const line of lines) {
- *       connection.write(encoder.encode(`${line.length}\n`));
+ *       connection.write(new TextEncoder().encode(`${line.length}\n`));
  *     }
  *   },
  * });
  *
- * const byFibers = reactor.serveFibers(anyPort, async (connection) => {
- *   for (;;) {
- *     const line = await connection.readUntil("\n", 1024);
- *     if (line === null) return;
- *     await connection.write(encoder.encode(`${line.length - 1}\n`));
- *   }
+ * const { promise, resolve } = Promise.withResolvers<string>();
+ * const client = reactor.connect(addr, {
+ *   data(connection, bytes, start, end) {
+ *     resolve(new TextDecoder().decode(bytes.subarray(start, end)));
+ *     connection.close();
+ *   },
  * });
- *
- * for (const { addr } of [byCallbacks, byFibers]) {
- *   const { hostname, port } = addr;
- *   using client = await reactor.connect({ hostname, port });
- *   await client.write(encoder.encode("hello\n"));
- *   const reply = await client.readUntil("\n", 16);
- *   assertEquals(decoder.decode(reply!), "5\n");
- * }
+ * client.write(new TextEncoder().encode("hello\n"));
+ * assertEquals(await promise, "5\n");
  * ```
  *
  * @module
@@ -80,39 +60,23 @@ import { requireNet } from "../net/permissions.ts";
 import {
   checkPort,
   type HostPort,
-  type StreamAddress,
   type TcpAddress,
   type UnixAddress,
   type UnixPath,
 } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
-import type { Abortable } from "../base/abortable.ts";
 import {
   allowFunction,
   requireFunction,
   requireHandlers,
   requireNumber,
 } from "../base/checks.ts";
-import type { ConnectOptions, UnixConnectOptions } from "../fiber/connect.ts";
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { Connection, type ConnectionHandlers, READING } from "./connection.ts";
 import { Dispatch } from "./dispatch.ts";
-import type { Fiber, FiberBody, FiberOptions } from "../fiber/fiber.ts";
-import type {
-  AnyFiberConnection,
-  FiberConnection,
-} from "../fiber/fiber_connection.ts";
-import type { FiberListener } from "../fiber/fiber_listener.ts";
-import {
-  type FiberHandler,
-  type FiberServer,
-  serveFibers,
-  type ServeFibersOptions,
-  type ServeFibersUnixOptions,
-} from "../fiber/fiber_server.ts";
-import { Fibers } from "../fiber/fibers.ts";
+import { type Guest, type GuestLoop, ReactorClosed } from "./guest.ts";
 import { Host } from "./host.ts";
 import {
   type ConnectionOptions,
@@ -123,7 +87,6 @@ import {
 import { type AnyListener, Listener } from "./listener.ts";
 import { isAddress, type Lookup, systemLookup } from "./lookup.ts";
 import { NamedStream, type SearchHost } from "./named_stream.ts";
-import { ReactorClosed, sleep } from "../fiber/sleep.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
 import { NATIVE } from "../system/readiness.ts";
@@ -228,7 +191,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #system: System;
   readonly #poll: ReactorPoll;
   readonly #host: Host;
-  readonly #fibers: Fibers;
+  readonly #guests = new Set<Guest>();
   readonly #lookup: Lookup;
   readonly #events = new Events();
   readonly #dispatch: Dispatch;
@@ -276,17 +239,6 @@ export class Reactor implements Disposable, AsyncDisposable {
     });
     const { capacity } = this.#events;
     this.#dispatch = new Dispatch(this.#host, system, capacity);
-    this.#fibers = new Fibers({
-      timers: this,
-      loop: this.#host,
-      lookup,
-      listen: (options, handlers) => this.listen(options, handlers),
-      // A path is permitted where it is opened.
-      dial: (address, handlers, limits) =>
-        this.#dial(address, handlers, { limits, isPermitted: true }),
-      report: (error) => this.#host.report(error),
-      settled: () => this.settled(),
-    });
   }
 
   /**
@@ -414,8 +366,9 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /**
    * Connects, and calls `handlers` for what happens: `open`, or `error`. A name
-   * is looked up meanwhile, without holding the thread, and its addresses are
-   * tried as for fibers; what is written until then is kept.
+   * is looked up meanwhile, without holding the thread. Its addresses are tried
+   * in turn, 250 ms apart, the families taking turns; the first to answer is
+   * taken (RFC 8305). What is written until then is kept.
    *
    * @param address Host and port, or the path of a Unix socket.
    * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect` or
@@ -425,47 +378,11 @@ export class Reactor implements Disposable, AsyncDisposable {
   connect<Data = unknown>(
     address: (HostPort | UnixPath) & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
-  ): Connection<Data>;
-  /**
-   * Connects to a name or an address, and returns a connection for fibers. The
-   * addresses of a name are tried in turn, 250 ms apart, the families taking
-   * turns; the first to answer is taken (RFC 8305).
-   *
-   * @example Usage
-   * ```ts
-   * import { assertEquals } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
-   *
-   * using reactor = new Reactor();
-   * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-   * const { port } = listener.addr as Deno.NetAddr;
-   * using conn = await reactor.connect({ hostname: "localhost", port });
-   * assertEquals(conn.remoteAddr.port, port);
-   * ```
-   *
-   * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
-   * @throws {Deno.errors.NotFound} when nobody knows the name.
-   * @throws {Deno.errors.TimedOut} when the time is over.
-   * @throws {RangeError} when one of the options is out of its range.
-   * @throws {Error} of the class of the first attempt's error, whose `cause`
-   * has every attempt's.
-   */
-  connect(options: ConnectOptions): Promise<FiberConnection>;
-  /**
-   * Connects to a Unix socket, and returns a connection for fibers.
-   *
-   * @throws {Deno.errors.NotFound} when there is none.
-   */
-  connect(options: UnixConnectOptions): Promise<FiberConnection<UnixAddress>>;
-  connect<Data>(
-    address: ConnectOptions | UnixConnectOptions,
-    handlers?: ConnectionHandlers<Data>,
-  ): Connection<Data> | Promise<AnyFiberConnection> {
-    if (handlers === undefined) return this.#fibers.connect(address);
+  ): Connection<Data> {
     requireHandlers(handlers);
     const limits = limitsOf(address);
     if ("path" in address || isAddress(address.hostname)) {
-      return this.#dial(address, handlers, { limits, isPermitted: false });
+      return this.#dial(address, handlers, limits);
     }
     return this.#dialName(address, handlers, limits);
   }
@@ -512,10 +429,10 @@ export class Reactor implements Disposable, AsyncDisposable {
   #dial<Data>(
     address: HostPort | UnixPath,
     handlers: ConnectionHandlers<Data>,
-    { limits, isPermitted }: { limits: Limits; isPermitted: boolean },
+    limits: Limits,
   ): Connection<Data> {
     this.#expectOpen();
-    const stream = this.#system.connect(address, isPermitted);
+    const stream = this.#system.connect(address);
     return this.#add(stream, handlers, limits);
   }
 
@@ -534,114 +451,19 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Runs `body` as a fiber, which owns what it opens. An error that nobody
-   * waits for by `finished` goes to `onError`, with the fiber's name.
-   *
-   * @example Usage
-   * ```ts
-   * import { assertEquals } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
-   *
-   * using reactor = new Reactor();
-   * const listener = reactor.listenFibers({ hostname: "127.0.0.1", port: 0 });
-   *
-   * const reply = await reactor.spawn(async (fiber) => {
-   *   fiber.own(listener);
-   *   const client = await fiber.connect(listener.addr);
-   *   const server = await listener.accept();
-   *   await client.write(new TextEncoder().encode("hello\n"));
-   *   return await server.readUntil("\n", 100);
-   * }).finished;
-   * assertEquals(new TextDecoder().decode(reply!), "hello\n");
-   * ```
+   * Has `guest` end its work when the reactor closes, before the connections
+   * do, and returns where the guest counts what runs. A closed reactor ends it
+   * at once.
    */
-  spawn<T>(body: FiberBody<T>, options?: FiberOptions): Fiber<T> {
-    this.#expectOpen();
-    return this.#fibers.spawn(body, options);
+  attach(guest: Guest): GuestLoop {
+    if (this.#isClosed) guest.close(new ReactorClosed(this.#failure));
+    else this.#guests.add(guest);
+    return this.#host;
   }
 
-  /**
-   * Listens, and runs `handler` as a fiber for each connection, which is closed
-   * when the fiber ends, and reset when it throws: what is written and not yet
-   * sent is lost then.
-   *
-   * @example An echo
-   * ```ts
-   * import { assertEquals } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
-   *
-   * using reactor = new Reactor();
-   * await using server = reactor.serveFibers(
-   *   { hostname: "127.0.0.1", port: 0 },
-   *   async (connection) => {
-   *     for await (const chunk of connection) await connection.write(chunk);
-   *   },
-   * );
-   * using client = await reactor.connect(server.addr);
-   * await client.write(new TextEncoder().encode("hello"));
-   * const reply = await client.readExactly(new Uint8Array(5));
-   * assertEquals(new TextDecoder().decode(reply!), "hello");
-   * ```
-   *
-   * @example A client that takes too long
-   * ```ts
-   * import { assert } from "@std/assert";
-   * import { Reactor } from "./reactor.ts";
-   *
-   * using reactor = new Reactor();
-   * const { promise, resolve } = Promise.withResolvers<unknown>();
-   * const timeouts = { readMs: 20 };
-   * const server = reactor.serveFibers(
-   *   { hostname: "127.0.0.1", port: 0, timeouts },
-   *   (connection) => connection.readUntil("\n", 1024).catch(resolve),
-   * );
-   * using _client = await Deno.connect(server.addr);
-   * assert(await promise instanceof Deno.errors.TimedOut);
-   * ```
-   *
-   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
-   * @throws {RangeError} when one of the options is out of its range.
-   */
-  serveFibers(options: ServeFibersOptions, handler: FiberHandler): FiberServer;
-  /** Listens on a Unix socket, and runs a fiber for each connection. */
-  serveFibers(
-    options: ServeFibersUnixOptions,
-    handler: FiberHandler<UnixAddress>,
-  ): FiberServer<UnixAddress>;
-  serveFibers(
-    options: ServeFibersOptions | ServeFibersUnixOptions,
-    // Whatever it listens on is what it accepts.
-    handler: FiberHandler & FiberHandler<UnixAddress>,
-  ): FiberServer<StreamAddress> {
-    const serves = handler as FiberHandler<StreamAddress>;
-    return serveFibers(this.#fibers, options, serves);
-  }
-
-  /**
-   * Listens, for who calls `accept` or loops over the listener.
-   *
-   * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
-   * @throws {RangeError} when one of the options is out of its range.
-   */
-  listenFibers(options: ListenOptions & ConnectionOptions): FiberListener;
-  /** Listens on a Unix socket, for who calls `accept`. */
-  listenFibers(
-    options: UnixListenOptions & ConnectionOptions,
-  ): FiberListener<UnixAddress>;
-  listenFibers(
-    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
-  ): FiberListener<StreamAddress> {
-    return this.#fibers.listen(options);
-  }
-
-  /**
-   * Resolves after `ms`; rejects with the signal's reason when it aborts.
-   *
-   * @throws {TypeError} when `ms` is no number.
-   * @throws {RangeError} when it is `NaN`.
-   */
-  sleep(ms: number, options?: Abortable): Promise<void> {
-    return sleep(this, ms, options);
+  /** Gives `onError` an error that nobody waits for. */
+  report(error: unknown): void {
+    this.#host.report(error);
   }
 
   /**
@@ -760,7 +582,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Cancels the fibers, aborts what is open and closes the poll. Every promise
+   * Ends fibers, aborts what is open and closes the poll. Every promise
    * that the reactor has handed out is settled by that; what fails on the way
    * goes to `onError` and stops nothing.
    */
@@ -772,7 +594,8 @@ export class Reactor implements Disposable, AsyncDisposable {
     const failure = this.#failure;
     const reason = new ReactorClosed(failure);
     // Before their connections, or each would tell of one that was aborted.
-    this.#fibers.close(reason);
+    for (const guest of this.#guests) this.#attempt(() => guest.close(reason));
+    this.#guests.clear();
     this.#end((source) => {
       if (source instanceof Connection) source.endBecauseOf(failure);
       else if (source instanceof Listener) source.close();

@@ -226,3 +226,13 @@ function nextBeat({ startMs, periodMs }: Beat, nowMs: number): number {
   // Where the division was rounded down to the deadline that is now.
   return deadlineMs > nowMs ? deadlineMs : startMs + (n + 1) * periodMs;
 }
+
+/** Where timers are set: a reactor. */
+export interface TimerHost {
+  /** Whether no timer runs any more. */
+  readonly isClosed: boolean;
+  /** Runs `callback` after `delayMs`. */
+  setTimer(delayMs: number, callback: () => void): Timer;
+  /** Removes a timer that has not run. */
+  clearTimer(timer: Timer): void;
+}

@@ -12,6 +12,7 @@
 
 import {
   type FiberConnection,
+  Fibers,
   type FiberServer,
   type HostPort,
   Reactor,
@@ -35,7 +36,7 @@ export interface ProxyOptions {
 /** Runs a proxy. */
 export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
   const options = { ...listen, name: "proxy" };
-  return (reactor ?? Reactor.shared).serveFibers(
+  return new Fibers(reactor ?? Reactor.shared).serve(
     options,
     async (client, fiber) => {
       const server = await fiber.connect({ ...target, timeoutMs: CONNECT_MS });

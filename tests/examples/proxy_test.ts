@@ -1,7 +1,7 @@
 /** The proxy: no byte lost, doubled or crossed, whatever the ends do. */
 
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
-import { TcpStream } from "../../mod.ts";
+import { Fibers, TcpStream } from "../../mod.ts";
 import { proxy } from "./proxy.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readToEnd, writeAll } from "../util/deno_client.ts";
@@ -27,16 +27,18 @@ async function untilStill(
   reactor: ReportingReactor,
   written: () => number,
 ): Promise<void> {
+  const fibers = new Fibers(reactor);
   const progress = () => `${written()} ${reactor.stats().bytesIn}`;
   for (let before = ""; before !== progress();) {
     before = progress();
-    for (let turn = 0; turn < TURNS; turn++) await reactor.sleep(1);
+    for (let turn = 0; turn < TURNS; turn++) await fibers.sleep(1);
   }
 }
 
 /** A proxy before a server that sends back what comes. */
 function proxied(reactor: ReportingReactor) {
-  const target = reactor.serveFibers(LOOPBACK, async (conn) => {
+  const fibers = new Fibers(reactor);
+  const target = fibers.serve(LOOPBACK, async (conn) => {
     for await (const chunk of conn) await conn.write(chunk);
   });
   const server = proxy({ listen: LOOPBACK, target: target.addr, reactor });
@@ -54,7 +56,7 @@ function proxied(reactor: ReportingReactor) {
 cleanTest(
   "the proxy carries both ways, and the end after all of it",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ reactor }) => {
       await using both = proxied(reactor);
       const sizes = randomNumbers(1);
       const exchange = async (_: unknown, seed: number) => {
@@ -76,7 +78,7 @@ cleanTest(
 cleanTest(
   "the proxy reads no more than a slow reader takes",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ reactor }) => {
       await using both = proxied(reactor);
       using client = await Deno.connect(both.addr);
       const sent = randomBytes(128 * MIB, 2);
@@ -100,7 +102,7 @@ cleanTest(
 cleanTest(
   "the proxy passes resets on, and leaves others alone",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ reactor }) => {
       await using both = proxied(reactor);
       const random = randomNumbers(3);
       const disturb = async () => {
@@ -132,7 +134,7 @@ cleanTest(
 cleanTest(
   "the proxy resets its client, when the target refuses",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ reactor }) => {
       const gone = Deno.listen(LOOPBACK);
       const target = gone.addr as Deno.NetAddr;
       gone.close();

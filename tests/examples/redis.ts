@@ -7,7 +7,12 @@
  * @module
  */
 
-import { type FiberConnection, type FiberServer, Reactor } from "../../mod.ts";
+import {
+  type FiberConnection,
+  Fibers,
+  type FiberServer,
+  Reactor,
+} from "../../mod.ts";
 import {
   bytesOf,
   type Command,
@@ -41,12 +46,13 @@ export interface RedisOptions {
 export function redis(
   { port, hostname = "127.0.0.1", reactor = Reactor.shared }: RedisOptions,
 ): FiberServer {
+  const fibers = new Fibers(reactor);
   const store = new Store();
-  const server = reactor.serveFibers(
+  const server = fibers.serve(
     { hostname, port, name: "redis" },
     (connection) => serve(connection, store),
   );
-  const sweeper = reactor.spawn(async (fiber) => {
+  const sweeper = fibers.spawn(async (fiber) => {
     for (;;) {
       await fiber.sleep(SWEEP_MS);
       store.sweep();

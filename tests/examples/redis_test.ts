@@ -15,7 +15,7 @@ import { within } from "../util/waiting.ts";
 /** Runs `body` with a server. */
 function served(body: (server: FiberServer) => Promise<void>) {
   return () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ reactor }) => {
       await using server = redis({ port: 0, reactor });
       await body(server);
       assertEquals(reactor.reported, []);

@@ -1,7 +1,7 @@
 /** Connecting to a name with handlers: the thread goes on meanwhile. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Connection, type Lookup, Reactor } from "../../mod.ts";
+import { type Connection, Fibers, type Lookup, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { encoded } from "../util/handlers.ts";
 import { LOOPBACK } from "../util/streams.ts";
@@ -73,6 +73,7 @@ for (const isMuch of [false, true]) {
     async () => {
       const { lookup, answer } = gate();
       using reactor = new Reactor({ lookup });
+      const fibers = new Fibers(reactor);
       const { port, received } = counting(reactor);
       const { told, handlers, closed } = telling((connection) => {
         assertEquals(connection.remoteAddress, {
@@ -90,7 +91,7 @@ for (const isMuch of [false, true]) {
       );
       connection.write(isMuch ? new Uint8Array(MUCH) : encoded("first "));
       assertEquals(reactor.size, 2);
-      await reactor.sleep(0);
+      await fibers.sleep(0);
       assertEquals(told, []);
       answer([...REFUSING, "127.0.0.1"]);
       assertEquals(
@@ -162,6 +163,7 @@ for (const [what, end] of Object.entries(ENDS)) {
       async () => {
         const { lookup, answer } = gate();
         using reactor = new Reactor({ lookup });
+        const fibers = new Fibers(reactor);
         const { told, handlers, closed } = telling();
         const connection = reactor.connect(
           // Nobody ever answers there: RFC 5737, TEST-NET-1.
@@ -170,7 +172,7 @@ for (const [what, end] of Object.entries(ENDS)) {
         );
         if (isLookedUp) {
           answer(["192.0.2.1", "192.0.2.2"]);
-          await reactor.sleep(0);
+          await fibers.sleep(0);
         }
         end(connection, reactor);
         await within(closed, "the end");
@@ -179,7 +181,7 @@ for (const [what, end] of Object.entries(ENDS)) {
         const reasons = ["closed", "aborted", "deadline", "error"];
         assert(reasons.includes(told.at(-1)!), told.join());
         assert(connection.isClosed);
-        if (!reactor.isClosed) await reactor.sleep(0);
+        if (!reactor.isClosed) await fibers.sleep(0);
         assertEquals(reactor.size, 0);
         assertEquals(reactor.stats().listeners, 0);
       },

@@ -7,7 +7,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { AttemptsFailed, Reactor } from "../../mod.ts";
+import { AttemptsFailed, Fibers, Reactor } from "../../mod.ts";
 import {
   type Attempt,
   ATTEMPT_DELAY_MS,
@@ -148,10 +148,10 @@ Deno.test("Race gives all attempts up, when it is stopped", async () => {
 cleanTest(
   "connect() reaches a name that the system's resolver knows",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       using listener = Deno.listen(LOOPBACK);
       const { port } = listener.addr as Deno.NetAddr;
-      using conn = await reactor.connect({ hostname: "localhost", port });
+      using conn = await fibers.connect({ hostname: "localhost", port });
       using peer = await listener.accept();
       await conn.write(encoded("hi"));
       assertEquals(await readText(peer, 2), "hi");
@@ -163,8 +163,9 @@ cleanTest("connect() asks nobody for an address", async () => {
   using reactor = new Reactor({
     lookup: () => Promise.reject(new Error("asked")),
   });
+  const fibers = new Fibers(reactor);
   using listener = Deno.listen(LOOPBACK);
-  using _conn = await reactor.connect(listener.addr as Deno.NetAddr);
+  using _conn = await fibers.connect(listener.addr as Deno.NetAddr);
 });
 
 cleanTest(
@@ -173,8 +174,9 @@ cleanTest(
     using listener = Deno.listen({ hostname: "127.0.0.2", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
     using reactor = knowing("127.0.0.1", "127.0.0.2");
+    const fibers = new Fibers(reactor);
     using conn = await within(
-      reactor.connect({ hostname: "two.example", port }),
+      fibers.connect({ hostname: "two.example", port }),
       "the second address",
     );
     assertEquals(conn.remoteAddr.hostname, "127.0.0.2");
@@ -184,8 +186,9 @@ cleanTest(
 cleanTest("connect() names each address and why, when all refuse", async () => {
   const port = freePort();
   using reactor = knowing("127.0.0.1", "127.0.0.2");
+  const fibers = new Fibers(reactor);
   const error = await assertRejects(
-    () => reactor.connect({ hostname: "two.example", port }),
+    () => fibers.connect({ hostname: "two.example", port }),
     Deno.errors.ConnectionRefused,
     `Cannot connect to "two.example:${port}": 127.0.0.1: `,
   );
@@ -201,7 +204,7 @@ cleanTest("connect() names each address and why, when all refuse", async () => {
 cleanTest("connect() throws NotFound, when nobody knows the name", async () => {
   using empty = knowing();
   await assertRejects(
-    () => empty.connect({ hostname: "none.example", port: 1 }),
+    () => new Fibers(empty).connect({ hostname: "none.example", port: 1 }),
     Deno.errors.NotFound,
   );
   await assertRejects(
@@ -232,9 +235,9 @@ cleanTest(
   "connect() throws TimedOut, when no answer comes in time",
   async () => {
     using reactor = knowing(SILENT);
+    const fibers = new Fibers(reactor);
     await assertRejects(
-      () =>
-        reactor.connect({ hostname: "slow.example", port: 1, timeoutMs: 5 }),
+      () => fibers.connect({ hostname: "slow.example", port: 1, timeoutMs: 5 }),
       // A machine without a network says so at once.
       Error,
       "slow.example",
@@ -242,7 +245,12 @@ cleanTest(
     assertEquals(reactor.size, 0);
     using deaf = new Reactor({ lookup: () => new Promise(() => {}) });
     await assertRejects(
-      () => deaf.connect({ hostname: "slow.example", port: 1, timeoutMs: 5 }),
+      () =>
+        new Fibers(deaf).connect({
+          hostname: "slow.example",
+          port: 1,
+          timeoutMs: 5,
+        }),
       Deno.errors.TimedOut,
       "nobody answered in 5 ms",
     );
@@ -255,11 +263,15 @@ cleanTest(
     using deaf = new Reactor({ lookup: () => new Promise(() => {}) });
     const controller = new AbortController();
     const { signal } = controller;
-    const connecting = deaf.connect({ hostname: "a.example", port: 1, signal });
+    const connecting = new Fibers(deaf).connect({
+      hostname: "a.example",
+      port: 1,
+      signal,
+    });
     controller.abort(new RangeError("stop"));
     await assertRejects(() => connecting, RangeError);
     await assertRejects(
-      () => deaf.connect({ ...LOOPBACK, port: 1, signal }),
+      () => new Fibers(deaf).connect({ ...LOOPBACK, port: 1, signal }),
       RangeError,
     );
     assertEquals(deaf.size, 0);
@@ -269,20 +281,23 @@ cleanTest(
 cleanTest(
   "connect() refuses a port that is none",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       await assertRejects(
-        () => reactor.connect({ hostname: "localhost", port: 65_536 }),
+        () => fibers.connect({ hostname: "localhost", port: 65_536 }),
         RangeError,
       );
     }),
 );
 
-cleanTest("a fiber owns what it connects", () =>
-  onReactor(async (reactor) => {
-    using listener = Deno.listen(LOOPBACK);
-    const conn = await reactor.spawn((fiber) =>
-      fiber.connect(listener.addr as Deno.NetAddr)
-    ).finished;
-    assert(conn.isClosed);
-    (await listener.accept()).close();
-  }));
+cleanTest(
+  "a fiber owns what it connects",
+  () =>
+    onReactor(async ({ fibers }) => {
+      using listener = Deno.listen(LOOPBACK);
+      const conn = await fibers.spawn((fiber) =>
+        fiber.connect(listener.addr as Deno.NetAddr)
+      ).finished;
+      assert(conn.isClosed);
+      (await listener.accept()).close();
+    }),
+);

@@ -27,6 +27,7 @@ import { randomBytes, sameBytes } from "../util/random.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { Fibers } from "../../mod.ts";
 
 const MIB = 1024 * 1024;
 
@@ -73,7 +74,7 @@ cleanTest(
 
 cleanTest(
   "what nobody reads stays with the system: the peer has to wait",
-  withPair(async ({ conn, peer }, reactor) => {
+  withPair(async ({ conn, peer }, { fibers, reactor }) => {
     let written = 0;
     const writing = (async () => {
       while (written < 64 * MIB) {
@@ -82,7 +83,7 @@ cleanTest(
     })().catch(() => {});
     await eventually("bytes to be sent", () => written > 0);
     // Timers run in turns, and each turn comes by what is readable.
-    for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
+    for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
     assertEquals(reactor.stats().bytesIn, 0);
     conn.abort();
     await writing;
@@ -171,7 +172,7 @@ cleanTest(
 
 cleanTest(
   "write() takes all, at once or when the peer has read",
-  withPair(async ({ conn, peer }, reactor) => {
+  withPair(async ({ conn, peer }, { fibers }) => {
     assertEquals(await conn.write(encoded("small")), 5);
     assertEquals(await conn.writev([encoded("a"), encoded("bc")]), 3);
     assertEquals(decoded(await readExactly(peer, 8)), "smallabc");
@@ -183,7 +184,7 @@ cleanTest(
     });
     sent.fill(0, 15 * MIB);
     // Turns in which all would leave that the peer's side takes.
-    for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
+    for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
     assertEquals(isWritten, false);
     const received = await readExactly(peer, sent.byteLength);
     assertEquals(await writing, sent.byteLength);
@@ -193,7 +194,7 @@ cleanTest(
 
 cleanTest(
   "a fiber that only writes to a fast reader leaves others their turns",
-  withPair(async ({ conn, peer }, reactor) => {
+  withPair(async ({ conn, peer }, { fibers }) => {
     let isOver = false;
     const reading = (async () => {
       const target = new Uint8Array(MIB);
@@ -203,7 +204,7 @@ cleanTest(
       while (!isOver) await conn.write(new Uint8Array(1_000));
       await conn.closeWrite();
     })();
-    for (let round = 0; round < 10; round++) await reactor.sleep(1);
+    for (let round = 0; round < 10; round++) await fibers.sleep(1);
     isOver = true;
     await writing;
     await reading;
@@ -252,9 +253,9 @@ cleanTest(
 cleanTest(
   "a reset ends reads and writes with ConnectionReset, after what came before",
   () =>
-    onReactor(async (reactor) => {
-      using listener = reactor.listenFibers(LOOPBACK);
-      using peer = await reactor.connect(listener.addr);
+    onReactor(async ({ fibers }) => {
+      using listener = fibers.listen(LOOPBACK);
+      using peer = await fibers.connect(listener.addr);
       using conn = await listener.accept();
       await peer.write(encoded("last words"));
       const first = new Uint8Array(4);
@@ -281,7 +282,7 @@ cleanTest(
 
 cleanTest(
   "a signal ends a read, a write's wait and an accept, and nothing else",
-  withPair(async (pair, reactor) => {
+  withPair(async (pair, { fibers }) => {
     const { conn, peer } = pair;
     const aborted = () => {
       const controller = new AbortController();
@@ -298,7 +299,7 @@ cleanTest(
     await assertRejects(async () => {
       for (;;) await conn.write(new Uint8Array(MIB), aborted());
     }, RangeError);
-    using listener = reactor.listenFibers(LOOPBACK);
+    using listener = fibers.listen(LOOPBACK);
     await assertRejects(() => listener.accept(aborted()), RangeError);
     await assertRejects(
       () => conn.read(new Uint8Array(1), { signal: AbortSignal.abort() }),
@@ -324,11 +325,11 @@ cleanTest(
 cleanTest(
   "a stream that is cancelled or aborted closes the connection",
   () =>
-    onReactor(async (reactor) => {
-      using cancelled = await fiberPair(reactor);
+    onReactor(async ({ fibers }) => {
+      using cancelled = await fiberPair(fibers);
       await cancelled.conn.readable.cancel();
       assert(cancelled.conn.isClosed);
-      using aborted = await fiberPair(reactor);
+      using aborted = await fiberPair(fibers);
       await aborted.conn.writable.abort();
       await assertRejects(
         () => aborted.peer.read(new Uint8Array(1)),
@@ -340,8 +341,8 @@ cleanTest(
 cleanTest(
   "the two halves are read and written by different fibers",
   () =>
-    onReactor(async (reactor) => {
-      using pair = await fiberPair(reactor);
+    onReactor(async ({ fibers }) => {
+      using pair = await fiberPair(fibers);
       const { conn, peer } = pair;
       const { writing } = await fill(pair);
       // The peer reads nothing, and is read all the same.
@@ -358,9 +359,9 @@ cleanTest(
 cleanTest(
   "Reactor.close() ends what fibers wait for",
   () =>
-    onReactor(async (reactor) => {
-      using pair = await fiberPair(reactor);
-      const listener = reactor.listenFibers(LOOPBACK);
+    onReactor(async ({ fibers, reactor }) => {
+      using pair = await fiberPair(fibers);
+      const listener = fibers.listen(LOOPBACK);
       const reading = pair.conn.read(new Uint8Array(1));
       const accepting = listener.accept();
       reactor.close();
@@ -373,8 +374,8 @@ cleanTest(
 cleanTest(
   "a FiberListener is a Deno.Listener",
   () =>
-    onReactor(async (reactor) => {
-      const listener: Deno.Listener = reactor.listenFibers(LOOPBACK);
+    onReactor(async ({ fibers }) => {
+      const listener: Deno.Listener = fibers.listen(LOOPBACK);
       const addr = listener.addr as TcpAddress;
       const serving = (async () => {
         for await (const conn of listener) {
@@ -396,15 +397,15 @@ cleanTest(
 cleanTest(
   "a listener that nobody accepts from leaves them in the backlog",
   () =>
-    onReactor(async (reactor) => {
-      using listener = reactor.listenFibers(LOOPBACK);
+    onReactor(async ({ fibers, reactor }) => {
+      using listener = fibers.listen(LOOPBACK);
       const COUNT = 200;
       const clients = await Promise.all(
         Array.from({ length: COUNT }, () => Deno.connect(listener.addr)),
       );
       // All are there: the first of them means a turn that could take all.
       await eventually("some to be accepted", () => reactor.size > 1);
-      for (let turn = 0; turn < 3; turn++) await reactor.sleep(0);
+      for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
       assertLess(reactor.size, COUNT);
       for (let index = 0; index < COUNT; index++) {
         (await within(listener.accept(), `connection ${index}`)).close();
@@ -414,10 +415,10 @@ cleanTest(
 );
 
 cleanTest(
-  "serveFibers() closes with the fiber, reports its error and goes on",
+  "Fibers.serve() closes with the fiber, reports its error and goes on",
   () =>
-    onReactor(async (reactor) => {
-      await using server = reactor.serveFibers(
+    onReactor(async ({ fibers, reactor }) => {
+      await using server = fibers.serve(
         { ...LOOPBACK, name: "lines" },
         async (conn) => {
           const line = await conn.readUntil("\n", 100);
@@ -441,10 +442,10 @@ cleanTest(
 );
 
 cleanTest(
-  "serveFibers() does not report a peer's reset",
+  "Fibers.serve() does not report a peer's reset",
   () =>
-    onReactor(async (reactor) => {
-      await using server = reactor.serveFibers(LOOPBACK, async (conn) => {
+    onReactor(async ({ fibers, reactor }) => {
+      await using server = fibers.serve(LOOPBACK, async (conn) => {
         await conn.write(new Uint8Array(10));
         for await (const _chunk of conn);
       });
@@ -459,10 +460,10 @@ cleanTest(
 cleanTest(
   "shutdown() has fibers finish what they do, and ends idle ones",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const begun = Promise.withResolvers<void>();
       const mayEnd = Promise.withResolvers<void>();
-      const server = reactor.serveFibers(LOOPBACK, async (conn) => {
+      const server = fibers.serve(LOOPBACK, async (conn) => {
         for await (const chunk of conn) {
           begun.resolve();
           await mayEnd.promise;
@@ -486,10 +487,10 @@ cleanTest(
 cleanTest(
   "a server's signal cancels its fibers",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const controller = new AbortController();
       const { signal } = controller;
-      const server = reactor.serveFibers(
+      const server = fibers.serve(
         { ...LOOPBACK, signal },
         (conn) => conn.read(new Uint8Array(1)),
       );
@@ -510,14 +511,14 @@ for (const isServed of [true, false]) {
   cleanTest(
     `fibers ${how} on a Unix socket, whose path is gone in the end`,
     () =>
-      onReactor(async (reactor) => {
+      onReactor(async ({ fibers, reactor }) => {
         using folder = new SocketFolder();
         const path = folder.path();
         await using server = isServed
-          ? reactor.serveFibers({ path }, echoChunks)
+          ? fibers.serve({ path }, echoChunks)
           : echoingListener(reactor, path);
         assertEquals(server.addr, { transport: "unix", path });
-        const conn = await reactor.connect({ path });
+        const conn = await fibers.connect({ path });
         assertEquals(conn.remoteAddr, { transport: "unix", path });
         conn.setNoDelay(false);
         await conn.write(encoded("hello"));
@@ -526,7 +527,7 @@ for (const isServed of [true, false]) {
         conn.close();
         await server[Symbol.asyncDispose]();
         await assertRejects(
-          () => reactor.connect({ path }),
+          () => fibers.connect({ path }),
           Deno.errors.NotFound,
         );
         assertEquals(reactor.reported, []);
@@ -537,16 +538,16 @@ for (const isServed of [true, false]) {
 cleanTest(
   "fiber.connect() to a Unix socket ends with its fiber, and when it is aborted",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       using folder = new SocketFolder();
       const path = folder.path();
-      await using _server = reactor.serveFibers({ path }, echoChunks);
-      const owned = await reactor.spawn((fiber) => fiber.connect({ path }))
+      await using _server = fibers.serve({ path }, echoChunks);
+      const owned = await fibers.spawn((fiber) => fiber.connect({ path }))
         .finished;
       assert(owned.isClosed);
       const signal = AbortSignal.abort(new Error("enough"));
       await assertRejects(
-        () => reactor.connect({ path, signal }),
+        () => fibers.connect({ path, signal }),
         Error,
         "enough",
       );
@@ -562,8 +563,9 @@ async function echoChunks(
 }
 
 function echoingListener(reactor: Reactor, path: string) {
-  const listener = reactor.listenFibers({ path });
-  const fiber = reactor.spawn(async (fiber) => {
+  const fibers = new Fibers(reactor);
+  const listener = fibers.listen({ path });
+  const fiber = fibers.spawn(async (fiber) => {
     fiber.own(listener);
     for await (const conn of listener) await echoChunks(conn);
   });

@@ -1,7 +1,12 @@
 /** Fibers that run are counted: an exclusive reactor blocks beside none. */
 
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
-import { type Fiber, type FiberConnection, Reactor } from "../../mod.ts";
+import {
+  type Fiber,
+  type FiberConnection,
+  Fibers,
+  Reactor,
+} from "../../mod.ts";
 import type { Events } from "../../src/poll/events.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
@@ -82,13 +87,14 @@ for (const [what, waits] of Object.entries(DOUBLE_WAITS)) {
     `a fiber that waits for ${what} counts once, beside one that waits for Deno`,
     () =>
       onExclusive(async (reactor, system) => {
+        const fibers = new Fibers(reactor);
         const gate = Promise.withResolvers<void>();
-        reactor.spawn(async (fiber) => {
+        fibers.spawn(async (fiber) => {
           const one = await fiber.connect(FAKE_ADDRESS);
           const other = await fiber.connect(FAKE_ADDRESS);
           await Promise.all(waits({ reactor, system, fiber, one, other }));
         });
-        reactor.spawn(() => gate.promise);
+        fibers.spawn(() => gate.promise);
         assertLessOrEqual(await system.waitsIn(1000), SHORT_MS);
         gate.resolve();
         assertGreater(await system.waitsIn(1000), SHORT_MS);
@@ -102,9 +108,10 @@ const UNOWNED: Record<
   (reactor: Reactor, system: WaitingSystem) => Promise<Promise<unknown>[]>
 > = {
   "an accept": (reactor) =>
-    Promise.resolve([reactor.listenFibers(FAKE_ADDRESS).accept()]),
+    Promise.resolve([new Fibers(reactor).listen(FAKE_ADDRESS).accept()]),
   "a read and a write": async (reactor, system) => {
-    const connection = await reactor.connect(FAKE_ADDRESS);
+    const fibers = new Fibers(reactor);
+    const connection = await fibers.connect(FAKE_ADDRESS);
     return [read(connection), write(system, connection)];
   },
 };
@@ -114,8 +121,9 @@ for (const [what, begin] of Object.entries(UNOWNED)) {
     `${what} outside of fibers hides no fiber that waits for Deno`,
     () =>
       onExclusive(async (reactor, system) => {
+        const fibers = new Fibers(reactor);
         const gate = Promise.withResolvers<void>();
-        reactor.spawn(() => gate.promise);
+        fibers.spawn(() => gate.promise);
         const begun = begin(reactor, system);
         await system.settle();
         for (const waiting of await begun) waiting.catch(() => {});
@@ -130,9 +138,10 @@ cleanTest(
   "a fiber that has the first of two things counts as running, until it waits again",
   () =>
     onExclusive(async (reactor, system) => {
+      const fibers = new Fibers(reactor);
       const gate = Promise.withResolvers<void>();
       const log: string[] = [];
-      reactor.spawn(async (fiber) => {
+      fibers.spawn(async (fiber) => {
         await Promise.race([fiber.sleep(10), fiber.sleep(LONG_MS)]);
         log.push("raced");
         await gate.promise;
@@ -152,11 +161,12 @@ cleanTest(
   "a read that goes on under another owner is counted for that one alone",
   () =>
     onExclusive(async (reactor, system) => {
+      const fibers = new Fibers(reactor);
       const gate = Promise.withResolvers<void>();
-      const first = reactor.spawn(async (fiber) => {
+      const first = fibers.spawn(async (fiber) => {
         const connection = await fiber.connect(FAKE_ADDRESS);
         const reading = read(connection);
-        reactor.spawn(async (second) => {
+        fibers.spawn(async (second) => {
           second.own(connection);
           await reading;
         });

@@ -8,7 +8,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { type Fiber, Reactor } from "../../mod.ts";
+import { type Fiber, Fibers, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readToEnd } from "../util/deno_client.ts";
 import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
@@ -20,10 +20,10 @@ import { eventually, within } from "../util/waiting.ts";
 const NEVER_MS = 60_000;
 
 cleanTest(
-  "Reactor.spawn() resolves as the fiber does",
+  "Fibers.spawn() resolves as the fiber does",
   () =>
-    onReactor(async (reactor) => {
-      const fiber = reactor.spawn((fiber) => fiber.name, { name: "one" });
+    onReactor(async ({ fibers, reactor }) => {
+      const fiber = fibers.spawn((fiber) => fiber.name, { name: "one" });
       assertEquals(await fiber.finished, "one");
       assert(fiber.isEnded);
       assertEquals(await fiber.finished, "one");
@@ -34,9 +34,9 @@ cleanTest(
 cleanTest(
   "a fiber runs at once, up to what it waits for",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const log: string[] = [];
-      const fiber = reactor.spawn(async (fiber) => {
+      const fiber = fibers.spawn(async (fiber) => {
         log.push("begun");
         await fiber.sleep(0);
         log.push("over");
@@ -50,10 +50,10 @@ cleanTest(
 cleanTest(
   "a fiber's error goes to onError with its name, when nobody waits for it",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const cause = new RangeError("too much");
-      reactor.spawn(() => Promise.reject(cause), { name: "worker" });
-      reactor.spawn(() => {
+      fibers.spawn(() => Promise.reject(cause), { name: "worker" });
+      fibers.spawn(() => {
         throw new RangeError("too little");
       });
       await eventually("the reports", () => reactor.reported.length === 2);
@@ -68,8 +68,8 @@ cleanTest(
 cleanTest(
   "a fiber's error goes to who waits for it, and nowhere else",
   () =>
-    onReactor(async (reactor) => {
-      const fiber = reactor.spawn(() => Promise.reject(new RangeError("no")));
+    onReactor(async ({ fibers, reactor }) => {
+      const fiber = fibers.spawn(() => Promise.reject(new RangeError("no")));
       await assertRejects(() => fiber.finished, RangeError, "no");
       assertEquals(reactor.reported, []);
     }),
@@ -78,12 +78,12 @@ cleanTest(
 cleanTest(
   "a fiber that ends sends what it wrote, then the end",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       using listener = Deno.listen(LOOPBACK);
-      const fiber = reactor.spawn(async (fiber) => {
+      const fiber = fibers.spawn(async (fiber) => {
         const conn = await fiber.connect(listener.addr as Deno.NetAddr);
         await conn.write(encoded("bye"));
-        fiber.own(reactor.listenFibers(LOOPBACK));
+        fiber.own(fibers.listen(LOOPBACK));
       });
       using peer = await listener.accept();
       assertEquals(await readToEnd(peer), encoded("bye"));
@@ -95,10 +95,10 @@ cleanTest(
 cleanTest(
   "a fiber that throws resets what it owns",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       using listener = Deno.listen(LOOPBACK);
       const { promise: accepted, resolve } = Promise.withResolvers<void>();
-      reactor.spawn(async (fiber) => {
+      fibers.spawn(async (fiber) => {
         await fiber.connect(listener.addr as Deno.NetAddr);
         await accepted;
         throw new Error("broken");
@@ -116,9 +116,9 @@ cleanTest(
 cleanTest(
   "Fiber.own() disposes of anything with the fiber, newest first",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const log: string[] = [];
-      await reactor.spawn((fiber) => {
+      await fibers.spawn((fiber) => {
         for (const name of ["first", "second", "third"]) {
           fiber.own({ [Symbol.dispose]: () => void log.push(name) });
         }
@@ -130,7 +130,7 @@ cleanTest(
 cleanTest(
   "Fiber.cancel() ends sleeps, accepts, connects and children",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const reason = new Error("enough");
       const told: unknown[] = [];
       const waits: ((fiber: Fiber) => Promise<unknown>)[] = [
@@ -144,7 +144,7 @@ cleanTest(
           ),
       ];
       for (const wait of waits) {
-        const fiber = reactor.spawn((fiber) =>
+        const fiber = fibers.spawn((fiber) =>
           wait(fiber).catch((error) => {
             told.push(error);
             throw error;
@@ -167,14 +167,14 @@ cleanTest(
 cleanTest(
   "a fiber obeys the signal that it was spawned with",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const controller = new AbortController();
       const { signal } = controller;
-      const fiber = reactor.spawn((fiber) => fiber.sleep(NEVER_MS), { signal });
+      const fiber = fibers.spawn((fiber) => fiber.sleep(NEVER_MS), { signal });
       controller.abort();
       await assertRejects(() => fiber.finished, DOMException);
       assertEquals(reactor.reported, []);
-      const late = reactor.spawn((fiber) => fiber.sleep(NEVER_MS), { signal });
+      const late = fibers.spawn((fiber) => fiber.sleep(NEVER_MS), { signal });
       await assertRejects(() => late.finished, DOMException);
     }),
 );
@@ -182,8 +182,8 @@ cleanTest(
 cleanTest(
   "a cancelled fiber can wait for nothing any more",
   () =>
-    onReactor(async (reactor) => {
-      const fiber = reactor.spawn(async (fiber) => {
+    onReactor(async ({ fibers }) => {
+      const fiber = fibers.spawn(async (fiber) => {
         fiber.cancel(new RangeError("over"));
         await assertRejects(() => fiber.sleep(0), RangeError);
         await assertRejects(() => fiber.connect(LOOPBACK), RangeError);
@@ -196,8 +196,8 @@ cleanTest(
 cleanTest(
   "an error that follows from a cancel is told of, when it differs",
   () =>
-    onReactor(async (reactor) => {
-      const fiber = reactor.spawn(async (fiber) => {
+    onReactor(async ({ fibers, reactor }) => {
+      const fiber = fibers.spawn(async (fiber) => {
         await fiber.sleep(NEVER_MS).catch(() => {});
         throw new Error("while tidying up");
       }, { name: "tidy" });
@@ -213,31 +213,31 @@ cleanTest(
 cleanTest(
   "sleep() is never early, and ends when its signal aborts",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const startMs = performance.now();
-      await reactor.sleep(5);
+      await fibers.sleep(5);
       assertGreaterOrEqual(performance.now() - startMs, 5);
       const controller = new AbortController();
       const { signal } = controller;
-      const sleeping = reactor.sleep(NEVER_MS, { signal });
+      const sleeping = fibers.sleep(NEVER_MS, { signal });
       controller.abort(new RangeError("up"));
       await assertRejects(() => sleeping, RangeError, "up");
-      await assertRejects(() => reactor.sleep(0, { signal }), RangeError);
+      await assertRejects(() => fibers.sleep(0, { signal }), RangeError);
     }),
 );
 
 cleanTest(
   "withTimeout() resolves as the body does, when that is in time",
   () =>
-    onReactor(async (reactor) => {
-      const value = await reactor.spawn((fiber) =>
+    onReactor(async ({ fibers }) => {
+      const value = await fibers.spawn((fiber) =>
         fiber.withTimeout(NEVER_MS, async (inner) => {
           await inner.sleep(0);
           return 7;
         })
       ).finished;
       assertEquals(value, 7);
-      const failing = reactor.spawn((fiber) =>
+      const failing = fibers.spawn((fiber) =>
         fiber.withTimeout(NEVER_MS, Promise.reject(new RangeError("no")))
       );
       await assertRejects(() => failing.finished, RangeError);
@@ -247,9 +247,9 @@ cleanTest(
 cleanTest(
   "withTimeout() throws TimedOut and cancels, when time is over",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       let reason: unknown;
-      const fiber = reactor.spawn(async (fiber) => {
+      const fiber = fibers.spawn(async (fiber) => {
         const listener = fiber.listen(LOOPBACK);
         await assertRejects(
           () =>
@@ -274,12 +274,12 @@ cleanTest(
 cleanTest(
   "fibers that wait for Deno's loop go on, while others are busy",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       let isOver = false;
-      await using server = reactor.serveFibers(LOOPBACK, async (conn) => {
+      await using server = fibers.serve(LOOPBACK, async (conn) => {
         for await (const chunk of conn) await conn.write(chunk);
       });
-      const busy = reactor.spawn(async (fiber) => {
+      const busy = fibers.spawn(async (fiber) => {
         const conn = await fiber.connect(server.addr);
         const target = new Uint8Array(64);
         while (!isOver) {
@@ -287,7 +287,7 @@ cleanTest(
           await conn.readExactly(target);
         }
       });
-      const waiting = reactor.spawn(async () => {
+      const waiting = fibers.spawn(async () => {
         for (let round = 0; round < 20; round++) {
           await new Promise((resolve) => setTimeout(resolve, 1));
         }
@@ -301,15 +301,15 @@ cleanTest(
 cleanTest(
   "a fiber that sleeps is cancelled, when the reactor closes, and sleeps no more",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const reasons: unknown[] = [];
-      const fiber = reactor.spawn(async (fiber) => {
+      const fiber = fibers.spawn(async (fiber) => {
         for (let times = 0; times < 2; times++) {
           await fiber.sleep(NEVER_MS).catch((reason) => reasons.push(reason));
         }
         await fiber.sleep(NEVER_MS);
       });
-      const alone = reactor.sleep(NEVER_MS);
+      const alone = fibers.sleep(NEVER_MS);
       reactor.close();
       for (const ended of [fiber.finished, alone]) {
         const message = "the reactor is closed";
@@ -327,9 +327,10 @@ cleanTest(
 Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never settles", async () => {
   const system = new FakeSystem();
   using reactor = new Reactor({ system });
+  const fibers = new Fibers(reactor);
   // Without it the loop would end with the timer.
-  reactor.listenFibers(FAKE_ADDRESS);
-  const outcome = reactor.spawn(async (fiber) => {
+  fibers.listen(FAKE_ADDRESS);
+  const outcome = fibers.spawn(async (fiber) => {
     const never = new Promise<never>(() => {});
     return await fiber.withTimeout(50, never).catch((error) => error.name);
   }).finished;
@@ -340,12 +341,13 @@ Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never
 Deno.test("fiber.withTimeout() gives what was read in the turn in which its time is over", async () => {
   const system = new FakeSystem();
   using reactor = new Reactor({ system });
-  const listener = reactor.listenFibers(FAKE_ADDRESS);
+  const fibers = new Fibers(reactor);
+  const listener = fibers.listen(FAKE_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   const conn = await listener.accept();
   const read =
-    reactor.spawn((fiber) =>
+    fibers.spawn((fiber) =>
       fiber.withTimeout(20, ({ signal }) => conn.readChunk({ signal }))
     ).finished;
   await system.settle();

@@ -1,8 +1,13 @@
 /** What bounds the connections of fibers: time, water marks, errors. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { ConnectionOptions, FiberConnection } from "../../mod.ts";
-import { Reactor } from "../../mod.ts";
+import {
+  type ConnectionOptions,
+  type Fiber,
+  type FiberConnection,
+  Fibers,
+  Reactor,
+} from "../../mod.ts";
 import {
   FAKE_ADDRESS,
   type FakeStream,
@@ -49,10 +54,11 @@ async function departure(
 /** Runs in a fiber that does not end before its reactor. */
 function inFiber<T>(
   reactor: Reactor,
-  run: (fiber: Parameters<Parameters<Reactor["spawn"]>[0]>[0]) => Promise<T>,
+  run: (fiber: Fiber) => Promise<T>,
 ): Promise<T> {
+  const fibers = new Fibers(reactor);
   const { promise, resolve, reject } = Promise.withResolvers<T>();
-  reactor.spawn((fiber) => {
+  fibers.spawn((fiber) => {
     run(fiber).then(resolve, reject);
     return fiber.sleep(1e9);
   });
@@ -60,16 +66,18 @@ function inFiber<T>(
 }
 
 const WAYS: Record<string, Way> = {
-  "Reactor.serveFibers()": (reactor, system, options) => {
+  "Fibers.serve()": (reactor, system, options) => {
+    const fibers = new Fibers(reactor);
     const { promise, resolve } = Promise.withResolvers<FiberConnection>();
-    reactor.serveFibers({ ...FAKE_ADDRESS, ...options }, (conn, fiber) => {
+    fibers.serve({ ...FAKE_ADDRESS, ...options }, (conn, fiber) => {
       resolve(conn);
       return fiber.sleep(1e9);
     });
     return arrival(system, promise);
   },
-  "Reactor.listenFibers()": (reactor, system, options) => {
-    const listener = reactor.listenFibers({ ...FAKE_ADDRESS, ...options });
+  "Fibers.listen()": (reactor, system, options) => {
+    const fibers = new Fibers(reactor);
+    const listener = fibers.listen({ ...FAKE_ADDRESS, ...options });
     return arrival(system, listener.accept());
   },
   "Fiber.listen()": (reactor, system, options) =>
@@ -79,7 +87,10 @@ const WAYS: Record<string, Way> = {
         fiber.listen({ ...FAKE_ADDRESS, ...options }).accept()),
     ),
   "Reactor.connect()": (reactor, system, options) =>
-    departure(system, reactor.connect({ ...FAKE_ADDRESS, ...options })),
+    departure(
+      system,
+      new Fibers(reactor).connect({ ...FAKE_ADDRESS, ...options }),
+    ),
   "Fiber.connect()": (reactor, system, options) =>
     departure(
       system,
@@ -221,18 +232,20 @@ Deno.test("a connect of a fiber's rejects with TimedOut, when a limit of the con
   // An event that never comes: the connect is not done.
   system.tell = () => {};
   using reactor = new Reactor({ system });
+  const fibers = new Fibers(reactor);
   keepRunning(reactor);
   const timeouts = { idleMs: LIMIT_MS };
-  const connecting = reactor.connect({ ...FAKE_ADDRESS, timeouts });
+  const connecting = fibers.connect({ ...FAKE_ADDRESS, timeouts });
   await assertTimedOut(system, connecting, "idleMs");
 });
 
 Deno.test("limits out of range are a RangeError, wherever fibers say them", async () => {
   using reactor = new Reactor({ system: new FakeSystem() });
+  const fibers = new Fibers(reactor);
   const wrong = { ...FAKE_ADDRESS, timeouts: { readMs: 0 } };
-  assertThrows(() => reactor.serveFibers(wrong, () => {}), RangeError, '"0"');
-  assertThrows(() => reactor.listenFibers(wrong), RangeError, '"0"');
-  await assertRejects(() => reactor.connect(wrong), RangeError, '"0"');
+  assertThrows(() => fibers.serve(wrong, () => {}), RangeError, '"0"');
+  assertThrows(() => fibers.listen(wrong), RangeError, '"0"');
+  await assertRejects(() => fibers.connect(wrong), RangeError, '"0"');
   await inFiber(reactor, async (fiber) => {
     assertThrows(() => fiber.listen(wrong), RangeError, '"0"');
     await assertRejects(() => fiber.connect(wrong), RangeError, '"0"');

@@ -7,7 +7,7 @@ import {
   assertLessOrEqual,
   assertRejects,
 } from "@std/assert";
-import { type FiberConnection, Reactor } from "../../mod.ts";
+import { type FiberConnection, Fibers, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { writeText } from "../util/deno_client.ts";
 import {
@@ -35,7 +35,8 @@ interface Fake {
 async function withFake(body: (fake: Fake) => Promise<void>): Promise<void> {
   const system = new FakeSystem();
   using reactor = new Reactor({ system });
-  const listener = reactor.listenFibers(FAKE_ADDRESS);
+  const fibers = new Fibers(reactor);
+  const listener = fibers.listen(FAKE_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   await body({ conn: await listener.accept(), stream, system, reactor });
@@ -110,7 +111,8 @@ Deno.test("what a fiber's reads leave counts as memory, until it is taken or the
 Deno.test("a fiber's connection is shed, when what nobody has taken is beyond memoryBytesMax", async () => {
   const system = new FakeSystem();
   using reactor = new Reactor({ system, memoryBytesMax: 15_000 });
-  const listener = reactor.listenFibers(FAKE_ADDRESS);
+  const fibers = new Fibers(reactor);
+  const listener = fibers.listen(FAKE_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   const conn = await listener.accept();

@@ -18,9 +18,9 @@ const NEVER_MS = 60_000;
 cleanTest(
   "a scope waits for the fibers that it has spawned",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const log: string[] = [];
-      await reactor.spawn(async (fiber) => {
+      await fibers.spawn(async (fiber) => {
         const value = await fiber.scope((scope) => {
           scope.spawn(async (child) => {
             await child.sleep(1);
@@ -38,9 +38,9 @@ cleanTest(
 cleanTest(
   "a fiber waits for its own children, as a scope does",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       let isOver = false;
-      const fiber = reactor.spawn((fiber) => {
+      const fiber = fibers.spawn((fiber) => {
         fiber.spawn(async (child) => {
           await child.sleep(1);
           isOver = true;
@@ -55,10 +55,10 @@ cleanTest(
 cleanTest(
   "a scope cancels the others and rejects, when a child throws",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const first = new RangeError("first");
       const told: unknown[] = [];
-      await reactor.spawn(async (fiber) => {
+      await fibers.spawn(async (fiber) => {
         const rejected = await assertRejects(() =>
           fiber.scope(async (scope) => {
             const note = (error: unknown) => {
@@ -86,8 +86,8 @@ cleanTest(
 cleanTest(
   "a scope cancels its children, when its body throws",
   () =>
-    onReactor(async (reactor) => {
-      const child = await reactor.spawn(async (fiber) => {
+    onReactor(async ({ fibers }) => {
+      const child = await fibers.spawn(async (fiber) => {
         let child: Fiber | undefined;
         await assertRejects(
           () =>
@@ -107,8 +107,8 @@ cleanTest(
 cleanTest(
   "a scope ends what its children own before it resolves",
   () =>
-    onReactor(async (reactor) => {
-      await reactor.spawn(async (fiber) => {
+    onReactor(async ({ fibers, reactor }) => {
+      await fibers.spawn(async (fiber) => {
         await fiber.scope((scope) => {
           scope.spawn((child) => void child.listen(LOOPBACK));
         });
@@ -120,9 +120,9 @@ cleanTest(
 cleanTest(
   "children's names are paths, and errors have the innermost",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers, reactor }) => {
       const names: string[] = [];
-      reactor.spawn(async (fiber) => {
+      fibers.spawn(async (fiber) => {
         names.push(fiber.name);
         await fiber.scope((scope) => {
           names.push(scope.name);
@@ -135,7 +135,7 @@ cleanTest(
           scope.spawn((child) => void names.push(child.name));
         }, { name: "scope" });
       }, { name: "root" });
-      await within(reactor.sleep(1), "the end");
+      await within(fibers.sleep(1), "the end");
       assertEquals(names, [
         "root",
         "root/scope",
@@ -151,9 +151,9 @@ cleanTest(
 cleanTest(
   "a scope waits for a body that ignores the cancel",
   () =>
-    onReactor(async (reactor) => {
+    onReactor(async ({ fibers }) => {
       const log: string[] = [];
-      await reactor.spawn(async (fiber) => {
+      await fibers.spawn(async (fiber) => {
         await fiber.scope(async (scope) => {
           scope.spawn(() => Promise.reject(new Error("child")));
           await new Promise((resolve) => setTimeout(resolve, 2));
@@ -167,11 +167,11 @@ cleanTest(
 cleanTest(
   "a connection outlives the fiber that gave it away",
   () =>
-    onReactor(async (reactor) => {
-      await using server = reactor.serveFibers(LOOPBACK, async (conn) => {
+    onReactor(async ({ fibers }) => {
+      await using server = fibers.serve(LOOPBACK, async (conn) => {
         for await (const chunk of conn) await conn.write(chunk);
       });
-      await reactor.spawn(async (fiber) => {
+      await fibers.spawn(async (fiber) => {
         const conn = await fiber.spawn(async (child) =>
           fiber.own(await child.connect(server.addr))
         ).finished;

@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   echo,
+  Fibers,
   pipe,
   Reactor,
   serve,
@@ -144,6 +145,7 @@ Deno.test({
     TcpListener.bind(bracketed).close();
     UdpSocket.bind(bracketed).close();
     await using reactor = new Reactor();
+    const fibers = new Fibers(reactor);
     const { ConnectionRefused, NotCapable } = Deno.errors;
     const other = { hostname: "[::1]", port: OTHER_PORT };
     for (
@@ -153,7 +155,7 @@ Deno.test({
         [other, NotCapable],
       ] as const
     ) {
-      const fiber = reactor.spawn((fiber) => fiber.connect(address));
+      const fiber = fibers.spawn((fiber) => fiber.connect(address));
       await assertRejects(() => fiber.finished, thrown);
     }
   },

@@ -8,6 +8,7 @@ import {
   type Backend,
   type Connection,
   type ConnectionHandlers,
+  Fibers,
   Poll,
   Reactor,
   serve,
@@ -185,9 +186,10 @@ shortTest("a connection is told all, when it was paused meanwhile", async (
 
 shortTest("a fiber reads all of what stops reads", async (backend, stop) => {
   using reactor = new Reactor({ backend });
+  const fibers = new Fibers(reactor);
   using folder = new SocketFolder();
   const where = stop.transport === "tcp" ? LOOPBACK : { path: folder.path() };
-  using listener = reactor.listenFibers(where as typeof LOOPBACK);
+  using listener = fibers.listen(where as typeof LOOPBACK);
   const addr = listener.addr as StreamAddress;
   using client = new RawSocket("port" in addr ? addr.port : addr.path);
   stop.send(client);

@@ -11,6 +11,7 @@ import {
   echo,
   type Fiber,
   type FiberConnection,
+  Fibers,
   Reactor,
   serve,
   UnixStream,
@@ -37,9 +38,10 @@ interface Ends {
 }
 
 async function ends(reactor: Reactor): Promise<Ends> {
-  using listener = reactor.listenFibers(LOOPBACK);
+  const fibers = new Fibers(reactor);
+  using listener = fibers.listen(LOOPBACK);
   const [conn, peer] = await within(
-    Promise.all([listener.accept(), reactor.connect(listener.addr)]),
+    Promise.all([listener.accept(), fibers.connect(listener.addr)]),
     "the connection",
   );
   return { conn, peer };
@@ -73,8 +75,9 @@ function ofConnection(begin: (ends: Ends) => unknown): Begin {
 /** The same of a fiber, whose body waits for it. */
 function inFiber(wait: (fiber: Fiber) => Promise<unknown>): Begin {
   return (reactor) => {
+    const fibers = new Fibers(reactor);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const fiber = reactor.spawn((fiber) => {
+    const fiber = fibers.spawn((fiber) => {
       const waiting = wait(fiber);
       waiting.then(resolve, reject);
       return waiting;
@@ -88,7 +91,7 @@ function inFiber(wait: (fiber: Fiber) => Promise<unknown>): Begin {
  * function would wait for them.
  */
 const PENDING: Record<string, Begin> = {
-  "Reactor.sleep()": (reactor) => ({ p: reactor.sleep(NEVER_MS) }),
+  "Fibers.sleep()": (reactor) => ({ p: new Fibers(reactor).sleep(NEVER_MS) }),
   "Reactor.drain()": async (reactor) => {
     await ends(reactor);
     return { p: reactor.drain(NEVER_MS) };
@@ -97,11 +100,11 @@ const PENDING: Record<string, Begin> = {
     await ends(reactor);
     return { p: reactor.drain(NEVER_MS), second: reactor.drain(NEVER_MS) };
   },
-  "Reactor.spawn().finished": (reactor) => ({
-    p: reactor.spawn((fiber) => fiber.sleep(NEVER_MS)).finished,
+  "Fibers.spawn().finished": (reactor) => ({
+    p: new Fibers(reactor).spawn((fiber) => fiber.sleep(NEVER_MS)).finished,
   }),
-  "Reactor.spawn().finished of a body that ignores the cancel": (reactor) => ({
-    p: reactor.spawn(forever).finished,
+  "Fibers.spawn().finished of a body that ignores the cancel": (reactor) => ({
+    p: new Fibers(reactor).spawn(forever).finished,
   }),
   "Fiber.sleep()": inFiber((fiber) => fiber.sleep(NEVER_MS)),
   "Fiber.scope()": inFiber((fiber) =>
@@ -126,10 +129,10 @@ const PENDING: Record<string, Begin> = {
     fiber.connect({ hostname: "silent.test", port: 1 })
   ),
   "Reactor.connect() that looks a name up": (reactor) => ({
-    p: reactor.connect({ hostname: "silent.test", port: 1 }),
+    p: new Fibers(reactor).connect({ hostname: "silent.test", port: 1 }),
   }),
   "Reactor.connect() with a time limit": (reactor) => ({
-    p: reactor.connect({
+    p: new Fibers(reactor).connect({
       hostname: "silent.test",
       port: 1,
       timeoutMs: NEVER_MS,
@@ -137,23 +140,26 @@ const PENDING: Record<string, Begin> = {
   }),
   "Reactor.connect() to an address": (reactor) => ({
     // Nothing is told before a turn.
-    p: reactor.connect(reactor.listen(LOOPBACK, { data() {} }).addr),
+    p: new Fibers(reactor).connect(
+      reactor.listen(LOOPBACK, { data() {} }).addr,
+    ),
   }),
   "FiberListener.accept()": (reactor) => ({
-    p: reactor.listenFibers(LOOPBACK).accept(),
+    p: new Fibers(reactor).listen(LOOPBACK).accept(),
   }),
   "a loop over a FiberListener": (reactor) => ({
-    p: Array.fromAsync(reactor.listenFibers(LOOPBACK)),
+    p: Array.fromAsync(new Fibers(reactor).listen(LOOPBACK)),
   }),
   "a fiber's FiberListener.accept()": inFiber((fiber) =>
     fiber.listen(LOOPBACK).accept()
   ),
   "FiberServer.finished": (reactor) => ({
-    p: reactor.serveFibers(LOOPBACK, () => {}).finished,
+    p: new Fibers(reactor).serve(LOOPBACK, () => {}).finished,
   }),
   "FiberServer.finished and shutdown(), with fibers": async (reactor) => {
-    const server = reactor.serveFibers(LOOPBACK, forever);
-    await reactor.connect(server.addr);
+    const fibers = new Fibers(reactor);
+    const server = fibers.serve(LOOPBACK, forever);
+    await fibers.connect(server.addr);
     await eventually("the fiber", () => server.size === 1);
     return { p: server.finished, shutdown: server.shutdown() };
   },
@@ -220,12 +226,13 @@ const PENDING: Record<string, Begin> = {
   "serve().finished and shutdown(), with a handler that never answers": async (
     reactor,
   ) => {
+    const fibers = new Fibers(reactor);
     const begun = Promise.withResolvers<void>();
     const server = serve({ port: 0, reactor, onListen() {} }, () => {
       begun.resolve();
       return forever();
     });
-    const client = await reactor.connect(server.addr);
+    const client = await fibers.connect(server.addr);
     await client.write(
       new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     );
@@ -291,8 +298,9 @@ cleanTest(
   "Reactor.drain() ends who waits for connections, at once",
   async () => {
     using reactor = silentReactor();
-    const listener = reactor.listenFibers(LOOPBACK);
-    const server = reactor.serveFibers(LOOPBACK, () => {});
+    const fibers = new Fibers(reactor);
+    const listener = fibers.listen(LOOPBACK);
+    const server = fibers.serve(LOOPBACK, () => {});
     await ends(reactor);
     const looping = Array.fromAsync(listener);
     const draining = reactor.drain(NEVER_MS);
@@ -310,6 +318,7 @@ cleanTest(
   "Reactor.close() aborts the signals of fibers, with one reason",
   async () => {
     using reactor = new ReportingReactor();
+    const fibers = new Fibers(reactor);
     const reasons: unknown[] = [];
     const wait = ({ signal }: Fiber) =>
       new Promise<void>((resolve) => {
@@ -318,10 +327,10 @@ cleanTest(
           resolve();
         };
       });
-    const server = reactor.serveFibers(LOOPBACK, (_conn, fiber) => wait(fiber));
-    await reactor.connect(server.addr);
+    const server = fibers.serve(LOOPBACK, (_conn, fiber) => wait(fiber));
+    await fibers.connect(server.addr);
     await eventually("the fiber", () => server.size === 1);
-    const fiber = reactor.spawn((fiber) => {
+    const fiber = fibers.spawn((fiber) => {
       fiber.spawn(wait);
       return wait(fiber);
     });
@@ -344,8 +353,9 @@ cleanTest(
   "an error after the reactor's close is reported, when its fiber's promise has settled",
   async () => {
     using reactor = new ReportingReactor();
+    const fibers = new Fibers(reactor);
     const { promise, reject } = Promise.withResolvers<never>();
-    const fiber = reactor.spawn(() => promise, { name: "late" });
+    const fiber = fibers.spawn(() => promise, { name: "late" });
     const { finished } = fiber;
     reactor.close();
     await assertRejects(() => finished, Deno.errors.BadResource);
@@ -359,7 +369,8 @@ cleanTest(
 
 cleanTest("Fiber.cancel() ends a connect that looks a name up", async () => {
   using reactor = silentReactor();
-  const fiber = reactor.spawn((fiber) =>
+  const fibers = new Fibers(reactor);
+  const fiber = fibers.spawn((fiber) =>
     fiber.connect({ hostname: "silent.test", port: 1 })
   );
   const { finished } = fiber;
@@ -372,6 +383,7 @@ cleanTest(
   async () => {
     const log: string[] = [];
     using reactor = new ReportingReactor();
+    const fibers = new Fibers(reactor);
     const broken = {
       [Symbol.dispose]() {
         throw new Error("stuck");
@@ -381,8 +393,8 @@ cleanTest(
       fiber.own({ [Symbol.dispose]: () => void log.push("disposed") });
       fiber.own(broken);
     };
-    await reactor.spawn(own).finished;
-    const cancelled = reactor.spawn(async (fiber) => {
+    await fibers.spawn(own).finished;
+    const cancelled = fibers.spawn(async (fiber) => {
       own(fiber);
       fiber.spawn((child) => child.sleep(NEVER_MS));
       await fiber.sleep(NEVER_MS);

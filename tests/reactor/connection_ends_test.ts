@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   type Connection,
   type ConnectionHandlers,
+  Fibers,
   Poll,
   Reactor,
   Readiness,
@@ -101,8 +102,9 @@ cleanTest(
   "a fiber reads what came before a reset, and is told of it then",
   async () => {
     using reactor = new Reactor();
+    const fibers = new Fibers(reactor);
     const words: string[] = [];
-    await using server = reactor.serveFibers(LOOPBACK, async (connection) => {
+    await using server = fibers.serve(LOOPBACK, async (connection) => {
       const line = await connection.readUntil("\n", 100);
       await assertRejects(
         () => connection.read(new Uint8Array(1)),
@@ -166,12 +168,13 @@ cleanTest(
   "a fiber whose write fails reads the answer that came before",
   async () => {
     using reactor = new Reactor();
+    const fibers = new Fibers(reactor);
     const answer = `HTTP/1.1 413 Too Large\r\n\r\n${"-".repeat(10_000)}`;
     const listener = Deno.listen(LOOPBACK);
     const refused = refusing(listener, answer);
     const address = listener.addr as Deno.NetAddr;
     for (let round = 0; round < 10; round++) {
-      using client = await reactor.connect(address);
+      using client = await fibers.connect(address);
       await assertRejects(() => client.write(new Uint8Array(8 * MIB)));
       // Writing again fails as well, and takes nothing away.
       await assertRejects(() => client.write(new Uint8Array(1)));
@@ -209,10 +212,11 @@ for (const how of ["a fiber that returns", "Connection.close()"]) {
     `all that was written arrives after ${how}, over input that nobody reads`,
     async () => {
       using reactor = new Reactor();
+      const fibers = new Fibers(reactor);
       const answer = new Uint8Array(4 * MIB).fill(1);
       const serve = {
         "a fiber that returns": () =>
-          reactor.serveFibers(LOOPBACK, async (connection) => {
+          fibers.serve(LOOPBACK, async (connection) => {
             await connection.read(new Uint8Array(1));
             await connection.write(answer);
           }),

@@ -5,7 +5,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { mock } from "node:test";
-import { Reactor, serve } from "../../mod.ts";
+import { Fibers, Reactor, serve } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
@@ -111,11 +111,11 @@ for (const [whose, install] of Object.entries(FAKES)) {
             assertEquals(await converse(before), MESSAGES);
             using meanwhile = new Reactor();
             assertEquals(await converse(meanwhile), MESSAGES);
-            await meanwhile.sleep(1);
+            await new Fibers(meanwhile).sleep(1);
           });
           // Undone again.
           assertEquals(await converse(before), MESSAGES);
-          await before.sleep(1);
+          await new Fibers(before).sleep(1);
         })(),
         "the conversations",
       ),

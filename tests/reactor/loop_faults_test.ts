@@ -14,6 +14,7 @@ import {
 import {
   type Connection,
   type ConnectionHandlers,
+  Fibers,
   Reactor,
 } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -101,6 +102,7 @@ class Story {
   /** A story with all that a loop does. */
   async run(): Promise<void> {
     const { reactor, system } = this;
+    const fibers = new Fibers(reactor);
     reactor.listen(
       { ...FAKE_ADDRESS, timeouts: { idleMs: 5_000 } },
       this.handlers,
@@ -109,13 +111,13 @@ class Story {
       this.ticks++;
       this.#faults.pass("a timer");
     });
-    const fiber = reactor.spawn(async (fiber) => {
+    const fiber = fibers.spawn(async (fiber) => {
       const connection = await fiber.connect(FAKE_ADDRESS);
       this.expect("the fiber's read", connection.readChunk());
       await fiber.sleep(60_000);
     });
     this.expect("the fiber", fiber.finished);
-    this.expect("a sleep", reactor.sleep(60_000));
+    this.expect("a sleep", fibers.sleep(60_000));
     await system.settle();
     this.#faults.arm();
     const [one, two, slow, broken] = [1, 2, 3, 4].map(() => system.arrive());
@@ -230,17 +232,18 @@ cleanTest(
       system,
       onError: (error) => void reported.push(error as Error),
     });
+    const fibers = new Fibers(reactor);
     const told: unknown[] = [];
     reactor.connect(FAKE_ADDRESS, {
       data() {},
       error: (_, error) => void told.push(error),
       close: (_, reason) => void told.push(reason),
     });
-    const connecting = reactor.connect(FAKE_ADDRESS);
+    const connecting = fibers.connect(FAKE_ADDRESS);
     await system.settle();
     const reading = (await connecting).readChunk();
-    const sleeping = reactor.sleep(1_000);
-    const fiber = reactor.spawn((fiber) => fiber.sleep(1_000)).finished;
+    const sleeping = fibers.sleep(1_000);
+    const fiber = fibers.spawn((fiber) => fiber.sleep(1_000)).finished;
     const drained = reactor.drain();
     const cause = new TypeError("on purpose");
     system.poll = () => {

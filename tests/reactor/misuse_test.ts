@@ -11,6 +11,7 @@ import {
   type Fiber,
   type FiberConnection,
   type FiberListener,
+  Fibers,
   Reactor,
   serve,
 } from "../../mod.ts";
@@ -62,13 +63,14 @@ const timeoutOf = (name: string): [string, Call] => [
 const NUMBERS: [string, Call][] = [
   ["setTimer()", ({ reactor }, value) => reactor.setTimer(value, () => {})],
   ["setInterval()", ({ reactor }, ms) => reactor.setInterval(ms, () => {})],
-  ["sleep()", ({ reactor }, ms) => reactor.sleep(ms)],
+  ["sleep()", ({ reactor }, ms) => new Fibers(reactor).sleep(ms)],
   ["drain()", ({ reactor }, ms) => reactor.drain(ms)],
   ["Fiber.sleep()", ({ fiber }, ms) => fiber.sleep(ms)],
   ["withTimeout()", ({ fiber }, ms) => fiber.withTimeout(ms, () => {})],
   [
     "connect() with timeoutMs",
-    ({ reactor }, timeoutMs) => reactor.connect({ ...FAKE_ADDRESS, timeoutMs }),
+    ({ reactor }, timeoutMs) =>
+      new Fibers(reactor).connect({ ...FAKE_ADDRESS, timeoutMs }),
   ],
   [
     "memoryBytesMax",
@@ -90,12 +92,12 @@ const NUMBERS: [string, Call][] = [
 const FUNCTIONS: [string, Call][] = [
   ["setTimer()", ({ reactor }, value) => reactor.setTimer(1, value)],
   ["setInterval()", ({ reactor }, value) => reactor.setInterval(1, value)],
-  ["spawn()", ({ reactor }, value) => reactor.spawn(value)],
+  ["spawn()", ({ reactor }, value) => new Fibers(reactor).spawn(value)],
   ["Fiber.spawn()", ({ fiber }, value) => fiber.spawn(value)],
   ["Fiber.scope()", ({ fiber }, value) => fiber.scope(value)],
   [
-    "serveFibers()",
-    ({ reactor }, value) => reactor.serveFibers(FAKE_ADDRESS, value),
+    "Fibers.serve()",
+    ({ reactor }, value) => new Fibers(reactor).serve(FAKE_ADDRESS, value),
   ],
   ["onError", ({ system }, onError) => new Reactor({ system, onError })],
   ["lookup", ({ system }, lookup) => new Reactor({ system, lookup })],
@@ -105,20 +107,27 @@ const FUNCTIONS: [string, Call][] = [
 ];
 
 const SIGNALS: [string, Call][] = [
-  ["sleep()", ({ reactor }, signal) => reactor.sleep(1, { signal })],
+  [
+    "sleep()",
+    ({ reactor }, signal) => new Fibers(reactor).sleep(1, { signal }),
+  ],
   ["read()", ({ conn }, signal) => conn.read(bytes, { signal })],
   ["readChunk()", ({ conn }, signal) => conn.readChunk({ signal })],
   ["write()", ({ conn }, signal) => conn.write(bytes, { signal })],
   ["accept()", ({ listener }, signal) => listener.accept({ signal })],
   [
     "connect()",
-    ({ reactor }, signal) => reactor.connect({ ...FAKE_ADDRESS, signal }),
-  ],
-  ["spawn()", ({ reactor }, signal) => reactor.spawn(() => {}, { signal })],
-  [
-    "serveFibers()",
     ({ reactor }, signal) =>
-      reactor.serveFibers({ ...FAKE_ADDRESS, signal }, () => {}),
+      new Fibers(reactor).connect({ ...FAKE_ADDRESS, signal }),
+  ],
+  [
+    "spawn()",
+    ({ reactor }, signal) => new Fibers(reactor).spawn(() => {}, { signal }),
+  ],
+  [
+    "Fibers.serve()",
+    ({ reactor }, signal) =>
+      new Fibers(reactor).serve({ ...FAKE_ADDRESS, signal }, () => {}),
   ],
 ];
 
@@ -180,13 +189,14 @@ async function withAll(body: (given: Given) => Promise<void>): Promise<void> {
   const reported: unknown[] = [];
   const onError = (error: unknown) => void reported.push(error);
   using reactor = new Reactor({ system, onError });
-  const listener = reactor.listenFibers(FAKE_ADDRESS);
+  const fibers = new Fibers(reactor);
+  const listener = fibers.listen(FAKE_ADDRESS);
   const opened = Promise.withResolvers<Connection>();
   reactor.connect(FAKE_ADDRESS, { ...handlers, open: opened.resolve });
-  const conn = reactor.connect(FAKE_ADDRESS);
+  const conn = fibers.connect(FAKE_ADDRESS);
   await system.settle();
   const [connection, gate] = [await opened.promise, Promise.withResolvers()];
-  const fiber = reactor.spawn(() => gate.promise);
+  const fiber = fibers.spawn(() => gate.promise);
   await body({
     reactor,
     system,

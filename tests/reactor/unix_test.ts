@@ -1,7 +1,7 @@
 /** Unix sockets on a reactor, and the servers on them. */
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { echo, Reactor, serve } from "../../mod.ts";
+import { echo, Fibers, Reactor, serve } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ReportingReactor } from "../util/fibers.ts";
 import { runScript } from "../util/scripts.ts";
@@ -109,9 +109,10 @@ cleanTest(
     const parent = folder.path("parent");
     Deno.mkdirSync(parent);
     using reactor = new ReportingReactor();
+    const fibers = new Fibers(reactor);
     const path = `${parent}/a.sock`;
     const listener = reactor.listen({ path }, IGNORED);
-    const server = reactor.serveFibers({ path: `${parent}/b.sock` }, () => {});
+    const server = fibers.serve({ path: `${parent}/b.sock` }, () => {});
     const second = echo({ path: `${parent}/c.sock`, reactor });
     // What was a folder is a file: ENOTDIR.
     Deno.renameSync(parent, folder.path("moved"));

@@ -65,10 +65,6 @@ export class Audit {
       address: HostPort,
       handlers: Handlers,
     ) => Connection;
-    const forFibers = connect as (
-      this: Reactor,
-      address: HostPort,
-    ) => Promise<unknown>;
     const bind = listen as (
       this: Reactor,
       options: ListenOptions,
@@ -80,9 +76,7 @@ export class Audit {
         options,
         this.#watched(handlers, true),
       )) as typeof listen;
-    // The fibers' way to connect is left as it is.
-    reactor.connect = ((address: HostPort, handlers?: Handlers) => {
-      if (handlers === undefined) return forFibers.call(reactor, address);
+    reactor.connect = ((address: HostPort, handlers: Handlers) => {
       const watched = this.#watched(handlers, false);
       const connection = dial.call(reactor, address, watched);
       this.#live.set(connection, newLife());

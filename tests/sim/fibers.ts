@@ -13,6 +13,7 @@ import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import { Peer, planOf } from "./peer.ts";
 import type { Simulation } from "./simulation.ts";
+import { Fibers } from "../../mod.ts";
 
 const PORT = 7;
 const STREAM_BYTES_MAX = 300_000;
@@ -25,6 +26,7 @@ const MANNERS = ["echo", "echo", "sleepy", "parent", "hasty", "thrower"];
 /** Runs it in one world. */
 export async function fibersScenario(simulation: Simulation): Promise<void> {
   const { world, reactor, system, audit } = simulation;
+  const fibers = new Fibers(reactor);
   audit.bufferedBytesMax = HIGH_WATER_BYTES + 2 * READ_BUFFER_BYTES;
   audit.expectsReport = isExpected;
   const peers: Peer[] = [];
@@ -39,7 +41,7 @@ export async function fibersScenario(simulation: Simulation): Promise<void> {
       pending--;
     }
   };
-  const server = reactor.serveFibers(
+  const server = fibers.serve(
     { hostname: "192.0.2.1", port: PORT },
     serve,
   );

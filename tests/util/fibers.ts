@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FiberConnection, Reactor } from "../../mod.ts";
+import { type FiberConnection, Fibers, Reactor } from "../../mod.ts";
 import { LOOPBACK } from "./streams.ts";
 import { within } from "./waiting.ts";
 
@@ -27,8 +27,8 @@ export interface FiberPair extends Disposable {
 }
 
 /** Returns a connection and its peer. */
-export async function fiberPair(reactor: Reactor): Promise<FiberPair> {
-  using listener = reactor.listenFibers(LOOPBACK);
+export async function fiberPair(fibers: Fibers): Promise<FiberPair> {
+  using listener = fibers.listen(LOOPBACK);
   const [conn, peer] = await within(
     Promise.all([listener.accept(), Deno.connect(listener.addr)]),
     "the connection",
@@ -43,21 +43,27 @@ export async function fiberPair(reactor: Reactor): Promise<FiberPair> {
   };
 }
 
+/** A reactor, and fibers on it. */
+export interface Ground {
+  readonly reactor: ReportingReactor;
+  readonly fibers: Fibers;
+}
+
 /** Runs `body` on a reactor of its own. */
 export async function onReactor(
-  body: (reactor: ReportingReactor) => Promise<void>,
+  body: (ground: Ground) => Promise<void>,
 ): Promise<void> {
   using reactor = new ReportingReactor();
-  await body(reactor);
+  await body({ reactor, fibers: new Fibers(reactor) });
 }
 
 /** Runs `body` with a pair on a reactor of its own. */
 export function withPair(
-  body: (pair: FiberPair, reactor: ReportingReactor) => Promise<void>,
+  body: (pair: FiberPair, ground: Ground) => Promise<void>,
 ): () => Promise<void> {
   return () =>
-    onReactor(async (reactor) => {
-      using pair = await fiberPair(reactor);
-      await body(pair, reactor);
+    onReactor(async (ground) => {
+      using pair = await fiberPair(ground.fibers);
+      await body(pair, ground);
     });
 }

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Reactor } from "../../../mod.ts";
+import { Fibers, Reactor } from "../../../mod.ts";
 import { announce } from "./announce.ts";
 
 /** The largest message of the benchmark. */
 const BUFFER_BYTES = 65_536;
 
-const server = new Reactor().serveFibers(
+const server = new Fibers(new Reactor()).serve(
   { hostname: "127.0.0.1", port: 0 },
   async (connection) => {
     const buffer = new Uint8Array(BUFFER_BYTES);

@@ -1,0 +1,129 @@
+/**
+ * What fibers stand on: their reactor, the count of those that run, and what
+ * ends when the reactor closes.
+ *
+ * @module
+ */
+
+import type { HostPort, StreamAddress, UnixPath } from "../net/address.ts";
+import type { ListenOptions } from "../net/tcp_listener.ts";
+import type { UnixListenOptions } from "../net/unix_listener.ts";
+import type { ConnectionHandlers } from "../reactor/connection.ts";
+import type { Guest, GuestLoop, ReactorClosed } from "../reactor/guest.ts";
+import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { AnyListener } from "../reactor/listener.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { Timer, TimerHost } from "../reactor/timers.ts";
+import {
+  type AnyFiberConnection,
+  FIBER_HANDLERS,
+  FiberConnection,
+  type Opening,
+} from "./fiber_connection.ts";
+import { FiberListener } from "./fiber_listener.ts";
+import type { Owner, Running } from "./owned.ts";
+
+/**
+ * Rounds of microtasks in which fibers that were cancelled can end by
+ * themselves, before their promises are settled for them: each `await` of a
+ * fiber's takes one to three.
+ */
+const ABANDON_ROUNDS = 32;
+
+/** The reactor, as fibers need it. */
+export class FiberHost implements Guest, TimerHost {
+  /** Where running fibers are counted. */
+  readonly loop: GuestLoop;
+  /** Fibers without a parent, servers, and connects that no fiber owns. */
+  readonly running: Set<Running> = new Set();
+  readonly #reactor: Reactor;
+
+  /** @param reactor What they run on. */
+  constructor(reactor: Reactor) {
+    this.#reactor = reactor;
+    this.loop = reactor.attach(this);
+  }
+
+  /**
+   * Cancels all that runs, since the reactor closes. Fibers that ignore the
+   * cancel and go on have their promises settled all the same.
+   */
+  async close(reason: ReactorClosed): Promise<void> {
+    this.#each((running) => running.cancel(reason));
+    for (let round = 0; round < ABANDON_ROUNDS; round++) await undefined;
+    this.#each((running) => running.abandon?.());
+  }
+
+  /** Calls `end` for all that runs: one that throws keeps no other. */
+  #each(end: (running: Running) => void): void {
+    for (const running of this.running) {
+      try {
+        end(running);
+      } catch (error) {
+        this.report(error);
+      }
+    }
+  }
+
+  /** Begins to connect; `opening` is called when that has ended. */
+  dial(
+    options: (HostPort | UnixPath) & ConnectionOptions,
+    opening: Opening,
+  ): AnyFiberConnection {
+    const dialled = this.#reactor.connect(options, FIBER_HANDLERS);
+    return new FiberConnection<StreamAddress>(this, dialled, opening);
+  }
+
+  /** Listens, for code that calls `accept`. */
+  listen(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
+    owner: Owner | undefined,
+  ): FiberListener<StreamAddress> {
+    const listener = this.listenWith(options, (accepted) => {
+      accepted.moveTo(accepting.owner);
+      accepting.onAccept(accepted);
+    });
+    const accepting = new FiberListener<StreamAddress>(listener);
+    accepting.moveTo(owner);
+    return accepting;
+  }
+
+  /** Listens, and calls `accept` with each connection. */
+  listenWith(
+    options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
+    accept: (connection: AnyFiberConnection) => void,
+  ): AnyListener {
+    const handlers: ConnectionHandlers<AnyFiberConnection> = {
+      ...FIBER_HANDLERS,
+      open: (accepted) => {
+        accept(new FiberConnection<StreamAddress>(this, accepted));
+      },
+    };
+    return this.#reactor.listen(options, handlers);
+  }
+
+  /** Whether the reactor is closed, and no timer runs any more. */
+  get isClosed(): boolean {
+    return this.#reactor.isClosed;
+  }
+
+  /** Runs `callback` after `delayMs`. */
+  setTimer(delayMs: number, callback: () => void): Timer {
+    return this.#reactor.setTimer(delayMs, callback);
+  }
+
+  /** Removes a timer that has not run. */
+  clearTimer(timer: Timer): void {
+    this.#reactor.clearTimer(timer);
+  }
+
+  /** Resolves when nothing of the reactor's is pending in Deno. */
+  settled(): Promise<void> {
+    return this.#reactor.settled();
+  }
+
+  /** Gives the reactor's `onError` an error that nobody waits for. */
+  report(error: unknown): void {
+    this.#reactor.report(error);
+  }
+}
