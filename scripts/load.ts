@@ -1,9 +1,9 @@
 /**
  * Drives a server with autocannon: `deno task load --help`.
  *
- * Permissions of the task: net for any URL; run for cargo, npx, node, the
- * server, which is this Deno, and for `cat`, which reads the server's processor
- * time from /proc.
+ * Permissions of the task: net for any URL; run for cargo, npx, node, `cat`,
+ * which reads the server's processor time from /proc, and this Deno, whose path
+ * deno.json cannot name.
  *
  * @module
  */

@@ -568,12 +568,3 @@ Deno.test("serve --help explains, and exits 0", async () => {
   assertMatch(stdout, /^ {2}--trace\[=N\] /m);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 });
-
-Deno.test("the serve task grants by name, and never everything", async () => {
-  const { tasks } = JSON.parse(
-    await Deno.readTextFile(new URL("deno.json", ROOT)),
-  );
-  const command: string = tasks.serve.command;
-  assert(!/ (-A|--allow-all|--allow-(run|ffi|env|write))( |$)/.test(command));
-  assertMatch(command, /--no-prompt --allow-net /);
-});

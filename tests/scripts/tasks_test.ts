@@ -1,0 +1,32 @@
+import { assert, assertEquals } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
+
+/** What a newcomer looks for stands first. */
+const DOOR = ["serve", "load", "bench", "test"];
+/** As much as fits in a line of a terminal behind the task's name. */
+const COMMAND_LENGTH_MAX = 64;
+
+const NAMES = Object.keys(config.tasks);
+
+Deno.test("the tasks begin with those that a newcomer needs", () => {
+  assertEquals(NAMES.slice(0, DOOR.length), DOOR);
+  for (const task of Object.values(config.tasks)) assert(task.description);
+});
+
+for (const name of ["serve", "load", "bench", "test"] as const) {
+  Deno.test(`the task ${name} prints a command that fits in a line`, () => {
+    const { command } = config.tasks[name];
+    assert(command.length <= COMMAND_LENGTH_MAX, command);
+  });
+}
+
+Deno.test("the task serve grants what a server needs, and no more", () => {
+  assert(config.tasks.serve.command.includes(" --no-prompt -P=serve "));
+  const library = "native/target/release/libdenio";
+  assertEquals(config.permissions.serve, {
+    net: true,
+    read: true,
+    ffi: [`${library}.so`, `${library}.dylib`],
+    env: ["DENIO_NATIVE_PATH", "DENIO_BACKEND", "INIT_CWD"],
+  });
+});
