@@ -10,13 +10,13 @@ export {
   type EchoServer,
   type EchoUnixOptions,
 } from "./src/server/echo.ts";
-export {
-  type HttpServer,
-  serve,
-  type ServeBaseOptions,
-  type ServeOptions,
-  type ServeUnixOptions,
-} from "./src/server/serve.ts";
+export { serve } from "./src/server/serve.ts";
+export type {
+  HttpServer,
+  ServeBaseOptions,
+  ServeOptions,
+  ServeUnixOptions,
+} from "./src/server/http_server.ts";
 export { trace, type TraceOptions } from "./src/trace/trace.ts";
 export type {
   Balance,
@@ -24,8 +24,8 @@ export type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
   WorkerEnd,
-  WorkersServer,
-} from "./src/server/worker/workers.ts";
+} from "./src/server/worker/group_options.ts";
+export type { WorkersServer } from "./src/server/worker/workers.ts";
 export type { MemberOptions } from "./src/server/worker/control.ts";
 export type { BodyBytesMax, LimitOptions } from "./src/http/limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";

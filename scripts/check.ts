@@ -9,6 +9,7 @@
 
 import { abi } from "./check/abi.ts";
 import { arrows } from "./check/arrows.ts";
+import { circles } from "./check/circles.ts";
 import { contract } from "./check/contract.ts";
 import { dlopen } from "./check/dlopen.ts";
 import { functionLength } from "./check/function_length.ts";
@@ -25,6 +26,7 @@ export type Rule = (project: Project) => Iterable<Fault>;
 export const RULES: Readonly<Record<string, Rule>> = {
   "abi": abi,
   "arrows": arrows,
+  "circles": circles,
   "contract": contract,
   "dlopen": dlopen,
   "function length": functionLength,

@@ -10,49 +10,56 @@ import { type Fault, type Project, typeScriptUnder } from "./project.ts";
 import { type ImportFound, importsOf, parse } from "./syntax.ts";
 
 /**
- * What each room may import; of those in `types`, only types. A folder inside
- * another is a room of its own when it stands here by its path.
+ * What each room may import; of those in `types`, only types. Rooms are named by
+ * their paths in `src/`: a file or a folder that is named here by itself is no
+ * part of the folder around it. Each room imports from rooms above it in this
+ * table alone, so no arrow runs back.
  */
-const ARROWS: Readonly<Record<string, { uses: string[]; types?: string[] }>> = {
+export const ARROWS: Readonly<
+  Record<string, { uses: string[]; types?: string[] }>
+> = {
   base: { uses: [] },
   native: { uses: ["base"] },
   poll: { uses: ["base", "native"] },
-  net: { uses: ["base", "poll", "native"] },
+  net: { uses: ["base", "native", "poll"] },
   stream: { uses: [], types: ["net"] },
   bytes: { uses: ["base", "net"] },
-  system: { uses: ["base", "net", "poll"] },
+  system: { uses: ["base", "poll", "net"] },
   reactor: {
-    uses: [
-      "base",
-      "stream",
-      "system",
-      "bytes",
-      "net",
-      "poll",
-      "native",
-    ],
+    uses: ["base", "native", "poll", "net", "stream", "bytes", "system"],
   },
-  fiber: { uses: ["base", "stream", "reactor", "bytes", "net"] },
+  fiber: { uses: ["base", "net", "stream", "bytes", "reactor"] },
   // The protocol must run over anything that moves bytes, a test's as well.
-  http: { uses: ["base", "stream", "native", "bytes"] },
-  trace: { uses: ["base", "http", "system", "net", "poll", "native"] },
-  server: {
-    uses: ["base", "stream", "http", "reactor", "server/worker"],
-    types: ["net"],
-  },
+  http: { uses: ["base", "native", "stream", "bytes"] },
+  trace: { uses: ["base", "native", "poll", "net", "system", "http"] },
+  server: { uses: ["base", "stream", "reactor", "http"], types: ["net"] },
   "server/worker": {
     uses: [
       "base",
-      "server",
-      "http",
-      "reactor",
-      "system",
-      "net",
-      "poll",
       "native",
+      "poll",
+      "net",
+      "system",
+      "reactor",
+      "http",
+      "server",
     ],
   },
-  cli: { uses: ["base", "server", "server/worker", "trace", "reactor"] },
+  "server/serve.ts": { uses: ["server", "server/worker"], types: ["http"] },
+  "server/register.ts": {
+    uses: ["server", "server/serve.ts"],
+    types: ["http"],
+  },
+  cli: {
+    uses: [
+      "base",
+      "reactor",
+      "trace",
+      "server",
+      "server/worker",
+      "server/serve.ts",
+    ],
+  },
 };
 
 /** The command line prints the version that this file has. */

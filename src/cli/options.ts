@@ -6,7 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { BALANCES, WORKERS_MAX } from "../server/worker/group_options.ts";
-import type { Balance } from "../server/worker/workers.ts";
+import type { Balance } from "../server/worker/group_options.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;

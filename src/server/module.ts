@@ -6,7 +6,8 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Handler, StreamAddr } from "./serve.ts";
+import type { Handler } from "../http/service.ts";
+import type { StreamAddr } from "../http/transport.ts";
 
 /** A scheme and not a Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;

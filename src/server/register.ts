@@ -10,8 +10,10 @@
  * @module
  */
 
-import type { HttpServer, ServeBaseOptions } from "./serve.ts";
-import { type Handler, serve, type StreamAddr } from "./serve.ts";
+import type { Handler } from "../http/service.ts";
+import type { StreamAddr } from "../http/transport.ts";
+import type { HttpServer, ServeBaseOptions } from "./http_server.ts";
+import { serve } from "./serve.ts";
 import { refusalOf, serveArguments } from "./serve_options.ts";
 
 /** What servers get whose own options do not say it. */

@@ -11,7 +11,8 @@ import {
 } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
 import { Reactor } from "../../src/reactor/reactor.ts";
-import { type HttpServer, serve } from "../../src/server/serve.ts";
+import type { HttpServer } from "../../src/server/http_server.ts";
+import { serve } from "../../src/server/serve.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ConsoleWatch } from "../util/console.ts";
 import { readTextToEnd, writeText } from "../util/deno_client.ts";

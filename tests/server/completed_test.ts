@@ -9,7 +9,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import type { Handler, ServeHandlerInfo } from "../../src/http/service.ts";
-import type { ServeOptions } from "../../src/server/serve.ts";
+import type { ServeOptions } from "../../src/server/http_server.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ConsoleWatch } from "../util/console.ts";
 import { ResettingClient } from "../util/http_client.ts";

@@ -8,7 +8,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Reactor } from "../../src/reactor/reactor.ts";
-import { type HttpServer, serve } from "../../src/server/serve.ts";
+import type { HttpServer } from "../../src/server/http_server.ts";
+import { serve } from "../../src/server/serve.ts";
 import type { Handler } from "../../src/http/service.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { RawClient } from "../util/http_client.ts";

@@ -9,7 +9,7 @@
 
 import { assertEquals } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
-import type { ServeOptions } from "../../src/server/serve.ts";
+import type { ServeOptions } from "../../src/server/http_server.ts";
 import { cleanTest } from "./clean_tests.ts";
 import type { Answer } from "./http_answers.ts";
 import { latin1 } from "./http_bytes.ts";

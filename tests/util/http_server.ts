@@ -7,11 +7,8 @@
 import { assertEquals } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
 import { Reactor } from "../../src/reactor/reactor.ts";
-import {
-  type HttpServer,
-  serve,
-  type ServeOptions,
-} from "../../src/server/serve.ts";
+import type { HttpServer, ServeOptions } from "../../src/server/http_server.ts";
+import { serve } from "../../src/server/serve.ts";
 import { RawClient } from "./http_client.ts";
 import { within } from "./waiting.ts";
 

@@ -9,7 +9,7 @@
  */
 
 import { assertEquals, assertObjectMatch } from "@std/assert";
-import type { ServeOptions } from "../../src/server/serve.ts";
+import type { ServeOptions } from "../../src/server/http_server.ts";
 import { cleanTest } from "./clean_tests.ts";
 import type { RawClient } from "./http_client.ts";
 import { TestServer } from "./http_server.ts";

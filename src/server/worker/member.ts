@@ -24,7 +24,9 @@ import type { System } from "../../system/system.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
 import { echo } from "../echo.ts";
 import { loadHandler } from "../module.ts";
-import { type Handler, serve, type StreamAddr } from "../serve.ts";
+import type { Handler } from "../../http/service.ts";
+import type { StreamAddr } from "../../http/transport.ts";
+import { serveHttp } from "../http_server.ts";
 
 /** A running server of either kind. */
 interface Server {
@@ -164,8 +166,8 @@ class Member implements Counter {
     const { where, options } = this.#assignment;
     const how = { ...options, reactor: this.#reactor, onListen() {} };
     return "path" in where
-      ? serve({ ...how, ...where }, handler)
-      : serve({ ...how, ...where, reusePort: true }, handler);
+      ? serveHttp({ ...how, ...where }, handler)
+      : serveHttp({ ...how, ...where, reusePort: true }, handler);
   }
 
   #echo(): Server {

@@ -8,11 +8,11 @@
 // deno-lint-ignore-file no-console -- the test reads it
 
 import type { Handler } from "../../../src/http/service.ts";
-import {
-  type HttpServer,
-  serve,
-  type ServeOptions,
-} from "../../../src/server/serve.ts";
+import type {
+  HttpServer,
+  ServeOptions,
+} from "../../../src/server/http_server.ts";
+import { serve } from "../../../src/server/serve.ts";
 import { oakApp } from "./oak.ts";
 
 const servers: HttpServer[] = [];

@@ -1,0 +1,65 @@
+/**
+ * No file imports itself by way of others, not even for types: to read one of
+ * such files is to read all of them.
+ *
+ * @module
+ */
+
+import { posix } from "node:path";
+import { type Fault, type Project, typeScriptUnder } from "./project.ts";
+import { importsOf, parse } from "./syntax.ts";
+
+/** Circles that stand from before this rule, by the files that close them. */
+const OPEN = new Set([
+  "src/reactor/listener.ts",
+  "src/reactor/memory.ts",
+  "scripts/bench_report/plot_sections.ts",
+  "scripts/bench_report/text_sections.ts",
+  "tests/sim/faults.ts",
+]);
+
+/** The files that each file imports, by their paths from the top. */
+type Graph = ReadonlyMap<string, readonly string[]>;
+
+/** Finds imports that close a circle. */
+export function* circles(project: Project): Generator<Fault> {
+  const graph = graphOf(project);
+  const done = new Set<string>();
+  const path: string[] = [];
+  for (const file of graph.keys()) yield* walk(file, { graph, done, path });
+}
+
+/** Follows the imports of a file, and yields each that leads back. */
+function* walk(
+  file: string,
+  way: { graph: Graph; done: Set<string>; path: string[] },
+): Generator<Fault> {
+  const { graph, done, path } = way;
+  if (done.has(file)) return;
+  path.push(file);
+  for (const next of graph.get(file) ?? []) {
+    const start = path.indexOf(next);
+    if (start < 0) {
+      yield* walk(next, way);
+      continue;
+    }
+    if (OPEN.has(file)) continue;
+    const circle = [...path.slice(start), next].join(" -> ");
+    yield { file, line: 1, message: `imports itself: ${circle}` };
+  }
+  path.pop();
+  done.add(file);
+}
+
+function graphOf(project: Project): Graph {
+  const graph = new Map<string, string[]>();
+  for (const folder of ["src", "scripts", "tests"]) {
+    for (const [path, text] of typeScriptUnder(project, folder)) {
+      const targets = [...importsOf(parse(path, text))]
+        .filter(({ specifier }) => specifier.startsWith("."))
+        .map(({ specifier }) => posix.join(posix.dirname(path), specifier));
+      graph.set(path, targets);
+    }
+  }
+  return graph;
+}

@@ -1,0 +1,345 @@
+/**
+ * An HTTP/1.1 server on one reactor.
+ *
+ * @module
+ */
+
+import { HttpConnection } from "../http/h1/connection.ts";
+import { internalServerError } from "../http/errors.ts";
+import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
+import { type Handler, Service } from "../http/service.ts";
+import type { StreamAddr } from "../http/transport.ts";
+import type { UnixPath } from "../net/address.ts";
+import type { Keepalive } from "../net/keepalive.ts";
+import { allowFunction } from "../base/checks.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { AnyListener as Listener } from "../reactor/listener.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
+import { timedHandler } from "./handler_time.ts";
+import {
+  announcement,
+  backlogOf,
+  checkCallback,
+  checkSignal,
+  hasPath,
+  HOSTNAME_DEFAULT,
+  PORT_DEFAULT,
+  portOf,
+  reactorOf,
+  textOf,
+  WRITE_MS_DEFAULT,
+} from "./serve_options.ts";
+
+/** How to serve, wherever it is. */
+export interface ServeBaseOptions<Addr extends StreamAddr>
+  extends LimitOptions, AdmissionOptions {
+  /**
+   * Ends the server at once when it aborts: whatever is in progress is cut
+   * off, but what a handler that aborts it answers in the same round of Deno's
+   * loop is sent. A server whose signal has aborted before ends when
+   * `onListen` was told.
+   */
+  signal?: AbortSignal;
+  /** Told of the address; left out, it is printed. */
+  onListen?: (addr: Addr) => void;
+  /** Answers when the handler fails; left out, 500 and the error is printed. */
+  onError?: (error: unknown) => Response | Promise<Response>;
+  /**
+   * Milliseconds in which a handler's promise must settle; then the answer is
+   * 503 and `request.signal` aborts. No limit when left out: only the program
+   * knows how long its work may take. From 1 to 2147483647, or `Infinity`.
+   */
+  handlerMs?: number;
+  /**
+   * Milliseconds for which a client may take no byte of what is sent to it;
+   * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
+   * counts, too, what it has taken and the client's side does not acknowledge
+   * (`TCP_USER_TIMEOUT`, where there is one).
+   */
+  writeMs?: number;
+  /**
+   * Whether requests must be as RFC 9112 has them; they must when left out.
+   * With `false` the server also takes what `Deno.serve` takes: a request of
+   * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
+   * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
+   *
+   * Not to be used behind a proxy: one that ends lines or chooses hosts in
+   * another way than this server can be made to pass on requests that it never
+   * checked.
+   */
+  requireHost?: boolean;
+  /** The reactor to serve on; this thread's shared one when left out. */
+  reactor?: Reactor;
+}
+
+/** Where and how to serve. */
+export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
+  /** Always TCP. */
+  transport?: "tcp";
+  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
+  port?: number;
+  /** An address or a name; `0.0.0.0` when left out. */
+  hostname?: string;
+  /** Several servers on one address share its connections. */
+  reusePort?: boolean;
+  /** Connections that may wait to be accepted; 511 when left out. */
+  tcpBacklog?: number;
+  /**
+   * How the system asks silent clients whether they are still there: see
+   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
+   * given up, and its stream ends, also when nothing is written to it.
+   */
+  tcpKeepalive?: boolean | Partial<Keepalive>;
+}
+
+/** At which Unix socket and how to serve. */
+export interface ServeUnixOptions
+  extends ServeBaseOptions<Deno.UnixAddr>, UnixPath {
+  /** Always a stream. */
+  transport?: "unix";
+  /** Connections that may wait to be accepted; 511 when left out. */
+  tcpBacklog?: number;
+}
+
+/**
+ * A running server.
+ *
+ * @typeParam Addr The form of its address.
+ */
+export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
+  extends AsyncDisposable {
+  /** The bound address, with the port that the system chose for port 0. */
+  readonly addr: Addr;
+  /**
+   * Resolves when the server has shut down, its last connection closed, and
+   * nothing of its reactor is pending in Deno: see `Reactor.settled`.
+   */
+  readonly finished: Promise<void>;
+  /**
+   * Stops accepting, answers what has come, and resolves as `finished` does. The
+   * connections keep the process alive from now on, also after `unref()`.
+   */
+  shutdown(): Promise<void>;
+  /** Keeps the process alive while the server runs, which is how it begins. */
+  ref(): void;
+  /** Lets the process end although the server runs. */
+  unref(): void;
+}
+
+export type { Handler, StreamAddr };
+
+/** Where and how to serve: at a port, or at a Unix socket. */
+export type AnyServeOptions = ServeOptions | ServeUnixOptions;
+
+/**
+ * Serves HTTP/1.1.
+ *
+ * @throws {TypeError} when an option is of another type.
+ * @throws {RangeError} when a number is out of its range.
+ * @throws {Deno.errors.AddrInUse} and others of `Reactor.listen`.
+ */
+export function serveHttp(
+  options: AnyServeOptions,
+  handler: Handler<StreamAddr>,
+): HttpServer<StreamAddr> {
+  return new Server(options, handler);
+}
+
+class Server implements HttpServer<StreamAddr> {
+  readonly addr: StreamAddr;
+  readonly finished: Promise<void>;
+  readonly #reactor: Reactor;
+  readonly #service: Service;
+  readonly #listener: Listener;
+  readonly #finish: () => void;
+  readonly #admission: Admission;
+  #disobey: (() => void) | undefined = undefined;
+  /** Ends the connections in the next turn, when shutting down. */
+  #later: Timer | undefined = undefined;
+
+  constructor(options: AnyServeOptions, handler: Handler<StreamAddr>) {
+    const signal = checkSignal(options.signal);
+    checkCallback("onListen", options.onListen);
+    checkCallback("onError", options.onError);
+    const reactor = this.#reactor = reactorOf(options.reactor);
+    const { handlerMs = Infinity } = options;
+    allowFunction("onError", options.onError ?? undefined);
+    allowFunction("onListen", options.onListen ?? undefined);
+    checkMs("handlerMs", handlerMs);
+    if (handlerMs !== Infinity) {
+      handler = timedHandler(handler, handlerMs, reactor);
+    }
+    this.#admission = new Admission(options, () => this.#connections());
+    this.#service = new Service({
+      handler,
+      scheme: hasPath(options) ? "http+unix" : "http",
+      onError: options.onError ?? answerError,
+      limits: limitsOf(options),
+      ...options.requireHost !== undefined &&
+        { requireHost: options.requireHost },
+      report: logError,
+      beginWork: () => reactor.beginWork(),
+      endWork: () => reactor.endWork(),
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#listener = this.#listen(options);
+    // A reactor that closes, or drains, closes its listeners.
+    this.#listener.onClose = () => this.#checkFinished();
+    this.addr = this.#service.addr = this.#listener.addr;
+    this.#obey(signal);
+    try {
+      this.#announce(options);
+    } catch (error) {
+      this.shutdown();
+      throw error;
+    }
+    if (signal?.aborted) this.#abort();
+  }
+
+  // Arrows, as those of Deno.serve's servers need no `this` either.
+
+  readonly shutdown = (): Promise<void> => {
+    if (!this.#service.isClosing) {
+      this.#service.isClosing = true;
+      this.#listener.acceptWaiting();
+      this.#listener.close();
+      // Somebody waits for their end, which the process must not come before.
+      for (const connection of this.#connections()) connection.ref();
+      // Later: the caller may be a handler, whose bytes lie where reads go.
+      if (this.#admission.open > 0) {
+        this.#later = this.#reactor.setTimer(0, () => {
+          for (const { data } of this.#connections()) data?.shutdown();
+        });
+      }
+    }
+    return this.finished;
+  };
+
+  readonly ref = (): void => {
+    this.#listener.ref();
+    for (const connection of this.#connections()) connection.ref();
+  };
+
+  readonly unref = (): void => {
+    this.#listener.unref();
+    for (const connection of this.#connections()) connection.unref();
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  #connections(): Iterable<Connection<HttpConnection>> {
+    return this.#reactor.connections(this.#listener) as Iterable<
+      Connection<HttpConnection>
+    >;
+  }
+
+  #listen(options: AnyServeOptions): Listener {
+    const { writeMs = WRITE_MS_DEFAULT } = options;
+    checkMs("writeMs", writeMs);
+    const { keepAliveMs } = this.#service.limits;
+    const timeouts = { idleMs: keepAliveMs, writeMs };
+    const backlog = backlogOf(options.tcpBacklog);
+    const bounds = { timeouts, ...backlog !== undefined && { backlog } };
+    if (hasPath(options)) {
+      const path = textOf("path", options.path);
+      return this.#reactor.listen({ path, ...bounds }, this.#handlers());
+    }
+    const hostname = textOf("hostname", options.hostname ?? HOSTNAME_DEFAULT);
+    const port = portOf(options.port ?? PORT_DEFAULT);
+    const reusePort = Boolean(options.reusePort);
+    // As with Deno.serve, null is what was left out.
+    const keepalive = options.tcpKeepalive ?? true;
+    const where = { hostname, port, reusePort, keepalive, ...bounds };
+    return this.#reactor.listen(where, this.#handlers());
+  }
+
+  /** Tells of the address, which is of the options' own kind. */
+  #announce(options: AnyServeOptions): void {
+    const { addr } = this;
+    // As Deno.serve does: somebody who starts a server wants to know where.
+    // deno-lint-ignore no-console
+    if (!options.onListen) return console.error(announcement(addr));
+    (options as { onListen(addr: StreamAddr): void }).onListen(addr);
+  }
+
+  /** Ends when `signal` aborts, and lets go of it when finished. */
+  #obey(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const abort = () => this.#abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#disobey = () => signal.removeEventListener("abort", abort);
+  }
+
+  /** Ends at once, also when it is shutting down. */
+  #abort(): void {
+    // Who waits to be accepted is cut off as well.
+    this.#listener.close();
+    this.shutdown();
+    for (const { data } of this.#connections()) data?.terminate();
+  }
+
+  async #checkFinished(): Promise<void> {
+    if (!this.#listener.isClosed || this.#admission.open > 0) return;
+    this.#disobey?.();
+    if (this.#later !== undefined) this.#reactor.clearTimer(this.#later);
+    await this.#reactor.settled();
+    this.#finish();
+  }
+
+  #handlers(): ConnectionHandlers<HttpConnection> {
+    const service = this.#service;
+    const admission = this.#admission;
+    return {
+      open: (connection: Connection<HttpConnection>) => {
+        if (!admission.enter(connection)) return connection.close();
+        connection.data = new HttpConnection(connection, service);
+      },
+      data: (connection, bytes, start, end) => {
+        connection.data.data(bytes, start, end);
+      },
+      end: (connection) => connection.data.end(),
+      ending: (connection) => connection.data.ending(),
+      drain: (connection) => connection.data.drain(),
+      broken: (connection) => connection.data?.broken(),
+      timeout: (connection, reason) => {
+        // This way stats() and the connection hear of the reason.
+        if (reason === "write") connection.evict(reason);
+        else connection.data.timeout(reason);
+      },
+      shortage: () => void admission.makeRoom(),
+      close: (connection, reason) => {
+        // One that was not let in has none.
+        if (connection.data === undefined) return;
+        admission.leave(connection);
+        try {
+          connection.data.closed(reason);
+        } finally {
+          this.#checkFinished();
+        }
+      },
+    };
+  }
+}
+
+function answerError(error: unknown): Response {
+  logError(error);
+  return internalServerError();
+}
+
+/** @param when What was done when it failed, unless it speaks for itself. */
+function logError(error: unknown, when?: string): void {
+  // As Deno.serve does: nobody else is told of it.
+  // deno-lint-ignore no-console
+  if (when === undefined) return console.error(error);
+  // deno-lint-ignore no-console
+  console.error(when, error);
+}
