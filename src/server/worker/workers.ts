@@ -9,7 +9,6 @@
 
 import { after, cancelAfter, type DenoTimer, nowMs } from "../../base/own.ts";
 import type { StreamAddr } from "../../http/transport.ts";
-import type { UnixPath } from "../../net/address.ts";
 import { AcceptTable } from "./accept_table.ts";
 import { Reactor } from "../../reactor/reactor.ts";
 import { NATIVE } from "../../system/readiness.ts";
@@ -18,7 +17,6 @@ import type { ListenerSocket } from "../../system/system.ts";
 import type { Timer } from "../../reactor/timers.ts";
 import {
   type Assignment,
-  type MemberOptions,
   memberOptions,
   type Report,
   type Where,
