@@ -43,9 +43,6 @@ export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,
   ConnectionHandlers,
-  Origin,
-  ReadTarget,
-  WriteRoom,
 } from "./src/reactor/connection.ts";
 export type { CloseReason, TimeoutReason } from "./src/stream/close_reason.ts";
 export type { Protocol } from "./src/stream/protocol.ts";
@@ -56,7 +53,6 @@ export type {
   Timeouts,
   TimeoutSet,
 } from "./src/reactor/limits.ts";
-export type { Look } from "./src/reactor/memory.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { AnyListener, Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/base/abortable.ts";

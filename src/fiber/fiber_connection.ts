@@ -15,11 +15,9 @@ import { TcpStream } from "../net/tcp_stream.ts";
 import { type Abortable, misuseOf, obeying } from "../base/abortable.ts";
 import { requireNumber, wrongType } from "../base/checks.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
-import type {
-  Connection,
-  ConnectionHandlers,
-  ReadTarget,
-} from "../reactor/connection.ts";
+import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { EngineConnection } from "../reactor/connection/engine.ts";
+import type { ReadTarget } from "../reactor/connection/record.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
 import type { TimeoutSet } from "../reactor/limits.ts";
 import type { GuestLoop } from "../reactor/guest.ts";
@@ -115,7 +113,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   implements Deno.Conn<Address> {
   #opening: Opening | undefined;
   readonly #host: FiberConnectionHost;
-  readonly #connection: Connection<AnyFiberConnection>;
+  readonly #connection: EngineConnection<AnyFiberConnection>;
   /** Bytes that came and that no reader has taken, while there are some. */
   #inbox: ByteQueue | undefined = undefined;
   #wants = NOTHING;
@@ -149,7 +147,8 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     super();
     this.#opening = opening;
     this.#host = host;
-    this.#connection = connection;
+    // What a reactor calls a connection is one of the engine's.
+    this.#connection = connection as EngineConnection<AnyFiberConnection>;
     connection.data = this;
     connection.pause();
   }

@@ -10,7 +10,7 @@ import { assert } from "../base/assert.ts";
 import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
 import { READ_ROOM_MIN } from "../bytes/buffers.ts";
-import { Connection } from "./connection.ts";
+import { EngineConnection } from "./connection/engine.ts";
 import type { Host } from "./host.ts";
 import type { System } from "../system/system.ts";
 
@@ -46,7 +46,7 @@ export class Dispatch {
     batch.length = 0;
     for (let index = first; index < count; index++) {
       const source = slots.get(events.token(index));
-      if (!(source instanceof Connection)) break;
+      if (!(source instanceof EngineConnection)) break;
       if (!source.readsOnly(events.readiness(index))) break;
       batch.add(source.handle);
     }
@@ -67,14 +67,14 @@ export class Dispatch {
     // Of none, the same batch would be read for ever.
     assert(read > 0 && read <= batch.length, "a batch that is read has some");
     host.reads += read;
-    let goesOn: Connection | undefined;
+    let goesOn: EngineConnection | undefined;
     input.beginBatch();
     try {
       for (let index = 0, at = offset; index < read; index++) {
         const count = batch.count(index);
         const source = slots.get(events.token(first + index));
         // One that was closed by who was told before has left its slot.
-        if (source instanceof Connection) {
+        if (source instanceof EngineConnection) {
           const room = bytes.byteLength - at;
           try {
             // Only the last can have had more than there was room for.

@@ -14,7 +14,9 @@ import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
 import type { GuestLoop } from "./guest.ts";
-import { Connection, type ConnectionHost, READING } from "./connection.ts";
+import { EngineConnection } from "./connection/engine.ts";
+import type { ConnectionHost } from "./connection/record.ts";
+import { READING } from "./connection/writing.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
   type AnyListener as Listener,
@@ -75,7 +77,7 @@ export class Host
   isAway = true;
   #queue: Ready[] = [];
   readonly #waiting = new Set<Listener>();
-  readonly #awaitsMemory = new Set<Connection>();
+  readonly #awaitsMemory = new Set<EngineConnection>();
   #refs = 0;
   #inTurn = false;
   #flushes = false;
@@ -150,7 +152,7 @@ export class Host
     return this.#waiting.size > 0 || this.#awaitsMemory.size > 0;
   }
 
-  awaitMemory(connection: Connection): void {
+  awaitMemory(connection: EngineConnection): void {
     this.#awaitsMemory.add(connection);
   }
 
@@ -158,9 +160,9 @@ export class Host
     return this.memory.makeRoom();
   }
 
-  *connections(): IterableIterator<Connection> {
+  *connections(): IterableIterator<EngineConnection> {
     for (const source of this.slots) {
-      if (source instanceof Connection) yield source;
+      if (source instanceof EngineConnection) yield source;
     }
   }
 
@@ -210,7 +212,7 @@ export class Host
   }
 
   add(
-    source: Listener | Connection,
+    source: Listener | EngineConnection,
     socket: Source & Disposable,
     interest: number,
   ) {
@@ -229,7 +231,7 @@ export class Host
   }
 
   /** Takes a connection in that has nothing yet to register. */
-  addUnregistered(connection: Connection): void {
+  addUnregistered(connection: EngineConnection): void {
     this.slots.insert(connection);
     this.#count(connection);
   }
@@ -254,16 +256,16 @@ export class Host
     this.attempts--;
   }
 
-  #count(source: Listener | Connection): void {
+  #count(source: Listener | EngineConnection): void {
     if (source.isRefed) this.#refs++;
-    if (!(source instanceof Connection)) return;
+    if (!(source instanceof EngineConnection)) return;
     if (source.listener === undefined) this.#connected++;
     else this.#accepted++;
     if (source.timeouts !== undefined) this.watch(source);
   }
 
   accept(stream: StreamSocket, listener: Listener): boolean {
-    const connection = new Connection(this, stream, listener.origin);
+    const connection = new EngineConnection(this, stream, listener.setup);
     try {
       this.add(connection, stream, READING);
     } catch (error) {
@@ -280,7 +282,7 @@ export class Host
     return true;
   }
 
-  reregister(connection: Connection, interest: number): void {
+  reregister(connection: EngineConnection, interest: number): void {
     this.#poll.reregister(connection, connection.token, interest);
   }
 
@@ -295,21 +297,21 @@ export class Host
     this.memory.count(delta);
   }
 
-  watch(connection: Connection): void {
+  watch(connection: EngineConnection): void {
     this.#sweep.watch(slotOf(connection.token), connection.timeouts);
   }
 
-  setDeadline(connection: Connection, delayMs: number): void {
+  setDeadline(connection: EngineConnection, delayMs: number): void {
     this.#sweep.setDeadline(slotOf(connection.token), delayMs);
   }
 
-  quietSinceMs(connection: Connection): number {
+  quietSinceMs(connection: EngineConnection): number {
     return this.#sweep.quietSinceMs(slotOf(connection.token));
   }
 
-  connectionAt(slot: number): Connection | undefined {
+  connectionAt(slot: number): EngineConnection | undefined {
     const source = this.slots.at(slot);
-    return source instanceof Connection ? source : undefined;
+    return source instanceof EngineConnection ? source : undefined;
   }
 
   requeue(source: Ready): void {
@@ -370,7 +372,7 @@ export class Host
     this.#waiting.add(listener);
   }
 
-  forget(connection: Connection, reason: CloseReason): void {
+  forget(connection: EngineConnection, reason: CloseReason): void {
     this.slots.remove(connection.token);
     this.#awaitsMemory.delete(connection);
     this.#sweep.unwatch(slotOf(connection.token));

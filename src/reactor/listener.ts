@@ -11,7 +11,8 @@ import {
   type StreamAddress,
   type TcpAddress,
 } from "../net/address.ts";
-import type { ConnectionHandlers, Origin } from "./connection.ts";
+import type { ConnectionHandlers } from "./connection.ts";
+import type { ConnectionSetup } from "./connection/record.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { Batch, ListenerSocket, StreamSocket } from "../system/system.ts";
 import type { Timer } from "./timers.ts";
@@ -97,7 +98,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
   /** What happens on its connections. */
   readonly handlers: ConnectionHandlers;
   /** What its connections have in common. */
-  readonly origin: Origin;
+  readonly setup: ConnectionSetup;
   /** Whether it keeps the process alive. */
   isRefed = true;
   /** Told once when it is closed, by its user or by the reactor. */
@@ -123,7 +124,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     this.#host = host;
     this.#socket = socket;
     this.handlers = handlers;
-    this.origin = { handlers, limits, listener: this as AnyListener };
+    this.setup = { protocol: handlers, limits, listener: this };
     this.#batch = socket.batch();
     this.addr = socket.localAddress as Address;
   }

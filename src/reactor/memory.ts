@@ -11,7 +11,7 @@
 
 import { assert } from "../base/assert.ts";
 import type { ArrayLedger } from "../bytes/byte_queue.ts";
-import type { Connection } from "./connection.ts";
+import type { EngineConnection } from "./connection/engine.ts";
 import type { Timer } from "./timers.ts";
 
 /** The share of the bound at which listeners stop accepting. */
@@ -55,7 +55,7 @@ export interface MemoryHost {
   /** Whether somebody waits for memory: a listener, or a connection. */
   readonly isMemoryAwaited: boolean;
   /** Yields all connections. */
-  connections(): Iterable<Connection>;
+  connections(): Iterable<EngineConnection>;
   /** Runs `callback` after `delayMs`, in a turn. */
   setTimer(delayMs: number, callback: () => void): Timer;
   /** Tells the program of connections that were reset. */
@@ -197,18 +197,8 @@ export class Memory implements ArrayLedger {
   }
 }
 
-/** What looking at a connection finds. */
-export interface Look {
-  /** Looks, one after the other, in which its peer has taken nothing. */
-  readonly unsentLooks: number;
-  /** The same in which what is held for it has not changed. */
-  readonly heldLooks: number;
-  /** Memory that is held for what its peer has sent. */
-  readonly heldBytes: number;
-}
-
 interface Stalled {
-  readonly connection: Connection;
+  readonly connection: EngineConnection;
   /** Those with the largest are reset first. */
   readonly order: number;
 }
@@ -217,7 +207,7 @@ function sorted(stalled: Stalled[]): Stalled[] {
   return stalled.sort((a, b) => b.order - a.order);
 }
 
-function causeOf({ token, bufferedBytes, heldBytes }: Connection): Error {
+function causeOf({ token, bufferedBytes, heldBytes }: EngineConnection): Error {
   return new Deno.errors.ConnectionReset(
     `The connection of token "${token}" held ${bufferedBytes + heldBytes} ` +
       "bytes and has moved none for seconds",

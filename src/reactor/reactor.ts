@@ -74,7 +74,9 @@ import {
 import type { TcpStream } from "../net/tcp_stream.ts";
 import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import { Connection, type ConnectionHandlers, READING } from "./connection.ts";
+import type { Connection, ConnectionHandlers } from "./connection.ts";
+import { EngineConnection } from "./connection/engine.ts";
+import { READING } from "./connection/writing.ts";
 import { Dispatch } from "./dispatch.ts";
 import { type Guest, type GuestLoop, ReactorClosed } from "./guest.ts";
 import { Host } from "./host.ts";
@@ -392,23 +394,23 @@ export class Reactor implements Disposable, AsyncDisposable {
     { hostname, port }: HostPort,
     handlers: ConnectionHandlers<Data>,
     limits: Limits,
-  ): Connection<Data> {
+  ): EngineConnection<Data> {
     this.#expectOpen();
     checkPort(port);
     requireNet(hostname, port);
     const host = this.#host;
     const stream = new NamedStream();
-    const connection = new Connection<Data>(host, stream, {
-      handlers,
+    const connection = new EngineConnection<Data>(host, stream, {
+      protocol: handlers,
       listener: undefined,
       limits,
     });
-    host.addUnregistered(connection as Connection);
+    host.addUnregistered(connection as EngineConnection);
     this.#start();
     stream.search(this.#searchHost, { hostname, port }).then(() => {
       if (!stream.isFound || connection.isClosed) return;
       const both = READING | Interest.WRITABLE;
-      host.reregister(connection as Connection, both);
+      host.reregister(connection as EngineConnection, both);
     }).catch((error) => connection.endBecauseOf(error));
     return connection;
   }
@@ -430,7 +432,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     address: HostPort | UnixPath,
     handlers: ConnectionHandlers<Data>,
     limits: Limits,
-  ): Connection<Data> {
+  ): EngineConnection<Data> {
     this.#expectOpen();
     const stream = this.#system.connect(address);
     return this.#add(stream, handlers, limits);
@@ -492,7 +494,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Yields the open connections that `listener` accepted. */
   *connections(listener: AnyListener): IterableIterator<Connection> {
     for (const source of this.#host.slots) {
-      if (source instanceof Connection && source.listener === listener) {
+      if (source instanceof EngineConnection && source.listener === listener) {
         yield source;
       }
     }
@@ -597,7 +599,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     for (const guest of this.#guests) this.#attempt(() => guest.close(reason));
     this.#guests.clear();
     this.#end((source) => {
-      if (source instanceof Connection) source.endBecauseOf(failure);
+      if (source instanceof EngineConnection) source.endBecauseOf(failure);
       else if (source instanceof Listener) source.close();
     });
     this.#attempt(() => this.#host.dropTimers(reason));
@@ -691,14 +693,14 @@ export class Reactor implements Disposable, AsyncDisposable {
     stream: StreamSocket,
     handlers: ConnectionHandlers<Data>,
     limits: Limits,
-  ): Connection<Data> {
-    const connection = new Connection<Data>(this.#host, stream, {
-      handlers,
+  ): EngineConnection<Data> {
+    const connection = new EngineConnection<Data>(this.#host, stream, {
+      protocol: handlers,
       listener: undefined,
       limits,
     });
     const both = READING | Interest.WRITABLE;
-    this.#host.add(connection as Connection, stream, both);
+    this.#host.add(connection as EngineConnection, stream, both);
     this.#start();
     return connection;
   }

@@ -13,6 +13,7 @@ import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
 import { allowFunction } from "../base/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
+import type { EngineConnection } from "../reactor/connection/engine.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
@@ -299,7 +300,7 @@ class Server implements HttpServer<StreamAddr> {
     const service = this.#service;
     const admission = this.#admission;
     return {
-      open: (connection: Connection<HttpConnection>) => {
+      open: (connection: EngineConnection<HttpConnection>) => {
         if (!admission.enter(connection)) return connection.close();
         connection.data = new HttpConnection(connection, service);
       },
@@ -310,7 +311,7 @@ class Server implements HttpServer<StreamAddr> {
       ending: (connection) => connection.data.ending(),
       drain: (connection) => connection.data.drain(),
       broken: (connection) => connection.data?.broken(),
-      timeout: (connection, reason) => {
+      timeout: (connection: EngineConnection<HttpConnection>, reason) => {
         // This way stats() and the connection hear of the reason.
         if (reason === "write") connection.evict(reason);
         else connection.data.timeout(reason);

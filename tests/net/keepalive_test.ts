@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { getOption, SocketOption } from "../../src/net/options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
+import { engineOf } from "../util/engine.ts";
 import { lacks } from "../util/machine.ts";
 import { runProgram } from "../util/program.ts";
 import { acceptOne, LOOPBACK } from "../util/streams.ts";
@@ -99,7 +100,7 @@ function watched(handle: number): Watched {
 function telling(): { told: Promise<Watched>; handlers: ConnectionHandlers } {
   const { promise, resolve } = Promise.withResolvers<Watched>();
   const handlers: ConnectionHandlers = {
-    open: ({ handle }) => resolve(watched(handle)),
+    open: (connection) => resolve(watched(engineOf(connection).handle)),
     data() {},
   };
   return { told: promise, handlers };
@@ -157,7 +158,7 @@ cleanTest(
         const told = [{ writeMs: 3_000 }, { idleMs: 1 }, undefined].map(
           (timeouts) => {
             connection.setTimeouts(timeouts);
-            return watched(connection.handle).userTimeout;
+            return watched(engineOf(connection).handle).userTimeout;
           },
         );
         resolve(told);
@@ -183,7 +184,7 @@ class WatchedReactor extends Reactor {
     return super.listen(options, {
       ...handlers,
       open: (connection) => {
-        this.#told.resolve(watched(connection.handle));
+        this.#told.resolve(watched(engineOf(connection).handle));
         handlers.open?.(connection);
       },
     });

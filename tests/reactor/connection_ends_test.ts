@@ -11,7 +11,7 @@ import {
   TcpStream,
   UnixStream,
 } from "../../mod.ts";
-import { Connection as ReactorConnection } from "../../src/reactor/connection.ts";
+import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { DEFAULT_LIMITS } from "../../src/reactor/limits.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -246,8 +246,8 @@ function lingering() {
   const host = new FakeHost();
   const stream = new FakeStream(system, 1);
   const reasons: string[] = [];
-  const connection = new ReactorConnection(host, stream, {
-    handlers: { data() {}, close: (_, reason) => void reasons.push(reason) },
+  const connection = new EngineConnection(host, stream, {
+    protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
     listener: { isRefed: true } as AnyListener,
     limits: DEFAULT_LIMITS,
   });
@@ -285,8 +285,8 @@ Deno.test("five resets are five closes, when the system refuses to set an option
         throw new Deno.errors.InvalidData("EINVAL");
       },
     });
-    const connection = new ReactorConnection(new FakeHost(), stream, {
-      handlers: { data() {}, close: (_, reason) => void reasons.push(reason) },
+    const connection = new EngineConnection(new FakeHost(), stream, {
+      protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
       listener: { isRefed: true } as AnyListener,
       limits: DEFAULT_LIMITS,
     });

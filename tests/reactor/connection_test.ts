@@ -18,7 +18,8 @@ import {
   TcpStream,
   WOULD_BLOCK,
 } from "../../mod.ts";
-import { Connection } from "../../src/reactor/connection.ts";
+import type { Connection } from "../../src/reactor/connection.ts";
+import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import {
   DEFAULT_LIMITS,
   HIGH_WATER_BYTES,
@@ -37,6 +38,7 @@ import {
   writeAll,
   writeText,
 } from "../util/deno_client.ts";
+import { engineOf } from "../util/engine.ts";
 import { decoded, ECHO, encoded, logged } from "../util/handlers.ts";
 import { FakeHost } from "../util/fake_host.ts";
 import { FakeStream, FakeSystem } from "../util/fake_system.ts";
@@ -128,7 +130,7 @@ cleanTest(
     const { hostname, port } = client.localAddr as Deno.NetAddr;
     assertEquals(accepted.remoteAddress, { transport: "tcp", hostname, port });
     assertEquals(accepted.localAddress, listener.addr);
-    assert(accepted.listener === listener);
+    assert(engineOf(accepted).listener === listener);
     assertEquals([...reactor.connections(listener)], [accepted]);
   },
 );
@@ -335,7 +337,7 @@ cleanTest(
   async () => {
     using reactor = new Reactor();
     const put = (connection: Connection, text: string) => {
-      const room = connection.reserve(text.length)!;
+      const room = engineOf(connection).reserve(text.length)!;
       new TextEncoder().encodeInto(text, room.bytes.subarray(room.length));
       room.length += text.length;
     };
@@ -361,7 +363,7 @@ cleanTest(
     const { handlers, connection } = opened([]);
     const { client } = await served(reactor, handlers);
     using _client = client;
-    const room = (await connection).reserve(4)!;
+    const room = engineOf(await connection).reserve(4)!;
     room.bytes.set(encoded("late"), room.length);
     room.length += 4;
     assertEquals(await readText(client, 4), "late");
@@ -375,7 +377,7 @@ cleanTest(
     const { handlers, connection } = opened([]);
     const { client } = await served(reactor, handlers);
     using _client = client;
-    assertEquals((await connection).reserve(MIB), undefined);
+    assertEquals(engineOf(await connection).reserve(MIB), undefined);
   },
 );
 
@@ -890,7 +892,7 @@ cleanTest("Reactor.connect() opens, talks and is told of the end", async () => {
   await eventually("the close", () => log.includes("close"));
   assertEquals(log, ["open", "data hello", "close"]);
   assert(connection.isClosed);
-  assertEquals(connection.listener, undefined);
+  assertEquals(engineOf(connection).listener, undefined);
 });
 
 cleanTest(
@@ -1048,7 +1050,7 @@ cleanTest(
     const kept: { bytes: Uint8Array; start: number; end: number }[] = [];
     const listener = reactor.listen(LOOPBACK, {
       data: (connection, bytes, start, end) => {
-        connection.retain(end);
+        engineOf(connection).retain(end);
         kept.push({ bytes, start, end });
       },
     });
@@ -1071,11 +1073,11 @@ cleanTest(
 function accepted(
   host: FakeHost,
   { server }: Pair,
-  handlers: ConnectionHandlers,
-): Connection {
-  const listener = { isRefed: true, handlers } as Listener;
-  return new Connection(host, server, {
-    handlers,
+  protocol: ConnectionHandlers,
+): EngineConnection {
+  const listener = { isRefed: true } as Listener;
+  return new EngineConnection(host, server, {
+    protocol,
     listener,
     limits: DEFAULT_LIMITS,
   });
@@ -1202,8 +1204,8 @@ cleanTest(
     using pair = connectedPair();
     const host = new FakeHost();
     const log: string[] = [];
-    const connection = new Connection(host, pair.client, {
-      handlers: logged(log),
+    const connection = new EngineConnection(host, pair.client, {
+      protocol: logged(log),
       listener: undefined,
       limits: DEFAULT_LIMITS,
     });
@@ -1221,8 +1223,8 @@ cleanTest(
     using pair = connectedPair();
     const host = new FakeHost();
     const log: string[] = [];
-    const connection = new Connection(host, pair.client, {
-      handlers: logged(log),
+    const connection = new EngineConnection(host, pair.client, {
+      protocol: logged(log),
       listener: undefined,
       limits: DEFAULT_LIMITS,
     });
@@ -1265,40 +1267,41 @@ cleanTest(
 );
 
 /** How a connection ends, and the reason that `close` is told. */
-const ENDS: Record<string, (connection: Connection, pair: Pair) => void> = {
-  "closed by close()": (connection) => connection.close(),
-  "closed by closeLingering()": (connection, { client }) => {
-    connection.closeLingering();
-    client.close();
-    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
-  },
-  "closed by close() with bytes unsent": (connection, { client }) => {
-    fill(connection);
-    connection.close();
-    while (!isDrained(client)) connection.onReady(Readiness.WRITABLE);
-    // It may wait for the peer's system to acknowledge the last bytes.
-    client.close();
-    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
-  },
-  "ended by the peer": (connection, { client }) => {
-    client.close();
-    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
-  },
-  "ended by the peer after closeWrite()": (connection, { client }) => {
-    connection.closeWrite();
-    client.close();
-    connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
-  },
-  "aborted by abort()": (connection) => connection.abort(),
-  "error of a handler": (connection) => connection.fail(new Error("x")),
-  "error of the socket": (connection, { client }) => {
-    client.resetOnClose = true;
-    client.close();
-    connection.onReady(Readiness.READABLE | Readiness.ERROR);
-  },
-  "idle as the sweep says": (connection) => connection.expire("idle"),
-  "shed as the host says": (connection) => connection.evict("shed"),
-};
+const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
+  {
+    "closed by close()": (connection) => connection.close(),
+    "closed by closeLingering()": (connection, { client }) => {
+      connection.closeLingering();
+      client.close();
+      connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+    },
+    "closed by close() with bytes unsent": (connection, { client }) => {
+      fill(connection);
+      connection.close();
+      while (!isDrained(client)) connection.onReady(Readiness.WRITABLE);
+      // It may wait for the peer's system to acknowledge the last bytes.
+      client.close();
+      connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+    },
+    "ended by the peer": (connection, { client }) => {
+      client.close();
+      connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+    },
+    "ended by the peer after closeWrite()": (connection, { client }) => {
+      connection.closeWrite();
+      client.close();
+      connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
+    },
+    "aborted by abort()": (connection) => connection.abort(),
+    "error of a handler": (connection) => connection.fail(new Error("x")),
+    "error of the socket": (connection, { client }) => {
+      client.resetOnClose = true;
+      client.close();
+      connection.onReady(Readiness.READABLE | Readiness.ERROR);
+    },
+    "idle as the sweep says": (connection) => connection.expire("idle"),
+    "shed as the host says": (connection) => connection.evict("shed"),
+  };
 
 for (const [scene, end] of Object.entries(ENDS)) {
   cleanTest(`close is told the reason, when it is ${scene}`, () => {
@@ -1352,8 +1355,8 @@ cleanTest("water marks and the share of a turn are a listener's own", () => {
   const stream = new FakeStream(system, 1);
   const counts: number[] = [];
   let drains = 0;
-  const connection = new Connection(host, stream, {
-    handlers: {
+  const connection = new EngineConnection(host, stream, {
+    protocol: {
       data: (_, _bytes, start, end) => void counts.push(end - start),
       drain: () => void drains++,
     },

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../../src/poll/events.ts";
-import { Connection } from "../../src/reactor/connection.ts";
+import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { FakeHost } from "../util/fake_host.ts";
@@ -34,16 +34,16 @@ class KeepingStream extends FakeStream {
 
 /** A connection on a reactor that does nothing by itself. */
 function fakeConnection(): {
-  connection: Connection;
+  connection: EngineConnection;
   stream: KeepingStream;
   host: FakeHost;
 } {
   const host = new FakeHost();
   const stream = new KeepingStream(new FakeSystem(), 1);
-  const handlers = { data() {} };
-  const listener = { isRefed: true, handlers } as unknown as AnyListener;
-  const connection = new Connection(host, stream, {
-    handlers,
+  const protocol = { data() {} };
+  const listener = { isRefed: true } as unknown as AnyListener;
+  const connection = new EngineConnection(host, stream, {
+    protocol,
     listener,
     limits: DEFAULT_LIMITS,
   });
@@ -51,7 +51,7 @@ function fakeConnection(): {
 }
 
 /** Reserves room for a text, and writes it there. */
-function put(connection: Connection, text: string): void {
+function put(connection: EngineConnection, text: string): void {
   const room = connection.reserve(text.length)!;
   room.bytes.set(encoded(text), room.length);
   room.length += text.length;
@@ -140,10 +140,10 @@ Deno.test("Connection.writeVectored() sends nothing, when the connection is clos
 Deno.test("Connection.writeVectored() takes its own runs of the shared buffer alone, in order", () => {
   const { connection, stream, host } = fakeConnection();
   const other = new KeepingStream(new FakeSystem(), 2);
-  const handlers = { data() {} };
-  const listener = { isRefed: true, handlers } as unknown as AnyListener;
-  const neighbour = new Connection(host, other, {
-    handlers,
+  const protocol = { data() {} };
+  const listener = { isRefed: true } as unknown as AnyListener;
+  const neighbour = new EngineConnection(host, other, {
+    protocol,
     listener,
     limits: DEFAULT_LIMITS,
   });

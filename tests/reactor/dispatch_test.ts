@@ -19,6 +19,7 @@ import {
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { BatchingSystem, type FakeStream } from "../util/fake_system.ts";
+import { engineOf } from "../util/engine.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
 import { readTextToEnd } from "../util/deno_client.ts";
@@ -339,7 +340,7 @@ Deno.test("a connection that stops again while it is told what was kept is told 
   await crowd.receive({ a: "1", b: "abcdefgh" });
   const bytes = new Uint8Array(3);
   const connection = crowd.connection("b");
-  connection.target = { bytes, offset: 0 };
+  engineOf(connection).target = { bytes, offset: 0 };
   crowd.acts.b = () => connection.pause();
   for (const [text, isLast] of [["abc"], ["def"], ["gh", true]]) {
     crowd.forget();
@@ -482,7 +483,7 @@ Deno.test("what several of a batch retain is never overwritten, and what none re
     crowd.acts[name] = (bytes, start, end) => {
       starts.push(start);
       if (name !== "b" && name !== "d") return;
-      crowd.connection(name).retain(end);
+      engineOf(crowd.connection(name)).retain(end);
       kept.push({ text: decoded(bytes, start, end), bytes, start });
     };
   }

@@ -25,6 +25,7 @@ import { Host } from "../../src/reactor/host.ts";
 import { Listener } from "../../src/reactor/listener.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readText, writeText } from "../util/deno_client.ts";
+import { engineOf } from "../util/engine.ts";
 import { FakeHost } from "../util/fake_host.ts";
 import { FakeSystem } from "../util/fake_system.ts";
 import { decoded, ECHO, encoded, logged } from "../util/handlers.ts";
@@ -99,7 +100,7 @@ cleanTest("a slot is used again, when its connection has closed", async () => {
   using reactor = new Reactor();
   const tokens = new Set<number>();
   const listener = reactor.listen(LOOPBACK, {
-    open: ({ token }) => void tokens.add(token),
+    open: (connection) => void tokens.add(engineOf(connection).token),
     data() {},
   });
   const ROUNDS = 20;

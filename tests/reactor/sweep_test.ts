@@ -364,15 +364,15 @@ Deno.test("a thousand connections close on time, whenever each moved last", asyn
   const system = new FakeSystem();
   using reactor = new Reactor({ system });
   const idleMs = 10_000;
-  const lastMs = new Map<number, number>();
+  const lastMs = new Map<Connection, number>();
   let closed = 0;
   reactor.listen({ ...FAKE_ADDRESS, timeouts: { idleMs } }, {
-    open: ({ token }) => void lastMs.set(token, system.nowMs()),
-    data: ({ token }) => void lastMs.set(token, system.nowMs()),
-    close: ({ token }, reason) => {
+    open: (connection) => void lastMs.set(connection, system.nowMs()),
+    data: (connection) => void lastMs.set(connection, system.nowMs()),
+    close: (connection, reason) => {
       closed++;
       assertEquals(reason, "idle");
-      const idledMs = system.nowMs() - lastMs.get(token)!;
+      const idledMs = system.nowMs() - lastMs.get(connection)!;
       assert(idledMs >= idleMs && idledMs <= idleMs + 1_001, `${idledMs}`);
     },
   });

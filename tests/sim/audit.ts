@@ -13,6 +13,7 @@ import type {
 import type { TimeoutReason } from "../../src/stream/close_reason.ts";
 import type { Listener } from "../../src/reactor/listener.ts";
 import type { Reactor } from "../../src/reactor/reactor.ts";
+import { engineOf } from "../util/engine.ts";
 import { SimulationFailure, type World } from "./world.ts";
 
 /** What `error` and `onError` may be told of: faults that worlds have. */
@@ -37,7 +38,7 @@ interface Life {
 }
 
 /** How a program ends a connection. */
-const ENDINGS = ["close", "closeLingering", "abort"] as const;
+const ENDINGS = ["close", "closeLingering", "closeIdle", "abort"] as const;
 /** What a system fails by when nothing more can come. */
 const SYSTEM_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
@@ -98,7 +99,7 @@ export class Audit {
   /** Checks what connections hold. */
   check(): void {
     for (const connection of this.#live.keys()) {
-      connection.audit();
+      engineOf(connection).audit();
       const { bufferedBytes } = connection;
       if (bufferedBytes <= this.bufferedBytesMax) continue;
       this.#fail(connection, `holds ${bufferedBytes} unsent bytes`);
@@ -195,17 +196,19 @@ export class Audit {
   #expectAllTold(connection: Connection, { told, isOurs, cause }: Life): void {
     const code = cause instanceof Error && "code" in cause && cause.code;
     if (isOurs || !SYSTEM_ERRORS.has(String(code))) return;
-    const arrived = this.#arrivedAt(connection.handle);
+    const arrived = this.#arrivedAt(engineOf(connection).handle);
     if (told === arrived) return;
     this.#fail(connection, `is told ${told} of ${arrived} bytes, then ${code}`);
   }
 
   #expectNothingWritten(connection: Connection): void {
-    if (connection.runs === 0) return;
-    this.#fail(connection, `has ${connection.runs} runs in the write buffer`);
+    const { runs } = engineOf(connection);
+    if (runs === 0) return;
+    this.#fail(connection, `has ${runs} runs in the write buffer`);
   }
 
-  #fail({ handle }: Connection, what: string): never {
+  #fail(connection: Connection, what: string): never {
+    const { handle } = engineOf(connection);
     return this.#world.fail(`connection ${handle} ${what}`);
   }
 }

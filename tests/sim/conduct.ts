@@ -9,6 +9,7 @@ import type {
   Connection,
   ConnectionHandlers,
 } from "../../src/reactor/connection.ts";
+import { engineOf } from "../util/engine.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import type { Peer } from "./peer.ts";
@@ -208,7 +209,7 @@ export class Conduct {
     start: number,
     end: number,
   ): void {
-    const room = connection.reserve(end - start);
+    const room = engineOf(connection).reserve(end - start);
     if (room === undefined) return void connection.write(bytes, start, end);
     room.bytes.set(bytes.subarray(start, end), room.length);
     room.length += end - start;

@@ -33,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "the tail of a short write is forgotten",
-    inside: "sent",
+    inside: "noteSent",
     place: "count > 0 ? $0 : start",
     wrong: "end",
     scenario: "echo",
@@ -68,15 +68,15 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "reads stop short though the poll cannot tell of urgent bytes",
-    inside: "Connection",
+    inside: "EngineConnection",
     place: "lacksPriority ? $0 : 0",
     wrong: "0",
     scenario: "echo",
   },
   {
     name: "bytes that came before a reset are thrown away",
-    inside: "break",
-    place: "if ($ && isAllRead) return $1;",
+    inside: "breakOff",
+    place: "if ($ && isAllRead($)) return $1;",
     wrong: "return $1;",
     scenario: "echo",
   },
@@ -125,7 +125,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lingering connection ends with its peer, whatever is unsent",
     inside: "stopReading",
-    place: 'if ($0) destroy("closed");',
+    place: 'if ($0) destroy($, "closed");',
     wrong: "true",
     scenario: "http",
   },

@@ -8,6 +8,7 @@
 import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { engineOf } from "../util/engine.ts";
 import { taggedBytes } from "./bytes.ts";
 import { Conduct, conducted, PIECE_BYTES_MAX } from "./conduct.ts";
 import { PlannedError } from "./http_handler.ts";
@@ -60,7 +61,8 @@ function serveConducts(
   const inCrowd = world.chance(0.2);
   const listener = reactor.listen(
     { hostname: "192.0.2.1", port: PORT },
-    conducted(live, ({ handle }) => {
+    conducted(live, (connection) => {
+      const { handle } = engineOf(connection);
       const [peer, tag] = [...peers].find(([{ stream }]) =>
         stream?.handle === handle
       )!;

@@ -7,10 +7,8 @@
 import type { ArrayLedger, ByteQueue } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { ReadBuffer, WriteBuffer } from "../../src/bytes/buffers.ts";
-import type {
-  Connection,
-  ConnectionHost,
-} from "../../src/reactor/connection.ts";
+import type { Connection } from "../../src/reactor/connection.ts";
+import type { ConnectionHost } from "../../src/reactor/connection/record.ts";
 import type { AnyListener, ListenerHost } from "../../src/reactor/listener.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
 

@@ -1,0 +1,176 @@
+/**
+ * The ways in which we end a connection: our half, at once, or lingering until
+ * the peer has read what was sent.
+ *
+ * Closing a socket over bytes that nobody read, or that the peer has not
+ * acknowledged, makes the system reset the peer and drop what is under way. So
+ * most closes linger: our end is sent, and what still comes is thrown away.
+ *
+ * @module
+ */
+
+import type { CloseReason } from "../../stream/close_reason.ts";
+import { destroy, failBroken } from "./failing.ts";
+import {
+  BROKEN,
+  CLOSED,
+  CLOSING,
+  CONNECTING,
+  ENDED,
+  HAS_SENT,
+  LINGERING,
+  READABLE,
+  UNREAD,
+  UNWRITABLE,
+  WRITE_ENDED,
+  WRITE_ENDING,
+} from "./flags.ts";
+import {
+  type ConnectionExtras,
+  type ConnectionRecord,
+  extrasOf,
+  flushOutput,
+  requeue,
+  resume,
+} from "./record.ts";
+
+/**
+ * How long a closing connection waits for its peer to send more, or its end,
+ * after the last bytes: nginx's `lingering_timeout`.
+ */
+const LINGER_MS = 5_000;
+/**
+ * How long a closing connection is read at the most, from when all is sent:
+ * nginx's `lingering_time`.
+ */
+const LINGER_MS_MAX = 30_000;
+/** How often the system is asked what was delivered: Linux needs 40 ms. */
+const DELIVERY_MS = 20;
+
+/** Sends what was written and then our end: see `Transport.closeWrite`. */
+export function closeWrite(connection: ConnectionRecord): void {
+  flushOutput(connection);
+  if (!(connection.flags & UNWRITABLE)) endWritingWhenSent(connection);
+}
+
+/** Sends what was written, and closes: see `Transport.close`. */
+export function close(connection: ConnectionRecord): void {
+  flushOutput(connection);
+  if (connection.flags & (CLOSED | CLOSING)) return;
+  if (connection.flags & BROKEN) return failBroken(connection);
+  connection.flags |= CLOSING;
+  if (connection.flags & LINGERING) return;
+  const isSent = connection.outbox === undefined;
+  if (isSent && !mustLinger(connection)) {
+    destroy(connection, ownReason(connection));
+  } else linger(connection);
+}
+
+/** Closes when the peer has read all: see `Transport.closeLingering`. */
+export function closeLingering(connection: ConnectionRecord): void {
+  flushOutput(connection);
+  if (connection.flags & (ENDED | BROKEN)) return close(connection);
+  if (connection.flags & CLOSED) return;
+  connection.flags &= ~CLOSING;
+  if (!(connection.flags & LINGERING)) linger(connection);
+}
+
+/** Closes one that owes the peer nothing: see `Transport.closeIdle`. */
+export function closeIdle(connection: ConnectionRecord): void {
+  if (connection.flags & CLOSED) return;
+  const wasDelivered = isDelivered(connection);
+  extrasOf(connection).endsDelivered = true;
+  // The protocol is not told of bytes that cross our end: it cannot answer them.
+  closeLingering(connection);
+  const isRead = connection.readNow() === 0 && connection.outbox === undefined;
+  if (isRead && wasDelivered) destroy(connection, ownReason(connection));
+}
+
+/** Shuts our half down, since all was sent. */
+export function endWriting(connection: ConnectionRecord): void {
+  if (connection.flags & CLOSING && !mustLinger(connection)) {
+    return destroy(connection, ownReason(connection));
+  }
+  connection.flags = connection.flags & ~WRITE_ENDING | WRITE_ENDED;
+  if (connection.flags & LINGERING) startLinger(connection);
+  try {
+    connection.stream.shutdown("write");
+  } catch {
+    // The peer has gone, by whatever error: the next read tells.
+  }
+  if (connection.flags & ENDED) destroy(connection, "ended");
+}
+
+function endWritingWhenSent(connection: ConnectionRecord): void {
+  connection.flags |= WRITE_ENDING;
+  // Shutting down a socket that still connects would end the connect.
+  if (connection.outbox === undefined && !(connection.flags & CONNECTING)) {
+    endWriting(connection);
+  }
+}
+
+function linger(connection: ConnectionRecord): void {
+  connection.flags |= LINGERING;
+  if (connection.flags & WRITE_ENDED) startLinger(connection);
+  else endWritingWhenSent(connection);
+  if (connection.flags & CLOSED) return;
+  resume(connection);
+  if (connection.flags & READABLE) requeue(connection);
+}
+
+/** Begins when all is sent: a slow reader has all the time that it needs. */
+function startLinger(connection: ConnectionRecord): void {
+  const extras = extrasOf(connection);
+  extras.lingerReadMs = connection.host.nowMs;
+  extras.lingerUntilMs = extras.lingerReadMs + LINGER_MS_MAX;
+  lingerOn(connection, extras, extras.endsDelivered ? DELIVERY_MS : LINGER_MS);
+}
+
+/** Waits, as long as the peer goes on sending. */
+function lingerOn(
+  connection: ConnectionRecord,
+  extras: ConnectionExtras,
+  delayMs: number,
+): void {
+  const { host } = connection;
+  extras.linger = host.setTimer(delayMs, () => {
+    const untilMs = Math.min(
+      extras.lingerReadMs + LINGER_MS,
+      extras.lingerUntilMs,
+    );
+    const { endsDelivered } = extras;
+    const leftMs = untilMs - host.nowMs;
+    if (leftMs <= 0 || endsDelivered && isDelivered(connection)) {
+      return destroy(connection, "closed");
+    }
+    lingerOn(connection, extras, endsDelivered ? DELIVERY_MS : leftMs);
+  });
+}
+
+/** Whether the peer's side has acknowledged all that was sent. */
+function isDelivered({ stream }: ConnectionRecord): boolean {
+  try {
+    // A Unix socket delivers what it has, whenever it is closed.
+    return !("resetOnClose" in stream && stream.unackedBytes! > 0);
+  } catch {
+    return true;
+  }
+}
+
+/** Whether closing at once could destroy what was sent. */
+function mustLinger({ flags, stream }: ConnectionRecord): boolean {
+  if (!(flags & HAS_SENT) || flags & ENDED) return false;
+  if (flags & (READABLE | UNREAD)) return true;
+  try {
+    // A Unix socket delivers what it has, whenever it is closed.
+    return stream.unreadBytes! > 0 ||
+      "resetOnClose" in stream && stream.unackedBytes! > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** The reason of a close of our own: the side that ended first decides. */
+function ownReason({ flags }: ConnectionRecord): CloseReason {
+  return flags & ENDED && !(flags & LINGERING) ? "ended" : "closed";
+}

@@ -1,0 +1,406 @@
+/**
+ * A connection, as the reactor runs it: the record with the two faces of it.
+ * Protocols call the methods of `Connection`; the poll, the write buffer, the
+ * sweep and the reactor's memory call the others.
+ *
+ * Programs know the interface `Connection` alone: what is only here could mix
+ * up the bytes of different peers.
+ *
+ * @module
+ */
+
+import type { Outbox } from "../../bytes/outbox.ts";
+import type { StreamAddress } from "../../net/address.ts";
+import { Readiness } from "../../poll/events.ts";
+import type { TimeoutReason } from "../../stream/close_reason.ts";
+import type { Output, SharedTransport } from "../../stream/shared.ts";
+import { limitUnacked } from "../../system/stream_options.ts";
+import type { StreamSocket } from "../../system/system.ts";
+import type { Timeouts, TimeoutSet } from "../limits.ts";
+import { auditRecord } from "./audit.ts";
+import {
+  close,
+  closeIdle,
+  closeLingering,
+  closeWrite,
+  endWriting,
+} from "./closing.ts";
+import { breakNative, breakSocket, failWith, reset } from "./failing.ts";
+import {
+  CLOSED,
+  CONNECTING,
+  END_FLAGS,
+  ENDED,
+  HEARD,
+  MARKED,
+  PAUSED,
+  QUEUED,
+  READ_CLOSED,
+  READABLE,
+  READS_ALONE,
+  SPOKEN,
+  UNMARKED,
+  UNREFED,
+  UNWRITABLE,
+  WANTS_WRITABLE,
+  WRITE_ENDING,
+} from "./flags.ts";
+import {
+  evict,
+  expire,
+  type Look,
+  look,
+  setDeadline,
+  setHeldBytes,
+  setTimeouts,
+  takeMoved,
+} from "./limits.ts";
+import { foretell, read, takeOfBatch } from "./reading.ts";
+import {
+  type ConnectionExtras,
+  type ConnectionHost,
+  type ConnectionRecord,
+  type ConnectionSetup,
+  type ReadTarget,
+  resume,
+} from "./record.ts";
+import {
+  flushOutbox,
+  noteSent,
+  send,
+  write,
+  writeOwned,
+  writeVectored,
+} from "./writing.ts";
+
+/** A connection on a reactor. */
+export class EngineConnection<Data = unknown>
+  implements ConnectionRecord, SharedTransport<Data> {
+  data: Data = undefined as Data;
+  token = 0;
+  target: ReadTarget | undefined = undefined;
+  runs = 0;
+  readonly host: ConnectionHost;
+  readonly stream: StreamSocket;
+  setup: ConnectionSetup;
+  outbox: Outbox | undefined = undefined;
+  extras: ConnectionExtras | undefined = undefined;
+  flags: number;
+
+  /** Made by the reactor's `listen` and `connect`. */
+  constructor(
+    host: ConnectionHost,
+    stream: StreamSocket,
+    setup: ConnectionSetup<Data>,
+  ) {
+    this.host = host;
+    this.stream = stream;
+    this.setup = setup as ConnectionSetup;
+    const { listener } = setup;
+    const isRefed = listener === undefined || listener.isRefed;
+    this.flags = (listener === undefined ? CONNECTING : 0) |
+      (isRefed ? 0 : UNREFED) | (host.lacksPriority ? UNMARKED : 0);
+  }
+
+  // What protocols call: see `Transport`, `SharedTransport` and `Connection`.
+
+  get isClosed(): boolean {
+    return (this.flags & CLOSED) !== 0;
+  }
+
+  get isRefed(): boolean {
+    return (this.flags & UNREFED) === 0;
+  }
+
+  get peerHasEnded(): boolean {
+    return (this.flags & (READ_CLOSED | ENDED)) !== 0;
+  }
+
+  get bufferedBytes(): number {
+    return this.outbox === undefined ? 0 : this.outbox.byteLength;
+  }
+
+  get heldBytes(): number {
+    return this.extras === undefined ? 0 : this.extras.heldBytes;
+  }
+
+  set heldBytes(bytes: number) {
+    setHeldBytes(this, bytes);
+  }
+
+  get isOverfull(): boolean {
+    return this.host.isOverfull;
+  }
+
+  get nowMs(): number {
+    return this.host.nowMs;
+  }
+
+  get timeouts(): TimeoutSet | undefined {
+    return this.setup.limits.timeouts;
+  }
+
+  get remoteAddress(): StreamAddress {
+    return this.stream.peerAddress;
+  }
+
+  get localAddress(): StreamAddress {
+    return this.stream.localAddress;
+  }
+
+  get peerKey(): number {
+    return this.stream.peerKey;
+  }
+
+  get quietSinceMs(): number {
+    if (this.flags & (HEARD | SPOKEN)) return this.host.nowMs;
+    return this.host.quietSinceMs(this);
+  }
+
+  write(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number = 0,
+    end: number = bytes.byteLength,
+  ): boolean {
+    return write(this, bytes, start, end);
+  }
+
+  writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    return writeVectored(this, parts);
+  }
+
+  writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
+    return writeOwned(this, bytes);
+  }
+
+  reserve(size: number): Output | undefined {
+    const { output } = this.host;
+    const fits = output.reserve(this, size);
+    this.host.flushSoon();
+    return fits ? output : undefined;
+  }
+
+  retain(end: number): void {
+    this.host.input.retain(end);
+  }
+
+  pause(): void {
+    this.flags |= PAUSED;
+  }
+
+  resume(): void {
+    resume(this);
+  }
+
+  readNow(): number {
+    const before = this.host.bytesIn;
+    try {
+      this.onReady(Readiness.READABLE);
+    } catch (error) {
+      this.fail(error);
+    }
+    return this.host.bytesIn - before;
+  }
+
+  awaitRoom(): void {
+    if (!(this.flags & CLOSED)) this.host.awaitMemory(this);
+  }
+
+  setTimeouts(timeouts: Timeouts | undefined): void {
+    setTimeouts(this, timeouts);
+  }
+
+  setDeadline(delayMs: number): void {
+    setDeadline(this, delayMs);
+  }
+
+  closeWrite(): void {
+    closeWrite(this);
+  }
+
+  close(): void {
+    close(this);
+  }
+
+  closeLingering(): void {
+    closeLingering(this);
+  }
+
+  closeIdle(): void {
+    closeIdle(this);
+  }
+
+  abort(): void {
+    reset(this, "aborted");
+  }
+
+  unref(): void {
+    if (this.flags & (UNREFED | CLOSED)) return;
+    this.flags |= UNREFED;
+    this.host.countRef(-1);
+  }
+
+  ref(): void {
+    if (!(this.flags & UNREFED) || this.flags & CLOSED) return;
+    this.flags &= ~UNREFED;
+    this.host.countRef(1);
+  }
+
+  // What the reactor calls.
+
+  /** The listener that accepted it. */
+  get listener(): ConnectionSetup["listener"] {
+    return this.setup.listener;
+  }
+
+  /** Tells the protocol that it is open. */
+  opened(): void {
+    this.setup.protocol.open?.(this);
+  }
+
+  /** Tells the protocol that connections hold less memory. */
+  relieve(): void {
+    this.setup.protocol.drain?.(this);
+  }
+
+  /** Acts on the bits of `Readiness`; one from the ready queue has none. */
+  onReady(readiness: number): void {
+    this.flags &= ~QUEUED;
+    if (this.flags & CONNECTING && !finishConnect(this, readiness)) return;
+    if (readiness & Readiness.ERROR) breakSocket(this);
+    else if (readiness & Readiness.WRITABLE) flushOutbox(this);
+    if (readiness & ~Readiness.WRITABLE) this.flags |= READABLE;
+    if (readiness & Readiness.READ_CLOSED) this.flags |= READ_CLOSED;
+    if (readiness & Readiness.PRIORITY) this.flags |= MARKED;
+    if (this.flags & CLOSED) return;
+    if (this.flags & READABLE) read(this);
+    if ((this.flags & END_FLAGS) === READ_CLOSED) foretell(this);
+  }
+
+  /** Whether readiness means one read and nothing else: for `Dispatch`. */
+  readsOnly(readiness: number): boolean {
+    if (readiness & Readiness.WRITABLE && this.outbox !== undefined) {
+      return false;
+    }
+    return (readiness & ~Readiness.WRITABLE) === Readiness.READABLE &&
+      (this.flags & READS_ALONE) === 0 && this.target === undefined;
+  }
+
+  /**
+   * Acts on what a batch has read for it: see `Dispatch`.
+   *
+   * @param room How many bytes could have been read.
+   * @returns Whether there may be more to read.
+   */
+  onRead(
+    bytes: Uint8Array<ArrayBuffer>,
+    offset: number,
+    count: number,
+    room: number,
+  ): boolean {
+    return takeOfBatch(this, bytes, offset, count, room);
+  }
+
+  /** Ends it because its protocol threw `error`, which must not be lost. */
+  fail(error: unknown): void {
+    const isTold = !(this.flags & CLOSED) && this.setup.protocol.error;
+    if (!isTold) this.host.report(error);
+    try {
+      failWith(this, error);
+    } catch (second) {
+      this.host.report(second);
+    }
+  }
+
+  /** Ends it because of `error`, or as `abort` does when there is none. */
+  endBecauseOf(error: unknown): void {
+    if (error === undefined) this.abort();
+    else failWith(this, error);
+  }
+
+  /** Closes it for a limit that has passed, or for want of memory. */
+  evict(reason: TimeoutReason | "shed"): void {
+    evict(this, reason);
+  }
+
+  /** Looks what has moved: for `Memory`. */
+  look(): Look {
+    return look(this);
+  }
+
+  /** Checks what must hold: for tests and the simulator. */
+  audit(): void {
+    auditRecord(this);
+  }
+
+  // What the write buffer calls: see `WriteTarget`.
+
+  get handle(): number {
+    return this.stream.handle;
+  }
+
+  get sendsAtOnce(): boolean {
+    return this.outbox === undefined && (this.flags & UNWRITABLE) === 0;
+  }
+
+  send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    send(this, bytes, start, end);
+  }
+
+  sent(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+    count: number,
+  ): boolean {
+    return noteSent(this, bytes, start, end, count);
+  }
+
+  failSending(code: number): void {
+    breakNative(this, code);
+  }
+
+  // What the sweep calls: see `Swept`.
+
+  get unsentSinceMs(): number {
+    return this.outbox === undefined ? Infinity : this.outbox.sinceMs;
+  }
+
+  takeMoved(): number {
+    return takeMoved(this);
+  }
+
+  expire(reason: TimeoutReason): void {
+    expire(this, reason);
+  }
+}
+
+/** Acts on the first readiness of a connect; returns whether it is open. */
+function finishConnect(
+  connection: EngineConnection,
+  readiness: number,
+): boolean {
+  if (!(readiness & ~Readiness.READABLE)) {
+    // Told in two events, of which this one does not come again.
+    if (readiness !== 0) connection.flags |= READABLE;
+    return false;
+  }
+  const { stream } = connection;
+  const error = stream.takeError();
+  connection.flags &= ~CONNECTING;
+  // One that was reset after it had connected has what came before that.
+  if (error !== undefined && !(stream.unreadBytes! > 0)) {
+    failWith(connection, error);
+    return false;
+  }
+  connection.flags |= WANTS_WRITABLE;
+  const writeMs = connection.timeouts?.writeMs ?? Infinity;
+  // Not before: it would bound the connect as well.
+  if (writeMs !== Infinity) limitUnacked(stream, writeMs);
+  connection.opened();
+  if (connection.flags & CLOSED) return false;
+  if (connection.flags & WRITE_ENDING && connection.outbox === undefined) {
+    endWriting(connection);
+  }
+  return !connection.isClosed;
+}

@@ -1,0 +1,142 @@
+/**
+ * The limits of one connection, of time and of memory: what a program sets, what
+ * the sweep and the reactor's memory look at, and what happens at a limit.
+ *
+ * @module
+ */
+
+import { requireNumber } from "../../base/checks.ts";
+import type { TimeoutReason } from "../../stream/close_reason.ts";
+import { limitUnacked } from "../../system/stream_options.ts";
+import { TIMEOUT_MS_MAX, type Timeouts, timeoutsOf } from "../limits.ts";
+import { Moved } from "../sweep.ts";
+import { destroy, reset } from "./failing.ts";
+import {
+  CLOSED,
+  CLOSING,
+  DEAF,
+  HEARD,
+  LINGERING,
+  RESUMED,
+  SPOKEN,
+} from "./flags.ts";
+import { type ConnectionRecord, extrasOf } from "./record.ts";
+import { unreadBytes } from "./unread.ts";
+
+/** What looking at a connection finds. */
+export interface Look {
+  /** Looks, one after the other, in which its peer has taken nothing. */
+  readonly unsentLooks: number;
+  /** The same in which what is held for it has not changed. */
+  readonly heldLooks: number;
+  /** Memory that is held for what its peer has sent. */
+  readonly heldBytes: number;
+}
+
+/** Sets what the protocol holds: see `Transport.heldBytes`. */
+export function setHeldBytes(
+  connection: ConnectionRecord,
+  bytes: number,
+): void {
+  if (!(bytes >= 0 && bytes < Infinity)) {
+    throw new RangeError(
+      `Cannot hold "${bytes}" bytes: it must be 0 or more, and finite`,
+    );
+  }
+  requireNumber("heldBytes", bytes);
+  const before = connection.heldBytes;
+  if (connection.flags & CLOSED || bytes === 0 && before === 0) return;
+  if (bytes !== before) connection.host.countMemory(bytes - before);
+  const extras = extrasOf(connection);
+  extras.heldBytes = bytes;
+  extras.heldLooks = 0;
+}
+
+/**
+ * Looks whether anything has moved since the last look: for the reactor, when
+ * memory is short. Asks the system what the peer's side has acknowledged.
+ */
+export function look(connection: ConnectionRecord): Look {
+  const unsentLooks = connection.outbox?.look(unackedBytes(connection)) ?? 0;
+  const heldBytes = connection.heldBytes + unreadBytes(connection);
+  const heldLooks = heldBytes > 0 ? extrasOf(connection).heldLooks++ : 0;
+  return { unsentLooks, heldLooks, heldBytes };
+}
+
+function unackedBytes({ stream }: ConnectionRecord): number | undefined {
+  try {
+    return stream.unackedBytes;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Replaces its timeouts: see `Connection.setTimeouts`. */
+export function setTimeouts(
+  connection: ConnectionRecord,
+  timeouts: Timeouts | undefined,
+): void {
+  const checked = timeoutsOf(timeouts);
+  if (connection.flags & CLOSED) return;
+  const { setup } = connection;
+  const writeMs = checked?.writeMs ?? Infinity;
+  if (writeMs !== (setup.limits.timeouts?.writeMs ?? Infinity)) {
+    limitUnacked(connection.stream, writeMs);
+  }
+  const limits = { ...setup.limits, timeouts: checked };
+  connection.setup = { ...setup, limits };
+  // What moved before was in another time.
+  connection.flags &= ~(HEARD | SPOKEN | RESUMED);
+  connection.host.watch(connection);
+}
+
+/** Sets its deadline: see `Transport.setDeadline`. */
+export function setDeadline(
+  connection: ConnectionRecord,
+  delayMs: number,
+): void {
+  requireNumber("delayMs", delayMs);
+  if (!(delayMs >= 0 && delayMs <= TIMEOUT_MS_MAX || delayMs === Infinity)) {
+    throw new RangeError(
+      `Cannot set a deadline in "${delayMs}" ms: it must be from 0 to ` +
+        `${TIMEOUT_MS_MAX}, or Infinity`,
+    );
+  }
+  if (connection.flags & CLOSED) return;
+  connection.host.setDeadline(connection, delayMs);
+}
+
+/** Returns what has moved since the last call: see `Swept.takeMoved`. */
+export function takeMoved(connection: ConnectionRecord): number {
+  const { flags } = connection;
+  connection.flags = flags & ~(HEARD | SPOKEN | RESUMED);
+  return (flags & (HEARD | SPOKEN) ? Moved.ANY : 0) |
+    (flags & (HEARD | RESUMED | DEAF) ? Moved.READ : 0);
+}
+
+/** Tells the protocol that a limit has passed, or closes the connection. */
+export function expire(
+  connection: ConnectionRecord,
+  reason: TimeoutReason,
+): void {
+  const { protocol } = connection.setup;
+  const isOurs = (connection.flags & (CLOSING | LINGERING)) !== 0;
+  try {
+    if (protocol.timeout === undefined || isOurs) evict(connection, reason);
+    else protocol.timeout(connection, reason);
+  } catch (error) {
+    connection.fail(error);
+  }
+}
+
+/**
+ * Closes at once. A peer that is owed bytes is reset: an end would make it take
+ * the bytes that came for all.
+ */
+export function evict(
+  connection: ConnectionRecord,
+  reason: TimeoutReason | "shed",
+): void {
+  if (connection.outbox !== undefined) reset(connection, reason);
+  else destroy(connection, reason);
+}

@@ -1,0 +1,179 @@
+/**
+ * Reading: until the system has no more, the protocol pauses, the peer does not
+ * read what was written, or the connection has had its share of the turn.
+ *
+ * Bytes go to the shared read buffer, and the protocol gets them there.
+ *
+ * @module
+ */
+
+import { WOULD_BLOCK } from "../../native/errors.ts";
+import { close } from "./closing.ts";
+import { breakNative, destroy, failBroken, failNative } from "./failing.ts";
+import {
+  BROKEN,
+  CLOSED,
+  CLOSING,
+  END_FLAGS,
+  ENDED,
+  FORETOLD,
+  HEARD,
+  INTERRUPTED,
+  LINGERING,
+  MARKED,
+  PAUSED,
+  READ_CLOSED,
+  READABLE,
+  READS_ON,
+  STOPPED,
+  UNREAD,
+  UNREADABLE,
+  WRITE_ENDED,
+} from "./flags.ts";
+import { type ConnectionRecord, requeue } from "./record.ts";
+import { keepUnread, takeUnread } from "./unread.ts";
+
+/** Reads what there is, up to the connection's share of the turn. */
+export function read(connection: ConnectionRecord): void {
+  const { host, setup, stream } = connection;
+  const { input } = host;
+  const readsOn = setup.protocol.keepsReading ||
+    (connection.flags & LINGERING) !== 0;
+  const stopping = readsOn ? STOPPED : UNREADABLE;
+  let budget = setup.limits.turnReadBytes;
+  while (!(connection.flags & stopping)) {
+    if (connection.flags & CLOSING && !(connection.flags & LINGERING)) return;
+    const { bytes, offset } = connection.target ?? input;
+    const room = bytes.byteLength - offset;
+    if (connection.flags & UNREAD) {
+      // To the buffer that reads go to: the protocol may retain what it gets.
+      const to = bytes.subarray(offset, offset + room);
+      const count = takeUnread(connection, to);
+      tell(connection, bytes, offset, count);
+      budget -= count;
+    } else {
+      const count = stream.tryRead(bytes, offset, room);
+      host.reads++;
+      if (!take(connection, bytes, offset, count, room)) return;
+      budget -= count;
+    }
+    if (budget <= 0) return requeue(connection);
+  }
+}
+
+/**
+ * Acts on what a read gave: `count` bytes, 0 for the end, or `-errno`.
+ *
+ * @param room How many bytes could have been read.
+ * @returns Whether there may be more to read.
+ */
+function take(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: number,
+  count: number,
+  room: number,
+): boolean {
+  if (count <= 0) {
+    stopReading(connection, count);
+    return false;
+  }
+  const { flags } = connection;
+  // A short read means drained: what comes later is a new event. After the
+  // peer's end there is no event, so reading goes on to it; and an urgent byte
+  // ends a read before the rest, of which no event tells.
+  const drained = count < room && !(flags & READS_ON);
+  connection.flags = (drained ? flags & ~READABLE : flags | READABLE) | HEARD;
+  connection.host.bytesIn += count;
+  tell(connection, bytes, offset, count);
+  return !drained;
+}
+
+/** The same for what was read together with others, in a batch. */
+export function takeOfBatch(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: number,
+  count: number,
+  room: number,
+): boolean {
+  return connection.flags & INTERRUPTED
+    ? takeInterrupted(connection, bytes, offset, count, room)
+    : take(connection, bytes, offset, count, room);
+}
+
+/** The same, when another of the batch has paused or closed it meanwhile. */
+function takeInterrupted(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: number,
+  count: number,
+  room: number,
+): boolean {
+  const { flags } = connection;
+  if (flags & (CLOSED | ENDED)) return false;
+  const isWaiting = (flags & (PAUSED | UNREAD)) !== 0;
+  const isLingering = (flags & LINGERING) !== 0;
+  // The system tells of an error only once.
+  const hasFailed = count < 0 && count !== WOULD_BLOCK;
+  if (hasFailed && flags & UNREAD) breakNative(connection, count);
+  else if (hasFailed || isLingering && !isWaiting) {
+    return take(connection, bytes, offset, count, room);
+  }
+  if (flags & CLOSING && !isLingering) return false;
+  if (count > 0) {
+    connection.host.bytesIn += count;
+    keepUnread(connection, bytes, offset, offset + count);
+    connection.flags |= HEARD;
+  }
+  if (count === 0) {
+    // Read again, and told, when all before it was told.
+    connection.flags |= READABLE | READ_CLOSED;
+    if ((connection.flags & END_FLAGS) === READ_CLOSED) foretell(connection);
+  }
+  return false;
+}
+
+/** Hands bytes to the protocol; a lingering connection throws them away. */
+function tell(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  offset: number,
+  count: number,
+): void {
+  if (!(connection.flags & LINGERING)) {
+    const { protocol } = connection.setup;
+    return protocol.data(connection, bytes, offset, offset + count);
+  }
+  const { extras } = connection;
+  if (extras === undefined) return;
+  extras.lingerReadMs = connection.host.nowMs;
+  // A peer that still sends has not read our end.
+  extras.endsDelivered = false;
+}
+
+/** Acts on a read without bytes: the end, an error, or nothing yet. */
+function stopReading(connection: ConnectionRecord, count: number): void {
+  connection.flags &= ~(READABLE | MARKED);
+  if (connection.flags & BROKEN) return failBroken(connection);
+  if (count === WOULD_BLOCK) return;
+  if (count < 0) return failNative(connection, count);
+  connection.flags |= ENDED;
+  if (connection.flags & LINGERING) {
+    // What is unsent still has to go, to a peer that may well be reading.
+    if (connection.flags & WRITE_ENDED) destroy(connection, "closed");
+    return;
+  }
+  const { protocol } = connection.setup;
+  if (protocol.end === undefined) return close(connection);
+  protocol.end(connection);
+  if (connection.flags & WRITE_ENDED) destroy(connection, "ended");
+}
+
+/** Tells the protocol of an end that is not read for now, once. */
+export function foretell(connection: ConnectionRecord): void {
+  connection.flags |= FORETOLD;
+  if (!(connection.flags & (CLOSING | LINGERING))) {
+    connection.setup.protocol.ending?.(connection);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Bytes that were read for a connection and that its protocol was not told of:
+ * another connection of the batch has paused it, or a new protocol has yet to
+ * get what the old one left over.
+ *
+ * The reactor keeps the queues, by connection: few connections have one.
+ *
+ * @module
+ */
+
+import { assert } from "../../base/assert.ts";
+import { ByteQueue } from "../../bytes/byte_queue.ts";
+import { READABLE, UNREAD } from "./flags.ts";
+import type { ConnectionRecord } from "./record.ts";
+
+/** How much memory the bytes take. */
+export function unreadBytes(connection: ConnectionRecord): number {
+  if (!(connection.flags & UNREAD)) return 0;
+  return connection.host.unread.get(connection)!.memoryBytes;
+}
+
+/** Keeps bytes behind those that are kept already. */
+export function keepUnread(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): void {
+  const { host } = connection;
+  // There are some already when two events of one batch were of it.
+  const kept = host.unread.get(connection) ?? new ByteQueue();
+  const before = kept.memoryBytes;
+  kept.push(bytes, start, end);
+  host.countMemory(kept.memoryBytes - before);
+  host.unread.set(connection, kept);
+  connection.flags |= UNREAD | READABLE;
+}
+
+/** Moves bytes to `to`, as far as there is room; returns how many. */
+export function takeUnread(
+  connection: ConnectionRecord,
+  to: Uint8Array<ArrayBuffer>,
+): number {
+  const { host } = connection;
+  const kept = host.unread.get(connection);
+  assert(kept !== undefined, "what is unread is kept");
+  const before = kept.memoryBytes;
+  const count = kept.moveTo(to);
+  host.countMemory(kept.memoryBytes - before);
+  if (kept.byteLength === 0) {
+    connection.flags &= ~UNREAD;
+    host.unread.delete(connection);
+  }
+  return count;
+}
+
+/** Forgets the bytes. */
+export function dropUnread(connection: ConnectionRecord): void {
+  if (!(connection.flags & UNREAD)) return;
+  const { host } = connection;
+  host.countMemory(-host.unread.get(connection)!.memoryBytes);
+  connection.flags &= ~UNREAD;
+  host.unread.delete(connection);
+}

@@ -1,0 +1,256 @@
+/**
+ * Writing: a few bytes are collected in the shared write buffer and leave with
+ * the turn; many go to the system at once. What the system does not take waits
+ * in an outbox, and the poll tells of room for it.
+ *
+ * @module
+ */
+
+import { Outbox } from "../../bytes/outbox.ts";
+import { WOULD_BLOCK } from "../../native/errors.ts";
+import { BUFFERS_MAX, checkRange } from "../../net/transfer.ts";
+import { Interest, type InterestSet } from "../../poll/interest.ts";
+import { endWriting } from "./closing.ts";
+import { breakNative, noteBroken } from "./failing.ts";
+import {
+  CLOSED,
+  CONGESTED,
+  CONNECTING,
+  HAS_SENT,
+  READABLE,
+  RESUMED,
+  SPOKEN,
+  UNWRITABLE,
+  WANTS_WRITABLE,
+  WRITE_ENDING,
+} from "./flags.ts";
+import { type ConnectionRecord, requeue } from "./record.ts";
+
+/**
+ * Writes up to this length are collected: copying them costs less than a call
+ * into native code and the system for each.
+ */
+const COLLECTED_BYTES_MAX = 2_048;
+/**
+ * Up to this length a loop copies, at 0.8 nanoseconds a byte: `set` takes 38 in
+ * all, and leaves the object of a `subarray` behind.
+ */
+const LOOP_BYTES_MAX = 64;
+/** Parts of a vectored write: the shared buffer's bytes go before them. */
+const PARTS_MAX = BUFFERS_MAX - 1;
+
+/** What reading asks a poll for: urgent bytes stop a read. */
+export const READING: InterestSet = Interest.READABLE | Interest.PRIORITY;
+
+/** Whether fewer bytes than the high-water mark wait. */
+function isFlowing({ outbox, setup }: ConnectionRecord): boolean {
+  return outbox === undefined ||
+    outbox.byteLength < setup.limits.highWaterBytes;
+}
+
+/** Sends or collects bytes: see `Transport.write`. */
+export function write(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): boolean {
+  const isFew = end - start <= COLLECTED_BYTES_MAX && connection.host.isFresh &&
+    connection.sendsAtOnce;
+  // Making room may have sent what was written before.
+  if (isFew && collect(connection, bytes, start, end)) {
+    return isFlowing(connection);
+  }
+  if (!Number.isInteger(start) || !Number.isInteger(end)) {
+    throw new RangeError(
+      `Cannot write from "${start}" to "${end}": they must be whole numbers`,
+    );
+  }
+  checkRange(bytes, start, end - start);
+  if (connection.runs > 0) {
+    // Together with what is in the shared buffer.
+    return writeVectored(connection, [bytes.subarray(start, end)]);
+  }
+  send(connection, bytes, start, end);
+  return isFlowing(connection);
+}
+
+/** Copies bytes to the shared write buffer, unless there is no room. */
+function collect(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): boolean {
+  const size = end - start;
+  checkRange(bytes, start, size);
+  // Half a byte would misplace the bytes of all others: `write` refuses it.
+  if ((start | 0) !== start || (end | 0) !== end) return false;
+  const { output } = connection.host;
+  if (!output.reserve(connection, size)) return false;
+  connection.host.flushSoon();
+  const to = output.bytes;
+  const at = output.length;
+  if (size > LOOP_BYTES_MAX) {
+    to.set(bytes.subarray(start, end), at);
+  } else {
+    for (let index = 0; index < size; index++) {
+      to[at + index] = bytes[start + index]!;
+    }
+  }
+  output.length = at + size;
+  return true;
+}
+
+/** Sends several arrays in one call: see `Transport.writeVectored`. */
+export function writeVectored(
+  connection: ConnectionRecord,
+  parts: readonly Uint8Array<ArrayBuffer>[],
+): boolean {
+  checkParts(parts);
+  const { output } = connection.host;
+  if (connection.runs === 0) sendVectored(connection, parts);
+  else sendVectored(connection, [output.take(connection), ...parts]);
+  return isFlowing(connection);
+}
+
+/** Sends bytes that never change: see `Transport.writeOwned`. */
+export function writeOwned(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+): boolean {
+  checkPart(bytes);
+  const { output } = connection.host;
+  if (connection.runs === 0) sendVectored(connection, [bytes], bytes);
+  else sendVectored(connection, [output.take(connection), bytes], bytes);
+  return isFlowing(connection);
+}
+
+/** Sends bytes, behind the outbox when there is one. */
+export function send(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): void {
+  if (connection.flags & UNWRITABLE) return;
+  if (connection.outbox !== undefined) {
+    connection.outbox.push(bytes, start, end);
+    return wantWritable(connection);
+  }
+  const count = connection.stream.tryWrite(bytes, start, end - start);
+  if (!noteSent(connection, bytes, start, end, count)) {
+    breakNative(connection, count);
+  }
+}
+
+/** Takes note of what sending bytes has given: see `WriteTarget.sent`. */
+export function noteSent(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+  count: number,
+): boolean {
+  connection.host.wrote(count);
+  if (count > 0) connection.flags |= SPOKEN | HAS_SENT;
+  if (count === end - start) return true;
+  if (count < 0 && count !== WOULD_BLOCK) return false;
+  const left = count > 0 ? start + count : start;
+  connection.outbox = new Outbox(connection.host);
+  connection.outbox.push(bytes, left, end);
+  wantWritable(connection);
+  return true;
+}
+
+/** @param owned That of `parts` which is kept without a copy. */
+function sendVectored(
+  connection: ConnectionRecord,
+  parts: readonly Uint8Array<ArrayBuffer>[],
+  owned?: Uint8Array<ArrayBuffer>,
+): void {
+  if (connection.flags & UNWRITABLE) return;
+  let skipped = 0;
+  if (connection.outbox === undefined) {
+    const sent = connection.stream.tryWriteVectored(parts);
+    connection.host.wrote(sent);
+    if (sent < 0 && sent !== WOULD_BLOCK) return breakNative(connection, sent);
+    if (sent > 0) connection.flags |= SPOKEN | HAS_SENT;
+    skipped = Math.max(0, sent);
+  }
+  for (const part of parts) {
+    const start = Math.min(skipped, part.byteLength);
+    skipped -= start;
+    if (start === part.byteLength) continue;
+    const outbox = connection.outbox ??= new Outbox(connection.host);
+    if (part === owned) outbox.pushOwned(part, start);
+    else outbox.push(part, start, part.byteLength);
+  }
+  if (connection.outbox !== undefined) wantWritable(connection);
+}
+
+/** Sends what waits, since the system has room. */
+export function flushOutbox(connection: ConnectionRecord): void {
+  const { outbox, host } = connection;
+  if (outbox === undefined) return;
+  while (outbox.byteLength > 0) {
+    const views = outbox.views;
+    const wanted = views.reduce((sum, view) => sum + view.byteLength, 0);
+    const sent = connection.stream.tryWriteVectored(views);
+    host.wrote(sent);
+    if (sent < 0 && sent !== WOULD_BLOCK) return breakNative(connection, sent);
+    if (sent > 0) {
+      outbox.shift(sent);
+      connection.flags |= SPOKEN | HAS_SENT;
+    }
+    if (sent < wanted) break;
+  }
+  if (outbox.byteLength === 0) connection.outbox = undefined;
+  const { lowWaterBytes } = connection.setup.limits;
+  if (connection.flags & CONGESTED && outbox.byteLength <= lowWaterBytes) {
+    decongest(connection);
+  }
+  if (connection.outbox !== undefined || connection.flags & CLOSED) return;
+  if (connection.flags & WRITE_ENDING) endWriting(connection);
+}
+
+function decongest(connection: ConnectionRecord): void {
+  connection.flags = connection.flags & ~CONGESTED | RESUMED;
+  if (connection.flags & READABLE) requeue(connection);
+  connection.setup.protocol.drain?.(connection);
+}
+
+function wantWritable(connection: ConnectionRecord): void {
+  if (!isFlowing(connection)) connection.flags |= CONGESTED;
+  // A connect asks for it anyway.
+  if (connection.flags & (WANTS_WRITABLE | CONNECTING)) return;
+  // Stays registered: one call a connection, not two a partial write.
+  connection.flags |= WANTS_WRITABLE;
+  try {
+    connection.host.reregister(connection, READING | Interest.WRITABLE);
+  } catch (error) {
+    // What is unsent would never leave. Calls nobody: see `noteSent`.
+    noteBroken(connection, error as Error);
+    requeue(connection);
+  }
+}
+
+/**
+ * Throws when the parts cannot be sent: before what is in the shared buffer is
+ * taken out to be sent with them, or that would be lost.
+ */
+function checkParts(parts: readonly Uint8Array[]): void {
+  if (parts.length > PARTS_MAX) {
+    throw new RangeError(
+      `Cannot write "${parts.length}" parts at once: there may be ${PARTS_MAX}`,
+    );
+  }
+  for (let index = 0; index < parts.length; index++) checkPart(parts[index]!);
+}
+
+function checkPart(part: Uint8Array): void {
+  if (part instanceof Uint8Array) return;
+  throw new TypeError(
+    `Cannot write "${String(part)}": it must be a Uint8Array`,
+  );
+}
