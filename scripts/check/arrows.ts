@@ -6,8 +6,6 @@
  */
 
 import { posix } from "node:path";
-import { type Fault, type Project, typeScriptUnder } from "./project.ts";
-import { type ImportFound, importsOf, parse } from "./syntax.ts";
 
 /**
  * What each room may import; of those in `types`, only types. Rooms are named by
@@ -65,58 +63,42 @@ export const ARROWS: Readonly<
 /** The command line prints the version that this file has. */
 const CONFIG = "deno.json";
 
-/** What comes with Deno itself. */
-const BUILT_IN = /^node:/;
-
-/** Finds imports that no arrow allows. */
-export function* arrows(project: Project): Generator<Fault> {
-  for (const [path, text] of typeScriptUnder(project, "src")) {
-    for (const found of importsOf(parse(path, text))) {
-      const message = faultOf(path, found);
-      if (message) yield { file: path, line: found.line, message };
-    }
+/** Returns why `path` may not import `specifier`, unless it may. */
+export function arrowFault(
+  path: string,
+  specifier: string,
+  isType: boolean,
+): string | undefined {
+  if (path === "mod.ts") {
+    return /^\.\/src\/(?!cli\/)/.test(specifier) ? undefined : "mod.ts may " +
+      `re-export what lies in src/ outside of src/cli, not "${specifier}"`;
   }
-  for (const found of importsOf(parse("mod.ts", modText(project)))) {
-    if (/^\.\/src\/(?!cli\/)/.test(found.specifier)) continue;
-    const message = `mod.ts may re-export what lies in src/ outside of ` +
-      `src/cli, not "${found.specifier}"`;
-    yield { file: "mod.ts", line: found.line, message };
-  }
-}
-
-function modText({ files }: Project): string {
-  return files.get("mod.ts") ?? "";
-}
-
-function faultOf(path: string, found: ImportFound): string | undefined {
-  const folder = layerOf(path);
-  const arrow = ARROWS[folder];
+  const room = roomOf(path);
+  const arrow = ARROWS[room];
   if (arrow === undefined) {
-    return `src/${folder} is no layer: there are ${
+    return `src/${room} is no room: there are ${
       Object.keys(ARROWS).join(", ")
     }`;
   }
-  if (BUILT_IN.test(found.specifier)) return undefined;
-  if (!found.specifier.startsWith(".")) {
-    return `${folder} may not import package "${found.specifier}": ` +
+  if (specifier.startsWith("node:")) return undefined;
+  if (!specifier.startsWith(".")) {
+    return `${room} may not import package "${specifier}": ` +
       `src/ needs nothing but Deno`;
   }
-  const target = posix.join(posix.dirname(path), found.specifier);
-  if (folder === "cli" && target === CONFIG) return undefined;
-  const to = target.startsWith("src/") ? layerOf(target) : target;
-  const types = arrow.types ?? [];
-  if (to === folder || arrow.uses.includes(to)) return undefined;
-  if (found.isType && types.includes(to)) return undefined;
-  return `${folder} may not import ${to}, only ${allowed(arrow.uses, types)}`;
-}
-
-function allowed(uses: string[], types: string[]): string {
-  const names = [...uses, ...types.map((name) => `types of ${name}`)];
-  return names.join(", ") || "its own files";
+  const target = posix.join(posix.dirname(path), specifier);
+  if (room === "cli" && target === CONFIG) return undefined;
+  const to = target.startsWith("src/") ? roomOf(target) : target;
+  const { uses, types = [] } = arrow;
+  if (to === room || uses.includes(to)) return undefined;
+  if (isType && types.includes(to)) return undefined;
+  const allowed = [...uses, ...types.map((name) => `types of ${name}`)];
+  return `${room} may not import ${to}, only ${
+    allowed.join(", ") || "its own files"
+  }`;
 }
 
 /** The innermost room that a path of `src/` lies in. */
-function layerOf(path: string): string {
+function roomOf(path: string): string {
   const [, outer, inner] = path.split("/");
   const nested = `${outer}/${inner}`;
   return nested in ARROWS ? nested : outer!;

@@ -6,8 +6,11 @@
  */
 
 import { posix } from "node:path";
-import { type Fault, type Project, typeScriptUnder } from "./project.ts";
-import { importsOf, parse } from "./syntax.ts";
+import { type Fault, type Files, filesUnder } from "./project.ts";
+
+/** Imports and re-exports of files, as the formatter writes them. */
+const IMPORT =
+  /^(?:import|export)\b(?:[^;]*?\bfrom)?\s*"(\.[^"]+)"|\bimport\("(\.[^"]+)"/gm;
 
 /** Circles that stand from before this rule, by the files that close them. */
 const OPEN = new Set([
@@ -22,8 +25,8 @@ const OPEN = new Set([
 type Graph = ReadonlyMap<string, readonly string[]>;
 
 /** Finds imports that close a circle. */
-export function* circles(project: Project): Generator<Fault> {
-  const graph = graphOf(project);
+export function* circles(files: Files): Generator<Fault> {
+  const graph = graphOf(files);
   const done = new Set<string>();
   const path: string[] = [];
   for (const file of graph.keys()) yield* walk(file, { graph, done, path });
@@ -51,15 +54,13 @@ function* walk(
   done.add(file);
 }
 
-function graphOf(project: Project): Graph {
+function graphOf(files: Files): Graph {
   const graph = new Map<string, string[]>();
-  for (const folder of ["src", "scripts", "tests"]) {
-    for (const [path, text] of typeScriptUnder(project, folder)) {
-      const targets = [...importsOf(parse(path, text))]
-        .filter(({ specifier }) => specifier.startsWith("."))
-        .map(({ specifier }) => posix.join(posix.dirname(path), specifier));
-      graph.set(path, targets);
-    }
+  for (const [path, text] of filesUnder(files, "", ".ts")) {
+    const imports = [...text.matchAll(IMPORT)].map(([, one, other]) =>
+      posix.join(posix.dirname(path), one ?? other!)
+    );
+    graph.set(path, imports);
   }
   return graph;
 }

@@ -4,13 +4,8 @@
  * @module
  */
 
-/** The project, as rules see it. */
-export interface Project {
-  /** The text of each file that a rule may read, by its path. */
-  readonly files: ReadonlyMap<string, string>;
-  /** The names of what lies at the top, folders among it. */
-  readonly topLevel: readonly string[];
-}
+/** The text of each file that a rule may read, by its path from the top. */
+export type Files = ReadonlyMap<string, string>;
 
 /** Something that breaks a rule. */
 export interface Fault {
@@ -22,69 +17,41 @@ export interface Fault {
   readonly message: string;
 }
 
-/** Folders whose files rules read, and single files at the top. */
-const FOLDERS = ["src", "scripts", "tests", "native/src", "native/tests"];
-const FILES = [
-  "mod.ts",
-  "deno.json",
-  "CHANGELOG.md",
-  ".gitignore",
-  "tests/contract/README.md",
-];
-const CRATE_FILES = [
-  "native/Cargo.toml",
-  "native/Cargo.lock",
-  "native/fuzz/Cargo.lock",
-];
-
-const READABLE = /\.(ts|rs)$/;
+/** Built things and other people's: no rule reads them. */
+const SKIPPED = /^(target|node_modules|corpus|results)$/;
+const READABLE = /\.(ts|rs|md|toml|lock|json)$|^\.gitignore$/;
 
 /** Reads the project at `root`, a URL that ends in a slash. */
-export function readProject(root: URL): Project {
+export function readProject(root: URL): Files {
   const files = new Map<string, string>();
-  for (const folder of FOLDERS) {
-    for (const path of filesUnder(root, folder)) {
-      if (READABLE.test(path)) files.set(path, read(root, path) ?? "");
+  const read = (folder: string) => {
+    for (
+      const { name, isDirectory } of Deno.readDirSync(new URL(folder, root))
+    ) {
+      const path = `${folder}${name}`;
+      const isHidden = folder === "./" && isDirectory && name.startsWith(".");
+      if (isDirectory && !isHidden && !SKIPPED.test(name)) read(`${path}/`);
+      else if (READABLE.test(name)) {
+        files.set(path.slice(2), Deno.readTextFileSync(new URL(path, root)));
+      } else if (folder === "./") files.set(name, "");
     }
+  };
+  read("./");
+  return files;
+}
+
+/** Yields the files under a folder whose names end as `ending` says. */
+export function* filesUnder(
+  files: Files,
+  folder: string,
+  ending: string,
+): Generator<[path: string, text: string]> {
+  for (const [path, text] of files) {
+    if (path.startsWith(folder) && path.endsWith(ending)) yield [path, text];
   }
-  for (const path of [...FILES, ...CRATE_FILES]) {
-    const text = read(root, path);
-    if (text !== undefined) files.set(path, text);
-  }
-  const topLevel = [...Deno.readDirSync(root)].map(({ name }) => name).sort();
-  return { files, topLevel };
 }
 
 /** Returns the line that position `index` of `text` is on. */
 export function lineAt(text: string, index: number): number {
   return text.slice(0, index).split("\n").length;
-}
-
-/** Yields the TypeScript files under a folder, with their texts. */
-export function* typeScriptUnder(
-  { files }: Project,
-  folder: string,
-): Generator<[path: string, text: string]> {
-  for (const [path, text] of files) {
-    if (path.startsWith(`${folder}/`) && path.endsWith(".ts")) {
-      yield [path, text];
-    }
-  }
-}
-
-function* filesUnder(root: URL, folder: string): Generator<string> {
-  for (const entry of Deno.readDirSync(new URL(`${folder}/`, root))) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory) yield* filesUnder(root, path);
-    else yield path;
-  }
-}
-
-function read(root: URL, path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(new URL(path, root));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

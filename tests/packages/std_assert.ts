@@ -1,7 +1,7 @@
 /**
  * `@std/assert`, from npm: not every machine reaches JSR.
  *
- * Why here and not in deno.json, `scripts/packages/typescript.ts` says.
+ * Why here and not in deno.json, `typescript.ts` says.
  *
  * @module
  */

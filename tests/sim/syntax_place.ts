@@ -11,7 +11,7 @@
  */
 
 import ts from "typescript";
-import { lineOf, parse, walk } from "../../scripts/check/syntax.ts";
+import { lineOf, parse, walk } from "./syntax_tree.ts";
 
 /** Where something is, and what takes its place. */
 export interface Change {

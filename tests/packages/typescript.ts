@@ -1,5 +1,5 @@
 /**
- * The TypeScript compiler, for rules that look at syntax.
+ * The TypeScript compiler, for tests that look at syntax.
  *
  * Packages are named in files like this, and deno.lock is named where it is
  * used: `deno task` would install all packages that it finds in deno.json or
