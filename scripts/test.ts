@@ -63,7 +63,7 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
 /** As one would type it. */
 function shownCommand({ command, env = {} }: Step): string {
   const variables = Object.entries(env).map(([name, value]) =>
-    `${name}=${value}`
+    `${name}=${value.includes(" ") ? `"${value}"` : value}`
   );
   return [...variables, ...command].join(" ");
 }

@@ -38,6 +38,7 @@ mod poll;
 mod registry;
 mod selectors;
 pub mod source_table;
+mod sync;
 mod sys;
 mod token;
 mod waker;

@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::source_table;
+use crate::sync::thread_state;
 
 /// The number of a thread that owns what it opens, or [`NOBODY`].
 pub type Owner = u32;
@@ -22,22 +23,22 @@ pub type Owner = u32;
 pub(crate) const NOBODY: Owner = 0;
 
 /// Closes what its thread has opened, at the thread's end.
-struct AtEnd;
+struct AtEnd(Cell<Owner>);
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        source_table::remove_all(current());
+        source_table::remove_all(self.0.get());
     }
 }
 
-thread_local! {
-    static OWNER: Cell<Owner> = const { Cell::new(NOBODY) };
-    static AT_END: AtEnd = const { AtEnd };
+thread_state! {
+    static OWNER: Cell<Owner> = Cell::new(NOBODY);
+    static AT_END: AtEnd = AtEnd(Cell::new(NOBODY));
 }
 
 /// Whom a handle belongs to that this thread opens.
 pub(crate) fn current() -> Owner {
-    OWNER.get()
+    OWNER.with(Cell::get)
 }
 
 /// Has all that this thread opens from now on closed when it ends, and returns
@@ -47,11 +48,11 @@ pub fn own() -> Owner {
     if current() != NOBODY {
         return current();
     }
-    OWNER.set(NEXT.fetch_add(1, Ordering::Relaxed));
-    // The first access is what has it dropped. It fails only at the thread's
-    // end, when there is nothing left to own.
-    let _ = AT_END.try_with(|_| ());
-    current()
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    OWNER.with(|owner| owner.set(number));
+    // Fails only at the thread's end, when there is nothing left to own.
+    let _ = AT_END.try_with(|at_end| at_end.0.set(number));
+    number
 }
 
 /// Closes what the thread of that number has opened, before the thread ends:

@@ -20,10 +20,11 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
+use crate::sync::{Mutex, MutexGuard, RwLock, process_state, thread_state};
 use crate::{
     Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
     TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
@@ -33,7 +34,7 @@ use crate::{
 pub type Handle = u64;
 
 /// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
-const SLOT_BITS: u32 = 20;
+const SLOT_BITS: u32 = if cfg!(loom) { 5 } else { 20 };
 const SLOTS_MAX: usize = 1 << SLOT_BITS;
 const SLOT_MASK: Handle = (1 << SLOT_BITS) - 1;
 /// Generation 0 is never given out, so handle 0 is none. The last generation is
@@ -41,9 +42,9 @@ const SLOT_MASK: Handle = (1 << SLOT_BITS) - 1;
 const GENERATION_MAX: u32 = u32::MAX;
 /// Slots are allocated in blocks, so that a small program stays small and no
 /// slot ever moves.
-const BLOCK_SLOTS: usize = 1024;
+const BLOCK_SLOTS: usize = if cfg!(loom) { 4 } else { 1024 };
 /// Free slots that a thread takes or gives back at once.
-const SPARE_SLOTS: usize = 64;
+const SPARE_SLOTS: usize = if cfg!(loom) { 1 } else { 64 };
 /// How long a thread that ends waits for a woken one to leave its poll: 20 ms.
 const UNSHARED_TRIES: usize = 20;
 const UNSHARED_PAUSE: Duration = Duration::from_millis(1);
@@ -114,7 +115,7 @@ struct Slot {
 #[repr(align(64))]
 struct Line(RwLock<Slot>);
 
-const _: () = assert!(size_of::<Line>() == 64);
+const _: () = assert!(cfg!(loom) || size_of::<Line>() == 64);
 
 /// Slots that no thread keeps for itself.
 #[derive(Debug)]
@@ -125,21 +126,28 @@ struct Free {
 
 type Block = Box<[Line]>;
 
-static BLOCKS: [OnceLock<Block>; SLOTS_MAX / BLOCK_SLOTS] =
-    [const { OnceLock::new() }; SLOTS_MAX / BLOCK_SLOTS];
-static FREE: Mutex<Free> = Mutex::new(Free { closed: Vec::new(), never_used: 0 });
+type Blocks = [OnceLock<Block>; SLOTS_MAX / BLOCK_SLOTS];
+
+process_state! {
+    static BLOCKS: Blocks = [const { OnceLock::new() }; SLOTS_MAX / BLOCK_SLOTS];
+    static FREE: Mutex<Free> = Mutex::new(Free { closed: Vec::new(), never_used: 0 });
+    /// Held while a descriptor is adopted: two threads could both find it free.
+    static ADOPTING: Mutex<()> = Mutex::new(());
+}
 
 /// A thread's own free slots, which are everybody's when it ends.
 struct Spare(Vec<u32>);
 
 impl Drop for Spare {
     fn drop(&mut self) {
-        free().closed.append(&mut self.0);
+        if !self.0.is_empty() {
+            free().closed.append(&mut self.0);
+        }
     }
 }
 
-thread_local! {
-    static SPARE: RefCell<Spare> = const { RefCell::new(Spare(Vec::new())) };
+thread_state! {
+    static SPARE: RefCell<Spare> = RefCell::new(Spare(Vec::new()));
 }
 
 /// Runs `call` on what `handle` stands for.
@@ -174,8 +182,6 @@ pub fn insert(object: Object) -> io::Result<Handle> {
 /// `EBUSY` when a source has it; `ENFILE` when a million handles are open; and
 /// what `make` returns.
 pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> io::Result<Handle> {
-    /// One at a time, or two could find it free.
-    static ADOPTING: Mutex<()> = Mutex::new(());
     let _turn = ADOPTING.lock().unwrap_or_else(PoisonError::into_inner);
     if is_owned(fd) {
         return Err(io::Error::from_raw_os_error(libc::EBUSY));
@@ -308,7 +314,7 @@ fn bad_handle() -> io::Error {
     io::Error::from_raw_os_error(libc::EBADF)
 }
 
-fn free() -> std::sync::MutexGuard<'static, Free> {
+fn free() -> MutexGuard<'static, Free> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -368,6 +374,10 @@ fn slot_or_allocate(index: u32) -> Option<&'static RwLock<Slot>> {
         .get_or_init(|| (0..BLOCK_SLOTS).map(|_| Line::default()).collect());
     slot(index)
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod model;
 
 #[cfg(test)]
 mod tests {

@@ -121,6 +121,13 @@ export const STEPS: readonly Step[] = [
     counts: "cargo",
   })),
   {
+    // In a folder of its own, or every other step would build all anew.
+    name: "loom",
+    command: ["cargo", "test", ...CRATE, "--locked", "--lib", "model::"],
+    env: { RUSTFLAGS: "--cfg loom", CARGO_TARGET_DIR: "native/target/loom" },
+    counts: "cargo",
+  },
+  {
     name: "doc-test",
     command: [
       "deno",

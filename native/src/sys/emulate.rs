@@ -18,14 +18,18 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 
 use super::epoll::{interest_flags, readiness};
+#[cfg(not(all(test, loom)))]
 use super::eventfd::EventFd;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Backend, Event, Interest, Mode, Token};
+#[cfg(all(test, loom))]
+use model::EventFd;
 
 /// A system call that takes every descriptor with each wait.
 #[derive(Clone, Copy, Debug)]
@@ -503,6 +507,10 @@ impl Drop for Waker {
         (state.waker, state.is_woken) = (None, false);
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod model;
 
 #[cfg(test)]
 mod tests {
