@@ -7,34 +7,114 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { Poll } from "../mod.ts";
-import { BATCH, Field, type Figures } from "./bench_poll/field.ts";
-import { type BenchPollOptions, HELP, parse } from "./bench_poll/options.ts";
-import { medians, type Results, sizesFor } from "./bench_poll/results.ts";
-import { plots, tables } from "./bench_poll/report.ts";
-import { Failure, runProgram } from "./command_line.ts";
-import { svg } from "./plot/svg.ts";
+import { type Backend, Poll } from "../mod.ts";
+import { median } from "./bench/results.ts";
+import {
+  BATCH,
+  Field,
+  FIGURE_TITLES,
+  type FigureName,
+  type Figures,
+} from "./bench_poll/field.ts";
+import {
+  chosenFrom,
+  Failure,
+  readOptions,
+  runProgram,
+} from "./command_line.ts";
+import { rows } from "./table.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
 const OUTPUT = new URL("../native/target/bench_poll.svg", import.meta.url);
 
-function measure({ rounds, max, backends }: BenchPollOptions): Results {
-  const samples = new Map<string, Map<number, Figures[]>>();
+/** Evenly spread where scales are logarithmic. */
+const SIZES = [10, 30, 100, 300, 1000, 3000, 10_000];
+const MAX = 15_000;
+const ROUNDS = 5;
+/** Enough for a first look. */
+const QUICK = { rounds: 1, max: 1_000 };
+
+const HELP =
+  `Measure what a poll costs on each backend, the more sources the more.
+
+Usage: deno task bench:poll [OPTIONS]
+
+A poll of N sources, of which one is ready: epoll and kqueue are told of each
+source once, poll and select look at all of them with every wait. Registering,
+reregistering, waiting, reading and writing are timed through the ABI, as a
+program in TypeScript would call them. Prints tables, and plots them.
+
+Options:
+  --backend NAME  Only this one; may be given again
+  --max N         The most sources [${MAX}]
+  --rounds N      How often each size is measured [${ROUNDS}]
+  --quick         One round, of 1,000 sources at the most
+  -h, --help      Print this
+
+Each source is a descriptor: "ulimit -n" must be some dozens above --max.
+select cannot have more than 1,024 (FD_SETSIZE), and is measured up to there.
+
+The plot goes to native/target/bench_poll.svg.
+
+Exit codes: 0 measured, 1 the system refused something, 2 bad usage.`;
+
+/** What was measured with a number of sources. */
+interface Result {
+  readonly backend: Backend;
+  readonly size: number;
+  readonly figures: Figures;
+}
+
+async function main(): Promise<number> {
+  const { options } = readOptions(Deno.args, {
+    backend: [],
+    max: MAX,
+    rounds: ROUNDS,
+    quick: false,
+  });
+  const backends = chosenFrom(Poll.backends(), options.backend, "measure");
+  const { max, rounds } = options.quick ? QUICK : options;
+  const results = measure(backends, max, rounds);
+  console.log(
+    `Microseconds of wall time a call, through the ABI; medians of ` +
+      `${rounds} rounds of ${BATCH} calls`,
+  );
+  for (const line of tableLines(results)) console.log(line);
+  await writePlot(results);
+  console.log(`\nPlotted in ${OUTPUT.pathname}`);
+  return 0;
+}
+
+function measure(
+  backends: readonly Backend[],
+  max: number,
+  rounds: number,
+): Result[] {
+  const sizes = [...SIZES.filter((size) => size < max), max];
+  const all = backends.flatMap((backend) =>
+    sizes.map((size) => ({ backend, size, samples: [] as Figures[] }))
+  );
   for (let round = 1; round <= rounds; round++) {
     // Backends in turns: what disturbs the machine disturbs all of them.
-    for (const size of sizesFor(max)) {
-      for (const backend of backends) {
-        progress(`round ${round} of ${rounds}: ${backend}, ${size} sources`);
-        using field = Field.open(backend, size);
-        if (field === undefined) continue;
-        const bySize = samples.get(backend) ?? new Map<number, Figures[]>();
-        samples.set(backend, bySize);
-        bySize.set(size, [...bySize.get(size) ?? [], field.measure()]);
-      }
+    for (const { backend, size, samples } of all.toSorted(bySize)) {
+      progress(`round ${round} of ${rounds}: ${backend}, ${size} sources`);
+      using field = Field.open(backend, size);
+      if (field !== undefined) samples.push(field.measure());
     }
   }
   if (Deno.stderr.isTerminal()) progress("");
-  return medians(samples);
+  return all.filter(({ samples }) => samples.length > 0)
+    .map(({ backend, size, samples }) => {
+      const figures = Object.keys(FIGURE_TITLES).map((figure) => [
+        figure,
+        median(samples.map((sample) => sample[figure as FigureName])),
+      ]);
+      return { backend, size, figures: Object.fromEntries(figures) };
+    });
+}
+
+function bySize(one: { size: number }, other: { size: number }): number {
+  return one.size - other.size;
 }
 
 function progress(line: string): void {
@@ -42,30 +122,80 @@ function progress(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(text));
 }
 
-function writePlot(results: Results): string {
+/** A table for each figure. */
+function tableLines(results: readonly Result[]): string[] {
+  const sizes = [...new Set(results.map(({ size }) => size))]
+    .sort((one, other) => one - other);
+  const backends = new Set(results.map(({ backend }) => backend));
+  return Object.entries(FIGURE_TITLES).flatMap(([figure, title]) => {
+    const cell = (backend: Backend, size: number) =>
+      results.find((result) =>
+        result.backend === backend && result.size === size
+      )?.figures[figure as FigureName].toFixed(2) ?? "-";
+    return [
+      "",
+      title,
+      ...rows(
+        ["", ...sizes.map((size) => size.toLocaleString("en"))],
+        [...backends].map((backend) => [
+          backend,
+          ...sizes.map((size) => cell(backend, size)),
+        ]),
+      ),
+    ];
+  });
+}
+
+/** Plot is loaded when all is measured: its memory would disturb. */
+async function writePlot(results: readonly Result[]): Promise<void> {
+  const { drawn, Plot } = await import("./plot.ts");
+  const points = Object.entries(FIGURE_TITLES).flatMap(([figure, title]) =>
+    results.map(({ backend, size, figures }) => ({
+      backend,
+      size,
+      title,
+      value: figures[figure as FigureName],
+    }))
+  ).filter(({ value }) => value > 0);
+  const place = { x: "size", y: "value", z: "backend", fy: "title" };
+  const svg = drawn({
+    ariaLabel: "Microseconds a call, by the number of sources",
+    ariaDescription: "A panel for each call, with a line for each backend",
+    width: 640,
+    height: 900,
+    marginTop: 28,
+    marginRight: 24,
+    style: { background: "white", color: "black" },
+    x: { type: "log", label: "sources", tickFormat: "~s" },
+    y: { type: "log", label: "µs", grid: true, ticks: 3, tickFormat: "~g" },
+    fy: { axis: null, domain: Object.values(FIGURE_TITLES) },
+    color: { legend: false, scheme: "observable10" },
+    marks: [
+      Plot.line(points, { ...place, stroke: "backend" }),
+      Plot.text(
+        points,
+        Plot.selectLast({
+          ...place,
+          text: "backend",
+          fill: "backend",
+          dy: -8,
+        }),
+      ),
+      Plot.text(Object.values(FIGURE_TITLES), {
+        fy: (title: string) => title,
+        text: (title: string) => title,
+        frameAnchor: "top-left",
+        dy: -14,
+        fontWeight: 600,
+      }),
+    ],
+  });
   try {
     Deno.mkdirSync(new URL(".", OUTPUT), { recursive: true });
-    Deno.writeTextFileSync(OUTPUT, svg(plots(results)));
+    Deno.writeTextFileSync(OUTPUT, svg);
   } catch (error) {
     throw new Failure(`Cannot write "${OUTPUT.pathname}": ${error}`);
   }
-  return OUTPUT.pathname;
 }
 
-if (import.meta.main) {
-  await runProgram(() => {
-    const options = parse(Deno.args, Poll.backends());
-    if (options.help) {
-      console.log(HELP);
-      return Promise.resolve(0);
-    }
-    const results = measure(options);
-    console.log(
-      `Microseconds of wall time a call, through the ABI; medians of ` +
-        `${options.rounds} rounds of ${BATCH} calls`,
-    );
-    for (const line of tables(results)) console.log(line);
-    console.log(`\nPlotted in ${writePlot(results)}`);
-    return Promise.resolve(0);
-  });
-}
+if (import.meta.main) await runProgram(main, HELP);

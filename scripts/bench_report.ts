@@ -11,11 +11,15 @@
 
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseResults, type Results } from "./bench/results.ts";
-import { HELP, parseReportOptions } from "./bench_report/options.ts";
+import { Results } from "./bench/results.ts";
 import { page } from "./bench_report/page.ts";
 import { RECORD, record } from "./bench_report/readme.ts";
-import { Failure, runProgram, UsageError } from "./command_line.ts";
+import {
+  Failure,
+  readOptions,
+  runProgram,
+  UsageError,
+} from "./command_line.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const INPUT = new URL("native/target/bench.json", ROOT);
@@ -23,37 +27,59 @@ const OUTPUT = new URL("native/target/bench.html", ROOT);
 /** The folder that the user called `deno task` from, which starts elsewhere. */
 const FOLDER_VARIABLE = "INIT_CWD";
 
-function report(args: string[]): void {
-  const options = parseReportOptions(args);
-  if (options.help) return console.log(HELP);
-  const results = readResults(fileOf(options.input, INPUT));
-  const out = fileOf(options.out, OUTPUT);
-  writing(out, () => {
-    Deno.mkdirSync(new URL(".", out), { recursive: true });
-    Deno.writeTextFileSync(out, page(results));
+const HELP = `Write what "deno task bench" has measured as a page.
+
+Usage: deno task bench:report [OPTIONS] [FILE]
+
+FILE is what "deno task bench" leaves in native/target/bench.json, which is the
+default. The page is one file of HTML that needs no other.
+
+Options:
+  --out FILE  Where the page goes [native/target/bench.html]
+  --readme    Also keep the results in scripts/bench/results, and write the
+              README's picture and table from them
+  -h, --help  Print this
+
+Examples:
+  deno task bench && deno task bench:report
+  deno task bench:report --out report.html results.json
+
+Exit codes: 0 written, 1 it could not be written, 2 bad usage or results that
+cannot be read.`;
+
+function main(): number {
+  const { options, words } = readOptions(Deno.args, {
+    out: "",
+    readme: false,
   });
+  if (words.length > 1) {
+    throw new UsageError(
+      `Cannot report on "${words[1]}" as well: give one file of results`,
+    );
+  }
+  const results = readResults(fileOf(words[0], INPUT));
+  const out = fileOf(options.out, OUTPUT);
+  writing(out, () => Deno.writeTextFileSync(out, page(results)));
   console.log(`Written to ${fileURLToPath(out)}`);
-  if (!options.readme) return;
-  writing(ROOT, () => record(results, ROOT));
-  console.log(`Recorded in ${Object.values(RECORD).join(", ")}`);
+  if (options.readme) {
+    writing(ROOT, () => record(results, ROOT));
+    console.log(`Recorded in ${Object.values(RECORD).join(", ")}`);
+  }
+  return 0;
 }
 
-/** What cannot be read is wrong usage: one line says why. */
+/** Results that cannot be read are wrong usage: one line says why. */
 function readResults(file: URL): Results {
-  const path = fileURLToPath(file);
   try {
-    return parseResults(Deno.readTextFileSync(file));
+    return Results.parse(Deno.readTextFileSync(file));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new UsageError(
-        `Cannot report on "${path}": there is no such file; "deno task bench" ` +
-          `writes results`,
-      );
-    }
-    const [line] = (error as Error).message.split("\n");
-    throw new UsageError(`Cannot report on "${path}": ${line}`, {
-      cause: error,
-    });
+    const why = error instanceof Deno.errors.NotFound
+      ? `there is no such file; "deno task bench" writes results`
+      : (error as Error).message;
+    throw new UsageError(
+      `Cannot report on "${fileURLToPath(file)}": ${why}`,
+      { cause: error },
+    );
   }
 }
 
@@ -70,14 +96,9 @@ function writing(file: URL, write: () => void): void {
 
 /** A path is meant from where the user is. */
 function fileOf(path: string | undefined, usual: URL): URL {
-  if (path === undefined) return usual;
+  if (!path) return usual;
   const folder = Deno.env.get(FOLDER_VARIABLE) ?? Deno.cwd();
   return pathToFileURL(resolve(folder, path));
 }
 
-if (import.meta.main) {
-  await runProgram(() => {
-    report(Deno.args);
-    return Promise.resolve(0);
-  });
-}
+if (import.meta.main) await runProgram(main, HELP);

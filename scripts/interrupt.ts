@@ -11,9 +11,16 @@ const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 /** A shell's exit code for a program that a signal ended is this and more. */
 const EXIT_CODE_BASE = 128;
 
+/**
+ * Within this a second signal is the first again: of Ctrl-C the terminal tells
+ * every program, and `deno task` passes it on to those that know already.
+ */
+const SAME_MS = 1_000;
+
 type Cleanup = () => Promise<void> | void;
 
 const cleanups = new Set<Cleanup>();
+let isInterrupted = false;
 
 /**
  * Has `cleanup` run when the script is interrupted, before those that were
@@ -25,9 +32,17 @@ export function whenInterrupted(cleanup: Cleanup): Disposable {
   return {
     [Symbol.dispose]() {
       cleanups.delete(cleanup);
-      if (cleanups.size === 0) unlisten();
+      if (cleanups.size === 0 && !isInterrupted) unlisten();
     },
   };
+}
+
+/**
+ * Resolves at once, or never when the script has been interrupted: then nothing
+ * more may be started, which no cleanup would end.
+ */
+export function stillWanted(): Promise<void> {
+  return isInterrupted ? new Promise(() => {}) : Promise.resolve();
 }
 
 const LISTENERS = Object.entries(SIGNALS).map(([name, number]) => {
@@ -47,9 +62,11 @@ function unlisten(): void {
   }
 }
 
-async function cleanUp(exitCode: number): Promise<never> {
-  // A second signal finds the default action: it ends at once.
-  unlisten();
+async function cleanUp(exitCode: number): Promise<void> {
+  if (isInterrupted) return;
+  isInterrupted = true;
+  // A second signal, after a while, finds the default action: it ends at once.
+  setTimeout(unlisten, SAME_MS);
   for (const cleanup of [...cleanups].reverse()) await cleanup();
   Deno.exit(exitCode);
 }

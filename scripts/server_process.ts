@@ -32,20 +32,24 @@ export interface ServerProcess extends AsyncDisposable {
  * permission that it does not need.
  */
 export function builtInServer(...options: string[]): string[] {
-  const library = libraryPath();
-  const path = library instanceof URL ? fileURLToPath(library) : library;
   return [
     Deno.execPath(),
     "run",
     "--quiet",
     "--no-prompt",
     "--allow-net=127.0.0.1",
-    `--allow-ffi=${path}`,
-    `--allow-env=${NATIVE_PATH_VARIABLE}`,
+    ...libraryPermissions(),
     fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
     "--port=0",
     ...options,
   ];
+}
+
+/** Returns the permissions that a program needs to use the native library. */
+export function libraryPermissions(): string[] {
+  const library = libraryPath();
+  const path = library instanceof URL ? fileURLToPath(library) : library;
+  return [`--allow-ffi=${path}`, `--allow-env=${NATIVE_PATH_VARIABLE}`];
 }
 
 /**

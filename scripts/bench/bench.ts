@@ -1,18 +1,17 @@
 /**
- * What every scenario is measured with, and who fell out of which.
+ * What every scenario is measured with, and which servers fell out of which.
  *
  * @module
  */
 
-import { Failure } from "../command_line.ts";
-import type { CpuReader } from "./cpu_watch.ts";
-import { stillWanted } from "./interruption.ts";
-import { type LoadCommand, type LoadSeen, runLoad } from "./load_generators.ts";
+import type { Failure } from "../command_line.ts";
+import { stillWanted } from "../interrupt.ts";
+import { type LoadSeen, ownLoad, runLoad, wrk } from "./load.ts";
 import type { Machine } from "./machine.ts";
 import { type Peer, type RunningPeer, startPeer } from "./peers.ts";
 import type { Progress } from "./progress.ts";
-import type { Scenario } from "./scenarios.ts";
-import type { CallCounter } from "./system_calls.ts";
+import { inTurns } from "./rounds.ts";
+import { loadFor, type Scenario } from "./scenarios.ts";
 
 /** What a benchmark is made with. */
 export interface BenchInit {
@@ -20,24 +19,14 @@ export interface BenchInit {
   readonly peers: readonly Peer[];
   /** Where they run. */
   readonly machine: Machine;
-  /** What tells how much of a processor they used. */
-  readonly reader: CpuReader;
-  /** What counts system calls, if anything can. */
-  readonly countCalls: CallCounter | undefined;
-  /** Returns what puts load on servers in a scenario. */
-  readonly loadOf: (scenario: Scenario) => LoadCommand;
   /** How often each server is measured. */
   readonly rounds: number;
-  /** How long each time. */
+  /** How many seconds each time. */
   readonly seconds: number;
-  /** Told of each step. */
+  /** Whether system calls can be counted. */
+  readonly countsCalls: boolean;
+  /** Takes each step. */
   readonly progress: Progress;
-}
-
-/** Servers that run for a scenario, and end with it. */
-export interface Servers extends AsyncDisposable {
-  /** Those that could be started. */
-  readonly running: readonly RunningPeer[];
 }
 
 /** A run of the benchmark. */
@@ -55,51 +44,88 @@ export class Bench {
   }
 
   /** Returns the servers that take part in a scenario. */
-  contestants({ service, route, peers }: Scenario): Peer[] {
-    return this.init.peers.filter((peer) =>
-      peer.supports(service, route) && (peers?.includes(peer.name) ?? true)
+  contestants({ needs, peers }: Scenario): Peer[] {
+    return this.init.peers.filter(({ name, can }) =>
+      can.includes(needs) && (peers?.includes(name) ?? true)
     );
   }
 
   /** Starts a server, which has all of its core. */
   async start(peer: Peer, { service }: Scenario): Promise<RunningPeer> {
     await stillWanted();
-    return await startPeer(peer, service, this.init.machine);
+    return await startPeer(peer, service, this.init.machine.onServerCore);
   }
 
-  /** Leaves a server half of its core, if the scenario has it so. */
+  /** Leaves a server half of its core, if the scenario wants that. */
   limit({ server }: RunningPeer, { isLimited }: Scenario): void {
     if (isLimited) this.init.machine.quota?.add(server.pid);
   }
 
-  /** Starts every server that takes part, and drops those that cannot. */
-  async startAll(scenario: Scenario): Promise<Servers> {
-    const running: RunningPeer[] = [];
-    const stack = new AsyncDisposableStack();
-    for (const peer of this.contestants(scenario)) {
-      try {
-        running.push(stack.use(await this.start(peer, scenario)));
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        await this.drop(scenario, peer, error);
-      }
-    }
-    return { running, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  /**
+   * Starts every server that takes part, has each measured in turns, and stops
+   * them. `measure` says for each round what it does.
+   */
+  async inTurns<S>(
+    scenario: Scenario,
+    { warmUp, measure, finish }: {
+      readonly warmUp: (server: RunningPeer) => Promise<void>;
+      readonly measure: (server: RunningPeer, round: number) => Promise<S>;
+      /** Called while the servers still run. */
+      readonly finish: (samples: Map<RunningPeer, S[]>) => Promise<void>;
+    },
+  ): Promise<void> {
+    await using stack = new AsyncDisposableStack();
+    const running = new Map<Peer, RunningPeer>();
+    const samples = await inTurns(this.contestants(scenario), {
+      rounds: this.init.rounds,
+      warmUp: async (peer) => {
+        this.init.progress.step(`warming up ${peer.name}`);
+        const server = stack.use(await this.start(peer, scenario));
+        running.set(peer, server);
+        await warmUp(server);
+      },
+      measure: (peer, round) => {
+        this.step(round, peer);
+        return measure(running.get(peer)!, round);
+      },
+      drop: (peer, error) => this.drop(scenario, peer, error),
+    });
+    await finish(
+      new Map([...samples].map(([peer, all]) => [running.get(peer)!, all])),
+    );
+  }
+
+  /** Says which round of which server begins, and of what. */
+  step(round: number, { name }: { readonly name: string }, what = ""): void {
+    const { progress, rounds } = this.init;
+    const of = Math.max(rounds, round + 1);
+    progress.step(`round ${round + 1} of ${of}, ${name}${what}`);
+  }
+
+  /** Returns the command of a scenario's load on a server. */
+  commandOf(
+    { name, server: { port } }: RunningPeer,
+    scenario: Scenario,
+    seconds: number,
+  ): string[] {
+    const { connections, isByWrk } = scenario;
+    return isByWrk
+      ? wrk(port, connections, seconds)
+      : ownLoad(port, connections, loadFor(scenario, name), seconds);
   }
 
   /** Runs a command on the load's core. */
   async load(command: readonly string[]): Promise<LoadSeen> {
-    await stillWanted();
     return await runLoad([...this.init.machine.onLoadCore, ...command]);
   }
 
-  /** Says that a server is out of a scenario, and why. */
+  /** Notes that a server is out of a scenario, and why. */
   async drop(
-    { name }: Pick<Scenario, "name">,
+    { name }: Scenario,
     { name: peer }: { readonly name: string },
     error: Failure,
   ): Promise<void> {
-    // What fails because everything is being ended is nobody's fault.
+    // What fails because the script is being ended is no server's fault.
     await stillWanted();
     this.failed.add(peer);
     this.notes.push(`${name}: ${peer} is left out: ${error.message}`);

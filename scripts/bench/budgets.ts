@@ -1,163 +1,148 @@
 /**
- * What is wanted of denio (section 6 of its design, and the counts and
- * latencies that were asked for beside it), and whether a run has shown it.
+ * What is promised of denio, and whether a run has shown it.
+ *
+ * Most budgets limit an **own part**: the whole CPU of a request less that of
+ * the bare epoll loop in the same rounds. The rest of it is the kernel's work,
+ * which is the same for all servers.
  *
  * @module
  */
 
-import { FIBERS } from "./figures.ts";
-import { BASELINE, LIMIT, SUBJECT } from "./peers.ts";
-import type { Budget, FigureName, ScenarioResult } from "./results.ts";
+import { BASELINE, FIBERS, LIMIT, SUBJECT } from "./names.ts";
+import type { FigureName, Results } from "./results.ts";
 
-/** Returns a median of a run; NaN when it was not measured. */
-type Ask = (scenario: string, peer: string, figure: FigureName) => number;
-
-/** A limit, and how a run is asked for what it limits. */
-interface Wanted {
+/** A budget beside what a run has measured. */
+export interface Budget {
+  /** What is limited. */
   readonly name: string;
+  /** The limit, for people. */
   readonly wanted: string;
-  readonly measure: (ask: Ask) => number;
-  readonly isMet: (measured: number) => boolean;
+  /** What was measured, `NaN` when its scenarios were not run. */
+  readonly measured: number;
+  /** Whether that is within the limit. */
+  readonly isMet: boolean;
 }
 
-/** A figure that must be at most so much. */
-function atMost(
+/** A limit: its name, its value, its unit, and what is held against it. */
+type Wanted = readonly [
+  name: string,
   limit: number,
   unit: string,
-): Pick<Wanted, "wanted" | "isMet"> {
-  return {
-    wanted: `at most ${limit}${unit}`,
-    isMet: (measured) => measured <= limit,
-  };
-}
+  measure: (results: Results) => number,
+];
 
-/** A figure that must be at least so much. */
-function atLeast(
-  limit: number,
-  unit: string,
-): Pick<Wanted, "wanted" | "isMet"> {
-  return {
-    wanted: `at least ${limit}${unit}`,
-    isMet: (measured) => measured >= limit,
-  };
-}
+const OF_SERVE = " of Deno.serve's";
+const OF_LISTEN = " of Deno.listen's";
+const OF_LIMIT = " of the bare loop's";
+const ABOVE_SERVE = " above Deno.serve's";
 
-/** denio's figure in units of another's. */
+type Measure = Wanted[3];
+
+/** Returns denio's figure in units of another server's. */
 function ratio(
   scenario: string,
   figure: FigureName,
   { of = SUBJECT, to = BASELINE } = {},
-): Wanted["measure"] {
-  return (ask) => ask(scenario, of, figure) / ask(scenario, to, figure);
+): Measure {
+  return (run) =>
+    run.median(scenario, of, figure) / run.median(scenario, to, figure);
 }
 
-/** By how much denio's figure is above that of Deno's. */
-function above(scenario: string, figure: FigureName): Wanted["measure"] {
-  return (ask) =>
-    ask(scenario, SUBJECT, figure) - ask(scenario, BASELINE, figure);
+/** Returns by how much denio's figure is above that of Deno. */
+function above(scenario: string, figure: FigureName): Measure {
+  return (run) =>
+    run.median(scenario, SUBJECT, figure) -
+    run.median(scenario, BASELINE, figure);
 }
 
-/** denio's figure as it is. */
-function own(scenario: string, figure: FigureName): Wanted["measure"] {
-  return (ask) => ask(scenario, SUBJECT, figure);
+/** Returns denio's figure as it is. */
+function plain(scenario: string, figure: FigureName): Measure {
+  return (run) => run.median(scenario, SUBJECT, figure);
 }
 
-const OF_SERVE = " of Deno.serve's";
-const OF_LISTEN = " of Deno.listen's";
-
-const CPU: readonly Wanted[] = [
-  {
-    name: "GET: user CPU of a request",
-    ...atMost(0.45, OF_SERVE),
-    measure: ratio("get", "userUs"),
-  },
-  {
-    name: "GET: CPU of a request",
-    ...atMost(1.1, " of the bare loop's"),
-    measure: ratio("get", "cpuUs", { to: LIMIT }),
-  },
-  {
-    name: "sixteen in a pipeline: requests per CPU second",
-    ...atLeast(8, OF_SERVE),
-    measure: ratio("pipeline", "perCpuSecond"),
-  },
-  {
-    name: "browser's GET: user CPU of a request",
-    ...atMost(0.5, OF_SERVE),
-    measure: ratio("app", "userUs"),
-  },
-  {
-    name: "POST of JSON: user CPU of a request",
-    ...atMost(0.5, OF_SERVE),
-    measure: ratio("post", "userUs"),
-  },
-  {
-    name: "echo, callbacks: user CPU of a message",
-    ...atMost(0.15, OF_LISTEN),
-    measure: ratio("echo64", "userUs"),
-  },
-  {
-    name: "echo, fibers: user CPU of a message",
-    ...atMost(0.3, OF_LISTEN),
-    measure: ratio("echo64", "userUs", { of: FIBERS }),
-  },
+const AT_MOST: readonly Wanted[] = [
+  ["GET: own part", 0.5, OF_SERVE, ratio("get", "ownUs")],
+  ["GET: CPU", 1, OF_LIMIT, ratio("get", "cpuUs", { to: LIMIT })],
+  [
+    "GET, 512 connections: CPU",
+    0.9,
+    OF_LIMIT,
+    ratio("scale-512", "cpuUs", { to: LIMIT }),
+  ],
+  ["one connection: CPU", 1, OF_SERVE, ratio("latency", "cpuUs")],
+  ["sixteen in a pipeline: CPU", 1 / 8, OF_SERVE, ratio("pipeline", "cpuUs")],
+  [
+    "sixteen in a pipeline, URL read: CPU",
+    1 / 8,
+    OF_SERVE,
+    ratio("pipeline-url", "cpuUs"),
+  ],
+  ["a browser's GET: own part", 0.5, OF_SERVE, ratio("app", "ownUs")],
+  ["POST of JSON: own part", 0.35, OF_SERVE, ratio("post", "ownUs")],
+  ["echo, callbacks: own part", 0.08, OF_LISTEN, ratio("echo64", "ownUs")],
+  [
+    "echo, fibers: own part",
+    0.25,
+    OF_LISTEN,
+    ratio("echo64", "ownUs", { of: FIBERS }),
+  ],
+  ["connect, GET, close: CPU", 1, OF_SERVE, ratio("churn", "cpuUs")],
+  ["memory of an idle connection", 400, " bytes", plain("idle", "bytesEach")],
+  ["one connection: p50", 1.1, OF_SERVE, ratio("latency", "p50Us")],
+  [
+    "a request every 20 ms: p50",
+    60,
+    ` µs${ABOVE_SERVE}`,
+    above("latency-20ms", "p50Us"),
+  ],
+  [
+    "a request every 50 ms: p50",
+    60,
+    ` µs${ABOVE_SERVE}`,
+    above("latency-50ms", "p50Us"),
+  ],
+  ["beside 64 logins: worst answer", 2, OF_SERVE, ratio("logins", "maxUs")],
+  [
+    "start to first answer",
+    15,
+    ` ms${ABOVE_SERVE}`,
+    above("start", "startMs"),
+  ],
+  ["GET: system calls", 2.1, " a request", plain("get", "systemCalls")],
+  [
+    "sixteen in a pipeline: system calls",
+    0.2,
+    " a request",
+    plain("pipeline", "systemCalls"),
+  ],
 ];
 
-const REST: readonly Wanted[] = [
-  {
-    name: "memory of an idle connection",
-    ...atMost(400, " bytes"),
-    measure: own("idle", "bytesEach"),
-  },
-  {
-    name: "rate beside 15,000 idle connections",
-    ...atLeast(0.97, " of that without"),
-    measure: own("idle-busy", "perSecond"),
-  },
-  {
-    name: "start to first answer",
-    ...atMost(15, " ms above Deno.serve's"),
-    measure: above("start", "startMs"),
-  },
-  {
-    name: "one connection: p50",
-    ...atMost(1.1, OF_SERVE),
-    measure: ratio("latency", "p50Us"),
-  },
-  {
-    name: "a request every 20 ms: p50",
-    ...atMost(60, " µs above Deno.serve's"),
-    measure: above("latency-20ms", "p50Us"),
-  },
-  {
-    name: "a request every 50 ms: p50",
-    ...atMost(60, " µs above Deno.serve's"),
-    measure: above("latency-50ms", "p50Us"),
-  },
-  {
-    name: "GET: system calls of a request",
-    ...atMost(2.1, ""),
-    measure: own("get", "systemCalls"),
-  },
-  {
-    name: "sixteen in a pipeline: system calls of a request",
-    ...atMost(0.2, ""),
-    measure: own("pipeline", "systemCalls"),
-  },
+const AT_LEAST: readonly Wanted[] = [
+  [
+    "beside 15,000 idle connections: rate",
+    0.97,
+    " of the rate without them",
+    plain("idle-busy", "rateKept"),
+  ],
 ];
 
-/** Returns what is wanted, and what a run's scenarios say of it. */
-export function budgetsOf(scenarios: readonly ScenarioResult[]): Budget[] {
-  const ask: Ask = (scenario, peer, figure) => {
-    const { peers = [] } = scenarios.find(({ name }) => name === scenario) ??
-      {};
-    const result = peers.find((result) => result.peer === peer);
-    return result?.figures[figure]?.median ?? NaN;
+/** Returns every budget, and what a run says of it. */
+export function budgetsOf(results: Results): Budget[] {
+  const judged = (
+    [name, limit, unit, measure]: Wanted,
+    words: string,
+    isWithin: (measured: number) => boolean,
+  ) => {
+    const measured = measure(results);
+    const wanted = `${words} ${limit}${unit}`;
+    return { name, wanted, measured, isMet: isWithin(measured) };
   };
-  return [...CPU, ...REST].map(({ name, wanted, measure, isMet }) => {
-    const measured = measure(ask);
-    return Number.isFinite(measured)
-      ? { name, wanted, measured, met: isMet(measured) }
-      : { name, wanted, measured: null, met: null };
-  });
+  return [
+    ...AT_MOST.map((wanted) =>
+      judged(wanted, "at most", (measured) => measured <= wanted[1])
+    ),
+    ...AT_LEAST.map((wanted) =>
+      judged(wanted, "at least", (measured) => measured >= wanted[1])
+    ),
+  ];
 }

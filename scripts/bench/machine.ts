@@ -1,29 +1,42 @@
 /**
  * What this machine lets the benchmark do: pin programs to cores, give servers
- * half a core, and hold connections.
+ * half a core, go first, and hold connections. And what it is: without that,
+ * figures mean nothing.
  *
  * @module
  */
 
-import { readProc } from "../process_cpu.ts";
+import { formatBytes } from "../packages/std.ts";
 import { CpuQuota } from "./cgroup.ts";
+import type { Peer } from "./peers/peer.ts";
 
 /** Descriptors that a process needs for itself. */
 const DESCRIPTORS_SPARE = 100;
 /** More than any scenario needs. */
 const DESCRIPTORS_WANTED = 32_768;
+const BYTES_PER_KIB = 1_024;
 
-/** As many as are wanted, or else as many as the system allows. */
+/** Raises the limit to what is wanted, or to what the system allows. */
 const RAISE = `
 hard=$(ulimit -H -n)
 [ "$hard" = unlimited ] || [ "$hard" -gt "$2" ] && hard=$2
 [ "$(ulimit -S -n)" -ge "$hard" ] || prlimit --pid "$1" --nofile="$hard:"`;
 
-/** Each thread has its own; what a program starts has that of who started it. */
+/** Each thread has a priority of its own, which its child processes inherit. */
 const GO_FIRST = `
 for task in /proc/"$1"/task/*; do
   renice -n -20 -p "\${task##*/}" || exit 1
 done`;
+
+const HYPERVISOR = "systemd-detect-virt --vm || " +
+  "cat /sys/hypervisor/type /sys/class/dmi/id/product_name";
+const GOVERNOR = "cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+const COMMIT = 'git -C "$1" rev-parse --short HEAD';
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Prints the version of a program, somewhere in its first line. */
+const TOOLS = { wrk: "wrk -v", perf: "perf --version", rustc: "rustc -V" };
+const TOOL_VERSION = /\d+(\.\d+)+[^\s,]*/;
 
 /** Where programs run. */
 export interface Machine {
@@ -41,12 +54,17 @@ export interface Machine {
 
 /** Finds out what the machine can do, and leaves the servers' core to them. */
 export function prepareMachine(): Machine {
-  const cores = allowedCores();
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
+  const cores = parseCores(list!);
   const canPin = hasProgram("taskset") && cores.length > 1;
   const [server, load] = [cores[0], cores.at(-1)];
-  if (canPin) keepTo(cores.slice(1));
-  raiseDescriptors();
-  const isFirst = goFirst();
+  const pid = `${Deno.pid}`;
+  // The benchmark's own threads leave the servers' core; a thread that cannot
+  // be moved disturbs a little, which is no reason to give up.
+  if (canPin) sh('taskset -a -c -p "$1" "$2"', `${cores.slice(1)}`, pid);
+  sh(RAISE, pid, `${DESCRIPTORS_WANTED}`);
+  const isFirst = sh(GO_FIRST, pid) !== undefined;
   const quota = CpuQuota.create();
   const notes = [
     canPin
@@ -60,21 +78,52 @@ export function prepareMachine(): Machine {
       : `servers have all of their core: ${quota.reason}; ` +
         "the load may be the bottleneck",
     isFirst
-      ? "what else runs here has to wait (niceness)"
-      : "what else runs here disturbs: priority is not allowed",
+      ? "other programs on this machine have to wait (niceness)"
+      : "other programs on this machine disturb: priority is not allowed",
   ];
   return {
     onServerCore: canPin ? ["taskset", "-c", `${server}`] : [],
     onLoadCore: canPin ? ["taskset", "-c", `${load}`] : [],
     quota: quota instanceof CpuQuota ? quota : undefined,
-    connectionsMax: descriptorsOf(Deno.pid) - DESCRIPTORS_SPARE,
+    connectionsMax: parseDescriptors(
+      Deno.readTextFileSync("/proc/self/limits"),
+    ) - DESCRIPTORS_SPARE,
     notes,
   };
 }
 
-/** Whether a program is installed. */
+/** Returns the machine and the versions of what takes part, by what it is. */
+export function describeMachine(
+  peers: readonly Peer[],
+): Record<string, string> {
+  const cpu = Deno.readTextFileSync("/proc/cpuinfo");
+  const kernel = Deno.readTextFileSync("/proc/sys/kernel/osrelease").trim();
+  const memory = Deno.readTextFileSync("/proc/meminfo");
+  const [, kibibytes] = /^MemTotal:\s+(\d+) kB$/m.exec(memory) ?? [];
+  const known: Record<string, string | undefined> = {
+    "system": [Deno.build.os, kernel, Deno.build.arch].join(" "),
+    "processor": /^model name\s*:\s*(.*\S)\s*$/m.exec(cpu)?.[1],
+    "cores": `${navigator.hardwareConcurrency}`,
+    "memory": formatBytes(Number(kibibytes) * BYTES_PER_KIB, { binary: true }),
+    "governor": sh(GOVERNOR),
+    "hypervisor": sh(HYPERVISOR),
+    "commit": sh(COMMIT, ROOT),
+  };
+  for (const { name, version } of peers) known[name] = version;
+  for (const [tool, command] of Object.entries(TOOLS)) {
+    // wrk says its version, and exits with a failure.
+    known[tool] = TOOL_VERSION.exec(sh(`${command} 2>&1 || true`) ?? "")?.[0];
+  }
+  return Object.fromEntries(
+    Object.entries(known).filter((entry): entry is [string, string] =>
+      entry[1] !== undefined && entry[1] !== ""
+    ),
+  );
+}
+
+/** Returns whether a program is installed. */
 export function hasProgram(name: string): boolean {
-  return shell('command -v "$1"', name);
+  return sh('command -v "$1"', name) !== undefined;
 }
 
 /** Returns the cores in a list as the kernel writes it: `0-3,8`. */
@@ -92,39 +141,13 @@ export function parseDescriptors(limits: string): number {
   return soft === "unlimited" ? Infinity : Number(soft ?? 0);
 }
 
-/** The cores that this process may use, by number. */
-function allowedCores(): number[] {
-  const status = readProc(`${Deno.pid}/status`) ?? "";
-  const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
-  return list === undefined ? [] : parseCores(list);
-}
-
-function descriptorsOf(pid: number): number {
-  return parseDescriptors(readProc(`${pid}/limits`) ?? "");
-}
-
-/** Has the benchmark's own threads run on these cores only. */
-function keepTo(cores: readonly number[]): void {
-  // What it cannot move disturbs a little: no reason to give up.
-  shell('taskset -a -c -p "$1" "$2"', `${cores}`, `${Deno.pid}`);
-}
-
-/** Programs begin with few descriptors on most systems, and may have more. */
-function raiseDescriptors(): void {
-  shell(RAISE, `${Deno.pid}`, `${DESCRIPTORS_WANTED}`);
-}
-
-/** Takes precedence, with all that is started: what else runs would disturb. */
-function goFirst(): boolean {
-  return shell(GO_FIRST, `${Deno.pid}`);
-}
-
-function shell(script: string, ...args: string[]): boolean {
-  const { success } = new Deno.Command("sh", {
+/** Returns the first line that a script prints; nothing when it fails. */
+function sh(script: string, ...args: string[]): string | undefined {
+  const { success, stdout } = new Deno.Command("sh", {
     args: ["-c", script, "sh", ...args],
     stdin: "null",
-    stdout: "null",
     stderr: "null",
   }).outputSync();
-  return success;
+  const text = new TextDecoder().decode(stdout);
+  return success ? text.trim().split("\n", 1)[0] : undefined;
 }

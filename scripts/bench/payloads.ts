@@ -67,3 +67,10 @@ export const HELLO = "Hello, World!";
 export const UPLOAD_BYTES: number = 64 * 1024;
 /** What `GET /big` weighs. */
 export const BIG_BYTES: number = 1024 * 1024;
+/** Its bytes repeat after so many: a prime, so that a lost piece is seen. */
+export const BIG_PERIOD = 251;
+/** What a login sends and what answers it. */
+export const LOGIN = {
+  body: "correct horse battery staple",
+  answer: "Welcome",
+};

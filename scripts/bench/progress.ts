@@ -1,99 +1,61 @@
 /**
- * Says how far a run is: on a terminal in one line that changes, else in a line
- * for each step.
+ * Says how far a run is: on a terminal in one line that changes, elsewhere in a
+ * line for each step.
  *
  * @module
  */
 
+import { formatDuration } from "../packages/std.ts";
+
 const CLEAR_LINE = "\r\x1b[K";
-const MS_PER_MINUTE = 60_000;
-/** Below this a guess would jump. */
-const STEPS_TO_GUESS = 3;
-const COLUMNS_USUAL = 80;
+const MS_PER_SECOND = 1_000;
 
-/** Where progress goes, and what time it is. */
-export interface ProgressOptions {
-  /** Whether a line can be written over. */
-  readonly isTerminal: boolean;
-  /** Takes text. */
-  readonly write: (text: string) => void;
-  /** The time in milliseconds. */
-  readonly now: () => number;
-  /** How long a line may be on a terminal. */
-  readonly columns: () => number;
-}
-
-/** What has been done of what is to be done. */
+/** Which of the scenarios is being measured, and what of it. */
 export class Progress {
-  readonly #options: ProgressOptions;
-  #startMs = 0;
+  readonly #isTerminal = Deno.stderr.isTerminal();
+  readonly #startMs = performance.now();
+  #done = -1;
   #total = 0;
-  #done = 0;
-  /** Where the part ends that is being done. */
-  #partEnd = 0;
+  #title = "";
 
-  /** Writes where `options` say. */
-  constructor(options: ProgressOptions) {
-    this.#options = options;
-  }
-
-  /** Says something that is no step. */
+  /** Says what takes long before anything is measured. */
   say(line: string): void {
     this.#write(line);
   }
 
-  /** Begins to count, up to a number of steps. */
-  begin(total: number): void {
-    this.#startMs = this.#options.now();
+  /** Says which scenario begins, of how many. */
+  begin(title: string, total: number): void {
+    this.#done++;
     this.#total = total;
-    this.#done = this.#partEnd = 0;
+    this.#title = title;
   }
 
-  /** Begins a part of some steps; those that the last left out are over. */
-  beginPart(steps: number): void {
-    this.#done = this.#partEnd;
-    this.#partEnd += steps;
-  }
-
-  /** Says which step begins. */
+  /** Says which step of the scenario begins. */
   step(line: string): void {
-    const left = this.#minutesLeft();
-    // Something may be done once more: never more than there is.
-    this.#done = Math.min(this.#done + 1, this.#partEnd);
-    const guess = left === undefined ? "" : `, ${left} left`;
-    this.#write(`[${this.#done} of ${this.#total}${guess}] ${line}`);
+    const passedMs = performance.now() - this.#startMs;
+    const leftMs = passedMs / this.#done * (this.#total - this.#done);
+    const left = this.#done === 0 ? "" : `, ${timeText(leftMs)} left`;
+    const place = `[${this.#done + 1} of ${this.#total}${left}]`;
+    this.#write(`${place} ${this.#title}: ${line}`);
   }
 
   /** Leaves a terminal as if nothing had been there. */
   clear(): void {
-    if (this.#options.isTerminal) this.#options.write(CLEAR_LINE);
-  }
-
-  #minutesLeft(): string | undefined {
-    if (this.#done < STEPS_TO_GUESS) return undefined;
-    const passedMs = this.#options.now() - this.#startMs;
-    const leftMs = passedMs / this.#done * (this.#total - this.#done);
-    return leftMs < MS_PER_MINUTE
-      ? "a minute"
-      : `${Math.ceil(leftMs / MS_PER_MINUTE)} minutes`;
+    if (this.#isTerminal) write(CLEAR_LINE);
   }
 
   #write(line: string): void {
-    const { isTerminal, write, columns } = this.#options;
+    if (!this.#isTerminal) return write(`${line}\n`);
     // A line that wraps could not be written over.
-    const room = (columns() || COLUMNS_USUAL) - 1;
-    write(isTerminal ? CLEAR_LINE + line.slice(0, room) : `${line}\n`);
+    write(CLEAR_LINE + line.slice(0, Deno.consoleSize().columns - 1));
   }
 }
 
-/** Returns progress on standard error. */
-export function progressOnStderr(): Progress {
-  const encoder = new TextEncoder();
-  return new Progress({
-    isTerminal: Deno.stderr.isTerminal(),
-    write: (text) => Deno.stderr.writeSync(encoder.encode(text)),
-    now: () => performance.now(),
-    columns: () =>
-      Deno.stderr.isTerminal() ? Deno.consoleSize().columns : COLUMNS_USUAL,
-  });
+function timeText(ms: number): string {
+  const wholeMs = Math.ceil(ms / MS_PER_SECOND) * MS_PER_SECOND;
+  return formatDuration(wholeMs, { ignoreZero: true });
+}
+
+function write(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
 }

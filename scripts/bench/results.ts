@@ -1,274 +1,236 @@
 /**
- * What a run of the benchmark leaves behind: its types, and how they are read
- * back. `deno task bench` writes them, `deno task bench:report` reads them.
+ * What a run of the benchmark leaves behind. `deno task bench` writes it, `deno
+ * task bench:report` reads it.
+ *
+ * The file is JSON with one line a figure, so that two runs can be compared
+ * with `diff` and searched with `grep`. All that follows from the figures, as
+ * ratios and budgets, is computed by its readers.
  *
  * @module
  */
 
 import { Failure } from "../command_line.ts";
-import { arrayOf, Place, recordOf } from "./json_place.ts";
+import { BASELINE, FIBERS, LIMIT, SUBJECT } from "./names.ts";
+import { SCENARIOS } from "./scenarios.ts";
 
-/** Median and spread over rounds. */
-export interface Spread {
-  /** The middle. */
-  readonly median: number;
-  /** The least. */
-  readonly min: number;
-  /** The most. */
-  readonly max: number;
-}
+/** Changes when the shape does. */
+const FORMAT = 2;
+/** No run of the benchmark would give more digits than these again. */
+const DIGITS = 5;
+const OURS: readonly string[] = [SUBJECT, FIBERS];
 
-/** Names of what is measured. Units in the name. */
-export type FigureName =
-  | "userUs"
-  | "systemUs"
-  | "cpuUs"
-  | "perSecond"
-  | "perCpuSecond"
-  | "p50Us"
-  | "p99Us"
-  | "p999Us"
-  | "systemCalls"
-  | "residentBytes"
-  | "bytesEach"
-  | "startMs"
-  | "allocatedBytes";
+const less = (title: string, unit: string, verb = "needs") =>
+  ({ title, unit, verb, lessIsBetter: true }) as const;
+const more = (title: string, unit: string, verb: string) =>
+  ({ title, unit, verb, lessIsBetter: false }) as const;
 
-/** What came of one server in one scenario. */
-export interface PeerResult {
-  /** The server. */
-  readonly peer: string;
-  /** What was measured of it. */
-  readonly figures: Partial<Record<FigureName, Spread>>;
-  /**
-   * Each figure's ratio to that of the best peer other than itself, the bare
-   * loop and denio's other face left out; 1 is even.
-   */
-  readonly toBest: Partial<Record<FigureName, number>>;
-  /** What a reader must know beside the figures. */
-  readonly note?: string;
-}
+/** What is measured: its title, its unit, and which way is better. */
+export const FIGURES = {
+  cpuUs: less("CPU", "µs"),
+  ownUs: less("own part", "µs"),
+  perSecond: more("rate", "/s", "does"),
+  rateKept: more("rate kept", "", "keeps"),
+  p50Us: less("p50", "µs", "has"),
+  p99Us: less("p99", "µs", "has"),
+  p999Us: less("p99.9", "µs", "has"),
+  maxUs: less("worst answer", "µs", "has"),
+  systemCalls: less("system calls", "", "makes"),
+  bytesEach: less("memory of a connection", "bytes", "takes"),
+  residentBytes: less("resident memory", "bytes", "takes"),
+  startMs: less("start to first answer", "ms", "takes"),
+};
 
-/** What scenarios are about. */
-export type Group =
-  | "http"
-  | "tcp"
-  | "latency"
-  | "scaling"
-  | "memory"
-  | "start";
+/** The name of a figure, with its unit. */
+export type FigureName = keyof typeof FIGURES;
 
-/** What came of one scenario. */
-export interface ScenarioResult {
-  /** The name that `--only` takes. */
-  readonly name: string;
-  /** What it is, for people. */
-  readonly title: string;
-  /** What figures are counted for: a request, message, event and so on. */
-  readonly unit: string;
-  /** What it is about. */
-  readonly group: Group;
-  /** Connections, in the group scaling. */
-  readonly connections?: number;
-  /** Workers, where they are what is scaled. */
-  readonly workers?: number;
-  /**
-   * The servers that took part. In `idle-busy`, `perSecond` is a ratio: the
-   * rate beside idle connections to that without them, in the same round.
-   */
-  readonly peers: readonly PeerResult[];
-}
+/** Every figure's name, in the order of the tables. */
+export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[];
 
-/** What is wanted of denio, and whether this run has shown it. */
-export interface Budget {
-  /** What is limited. */
-  readonly name: string;
-  /** The limit, for people. */
-  readonly wanted: string;
-  /** What was measured, `null` when its scenarios were not run. */
-  readonly measured: number | null;
-  /** Whether that is within the limit. */
-  readonly met: boolean | null;
-}
+/** Median, least and most over the rounds. */
+export type Spread = readonly [median: number, min: number, max: number];
 
-/** CPU of a request under another load generator. */
-export interface CrossCheck {
-  /** The load generator. */
-  readonly load: string;
-  /** The scenario. */
-  readonly scenario: string;
-  /** The server. */
-  readonly peer: string;
-  /** Its CPU for a request. */
-  readonly cpuUs: number;
-}
+/** What was measured of one server in one scenario. */
+export type Figures = Partial<Record<FigureName, Spread>>;
 
-/** A server that could not take part. */
-export interface MissingPeer {
-  /** The server. */
-  readonly peer: string;
-  /** Why. */
-  readonly reason: string;
-}
+/** A line of the file. */
+type Line = readonly [
+  scenario: string,
+  peer: string,
+  figure: FigureName,
+  ...Spread,
+];
 
-/** What came of a run. */
-export interface Results {
-  /** Changes when the shape does. */
-  readonly format: 1;
+/** What must be known of a run beside its figures. */
+export interface Run {
   /** When the run began, in ISO 8601. */
   readonly date: string;
   /** denio's version. */
   readonly version: string;
-  /** Where it ran, and the versions of what took part. */
+  /** Where it ran, and the versions of the programs that took part. */
   readonly machine: Readonly<Record<string, string>>;
   /** How often each server was measured in each scenario. */
   readonly rounds: number;
-  /** How long each time. */
+  /** How many seconds each time. */
   readonly seconds: number;
-  /** Under which conditions, and what went wrong. */
+  /** Under which conditions it ran, and what went wrong. */
   readonly notes: readonly string[];
-  /** Servers that could not take part. */
-  readonly missing: readonly MissingPeer[];
-  /** The scenarios that were completed. */
-  readonly scenarios: readonly ScenarioResult[];
-  /** The same under other load generators; empty when that was not asked. */
-  readonly crossCheck: readonly CrossCheck[];
-  /** What is wanted, beside what was measured. */
-  readonly budgets: readonly Budget[];
+  /** Servers that could not take part, and why. */
+  readonly missing: Readonly<Record<string, string>>;
 }
 
-/** What a figure is called. */
-export interface FigureTitle {
-  /** For people. */
-  readonly title: string;
-  /** What it is counted in. */
-  readonly unit: string;
-  /** Whether less is better. */
-  readonly lessIsBetter: boolean;
-}
+/** A run and its figures. */
+export class Results {
+  /** What must be known beside the figures. */
+  readonly run: Run;
+  readonly #figures = new Map<string, Map<string, Figures>>();
 
-const less = (title: string, unit: string): FigureTitle => ({
-  title,
-  unit,
-  lessIsBetter: true,
-});
-const more = (title: string, unit: string): FigureTitle => ({
-  title,
-  unit,
-  lessIsBetter: false,
-});
-
-/** What each figure is called for people, its unit, and which way is better. */
-export const FIGURES: Readonly<Record<FigureName, FigureTitle>> = {
-  userUs: less("user CPU", "µs"),
-  systemUs: less("system CPU", "µs"),
-  cpuUs: less("CPU", "µs"),
-  perSecond: more("per second", "1/s"),
-  perCpuSecond: more("per CPU second", "1/s"),
-  p50Us: less("p50", "µs"),
-  p99Us: less("p99", "µs"),
-  p999Us: less("p99.9", "µs"),
-  systemCalls: less("system calls", ""),
-  residentBytes: less("resident memory", "bytes"),
-  bytesEach: less("memory of a connection", "bytes"),
-  startMs: less("start to first answer", "ms"),
-  allocatedBytes: less("allocated", "bytes"),
-};
-
-const GROUPS: readonly Group[] = [
-  "http",
-  "tcp",
-  "latency",
-  "scaling",
-  "memory",
-  "start",
-];
-
-/**
- * Returns the results that `text` holds.
- *
- * @throws {Failure} when it holds none: the place, what is there, and what
- * should be.
- */
-export function parseResults(text: string): Results {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new Failure(`Cannot read results: ${(error as Error).message}`);
+  /** Begins without a figure. */
+  constructor(run: Run) {
+    this.run = run;
   }
-  return resultsAt(new Place("results", value));
+
+  /** Adds the figures of a server in a scenario. */
+  add(scenario: string, peer: string, figures: Figures): void {
+    const peers = this.#figures.get(scenario) ?? new Map<string, Figures>();
+    this.#figures.set(scenario, peers);
+    peers.set(peer, { ...peers.get(peer), ...figures });
+  }
+
+  /** Returns the scenarios that have figures, in the benchmark's order. */
+  scenarios(): string[] {
+    return SCENARIOS.map(({ name }) => name)
+      .filter((name) => this.#figures.has(name));
+  }
+
+  /** Returns the servers that took part in a scenario. */
+  peers(scenario: string): string[] {
+    return [...this.#figures.get(scenario)?.keys() ?? []];
+  }
+
+  /** Returns the servers that have a figure, the best one first. */
+  ranked(scenario: string, figure: FigureName): string[] {
+    const sign = FIGURES[figure].lessIsBetter ? 1 : -1;
+    const of = (peer: string) => this.median(scenario, peer, figure) * sign;
+    return this.peers(scenario).filter((peer) => !Number.isNaN(of(peer)))
+      .toSorted((one, other) => of(one) - of(other));
+  }
+
+  /** Returns a figure, if it was measured. */
+  spread(
+    scenario: string,
+    peer: string,
+    figure: FigureName,
+  ): Spread | undefined {
+    return this.#figures.get(scenario)?.get(peer)?.[figure];
+  }
+
+  /** Returns the median of a figure, `NaN` when it was not measured. */
+  median(scenario: string, peer: string, figure: FigureName): number {
+    return this.spread(scenario, peer, figure)?.[0] ?? NaN;
+  }
+
+  /** Returns the figures that a scenario's servers have. */
+  figures(scenario: string): FigureName[] {
+    return FIGURE_NAMES.filter((figure) =>
+      this.peers(scenario).some((peer) => this.spread(scenario, peer, figure))
+    );
+  }
+
+  /**
+   * Returns the ratio of a server's figure to that of the best other server,
+   * `NaN` when there is none. The bare loop is no server, and denio's two faces
+   * are not compared with each other.
+   */
+  toBest(scenario: string, peer: string, figure: FigureName): number {
+    const best = this.ranked(scenario, figure).find((other) =>
+      other !== peer && other !== LIMIT &&
+      !(OURS.includes(peer) && OURS.includes(other))
+    );
+    const to = best === undefined ? 0 : this.median(scenario, best, figure);
+    // A ratio to nothing, or to less than that, would say nothing.
+    return to > 0 ? this.median(scenario, peer, figure) / to : NaN;
+  }
+
+  /** Returns the ratio of denio's figure to that of Deno, `NaN` without both. */
+  toBaseline(scenario: string, figure: FigureName, peer = SUBJECT): number {
+    return this.median(scenario, peer, figure) /
+      this.median(scenario, BASELINE, figure);
+  }
+
+  /** Returns the text of the file. */
+  toText(): string {
+    const head = JSON.stringify({ format: FORMAT, ...this.run });
+    const lines = [...this.#lines()].map((line) => JSON.stringify(line));
+    return `${head.slice(0, -1)},"figures":[\n${lines.join(",\n")}\n]}\n`;
+  }
+
+  /**
+   * Returns the results that a text holds.
+   *
+   * @throws {Failure} when it holds none that this version can read.
+   */
+  static parse(text: string): Results {
+    let value;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw new Failure(`Cannot read results: ${(error as Error).message}`);
+    }
+    if (value?.format !== FORMAT || !Array.isArray(value.figures)) {
+      throw new Failure(
+        `Cannot read results: their format is "${value?.format}" and must be ` +
+          `"${FORMAT}"; "deno task bench" writes them anew`,
+      );
+    }
+    const { format: _, figures, ...run } = value;
+    const results = new Results(run);
+    for (const line of figures) results.#addLine(line);
+    return results;
+  }
+
+  #addLine(line: Line): void {
+    const [scenario, peer, figure, ...spread] = line;
+    const isKnown = SCENARIOS.some(({ name }) => name === scenario) &&
+      Object.hasOwn(FIGURES, figure) && typeof peer === "string" &&
+      spread.length === 3 && spread.every(Number.isFinite);
+    if (isKnown) return this.add(scenario, peer, { [figure]: spread });
+    throw new Failure(
+      `Cannot read results: "${JSON.stringify(line)}" is no figure`,
+    );
+  }
+
+  *#lines(): Generator<Line> {
+    const short = (value: number) => Number(value.toPrecision(DIGITS));
+    for (const scenario of this.scenarios()) {
+      for (const peer of this.peers(scenario)) {
+        for (const figure of this.figures(scenario)) {
+          const spread = this.spread(scenario, peer, figure);
+          if (spread === undefined) continue;
+          const [median, min, max] = spread;
+          yield [
+            scenario,
+            peer,
+            figure,
+            short(median),
+            short(min),
+            short(max),
+          ];
+        }
+      }
+    }
+  }
 }
 
-function resultsAt(place: Place): Results {
-  const format = place.get("format");
-  if (format.value !== 1) throw format.unlike("1, the format this reads");
-  return {
-    format: 1,
-    date: place.get("date").text(),
-    version: place.get("version").text(),
-    machine: recordOf(place.get("machine"), (entry) => entry.text()),
-    rounds: place.get("rounds").number(),
-    seconds: place.get("seconds").number(),
-    notes: arrayOf(place.get("notes"), (note) => note.text()),
-    missing: arrayOf(place.get("missing"), (entry) => ({
-      peer: entry.get("peer").text(),
-      reason: entry.get("reason").text(),
-    })),
-    scenarios: arrayOf(place.get("scenarios"), scenarioAt),
-    crossCheck: arrayOf(place.get("crossCheck"), (entry) => ({
-      load: entry.get("load").text(),
-      scenario: entry.get("scenario").text(),
-      peer: entry.get("peer").text(),
-      cpuUs: entry.get("cpuUs").number(),
-    })),
-    budgets: arrayOf(place.get("budgets"), budgetAt),
-  };
+/** Returns the median, the least and the most of some numbers, at least one. */
+export function spreadOf(values: readonly number[]): Spread {
+  return [median(values), Math.min(...values), Math.max(...values)];
 }
 
-function scenarioAt(place: Place): ScenarioResult {
-  const connections = place.get("connections").optional((at) => at.number());
-  const workers = place.get("workers").optional((at) => at.number());
-  return {
-    name: place.get("name").text(),
-    title: place.get("title").text(),
-    unit: place.get("unit").text(),
-    group: place.get("group").oneOf(GROUPS),
-    ...connections === undefined ? {} : { connections },
-    ...workers === undefined ? {} : { workers },
-    peers: arrayOf(place.get("peers"), peerAt),
-  };
-}
-
-function peerAt(place: Place): PeerResult {
-  const note = place.get("note").optional((at) => at.text());
-  return {
-    peer: place.get("peer").text(),
-    figures: figuresAt(place.get("figures"), (figure) => ({
-      median: figure.get("median").number(),
-      min: figure.get("min").number(),
-      max: figure.get("max").number(),
-    })),
-    toBest: figuresAt(place.get("toBest"), (ratio) => ratio.number()),
-    ...note === undefined ? {} : { note },
-  };
-}
-
-function figuresAt<T>(
-  place: Place,
-  read: (entry: Place) => T,
-): Partial<Record<FigureName, T>> {
-  return recordOf(place, (entry, key) => {
-    if (Object.hasOwn(FIGURES, key)) return read(entry);
-    throw entry.unlike(`absent: figures are ${Object.keys(FIGURES)}`);
-  });
-}
-
-function budgetAt(place: Place): Budget {
-  return {
-    name: place.get("name").text(),
-    wanted: place.get("wanted").text(),
-    measured: place.get("measured").orNull((at) => at.number()),
-    met: place.get("met").orNull((at) => at.boolean()),
-  };
+/** Returns the middle of some numbers, of which there is at least one. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? sorted[middle]!
+    : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

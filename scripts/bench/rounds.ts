@@ -7,30 +7,30 @@
 
 import { Failure } from "../command_line.ts";
 
-/** What is done in a scenario with each of those who take part. */
+/** What is done in a scenario with each server. */
 export interface Turns<P, S> {
   /** How often each is measured. */
   readonly rounds: number;
   /** Done once with each before any is measured. */
-  readonly warmUp: (peer: P) => Promise<void>;
+  readonly warmUp?: (peer: P) => Promise<unknown>;
   /** Measures one, in a round that is counted from 0. */
   readonly measure: (peer: P, round: number) => Promise<S>;
-  /** Told of one that failed, which is out then. */
+  /** Takes one that failed. */
   readonly drop: (peer: P, error: Failure) => Promise<void> | void;
 }
 
 /**
- * Measures all who take part, in turns. One that fails is dropped, with what
- * was measured of it: half of its rounds would be compared with all of others'.
+ * Measures all servers in turns. One that fails is dropped, with what was
+ * measured of it: half of its rounds would be compared with all of others'.
  *
- * @returns Each one's samples, in the order of `peers`.
+ * @returns Each one's samples by round, in the order of `peers`.
  */
 export async function inTurns<P, S>(
   peers: readonly P[],
   { rounds, warmUp, measure, drop }: Turns<P, S>,
 ): Promise<Map<P, S[]>> {
   const samples = new Map(peers.map((peer) => [peer, [] as S[]]));
-  const orDrop = async (peer: P, act: () => Promise<void>) => {
+  const orDrop = async (peer: P, act: () => Promise<unknown>) => {
     if (!samples.has(peer)) return;
     try {
       await act();
@@ -40,7 +40,9 @@ export async function inTurns<P, S>(
       samples.delete(peer);
     }
   };
-  for (const peer of peers) await orDrop(peer, () => warmUp(peer));
+  for (const peer of peers) {
+    await orDrop(peer, async () => await warmUp?.(peer));
+  }
   for (let round = 0; round < rounds; round++) {
     for (const peer of orderOf(peers, round)) {
       await orDrop(peer, async () => {

@@ -15,19 +15,20 @@ import {
 } from "../../mod.ts";
 import { Failure } from "../command_line.ts";
 
+/** What is timed, in microseconds a call. */
+export const FIGURE_TITLES = {
+  poll: "A wait, one source of N ready",
+  register: "Registering a source",
+  reregister: "Reregistering a source",
+  deregister: "Deregistering a source",
+  transfer: "Writing a byte and reading it",
+} as const;
+
+/** The name of a figure. */
+export type FigureName = keyof typeof FIGURE_TITLES;
+
 /** Microseconds a call. */
-export interface Figures {
-  /** Registering a source, with so many others there in the end. */
-  readonly register: number;
-  /** Reregistering one of them. */
-  readonly reregister: number;
-  /** Deregistering a source. */
-  readonly deregister: number;
-  /** A wait that returns the one that is ready. */
-  readonly poll: number;
-  /** Writing a byte to a stream, and reading it at its other end. */
-  readonly transfer: number;
-}
+export type Figures = Readonly<Record<FigureName, number>>;
 
 /** Calls that are timed together. */
 export const BATCH = 200;

@@ -1,140 +1,329 @@
 /**
- * The page: one file of HTML that needs no other, nor a script.
- *
- * All of its figures come out of the results.
+ * The page: one file of HTML that needs no other, nor a script. All of its
+ * figures come out of the results.
  *
  * @module
  */
 
-import type { FigureName, Results } from "../bench/results.ts";
-import { lined, Markup, tag } from "../plot/markup.ts";
-import { scenarioOf } from "./catalogue.ts";
-import { medianOf, phraseOf, ratioOf } from "./comparison.ts";
-import { benchCommand, fullText, ranText, shareText } from "./numbers.ts";
-import { BASELINE, isOwn, LIMIT, peersOf, SUBJECT } from "./peers.ts";
-import { type Section, SECTIONS } from "./sections.ts";
-import { PAGE_STYLE } from "./style.ts";
-
-const TITLE = "What a request costs";
+import { budgetsOf } from "../bench/budgets.ts";
+import { BASELINE, LIMIT, SUBJECT } from "../bench/names.ts";
+import {
+  type FigureName,
+  FIGURES,
+  type Results,
+  type Spread,
+} from "../bench/results.ts";
+import {
+  type Group,
+  type Scenario,
+  scenarioOf,
+  SCENARIOS,
+} from "../bench/scenarios.ts";
+import { figureText, headText, numberText } from "../bench/text.ts";
+import { type Html, markup, type Part } from "../html.ts";
+import {
+  barChart,
+  colourOf,
+  isOwn,
+  latencyChart,
+  scalingChart,
+} from "./charts.ts";
+import { STYLE } from "./style.ts";
 
 /** What the page begins with: denio beside Deno, in one figure each. */
-const GIST: readonly (readonly [string, FigureName])[] = [
-  ["get", "userUs"],
-  ["pipeline", "perCpuSecond"],
-  ["app", "userUs"],
-  ["post", "userUs"],
-  ["echo64", "userUs"],
+const GIST: readonly (readonly [scenario: string, figure: FigureName])[] = [
+  ["get", "ownUs"],
+  ["pipeline", "cpuUs"],
+  ["app", "ownUs"],
+  ["post", "ownUs"],
+  ["echo64", "ownUs"],
   ["idle", "bytesEach"],
   ["latency", "p50Us"],
   ["start", "startMs"],
 ];
 
+const SPREAD = "Thin lines go from the smallest to the largest round.";
+
+/** A part of the page with plots of one figure. */
+interface Section {
+  readonly title: string;
+  readonly lead: string;
+  readonly figure: FigureName;
+  /** The groups of scenarios whose plots it has; all but those that scale. */
+  readonly groups?: readonly Group[];
+}
+
+const SECTIONS: readonly Section[] = [
+  {
+    title: "Processor time",
+    lead: "Microseconds of the server's processor time for each request, the " +
+      "cheapest server first. The pale part of a bar is what the bare loop " +
+      "needs, which sends fixed bytes and runs no handler: mostly the " +
+      `kernel's work. The rest is the server's own part. ${SPREAD}`,
+    figure: "cpuUs",
+    groups: ["http", "tcp"],
+  },
+  {
+    title: "Latency",
+    lead: "Microseconds from a request to the end of its answer, each axis " +
+      "logarithmic: ● half are faster (p50, the figure), ○ one in a hundred " +
+      "is slower (p99), | one in a thousand is (p99.9). With many connections " +
+      "this is mostly waiting for one's turn.",
+    figure: "p50Us",
+  },
+  {
+    title: "The rate beside idle connections",
+    lead: "What busy connections keep of their rate while thousands of idle " +
+      `ones are open: 1 is all of it. ${SPREAD}`,
+    figure: "rateKept",
+  },
+  {
+    title: "On several Workers",
+    lead: `Requests a second, more is better. ${SPREAD}`,
+    figure: "perSecond",
+    groups: ["workers"],
+  },
+  {
+    title: "Memory of an idle connection",
+    lead: "Resident memory that each connection adds to the server while it " +
+      `waits for its next request. ${SPREAD}`,
+    figure: "bytesEach",
+  },
+  {
+    title: "Start to first answer",
+    lead: `Milliseconds from starting the program. ${SPREAD}`,
+    figure: "startMs",
+  },
+  {
+    title: "System calls",
+    lead: "How often a server enters the kernel for each request.",
+    figure: "systemCalls",
+  },
+];
+
 /** Returns the page. */
 export function page(results: Results): string {
-  const main = SECTIONS.map((part) => section(part, results));
-  const body = lined("", header(results), tag("main", {}, lined("", ...main)));
-  const html = tag(
-    "html",
-    { lang: "en" },
-    lined("", head(results), tag("body", {}, body), ""),
-  );
-  return `<!doctype html>\n${html}\n`;
-}
-
-function head({ version }: Results): Markup {
-  const viewport = "width=device-width, initial-scale=1";
-  return tag(
-    "head",
-    {},
-    lined(
-      "",
-      tag("meta", { charset: "utf-8" }),
-      tag("meta", { name: "viewport", content: viewport }),
-      tag("title", {}, `${TITLE}: ${SUBJECT} ${version}`),
-      tag("style", {}, new Markup(PAGE_STYLE)),
-      "",
-    ),
-  );
-}
-
-function section({ id, title, content }: Section, results: Results): Markup {
-  return tag(
-    "section",
-    { id },
-    lined("", tag("h2", {}, title), ...content(results), ""),
-  );
-}
-
-function header(results: Results): Markup {
-  const others = peersOf(results.scenarios).filter((peer) => !isOwn(peer))
-    .map((peer) => peer === LIMIT ? `the ${LIMIT}` : peer);
-  return tag(
-    "header",
-    {},
-    lined(
-      tag("p", { class: "faint" }, ranText(results)),
-      tag("h1", {}, TITLE),
-      tag(
-        "p",
-        {},
-        others.length === 0
-          ? "No other server took part. "
-          : `${SUBJECT} beside ${listText(others)}: the processor time, the ` +
-            `waiting and the memory that each takes for the same work. `,
-        missingText(results),
-      ),
-      ...gist(results),
-      tag("p", {}, "To measure it anew, in a clone:"),
-      tag(
-        "pre",
-        {},
-        tag("code", {}, `${benchCommand(results)} && deno task bench:report`),
-      ),
-      tag(
-        "nav",
-        { "aria-label": "sections" },
-        ...SECTIONS.map((
-          { id, title },
-        ) => [tag("a", { href: `#${id}` }, title), " "]),
-      ),
-    ),
-  );
-}
-
-function listText(names: readonly string[]): string {
-  return names.length === 1
-    ? names[0]!
-    : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-}
-
-function missingText({ missing }: Results): string {
-  if (missing.length === 0) return "";
-  const servers = missing.map(({ peer, reason }) => `${peer} (${reason})`);
-  return `Not here: ${listText(servers)}.`;
-}
-
-/** A large ratio each, with what it is the ratio of. */
-function gist(results: Results): Markup[] {
-  const items = GIST.flatMap(([name, figure]) => gistOf(results, name, figure));
-  return items.length === 0
-    ? [tag("p", {}, `No ratio: ${SUBJECT} and ${BASELINE} were not both run.`)]
-    : [tag("ul", { class: "gist" }, lined("", ...items))];
-}
-
-function gistOf(results: Results, name: string, figure: FigureName): Markup[] {
-  const scenario = scenarioOf(results, name);
-  const ratio = scenario && ratioOf(scenario, figure, [SUBJECT, BASELINE]);
-  if (scenario === undefined || ratio === undefined) return [];
-  const [own, other] = [SUBJECT, BASELINE].map((peer) =>
-    fullText(figure, medianOf(scenario, peer, figure)!)
-  );
-  return [
-    tag(
-      "li",
-      {},
-      tag("b", {}, shareText(ratio)),
-      ` ${BASELINE}'s ${phraseOf(figure)} `,
-      tag("span", {}, `${scenario.title}: ${own} against ${other}`),
-    ),
+  const sections = [
+    section("What is wanted", budgets(results)),
+    ...SECTIONS.map((part) => plots(results, part)),
+    scaling(results),
+    section("Every scenario", everyScenario(results)),
+    section("The run", run(results)),
   ];
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>What a request costs: denio ${results.run.version}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+${header(results)}
+<main>
+${sections}
+</main>
+</body>
+</html>
+`.text;
+}
+
+function header(results: Results): Html {
+  return markup`<header>
+<p class="faint">${runText(results)}</p>
+<h1>What a request costs</h1>
+<p>The processor time, the waiting and the memory that denio and other servers
+take for the same work.</p>
+<ul class="gist">
+${GIST.map(([scenario, figure]) => gist(results, scenario, figure))}
+</ul>
+<p>To measure it anew, in a clone:</p>
+<pre><code>${
+    benchCommand(results)
+  } &amp;&amp; deno task bench:report</code></pre>
+</header>`;
+}
+
+/** Returns which denio was measured, when, and for how long. */
+export function runText({ run }: Results): string {
+  const { version, date, rounds, seconds } = run;
+  const minute = date.slice(0, "2026-11-21T19:58".length).replace("T", " ");
+  return `denio ${version}, ${minute} UTC; medians of ${rounds} ` +
+    `round${rounds === 1 ? "" : "s"} of ${seconds} s`;
+}
+
+/** Returns the command that measures for as long as a run did. */
+export function benchCommand({ run: { rounds, seconds } }: Results): string {
+  return `deno task bench --rounds ${rounds} --seconds ${seconds}`;
+}
+
+/** A large ratio, with what it is the ratio of. */
+function gist(results: Results, name: string, figure: FigureName): Part {
+  const ratio = Math.max(0, results.toBaseline(name, figure));
+  if (Number.isNaN(ratio)) return undefined;
+  const [own, other] = [SUBJECT, BASELINE].map((peer) =>
+    figureText(figure, results.median(name, peer, figure))
+  );
+  const { title, unit } = FIGURES[figure];
+  return markup`<li><b>${numberText(ratio)} ${ratio < 1 ? "of" : "times"}</b>
+Deno’s ${title} <span>${scenarioOf(name).title}: ${own} against ${other}
+${unit === "bytes" ? "" : unit}</span></li>
+`;
+}
+
+function section(title: string, content: Part): Html {
+  return markup`<section>
+<h2>${title}</h2>
+${content}</section>
+`;
+}
+
+function budgets(results: Results): Part {
+  const rows = budgetsOf(results).map(({ name, wanted, measured, isMet }) => {
+    const isKnown = !Number.isNaN(measured);
+    const verdict = !isKnown
+      ? markup`<td class="faint">not run</td>`
+      : isMet
+      ? markup`<td class="met">✓ met</td>`
+      : markup`<td class="unmet">✗ not met</td>`;
+    const text = isKnown ? numberText(measured) : "–";
+    return markup`<tr><th>${name}</th><td>${wanted}</td><td>${text}</td>${verdict}</tr>
+`;
+  });
+  return table(["", "wanted", "measured", ""], rows, "prose");
+}
+
+/** Nothing when a run has no such figure. */
+function plots(
+  results: Results,
+  { title, lead, figure, groups }: Section,
+): Part {
+  const scenarios = results.scenarios().map(scenarioOf).filter((scenario) =>
+    (groups?.includes(scenario.group) ?? scenario.group !== "scaling") &&
+    results.figures(scenario.name).includes(figure)
+  );
+  if (scenarios.length === 0) return undefined;
+  // What a lone client waits says more than what a crowd does.
+  const isCrowd = ({ group }: Scenario) => Number(group !== "latency");
+  const sorted = scenarios.toSorted((a, b) => isCrowd(a) - isCrowd(b));
+  return figures(
+    title,
+    lead,
+    sorted.map((scenario) => [
+      markup`<a href="#${scenario.name}">${scenario.title}</a>`,
+      figure === "p50Us"
+        ? latencyChart(results, scenario)
+        : barChart(results, scenario, figure),
+    ]),
+  );
+}
+
+/** How figures change with the number of connections. */
+function scaling(results: Results): Part {
+  const names = results.scenarios()
+    .filter((name) => scenarioOf(name).group === "scaling");
+  if (names.length < 2) return undefined;
+  const key = results.peers(names[0]!).map((peer) =>
+    markup` <span style="color:${colourOf(peer)}">● ${peer}</span>`
+  );
+  return figures(
+    "Scaling",
+    "A server whose line is flat takes as much for a request whether one " +
+      "connection is open or thousands.",
+    (["cpuUs", "p99Us"] as const).map((figure) => [
+      [headText(figure), key],
+      scalingChart(results, names, figure),
+    ]),
+  );
+}
+
+/** A section of plots, each with its caption. */
+function figures(
+  title: string,
+  lead: string,
+  plots: readonly (readonly [caption: Part, plot: Html])[],
+): Html {
+  return section(
+    title,
+    markup`<p>${lead}</p>
+<div class="plots">
+${
+      plots.map(([caption, plot]) =>
+        markup`<figure>
+<figcaption>${caption}</figcaption>
+${plot}
+</figure>
+`
+      )
+    }</div>
+`,
+  );
+}
+
+function everyScenario(results: Results): Part {
+  return results.scenarios().map((name) => {
+    const { title, unit } = scenarioOf(name);
+    const figures = results.figures(name);
+    const main = figures[0]!;
+    const rows = results.ranked(name, main).map((peer) => {
+      const ratio = results.toBest(name, peer, main);
+      const text = Number.isNaN(ratio) ? "–" : numberText(ratio);
+      const cells = figures.map((figure) =>
+        cell(results.spread(name, peer, figure), figure)
+      );
+      const kind = isOwn(peer) ? "own" : "";
+      return markup`<tr class="${kind}"><th>${peer}</th><td>${text}</td>${cells}</tr>
+`;
+    });
+    return markup`<h3 id="${name}">${title} <code>${name}</code></h3>
+<p class="faint">For each ${unit}: median, smallest and largest round</p>
+${table(["", "to best", ...figures.map(headText)], rows)}`;
+  });
+}
+
+/** A figure whose `value` is the one of the results, to the digit. */
+function cell(spread: Spread | undefined, figure: FigureName): Html {
+  if (spread === undefined) return markup`<td>–</td>`;
+  const [median, min, max] = spread;
+  const [text, low, high] = spread.map((value) => figureText(figure, value));
+  const range = min === max ? "" : markup`<small>${low!}–${high!}</small>`;
+  return markup`<td><data value="${`${median}`}">${text!}</data>${range}</td>`;
+}
+
+function run(results: Results): Part {
+  const { machine, notes, missing } = results.run;
+  const names = results.scenarios();
+  const absent = SCENARIOS.filter(({ name }) => !names.includes(name));
+  const items = [
+    ...notes,
+    ...Object.entries(missing).map(([peer, why]) => `Without ${peer}: ${why}`),
+    ...absent.map(({ title }) => `Not run: ${title}`),
+    `The ${LIMIT} is no server: “to best” compares with the best of the others`,
+  ];
+  const parts = Object.entries(machine).map(([name, text]) =>
+    markup`<dt>${name}</dt><dd>${text}</dd>
+`
+  );
+  return markup`<ul>
+${
+    items.map((item) =>
+      markup`<li>${item}</li>
+`
+    )
+  }</ul>
+<dl>
+${parts}</dl>
+`;
+}
+
+/** A table that scrolls by itself where it is too wide. */
+function table(head: readonly string[], rows: Part, kind = ""): Html {
+  return markup`<div class="scroll" tabindex="0" role="group" aria-label="table">
+<table class="${kind}">
+<thead><tr>${head.map((cell) => markup`<th>${cell}</th>`)}</tr></thead>
+<tbody>
+${rows}</tbody>
+</table>
+</div>
+`;
 }

@@ -5,40 +5,40 @@
  * @module
  */
 
+import { SUBJECT } from "../bench/names.ts";
+import { PEER_NAMES } from "../bench/peers.ts";
+import { type FigureName, Results } from "../bench/results.ts";
+import { figureText } from "../bench/text.ts";
 import { Failure } from "../command_line.ts";
-import {
-  type FigureName,
-  parseResults,
-  type Results,
-  type ScenarioResult,
-} from "../bench/results.ts";
-import { MAIN, scenarioOf } from "./catalogue.ts";
-import { benchCommand, figureText, numberText, ranText } from "./numbers.ts";
-import { peersOf, SUBJECT } from "./peers.ts";
-import { picture } from "./picture.ts";
+import { drawn, Plot } from "../plot.ts";
+import { barMarks, barsOf } from "./charts.ts";
+import { benchCommand, runText } from "./page.ts";
 
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
-const FOLDER = "scripts/bench/results/";
-/** Short enough that `deno fmt` leaves it on its line. */
-const NO_RUN = "No run has been recorded yet.";
-
-/** The table's lines may be long: `deno fmt` leaves them as they are. */
-const NO_FMT = "<!-- deno-fmt-ignore-start -->";
-const FMT = "<!-- deno-fmt-ignore-end -->";
-
-/** The table below has all that can be seen in it. */
-const PICTURE = "Bars: processor time a request, by server and scenario";
-
-/** What the table has beside the main scenarios' processor time. */
-const MEMORY = { name: "idle", figure: "bytesEach" } as const;
 
 /** What a recorded run leaves in the project, each by its path. */
 export const RECORD = {
-  results: `${FOLDER}latest.json`,
-  picture: `${FOLDER}latest.svg`,
+  results: "scripts/bench/results/latest.json",
+  picture: "scripts/bench/results/latest.svg",
   readme: "README.md",
 } as const;
+
+/** The scenarios that the README shows, by the figure in the table. */
+const COLUMNS: readonly (readonly [string, string, FigureName])[] = [
+  ["get", "GET", "cpuUs"],
+  ["pipeline", "GET, 16 in a pipeline", "cpuUs"],
+  ["app", "a browser's GET", "cpuUs"],
+  ["echo64", "TCP echo of 64 B", "cpuUs"],
+  ["idle", "an idle connection", "bytesEach"],
+];
+
+const WIDTH = 800;
+const ROW = 20;
+const TOP = 56;
+const GROUND = "#fdfdfb";
+/** Room for the figure at the end of the longest bar. */
+const ROOM_FOR_LABELS = 1.3;
 
 /**
  * Keeps a run in the project at `root`, and has the README show it.
@@ -48,131 +48,135 @@ export const RECORD = {
 export function record(results: Results, root: URL): void {
   const readme = new URL(RECORD.readme, root);
   const text = withBlock(Deno.readTextFileSync(readme), readmeBlock(results));
-  Deno.mkdirSync(new URL(FOLDER, root), { recursive: true });
-  const json = `${JSON.stringify(results, null, 2)}\n`;
-  Deno.writeTextFileSync(new URL(RECORD.results, root), json);
+  Deno.writeTextFileSync(new URL(RECORD.results, root), results.toText());
   Deno.writeTextFileSync(new URL(RECORD.picture, root), picture(results));
   Deno.writeTextFileSync(readme, text);
 }
 
-/** Returns the run that the project at `root` has kept, if it has. */
-export function recorded(root: URL): Results | undefined {
-  try {
-    return parseResults(Deno.readTextFileSync(new URL(RECORD.results, root)));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+/** Returns the run that the project at `root` has kept. */
+export function recorded(root: URL): Results {
+  return Results.parse(Deno.readTextFileSync(new URL(RECORD.results, root)));
 }
 
-/** Returns a README with another block between its two marks. */
+/**
+ * Returns a README with another block between its two marks.
+ *
+ * @throws {Failure} when it has no such marks.
+ */
 export function withBlock(readme: string, block: string): string {
-  const { before, after } = around(readme);
-  return `${before}\n${block}\n${after}`;
-}
-
-/** Returns what a README has between its two marks. */
-export function blockOf(readme: string): string {
-  const { before, after } = around(readme);
-  return readme.slice(before.length + 1, -after.length - 1);
-}
-
-function around(readme: string): { before: string; after: string } {
-  const begin = readme.indexOf(BEGIN);
-  const end = readme.indexOf(END);
-  if (begin >= 0 && end > begin) {
-    const before = readme.slice(0, begin + BEGIN.length);
-    return { before, after: readme.slice(end) };
-  }
+  const [before, rest] = readme.split(BEGIN);
+  const [, after] = rest?.split(END) ?? [];
+  if (after !== undefined) return `${before}${BEGIN}\n${block}\n${END}${after}`;
   throw new Failure(
     `Cannot write into README.md: it must have "${BEGIN}" and then "${END}"`,
   );
 }
 
-/** Returns what stands between the marks for a run, or for none. */
-export function readmeBlock(results: Results | undefined): string {
-  if (results === undefined) return `\n${NO_RUN}\n`;
-  return [
-    "",
-    NO_FMT,
-    "",
-    `![${PICTURE}](${RECORD.picture})`,
-    "",
-    ...costs(results),
-    "",
-    EXPLANATION,
-    "",
-    `${escape(runText(results))} By ` +
-    `\`${benchCommand(results)} && deno task bench:report --readme\`.`,
-    "",
-    FMT,
-    "",
-  ].join("\n");
+/** Returns what stands between the marks. `deno fmt` leaves it as it is. */
+export function readmeBlock(results: Results): string {
+  const { machine, missing } = results.run;
+  const described = Object.entries(machine)
+    .map(([name, text]) => `${name} ${text}`).join(", ");
+  const absent = Object.keys(missing).map((peer) => `, without ${peer}`);
+  return `
+<!-- deno-fmt-ignore-start -->
+
+![Processor time of a request, by server and scenario](${RECORD.picture})
+
+${tableLines(results).join("\n")}
+
+Microseconds of processor time for a request, in brackets the server's own part: what it needs above the bare loop, an epoll loop in Rust that sends fixed bytes and runs no handler. An idle connection: memory.
+
+${runText(results)}; ${escaped(described + absent.join(""))}. By \`${
+    benchCommand(results)
+  } && deno task bench:report --readme\`.
+
+<!-- deno-fmt-ignore-end -->
+`;
 }
 
-const EXPLANATION = "Microseconds of processor time (user and system) a " +
-  "request; memory of an idle connection. In brackets: the ratio to the best " +
-  "of the other servers, of which the bare loop is none; below 1 is better " +
-  "than all of them.";
-
-function costs(results: Results): string[] {
-  const columns = columnsOf(results);
-  const peers = peersOf(columns.map(({ scenario }) => scenario));
-  if (peers.length === 0) return ["The main scenarios were not run."];
-  const rows = peers.map((peer) => [
-    peer === SUBJECT ? `**${escape(peer)}**` : escape(peer),
-    ...columns.map(({ scenario, figure }) => costOf(scenario, peer, figure)),
+function tableLines(results: Results): string[] {
+  const rows = peersOf(results).map((peer) => [
+    peer === SUBJECT ? `**${peer}**` : peer,
+    ...COLUMNS.map(([name, , figure]) => cell(results, name, peer, figure)),
   ]);
-  const head = ["", ...columns.map(({ scenario }) => escape(scenario.title))];
-  const rule = ["---", ...columns.map(() => "---:")];
+  const head = ["", ...COLUMNS.map(([, title]) => title)];
+  const rule = ["---", ...COLUMNS.map(() => "---:")];
   return [head, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`);
 }
 
-/** A column of the table. */
-interface Column {
-  readonly scenario: ScenarioResult;
-  readonly figure: FigureName;
+/** The servers that the README shows, in the benchmark's order. */
+function peersOf(results: Results): string[] {
+  const found = COLUMNS.flatMap(([name]) => results.peers(name));
+  return PEER_NAMES.filter((peer) => found.includes(peer));
 }
 
-function columnsOf(results: Results): Column[] {
-  const wanted = [
-    ...MAIN.map((name) => ({ name, figure: "cpuUs" as const })),
-    MEMORY,
-  ];
-  return wanted.flatMap(({ name, figure }) => {
-    const scenario = scenarioOf(results, name);
-    return scenario === undefined ? [] : [{ scenario, figure }];
-  });
-}
-
-function costOf(
-  { peers }: ScenarioResult,
-  name: string,
+function cell(
+  results: Results,
+  scenario: string,
+  peer: string,
   figure: FigureName,
 ): string {
-  const found = peers.find(({ peer }) => peer === name);
-  const value = found?.figures[figure]?.median;
-  if (value === undefined) return "–";
-  const ratio = found?.toBest[figure];
+  const value = results.median(scenario, peer, figure);
+  if (Number.isNaN(value)) return "–";
+  const own = results.median(scenario, peer, "ownUs");
   const text = figureText(figure, value);
-  return ratio === undefined ? text : `${text} (${numberText(ratio)})`;
+  return Number.isNaN(own) ? text : `${text} (${figureText("ownUs", own)})`;
 }
 
-/** When and where it was, and what took no part. */
-function runText(results: Results): string {
-  const machine = Object.entries(results.machine)
-    .map(([name, text]) => `${name}: ${text}`).join(", ");
-  const servers = results.missing
-    .map(({ peer, reason }) => `${peer} (${reason})`);
-  const scenarios = MAIN.filter((name) => !scenarioOf(results, name));
-  const missing = [...servers, ...scenarios];
-  return `${ranText(results)}. ` +
-    (machine === "" ? "" : `Machine: ${machine}. `) +
-    (missing.length === 0 ? "" : `Missing: ${missing.join(", ")}. `);
+/**
+ * Returns the picture as a document. It has its own ground, so that it can be
+ * read on a light page and on a dark one.
+ */
+export function picture(results: Results): string {
+  const shown = COLUMNS.filter(([name, , figure]) =>
+    figure === "cpuUs" && results.ranked(name, figure).length > 0
+  );
+  const bars = shown.flatMap(([name, title]) =>
+    barsOf(results, name, "cpuUs").map((bar) => ({ ...bar, title }))
+  );
+  const peers = peersOf(results);
+  const most = Math.max(...bars.map(({ value }) => value));
+  const drawing = drawn({
+    ariaLabel: "Processor time of a request, microseconds",
+    ariaDescription: bars.map(({ title, peer, label }) =>
+      `${title}, ${peer}: ${label}`
+    ).join("; "),
+    width: WIDTH,
+    height: TOP + ROW * peers.length + 14,
+    marginTop: TOP,
+    marginLeft: 104,
+    marginBottom: 14,
+    marginRight: 12,
+    style: { fontSize: "12px", color: "#1b1b1b" },
+    x: { axis: null, domain: [0, most * ROOM_FOR_LABELS] },
+    y: { domain: peers, label: null, tickSize: 0, padding: 0 },
+    fx: {
+      domain: shown.map(([, title]) => title),
+      axis: "top",
+      label: null,
+      padding: 0.06,
+    },
+    marks: [
+      ...barMarks(bars, { fx: "title" }),
+      Plot.text(bars, {
+        fx: "title",
+        x: "value",
+        y: "peer",
+        text: "label",
+        textAnchor: "start",
+        dx: 4,
+      }),
+    ],
+  });
+  const title = `<text x="16" y="24" font-size="14" font-weight="600" ` +
+    `text-anchor="start">Processor time of a request, µs; ` +
+    `pale: what the bare loop needs, too</text>`;
+  const ground = `<rect width="100%" height="100%" fill="${GROUND}"/>`;
+  return drawing.replace(/(<svg[^>]*>)/, `$1${ground}${title}`) + "\n";
 }
 
-/** Returns text as Markdown writes it, on one line. */
-function escape(text: string): string {
-  return text.toWellFormed().replace(/[\s\p{Cc}]+/gu, " ").trim()
-    .replace(/[\\`*_[\]<>|&~#!]/g, "\\$&");
+/** Returns text as Markdown writes it. */
+function escaped(text: string): string {
+  return text.replace(/[\\`*_[\]<>|&~#!]/g, "\\$&");
 }

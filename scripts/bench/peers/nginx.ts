@@ -1,27 +1,24 @@
 /**
  * nginx as a peer: the routes that it can answer by itself, in one process.
  *
- * nginx cannot choose its port, nor say it. One that was free a moment ago is
- * chosen for it, and a shell that becomes nginx says the line: so the process
- * is nginx's own, and who wants to know that it listens connects.
+ * nginx cannot choose its port, nor say it. So the benchmark chooses a port
+ * that was free a moment ago, and a shell prints the line and becomes nginx:
+ * the process is nginx's own.
  *
  * @module
  */
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Peer, supporting } from "./peer.ts";
-import { need, outputOf, placeOf, type Tools } from "./tools.ts";
+import { BIG_BYTES, BIG_PERIOD } from "../payloads.ts";
+import type { Peer } from "./peer.ts";
+import { need, outputOf, placeOf } from "./tools.ts";
 
-const CHECK_MS = 20_000;
-const BIG_BYTES = 1_048_576;
-const BIG_PERIOD = 251;
 /** More than any scenario opens. nginx makes a record for each at its start. */
 const CONNECTIONS_MAX = 32_768;
 /** For ever: 1000, its default, would close connections under load. */
 const KEEPALIVE_REQUESTS = 1_000_000_000;
 
-/** Says the line, and becomes the rest of its arguments. */
+/** Prints the line, and becomes the rest of its arguments. */
 const BECOME = 'echo "listening on 127.0.0.1:$1"; shift; exec "$@"';
 
 /**
@@ -29,20 +26,18 @@ const BECOME = 'echo "listening on 127.0.0.1:$1"; shift; exec "$@"';
  *
  * @throws {Failure} with the reason why not.
  */
-export async function nginxPeer(tools: Tools): Promise<Peer> {
-  need(tools, "nginx");
+export async function nginxPeer(): Promise<Peer> {
+  need("nginx");
   const folder = placeOf("nginx");
-  // Of another run: a file for each time that it was started.
-  if (existsSync(folder)) Deno.removeSync(folder, { recursive: true });
   Deno.mkdirSync(join(folder, "files"), { recursive: true });
-  Deno.writeFileSync(join(folder, "files", "big"), bigBody());
-  const said = await outputOf(["nginx", "-v"], CHECK_MS);
-  const check = nginxCommand(folder, freePort());
-  await outputOf([...check, "-t", "-q"], CHECK_MS);
+  const big = Uint8Array.from({ length: BIG_BYTES }, (_, i) => i % BIG_PERIOD);
+  Deno.writeFileSync(join(folder, "files", "big"), big);
+  const said = await outputOf(["nginx", "-v"]);
+  await outputOf([...nginxCommand(folder, freePort()), "-t", "-q"]);
   return {
     name: "nginx",
     version: /nginx\/([\d.]+)/.exec(said)?.[1] ?? said,
-    supports: supporting({ http: ["hello", "big"] }),
+    can: ["hello", "big"],
     command() {
       const port = freePort();
       const nginx = nginxCommand(folder, port);
@@ -51,8 +46,8 @@ export async function nginxPeer(tools: Tools): Promise<Peer> {
   };
 }
 
-function nginxCommand(folder: string, port: number): [string, ...string[]] {
-  const file = join(folder, `${port}.conf`);
+function nginxCommand(folder: string, port: number): string[] {
+  const file = join(folder, "nginx.conf");
   Deno.writeTextFileSync(file, configuration(port));
   return ["nginx", "-e", "stderr", "-p", folder, "-c", file];
 }
@@ -92,13 +87,6 @@ http {
   }
 }
 `;
-}
-
-function bigBody(): Uint8Array {
-  return Uint8Array.from(
-    { length: BIG_BYTES },
-    (_, index) => index % BIG_PERIOD,
-  );
 }
 
 /** A port that was free a moment ago. */

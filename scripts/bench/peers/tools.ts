@@ -1,22 +1,27 @@
 /**
- * What preparing a peer takes: programs that are run to their end, and a place
- * for what is built and installed.
+ * What preparing a peer takes: programs that are run to their end, npm packages
+ * in exact versions, and a place for both.
  *
  * @module
  */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure } from "../../command_line.ts";
+import { hasProgram } from "../machine.ts";
 
 /** What a peer is prepared with. */
 export interface Tools {
-  /** Whether a program is on PATH. */
-  has(program: string): boolean;
-  /** Told of what takes long. */
-  progress(line: string): void;
+  /** Takes a line for what takes long. */
+  say(line: string): void;
   /** Whether packages may be fetched. */
   readonly mayInstall: boolean;
 }
+
+/** A program that only says its version, on a machine that is busy. */
+const VERSION_MS = 20_000;
+/** A hundred megabytes over a poor link. */
+const INSTALL_MS = 600_000;
 
 /** Where everything of the benchmark goes that is not the project's. */
 const PLACE = new URL("../../../native/target/bench/", import.meta.url);
@@ -36,8 +41,42 @@ export function placeOf(path: string): string {
  *
  * @throws {Failure} when it is not on PATH.
  */
-export function need({ has }: Tools, program: string, what = ""): void {
-  if (!has(program)) throw new Failure(`there is no ${program} on PATH${what}`);
+export function need(program: string, purpose = ""): void {
+  if (hasProgram(program)) return;
+  throw new Failure(`there is no ${program} on PATH${purpose}`);
+}
+
+/**
+ * Returns the folder of a package, as `bun@1.4.5`. npm installs it unless it is
+ * there.
+ *
+ * @throws {Failure} with the reason why it cannot be had.
+ */
+export async function npmPackage(
+  wanted: string,
+  { mayInstall, say }: Tools,
+): Promise<string> {
+  // A folder for each: a package that cannot be had keeps no other away.
+  const prefix = placeOf(`npm/${wanted}`);
+  const folder = join(prefix, "node_modules", wanted.split("@", 1)[0]!);
+  // Written when npm has ended well: a part of a package looks like one.
+  const stamp = join(prefix, "installed");
+  try {
+    Deno.statSync(stamp);
+    return folder;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  if (!mayInstall) throw new Failure(`${wanted} is not installed`);
+  need("npm", `, to install ${wanted} with`);
+  say(`installing ${wanted} with npm`);
+  Deno.mkdirSync(prefix, { recursive: true });
+  await outputOf([
+    ...["npm", "install", "--prefix", prefix, "--save-exact"],
+    ...["--no-audit", "--no-fund", "--loglevel=error", wanted],
+  ], INSTALL_MS);
+  Deno.writeTextFileSync(stamp, "");
+  return folder;
 }
 
 /**
@@ -48,17 +87,14 @@ export function need({ has }: Tools, program: string, what = ""): void {
  * long.
  */
 export async function outputOf(
-  command: readonly [string, ...string[]],
-  deadlineMs: number,
+  [program, ...args]: readonly string[],
+  deadlineMs = VERSION_MS,
 ): Promise<string> {
-  const [program, ...args] = command;
   const signal = AbortSignal.timeout(deadlineMs);
-  const { success, stdout, stderr } = await new Deno.Command(program, {
+  const { success, stdout, stderr } = await new Deno.Command(program!, {
     args,
     signal,
     stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
   }).output();
   const [out, complaint] = [stdout, stderr].map((bytes) =>
     new TextDecoder().decode(bytes).trim()
@@ -66,15 +102,8 @@ export async function outputOf(
   if (signal.aborted) {
     throw new Failure(`${program} took longer than ${deadlineMs / 1000} s`);
   }
-  if (!success) throw new Failure(lineOf(complaint || out!, program));
-  return out || complaint!;
-}
-
-/** The line of a complaint that says most: the first that speaks of an error. */
-function lineOf(complaint: string, program: string): string {
-  const lines = complaint.split("\n").map((line) => line.trim())
-    .filter((line) => line !== "");
-  const line = lines.find((line) => /error|cannot|could not/i.test(line)) ??
-    lines[0];
-  return line ?? `${program} failed and said nothing`;
+  if (success) return out || complaint!;
+  const lines = (complaint || out!).split("\n").map((line) => line.trim());
+  const line = lines.find((line) => /error|cannot|could not/i.test(line));
+  throw new Failure(line ?? lines[0] ?? `${program} failed and said nothing`);
 }

@@ -11,11 +11,12 @@
 /** What all three serve. */
 export type Handler = (request: Request) => Response | Promise<Response>;
 
-const BIG_BYTES = 1_048_576;
-/** The bytes of big answers repeat after so many: a prime, so that a piece at
- * the wrong place is seen. */
-const BIG_PERIOD = 251;
+import { BIG_BYTES, BIG_PERIOD, HELLO, LOGIN } from "../payloads.ts";
+
 const EVENT_MS = 100;
+/** So many that 64 logins take a core for about a second. */
+const HASHES = 50_000;
+const SALT = new Uint8Array(16);
 
 const BYTES = { "content-type": "application/octet-stream" };
 const JSON_TYPE = { "content-type": "application/json" };
@@ -33,7 +34,7 @@ export function handlerFor(service: string | undefined): Handler {
 
 /** The least that a handler can do: what it takes is the server's own time. */
 export function hello(): Response {
-  return new Response("Hello, World!");
+  return new Response(HELLO);
 }
 
 /** Answers every route of the benchmark. */
@@ -51,6 +52,8 @@ export function handler(request: Request): Response | Promise<Response> {
       return new Response(big, { headers: BYTES });
     case "/events":
       return events();
+    case "/login":
+      return login(request);
     default:
       return new Response("Not found", { status: 404 });
   }
@@ -91,6 +94,18 @@ async function order(request: Request): Promise<Response> {
 
 async function echo(request: Request): Promise<Response> {
   return new Response(await request.bytes(), { headers: BYTES });
+}
+
+/** Hashes a password, on a thread of the runtime's pool. */
+async function login(request: Request): Promise<Response> {
+  const password = await request.bytes();
+  const { subtle } = crypto;
+  const key = await subtle.importKey("raw", password, "PBKDF2", false, [
+    "deriveBits",
+  ]);
+  const method = { name: "PBKDF2", hash: "SHA-256", salt: SALT };
+  await subtle.deriveBits({ ...method, iterations: HASHES }, key, 256);
+  return new Response(LOGIN.answer);
 }
 
 const big = bigBody();

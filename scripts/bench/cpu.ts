@@ -1,0 +1,132 @@
+/**
+ * Watches how much processor time a process uses while load is put on it.
+ *
+ * A load generator first opens its connections, which may be thousands, and
+ * says afterwards how long the part that counts took. So the benchmark looks at
+ * the server all the while, and computes the part when its end is known.
+ *
+ * @module
+ */
+
+import { Failure } from "../command_line.ts";
+
+/** One look takes less than a per cent of this on the load's core. */
+const LOOK_MS = 50;
+/** A server is at rest when it uses less than so much from look to look. */
+const REST_LOOK_MS = 25;
+const REST_US_MAX = 1_000;
+/** A collector of garbage may take long, but not for ever. */
+const REST_MS_MAX = 3_000;
+const NS_PER_US = 1_000;
+
+/** What a process had used at a moment. */
+export interface CpuLook {
+  /** When, as `performance.now()` counts. */
+  readonly atMs: number;
+  /** Microseconds of processor time, of all threads, program and kernel. */
+  readonly us: number;
+}
+
+/** The processor time of one process, as the scheduler knows it. */
+export class CpuMeter {
+  readonly #pid: number;
+  /**
+   * Nanoseconds by thread, those that have ended among them: `/proc` forgets
+   * their share.
+   */
+  readonly #threads = new Map<string, number>();
+
+  /** Names a process. */
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  /**
+   * Returns what the process has used so far.
+   *
+   * @throws {Failure} when it has ended, or the kernel does not count.
+   */
+  look(): CpuLook {
+    for (const [thread, ns] of threadsOf(this.#pid)) {
+      this.#threads.set(thread, ns);
+    }
+    const ns = this.#threads.values().reduce((sum, ns) => sum + ns, 0);
+    if (ns > 0) return { atMs: performance.now(), us: ns / NS_PER_US };
+    throw new Failure(`/proc/${this.#pid}/task/*/schedstat counts nothing`);
+  }
+
+  /**
+   * Looks at once and when `stop` is called; between that again and again,
+   * unless nothing may disturb the process.
+   */
+  watch({ isPeaceful }: { isPeaceful: boolean }): { stop(): CpuLook[] } {
+    const looks = [this.look()];
+    const look = () => {
+      try {
+        looks.push(this.look());
+      } catch {
+        // The process has ended: `stop` will say so.
+      }
+    };
+    const timer = isPeaceful ? undefined : setInterval(look, LOOK_MS);
+    return {
+      stop: () => {
+        clearInterval(timer);
+        return [...looks, this.look()];
+      },
+    };
+  }
+
+  /** Waits until the process has nothing left to do. */
+  async rest(): Promise<void> {
+    const deadlineMs = performance.now() + REST_MS_MAX;
+    let before = this.look();
+    while (performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, REST_LOOK_MS));
+      const after = this.look();
+      if (after.us - before.us < REST_US_MAX) return;
+      before = after;
+    }
+  }
+}
+
+/** Returns the microseconds that were used from one moment to another. */
+export function usWithin(
+  looks: readonly CpuLook[],
+  fromMs: number,
+  toMs: number,
+): number {
+  return usAt(looks, toMs) - usAt(looks, fromMs);
+}
+
+/** What had been used at a moment, in proportion between two looks. */
+function usAt(looks: readonly CpuLook[], atMs: number): number {
+  const place = looks.findIndex((look) => look.atMs >= atMs);
+  const after = looks.at(place)!;
+  const before = looks[place - 1];
+  if (before === undefined || place < 0) return after.us;
+  const share = (atMs - before.atMs) / (after.atMs - before.atMs);
+  return before.us + (after.us - before.us) * share;
+}
+
+function threadsOf(pid: number): (readonly [thread: string, ns: number])[] {
+  const folder = `/proc/${pid}/task`;
+  try {
+    return [...Deno.readDirSync(folder)].flatMap(({ name }) => {
+      const text = readOrNothing(`${folder}/${name}/schedstat`);
+      return text === "" ? [] : [[name, Number(text.split(" ", 1))] as const];
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Failure(`process ${pid} has ended, or there is no /proc`);
+  }
+}
+
+/** A thread may end between the folder's listing and its own file. */
+function readOrNothing(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
