@@ -22,7 +22,7 @@ export const ARROWS: Readonly<
   net: { uses: ["base", "native", "poll"] },
   stream: { uses: [], types: ["net"] },
   bytes: { uses: ["base", "net"] },
-  system: { uses: ["base", "poll", "net"] },
+  system: { uses: ["base", "native", "poll", "net", "bytes"] },
   reactor: {
     uses: ["base", "native", "poll", "net", "stream", "bytes", "system"],
   },

@@ -7,9 +7,12 @@ import {
   Fibers,
   Reactor,
 } from "../../mod.ts";
-import type { Events } from "../../src/poll/events.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
+import {
+  MEMORY_ADDRESS,
+  type MemoryPolicy,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 
 /** Longer than a test waits for, on the reactor's clock. */
 const LONG_MS = 60_000;
@@ -17,14 +20,16 @@ const LONG_MS = 60_000;
 const SHORT_MS = 1;
 
 /** Notes the longest wait that it was asked for. */
-class WaitingSystem extends FakeSystem {
+class WaitingSystem extends MemorySystem {
   /** In milliseconds. */
   longestWaitMs = 0;
 
-  override poll(events: Events, timeoutMs: number): number {
-    this.longestWaitMs = Math.max(this.longestWaitMs, timeoutMs);
-    return super.poll(events, timeoutMs);
-  }
+  override policy: MemoryPolicy = {
+    call: (call, _, timeoutMs) => {
+      if (call !== "poll.poll") return;
+      this.longestWaitMs = Math.max(this.longestWaitMs, timeoutMs!);
+    },
+  };
 
   /** Lets time pass, and returns the longest wait meanwhile. */
   async waitsIn(ms: number): Promise<number> {
@@ -49,8 +54,8 @@ const read = (connection: FiberConnection) =>
   connection.read(new Uint8Array(BUFFER_BYTES));
 
 /** A write that its peer takes no byte of. */
-const write = (system: FakeSystem, connection: FiberConnection) => {
-  for (const stream of system.connected) stream.room = 0;
+const write = (system: MemorySystem, connection: FiberConnection) => {
+  for (const stream of system.connects) stream.room = 0;
   return connection.write(new Uint8Array(1_000_000));
 };
 
@@ -64,7 +69,7 @@ const DOUBLE_WAITS: Record<string, (given: Given) => Promise<unknown>[]> = {
   "two scopes": ({ fiber }) =>
     [1, 2].map(() => fiber.scope((scope) => scope.sleep(LONG_MS))),
   "two accepts": ({ fiber }) => {
-    const listener = fiber.listen(FAKE_ADDRESS);
+    const listener = fiber.listen(MEMORY_ADDRESS);
     return [listener.accept(), listener.accept()];
   },
   "a child that reads and writes its parent's": ({ system, fiber, one }) => [
@@ -90,8 +95,8 @@ for (const [what, waits] of Object.entries(DOUBLE_WAITS)) {
         const fibers = new Fibers(reactor);
         const gate = Promise.withResolvers<void>();
         fibers.spawn(async (fiber) => {
-          const one = await fiber.connect(FAKE_ADDRESS);
-          const other = await fiber.connect(FAKE_ADDRESS);
+          const one = await fiber.connect(MEMORY_ADDRESS);
+          const other = await fiber.connect(MEMORY_ADDRESS);
           await Promise.all(waits({ reactor, system, fiber, one, other }));
         });
         fibers.spawn(() => gate.promise);
@@ -108,10 +113,10 @@ const UNOWNED: Record<
   (reactor: Reactor, system: WaitingSystem) => Promise<Promise<unknown>[]>
 > = {
   "an accept": (reactor) =>
-    Promise.resolve([new Fibers(reactor).listen(FAKE_ADDRESS).accept()]),
+    Promise.resolve([new Fibers(reactor).listen(MEMORY_ADDRESS).accept()]),
   "a read and a write": async (reactor, system) => {
     const fibers = new Fibers(reactor);
-    const connection = await fibers.connect(FAKE_ADDRESS);
+    const connection = await fibers.connect(MEMORY_ADDRESS);
     return [read(connection), write(system, connection)];
   },
 };
@@ -164,7 +169,7 @@ cleanTest(
       const fibers = new Fibers(reactor);
       const gate = Promise.withResolvers<void>();
       const first = fibers.spawn(async (fiber) => {
-        const connection = await fiber.connect(FAKE_ADDRESS);
+        const connection = await fiber.connect(MEMORY_ADDRESS);
         const reading = read(connection);
         fibers.spawn(async (second) => {
           second.own(connection);
@@ -183,7 +188,7 @@ cleanTest(
   "an exclusive reactor's timer is late by no turn that came before",
   () =>
     onExclusive(async (reactor, system) => {
-      reactor.listen(FAKE_ADDRESS, { data: () => system.spend(96) });
+      reactor.listen(MEMORY_ADDRESS, { data: () => system.spend(96) });
       const client = system.arrive();
       await system.settle();
       const dueMs = system.nowMs() + 120;

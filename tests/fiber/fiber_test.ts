@@ -11,7 +11,7 @@ import {
 import { type Fiber, Fibers, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readToEnd } from "../util/deno_client.ts";
-import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
+import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
 import { onReactor } from "../util/fibers.ts";
 import { encoded } from "../util/handlers.ts";
 import { LOOPBACK } from "../util/streams.ts";
@@ -325,11 +325,11 @@ cleanTest(
 );
 
 Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never settles", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
   // Without it the loop would end with the timer.
-  fibers.listen(FAKE_ADDRESS);
+  fibers.listen(MEMORY_ADDRESS);
   const outcome = fibers.spawn(async (fiber) => {
     const never = new Promise<never>(() => {});
     return await fiber.withTimeout(50, never).catch((error) => error.name);
@@ -339,10 +339,10 @@ Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never
 });
 
 Deno.test("fiber.withTimeout() gives what was read in the turn in which its time is over", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
-  const listener = fibers.listen(FAKE_ADDRESS);
+  const listener = fibers.listen(MEMORY_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   const conn = await listener.accept();

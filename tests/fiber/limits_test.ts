@@ -9,10 +9,10 @@ import {
   Reactor,
 } from "../../mod.ts";
 import {
-  FAKE_ADDRESS,
-  type FakeStream,
-  FakeSystem,
-} from "../util/fake_system.ts";
+  MEMORY_ADDRESS,
+  type MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 
 /** A turn of the sweep's: it looks at limits eight times in the shortest. */
 const LATE_SHARE = 1.3;
@@ -21,22 +21,22 @@ const LATE_MS = LIMIT_MS * LATE_SHARE;
 
 interface Fake {
   readonly conn: FiberConnection;
-  readonly stream: FakeStream;
-  readonly system: FakeSystem;
+  readonly stream: MemoryStream;
+  readonly system: MemorySystem;
 }
 
 /** A way for a fiber to get a connection. */
 type Way = (
   reactor: Reactor,
-  system: FakeSystem,
+  system: MemorySystem,
   options: ConnectionOptions,
-) => Promise<{ conn: FiberConnection; stream: FakeStream }>;
+) => Promise<{ conn: FiberConnection; stream: MemoryStream }>;
 
 /** Returns what a listener that fibers use has accepted. */
 async function arrival(
-  system: FakeSystem,
+  system: MemorySystem,
   accepted: Promise<FiberConnection>,
-): Promise<{ conn: FiberConnection; stream: FakeStream }> {
+): Promise<{ conn: FiberConnection; stream: MemoryStream }> {
   const stream = system.arrive();
   await system.settle();
   return { conn: await accepted, stream };
@@ -44,11 +44,11 @@ async function arrival(
 
 /** Returns what was connected. */
 async function departure(
-  system: FakeSystem,
+  system: MemorySystem,
   connecting: Promise<FiberConnection>,
-): Promise<{ conn: FiberConnection; stream: FakeStream }> {
+): Promise<{ conn: FiberConnection; stream: MemoryStream }> {
   await system.settle();
-  return { conn: await connecting, stream: system.connected[0]! };
+  return { conn: await connecting, stream: system.connects[0]! };
 }
 
 /** Runs in a fiber that does not end before its reactor. */
@@ -69,7 +69,7 @@ const WAYS: Record<string, Way> = {
   "Fibers.serve()": (reactor, system, options) => {
     const fibers = new Fibers(reactor);
     const { promise, resolve } = Promise.withResolvers<FiberConnection>();
-    fibers.serve({ ...FAKE_ADDRESS, ...options }, (conn, fiber) => {
+    fibers.serve({ ...MEMORY_ADDRESS, ...options }, (conn, fiber) => {
       resolve(conn);
       return fiber.sleep(1e9);
     });
@@ -77,26 +77,26 @@ const WAYS: Record<string, Way> = {
   },
   "Fibers.listen()": (reactor, system, options) => {
     const fibers = new Fibers(reactor);
-    const listener = fibers.listen({ ...FAKE_ADDRESS, ...options });
+    const listener = fibers.listen({ ...MEMORY_ADDRESS, ...options });
     return arrival(system, listener.accept());
   },
   "Fiber.listen()": (reactor, system, options) =>
     arrival(
       system,
       inFiber(reactor, (fiber) =>
-        fiber.listen({ ...FAKE_ADDRESS, ...options }).accept()),
+        fiber.listen({ ...MEMORY_ADDRESS, ...options }).accept()),
     ),
   "Reactor.connect()": (reactor, system, options) =>
     departure(
       system,
-      new Fibers(reactor).connect({ ...FAKE_ADDRESS, ...options }),
+      new Fibers(reactor).connect({ ...MEMORY_ADDRESS, ...options }),
     ),
   "Fiber.connect()": (reactor, system, options) =>
     departure(
       system,
       inFiber(
         reactor,
-        (fiber) => fiber.connect({ ...FAKE_ADDRESS, ...options }),
+        (fiber) => fiber.connect({ ...MEMORY_ADDRESS, ...options }),
       ),
     ),
 };
@@ -114,7 +114,7 @@ async function withLimits(
   body: (fake: Fake) => Promise<void>,
   way: Way = ANY_WAY,
 ): Promise<void> {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const reported: unknown[] = [];
   using reactor = new Reactor({
     system,
@@ -127,7 +127,7 @@ async function withLimits(
 
 /** Expects that `waiting` ends since a limit has passed, and never early. */
 async function assertTimedOut(
-  system: FakeSystem,
+  system: MemorySystem,
   waiting: Promise<unknown>,
   name: string,
 ): Promise<void> {
@@ -228,21 +228,20 @@ Deno.test("what came before a limit has passed is read before TimedOut", () =>
   ));
 
 Deno.test("a connect of a fiber's rejects with TimedOut, when a limit of the connection has passed", async () => {
-  const system = new FakeSystem();
-  // An event that never comes: the connect is not done.
-  system.tell = () => {};
+  // The connect is never done.
+  const system = new MemorySystem({ policy: { connect() {} } });
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
   keepRunning(reactor);
   const timeouts = { idleMs: LIMIT_MS };
-  const connecting = fibers.connect({ ...FAKE_ADDRESS, timeouts });
+  const connecting = fibers.connect({ ...MEMORY_ADDRESS, timeouts });
   await assertTimedOut(system, connecting, "idleMs");
 });
 
 Deno.test("limits out of range are a RangeError, wherever fibers say them", async () => {
-  using reactor = new Reactor({ system: new FakeSystem() });
+  using reactor = new Reactor({ system: new MemorySystem() });
   const fibers = new Fibers(reactor);
-  const wrong = { ...FAKE_ADDRESS, timeouts: { readMs: 0 } };
+  const wrong = { ...MEMORY_ADDRESS, timeouts: { readMs: 0 } };
   assertThrows(() => fibers.serve(wrong, () => {}), RangeError, '"0"');
   assertThrows(() => fibers.listen(wrong), RangeError, '"0"');
   await assertRejects(() => fibers.connect(wrong), RangeError, '"0"');

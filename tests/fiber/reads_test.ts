@@ -11,10 +11,10 @@ import { type FiberConnection, Fibers, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { writeText } from "../util/deno_client.ts";
 import {
-  FAKE_ADDRESS,
-  type FakeStream,
-  FakeSystem,
-} from "../util/fake_system.ts";
+  MEMORY_ADDRESS,
+  type MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 import { withPair } from "../util/fibers.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { eventually, within } from "../util/waiting.ts";
@@ -26,17 +26,17 @@ const DIRECT_BYTES = 64 * KIB;
 
 interface Fake {
   readonly conn: FiberConnection;
-  readonly stream: FakeStream;
-  readonly system: FakeSystem;
+  readonly stream: MemoryStream;
+  readonly system: MemorySystem;
   readonly reactor: Reactor;
 }
 
 /** Runs `body` with a connection whose peer is the test. */
 async function withFake(body: (fake: Fake) => Promise<void>): Promise<void> {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
-  const listener = fibers.listen(FAKE_ADDRESS);
+  const listener = fibers.listen(MEMORY_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   await body({ conn: await listener.accept(), stream, system, reactor });
@@ -109,10 +109,10 @@ Deno.test("what a fiber's reads leave counts as memory, until it is taken or the
   }));
 
 Deno.test("a fiber's connection is shed, when what nobody has taken is beyond memoryBytesMax", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system, memoryBytesMax: 15_000 });
   const fibers = new Fibers(reactor);
-  const listener = fibers.listen(FAKE_ADDRESS);
+  const listener = fibers.listen(MEMORY_ADDRESS);
   const stream = system.arrive();
   await system.settle();
   const conn = await listener.accept();

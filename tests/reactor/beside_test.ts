@@ -8,16 +8,11 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import {
-  type ConnectionHandlers,
-  type Events,
-  Reactor,
-  UnixStream,
-} from "../../mod.ts";
+import { type ConnectionHandlers, Reactor, UnixStream } from "../../mod.ts";
 import { joinChannel } from "../../src/server/worker/channel.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { writeText } from "../util/deno_client.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { MemorySystem } from "../../src/system/memory.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { RunningScript } from "../util/scripts.ts";
 import { LOOPBACK } from "../util/streams.ts";
@@ -75,7 +70,7 @@ const MOMENTS: [name: string, wait: (begin: () => void) => void][] = [
 
 for (const [when, wait] of MOMENTS) {
   Deno.test(`settled() resolves ${when}, when the reactor has other work`, async () => {
-    const system = new FakeSystem();
+    const system = new MemorySystem();
     using reactor = new Reactor({ system });
     const { promise, resolve } = Promise.withResolvers<void>();
     reactor.listen(LOOPBACK, {
@@ -87,21 +82,15 @@ for (const [when, wait] of MOMENTS) {
   });
 }
 
-/** A system beside which somebody acts while the reactor yields. */
-class YieldingSystem extends FakeSystem {
-  onYield = (): void => {};
-
-  override yieldToDeno(): Promise<void> {
-    this.onYield();
-    return super.yieldToDeno();
-  }
-}
-
 Deno.test("settled() resolves, when it is asked for between the last turn and parking", async () => {
-  const system = new YieldingSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const waits: Promise<void>[] = [];
-  system.onYield = () => void waits.push(reactor.settled());
+  system.policy = {
+    call(call) {
+      if (call === "poll.yieldToDeno") waits.push(reactor.settled());
+    },
+  };
   reactor.listen(LOOPBACK, { data() {} });
   await system.settle();
   // It yields before its first turn and behind it.
@@ -170,36 +159,29 @@ cleanTest(
   },
 );
 
-/** A system that writes down how long its poll may block the thread. */
-class WaitingSystem extends FakeSystem {
-  waits: string[] = [];
-
-  override poll(events: Events, timeoutMs: number): number {
-    this.waits.push(`poll ${timeoutMs}`);
-    return super.poll(events, timeoutMs);
-  }
-
-  override park(timeoutMs: number | undefined): Promise<void> {
-    this.waits.push(`park ${timeoutMs}`);
-    return super.park(timeoutMs);
-  }
-}
-
 Deno.test("an exclusive reactor blocks its thread for 250 ms, and not at all while work is pending", async () => {
-  const system = new WaitingSystem();
+  const waits = new Set<string>();
+  const system = new MemorySystem({
+    policy: {
+      call(call, _, timeoutMs) {
+        const isWait = call === "poll.poll" || call === "poll.park";
+        if (isWait) waits.add(`${call} ${timeoutMs}`);
+      },
+    },
+  });
   using reactor = new Reactor({ exclusive: true, system });
   reactor.listen(LOOPBACK, { data() {} });
   reactor.beginWork();
   await system.pass(1_000);
-  assertEquals([...new Set(system.waits)], ["poll 0", "park undefined"]);
+  assertEquals([...waits], ["poll.poll 0", "poll.park undefined"]);
   reactor.endWork();
-  system.waits = [];
+  waits.clear();
   await system.pass(1_000);
-  assertEquals([...new Set(system.waits)], ["poll 250", "park 2"]);
+  assertEquals([...waits], ["poll.poll 250", "poll.park 2"]);
 });
 
 Deno.test("an exclusive reactor's own timers are in time", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ exclusive: true, system });
   // Something that is open, so that the loop goes on.
   reactor.listen(LOOPBACK, { data() {} });

@@ -17,7 +17,11 @@ import type { AnyListener } from "../../src/reactor/listener.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readToEnd, writeAll } from "../util/deno_client.ts";
 import { FakeHost } from "../util/fake_host.ts";
-import { FakeStream, FakeSystem } from "../util/fake_system.ts";
+import {
+  type MemoryPolicy,
+  MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
@@ -242,9 +246,9 @@ for (const how of ["a fiber that returns", "Connection.close()"]) {
 
 /** A connection that has answered, and lingers over what its peer sends. */
 function lingering() {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const host = new FakeHost();
-  const stream = new FakeStream(system, 1);
+  const stream = new MemoryStream(system);
   const reasons: string[] = [];
   const connection = new EngineConnection(host, stream, {
     protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
@@ -278,13 +282,14 @@ Deno.test("a lingering close lasts for five seconds after the last byte, and for
 
 Deno.test("five resets are five closes, when the system refuses to set an option", () => {
   const reasons: string[] = [];
+  const policy: MemoryPolicy = {
+    call(call) {
+      if (call !== "stream.resetOnClose") return;
+      throw new Deno.errors.InvalidData("EINVAL");
+    },
+  };
   for (let index = 0; index < 5; index++) {
-    const stream = new FakeStream(new FakeSystem(), 1);
-    Object.defineProperty(stream, "resetOnClose", {
-      set: () => {
-        throw new Deno.errors.InvalidData("EINVAL");
-      },
-    });
+    const stream = new MemoryStream(new MemorySystem({ policy }));
     const connection = new EngineConnection(new FakeHost(), stream, {
       protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
       listener: { isRefed: true } as AnyListener,

@@ -41,7 +41,7 @@ import {
 import { engineOf } from "../util/engine.ts";
 import { decoded, ECHO, encoded, logged } from "../util/handlers.ts";
 import { FakeHost } from "../util/fake_host.ts";
-import { FakeStream, FakeSystem } from "../util/fake_system.ts";
+import { MemoryStream, MemorySystem } from "../../src/system/memory.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
 import {
   acceptOne,
@@ -1347,12 +1347,12 @@ cleanTest(
 );
 
 cleanTest("water marks and the share of a turn are a listener's own", () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const host = new FakeHost();
   const limits = limitsOf({ highWaterBytes: 10, turnReadBytes: 100_000 });
   assertEquals(limits.lowWaterBytes, 2);
   const listener = { isRefed: true } as Listener;
-  const stream = new FakeStream(system, 1);
+  const stream = new MemoryStream(system);
   const counts: number[] = [];
   let drains = 0;
   const connection = new EngineConnection(host, stream, {

@@ -6,12 +6,12 @@ import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { FakeHost } from "../util/fake_host.ts";
-import { FakeStream, FakeSystem } from "../util/fake_system.ts";
+import { MemoryStream, MemorySystem } from "../../src/system/memory.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { concat } from "../util/http_bytes.ts";
 
 /** A stream that keeps what each call has taken. */
-class KeepingStream extends FakeStream {
+class KeepingStream extends MemoryStream {
   readonly calls: string[] = [];
 
   override tryWrite(
@@ -39,7 +39,7 @@ function fakeConnection(): {
   host: FakeHost;
 } {
   const host = new FakeHost();
-  const stream = new KeepingStream(new FakeSystem(), 1);
+  const stream = new KeepingStream(new MemorySystem());
   const protocol = { data() {} };
   const listener = { isRefed: true } as unknown as AnyListener;
   const connection = new EngineConnection(host, stream, {
@@ -139,7 +139,7 @@ Deno.test("Connection.writeVectored() sends nothing, when the connection is clos
 
 Deno.test("Connection.writeVectored() takes its own runs of the shared buffer alone, in order", () => {
   const { connection, stream, host } = fakeConnection();
-  const other = new KeepingStream(new FakeSystem(), 2);
+  const other = new KeepingStream(new MemorySystem());
   const protocol = { data() {} };
   const listener = { isRefed: true } as unknown as AnyListener;
   const neighbour = new EngineConnection(host, other, {

@@ -18,7 +18,11 @@ import {
 } from "../../src/bytes/buffers.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { BatchingSystem, type FakeStream } from "../util/fake_system.ts";
+import {
+  type MemoryPolicy,
+  type MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 import { engineOf } from "../util/engine.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
@@ -47,21 +51,43 @@ class Crowd implements Disposable {
   readonly failing: Record<string, () => void> = {};
   /** What was told, a line each. */
   log: string[] = [];
-  readonly #streams = new Map<string, FakeStream>();
+  /** How many streams each call read, and how many it wrote to. */
+  readonly calls: string[] = [];
+  /** What the next reads of each give instead of what there is. */
+  readonly reads: Record<string, number[]> = {};
+  /** How much a read of each brings at the most. */
+  readonly readMax: Record<string, number> = {};
+  /** How each write of some fails. */
+  readonly failures: Record<string, number> = {};
+  readonly #streams = new Map<string, MemoryStream>();
   readonly #connections = new Map<string, Connection>();
 
   private constructor(
-    readonly system: BatchingSystem,
+    readonly system: MemorySystem,
     options: ReactorOptions,
   ) {
     this.reactor = new Reactor({ system, ...options });
+    const nameOf = (stream: MemoryStream) =>
+      [...this.#streams].find(([, one]) => one === stream)?.[0] ?? "";
+    Object.assign(
+      system.policy,
+      {
+        read: (stream, most) => {
+          const name = nameOf(stream);
+          const max = this.readMax[name] ?? most;
+          return this.reads[name]?.shift() ?? (most > max ? max : undefined);
+        },
+        write: (stream) => this.failures[nameOf(stream)],
+        log: (who, what) => void (who === "system" && this.calls.push(what)),
+      } satisfies MemoryPolicy,
+    );
   }
 
   /** Returns a crowd with one connection for each letter. */
   static async of(
     names: string,
     options: ReactorOptions = {},
-    system: BatchingSystem = new BatchingSystem(),
+    system: MemorySystem = new MemorySystem({ batches: true }),
   ): Promise<Crowd> {
     const crowd = new Crowd(system, options);
     const coming = [...names];
@@ -72,7 +98,7 @@ class Crowd implements Disposable {
     return crowd;
   }
 
-  stream(name: string): FakeStream {
+  stream(name: string): MemoryStream {
     return this.#streams.get(name)!;
   }
 
@@ -91,7 +117,7 @@ class Crowd implements Disposable {
   /** Forgets what has happened. */
   forget(): void {
     this.log = [];
-    this.system.calls.length = 0;
+    this.calls.length = 0;
   }
 
   [Symbol.dispose](): void {
@@ -130,14 +156,14 @@ class Crowd implements Disposable {
   }
 }
 
-/** A system whose events all come twice. */
-class DoublingSystem extends BatchingSystem {
-  override poll(events: Events, timeoutMs: number): number {
-    const count = super.poll(events, timeoutMs);
-    const [first, end] = [2, 2 + 2 * count];
+/** Returns a system whose events all come twice. */
+function doublingSystem(): MemorySystem {
+  const events = (events: Events) => {
+    const [first, end] = [2, 2 + 2 * events.length];
     events.words.copyWithin(end, first, end);
-    return events.length = 2 * count;
-  }
+    events.length *= 2;
+  };
+  return new MemorySystem({ batches: true, policy: { events } });
 }
 
 // Reading.
@@ -145,7 +171,7 @@ class DoublingSystem extends BatchingSystem {
 Deno.test("connections that have something to read are read in one call, and told in order", async () => {
   using crowd = await Crowd.of("abc");
   await crowd.receive({ b: "two", a: "one", c: "three" });
-  assertEquals(crowd.system.calls, ["read 3 of 3"]);
+  assertEquals(crowd.calls, ["read 3 of 3"]);
   assertEquals(crowd.log, ["b two", "a one", "c three"]);
   assertEquals(crowd.reactor.stats().reads, 3);
   assertEquals(crowd.reactor.stats().bytesIn, 11);
@@ -154,7 +180,7 @@ Deno.test("connections that have something to read are read in one call, and tol
 Deno.test("a connection that alone has something to read is read by itself", async () => {
   using crowd = await Crowd.of("abc");
   await crowd.receive({ b: "two" });
-  assertEquals(crowd.system.calls, []);
+  assertEquals(crowd.calls, []);
   assertEquals(crowd.log, ["b two"]);
 });
 
@@ -167,13 +193,12 @@ Deno.test("events are acted on in their order, when some are not only to read", 
   crowd.stream("d").receive("4");
   crowd.stream("e").receive("5");
   await crowd.system.settle();
-  assertEquals(crowd.system.calls, ["read 2 of 2", "read 2 of 2"]);
+  assertEquals(crowd.calls, ["read 2 of 2", "read 2 of 2"]);
   assertEquals(crowd.log, ["a 1", "b 2", "c ends", "d 4", "e 5"]);
 });
 
 Deno.test("a connection that could also write is read with the others, unless it has something to send", async () => {
   using crowd = await Crowd.of("abc");
-  const { system } = crowd;
   crowd.stream("a").room = 1;
   crowd.acts.a = () => void crowd.connection("a").write(encoded("xyz"));
   await crowd.receive({ a: "1", b: "2" });
@@ -181,21 +206,21 @@ Deno.test("a connection that could also write is read with the others, unless it
   delete crowd.acts.a;
   crowd.stream("a").makeRoom(1);
   await crowd.receive({ a: "3", b: "4", c: "5" });
-  assertEquals(system.calls, ["read 2 of 2"]);
+  assertEquals(crowd.calls, ["read 2 of 2"]);
   crowd.stream("a").makeRoom(1);
   await crowd.system.settle();
   assertEquals(crowd.stream("a").text, "xyz");
   crowd.forget();
   crowd.stream("a").makeRoom(1);
   await crowd.receive({ a: "6", b: "7", c: "8" });
-  assertEquals(system.calls, ["read 3 of 3"]);
+  assertEquals(crowd.calls, ["read 3 of 3"]);
 });
 
 Deno.test("a batch stops when there is little room left, and goes on with the rest", async () => {
   using crowd = await Crowd.of("abcd");
   const large = READ_BUFFER_BYTES - 1_000;
   await crowd.receive({ a: "1", b: large, c: "3", d: "4" });
-  assertEquals(crowd.system.calls, ["read 2 of 4", "read 2 of 2"]);
+  assertEquals(crowd.calls, ["read 2 of 4", "read 2 of 2"]);
   assertEquals(crowd.log, ["a 1", `b ${large}`, "c 3", "d 4"]);
 });
 
@@ -220,7 +245,7 @@ for (const how of ["abort", "close", "closeLingering"] as const) {
     using crowd = await Crowd.of("abc");
     crowd.acts.a = () => crowd.connection("b")[how]();
     await crowd.receive({ a: "1", b: "2", c: "3" });
-    assertEquals(crowd.system.calls, ["read 3 of 3"]);
+    assertEquals(crowd.calls, ["read 3 of 3"]);
     const reason = how === "abort" ? "aborted" : "closed";
     const end = how === "closeLingering" ? [] : [`b closed: ${reason}`];
     assertEquals(crowd.log, ["a 1", ...end, "c 3"]);
@@ -267,7 +292,7 @@ Deno.test("a connection whose half another closes is told what was read for it",
 Deno.test("a connection that lingers since another said so hears of its peer's end", async () => {
   using crowd = await Crowd.of("ab");
   crowd.acts.a = () => crowd.connection("b").closeLingering();
-  crowd.stream("b").reads.push(0);
+  crowd.reads.b = [0];
   await crowd.receive({ a: "1", b: "2" });
   assertEquals(crowd.log, ["a 1", "b closed: closed"]);
 });
@@ -312,7 +337,7 @@ Deno.test("a connection that another stops is told what was read for it when it 
   assertEquals(crowd.reactor.stats().bytesIn, 11);
   crowd.forget();
   await crowd.receive({ c: "5", b: "6" });
-  assertEquals(crowd.system.calls, ["read 2 of 2"]);
+  assertEquals(crowd.calls, ["read 2 of 2"]);
 });
 
 Deno.test("a connection that is stopped and goes on within a batch is told at once", async () => {
@@ -393,11 +418,11 @@ Deno.test("an end that was read for a connection that another stops is told when
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
   // The system tells of bytes, and the end overtakes the telling.
-  crowd.stream("b").reads.push(0);
-  await crowd.receive({ a: "1", b: "", c: "3" });
+  crowd.reads.b = [0];
+  await crowd.receive({ a: "1", b: "2", c: "3" });
   assertEquals(crowd.log, ["a 1", "b is ending", "c 3"]);
   assert(crowd.connection("b").peerHasEnded);
-  crowd.stream("b").reads.push(0);
+  crowd.reads.b = [0];
   crowd.connection("b").resume();
   await crowd.system.settle();
   assertEquals(crowd.log, ["a 1", "b is ending", "c 3", "b ends"]);
@@ -411,7 +436,7 @@ Deno.test("an error that was read for a connection that another stops ends it", 
       crowd.connection("b").write(new Uint8Array(5_000));
       crowd.connection("b")[how]();
     };
-    crowd.stream("b").reads.push(ECONNRESET);
+    crowd.reads.b = [ECONNRESET];
     await crowd.receive({ a: "1", b: "2", c: "3" });
     assertEquals(crowd.log, [
       "a 1",
@@ -426,7 +451,7 @@ Deno.test("an error that was read for a connection that another stops ends it", 
 Deno.test("a connection that another stops goes on, when there was nothing to read after all", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
-  crowd.stream("b").reads.push(WOULD_BLOCK);
+  crowd.reads.b = [WOULD_BLOCK];
   await crowd.receive({ a: "1", b: "2", c: "3" });
   delete crowd.acts.a;
   crowd.connection("b").resume();
@@ -437,17 +462,17 @@ Deno.test("a connection that another stops goes on, when there was nothing to re
 // Two events of one connection.
 
 Deno.test("a connection with two events in a batch is told its bytes in order", async () => {
-  using crowd = await Crowd.of("abc", {}, new DoublingSystem());
-  for (const name of "abc") crowd.stream(name).readMax = 1;
+  using crowd = await Crowd.of("abc", {}, doublingSystem());
+  for (const name of "abc") crowd.readMax[name] = 1;
   await crowd.receive({ a: "12", b: "34", c: "56" });
-  assertEquals(crowd.system.calls, ["read 6 of 6"]);
+  assertEquals(crowd.calls, ["read 6 of 6"]);
   assertEquals(crowd.log, ["a 1", "b 3", "c 5", "a 2", "b 4", "c 6"]);
 });
 
 Deno.test("a connection with two events that another stops keeps both in order", async () => {
-  using crowd = await Crowd.of("abc", {}, new DoublingSystem());
+  using crowd = await Crowd.of("abc", {}, doublingSystem());
   crowd.acts.a = () => crowd.connection("b").pause();
-  crowd.stream("b").readMax = 2;
+  crowd.readMax.b = 2;
   await crowd.receive({ a: "1", b: "wxyz", c: "3" });
   assertEquals(crowd.log, ["a 1", "c 3"]);
   assert(crowd.reactor.stats().memoryBytes > 0);
@@ -458,18 +483,18 @@ Deno.test("a connection with two events that another stops keeps both in order",
 });
 
 Deno.test("a connection with two events that goes on between them is told in order", async () => {
-  using crowd = await Crowd.of("abc", {}, new DoublingSystem());
+  using crowd = await Crowd.of("abc", {}, doublingSystem());
   crowd.acts.a = () => crowd.connection("b").pause();
   crowd.acts.c = () => crowd.connection("b").resume();
-  crowd.stream("b").readMax = 2;
+  crowd.readMax.b = 2;
   await crowd.receive({ a: "1", b: "wxyz", c: "3" });
   assertEquals(crowd.log, ["a 1", "c 3", "b wxyz"]);
 });
 
 Deno.test("a connection with two events hears once of its end", async () => {
-  using crowd = await Crowd.of("ab", {}, new DoublingSystem());
-  crowd.stream("b").reads.push(0, 0);
-  await crowd.receive({ a: "1", b: "" });
+  using crowd = await Crowd.of("ab", {}, doublingSystem());
+  crowd.reads.b = [0, 0];
+  await crowd.receive({ a: "1", b: "2" });
   assertEquals(crowd.log, ["a 1", "b ends"]);
 });
 
@@ -526,7 +551,7 @@ Deno.test("what a turn answers leaves in one call", async () => {
   using crowd = await Crowd.of("abc");
   answering(crowd, "abc");
   await crowd.receive({ a: "one", b: "two", c: "three" });
-  assertEquals(crowd.system.calls, ["read 3 of 3", "write 3"]);
+  assertEquals(crowd.calls, ["read 3 of 3", "write 3"]);
   const texts = [..."abc"].map((name) => crowd.stream(name).text);
   assertEquals(texts, ["ONE", "TWO", "THREE"]);
   assertEquals(crowd.reactor.stats().writes, 3);
@@ -551,9 +576,9 @@ Deno.test("what the system does not take of a batch leaves later, in order", asy
 Deno.test("one whose write fails in a batch may write to the others, close and abort them", async () => {
   using crowd = await Crowd.of("abcdef");
   answering(crowd, "abcdef");
-  crowd.stream("a").failure = EPIPE;
+  crowd.failures.a = EPIPE;
   crowd.stream("b").room = 1;
-  crowd.stream("e").failure = ENOBUFS;
+  crowd.failures.e = ENOBUFS;
   crowd.failing.a = () => {
     crowd.connection("b").write(encoded("!"));
     crowd.connection("b").close();
@@ -589,8 +614,8 @@ Deno.test("one whose write fails in a batch may write to the others, close and a
 Deno.test("one that another takes with it before its own failure is told hears nothing of that", async () => {
   using crowd = await Crowd.of("abc");
   answering(crowd, "abc");
-  crowd.stream("a").failure = EPIPE;
-  crowd.stream("b").failure = EPIPE;
+  crowd.failures.a = EPIPE;
+  crowd.failures.b = EPIPE;
   crowd.failing.a = () => crowd.connection("b").abort();
   await crowd.receive({ a: "1", b: "2", c: "3" });
   assertEquals(crowd.log.slice(3), [

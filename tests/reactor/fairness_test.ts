@@ -4,10 +4,10 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { type Connection, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {
-  FAKE_ADDRESS,
-  type FakeStream,
-  FakeSystem,
-} from "../util/fake_system.ts";
+  MEMORY_ADDRESS,
+  type MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
 
@@ -16,11 +16,11 @@ const MESSAGE_BYTES = 64;
 const KIB = 1024;
 
 Deno.test("a polite request is answered within two turns, while another connection floods", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const askedAt: (number | undefined)[] = [];
   const waits: number[] = [];
-  const polite: FakeStream[] = [];
+  const polite: MemoryStream[] = [];
   let flooded = 0;
   let next = 0;
   const answer = (index: number, connection: Connection) => {
@@ -37,7 +37,7 @@ Deno.test("a polite request is answered within two turns, while another connecti
     polite[index]!.receive(MESSAGE_BYTES);
   };
   const indexes = new Map<Connection, number>();
-  reactor.listen(FAKE_ADDRESS, {
+  reactor.listen(MEMORY_ADDRESS, {
     open: (connection) => void indexes.set(connection, indexes.size),
     data: (connection, _bytes, start, end) => {
       const index = indexes.get(connection)!;
@@ -60,12 +60,12 @@ Deno.test("a polite request is answered within two turns, while another connecti
 });
 
 Deno.test("two floods have equal shares, turn by turn", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const read = new Map<Connection, number>();
   let furthest = 0;
   const turnReadBytes = 100 * KIB;
-  reactor.listen({ ...FAKE_ADDRESS, turnReadBytes }, {
+  reactor.listen({ ...MEMORY_ADDRESS, turnReadBytes }, {
     open: (connection) => void read.set(connection, 0),
     data: (connection, _bytes, start, end) => {
       read.set(connection, read.get(connection)! + end - start);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import { type CloseReason, type Connection, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
+import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { eventually } from "../util/waiting.ts";
 
@@ -13,7 +13,7 @@ const SECOND_MS = 1_000;
 
 /** A reactor with a bound of a MiB, whose clients do not read unless told so. */
 async function bounded(clients: number) {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const reported: unknown[] = [];
   const reactor = new Reactor({
     system,
@@ -23,7 +23,7 @@ async function bounded(clients: number) {
   const connections: Connection[] = [];
   const closed: [number, CloseReason][] = [];
   const drains: number[] = [];
-  reactor.listen(FAKE_ADDRESS, {
+  reactor.listen(MEMORY_ADDRESS, {
     open: (connection) => void connections.push(connection),
     data() {},
     drain: (connection) => void drains.push(connections.indexOf(connection)),

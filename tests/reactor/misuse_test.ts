@@ -16,7 +16,7 @@ import {
   serve,
 } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { FAKE_ADDRESS, FakeSystem } from "../util/fake_system.ts";
+import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
 
 /** What a program in JavaScript may hand in. */
 // deno-lint-ignore no-explicit-any
@@ -30,7 +30,7 @@ const NO_PLACES: Any[] = [-1, 0.5, NaN, Infinity, "x", {}];
 
 interface Given {
   readonly reactor: Reactor;
-  readonly system: FakeSystem;
+  readonly system: MemorySystem;
   readonly connection: Connection;
   readonly fiber: Fiber;
   readonly conn: FiberConnection;
@@ -44,18 +44,18 @@ const bytes = new Uint8Array(8);
 const listenWith = (name: string): [string, Call] => [
   `listen() with ${name}`,
   ({ reactor }, value) =>
-    reactor.listen({ ...FAKE_ADDRESS, [name]: value }, handlers),
+    reactor.listen({ ...MEMORY_ADDRESS, [name]: value }, handlers),
 ];
 const handlerOf = (name: string): [string, Call] => [
   `listen() with the handler ${name}`,
   ({ reactor }, value) =>
-    reactor.listen(FAKE_ADDRESS, { ...handlers, [name]: value }),
+    reactor.listen(MEMORY_ADDRESS, { ...handlers, [name]: value }),
 ];
 const timeoutOf = (name: string): [string, Call] => [
   `listen() with ${name}`,
   ({ reactor }, value) =>
     reactor.listen(
-      { ...FAKE_ADDRESS, timeouts: { [name]: value } },
+      { ...MEMORY_ADDRESS, timeouts: { [name]: value } },
       handlers,
     ),
 ];
@@ -70,7 +70,7 @@ const NUMBERS: [string, Call][] = [
   [
     "connect() with timeoutMs",
     ({ reactor }, timeoutMs) =>
-      new Fibers(reactor).connect({ ...FAKE_ADDRESS, timeoutMs }),
+      new Fibers(reactor).connect({ ...MEMORY_ADDRESS, timeoutMs }),
   ],
   [
     "memoryBytesMax",
@@ -81,7 +81,7 @@ const NUMBERS: [string, Call][] = [
   ["readUntil()", ({ conn }, value) => conn.readUntil("\n", value)],
   [
     "echo() with graceMs",
-    ({ reactor }, graceMs) => echo({ ...FAKE_ADDRESS, reactor, graceMs }),
+    ({ reactor }, graceMs) => echo({ ...MEMORY_ADDRESS, reactor, graceMs }),
   ],
   timeoutOf("idleMs"),
   timeoutOf("readMs"),
@@ -97,11 +97,14 @@ const FUNCTIONS: [string, Call][] = [
   ["Fiber.scope()", ({ fiber }, value) => fiber.scope(value)],
   [
     "Fibers.serve()",
-    ({ reactor }, value) => new Fibers(reactor).serve(FAKE_ADDRESS, value),
+    ({ reactor }, value) => new Fibers(reactor).serve(MEMORY_ADDRESS, value),
   ],
   ["onError", ({ system }, onError) => new Reactor({ system, onError })],
   ["lookup", ({ system }, lookup) => new Reactor({ system, lookup })],
-  ["connect()", ({ reactor }, data) => reactor.connect(FAKE_ADDRESS, { data })],
+  [
+    "connect()",
+    ({ reactor }, data) => reactor.connect(MEMORY_ADDRESS, { data }),
+  ],
   ...["data", "open", "end", "ending", "drain", "broken"].map(handlerOf),
   ...["error", "timeout", "shortage", "close"].map(handlerOf),
 ];
@@ -118,7 +121,7 @@ const SIGNALS: [string, Call][] = [
   [
     "connect()",
     ({ reactor }, signal) =>
-      new Fibers(reactor).connect({ ...FAKE_ADDRESS, signal }),
+      new Fibers(reactor).connect({ ...MEMORY_ADDRESS, signal }),
   ],
   [
     "spawn()",
@@ -127,7 +130,7 @@ const SIGNALS: [string, Call][] = [
   [
     "Fibers.serve()",
     ({ reactor }, signal) =>
-      new Fibers(reactor).serve({ ...FAKE_ADDRESS, signal }, () => {}),
+      new Fibers(reactor).serve({ ...MEMORY_ADDRESS, signal }, () => {}),
   ],
 ];
 
@@ -162,13 +165,16 @@ const TABLE: [string, [string, Call][], Any[]][] = [
   ["no object", [
     listenWith("timeouts"),
     ["setTimeouts()", ({ connection }, value) => connection.setTimeouts(value)],
-    ["connect()", ({ reactor }, value) => reactor.connect(FAKE_ADDRESS, value)],
+    [
+      "connect()",
+      ({ reactor }, value) => reactor.connect(MEMORY_ADDRESS, value),
+    ],
   ], [null, 5, "5", true]],
   ["no function", [
     [
       "serve() with onError",
       ({ reactor }, onError) =>
-        serve({ ...FAKE_ADDRESS, reactor, onError }, () => new Response()),
+        serve({ ...MEMORY_ADDRESS, reactor, onError }, () => new Response()),
     ],
   ], ["f", {}, 5]],
 ];
@@ -185,15 +191,15 @@ async function errorOf(call: () => unknown): Promise<unknown> {
 
 /** Has both faces of a reactor's at hand. */
 async function withAll(body: (given: Given) => Promise<void>): Promise<void> {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const reported: unknown[] = [];
   const onError = (error: unknown) => void reported.push(error);
   using reactor = new Reactor({ system, onError });
   const fibers = new Fibers(reactor);
-  const listener = fibers.listen(FAKE_ADDRESS);
+  const listener = fibers.listen(MEMORY_ADDRESS);
   const opened = Promise.withResolvers<Connection>();
-  reactor.connect(FAKE_ADDRESS, { ...handlers, open: opened.resolve });
-  const conn = fibers.connect(FAKE_ADDRESS);
+  reactor.connect(MEMORY_ADDRESS, { ...handlers, open: opened.resolve });
+  const conn = fibers.connect(MEMORY_ADDRESS);
   await system.settle();
   const [connection, gate] = [await opened.promise, Promise.withResolvers()];
   const fiber = fibers.spawn(() => gate.promise);

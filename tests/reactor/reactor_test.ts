@@ -27,7 +27,7 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readText, writeText } from "../util/deno_client.ts";
 import { engineOf } from "../util/engine.ts";
 import { FakeHost } from "../util/fake_host.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
 import { decoded, ECHO, encoded, logged } from "../util/handlers.ts";
 import { NO_PROC } from "../util/machine.ts";
 import { isIdle, ownCpuMs, residentBytesOf } from "../util/process_figures.ts";
@@ -507,7 +507,7 @@ cleanTest(
 cleanTest(
   "Reactor.setTimer() runs callbacks in the order of their deadlines",
   async () => {
-    const system = new FakeSystem();
+    const system = new MemorySystem();
     using reactor = new Reactor({ system });
     // Something that is open, so that the loop goes on.
     reactor.listen(LOOPBACK, ECHO);
@@ -883,10 +883,10 @@ function silenceConsole(): Disposable {
 }
 
 Deno.test("a source without a slot takes nobody else's away, when there are no more slots", () => {
-  const system = new FakeSystem();
-  const host = new Host({ poll: system, system, start() {} });
+  const system = new MemorySystem();
+  const host = new Host({ poll: system.openPoll(), system, start() {} });
   const listener = () =>
-    new Listener(host, system.listen(), { handlers: ECHO });
+    new Listener(host, system.listen(MEMORY_ADDRESS), { handlers: ECHO });
   const first = listener();
   host.add(first, { handle: 1, [Symbol.dispose]() {} }, 1);
   host.slots.insert = () => {

@@ -17,16 +17,16 @@ import {
   type Timeouts,
 } from "../../mod.ts";
 import {
-  FAKE_ADDRESS,
-  type FakeStream,
-  FakeSystem,
-} from "../util/fake_system.ts";
+  MEMORY_ADDRESS,
+  type MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
 
 /** One connection on a clock that the test has. */
 interface Scene extends Disposable {
   readonly reactor: Reactor;
-  readonly system: FakeSystem;
-  readonly stream: FakeStream;
+  readonly system: MemorySystem;
+  readonly stream: MemoryStream;
   readonly connection: Connection;
   /** Why connections closed, in this order. */
   readonly reasons: CloseReason[];
@@ -40,13 +40,13 @@ async function accepted(
   handlers: Partial<ConnectionHandlers> = {},
   startMs?: number,
 ): Promise<Scene> {
-  const system = new FakeSystem(startMs);
+  const system = new MemorySystem({ startMs });
   const reactor = new Reactor({ system });
   const reasons: CloseReason[] = [];
   const closedAtMs: number[] = [];
   const connections: Connection[] = [];
   let openedMs = 0;
-  reactor.listen({ ...FAKE_ADDRESS, ...options }, {
+  reactor.listen({ ...MEMORY_ADDRESS, ...options }, {
     data() {},
     ...handlers,
     open: (connection) => {
@@ -337,11 +337,11 @@ Deno.test("an error in ConnectionHandlers.timeout ends its connection and no oth
 });
 
 Deno.test("a handler may close others, and accept new ones, while the sweep is under way", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const reasons: CloseReason[] = [];
   const listener = reactor.listen(
-    { ...FAKE_ADDRESS, timeouts: { idleMs: 100 } },
+    { ...MEMORY_ADDRESS, timeouts: { idleMs: 100 } },
     {
       data() {},
       close: (_, reason) => {
@@ -361,12 +361,12 @@ Deno.test("a handler may close others, and accept new ones, while the sweep is u
 });
 
 Deno.test("a thousand connections close on time, whenever each moved last", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const idleMs = 10_000;
   const lastMs = new Map<Connection, number>();
   let closed = 0;
-  reactor.listen({ ...FAKE_ADDRESS, timeouts: { idleMs } }, {
+  reactor.listen({ ...MEMORY_ADDRESS, timeouts: { idleMs } }, {
     open: (connection) => void lastMs.set(connection, system.nowMs()),
     data: (connection) => void lastMs.set(connection, system.nowMs()),
     close: (connection, reason) => {
@@ -388,10 +388,10 @@ Deno.test("a thousand connections close on time, whenever each moved last", asyn
 });
 
 Deno.test("more connections than one turn looks at close all, in some turns more", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   let closed = 0;
-  reactor.listen({ ...FAKE_ADDRESS, timeouts: { idleMs: 1_000 } }, {
+  reactor.listen({ ...MEMORY_ADDRESS, timeouts: { idleMs: 1_000 } }, {
     data() {},
     close: () => void closed++,
   });
@@ -437,15 +437,15 @@ Deno.test("the sweep goes on for years, when its clock wraps", async () => {
 });
 
 Deno.test("Reactor.connect() has timeouts too, which count while it connects", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const reasons: CloseReason[] = [];
-  reactor.connect({ ...FAKE_ADDRESS, timeouts: { idleMs: 1_000 } }, {
+  reactor.connect({ ...MEMORY_ADDRESS, timeouts: { idleMs: 1_000 } }, {
     data() {},
     close: (_, reason) => void reasons.push(reason),
   });
   // Something that stays open, so that the loop goes on.
-  reactor.listen(FAKE_ADDRESS, { data() {} });
+  reactor.listen(MEMORY_ADDRESS, { data() {} });
   await system.pass(1_300);
   assertEquals(reasons, ["idle"]);
 });
@@ -460,7 +460,7 @@ Deno.test("timeouts and deadlines throw RangeError, when they are out of range",
       const message = `${name} "${value}"`;
       assertThrows(() => connection.setTimeouts(timeouts), RangeError, message);
       assertThrows(
-        () => reactor.listen({ ...FAKE_ADDRESS, timeouts }, { data() {} }),
+        () => reactor.listen({ ...MEMORY_ADDRESS, timeouts }, { data() {} }),
         RangeError,
         message,
       );

@@ -23,7 +23,7 @@ import {
   writeAll,
   writeText,
 } from "../util/deno_client.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { MemorySystem } from "../../src/system/memory.ts";
 import { HastyClient } from "../util/hasty_client.ts";
 import { NO_IPV6 } from "../util/machine.ts";
 import {
@@ -318,7 +318,7 @@ cleanTest(
 
 Deno.test("EchoServer.shutdown() resets a peer that never reads, when its grace is over", async () => {
   for (const graceMs of [0, 1_500, undefined]) {
-    const system = new FakeSystem();
+    const system = new MemorySystem();
     using reactor = new Reactor({ system });
     const server = echo({
       port: 0,
@@ -349,7 +349,7 @@ Deno.test("EchoServer.shutdown() resets a peer that never reads, when its grace 
 });
 
 Deno.test("EchoServer.shutdown() waits for ever, when its grace is infinite", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const server = echo({ port: 0, reactor, graceMs: Infinity });
   const slow = system.arrive();

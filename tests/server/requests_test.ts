@@ -2,7 +2,7 @@ import { assertEquals, assertInstanceOf } from "@std/assert";
 import { Reactor, serve } from "../../mod.ts";
 import type { Handler } from "../../src/http/service.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { type MemoryPoll, MemorySystem } from "../../src/system/memory.ts";
 import { parseAnswers } from "../util/http_answers.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { ResettingClient } from "../util/http_client.ts";
@@ -135,9 +135,11 @@ const HANDLERS: [name: string, writes: number, handler: Handler][] = [
 ];
 
 /** A system in memory beside Deno's own loop, which has a round each time. */
-class RoundsSystem extends FakeSystem {
-  override yieldToDeno(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
+class RoundsSystem extends MemorySystem {
+  override waits(poll: MemoryPoll): void {
+    const { isRound, end } = poll.wait!;
+    if (isRound) setImmediate(end);
+    else super.waits(poll);
   }
 }
 

@@ -4,7 +4,7 @@ import { WOULD_BLOCK } from "../../src/native/errors.ts";
 import { Reactor } from "../../src/reactor/reactor.ts";
 import { serve } from "../../src/server/serve.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { MemorySystem } from "../../src/system/memory.ts";
 import { HastyClient } from "../util/hasty_client.ts";
 import { RawClient, ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
@@ -87,7 +87,7 @@ cleanTest("shutdown() closes connections, when they are idle", async () => {
 });
 
 Deno.test("shutdown() waits for no client, when it is idle and stays", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const server = serve(
     { port: 0, reactor, onListen() {} },

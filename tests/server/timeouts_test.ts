@@ -7,7 +7,7 @@ import {
 import { Reactor, serve } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ConsoleWatch } from "../util/console.ts";
-import { FakeSystem } from "../util/fake_system.ts";
+import { MemorySystem } from "../../src/system/memory.ts";
 import { parseAnswers } from "../util/http_answers.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { TestServer } from "../util/http_server.ts";
@@ -39,7 +39,7 @@ cleanTest("server answers 408, when a head never ends", async () => {
 });
 
 Deno.test("server closes a connection that is kept alive too long, and none before", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   await using _server = serve(
     { reactor: new Reactor({ system }), onListen() {}, keepAliveMs: 1_000 },
     ok,
@@ -84,7 +84,7 @@ cleanTest(
 );
 
 Deno.test("server waits for a handler and a silent stream, longer than it keeps idle connections", async () => {
-  const system = new FakeSystem();
+  const system = new MemorySystem();
   const { promise, resolve } = Promise.withResolvers<Response>();
   await using _server = serve(
     { reactor: new Reactor({ system }), onListen() {}, keepAliveMs: 1_000 },

@@ -260,7 +260,7 @@ export class Conduct {
 
   /** From here on the peer is not owed anything. */
   #breaks(): void {
-    this.peer.stream!.isBroken = true;
+    this.peer.excuse();
   }
 }
 

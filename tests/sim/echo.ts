@@ -70,13 +70,13 @@ function echoPeers({ world }: Simulation): Peer[] {
 }
 
 /** Nothing happens any more: what should have come has, or it never will. */
-function expectEchoed({ world }: Simulation, peer: Peer): void {
+function expectEchoed({ world, system }: Simulation, peer: Peer): void {
   const { name, plan, stream, sent, received } = peer;
   world.expect(!peer.isWronged, () => `${name} was reset for nothing`);
   if (!peer.isOwed) {
     // Accepted or refused, but not left waiting for it.
     const isMissed = stream === undefined && peer.end === undefined &&
-      world.openSockets < world.faults.socketsMax;
+      system.sources.size < world.faults.socketsMax;
     return world.expect(!isMissed, () => `${name} was never accepted`);
   }
   if (peer.isStuck) return;

@@ -99,7 +99,7 @@ class Work {
         await this.#world.sleep(SLEEP_MS);
       }
       if (manner === "thrower" && this.#world.chance(0.3)) {
-        this.#peer.stream!.isBroken = true;
+        this.#peer.excuse();
         throw new PlannedError("The fiber failed");
       }
       await connection.write(chunk);
@@ -133,7 +133,7 @@ class Work {
   }
 
   #leave(): void {
-    this.#peer.stream!.isBroken = true;
+    this.#peer.excuse();
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { FarEnd, SimulatedStream } from "./stream.ts";
+import type { FarEnd, MemoryStream } from "../../src/system/memory.ts";
 import type { SimulatedSystem } from "./system.ts";
 import type { World } from "./world.ts";
 
@@ -84,8 +84,10 @@ export class Peer implements FarEnd {
   sent = 0;
   /** How many bytes have come to it. */
   received = 0;
+  /** Called when the reactor has connected to it. */
+  connected: (() => void) | undefined;
   /** The other side of its connection, when that was accepted. */
-  stream: SimulatedStream | undefined;
+  stream: MemoryStream | undefined;
   readonly #world: World;
   readonly #ears: PeerEars;
   #isReading = false;
@@ -107,13 +109,13 @@ export class Peer implements FarEnd {
   start(system: SimulatedSystem, port: number): void {
     this.#world.inNetwork(this.plan.connectMs, () => {
       this.#log("connects");
-      const isThere = system.arrive(port, (stream) => this.attach(stream));
+      const isThere = system.arriveAt(port, (stream) => this.attach(stream));
       if (!isThere) this.end = "reset";
     });
   }
 
   /** Begins, as the far end of `stream`. */
-  attach(stream: SimulatedStream): FarEnd {
+  attach(stream: MemoryStream): FarEnd {
     this.stream = stream;
     this.#log(`is at the far end of ${stream.name}`);
     // It may have sent before it was accepted.
@@ -125,15 +127,27 @@ export class Peer implements FarEnd {
     return this;
   }
 
+  /** Whether its connection was broken by what the reactor is not to blame for. */
+  get isBroken(): boolean {
+    const { stream } = this;
+    return stream !== undefined &&
+      (stream.isReset || stream.isRefused || this.#world.broken.has(stream));
+  }
+
+  /** Takes note that the reactor is not to blame for what happens now. */
+  excuse(): void {
+    this.#world.broken.add(this.stream!);
+  }
+
   /** Whether all that it should be sent must come. */
   get isOwed(): boolean {
-    return !this.isGone && this.stream?.isBroken === false &&
+    return !this.isGone && this.stream !== undefined && !this.isBroken &&
       !this.stream.hasReset;
   }
 
   /** Whether the server has reset it, and had no reason to. */
   get isWronged(): boolean {
-    return !this.isGone && this.stream?.isBroken === false &&
+    return !this.isGone && this.stream !== undefined && !this.isBroken &&
       this.stream.hasReset;
   }
 
@@ -153,7 +167,7 @@ export class Peer implements FarEnd {
     if (this.isGone || this.end !== undefined) return;
     this.#log("resets");
     this.isGone = true;
-    this.stream?.arriveReset();
+    this.stream?.receiveReset();
   }
 
   /** Closes both halves: what still comes is answered with a reset. */
@@ -162,11 +176,11 @@ export class Peer implements FarEnd {
     this.isGone = true;
     this.#log("closes");
     this.#sendEnd();
-    if (this.stream!.outputLength > 0) this.#answerReset();
+    if (this.stream!.outputBytes > 0) this.#answerReset();
   }
 
   hasOutput(): void {
-    if (this.isGone && this.stream!.outputLength > 0) this.#answerReset();
+    if (this.isGone && this.stream!.outputBytes > 0) this.#answerReset();
     else this.#readSoon(this.plan.readGapMs);
   }
 
@@ -177,7 +191,7 @@ export class Peer implements FarEnd {
   #answerReset(): void {
     const stream = this.stream!;
     this.#world.inNetwork(this.#world.delayMs(WIRE_MS), () => {
-      stream.arriveReset();
+      stream.receiveReset();
     });
   }
 
@@ -198,12 +212,13 @@ export class Peer implements FarEnd {
     const length = Math.min(
       this.#world.size(sendBytesMax),
       until - this.sent,
-      stream.room,
+      stream.inputRoom,
     );
     if (length > 0) {
       const start = this.sent;
       this.sent += length;
-      stream.arrive(bytes.slice(start, start + length));
+      stream.receive(bytes.slice(start, start + length));
+      this.#makeUrgent(length);
     }
     if (this.sent < until) {
       // Without room it goes on when there is some.
@@ -215,11 +230,20 @@ export class Peer implements FarEnd {
     else this.#sendEnd();
   }
 
+  /** One of the last `length` bytes may be urgent. */
+  #makeUrgent(length: number): void {
+    const world = this.#world;
+    const stream = this.stream!;
+    const { urgent } = world.faults;
+    if (stream.isReset || stream.isClosed || urgent === 0) return;
+    if (world.chance(urgent)) stream.receiveUrgent(world.whole(0, length));
+  }
+
   #sendEnd(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#log("ends");
-    this.stream!.arriveEnd();
+    this.stream!.receiveEnd();
   }
 
   #readSoon(gapMs: number): void {

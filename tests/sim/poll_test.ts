@@ -4,8 +4,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { WOULD_BLOCK } from "../../src/native/errors.ts";
 import { Events, Readiness } from "../../src/poll/events.ts";
 import { Interest } from "../../src/poll/interest.ts";
-import { SimulatedPoll } from "./poll.ts";
-import { SimulatedStream } from "./stream.ts";
+import type { MemoryStream } from "../../src/system/memory.ts";
+import type { SimulatedPoll } from "./poll.ts";
+import { SimulatedSystem } from "./system.ts";
 import { SimulationFailure, World } from "./world.ts";
 
 const SIZES = { inputBytes: 100, outputBytes: 90 };
@@ -15,7 +16,7 @@ const TOKEN = 7;
 interface Setup {
   world: World;
   poll: SimulatedPoll;
-  stream: SimulatedStream;
+  stream: MemoryStream;
   /** Returns the readiness of each event that a poll tells of. */
   told(): number[];
 }
@@ -31,9 +32,9 @@ function setup(): Setup {
     !faults.splitEvents && faults.eventsMax > 1;
   while (!isKind(new World(seed))) seed++;
   const world = new World(seed);
-  const sources = new Map();
-  const poll = new SimulatedPoll(world, sources);
-  const stream = new SimulatedStream(world, sources, SIZES);
+  const system = new SimulatedSystem(world);
+  const poll = system.openPoll();
+  const stream = system.stream(SIZES);
   const events = new Events();
   return {
     world,
@@ -50,11 +51,11 @@ Deno.test("a simulated event comes once for each change", () => {
   const { poll, stream, told } = setup();
   poll.register(stream, TOKEN, Interest.READABLE);
   assertEquals(told(), []);
-  stream.arrive(new Uint8Array(10));
-  stream.arrive(new Uint8Array(10));
+  stream.receive(new Uint8Array(10));
+  stream.receive(new Uint8Array(10));
   assertEquals(told(), [Readiness.READABLE]);
   assertEquals(told(), []);
-  stream.arriveEnd();
+  stream.receiveEnd();
   assertEquals(told(), [Readiness.READABLE | Readiness.READ_CLOSED]);
   assertEquals(stream.tryRead(new Uint8Array(50), 0, 50), 20);
   assertEquals(stream.tryRead(new Uint8Array(50), 0, 50), 0);
@@ -63,7 +64,7 @@ Deno.test("a simulated event comes once for each change", () => {
 Deno.test("a simulated event does not tell of what is over", () => {
   const { poll, stream, told } = setup();
   poll.register(stream, TOKEN, Interest.READABLE);
-  stream.arrive(new Uint8Array(10));
+  stream.receive(new Uint8Array(10));
   assertEquals(stream.tryRead(new Uint8Array(50), 0, 50), 10);
   assertEquals(stream.tryRead(new Uint8Array(50), 0, 50), WOULD_BLOCK);
   assertEquals(told(), []);

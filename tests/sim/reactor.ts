@@ -94,7 +94,7 @@ function connectConducts(
       system.answer = answers
         ? (stream) => {
           peer.stream = stream;
-          stream.whenConnected = () => peer.attach(stream);
+          peer.connected = () => void peer.attach(stream);
           return peer;
         }
         : undefined;

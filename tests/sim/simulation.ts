@@ -100,8 +100,8 @@ export class Simulation {
     world.expect(system.poll!.isClosed, () => "the poll is left open");
     world.expect(system.poll!.size === 0, () => "something is registered");
     world.expect(
-      world.openSockets === 0,
-      () => `${world.openSockets} sockets are left open`,
+      system.sources.size === 0,
+      () => `${system.sources.size} sockets are left open`,
     );
   }
 

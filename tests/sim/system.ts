@@ -1,142 +1,265 @@
 /**
- * The system that a reactor stands on in a simulation.
+ * The system that a reactor stands on in a simulation: one in memory, in a
+ * world that moves its clock and decides how its calls go.
  *
  * @module
  */
 
-import { errnoNumber } from "../../src/native/errors.ts";
+import {
+  errnoNumber,
+  errorFrom,
+  WOULD_BLOCK,
+} from "../../src/native/errors.ts";
 import type { HostPort } from "../../src/net/address.ts";
-import type { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import type { ListenOptions } from "../../src/net/tcp_listener.ts";
-import type { StreamSocket, System } from "../../src/system/system.ts";
-import { SimulatedListener } from "./listener.ts";
-import { type Pollable, SimulatedPoll } from "./poll.ts";
-import { type BufferSizes, type FarEnd, SimulatedStream } from "./stream.ts";
+import { Readiness } from "../../src/poll/events.ts";
+import {
+  changed,
+  type FarEnd,
+  type MemoryCall,
+  type MemoryListener,
+  type MemoryPolicy,
+  type MemoryPoll,
+  type MemorySource,
+  MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
+import { SimulatedPoll } from "./poll.ts";
 import type { World } from "./world.ts";
 
 /** Where a system's ports begin that it chooses by itself. */
 const PORT_FIRST = 49_152;
 /** How long connecting takes at the most. */
 const CONNECT_MS = 30;
+/** How long what is late may be so. */
+const LATE_MS = 5;
+/** How long the system may be out of descriptors. */
+const SHORT_MS = 300;
+/** The share of a send buffer that must be free for an event: `tcp(7)`. */
+const ROOM_SHARE = 1 / 3;
+/** How far a broken world's clock jumps, so that the loop lets go. */
+const LET_GO_MS = 50;
+/** Calls that take no time, or of which nothing is to be seen. */
+const FREE: ReadonlySet<MemoryCall> = new Set<MemoryCall>([
+  "poll.park",
+  "poll.yieldToDeno",
+  "poll.ref",
+  "poll.rest",
+  "poll.wake",
+  "poll.close",
+  "listener.close",
+  "batch.stream",
+  "stream.resetOnClose",
+]);
 
 /** Makes the far end of a connection, when there is one. */
-export type FarEndOf = (stream: SimulatedStream) => FarEnd;
+export type FarEndOf = (stream: MemoryStream) => FarEnd;
+
+/** How large the kernel's buffers are. */
+export interface BufferSizes {
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+}
 
 /** Sockets and one poll, in a world. */
-export class SimulatedSystem implements System {
-  /** What is open, by handle. */
-  readonly sources: Map<number, Pollable> = new Map();
+export class SimulatedSystem extends MemorySystem {
   /** The only poll, when it was opened. */
   poll: SimulatedPoll | undefined;
   /** What runs when all that runs now is done. */
   readonly deferred: (() => void)[] = [];
   /** Who answers at an address that nobody listens on; refused if nobody. */
   answer: FarEndOf | undefined;
-  /** Reads several streams, in a world where that can be done. */
-  readonly readAll?: NonNullable<System["readAll"]>;
-  /** Writes to several streams, in a world where that can be done. */
-  readonly writeAll?: NonNullable<System["writeAll"]>;
   readonly #world: World;
-  readonly #listeners: Map<number, SimulatedListener> = new Map();
 
   /** @param world Where it stands. */
   constructor(world: World) {
+    super({ batches: world.faults.batches });
     this.#world = world;
-    if (!world.faults.batches) return;
-    this.readAll = this.#readAll;
-    this.writeAll = this.#writeAll;
+    this.policy = new Weather(world, this.sources);
   }
 
-  openPoll(): SimulatedPoll {
+  override nowMs(): number {
+    return this.#world.nowMs;
+  }
+
+  override openPoll(): SimulatedPoll {
     if (this.poll !== undefined) this.#world.fail("there are two polls");
-    return this.poll = new SimulatedPoll(this.#world, this.sources);
+    return this.poll = new SimulatedPoll(this.#world, this);
   }
 
-  listen({ port }: ListenOptions): SimulatedListener {
-    const bound = port === 0 ? PORT_FIRST + this.#listeners.size : port;
-    const listener = new SimulatedListener(this.#world, this.sources, bound);
-    this.#listeners.set(bound, listener);
+  override listen(options: ListenOptions): MemoryListener {
+    const port = options.port || PORT_FIRST + this.listeners.length;
+    const listener = super.listen({ ...options, port });
+    listener.acceptMax = Math.min(
+      listener.acceptMax,
+      this.#world.faults.acceptMax,
+    );
     return listener;
   }
 
-  connect(_address: HostPort): StreamSocket {
+  override connect(_address: HostPort): MemoryStream {
     const world = this.#world;
-    const stream = new SimulatedStream(world, this.sources, this.#sizes());
+    const stream = this.stream(this.#sizes());
     stream.isConnecting = true;
     world.log(stream.name, "connects");
     const { answer } = this;
     stream.farEnd = answer?.(stream);
     world.inNetwork(world.delayMs(CONNECT_MS), () => {
-      if (answer !== undefined) stream.arriveConnected();
-      else stream.arriveReset(errnoNumber("ECONNREFUSED"));
+      if (answer !== undefined) stream.connected();
+      else stream.receiveReset(errnoNumber("ECONNREFUSED"));
     });
     return stream;
   }
 
-  defer(callback: () => void): void {
+  override defer(callback: () => void): void {
     this.deferred.push(callback);
   }
 
+  override block(poll: MemoryPoll, untilMs: number): void {
+    const world = this.#world;
+    if (world.failure !== undefined) return;
+    while (!poll.isReady && world.nowMs < untilMs) {
+      world.advanceTo(Math.min(world.network.nextMs, untilMs));
+    }
+  }
+
+  /** The simulation ends waits. */
+  override waits(): void {}
+
+  override changed(): void {}
+
+  override misuse(message: string): never {
+    return this.#world.fail(message);
+  }
+
+  /** Makes a stream. */
+  stream({ inputBytes, outputBytes }: BufferSizes): MemoryStream {
+    const stream = new MemoryStream(this);
+    stream.inputMax = inputBytes;
+    stream.room = outputBytes;
+    stream.roomMin = outputBytes * ROOM_SHARE;
+    return stream;
+  }
+
   /** A peer connects to a port; refused when nobody listens. */
-  arrive(port: number, farEndOf: FarEndOf): boolean {
-    const listener = this.#listeners.get(port);
-    if (listener === undefined || listener.isClosed) return false;
+  arriveAt(port: number, farEndOf: FarEndOf): boolean {
+    const listener = this.listeners.find(({ localAddress, isClosed }) =>
+      localAddress.port === port && !isClosed
+    );
+    if (listener === undefined) return false;
     const sizes = this.#sizes();
     listener.arrive(() => {
-      const stream = new SimulatedStream(this.#world, this.sources, sizes);
+      const stream = this.stream(sizes);
       stream.farEnd = farEndOf(stream);
       return stream;
     });
     return true;
   }
 
-  #readAll(
-    batch: ReadBatch,
-    bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    roomMin: number,
-  ): number {
-    this.#expectSome("read", batch);
-    for (let index = 0, at = offset; index < batch.length; index++) {
-      const room = bytes.byteLength - at;
-      if (room < roomMin) return index;
-      const stream = this.#stream("read", batch.handle(index));
-      const count = stream.tryRead(bytes, at, room);
-      batch.setCount(index, count);
-      at += Math.max(0, count);
-    }
-    return batch.length;
-  }
-
-  #writeAll(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void {
-    this.#expectSome("write to", batch);
-    for (let index = 0; index < batch.length; index++) {
-      const stream = this.#stream("write to", batch.handle(index));
-      const start = batch.start(index);
-      const length = batch.end(index) - start;
-      batch.setCount(index, stream.tryWrite(bytes, start, length));
-    }
-  }
-
-  /** Nothing would be done, for ever. */
-  #expectSome(call: string, { length, capacity }: ReadBatch | WriteBatch) {
-    if (length > 0 && length <= capacity) return;
-    this.#world.fail(`${call} ${length} streams at once`);
-  }
-
   /** How many bytes have come for a stream. */
   arrivedAt(handle: number): number {
-    return this.#stream("count the bytes of", handle).arrived;
-  }
-
-  #stream(call: string, handle: number): SimulatedStream {
-    const source = this.sources.get(handle);
-    if (source instanceof SimulatedStream) return source;
-    return this.#world.fail(`cannot ${call} source ${handle}: it is closed`);
+    return this.find(handle).arrived;
   }
 
   #sizes(): BufferSizes {
     const size = () => this.#world.pick([1_000, 20_000, 100_000, 1_000_000]);
     return { inputBytes: size(), outputBytes: size() };
+  }
+}
+
+/** How the calls of a system go in a world. */
+class Weather implements MemoryPolicy {
+  readonly #world: World;
+  readonly #sources: ReadonlyMap<number, MemorySource>;
+  /** Until then the system is out of descriptors. */
+  #shortUntilMs = 0;
+
+  constructor(world: World, sources: ReadonlyMap<number, MemorySource>) {
+    this.#world = world;
+    this.#sources = sources;
+  }
+
+  call(call: MemoryCall, source: MemorySource | undefined): void {
+    const world = this.#world;
+    if (call === "poll.poll" && world.failure !== undefined) {
+      // Nothing may be thrown into the loop, and it must stop.
+      world.nowMs += LET_GO_MS;
+      return;
+    }
+    if (FREE.has(call)) return;
+    world.call();
+    if (!(source instanceof MemoryStream)) return;
+    const { faults } = world;
+    switch (call) {
+      case "poll.register":
+        if (source.isConnecting || !world.chance(faults.noWatches)) return;
+        world.log(source.name, "register: ENOSPC");
+        world.broken.add(source);
+        throw errorFrom(errnoNumber("ENOSPC"), "register");
+      case "stream.peerAddress":
+        if (!source.isReset || !world.chance(faults.noAddress)) return;
+        throw errorFrom(errnoNumber("ENOTCONN"), "get the peer's address");
+      case "stream.close": {
+        // For those accepted with it there is no room, either.
+        const isRefused = source.registration === undefined;
+        if (isRefused && faults.noWatches > 0) world.broken.add(source);
+      }
+    }
+  }
+
+  read(stream: MemoryStream, most: number): number | undefined {
+    const world = this.#world;
+    if (most === 0) return undefined;
+    // A system that knows of a reset has all that ever came.
+    if (!stream.isReset && world.chance(world.faults.lateRead)) {
+      const bits = Readiness.READABLE | Readiness.READ_CLOSED;
+      world.inNetwork(world.delayMs(LATE_MS), () => changed(stream, bits));
+      return WOULD_BLOCK;
+    }
+    if (world.chance(world.faults.shortRead)) return world.whole(1, most);
+  }
+
+  write(stream: MemoryStream, most: number): number | undefined {
+    const world = this.#world;
+    const { faults } = world;
+    if (world.chance(faults.noBuffers)) {
+      world.broken.add(stream);
+      return -errnoNumber("ENOBUFS");
+    }
+    if (world.chance(faults.lateWrite)) {
+      const lateMs = world.delayMs(LATE_MS);
+      stream.fullUntilMs = world.nowMs + lateMs;
+      world.inNetwork(lateMs, () => stream.tellRoom());
+      return world.chance(0.2) ? 0 : WOULD_BLOCK;
+    }
+    if (most <= 1 || !world.chance(faults.shortWrite)) return undefined;
+    const count = world.whole(1, most - 1);
+    world.inNetwork(world.delayMs(LATE_MS), () => stream.tellRoom());
+    return count;
+  }
+
+  accept(listener: MemoryListener): number {
+    const world = this.#world;
+    const { faults } = world;
+    if (world.nowMs < this.#shortUntilMs) {
+      return errnoNumber("ENFILE");
+    }
+    if (this.#sources.size >= faults.socketsMax) return errnoNumber("EMFILE");
+    if (world.chance(faults.noDescriptors)) {
+      this.#shortUntilMs = world.nowMs + world.delayMs(SHORT_MS);
+      return this.accept(listener);
+    }
+    if (!world.chance(faults.oddAccept)) return 0;
+    listener.refuse();
+    return errnoNumber("ECONNABORTED");
+  }
+
+  /** The far end may have received a part of what is on its way. */
+  reset(_stream: MemoryStream, unsent: number): number {
+    return this.#world.whole(0, unsent);
+  }
+
+  log(who: string, what: string): void {
+    this.#world.log(who, what);
   }
 }

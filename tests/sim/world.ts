@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { MemorySource } from "../../src/system/memory.ts";
 import { randomNumbers } from "../util/random.ts";
 import { Agenda } from "./agenda.ts";
 import { type Faults, faultsOf } from "./faults.ts";
@@ -30,8 +31,8 @@ export class World {
   failure: Error | undefined;
   /** How many calls the system has answered. */
   calls = 0;
-  /** Sockets that are open in the system that is simulated. */
-  openSockets = 0;
+  /** Sockets that something has broken which the reactor is not to blame for. */
+  readonly broken: Set<MemorySource> = new Set();
   /** What the network and the kernel do, also during a call. */
   readonly network: Agenda = new Agenda();
   /** What Deno's loop runs: timers, and handlers that wait. */
@@ -39,7 +40,6 @@ export class World {
   /** Told of each thing that happens. */
   readonly trace: ((line: string) => void) | undefined;
   readonly #random: () => number;
-  #handles = 0;
   #isMoving = false;
 
   /** @param trace Told of each thing that happens; it costs time. */
@@ -86,11 +86,6 @@ export class World {
       const other = this.whole(0, left);
       [items[left], items[other]] = [items[other]!, items[left]!];
     }
-  }
-
-  /** Returns a handle that no other source has. */
-  nextHandle(): number {
-    return ++this.#handles;
   }
 
   /** Has the network do something later. */

@@ -1,0 +1,282 @@
+/**
+ * A poll over sockets in memory: edge-triggered, as `epoll(7)` has it.
+ *
+ * An event follows a change of a source, or a registration of a source that is
+ * ready. It tells the source's state at the time of the poll.
+ *
+ * @module
+ */
+
+import { CLOCK_WORDS, EVENT_WORDS } from "../native/symbols.ts";
+import { type Events, Readiness } from "../poll/events.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
+import type { Backend } from "../poll/poll.ts";
+import type { Source } from "../poll/registry.ts";
+import type { Token } from "../poll/token.ts";
+import type {
+  MemoryCall,
+  MemoryPolicy,
+  MemoryRegistration,
+  MemorySource,
+  MemoryWatch,
+} from "./memory_sockets.ts";
+import { type ReactorPoll, WAKER_TOKEN } from "./system.ts";
+
+/** Readiness that is told without being asked for. */
+const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
+const NS_PER_MS = 1e6;
+const NS_PER_SECOND = 1e9;
+
+/** A wait of the reactor's, outside of {@linkcode MemoryPoll.poll}. */
+export interface MemoryWait {
+  /** Whether it only lets Deno's loop have a round. */
+  readonly isRound: boolean;
+  /** When it ends by itself; infinity when it does not. */
+  readonly deadlineMs: number;
+  /** Ends it. */
+  readonly end: () => void;
+}
+
+/** The clock of a poll, and what ends its waits. */
+export interface MemoryTime {
+  /** Decides how calls go. */
+  readonly policy: MemoryPolicy;
+  /** What is open, by handle. */
+  readonly sources: ReadonlyMap<number, MemorySource>;
+  /** Returns the time, in milliseconds. */
+  nowMs(): number;
+  /** The poll waits on the thread, until `untilMs` or until it is ready. */
+  block(poll: MemoryPoll, untilMs: number): void;
+  /** The reactor waits: see {@linkcode MemoryPoll.wait}. */
+  waits(poll: MemoryPoll): void;
+  /** A source has changed, or the poll was woken or closed. */
+  changed(poll: MemoryPoll): void;
+  /** The reactor did what it must not. */
+  misuse(message: string): never;
+}
+
+/** A poll of sources in memory. */
+export class MemoryPoll implements ReactorPoll, MemoryWatch {
+  /** Whose semantics it has. */
+  readonly backend: Backend = "epoll";
+  /** Whether it cannot tell of urgent data. */
+  readonly lacksPriority: boolean = false;
+  /** What the reactor waits for, when it does. */
+  wait: MemoryWait | undefined;
+  /** Whether it is closed. */
+  isClosed = false;
+  /** Whether {@linkcode MemoryPoll.wake} was called since the last poll. */
+  isWoken = false;
+  /** What is registered. */
+  readonly registered: Set<MemoryRegistration> = new Set();
+  /** Sources that have changed since they were told of: the first `count`. */
+  protected listed: MemoryRegistration[] = [];
+  protected count = 0;
+  readonly #time: MemoryTime;
+
+  /** @param time The clock. */
+  constructor(time: MemoryTime) {
+    this.#time = time;
+  }
+
+  /** How many sources are registered. */
+  get size(): number {
+    return this.registered.size;
+  }
+
+  /** Whether a wait would end at once. */
+  get isReady(): boolean {
+    if (this.isWoken) return true;
+    for (let index = 0; index < this.count; index++) {
+      if (this.bitsOf(this.listed[index]!) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** In whole nanoseconds, as events have it: or a due timer would not be. */
+  nowMs(): number {
+    const nanoseconds = Math.round(this.#time.nowMs() * NS_PER_MS);
+    return secondsOf(nanoseconds) * 1e3 + restOf(nanoseconds) / NS_PER_MS;
+  }
+
+  /** Waits and fills `events`. */
+  poll(events: Events, timeoutMs: number): number {
+    const time = this.#time;
+    this.#enter("poll.poll", undefined, timeoutMs);
+    time.block(this, time.nowMs() + timeoutMs);
+    this.fill(events);
+    time.policy.events?.(events);
+    const nanoseconds = Math.round(time.nowMs() * NS_PER_MS);
+    events.words[0] = secondsOf(nanoseconds);
+    events.words[1] = restOf(nanoseconds);
+    return events.length;
+  }
+
+  /** Registers a source. */
+  register({ handle }: Source, token: Token, interest: InterestSet): void {
+    const source = this.#find("poll.register", handle);
+    if (source.registration !== undefined) {
+      this.#time.misuse(`${source.name} is registered twice`);
+    }
+    const registration: MemoryRegistration = {
+      source,
+      poll: this,
+      token,
+      interest,
+      isListed: false,
+    };
+    source.registration = registration;
+    this.registered.add(registration);
+    this.list(registration);
+  }
+
+  /** Replaces a registration. */
+  reregister({ handle }: Source, token: Token, interest: InterestSet): void {
+    const source = this.#find("poll.reregister", handle);
+    const { registration } = source;
+    if (registration === undefined) {
+      return this.#time.misuse(`${source.name} is reregistered, and never was`);
+    }
+    registration.token = token;
+    registration.interest = interest;
+    this.list(registration);
+  }
+
+  /** Notes that a source's state has changed in some of the bits. */
+  changed(registration: MemoryRegistration, bits: number): void {
+    if (bits & this.#maskOf(registration)) this.list(registration);
+  }
+
+  /** Forgets a source that is closed. */
+  forget(registration: MemoryRegistration): void {
+    this.registered.delete(registration);
+    registration.source.registration = undefined;
+    if (!registration.isListed) return;
+    registration.isListed = false;
+    this.listed.splice(this.listed.indexOf(registration), 1);
+    this.count--;
+  }
+
+  /** Waits until something is ready. */
+  park(timeoutMs: number | undefined): Promise<void> {
+    this.#enter("poll.park", undefined, timeoutMs);
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
+      this.#time.misuse(`parked for ${timeoutMs} ms`);
+    }
+    return this.#begin(false, this.#time.nowMs() + (timeoutMs ?? Infinity));
+  }
+
+  /** Waits for a round of Deno's loop. */
+  yieldToDeno(nowMs: number): Promise<void> {
+    this.#enter("poll.yieldToDeno");
+    if (nowMs > this.#time.nowMs() + 1e-3) {
+      this.#time.misuse(`it is not ${nowMs} yet`);
+    }
+    return this.#begin(true, this.#time.nowMs());
+  }
+
+  /** Does nothing: no wait is Deno's. */
+  ref(): void {
+    this.#time.policy.call?.("poll.ref", undefined, undefined);
+  }
+
+  /** Does nothing: no wait is Deno's. */
+  rest(): void {
+    this.#time.policy.call?.("poll.rest", undefined, undefined);
+  }
+
+  /** Ends a wait. */
+  wake(): void {
+    if (this.isClosed) return;
+    this.#time.policy.call?.("poll.wake", undefined, undefined);
+    this.isWoken = true;
+    this.#time.changed(this);
+  }
+
+  /** Closes it; no wait may be pending. */
+  close(): void {
+    this.#enter("poll.close");
+    if (this.wait !== undefined) {
+      this.#time.misuse("the poll is closed under a wait");
+    }
+    this.isClosed = true;
+    this.#time.changed(this);
+  }
+
+  /** Writes events of what is listed. */
+  protected fill(events: Events): void {
+    events.length = 0;
+    if (this.isWoken) this.tell(events, WAKER_TOKEN, Readiness.READABLE);
+    this.isWoken = false;
+    let left = 0;
+    for (let index = 0; index < this.count; index++) {
+      const one = this.listed[index]!;
+      if (events.length === events.capacity) {
+        this.listed[left++] = one;
+        continue;
+      }
+      one.isListed = false;
+      const bits = this.bitsOf(one);
+      if (bits !== 0) this.tell(events, one.token, bits);
+    }
+    this.count = left;
+  }
+
+  /** Writes one event. */
+  protected tell(events: Events, token: Token, bits: number): void {
+    const at = CLOCK_WORDS + EVENT_WORDS * events.length++;
+    events.words[at] = token;
+    events.words[at + 1] = bits;
+  }
+
+  /** Has the next poll look at a source that is ready. */
+  protected list(registration: MemoryRegistration): void {
+    if (registration.isListed || this.bitsOf(registration) === 0) return;
+    registration.isListed = true;
+    this.listed[this.count++] = registration;
+    this.#time.changed(this);
+  }
+
+  /** What an event of a source would tell now. */
+  protected bitsOf(registration: MemoryRegistration): number {
+    return registration.source.readiness() & this.#maskOf(registration);
+  }
+
+  #begin(isRound: boolean, deadlineMs: number): Promise<void> {
+    if (this.wait !== undefined) this.#time.misuse("it waits twice at once");
+    return new Promise((resolve) => {
+      const end = () => {
+        this.wait = undefined;
+        resolve();
+      };
+      this.wait = { isRound, deadlineMs, end };
+      this.#time.waits(this);
+    });
+  }
+
+  #maskOf({ interest }: MemoryRegistration): number {
+    const asked = this.lacksPriority ? interest & ~Interest.PRIORITY : interest;
+    return ALWAYS | asked |
+      (interest & Interest.READABLE ? Readiness.READ_CLOSED : 0);
+  }
+
+  #find(call: MemoryCall, handle: number): MemorySource {
+    const source = this.#time.sources.get(handle);
+    this.#enter(call, source);
+    return source ??
+      this.#time.misuse(`${call}: source ${handle} is closed`);
+  }
+
+  #enter(call: MemoryCall, source?: MemorySource, amount?: number): void {
+    if (this.isClosed) this.#time.misuse(`${call}: the poll is closed`);
+    this.#time.policy.call?.(call, source, amount);
+  }
+}
+
+function secondsOf(nanoseconds: number): number {
+  return Math.floor(nanoseconds / NS_PER_SECOND);
+}
+
+function restOf(nanoseconds: number): number {
+  return nanoseconds % NS_PER_SECOND;
+}
