@@ -79,7 +79,7 @@ export {
 export { Fibers } from "./src/fiber/fibers.ts";
 export type { Owned, Owner } from "./src/fiber/owned.ts";
 export type { Guest, GuestLoop } from "./src/reactor/guest.ts";
-export type { Lookup } from "./src/reactor/lookup.ts";
+export { type Lookup, systemLookup } from "./src/net/lookup.ts";
 export type { Beat, Timer } from "./src/reactor/timers.ts";
 export { WOULD_BLOCK } from "./src/native/errors.ts";
 export { loadLibrary } from "./src/native/library.ts";

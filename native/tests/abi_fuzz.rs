@@ -89,9 +89,10 @@ const CALLS: &[(&str, Call)] = &[
         let name = fuzzer.random.pick(&[&b"127.0.0.1"[..], b"::1", b"\xff\xfe", b"a\0b", b""]);
         let (pointer, length) = (name.as_ptr(), name.len() as u32);
         let capacity = fuzzer.random.below(4);
+        let is_address = fuzzer.random.pick(&[0, 1, u32::MAX]);
         // SAFETY: both buffers are as long as is said, or null.
         fuzzer.bytes(capacity * ADDRESS_BYTES, |at| unsafe {
-            denio_name_resolve(pointer, length, at, capacity as u32)
+            denio_name_resolve(pointer, length, at, capacity as u32, is_address)
         })
     }),
     ("denio_poll_new", |fuzzer| {

@@ -346,11 +346,13 @@ fn poll_closed_during_a_wait_ends_after_it() {
 
 #[test]
 fn resolve_knows_numbers_and_says_when_it_knows_nothing() {
-    let resolve = |name: &[u8], room: &mut [u8]| {
-        let capacity = (room.len() / ADDRESS_BYTES) as u32;
+    let ask = |name: &[u8], room: &mut [u8], is_address: u32| {
+        let (capacity, length) = ((room.len() / ADDRESS_BYTES) as u32, name.len() as u32);
+        let (name, room) = (name.as_ptr(), room.as_mut_ptr());
         // SAFETY: both are as long as is said.
-        unsafe { denio_name_resolve(name.as_ptr(), name.len() as u32, room.as_mut_ptr(), capacity) }
+        unsafe { denio_name_resolve(name, length, room, capacity, is_address) }
     };
+    let resolve = |name: &[u8], room: &mut [u8]| ask(name, room, 0);
     for text in ["127.0.0.1", "::1"] {
         let mut room = [0; 3 * ADDRESS_BYTES];
         assert_eq!(resolve(text.as_bytes(), &mut room), 1);
@@ -359,6 +361,8 @@ fn resolve_knows_numbers_and_says_when_it_knows_nothing() {
         assert_eq!(room[ADDRESS_BYTES..], [0; 2 * ADDRESS_BYTES]);
     }
     assert_eq!(resolve(b"127.0.0.1", &mut []), 0);
+    assert_eq!(ask(b"127.0.0.1", &mut [0; ADDRESS_BYTES], 1), 1);
+    assert_eq!(ask(b"localhost", &mut [0; ADDRESS_BYTES], 1), -libc::ENOENT);
     assert_eq!(resolve(b"\xff", &mut [0; ADDRESS_BYTES]), -libc::EINVAL);
     assert_eq!(resolve(b"a\0b", &mut [0; ADDRESS_BYTES]), -libc::ENOENT);
 }

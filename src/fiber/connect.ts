@@ -5,12 +5,16 @@
  * @module
  */
 
-import { addressText, type HostPort, type UnixPath } from "../net/address.ts";
+import {
+  addressText,
+  type HostPort,
+  isAddress,
+  type UnixPath,
+} from "../net/address.ts";
 import { type Abortable, obeying } from "../base/abortable.ts";
 import { allowSignal, requireNumber } from "../base/checks.ts";
 import { AttemptsFailed, errorOfAttempts } from "../reactor/happy_eyeballs.ts";
 import type { ConnectionOptions } from "../reactor/limits.ts";
-import { isAddress } from "../reactor/lookup.ts";
 import type { AnyFiberConnection } from "./fiber_connection.ts";
 import type { FiberHost } from "./fiber_host.ts";
 import type { Owner } from "./owned.ts";

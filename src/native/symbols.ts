@@ -10,7 +10,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 8;
+export const ABI_VERSION = 9;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -86,6 +86,7 @@ export const SERVING_SYMBOLS = {
       /* length */ "u32",
       /* addresses */ "buffer",
       /* capacity */ "u32",
+      /* is_address */ "u32",
     ],
     result: "i32",
   },

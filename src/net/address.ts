@@ -4,12 +4,10 @@
  * @module
  */
 
-import { unwrap } from "../native/errors.ts";
+import { errnoNumber, unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 import { ADDRESS_BYTES } from "../native/symbols.ts";
 
-/** The most addresses that are looked at for one name. */
-const ADDRESSES_MAX = 16;
 /** The first byte of a Unix address in native form. */
 const FAMILY_UNIX = 1;
 /** The first byte of an IPv4 address in native form. */
@@ -22,9 +20,11 @@ export const SCOPE_START = 4;
 export const IP_START = 8;
 const PATH_START = 8;
 const PORT_MAX = 65535;
+/** What native code answers for what is no address. */
+const NOT_FOUND = -errnoNumber("ENOENT");
 
-/** A name is without a colon, and has something else than digits and dots. */
-const IP_PATTERN = /^[0-9.]+$|:/;
+/** What no name is: RFC 1123 section 2.1 keeps the two apart. */
+const IPV4_PATTERN = /^\d+\.\d+\.\d+\.\d+$/;
 
 /**
  * Bytes of `sun_path` in `unix(7)`; the BSDs have four less. A path ends in a
@@ -34,8 +34,6 @@ const PATH_BYTES_MAX = Deno.build.os === "linux" ? 107 : 103;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-/** Names are resolved one at a time: native code blocks while it does. */
-const found = new Uint8Array(ADDRESS_BYTES * ADDRESSES_MAX);
 
 /** A TCP address, as Deno has it. */
 export interface TcpAddress extends Deno.NetAddr {
@@ -63,8 +61,9 @@ export interface UnixAddress extends Deno.UnixAddr {
 /** Where to listen or connect. */
 export interface HostPort {
   /**
-   * An IP address, IPv6 with or without brackets, or a name that the system's
-   * resolver knows.
+   * An IP address, IPv6 with or without brackets; or a name, where what is
+   * called takes one: reactors, fibers and servers do, sockets on a `Poll` do
+   * not, since the system's resolver holds the thread that asks it.
    */
   hostname: string;
   /** From 0 to 65535; 0 lets the system choose when listening. */
@@ -97,34 +96,79 @@ export function hostPort({ hostname, port }: HostPort): HostPort {
   return { hostname: isBracketed ? hostname.slice(1, -1) : hostname, port };
 }
 
-/** Tells whether no resolver is asked for it: it can only be an IP address. */
-export function isIpText(hostname: string): boolean {
-  return IP_PATTERN.test(hostname);
+/** Whether `hostname` is written as an IP address, which needs no resolver. */
+export function isAddress(hostname: string): boolean {
+  return hostname.includes(":") || IPV4_PATTERN.test(hostname);
 }
 
 /**
- * Returns an address in native form, asking the system's resolver for a name,
- * which blocks; an IP address is only parsed.
+ * Returns an IP address and a port in native form. No resolver is asked.
+ *
+ * @throws {TypeError} when the host is no IP address.
+ * @throws {RangeError} when the port is no integer from 0 to 65535.
+ */
+export function encodeAddress(
+  { hostname, port }: HostPort,
+): Uint8Array<ArrayBuffer> {
+  const bytes = encodeIp(hostname);
+  if (bytes !== undefined) return withPort(bytes, port);
+  throw new TypeError(
+    `Cannot use host "${hostname}": it must be an IP address; ` +
+      "systemLookup() returns those of a name, and connect() of a reactor or " +
+      "of fibers takes one",
+  );
+}
+
+/** Returns an IP address in native form; nothing for what is none. */
+export function encodeIp(
+  hostname: string,
+): Uint8Array<ArrayBuffer> | undefined {
+  const { code, bytes } = ask(hostname, true);
+  if (code === NOT_FOUND) return undefined;
+  unwrap(code, `parse "${hostname}"`);
+  return bytes;
+}
+
+/**
+ * Returns the first address of a name, and the port, in native form. It holds
+ * the thread while the system's resolver works, as `Deno.listen` does: for what
+ * listens, by a name of the machine's own, and must return at once.
  *
  * @throws {RangeError} when the port is no integer from 0 to 65535.
  * @throws {Deno.errors.NotFound} when nobody knows the name.
  * @throws {Error} with code `EAI_AGAIN` when no name server has answered, with
  * `EAI_FAIL` when it has failed: `getaddrinfo(3)`.
  */
-export function resolve(address: HostPort): Uint8Array<ArrayBuffer> {
-  const { hostname, port } = hostPort(address);
+export function resolveOwn(
+  { hostname, port }: HostPort,
+): Uint8Array<ArrayBuffer> {
   checkPort(port);
-  const name = encoder.encode(hostname);
-  const count = unwrap(
-    native().denio_name_resolve(name, name.length, found, ADDRESSES_MAX),
-    `resolve "${hostname}"`,
+  const { code, bytes } = ask(hostname, false);
+  if (unwrap(code, `resolve "${hostname}"`) > 0) return withPort(bytes, port);
+  throw new Deno.errors.NotFound(
+    `Cannot resolve "${hostname}": it has no address`,
   );
-  if (count === 0) {
-    throw new Deno.errors.NotFound(
-      `Cannot resolve "${hostname}": it has no address`,
-    );
-  }
-  const bytes = found.slice(0, ADDRESS_BYTES);
+}
+
+/** Asks for one address: a count, or `-errno`, and where it is written. */
+function ask(
+  hostname: string,
+  isAddress: boolean,
+): { code: number; bytes: Uint8Array<ArrayBuffer> } {
+  const name = encoder.encode(hostPort({ hostname, port: 0 }).hostname);
+  const bytes = new Uint8Array(ADDRESS_BYTES);
+  const { length } = name;
+  const flag = isAddress ? 1 : 0;
+  const code = native().denio_name_resolve(name, length, bytes, 1, flag);
+  return { code, bytes };
+}
+
+/** Writes a port into an address in native form. */
+function withPort(
+  bytes: Uint8Array<ArrayBuffer>,
+  port: number,
+): Uint8Array<ArrayBuffer> {
+  checkPort(port);
   bytes[2] = port >> 8;
   bytes[3] = port & 0xff;
   return bytes;

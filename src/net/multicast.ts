@@ -4,13 +4,7 @@
  * @module
  */
 
-import {
-  FAMILY_V4,
-  IP_START,
-  isIpText,
-  resolve,
-  SCOPE_START,
-} from "./address.ts";
+import { encodeIp, FAMILY_V4, IP_START, SCOPE_START } from "./address.ts";
 
 const INDEX_MAX = 0xffff_ffff;
 
@@ -75,15 +69,4 @@ function interfaceByAddress(address: string | number): Uint8Array<ArrayBuffer> {
     `Cannot use network interface "${address}" with an IPv4 group: it must ` +
       "be one of its IPv4 addresses",
   );
-}
-
-/** Returns an IP address in native form; a name is never asked for. */
-function encodeIp(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!isIpText(text)) return undefined;
-  try {
-    return resolve({ hostname: text, port: 0 });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

@@ -9,9 +9,10 @@ import { native } from "../native/library.ts";
 import {
   addressText,
   decodeAddress,
+  encodeAddress,
   type HostPort,
   hostPort,
-  resolve,
+  resolveOwn,
   type TcpAddress,
 } from "./address.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
@@ -76,36 +77,17 @@ const NODELAY = 4;
  */
 export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   /**
-   * Binds with `SO_REUSEADDR` and listens.
+   * Binds to an IP address with `SO_REUSEADDR` and listens. `listen` of a
+   * reactor, fibers and servers take a name, too.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.AddrInUse} when somebody listens there already.
    * @throws {RangeError} when a number is out of range.
-   * @throws {TypeError} when `keepalive` is neither a boolean nor an object.
+   * @throws {TypeError} when the host is no IP address, or `keepalive` neither a
+   * boolean nor an object.
    */
   static override bind(options: ListenOptions): TcpListener {
-    const { hostname, port } = hostPort(options);
-    const backlog = checkBacklog(options.backlog);
-    // What is accepted inherits them: no system call a connection.
-    const keepalive = keepaliveOf(options.keepalive);
-    const timeout = SocketOption.USER_TIMEOUT;
-    const userTimeout = checkValue(timeout, options.userTimeout ?? 0);
-    requireNet(hostname, port);
-    const flags = (options.reusePort ? REUSE_PORT : 0) |
-      (options.onlyV6 ? ONLY_V6 : 0) |
-      (options.nodelay ?? true ? NODELAY : 0);
-    return new TcpListener(unwrap(
-      native().denio_listener_bind(
-        resolve({ hostname, port }),
-        backlog,
-        flags,
-        keepalive?.idle ?? 0,
-        keepalive?.interval ?? 0,
-        keepalive?.count ?? 0,
-        userTimeout,
-      ),
-      `listen on "${addressText({ hostname, port })}"`,
-    ));
+    return bindBy(encodeAddress, options);
   }
 
   /**
@@ -216,4 +198,45 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   protected decode(bytes: Uint8Array): TcpAddress {
     return decodeAddress(bytes, "tcp") as TcpAddress;
   }
+}
+
+/**
+ * Binds as {@linkcode TcpListener.bind} does, also to a name of the machine's
+ * own, which is looked up on this thread: what listens returns at once. Not for
+ * users, and not in `mod.ts`.
+ *
+ * @throws {Deno.errors.NotFound} when nobody knows the name, and others of
+ * `TcpListener.bind`.
+ */
+export function bindToName(options: ListenOptions): TcpListener {
+  return bindBy(resolveOwn, options);
+}
+
+function bindBy(
+  encode: (address: HostPort) => Uint8Array<ArrayBuffer>,
+  options: ListenOptions,
+): TcpListener {
+  // Read once: what is permitted must be what is bound to.
+  const { hostname, port } = hostPort(options);
+  const backlog = checkBacklog(options.backlog);
+  // What is accepted inherits them: no system call a connection.
+  const keepalive = keepaliveOf(options.keepalive);
+  const timeout = SocketOption.USER_TIMEOUT;
+  const userTimeout = checkValue(timeout, options.userTimeout ?? 0);
+  requireNet(hostname, port);
+  const flags = (options.reusePort ? REUSE_PORT : 0) |
+    (options.onlyV6 ? ONLY_V6 : 0) |
+    (options.nodelay ?? true ? NODELAY : 0);
+  return new TcpListener(unwrap(
+    native().denio_listener_bind(
+      encode({ hostname, port }),
+      backlog,
+      flags,
+      keepalive?.idle ?? 0,
+      keepalive?.interval ?? 0,
+      keepalive?.count ?? 0,
+      userTimeout,
+    ),
+    `listen on "${addressText({ hostname, port })}"`,
+  ));
 }

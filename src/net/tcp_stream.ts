@@ -9,9 +9,9 @@ import { nativeOthers } from "../native/library.ts";
 import {
   addressText,
   decodeAddress,
+  encodeAddress,
   type HostPort,
   hostPort,
-  resolve,
   type TcpAddress,
 } from "./address.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
@@ -23,10 +23,12 @@ import { Stream } from "./stream.ts";
 /**
  * Begins to connect without asking for the permission: for an address of a name
  * for which it was asked. Not for users, and not in `mod.ts`.
+ *
+ * @throws {TypeError} when the host is no IP address.
  */
 export function connectPermitted(address: HostPort): TcpStream {
   return new TcpStream(unwrap(
-    nativeOthers().denio_stream_connect(resolve(address)),
+    nativeOthers().denio_stream_connect(encodeAddress(address)),
     `connect to "${addressText(address)}"`,
   ));
 }
@@ -53,11 +55,14 @@ export function connectPermitted(address: HostPort): TcpStream {
  */
 export class TcpStream extends Stream<TcpAddress> {
   /**
-   * Begins to connect. A writable event tells that it is done, and
-   * {@linkcode TcpStream.takeError} whether it worked.
+   * Begins to connect to an IP address. A writable event says that the attempt
+   * is over, and {@linkcode TcpStream.takeError} whether it has failed.
+   *
+   * A name has addresses by {@linkcode systemLookup}, and `connect` of a reactor
+   * or of fibers takes a name itself.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
-   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {TypeError} when the host is no IP address.
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   static connect(address: HostPort): TcpStream {

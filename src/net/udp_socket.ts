@@ -10,10 +10,9 @@ import { ADDRESS_BYTES, DATAGRAM_CUT } from "../native/symbols.ts";
 import {
   addressText,
   decodeAddress,
+  encodeAddress,
   type HostPort,
   hostPort,
-  isIpText,
-  resolve,
   type UdpAddress,
 } from "./address.ts";
 import { adopt, DescriptorKind } from "./descriptor.ts";
@@ -85,10 +84,11 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Binds, by which datagrams to the address can be received. Port 0 lets the
-   * system choose: right for a socket that sends first.
+   * Binds to an IP address, by which datagrams to it can be received. Port 0
+   * lets the system choose: right for a socket that sends first.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+   * @throws {TypeError} when the host is no IP address.
    * @throws {Deno.errors.AddrInUse} when another socket has the address.
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
@@ -99,7 +99,7 @@ export class UdpSocket extends Socket<UdpAddress> {
       (options.onlyV6 ? ONLY_V6 : 0) |
       (options.reuseAddress ? REUSE_ADDRESS : 0);
     return new UdpSocket(unwrap(
-      nativeUdp().denio_udp_bind(resolve({ hostname, port }), flags),
+      nativeUdp().denio_udp_bind(encodeAddress({ hostname, port }), flags),
       `bind "${addressText({ hostname, port })}"`,
     ));
   }
@@ -132,16 +132,18 @@ export class UdpSocket extends Socket<UdpAddress> {
 
   /**
    * Chooses the one peer that `send` sends to, and whose datagrams alone are
-   * received; again, for another one. Nothing is sent by that.
+   * received, by its IP address; again, for another one. Nothing is sent by
+   * that.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
-   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {TypeError} when the host is no IP address: {@linkcode systemLookup}
+   * returns those of a name.
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   connect(address: HostPort): void {
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
-    const bytes = resolve({ hostname, port });
+    const bytes = encodeAddress({ hostname, port });
     const code = nativeUdp().denio_udp_connect(this.handle, bytes);
     unwrap(code, `connect to "${addressText({ hostname, port })}"`);
   }
@@ -183,14 +185,15 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Sends a datagram to an address. A name is resolved each time, which blocks:
-   * resolve it once where many are sent.
+   * Sends a datagram to an IP address: {@linkcode systemLookup} returns those of
+   * a name.
    *
    * @returns `length`, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address,
    * which is asked for each time.
    * @throws {Deno.errors.PermissionDenied} for a broadcast address, unless
    * `broadcast` is on.
+   * @throws {TypeError} when the host is no IP address.
    * @throws {RangeError} when the range lies outside `bytes`, or the port is no
    * integer from 0 to 65535.
    * @throws {Error} with code `EMSGSIZE` when there are more bytes than a
@@ -213,7 +216,7 @@ export class UdpSocket extends Socket<UdpAddress> {
       bytes,
       offset,
       length,
-      this.#resolve(hostname, port),
+      this.#encode(hostname, port),
     );
     return this.countOf(count, "send from");
   }
@@ -432,14 +435,12 @@ export class UdpSocket extends Socket<UdpAddress> {
     return this.countOf(this.#isCut ? answer - DATAGRAM_CUT : answer, doing);
   }
 
-  /** The last IP address is kept: answers and streams go to one many times. */
-  #resolve(hostname: string, port: number): Uint8Array<ArrayBuffer> {
+  /** The last address is kept: answers and streams go to one many times. */
+  #encode(hostname: string, port: number): Uint8Array<ArrayBuffer> {
     const last = this.#destination;
     if (last?.hostname === hostname && last.port === port) return last.bytes;
-    const bytes = resolve({ hostname, port });
-    if (isIpText(hostname)) {
-      this.#destination = { hostname, port, bytes };
-    }
+    const bytes = encodeAddress({ hostname, port });
+    this.#destination = { hostname, port, bytes };
     return bytes;
   }
 

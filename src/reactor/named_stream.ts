@@ -7,6 +7,7 @@
 
 import { WOULD_BLOCK } from "../native/errors.ts";
 import type { HostPort, StreamAddress } from "../net/address.ts";
+import type { Lookup } from "../net/lookup.ts";
 import type { Shutdown } from "../net/stream.ts";
 import { Readiness } from "../poll/events.ts";
 import {
@@ -16,7 +17,6 @@ import {
   orderedAddresses,
   Race,
 } from "./happy_eyeballs.ts";
-import type { Lookup } from "./lookup.ts";
 import type { Ready } from "./slots.ts";
 import type { TimerHost } from "./timers.ts";
 import type { StreamSocket } from "../system/system.ts";

@@ -60,6 +60,7 @@ import { requireNet } from "../net/permissions.ts";
 import {
   checkPort,
   type HostPort,
+  isAddress,
   type TcpAddress,
   type UnixAddress,
   type UnixPath,
@@ -87,7 +88,7 @@ import {
   SHARED_MEMORY_BYTES_MAX,
 } from "./limits.ts";
 import { type AnyListener, Listener } from "./listener.ts";
-import { isAddress, type Lookup, systemLookup } from "./lookup.ts";
+import { type Lookup, systemLookup } from "../net/lookup.ts";
 import { NamedStream, type SearchHost } from "./named_stream.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";

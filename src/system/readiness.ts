@@ -13,7 +13,7 @@ import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import { Waker } from "../poll/waker.ts";
 import { KEEPALIVE_DEFAULT } from "../net/keepalive.ts";
-import { TcpListener } from "../net/tcp_listener.ts";
+import { bindToName } from "../net/tcp_listener.ts";
 import { connectPermitted, TcpStream } from "../net/tcp_stream.ts";
 import { UnixStream } from "../net/unix_stream.ts";
 import { Wait } from "./park.ts";
@@ -26,7 +26,7 @@ import { type ReactorPoll, type System, WAKER_TOKEN } from "./system.ts";
 export const NATIVE: System = {
   openPoll: (options) => new NativePoll(options),
   listen: (options) =>
-    "path" in options ? PathListener.bind(options) : TcpListener.bind(options),
+    "path" in options ? PathListener.bind(options) : bindToName(options),
   connect: (address, isPermitted) => {
     if ("path" in address) return UnixStream.connect(address);
     const stream = isPermitted

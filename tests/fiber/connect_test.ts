@@ -14,7 +14,8 @@ import {
   interleave,
   Race,
 } from "../../src/reactor/happy_eyeballs.ts";
-import { isAddress, systemLookup } from "../../src/reactor/lookup.ts";
+import { isAddress } from "../../src/net/address.ts";
+import { systemLookup } from "../../src/net/lookup.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readText } from "../util/deno_client.ts";
 import { FakeHost } from "../util/fake_host.ts";
@@ -222,7 +223,6 @@ Deno.test({
     const found = await systemLookup({ hostname: "localhost", port: 7 });
     assert(found.length > 0);
     assert(found.every(isAddress), found.join());
-    // Denio's own resolver, which holds the thread, asks for no permission.
     await assertRejects(
       () => systemLookup({ hostname: "localhost", port: 8 }),
       Deno.errors.NotCapable,

@@ -5,9 +5,11 @@ import {
   AcceptBatch,
   Interest,
   Poll,
+  Reactor,
   Readiness,
   TcpListener,
   TcpStream,
+  UdpSocket,
 } from "../../mod.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -18,21 +20,37 @@ const { READABLE } = Interest;
 /** RFC 5737: an address that no machine has. */
 const NOBODY = "192.0.2.1";
 
-cleanTest("TcpListener.bind() takes a name, when the system knows it", () => {
-  using listener = TcpListener.bind({ hostname: "localhost", port: 0 });
-  assert(["127.0.0.1", "::1"].includes(listener.localAddress.hostname));
-});
-
 cleanTest(
-  "TcpListener.bind() throws NotFound naming it, when nobody knows the name",
+  "sockets take addresses alone, and say so, when a name is given",
   () => {
-    assertThrows(
-      () => TcpListener.bind({ hostname: "no-such-host.invalid", port: 0 }),
-      Deno.errors.NotFound,
-      '"no-such-host.invalid"',
-    );
+    using udp = UdpSocket.bind(LOOPBACK);
+    const bytes = new Uint8Array(1);
+    const port = 1;
+    for (const hostname of ["localhost", "name.invalid", "1.2.3.400", ""]) {
+      for (
+        const open of [
+          () => TcpListener.bind({ hostname, port }),
+          () => TcpStream.connect({ hostname, port }),
+          () => UdpSocket.bind({ hostname, port }),
+          () => udp.connect({ hostname, port }),
+          () => udp.sendTo(bytes, { hostname, port }),
+        ]
+      ) assertThrows(open, TypeError, `Cannot use host "${hostname}"`);
+    }
   },
 );
+
+cleanTest("a reactor listens at a name, when the system knows it", () => {
+  using reactor = new Reactor();
+  const at = (hostname: string) =>
+    reactor.listen({ hostname, port: 0 }, { data() {} });
+  assert(["127.0.0.1", "::1"].includes(at("localhost").addr.hostname));
+  assertThrows(
+    () => at("no-such-host.invalid"),
+    Deno.errors.NotFound,
+    '"no-such-host.invalid"',
+  );
+});
 
 cleanTest(
   "TcpListener.bind() throws AddrNotAvailable, when the address is another machine's",

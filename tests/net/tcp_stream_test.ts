@@ -22,20 +22,18 @@ import { eventually } from "../util/waiting.ts";
 
 const { READABLE } = Interest;
 
-cleanTest("TcpStream.connect() throws, when the address is none", () => {
-  for (const port of [-1, 65_536, 1.5, NaN]) {
-    assertThrows(
-      () => TcpStream.connect({ ...LOOPBACK, port }),
-      RangeError,
-      `"${port}"`,
-    );
-  }
-  assertThrows(
-    () => TcpStream.connect({ hostname: "no-such-host.invalid", port: 1 }),
-    Deno.errors.NotFound,
-    '"no-such-host.invalid"',
-  );
-});
+cleanTest(
+  "TcpStream.connect() throws RangeError, when the port is none",
+  () => {
+    for (const port of [-1, 65_536, 1.5, NaN]) {
+      assertThrows(
+        () => TcpStream.connect({ ...LOOPBACK, port }),
+        RangeError,
+        `"${port}"`,
+      );
+    }
+  },
+);
 
 cleanTest(
   "TcpStream.read() and write() of nothing are 0, whatever is there",

@@ -15,11 +15,12 @@ pub const EAI_AGAIN: i32 = 1001;
 /// The error number of `EAI_FAIL`: a server has answered that it cannot.
 pub const EAI_FAIL: i32 = 1002;
 
-/// Returns the addresses of a name, with port 0. Blocks while the resolver works.
-pub fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
+/// Returns the addresses of a name, with port 0. Blocks while the resolver works;
+/// with `is_address` the name must be an address itself, and nothing is asked.
+pub fn resolve(name: &str, is_address: bool) -> io::Result<Vec<SocketAddr>> {
     let unknown = || io::Error::from_raw_os_error(libc::ENOENT);
     let name = CString::new(name).map_err(|_| unknown())?;
-    let found = ask(&name)?;
+    let found = ask(&name, if is_address { libc::AI_NUMERICHOST } else { 0 })?;
     let mut addresses = Vec::new();
     let mut next = found.0;
     while !next.is_null() {
@@ -44,11 +45,12 @@ impl Drop for Found {
     }
 }
 
-fn ask(name: &CStr) -> io::Result<Found> {
+fn ask(name: &CStr, flags: i32) -> io::Result<Found> {
     // One entry an address, not one for each type of socket.
     // SAFETY: integers and pointers, all of which may be zero.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_socktype = libc::SOCK_STREAM;
+    hints.ai_flags = flags;
     let mut found = Found(ptr::null_mut());
     // SAFETY: the name ends with a zero, and all outlives the call.
     let code =
@@ -96,13 +98,17 @@ mod tests {
     #[test]
     fn an_address_is_its_own_name_with_its_scope() {
         for text in ["127.0.0.1", "::1", "fe80::1%1"] {
-            let found = resolve(text).unwrap();
+            let found = resolve(text, true).unwrap();
             let expected = text.replace("%1", "").parse::<std::net::IpAddr>().unwrap();
             assert_eq!(found.len(), 1, "{text}");
             assert_eq!(found[0].ip(), expected);
         }
-        let SocketAddr::V6(scoped) = resolve("fe80::1%1").unwrap()[0] else { unreachable!() };
+        let SocketAddr::V6(scoped) = resolve("fe80::1%1", true).unwrap()[0] else { unreachable!() };
         assert_eq!(scoped.scope_id(), 1);
+        for name in ["localhost", "999.1.1.1", "1.2.3.4.5", ""] {
+            let error = resolve(name, true).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{name}");
+        }
     }
 
     #[test]
@@ -116,6 +122,6 @@ mod tests {
         assert_eq!(errno(libc::EAI_FAIL), EAI_FAIL);
         assert_eq!(errno(libc::EAI_MEMORY), libc::ENOMEM);
         assert_eq!(errno(libc::EAI_SYSTEM), libc::EMFILE);
-        assert_eq!(resolve("a\0b").unwrap_err().raw_os_error(), Some(libc::ENOENT));
+        assert_eq!(resolve("a\0b", false).unwrap_err().raw_os_error(), Some(libc::ENOENT));
     }
 }
