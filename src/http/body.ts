@@ -1,12 +1,15 @@
 /**
- * The body of a request on its way in: framing, buffering, backpressure.
+ * The body of a request on its way to its reader: buffering, backpressure.
+ *
+ * Where the body ends is for the connection to know, by the rules of its
+ * protocol; here are the bytes, and what becomes of them.
  *
  * @module
  */
 
 import { ByteQueue } from "../bytes/byte_queue.ts";
-import { ChunkedDecoder, type DataSink } from "./h1/chunked.ts";
 import { HttpError } from "./errors.ts";
+import { type RequestBody, StreamBody } from "./stream_body.ts";
 import { forgive } from "./unawaited.ts";
 
 /**
@@ -15,16 +18,39 @@ import { forgive } from "./unawaited.ts";
  */
 const MEMORY_BYTES_MAX = 65_536;
 /**
- * What was read and is kept is copied up to this length, a quarter of a read
- * buffer: what is referred to keeps all of that in memory, and is counted so.
+ * Bytes up to this number are copied when they are kept, a quarter of a read
+ * buffer: a reference to them keeps the whole buffer in memory, and is counted
+ * as such.
  */
 const COPY_BYTES_MAX = 16_384;
 
+/** Who reads a body. */
+const Reader = {
+  /** Nobody has begun, though somebody may have the stream. */
+  NONE: 0,
+  /** The stream has been read from. */
+  STREAM: 1,
+  /** Somebody has asked for all of it in one array. */
+  COLLECTOR: 2,
+} as const;
+
+/** What becomes of the bytes that have come and that still come. */
+const Keeping = {
+  /** Bytes may stay in the buffer that they were read into. */
+  REFERRED: 0,
+  /** They are copied: the handler waits, and the buffer is needed again. */
+  COPIED: 1,
+  /** All of them are kept, however many, for a reader that may be slow. */
+  GATHERED: 2,
+  /** They are thrown away; the body cannot be read any more. */
+  DISCARDED: 3,
+} as const;
+
 /** What a body needs of its connection. */
 export interface BodyHost {
-  /** Somebody wants bytes: read on, and send `100 Continue` if it is due. */
+  /** A reader wants bytes: read on, and send `100 Continue` if it is due. */
   wantBody(): void;
-  /** The rest is thrown away, or kept for whoever reads it: read on. */
+  /** The rest is thrown away, or kept for its reader: read on. */
   resumeBody(): void;
   /** Enough bytes wait: stop reading. */
   pauseBody(): void;
@@ -34,72 +60,31 @@ export interface BodyHost {
   reportBody(error: unknown): void;
 }
 
-/** A body as its request reads it. */
-export interface RequestBody {
-  /** Whether somebody has read of it. */
-  readonly isUsed: boolean;
-  /** Whether it was read, or somebody else is reading it. */
-  readonly isUnusable: boolean;
-  /** It as a stream of bytes, the same each time. */
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /**
-   * Resolves to all of it in one array.
-   *
-   * @param isOwned Whether the array is for somebody to keep, or change; else it
-   * may lie in a buffer that other requests share.
-   */
-  collect(isOwned?: boolean): Promise<Uint8Array<ArrayBuffer>>;
-  /**
-   * The same without a promise, where all has come and nobody has read of it;
-   * else nothing.
-   */
-  collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined;
-  /** Returns two that read the same bytes; this one is locked from now on. */
-  tee(): [RequestBody, RequestBody];
-  /** Lets go of the buffers that small parts of it lie in. */
-  detach(): void;
-}
-
 /**
  * A request's body while it comes. A body that comes whole with its head is
  * referred to where it was read; any other is in a queue.
  */
 export class IncomingBody implements RequestBody {
   readonly #host: BodyHost;
-  readonly #decoder: ChunkedDecoder | undefined;
-  readonly #sink: DataSink | undefined;
-  readonly #bytesMax: number;
-  #remaining: number;
   /** All that waits, as long as that is one run of read bytes. */
-  #run: Uint8Array<ArrayBuffer> | undefined;
+  #run: Uint8Array<ArrayBuffer> | undefined = undefined;
   /** All that waits, otherwise. */
-  #queue: ByteQueue | undefined;
+  #queue: ByteQueue | undefined = undefined;
   #received = 0;
-  #marked = 0;
-  #markedTaken = 0;
   #isComplete = false;
-  #isDiscarded = false;
-  #isDetached = false;
-  #isKept = false;
-  /** Whether its stream has been read of. */
-  #isBegun = false;
-  #collects = false;
-  /** Its stream, once somebody has it as one. */
-  #streamed: StreamBody | undefined;
-  #error: Error | undefined;
-  #wake: (() => void) | undefined;
+  /** One of `Reader`. */
+  #reader: number = Reader.NONE;
+  /** One of `Keeping`. */
+  #keeping: number = Keeping.REFERRED;
+  /** The body as a stream, once somebody has asked for that. */
+  #streamed: StreamBody | undefined = undefined;
+  /** Why no more bytes come, when the body has ended before its time. */
+  #error: Error | undefined = undefined;
+  #wake: (() => void) | undefined = undefined;
 
-  /**
-   * @param length The body's length, or `undefined` when it is chunked.
-   * @param bytesMax How many bytes it may have.
-   */
-  constructor(host: BodyHost, length: number | undefined, bytesMax: number) {
+  /** Made by the connection that the body comes on. */
+  constructor(host: BodyHost) {
     this.#host = host;
-    this.#remaining = length ?? 0;
-    this.#bytesMax = bytesMax;
-    if (length !== undefined) return;
-    this.#decoder = new ChunkedDecoder(bytesMax);
-    this.#sink = (bytes, start, end) => this.#take(bytes, start, end);
   }
 
   /** Whether all of it has come. */
@@ -109,12 +94,12 @@ export class IncomingBody implements RequestBody {
 
   /** Whether somebody has read of it. */
   get isUsed(): boolean {
-    return this.#collects || this.#streamed?.isUsed === true;
+    return this.#isCollected || this.#streamed?.isUsed === true;
   }
 
   /** Whether it was read, or somebody else is reading it. */
   get isUnusable(): boolean {
-    return this.#collects || this.#streamed?.isUnusable === true;
+    return this.#isCollected || this.#streamed?.isUnusable === true;
   }
 
   /** Whether somebody has it as a stream. */
@@ -122,140 +107,136 @@ export class IncomingBody implements RequestBody {
     return this.#streamed !== undefined;
   }
 
-  /** Whether what comes of it is thrown away. */
+  /** Whether its bytes are thrown away. */
   get isDiscarded(): boolean {
-    return this.#isDiscarded;
+    return this.#keeping === Keeping.DISCARDED;
   }
 
   /**
-   * Whether somebody reads what is still to come: collects it, or has the lock
-   * of its stream or of a clone's.
+   * Whether somebody reads the bytes that are still to come: collects them, or
+   * has the lock of the stream or of a clone's.
    */
   get isHeld(): boolean {
-    if (this.#isComplete || this.#isDiscarded) return false;
-    return this.#collects || this.#streamed?.isHeld === true;
+    if (this.#isComplete || this.isDiscarded) return false;
+    return this.#isCollected || this.#streamed?.isHeld === true;
   }
 
   /** Whether a reader waits for bytes, or has not had any yet. */
   get isAwaited(): boolean {
-    return this.#wake !== undefined || !this.#isBegun;
+    return this.#wake !== undefined || this.#reader !== Reader.STREAM;
   }
 
   /**
    * Whether memory is taken for all of it, however fast it is read: somebody
-   * collects it, it is kept, or one clone is read and another is not.
+   * collects it, it is gathered for a reader, or one clone is read and another
+   * is not.
    */
   get isGathered(): boolean {
-    return this.#collects || this.#isKept ||
+    return this.#isCollected || this.#keeping === Keeping.GATHERED ||
       this.#streamed?.hasIdleBranch === true;
   }
 
   /**
    * Bytes of memory that it takes, but for a whole body that is being taken
-   * out. Clones take what was read of one and not yet of another, which is known
-   * as long as one of them was not read at all.
+   * out. Clones take the bytes that one of them has read and the other has not,
+   * which are known as long as one of them was not read at all.
    */
   get memoryBytes(): number {
-    const isOver = this.#isDiscarded || this.#error !== undefined;
+    const isOver = this.isDiscarded || this.#error !== undefined;
     const isCloned = !isOver && this.#streamed?.hasIdleBranch === true;
-    const run = this.#collects ? undefined : this.#run;
-    return (this.#queue?.memoryBytes ?? 0) + (isCloned ? this.#taken : 0) +
+    const run = this.#isCollected ? undefined : this.#run;
+    return (this.#queue?.memoryBytes ?? 0) + (isCloned ? this.taken : 0) +
       (run?.buffer.byteLength ?? 0);
   }
 
-  /** How many bytes are known to be still to come; infinity when chunked. */
-  get remaining(): number {
-    if (this.#isComplete) return 0;
-    return this.#decoder === undefined ? this.#remaining : Infinity;
-  }
-
-  /** How many bytes of data have come. */
+  /** How many bytes have come. */
   get received(): number {
     return this.#received;
   }
 
-  /** How many bytes of data have come since {@linkcode IncomingBody.mark}. */
-  get receivedSinceMark(): number {
-    return this.#received - this.#marked;
-  }
-
-  /** Whether any was taken out since then. */
-  get isTakenSinceMark(): boolean {
-    return this.#taken > this.#markedTaken;
-  }
-
-  /** Counts from here on. */
-  mark(): void {
-    this.#marked = this.#received;
-    this.#markedTaken = this.#taken;
-  }
-
-  /** How many bytes of its stream were read. */
-  get #taken(): number {
+  /** How many bytes its reader has taken. */
+  get taken(): number {
     return this.#received - (this.#queue?.byteLength ?? 0);
   }
 
+  get #isCollected(): boolean {
+    return this.#reader === Reader.COLLECTOR;
+  }
+
   /**
-   * Takes what of the bytes belongs to the body and returns where it ends. When
-   * that makes it complete, or it is gathered, the bytes may be referred to, not
-   * copied: the caller keeps them as they are.
-   *
-   * @throws {HttpError} when framing or size is wrong.
+   * Takes bytes of the body. They may be referred to until
+   * {@linkcode IncomingBody.settle} is called. How many there may be is for the
+   * caller to check.
    */
-  feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
-    const at = this.#decoder === undefined
-      ? this.#feedCounted(bytes, start, end)
-      : this.#decoder.feed(bytes, start, end, this.#sink!);
-    if (this.#decoder?.isDone) this.#isComplete = true;
-    // Nobody would copy it later where it is left.
-    const mayRefer = this.#isComplete && (!this.#isDetached || this.#collects);
+  push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
+    this.#received += end - start;
+    if (this.isDiscarded) return;
+    const queue = this.#keepRun();
+    if (queue === undefined) this.#run = bytes.subarray(start, end);
+    else if (this.#isCollected && end - start > COPY_BYTES_MAX) {
+      queue.pushOwned(bytes, start, end);
+    } else queue.push(bytes, start, end);
+  }
+
+  /**
+   * Ends a run of pushes, and notifies the reader. Bytes of a body that is
+   * complete now, or gathered, may be referred to from now on: the caller
+   * keeps them as they are. All others have been copied.
+   *
+   * @param isComplete Whether the body ends here.
+   * @param isMore Whether anything has come.
+   */
+  settle(isComplete: boolean, isMore: boolean): void {
+    if (isComplete) this.#isComplete = true;
+    // A handler that waits would copy the bytes later, where they are left.
+    const mayRefer = isComplete &&
+      (this.#keeping === Keeping.REFERRED || this.#isCollected);
     if (!mayRefer) this.#keepRun();
-    if (this.#isComplete || at > start) this.#wakeConsumer();
-    if (!this.#isComplete && !this.#collects && !this.#isKept) {
-      const memoryBytes = this.#queue?.memoryBytes ?? 0;
-      if (memoryBytes >= MEMORY_BYTES_MAX) this.#host.pauseBody();
-    }
-    return at;
+    if (isComplete || isMore) this.#wakeReader();
+    if (isComplete || this.#isCollected) return;
+    if (this.#keeping === Keeping.GATHERED) return;
+    const memoryBytes = this.#queue?.memoryBytes ?? 0;
+    if (memoryBytes >= MEMORY_BYTES_MAX) this.#host.pauseBody();
   }
 
   /** Has all of it come, and wait for its reader. */
-  keep(): void {
-    this.#isKept = true;
+  gather(): void {
+    this.#keeping = Keeping.GATHERED;
     this.#host.resumeBody();
   }
 
   /**
-   * Ends the body before its time. Whoever reads it gets `error`, in the class
-   * that `Deno.serve` gives a body whose client has gone.
+   * Ends the body before its time. Its reader gets `error`, in the class that
+   * `Deno.serve` gives a body whose client has gone.
    */
   fail(error: Error): void {
     if (this.#isComplete) return;
     this.#error ??= error instanceof HttpError ? error : unavailable(error);
-    if (this.#collects) this.#free();
+    if (this.#isCollected) this.#free();
     else this.#keepRun();
     this.#host.countBody();
-    this.#wakeConsumer();
+    this.#wakeReader();
   }
 
   /** Lets go of the buffers that small parts of it lie in. */
   detach(): void {
-    this.#isDetached = true;
+    if (this.#keeping === Keeping.REFERRED) this.#keeping = Keeping.COPIED;
     const run = this.#run;
     if (run === undefined || run.byteLength > COPY_BYTES_MAX) return;
     if (run.byteLength < run.buffer.byteLength) this.#run = run.slice();
   }
 
-  /** Throws away what has come and still comes; it cannot be read any more. */
+  /** Throws its bytes away, also those to come: it cannot be read any more. */
   discard(): void {
-    this.#isDiscarded = true;
+    this.#keeping = Keeping.DISCARDED;
     this.#free();
-    this.#wakeConsumer();
+    this.#wakeReader();
   }
 
   /** Resolves to all of it: see {@linkcode RequestBody.collect}. */
   async collect(isOwned: boolean = false): Promise<Uint8Array<ArrayBuffer>> {
     if (this.isUnusable) throw new TypeError("Body already consumed");
-    this.#collects = true;
+    this.#reader = Reader.COLLECTOR;
     this.#streamed?.lock();
     while (!this.#isComplete) await this.#more();
     this.#throwIfFailed();
@@ -264,11 +245,11 @@ export class IncomingBody implements RequestBody {
 
   /** Returns all of it: see {@linkcode RequestBody.collectNow}. */
   collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined {
-    const isThere = this.#isComplete && !this.#isDiscarded;
-    if (!isThere || this.#collects || this.#streamed !== undefined) {
+    const isThere = this.#isComplete && !this.isDiscarded;
+    if (!isThere || this.#isCollected || this.#streamed !== undefined) {
       return undefined;
     }
-    this.#collects = true;
+    this.#reader = Reader.COLLECTOR;
     return this.#takeAll(isOwned);
   }
 
@@ -280,12 +261,12 @@ export class IncomingBody implements RequestBody {
       return all;
     }
     this.#run = undefined;
-    // One that fills its buffer shares it with nobody.
+    // A run that fills its buffer shares it with nobody.
     const isShared = run.byteLength < run.buffer.byteLength;
     return isOwned && isShared ? run.slice() : run;
   }
 
-  /** It as a stream of bytes, which reads only when it is read. */
+  /** The body as a stream of bytes, which reads only when it is read. */
   get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#streamBody().stream;
   }
@@ -300,7 +281,7 @@ export class IncomingBody implements RequestBody {
   #streamBody(): StreamBody {
     if (this.#streamed === undefined) {
       this.#streamed = new StreamBody(this.#makeStream());
-      if (this.#collects) this.#streamed.lock();
+      if (this.#isCollected) this.#streamed.lock();
     }
     return this.#streamed;
   }
@@ -328,7 +309,7 @@ export class IncomingBody implements RequestBody {
     this.#host.countBody();
   }
 
-  /** Returns the queue, with a copy of what was only referred to. */
+  /** Returns the queue, with a copy of the run that was referred to. */
   #keepRun(): ByteQueue | undefined {
     const run = this.#run;
     if (run === undefined) return this.#queue;
@@ -339,7 +320,7 @@ export class IncomingBody implements RequestBody {
   }
 
   async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    this.#isBegun = true;
+    if (this.#reader === Reader.NONE) this.#reader = Reader.STREAM;
     for (;;) {
       const chunk = this.#takeChunk();
       if (chunk !== undefined) return chunk;
@@ -350,7 +331,7 @@ export class IncomingBody implements RequestBody {
     return undefined;
   }
 
-  /** Takes bytes in a buffer of their own: a byte stream takes that away. */
+  /** Takes bytes in a buffer of their own: a byte stream transfers it. */
   #takeChunk(): Uint8Array<ArrayBuffer> | undefined {
     const run = this.#run;
     this.#run = undefined;
@@ -368,14 +349,14 @@ export class IncomingBody implements RequestBody {
     await promise;
   }
 
-  #wakeConsumer(): void {
+  #wakeReader(): void {
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
   }
 
   #throwIfFailed(): void {
-    if (this.#isDiscarded) {
+    if (this.isDiscarded) {
       this.#error ??= new TypeError(
         "The body is gone: its request was answered",
       );
@@ -386,107 +367,9 @@ export class IncomingBody implements RequestBody {
     if (this.isStreamed) forgive(error, (error) => host.reportBody(error));
     throw error;
   }
-
-  #feedCounted(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    end: number,
-  ): number {
-    const stop = Math.min(end, start + this.#remaining);
-    if (stop > start) this.#take(bytes, start, stop);
-    this.#remaining -= stop - start;
-    if (this.#remaining === 0) this.#isComplete = true;
-    return stop;
-  }
-
-  #take(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
-    this.#received += end - start;
-    if (this.#received > this.#bytesMax) {
-      throw new HttpError(
-        413,
-        `The body is larger than ${this.#bytesMax} bytes`,
-      );
-    }
-    if (this.#isDiscarded) return;
-    const queue = this.#keepRun();
-    if (queue === undefined) this.#run = bytes.subarray(start, end);
-    else if (this.#collects && end - start > COPY_BYTES_MAX) {
-      queue.pushOwned(bytes, start, end);
-    } else queue.push(bytes, start, end);
-  }
 }
 
-/**
- * A body that is all in a stream: that of an {@linkcode IncomingBody}, a branch
- * of it, or one without a byte. A `Response` around the stream knows what a
- * stream does not tell: whether it was read.
- */
-export class StreamBody implements RequestBody {
-  readonly #response: Response;
-  /** Those that it was shared out to, which have it locked. */
-  #branches: [StreamBody, StreamBody] | undefined;
-
-  /** @param body What `Response` takes; nothing is read of it here. */
-  constructor(body: ReadableStream<Uint8Array<ArrayBuffer>> | string) {
-    this.#response = new Response(body);
-  }
-
-  /** Whether somebody has read of it. */
-  get isUsed(): boolean {
-    return this.#response.bodyUsed;
-  }
-
-  /** Whether it was read, or somebody else is reading it. */
-  get isUnusable(): boolean {
-    return this.isUsed || this.stream.locked;
-  }
-
-  /** Whether somebody has the lock of it, or of a branch of it. */
-  get isHeld(): boolean {
-    return this.#branches?.some(({ isHeld }) => isHeld) ?? this.stream.locked;
-  }
-
-  /** Whether it has branches, and one of them was not read yet. */
-  get hasIdleBranch(): boolean {
-    return this.#branches?.some(({ isIdle }) => isIdle) === true;
-  }
-
-  /** Whether nobody has begun to read it, or a branch of it. */
-  get isIdle(): boolean {
-    return this.#branches === undefined ? !this.isUnusable : this.hasIdleBranch;
-  }
-
-  /** The stream. */
-  get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#response.body!;
-  }
-
-  /** Has nobody read it any more. */
-  lock(): void {
-    this.stream.getReader();
-  }
-
-  /** Resolves to all of it. */
-  collect(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#response.bytes();
-  }
-
-  /** Returns nothing: a stream comes by promises. */
-  collectNow(): undefined {
-    return undefined;
-  }
-
-  /** Returns two that read the same bytes. */
-  tee(): [RequestBody, RequestBody] {
-    const [left, right] = this.stream.tee();
-    return this.#branches = [new StreamBody(left), new StreamBody(right)];
-  }
-
-  /** Does nothing: a stream's bytes are its own. */
-  detach(): void {}
-}
-
-/** As `Deno.serve` says it; why it is so is the cause. */
+/** The error that `Deno.serve` gives; why the body ended is its cause. */
 function unavailable(cause: Error): Error {
   return new Deno.errors.BadResource(
     "Cannot read request body as underlying resource unavailable",

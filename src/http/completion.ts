@@ -1,6 +1,6 @@
 /**
- * Whether an answer was handed over: known for those requests only that
- * somebody has asked it of, so that it costs others nothing.
+ * Whether an answer was handed over. It is kept only for exchanges whose handler
+ * has asked for it, so that other exchanges pay nothing.
  *
  * @module
  */
@@ -8,31 +8,34 @@
 /** How far the answer to a request is. */
 export type Outcome = "pending" | "whole" | "lost";
 
-/** What was promised, by the request that it was promised for. */
+/** The promises that were handed out, by exchange. */
 const completions = new WeakMap<object, PromiseWithResolvers<void>>();
 
 /**
- * Returns the promise for a request, the same each time: it resolves when the
+ * Returns the promise for an exchange, the same each time: it resolves when the
  * answer was handed over in whole, and rejects with `Deno.errors.Interrupted`
  * when it could not be.
  *
  * @param outcome What is known when it is asked for first.
  */
-export function completionOf(request: object, outcome: Outcome): Promise<void> {
-  const made = completions.get(request);
+export function completionOf(
+  exchange: object,
+  outcome: Outcome,
+): Promise<void> {
+  const made = completions.get(exchange);
   if (made !== undefined) return made.promise;
   const completion = Promise.withResolvers<void>();
   // Who asks need not listen: a client that goes must not end the process.
   completion.promise.catch(() => {});
-  completions.set(request, completion);
+  completions.set(exchange, completion);
   if (outcome === "whole") completion.resolve();
   if (outcome === "lost") completion.reject(interrupted(undefined));
   return completion.promise;
 }
 
 /** The answer was handed over in whole. */
-export function complete(request: object): void {
-  completions.get(request)?.resolve();
+export function complete(exchange: object): void {
+  completions.get(exchange)?.resolve();
 }
 
 /**
@@ -40,8 +43,8 @@ export function complete(request: object): void {
  *
  * @param cause What went wrong; `undefined` when the connection is gone.
  */
-export function interrupt(request: object, cause: unknown): void {
-  completions.get(request)?.reject(interrupted(cause));
+export function interrupt(exchange: object, cause: unknown): void {
+  completions.get(exchange)?.reject(interrupted(cause));
 }
 
 function interrupted(cause: unknown): Error {

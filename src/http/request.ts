@@ -4,11 +4,10 @@
  * @module
  */
 
-import { type RequestBody, StreamBody } from "./body.ts";
 import type { RequestHead } from "./h1/head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
-import type { StreamAddr } from "./transport.ts";
+import { type RequestBody, StreamBody } from "./stream_body.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const SAMPLE = new Request("http://localhost/");
@@ -24,16 +23,18 @@ const REFUSED = /^(CONNECT|TRACE|TRACK|GET|HEAD)$/i;
 
 const decoder = new TextDecoder();
 
-/** What a request needs of its connection. */
+/** What a request needs of its exchange. */
 export interface RequestHost {
   /** The authority to use when the request names none. */
   readonly authority: string;
   /** What URLs begin with. */
   readonly scheme: string;
-  /** The peer's address. */
-  readonly remoteAddress: StreamAddr;
-  /** Settles when the answer is handed over, or cannot be. */
-  completed(request: LazyRequest): Promise<void>;
+  /** Aborts when the client goes; made when it is asked for first. */
+  readonly signal: AbortSignal;
+  /** The same, if it was made; `false` when it would be aborted. */
+  readonly madeSignal: AbortSignal | false | undefined;
+  /** Aborts the signal. */
+  abort(): void;
 }
 
 /** Stands in for `Request`: see {@linkcode standInFor}. */
@@ -44,10 +45,8 @@ export class LazyRequest {
   #url: string | undefined = undefined;
   #headers: RequestHeaders | undefined = undefined;
   #real: Request | undefined = undefined;
-  /** Whoever listens for the client; `false` when it has gone unasked for. */
-  #abort: AbortController | false | undefined = undefined;
 
-  /** Made by a connection. */
+  /** Made by a connection, for an exchange. */
   constructor(
     head: RequestHead,
     host: RequestHost,
@@ -60,22 +59,12 @@ export class LazyRequest {
 
   /** Builds the real request behind a lazy one. */
   static real(request: LazyRequest): Request {
-    return request.#real ?? request.#build();
+    return request.#real ?? LazyRequest.#build(request);
   }
 
   /** The signal, when somebody has asked for it; `false` for an aborted one. */
   static signalOf(this: LazyRequest): AbortSignal | false | undefined {
-    return this.#abort && this.#abort.signal;
-  }
-
-  /** The connection that a request came on. */
-  static host(request: LazyRequest): RequestHost {
-    return request.#host;
-  }
-
-  /** The flags of a request's head. */
-  static flags(request: LazyRequest): number {
-    return request.#head.flags;
+    return this.#host.madeSignal;
   }
 
   /** Lets go of the bytes that the request was read into. */
@@ -86,8 +75,7 @@ export class LazyRequest {
 
   /** Says that the client has gone. */
   static abort(request: LazyRequest): void {
-    if (request.#abort) request.#abort.abort();
-    else request.#abort = false;
+    request.#host.abort();
   }
 
   /** The method as sent. */
@@ -97,7 +85,7 @@ export class LazyRequest {
 
   /** The full URL, with the authority of `Host`. */
   get url(): string {
-    return this.#url ??= this.#buildUrl();
+    return this.#url ??= LazyRequest.#buildUrl(this);
   }
 
   /** The header fields. */
@@ -113,48 +101,54 @@ export class LazyRequest {
 
   /** The body as a stream; null for GET and HEAD. */
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-    return this.#body?.stream ?? null;
+    return LazyRequest.#bodyOf(this)?.stream ?? null;
   }
 
   /** Whether the body was read, or is being read. */
   get bodyUsed(): boolean {
-    return this.#body?.isUsed ?? false;
+    return LazyRequest.#bodyOf(this)?.isUsed ?? false;
   }
 
   /** Aborts when the client goes away before it has its answer. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#host.signal;
   }
 
   /** Resolves to the body's bytes. */
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#read(own, true);
+    return LazyRequest.#read(this, own, true);
   }
 
   /** Resolves to the body as an `ArrayBuffer`. */
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#read(bufferOf, true);
+    return LazyRequest.#read(this, bufferOf, true);
   }
 
   /** Resolves to the body as text, decoded as UTF-8. */
   text(): Promise<string> {
-    return this.#read(decode);
+    return LazyRequest.#read(this, decode);
   }
 
   /** Resolves to the body parsed as JSON. */
   // deno-lint-ignore no-explicit-any -- as lib.dom has it
   json(): Promise<any> {
-    return this.#read(parse);
+    return LazyRequest.#read(this, parse);
   }
 
   /** Resolves to the body as a `Blob` of the request's type. */
   blob(): Promise<Blob> {
-    return this.#read((bytes) => this.#typed(bytes).blob());
+    return LazyRequest.#read(
+      this,
+      (bytes) => LazyRequest.#typed(this, bytes).blob(),
+    );
   }
 
   /** Resolves to the body parsed as a form. */
   formData(): Promise<FormData> {
-    return this.#read((bytes) => this.#typed(bytes).formData());
+    return LazyRequest.#read(
+      this,
+      (bytes) => LazyRequest.#typed(this, bytes).formData(),
+    );
   }
 
   /**
@@ -163,10 +157,9 @@ export class LazyRequest {
    * @throws {TypeError} when the body was read, or is being read.
    */
   clone(): Request {
-    const body = this.#body;
+    const body = LazyRequest.#bodyOf(this);
     if (body?.isUnusable) throw new TypeError("Body is unusable");
     const clone = new LazyRequest(this.#head, this.#host, undefined);
-    clone.#abort = this.#controller;
     if (body !== undefined) {
       [this.#incoming, clone.#incoming] = body.tee();
       // Its body is the stream that has just been shared out.
@@ -175,20 +168,15 @@ export class LazyRequest {
     return clone as unknown as Request;
   }
 
-  get #controller(): AbortController {
-    if (this.#abort) return this.#abort;
-    const controller = new AbortController();
-    if (this.#abort === false) controller.abort();
-    return this.#abort = controller;
-  }
+  // Static, since private methods would mark each request with a field.
 
   /**
    * What there is to read. As with `Deno.serve`, a GET or HEAD has nothing,
    * whatever its client sent, and others have something, if only no bytes.
    */
-  get #body(): RequestBody | undefined {
-    if (this.#head.hasNoBody) return undefined;
-    return this.#incoming ??= new StreamBody("");
+  static #bodyOf(request: LazyRequest): RequestBody | undefined {
+    if (request.#head.hasNoBody) return undefined;
+    return request.#incoming ??= new StreamBody("");
   }
 
   /**
@@ -196,11 +184,12 @@ export class LazyRequest {
    *
    * @param isOwned Whether that is for the handler to keep, or change.
    */
-  #read<T>(
+  static #read<T>(
+    request: LazyRequest,
     make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
     isOwned: boolean = false,
   ): Promise<T> {
-    const body = this.#body;
+    const body = LazyRequest.#bodyOf(request);
     // Not one for all: a buffer can be transferred.
     const now = body === undefined
       ? new Uint8Array(0)
@@ -215,17 +204,20 @@ export class LazyRequest {
     return result;
   }
 
-  #typed(bytes: Uint8Array<ArrayBuffer>): Response {
-    const type = this.#head.get("content-type");
+  static #typed(
+    request: LazyRequest,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Response {
+    const type = request.#head.get("content-type");
     return new Response(bytes, {
       headers: type === undefined ? {} : { "content-type": type },
     });
   }
 
-  #buildUrl(): string {
-    const { target, host } = this.#head;
-    const { scheme } = this.#host;
-    const authority = host || this.#host.authority;
+  static #buildUrl(request: LazyRequest): string {
+    const { target, host } = request.#head;
+    const { scheme } = request.#host;
+    const authority = host || request.#host.authority;
     if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
     if (target === "*") return `${scheme}://${authority}/*`;
     // RFC 9112 section 3.3: an absolute target is the URL itself, less the path
@@ -234,18 +226,18 @@ export class LazyRequest {
     return /^[a-z]+:\/\/[^/?]*$/i.test(target) ? `${target}/` : target;
   }
 
-  #build(): Request {
-    const { method } = this;
-    const body = this.#body;
+  static #build(lazy: LazyRequest): Request {
+    const { method } = lazy;
+    const body = LazyRequest.#bodyOf(lazy);
     const isUnusable = body?.isUnusable === true;
-    const request = new Request(this.url, {
+    const request = new Request(lazy.url, {
       method: body !== undefined && REFUSED.test(method) ? "POST" : method,
-      headers: this.#head.fields(),
+      headers: lazy.#head.fields(),
       body: body === undefined ? null : isUnusable ? NO_BYTES : body.stream,
-      signal: this.signal,
+      signal: lazy.signal,
     });
     setMethod(request, method);
-    if (!isUnusable) return this.#real = request;
+    if (!isUnusable) return lazy.#real = request;
     // The body stays with whoever reads it; the real request says it is used.
     request.body?.cancel().catch(ignore);
     return request;

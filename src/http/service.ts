@@ -6,7 +6,6 @@
 
 import { Heads } from "./h1/heads.ts";
 import type { Limits } from "./limits.ts";
-import { LazyRequest } from "./request.ts";
 import type { StreamAddr } from "./transport.ts";
 
 /**
@@ -103,25 +102,5 @@ export class Service {
     this.report = options.report;
     this.beginWork = options.beginWork;
     this.endWork = options.endWork;
-  }
-}
-
-/** The info of one request: found when it is read. */
-export class RequestInfo implements ServeHandlerInfo<StreamAddr> {
-  readonly #request: LazyRequest;
-
-  /** @param request Knows its connection. */
-  constructor(request: LazyRequest) {
-    this.#request = request;
-  }
-
-  /** The peer's address. */
-  get remoteAddr(): StreamAddr {
-    return LazyRequest.host(this.#request).remoteAddress;
-  }
-
-  /** Settles when the answer is handed over, or cannot be. */
-  get completed(): Promise<void> {
-    return LazyRequest.host(this.#request).completed(this.#request);
   }
 }

@@ -669,19 +669,22 @@ const IDLE_HOST = {
 };
 
 Deno.test("body keeps no read buffer, when small parts of it wait for more", async () => {
-  const body = new IncomingBody(IDLE_HOST, 10, 100);
+  const body = new IncomingBody(IDLE_HOST);
   const buffer = latin1("--hello--");
-  body.feed(buffer, 2, 7);
+  body.push(buffer, 2, 7);
+  body.settle(false, true);
   buffer.fill(0);
   buffer.set(latin1(" you!"));
-  body.feed(buffer, 0, 5);
+  body.push(buffer, 0, 5);
+  body.settle(true, true);
   assertEquals(toLatin1(await body.collect()), "hello you!");
 });
 
 Deno.test("body keeps no read buffer, when it is whole and its handler waits", async () => {
-  const body = new IncomingBody(IDLE_HOST, 5, 100);
+  const body = new IncomingBody(IDLE_HOST);
   const buffer = latin1("--hello--");
-  body.feed(buffer, 2, 7);
+  body.push(buffer, 2, 7);
+  body.settle(true, true);
   body.detach();
   buffer.fill(0);
   assertEquals(toLatin1(await body.collect()), "hello");

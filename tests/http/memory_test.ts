@@ -7,8 +7,9 @@ import {
   assertLess,
   assertRejects,
 } from "@std/assert";
-import { IncomingBody } from "../../src/http/body.ts";
 import { HttpError } from "../../src/http/errors.ts";
+import { BodyIntake, type IntakeOwner } from "../../src/http/h1/body_intake.ts";
+import { HeadFlag } from "../../src/http/h1/head.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { type FakeTransport, Peer } from "../util/http_transport.ts";
 
@@ -25,13 +26,17 @@ function post(length: number): string {
   return `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
 }
 
-/** A connection that does nothing for its body. */
-const IDLE_HOST = {
-  wantBody() {},
-  resumeBody() {},
-  pauseBody() {},
-  countBody() {},
-  reportBody() {},
+/** A connection with nothing to do but to have a body. */
+const IDLE_OWNER: IntakeOwner = {
+  ...new Peer(() => new Response()).connection,
+  isPaused: false,
+  isKeptAlive: true,
+  pause() {},
+  unpause() {},
+  countHeld() {},
+  bodyEnded() {},
+  failBody() {},
+  closeAnswered() {},
 };
 
 /** Bytes in chunks, each with `before` in its size line. */
@@ -61,16 +66,21 @@ const PIECES: [name: string, piece: string, count: number, counted: boolean][] =
 for (const [name, piece, count, isCounted] of PIECES) {
   Deno.test(`body takes memory for its bytes, when it comes in ${name}`, async () => {
     const bytes = latin1(piece);
-    const length = isCounted ? count * bytes.byteLength : undefined;
-    const body = new IncomingBody(IDLE_HOST, length, Infinity);
+    const head = {
+      flags: isCounted ? HeadFlag.HAS_LENGTH : HeadFlag.CHUNKED,
+      contentLength: count * bytes.byteLength,
+      hasNoBody: false,
+    };
+    const intake = new BodyIntake(IDLE_OWNER, head, Infinity);
+    const { body } = intake;
     const collected = body.collect();
     for (let fed = 1; fed < count; fed++) {
-      body.feed(bytes, 0, bytes.byteLength);
+      intake.feed(bytes, 0, bytes.byteLength);
     }
     assertLess(body.memoryBytes, 1.25 * body.received + 2 * 65_536);
     assert(body.memoryBytes >= body.received);
-    body.feed(bytes, 0, bytes.byteLength);
-    if (!isCounted) body.feed(latin1("0\r\n\r\n"), 0, 5);
+    intake.feed(bytes, 0, bytes.byteLength);
+    if (!isCounted) intake.feed(latin1("0\r\n\r\n"), 0, 5);
     assertEquals((await collected).byteLength, body.received);
     assertEquals(body.memoryBytes, 0);
   });

@@ -66,12 +66,11 @@ type ExtensionState =
   | "quoted-pair"
   | "quoted-end";
 
-/** Is given each run of data bytes. */
-export type DataSink = (
-  bytes: Uint8Array<ArrayBuffer>,
-  start: number,
-  end: number,
-) => void;
+/** Takes each run of data bytes. */
+export interface DataSink {
+  /** Takes the bytes from `start` to `end`. */
+  push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
+}
 
 /** One body's decoder. */
 export class ChunkedDecoder {
@@ -111,7 +110,7 @@ export class ChunkedDecoder {
     while (at < end && this.#state !== "done") {
       if (this.#state === "data") {
         const stop = Math.min(end, at + this.#size);
-        sink(bytes, at, stop);
+        sink.push(bytes, at, stop);
         this.#size -= stop - at;
         at = stop;
         if (this.#size === 0) this.#state = "data-cr";

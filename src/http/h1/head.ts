@@ -7,8 +7,12 @@
 
 import { native } from "../../native/library.ts";
 import { decodeLatin1, encodeLatin1 } from "../latin1.ts";
+import { RequestFlag } from "../request_flag.ts";
 
-/** Bits of {@linkcode RequestHead.flags}, as `http1.rs` sets them. */
+/**
+ * Bits of {@linkcode RequestHead.flags}, below those of `RequestFlag` and the
+ * method's number, as `http1.rs` sets them.
+ */
 export const HeadFlag = {
   /** The connection may be used again. */
   KEEP_ALIVE: 1,
@@ -24,21 +28,11 @@ export const HeadFlag = {
   UPGRADE: 32,
   /** There is a `Host`. */
   HAS_HOST: 64,
-  /** The version is HTTP/1.0; set here. */
-  HTTP_1_0: 128,
-  /** The method is HEAD, whose answer has no body; set here. */
-  HEAD_METHOD: 256,
-  /** The method is CONNECT, whose success has no body; set here. */
-  CONNECT_METHOD: 512,
 } as const;
 
-/**
- * Above the bits of {@linkcode HeadFlag} and one that a connection sets: the
- * head's number, as far as there is room in a small integer. It tells a request
- * from those before it.
- */
-const NUMBER_SHIFT = 16;
-const NUMBER_ROOM = 0x3fff;
+/** Where in the flags the four bits of the method's number begin. */
+const METHOD_SHIFT = 10;
+const METHOD_MASK = 15;
 
 /** Words of the table, as `http1.rs` lays them out. */
 const METHOD = 0;
@@ -184,7 +178,7 @@ export function methodFlag(
 ): number {
   const at = requestStart(bytes, start, end);
   const isHead = decodeLatin1(bytes, at, Math.min(end, at + 5)) === "HEAD ";
-  return isHead ? HeadFlag.HEAD_METHOD : 0;
+  return isHead ? RequestFlag.HEAD_METHOD : 0;
 }
 
 /** Where the request line begins, behind empty lines: RFC 9112 section 2.2. */
@@ -196,28 +190,27 @@ function requestStart(bytes: Uint8Array, start: number, end: number): number {
 
 /** A parsed request head, which refers to the bytes it was read into. */
 export class RequestHead {
-  /** Where the head ends in the bytes it was parsed from. */
+  /** Where the head ends in the bytes that it was parsed from. */
   readonly end: number;
-  /** The bits of {@linkcode HeadFlag}, below some of the head's number. */
+  /** The bits of {@linkcode HeadFlag} and `RequestFlag`, and the method's. */
   readonly flags: number;
-  readonly #method: number;
-  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  /** The bytes that it was read into; a copy as text, once it is detached. */
+  #source: Uint8Array<ArrayBuffer> | string;
   #start: number;
   #number: number;
-  #text: string | undefined = undefined;
 
   /** Made by {@linkcode parseHead}, which has just filled the table. */
   constructor(bytes: Uint8Array<ArrayBuffer>, start: number, end: number) {
-    this.#bytes = bytes;
+    this.#source = bytes;
     this.#start = start;
     this.end = end;
     this.#number = parsed;
-    const method = this.#method = table[METHOD]!;
+    const method = table[METHOD]!;
     this.flags = table[FLAGS]! |
-      (table[MINOR] === 0 ? HeadFlag.HTTP_1_0 : 0) |
-      (method === METHOD_HEAD ? HeadFlag.HEAD_METHOD : 0) |
-      (method === METHOD_CONNECT ? HeadFlag.CONNECT_METHOD : 0) |
-      (parsed & NUMBER_ROOM) << NUMBER_SHIFT;
+      (table[MINOR] === 0 ? RequestFlag.HTTP_1_0 : 0) |
+      (method === METHOD_HEAD ? RequestFlag.HEAD_METHOD : 0) |
+      (method === METHOD_CONNECT ? RequestFlag.CONNECT_METHOD : 0) |
+      method << METHOD_SHIFT;
   }
 
   /** How long the head is. */
@@ -227,18 +220,20 @@ export class RequestHead {
 
   /** How long the request target is. */
   get targetByteLength(): number {
-    const words = this.#table();
+    const words = RequestHead.#table(this);
     return words[TARGET_END]! - words[TARGET_START]!;
   }
 
   /** How many fields there are. */
   get fieldCount(): number {
-    return this.#table()[HEADER_COUNT]!;
+    return RequestHead.#table(this)[HEADER_COUNT]!;
   }
 
   /** The method as sent: methods are case-sensitive. */
   get method(): string {
-    return METHODS[this.#method] || this.#slice(METHOD_START, METHOD_END);
+    const number = this.flags >> METHOD_SHIFT & METHOD_MASK;
+    return METHODS[number] ||
+      RequestHead.#slice(this, METHOD_START, METHOD_END);
   }
 
   /**
@@ -252,17 +247,17 @@ export class RequestHead {
 
   /** The request target as sent. */
   get target(): string {
-    return this.#slice(TARGET_START, TARGET_END);
+    return RequestHead.#slice(this, TARGET_START, TARGET_END);
   }
 
   /** The value of `Host`, empty when there is none. */
   get host(): string {
-    return this.#slice(HOST_START, HOST_END);
+    return RequestHead.#slice(this, HOST_START, HOST_END);
   }
 
   /** The value of `Content-Length`; 0 when there is none. */
   get contentLength(): number {
-    const words = this.#table();
+    const words = RequestHead.#table(this);
     return words[LENGTH_HIGH]! * 2 ** 32 + words[LENGTH_LOW]!;
   }
 
@@ -273,8 +268,8 @@ export class RequestHead {
    * @param name The name in lower case.
    */
   get(name: string): string | undefined {
-    const words = this.#table();
-    const bytes = this.#bytes!;
+    const words = RequestHead.#table(this);
+    const bytes = this.#source as Uint8Array<ArrayBuffer>;
     let found: string | undefined;
     const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
     for (let row = FIXED; row < end; row += PER_HEADER) {
@@ -287,8 +282,8 @@ export class RequestHead {
 
   /** Returns all fields as sent, in order; the cookies are one field. */
   fields(): [string, string][] {
-    const words = this.#table();
-    const bytes = this.#bytes!;
+    const words = RequestHead.#table(this);
+    const bytes = this.#source as Uint8Array<ArrayBuffer>;
     const fields: [string, string][] = [];
     let cookie: [string, string] | undefined;
     const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
@@ -317,36 +312,43 @@ export class RequestHead {
    * where small objects cost least.
    */
   detach(): void {
-    if (this.#bytes === undefined) return;
-    this.#text = decodeLatin1(this.#bytes, this.#start, this.end);
-    this.#bytes = undefined;
+    const source = this.#source;
+    if (typeof source === "string") return;
+    this.#source = decodeLatin1(source, this.#start, this.end);
     // Positions in the bytes mean nothing in the text.
     this.#number = NOT_PARSED;
   }
 
-  #slice(start: number, end: number): string {
-    const words = this.#table();
-    return decodeLatin1(this.#bytes!, words[start]!, words[end]!);
+  // Static, since private methods would mark each instance with a field.
+
+  static #slice(head: RequestHead, start: number, end: number): string {
+    const words = RequestHead.#table(head);
+    const bytes = head.#source as Uint8Array<ArrayBuffer>;
+    return decodeLatin1(bytes, words[start]!, words[end]!);
   }
 
-  /** The table, filled for this head: parsed again when another had it. */
-  #table(): Uint32Array {
-    if (this.#number === parsed) return table;
-    if (this.#bytes === undefined) {
-      this.#bytes = encodeLatin1(this.#text!);
-      this.#start = 0;
+  /**
+   * The table, filled for this head: parsed again when another head had it.
+   * The source is bytes from then on.
+   */
+  static #table(head: RequestHead): Uint32Array {
+    if (head.#number === parsed) return table;
+    let source = head.#source;
+    if (typeof source === "string") {
+      source = head.#source = encodeLatin1(source);
+      head.#start = 0;
     }
-    const length = this.#bytes.byteLength - this.#start;
+    const length = source.byteLength - head.#start;
     // It was taken before: what a strict parser takes, the other takes alike.
     native().denio_http1_parse(
-      this.#bytes,
-      this.#start,
+      source,
+      head.#start,
       length,
       0,
       LENIENT,
       table,
     );
-    this.#number = parsed = parsed + 1 & NUMBER_MASK;
+    head.#number = parsed = parsed + 1 & NUMBER_MASK;
     return table;
   }
 }

@@ -10,7 +10,7 @@
 import { utcText, wallMs as wallNowMs } from "../../base/own.ts";
 import { REASONS } from "../errors.ts";
 import { encodeLatin1, writeDecimal, writeLatin1 } from "../latin1.ts";
-import type { ResponseParts } from "../response.ts";
+import { type AnswerPlan, Framing } from "../answer_plan.ts";
 import type { Output } from "../transport.ts";
 
 const SECOND_MS = 1_000;
@@ -35,16 +35,6 @@ export const ConnectionField = {
   CLOSE: 1,
   /** `Connection: keep-alive`, for HTTP/1.0. */
   KEEP_ALIVE: 2,
-} as const;
-
-/** How the end of a body is told: RFC 9112 section 6.3. */
-export const Framing = {
-  /** No body, and nothing said about one. */
-  NONE: -1,
-  /** Chunks. */
-  CHUNKED: -2,
-  /** By closing the connection. */
-  UNTIL_CLOSE: -3,
 } as const;
 
 /** What a field of the handler's means to the one who writes it. */
@@ -88,6 +78,12 @@ const LOOP_MAX = 256;
 /** What RFC 9110 section 5.5 has in no field and no phrase. */
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
+/** What a plan says of the head. */
+type Head = Pick<
+  AnswerPlan,
+  "status" | "statusText" | "contentType" | "fields"
+>;
+
 /** Heads that are kept as bytes while their date lasts. */
 export class Heads {
   readonly #statusLines = new Map<number, Uint8Array<ArrayBuffer>>();
@@ -124,7 +120,7 @@ export class Heads {
     type: string | undefined,
     length: number,
   ): void {
-    if (nowMs >= this.#untilMs) this.#refresh(nowMs);
+    this.refresh(nowMs);
     const kept = type === this.#plainType && this.#plain !== undefined
       ? this.#plain
       : this.#keep(type);
@@ -140,38 +136,37 @@ export class Heads {
   }
 
   /**
-   * Writes any head. There must be {@linkcode HEAD_BYTES_FIXED} bytes of room
-   * and what {@linkcode fieldBytes} says.
+   * Writes any head, dated as {@linkcode Heads.refresh} was told. There must be
+   * {@linkcode HEAD_BYTES_FIXED} bytes of room and those of
+   * {@linkcode fieldBytes}.
    *
-   * @param framing A content length, or one of {@linkcode Framing}.
+   * @param framing A content length, or one of `Framing`.
+   * @param connection One of {@linkcode ConnectionField}.
    * @throws {TypeError} when a text would break its line; nothing is written.
    */
   write(
     output: Output,
-    nowMs: number,
-    answer: {
-      parts: ResponseParts;
-      fields: readonly [string, string][];
-      framing: number;
-      connection: number;
-    },
+    plan: Head,
+    framing: number,
+    connection: number,
   ): void {
-    if (nowMs >= this.#untilMs) this.#refresh(nowMs);
-    const { parts, fields, framing, connection } = answer;
     const { bytes } = output;
-    let at = this.#writeStatus(bytes, output.length, parts);
+    let at = this.#writeStatus(bytes, output.length, plan);
     let hasDate = false;
     let offersUpgrade = false;
-    if (parts.contentType !== undefined) {
+    if (plan.contentType !== undefined) {
       at = append(bytes, at, CONTENT_TYPE);
-      at = writeText(bytes, at, parts.contentType);
+      at = writeText(bytes, at, plan.contentType);
     }
-    for (const field of fields) {
+    const { fields } = plan;
+    // By index here and below: iterators are objects.
+    for (let index = 0; index < fields.length; index++) {
+      const field = fields[index]!;
       const { line, kind } = nameOf(field[0]);
       if (kind !== FieldKind.PLAIN) {
         if (kind === FieldKind.HOP_BY_HOP) continue;
         if (kind === FieldKind.DATE) hasDate = true;
-        else if (parts.status !== UPGRADE_REQUIRED) continue;
+        else if (plan.status !== UPGRADE_REQUIRED) continue;
         else offersUpgrade = true;
       }
       at = writeText(bytes, append(bytes, at, line), field[1]);
@@ -186,7 +181,7 @@ export class Heads {
   #writeStatus(
     bytes: Uint8Array<ArrayBuffer>,
     at: number,
-    { status, statusText }: ResponseParts,
+    { status, statusText }: Head,
   ): number {
     if (statusText !== "") {
       return writeText(bytes, at, `HTTP/1.1 ${status} ${statusText}`);
@@ -230,7 +225,12 @@ export class Heads {
     return writeLatin1(bytes, at, alive);
   }
 
-  #refresh(nowMs: number): void {
+  /** Has heads be dated `nowMs`, by the transport's clock. */
+  refresh(nowMs: number): void {
+    if (nowMs >= this.#untilMs) this.#renew(nowMs);
+  }
+
+  #renew(nowMs: number): void {
     const wallMs = wallNowMs();
     this.#untilMs = nowMs + SECOND_MS - wallMs % SECOND_MS;
     // RFC 9110 section 6.6.1, in the form of section 5.6.7.
@@ -243,7 +243,10 @@ export class Heads {
 /** Returns the bytes that fields take in a head, at the most. */
 export function fieldBytes(fields: readonly [string, string][]): number {
   let bytes = 0;
-  for (const [name, value] of fields) bytes += name.length + value.length + 4;
+  for (let index = 0; index < fields.length; index++) {
+    const field = fields[index]!;
+    bytes += field[0].length + field[1].length + 4;
+  }
   return bytes;
 }
 

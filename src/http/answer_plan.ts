@@ -1,0 +1,179 @@
+/**
+ * The plan of an answer: what a server sends for a response, as a value.
+ *
+ * A pure function of the request's flags and the response's parts. It knows no
+ * connection and writes nothing, so every rule about fields and bodies can be
+ * read, and is tested, as a row of a table.
+ *
+ * @module
+ */
+
+import { notSendable, REASONS } from "./errors.ts";
+import { RequestFlag } from "./request_flag.ts";
+import { type BodyInit, type ResponseParts, TEXT_TYPE } from "./response.ts";
+
+// Deno's globals are getters, which cost a call.
+const { ReadableStream } = globalThis;
+
+/** RFC 9110 section 15.3.5. */
+const NO_CONTENT = 204;
+/** Has no body, and says so: RFC 9110 section 15.3.6. */
+const RESET_CONTENT = 205;
+/** RFC 9110 section 15.4.5. */
+const NOT_MODIFIED = 304;
+
+/** A handler's own fields, in its order. */
+export type Fields = readonly [string, string][];
+
+/** How the peer finds the end of a body, where that is no length. */
+export const Framing = {
+  /** There is no body, and the head says nothing about one. */
+  NONE: -1,
+  /** The body ends by itself: in chunks, as HTTP/1.1 has them. */
+  CHUNKED: -2,
+  /** The end of the connection ends the body: HTTP/1.0. */
+  UNTIL_CLOSE: -3,
+  /** A length: that of a text, which is measured while it is encoded. */
+  MEASURED: -4,
+} as const;
+
+/** What is sent for a response. */
+export interface AnswerPlan {
+  /** From 200 to 599. */
+  readonly status: number;
+  /** The reason phrase, empty when the status' own is meant. */
+  readonly statusText: string;
+  /** The type of a response without other fields. */
+  readonly contentType: string | undefined;
+  /** The handler's own fields; some are not sent: see `Heads`. */
+  readonly fields: Fields;
+  /** The content length, or one of {@linkcode Framing}. */
+  readonly framing: number;
+  /** What is sent behind the head; null when nothing is. */
+  readonly body: BodyInit;
+}
+
+const NO_FIELDS: Fields = [];
+const encoder = new TextEncoder();
+
+/**
+ * Whether a response is the common one: 200, a text and no field but its type,
+ * for a request whose answer may have a body. Its plan has one form, so none is
+ * made.
+ *
+ * @param flags The request's bits of {@linkcode RequestFlag}.
+ */
+export function isPlain(flags: number, parts: ResponseParts): boolean {
+  return parts.headers === undefined && parts.status === 200 &&
+    typeof parts.body === "string" &&
+    (flags & (RequestFlag.HEAD_METHOD | RequestFlag.CONNECT_METHOD)) === 0;
+}
+
+/**
+ * Returns what is sent for a response.
+ *
+ * @param flags The request's bits of {@linkcode RequestFlag}.
+ * @throws {TypeError} when no server can send the response: its status is below
+ * 200. RFC 9110 section 15: 101 needs an upgrade, which is not offered here, and
+ * 0 is `Response.error()`.
+ */
+export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
+  const { status, statusText, contentType, body } = parts;
+  if (status < 200) throw notSendable(status);
+  const fields = fieldList(parts);
+  return {
+    status,
+    statusText,
+    contentType,
+    fields,
+    framing: body instanceof ReadableStream
+      ? streamFraming(flags, parts, fields)
+      : wholeFraming(flags, parts, fields),
+    body: mayHaveBody(flags, status) ? body : null,
+  };
+}
+
+/**
+ * Returns what a refused request is answered: its status, in words.
+ *
+ * @param flags The request's bits of {@linkcode RequestFlag}, as far as they
+ * are known.
+ */
+export function planRefusal(flags: number, status: number): AnswerPlan {
+  const text = `${REASONS[status] ?? "Error"}\n`;
+  const isHead = (flags & RequestFlag.HEAD_METHOD) !== 0;
+  return {
+    status,
+    statusText: "",
+    contentType: TEXT_TYPE,
+    fields: NO_FIELDS,
+    framing: text.length,
+    body: isHead ? null : text,
+  };
+}
+
+/** Returns how a streamed body is framed: RFC 9112 section 6.3. */
+function streamFraming(
+  flags: number,
+  { status, length }: ResponseParts,
+  fields: Fields,
+): number {
+  if (status === NO_CONTENT || status === NOT_MODIFIED) return Framing.NONE;
+  if (isTunnel(flags, status)) return Framing.NONE;
+  if (status === RESET_CONTENT) return 0;
+  const declared = declaredLength(fields) ?? length;
+  if (declared !== undefined) return declared;
+  // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
+  return flags & RequestFlag.HTTP_1_0 ? Framing.UNTIL_CLOSE : Framing.CHUNKED;
+}
+
+/**
+ * Returns how a body that is whole is framed: RFC 9110 section 8.6 and RFC 9112
+ * section 6.3.
+ */
+function wholeFraming(
+  flags: number,
+  { status, body }: ResponseParts,
+  fields: Fields,
+): number {
+  if (status === NO_CONTENT || isTunnel(flags, status)) return Framing.NONE;
+  if (status === RESET_CONTENT) return 0;
+  // It may have one, of the 200 that the client knows. Deno has none.
+  if (status === NOT_MODIFIED) return Framing.NONE;
+  const isHead = (flags & RequestFlag.HEAD_METHOD) !== 0;
+  // How long the body of a GET would be only the handler can say.
+  if (body === null) {
+    return isHead ? declaredLength(fields) ?? Framing.NONE : 0;
+  }
+  if (typeof body !== "string") return (body as Uint8Array).byteLength;
+  return isHead ? encoder.encode(body).byteLength : Framing.MEASURED;
+}
+
+/** Whether a body may follow the head of an answer. */
+function mayHaveBody(flags: number, status: number): boolean {
+  return (flags & RequestFlag.HEAD_METHOD) === 0 && status !== NO_CONTENT &&
+    status !== RESET_CONTENT && status !== NOT_MODIFIED &&
+    !isTunnel(flags, status);
+}
+
+/** RFC 9110 section 9.3.6: what follows a success is the tunnel's. */
+function isTunnel(flags: number, status: number): boolean {
+  return (flags & RequestFlag.CONNECT_METHOD) !== 0 && status < 300;
+}
+
+/** Returns the handler's own fields. */
+function fieldList({ headers }: ResponseParts): Fields {
+  if (headers === undefined) return NO_FIELDS;
+  return Array.isArray(headers) ? headers : [...headers];
+}
+
+/** The handler's own `Content-Length`, when it is one number. */
+function declaredLength(fields: Fields): number | undefined {
+  const lengths = fields.filter(([name]) =>
+    name.length === 14 && name.toLowerCase() === "content-length"
+  );
+  const value = lengths[0]?.[1];
+  if (value === undefined || !/^\d{1,15}$/.test(value)) return undefined;
+  const isSame = lengths.every((field) => field[1] === value);
+  return isSame ? Number(value) : undefined;
+}

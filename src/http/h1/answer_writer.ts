@@ -1,0 +1,115 @@
+/**
+ * Writes answers whose body is whole: the head, and the body behind it, where
+ * short bodies are copied and long ones are sent by a call of their own.
+ *
+ * @module
+ */
+
+import { type AnswerPlan, Framing } from "../answer_plan.ts";
+import { ASCII_ROOM, writeAscii } from "../latin1.ts";
+import { isCopied, roomFor, sendOwn, type Transport } from "../transport.ts";
+import { fieldBytes, HEAD_BYTES_FIXED, type Heads } from "./heads.ts";
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes a 200 of ASCII text with no field but its type, on a connection of
+ * HTTP/1.1 that is used again. Four parameters, since an object of them would be
+ * made for each answer.
+ *
+ * @returns Whether it was written: not when the text is long, or not ASCII.
+ */
+export function writePlain(
+  transport: Transport,
+  heads: Heads,
+  type: string | undefined,
+  text: string,
+): boolean {
+  const { length } = text;
+  if (!isCopied(length)) return false;
+  const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length + ASCII_ROOM;
+  const output = transport.reserve(room);
+  if (output === undefined) return false;
+  const start = output.length;
+  heads.writePlain(output, transport.nowMs, type, length);
+  const end = writeAscii(output.bytes, output.length, text);
+  output.length = end < 0 ? start : end;
+  return end >= 0;
+}
+
+/**
+ * Writes an answer whose body is whole, or that has none.
+ *
+ * @param connection One of `ConnectionField`.
+ * @returns The bytes of the body.
+ * @throws {TypeError} when a field cannot be sent; nothing is written then.
+ */
+export function writeWhole(
+  transport: Transport,
+  heads: Heads,
+  plan: AnswerPlan,
+  connection: number,
+): number {
+  const { body } = plan;
+  if (typeof body === "string") {
+    if (writeText(transport, heads, plan, connection)) return body.length;
+    const bytes = encoder.encode(body);
+    return writeBytes(transport, heads, { plan, bytes, connection });
+  }
+  const bytes = body as Uint8Array<ArrayBuffer> | null;
+  return writeBytes(transport, heads, { plan, bytes, connection });
+}
+
+/** Writes a short text, if it is ASCII: a character is a byte then. */
+function writeText(
+  transport: Transport,
+  heads: Heads,
+  plan: AnswerPlan,
+  connection: number,
+): boolean {
+  const body = plan.body as string;
+  const { length } = body;
+  if (!isCopied(length)) return false;
+  const room = headRoom(plan) + length + ASCII_ROOM;
+  const output = transport.reserve(room);
+  if (output === undefined) return false;
+  const start = output.length;
+  const framing = plan.framing === Framing.MEASURED ? length : plan.framing;
+  heads.refresh(transport.nowMs);
+  heads.write(output, plan, framing, connection);
+  const end = writeAscii(output.bytes, output.length, body);
+  output.length = end < 0 ? start : end;
+  return end >= 0;
+}
+
+function writeBytes(
+  transport: Transport,
+  heads: Heads,
+  { plan, bytes, connection }: {
+    plan: AnswerPlan;
+    bytes: Uint8Array<ArrayBuffer> | null;
+    connection: number;
+  },
+): number {
+  const length = bytes?.byteLength ?? 0;
+  const framing = plan.framing === Framing.MEASURED ? length : plan.framing;
+  const isBehind = isCopied(length);
+  const room = headRoom(plan) + (isBehind ? length : 0);
+  const output = roomFor(transport, room);
+  heads.refresh(transport.nowMs);
+  heads.write(output, plan, framing, connection);
+  if (bytes !== null && isBehind) {
+    output.bytes.set(bytes, output.length);
+    output.length += length;
+  }
+  sendOwn(transport, output);
+  // The bytes are the response's own, which is used up.
+  if (bytes !== null && !isBehind) transport.writeOwned(bytes);
+  return length;
+}
+
+/** Returns the most bytes that the head of an answer takes. */
+export function headRoom(plan: AnswerPlan): number {
+  return HEAD_BYTES_FIXED + plan.statusText.length +
+    (plan.contentType?.length ?? 0) + fieldBytes(plan.fields);
+}

@@ -1,0 +1,117 @@
+/**
+ * Bytes that wait on a connection: for the rest of a head, for the answer to the
+ * request before, or for memory. All of them are bounded.
+ *
+ * @module
+ */
+
+import { ByteQueue } from "../../bytes/byte_queue.ts";
+import { emptyLinesEnd, isBareLineEnd, tooLongStatus } from "./head.ts";
+import { consume } from "./reading.ts";
+import {
+  beginPartial,
+  BUSY,
+  CLOSED,
+  ENDED,
+  type Http1,
+  isHeld,
+  PARTIAL,
+  type Pending,
+} from "./state.ts";
+
+/**
+ * Memory that bytes may take which are kept for later while a request is
+ * handled; then reading stops.
+ */
+const PENDING_BYTES_MAX = 65_536;
+
+/** Keeps bytes until the current request is answered, or a head complete. */
+export function keep(
+  connection: Http1,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): void {
+  const queue = new ByteQueue();
+  queue.push(bytes, start, end);
+  boundPending(connection, connection.pending = { queue, emptyBytes: 0 });
+}
+
+/** Keeps bytes behind those that wait, and acts on them if it can. */
+export function addPending(
+  connection: Http1,
+  pending: Pending,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): void {
+  const { queue } = pending;
+  const kept = queue.byteLength;
+  queue.push(bytes, start, end);
+  if (!isHeld(connection)) {
+    return consumePending(
+      connection,
+      pending,
+      connection.state & PARTIAL ? kept : 0,
+    );
+  }
+  connection.state &= ~PARTIAL;
+  boundPending(connection, pending);
+}
+
+function consumePending(
+  connection: Http1,
+  pending: Pending,
+  scanned: number,
+): void {
+  const { queue } = pending;
+  const { requireHost } = connection.service;
+  const bytes = queue.joined();
+  const end = bytes.byteLength;
+  // They are looked at once, and not with every piece that follows them.
+  const from = emptyLinesEnd(bytes, pending.emptyBytes, end, requireHost);
+  let rest = end;
+  if (requireHost && isBareLineEnd(bytes, from)) connection.refuse(400);
+  else {rest = consume(
+      connection,
+      bytes,
+      from,
+      end,
+      Math.max(0, scanned - from),
+    );}
+  if (connection.pending !== pending) return;
+  if (rest === from) {
+    if (from === end) beginPartial(connection);
+    pending.emptyBytes = from;
+  } else {
+    queue.shift(rest);
+    pending.emptyBytes = 0;
+  }
+  if (queue.byteLength === 0) connection.pending = undefined;
+  boundPending(connection, pending);
+}
+
+/** Refuses a head that is too long, and stops reading when enough waits. */
+function boundPending(connection: Http1, { queue }: Pending): void {
+  const { headBytesMax } = connection.service.limits;
+  if (connection.state & PARTIAL && queue.byteLength > headBytesMax) {
+    connection.refuse(tooLongStatus(queue.joined(), 0, headBytesMax));
+  }
+  // A head that is not whole must come, however large it may be.
+  const isFull = queue.memoryBytes >= PENDING_BYTES_MAX ||
+    connection.transport.isOverfull;
+  if (isFull && isHeld(connection)) connection.pause();
+  connection.countHeld();
+}
+
+/** Goes on with requests that waited. */
+export function proceed(connection: Http1): void {
+  const pending = connection.pending;
+  if (connection.state & CLOSED || isHeld(connection)) return;
+  connection.unpause();
+  // A head that is partial has not become more.
+  const isNew = pending !== undefined && !(connection.state & PARTIAL);
+  if (isNew) consumePending(connection, pending, 0);
+  const isAnswered = !(connection.state & BUSY) && !isHeld(connection);
+  if (connection.state & ENDED && isAnswered) connection.transport.close();
+}

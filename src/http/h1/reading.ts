@@ -1,0 +1,156 @@
+/**
+ * Acts on the bytes of a connection: heads, bodies, and the exchanges that they
+ * begin.
+ *
+ * @module
+ */
+
+import { HttpError } from "../errors.ts";
+import { Exchange } from "../exchange.ts";
+import { checkRange } from "../limits.ts";
+import { LazyRequest } from "../request.ts";
+import { BodyIntake } from "./body_intake.ts";
+import { HeadFlag, methodFlag, parseHead, type RequestHead } from "./head.ts";
+import { excessOf } from "./refusal.ts";
+import {
+  beginPartial,
+  BUSY,
+  CLOSED,
+  type Http1,
+  isHeld,
+  KEEP_ALIVE,
+  PARTIAL,
+  Reading,
+} from "./state.ts";
+
+/**
+ * Acts on bytes and returns where it stopped.
+ *
+ * @param scanned How many of them are known to be no whole head.
+ */
+export function consume(
+  connection: Http1,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+  scanned: number,
+): number {
+  let at = start;
+  while (at < end && !(connection.state & CLOSED)) {
+    if (connection.reading === Reading.NOTHING) return end;
+    if (connection.reading === Reading.BODY) {
+      at = feed(connection, bytes, at, end);
+    } else if (isHeld(connection)) {
+      return at;
+    } else {
+      const { requireHost } = connection.service;
+      const head = parseHead(bytes, at, end, scanned, requireHost);
+      if (typeof head === "number") {
+        connection.flags = methodFlag(bytes, at, end);
+        if (head < 0) {
+          connection.refuse(-head);
+          return end;
+        }
+        beginPartial(connection);
+        return at;
+      }
+      scanned = 0;
+      connection.state &= ~PARTIAL;
+      at = begin(connection, head, bytes, end);
+    }
+  }
+  return at;
+}
+
+/** Begins a request and returns where in the bytes it goes on. */
+function begin(
+  connection: Http1,
+  head: RequestHead,
+  bytes: Uint8Array<ArrayBuffer>,
+  end: number,
+): number {
+  const { flags } = head;
+  const { limits, isClosing } = connection.service;
+  const isKept = (flags & HeadFlag.KEEP_ALIVE) !== 0 && !isClosing &&
+    ++connection.requests < limits.requestsMax;
+  connection.state = isKept
+    ? connection.state | KEEP_ALIVE
+    : connection.state & ~KEEP_ALIVE;
+  connection.flags = flags;
+  const refused = excessOf(head, limits) ||
+    (flags & HeadFlag.EXPECT_OTHER ? 417 : 0);
+  if (refused !== 0) {
+    connection.refuse(refused);
+    return end;
+  }
+  let at = head.end;
+  if (flags & (HeadFlag.CHUNKED | HeadFlag.HAS_LENGTH)) {
+    at = beginBody(connection, head, bytes, end);
+    if (connection.reading === Reading.NOTHING) return end;
+  }
+  const exchange = new Exchange(connection, flags);
+  const request = new LazyRequest(head, exchange, connection.intake?.body);
+  connection.state |= BUSY;
+  Exchange.run(exchange, request);
+  return at;
+}
+
+/**
+ * Takes the bytes that a body has behind its head, and returns where they
+ * end. It has refused the request if nothing more is read.
+ */
+function beginBody(
+  connection: Http1,
+  head: RequestHead,
+  bytes: Uint8Array<ArrayBuffer>,
+  end: number,
+): number {
+  const isCounted = (head.flags & HeadFlag.CHUNKED) === 0;
+  const bytesMax = bodyLimit(connection, head);
+  if (bytesMax === undefined) return end;
+  const length = isCounted ? head.contentLength : Infinity;
+  if (isCounted && length > bytesMax) {
+    connection.refuse(413);
+    return end;
+  }
+  if (length === 0) return head.end;
+  const intake = connection.intake = new BodyIntake(connection, head, bytesMax);
+  connection.reading = Reading.BODY;
+  const at = head.end < end ? feed(connection, bytes, head.end, end) : head.end;
+  if (connection.reading === Reading.BODY) intake.watch();
+  return at;
+}
+
+/** How large a body may be; nothing when asking failed, which is answered. */
+function bodyLimit(connection: Http1, head: RequestHead): number | undefined {
+  const { bodyBytesMax } = connection.service.limits;
+  if (typeof bodyBytesMax === "number") return bodyBytesMax;
+  const exchange = new Exchange(connection, head.flags);
+  const request = new LazyRequest(head, exchange, undefined);
+  try {
+    const bytesMax = bodyBytesMax(request as unknown as Request);
+    checkRange("bodyBytesMax", bytesMax, 0);
+    return bytesMax;
+  } catch (error) {
+    // Where its body ends is known, but not that anybody would want it.
+    connection.state = connection.state & ~KEEP_ALIVE | BUSY;
+    connection.reading = Reading.NOTHING;
+    exchange.failBefore(request, error);
+    return undefined;
+  }
+}
+
+function feed(
+  connection: Http1,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): number {
+  try {
+    return connection.intake!.feed(bytes, start, end);
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    connection.failBody(error);
+    return end;
+  }
+}
