@@ -6,10 +6,29 @@
  */
 
 import type { AnswerPlan } from "./answer_plan.ts";
-import type { Exchange } from "./exchange.ts";
 import type { ResponseParts } from "./response.ts";
 import type { Service } from "./service.ts";
 import type { StreamAddr } from "./transport.ts";
+
+/** An exchange that is not answered, as its sink sees it. */
+export interface PendingExchange {
+  /** Whether a stream is being written. */
+  readonly isStreaming: boolean;
+  /** Whether the peer would take the end of the connection for the body's. */
+  readonly endsByClosing: boolean;
+  /** The peer sends no more: it may have gone, and the handler is notified. */
+  peerEnded(): void;
+  /** The peer has read: a stream goes on. */
+  drain(): void;
+  /** Nothing more of a stream can be sent, or has come for too long. */
+  cancelStream(): void;
+  /**
+   * The connection is gone.
+   *
+   * @param cause Why, if this side has ended it.
+   */
+  lose(cause: unknown): void;
+}
 
 /** Where the answer of one exchange goes. */
 export interface AnswerSink {
@@ -29,7 +48,7 @@ export interface AnswerSink {
    * Keeps the exchange, which is not answered yet: it is notified when the peer
    * ends or has gone.
    */
-  hold(exchange: Exchange): void;
+  hold(exchange: PendingExchange): void;
   /** An answer begins: decides what becomes of a body that has not come. */
   prepare(parts: ResponseParts): void;
   /**

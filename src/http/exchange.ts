@@ -9,7 +9,7 @@
  */
 
 import { isPlain, planAnswer } from "./answer_plan.ts";
-import type { AnswerSink } from "./answer_sink.ts";
+import type { AnswerSink, PendingExchange } from "./answer_sink.ts";
 import { complete, completionOf, interrupt } from "./completion.ts";
 import { expectEnd } from "./endless.ts";
 import { HttpError, internalServerError, notAResponse } from "./errors.ts";
@@ -52,7 +52,8 @@ const pumps = new WeakMap<Exchange, StreamPump>();
  * One request and its answer. The handler gets it as its second argument: an
  * object of its own for that would be made for each request.
  */
-export class Exchange implements ServeHandlerInfo<StreamAddr>, RequestHost {
+export class Exchange
+  implements ServeHandlerInfo<StreamAddr>, RequestHost, PendingExchange {
   readonly #sink: AnswerSink;
   #state: number;
   /** What aborts the request's signal; false when it has aborted unasked. */

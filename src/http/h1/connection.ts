@@ -11,11 +11,10 @@
 
 import { defer } from "../../base/own.ts";
 import { type AnswerPlan, Framing, planRefusal } from "../answer_plan.ts";
-import type { BodySink } from "../answer_sink.ts";
+import type { BodySink, PendingExchange } from "../answer_sink.ts";
 import { authorityOf } from "../authority.ts";
 import { cancelEndless } from "../endless.ts";
 import type { HttpError } from "../errors.ts";
-import type { Exchange } from "../exchange.ts";
 import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
@@ -64,11 +63,18 @@ export class HttpConnection implements Http1 {
   readonly transport: Transport;
   /** What all connections of the server share. */
   readonly service: Service;
+  // What these are stands in `Http1`.
+  /** @ignore */
   state: number = KEEP_ALIVE;
+  /** @ignore */
   pending: Pending | undefined = undefined;
+  /** @ignore */
   requests = 0;
+  /** @ignore */
   flags = 0;
-  exchange: Exchange | undefined = undefined;
+  /** @ignore */
+  exchange: PendingExchange | undefined = undefined;
+  /** @ignore */
   intake: BodyIntake | undefined = undefined;
 
   /** @param transport The way to the peer. */
@@ -350,7 +356,7 @@ export class HttpConnection implements Http1 {
   // The answer of the current exchange.
 
   /** Keeps the exchange, whose handler has returned without an answer. */
-  hold(exchange: Exchange): void {
+  hold(exchange: PendingExchange): void {
     this.exchange = exchange;
   }
 

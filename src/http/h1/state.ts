@@ -5,8 +5,7 @@
  */
 
 import type { ByteQueue } from "../../bytes/byte_queue.ts";
-import type { AnswerSink } from "../answer_sink.ts";
-import type { Exchange } from "../exchange.ts";
+import type { AnswerSink, PendingExchange } from "../answer_sink.ts";
 import { BUSY_BYTES } from "../transport.ts";
 import type { BodyIntake, IntakeOwner } from "./body_intake.ts";
 
@@ -60,7 +59,7 @@ export interface Http1 extends AnswerSink, IntakeOwner {
    * The current exchange, once its handler has returned without an answer.
    * Writing this field for every request would cost a GC write barrier.
    */
-  exchange: Exchange | undefined;
+  exchange: PendingExchange | undefined;
   /** The body of the current request. */
   intake: BodyIntake | undefined;
 }
