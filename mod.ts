@@ -1,5 +1,10 @@
 /**
- * TCP, UDP, Unix sockets, pipes and HTTP for Deno on a `Poll` of your own.
+ * Servers and clients for Deno on an event loop of their own: HTTP/1.1, any
+ * protocol over TCP and Unix sockets by handlers (`Reactor`) or by fibers
+ * (`Fibers`), UDP and pipes.
+ *
+ * `denio/poll` has the sockets and the `Poll` that the loop stands on,
+ * `denio/testing` what stands in for the system in tests.
  *
  * @module
  */
@@ -32,13 +37,6 @@ export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export type { AdmissionOptions } from "./src/server/admission.ts";
 export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
-export type {
-  Batch,
-  ListenerSocket,
-  ReactorPoll,
-  StreamSocket,
-  System,
-} from "./src/system/system.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
   Connection,
@@ -78,55 +76,15 @@ export {
 } from "./src/reactor/happy_eyeballs.ts";
 export { Fibers } from "./src/fiber/fibers.ts";
 export type { Owned, Owner } from "./src/fiber/owned.ts";
-export type { Guest, GuestLoop } from "./src/reactor/guest.ts";
-export { type Lookup, systemLookup } from "./src/net/lookup.ts";
+export type { Guest, GuestLoop, ReactorClosed } from "./src/reactor/guest.ts";
+export type { Lookup } from "./src/net/lookup.ts";
 export type { Beat, Timer } from "./src/reactor/timers.ts";
-export { WOULD_BLOCK } from "./src/native/errors.ts";
+export type { ReadyHandler, Watch } from "./src/reactor/watch.ts";
 export { loadLibrary } from "./src/native/library.ts";
 export type {
   HostPort,
   StreamAddress,
   TcpAddress,
-  UdpAddress,
   UnixAddress,
   UnixPath,
 } from "./src/net/address.ts";
-export { ReadBatch, WriteBatch } from "./src/net/batches.ts";
-export { Endpoint } from "./src/net/endpoint.ts";
-export { Socket } from "./src/net/socket.ts";
-export { type Shutdown, Stream } from "./src/net/stream.ts";
-export {
-  AcceptBatch,
-  ListeningSocket,
-  type StreamClass,
-} from "./src/net/listener.ts";
-export { type ListenOptions, TcpListener } from "./src/net/tcp_listener.ts";
-export { TcpStream } from "./src/net/tcp_stream.ts";
-export type { Keepalive } from "./src/net/keepalive.ts";
-export {
-  UnixListener,
-  type UnixListenOptions,
-} from "./src/net/unix_listener.ts";
-export { UnixStream } from "./src/net/unix_stream.ts";
-export { type UdpBindOptions, UdpSocket } from "./src/net/udp_socket.ts";
-export { type Pipe, pipe, PipeReader, PipeWriter } from "./src/net/pipe.ts";
-export { type Event, Events, Readiness } from "./src/poll/events.ts";
-export {
-  describeInterest,
-  Interest,
-  type InterestSet,
-} from "./src/poll/interest.ts";
-export type { Mode, RegisterOptions } from "./src/poll/mode.ts";
-export {
-  type Backend,
-  type Feature,
-  Poll,
-  type PollOptions,
-} from "./src/poll/poll.ts";
-export {
-  type CustomSource,
-  Registry,
-  type Source,
-} from "./src/poll/registry.ts";
-export { type Token, TOKEN_MAX } from "./src/poll/token.ts";
-export { Waker } from "./src/poll/waker.ts";

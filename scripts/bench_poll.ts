@@ -7,7 +7,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { type Backend, Poll } from "../mod.ts";
+import { type Backend, Poll } from "../src/poll.ts";
 import { median } from "./bench/results.ts";
 import {
   BATCH,

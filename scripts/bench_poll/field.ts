@@ -12,7 +12,7 @@ import {
   Poll,
   UdpSocket,
   UnixStream,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { Failure } from "../command_line.ts";
 
 /** What is timed, in microseconds a call. */

@@ -58,6 +58,9 @@ export const ARROWS: Readonly<
       "server/serve.ts",
     ],
   },
+  // Entry points beside mod.ts.
+  "poll.ts": { uses: ["native", "poll", "net"] },
+  "testing.ts": { uses: ["net", "system"] },
 };
 
 /** The command line prints the version that this file has. */

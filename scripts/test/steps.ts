@@ -5,6 +5,8 @@
  * @module
  */
 
+import config from "../../deno.json" with { type: "json" };
+
 /** What was locked is what is used: `deno task lock` writes it anew. */
 const LOCK = ["--lock=deno.lock", "--frozen"];
 const CRATE = ["--manifest-path", "native/Cargo.toml"];
@@ -78,7 +80,7 @@ export const STEPS: readonly Step[] = [
   { name: "types", command: ["deno", "check", ...LOCK] },
   {
     name: "doc-lint",
-    command: ["deno", "doc", "--lint", "mod.ts", "src/server/register.ts"],
+    command: ["deno", "doc", "--lint", ...Object.values(config.exports)],
   },
   {
     name: "rules",

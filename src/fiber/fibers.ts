@@ -73,7 +73,11 @@ export class Fibers {
   readonly #host: FiberHost;
   #spawned = 0;
 
-  /** @param reactor What they run on; `Reactor.shared` when left out. */
+  /**
+   * Makes fibers possible on a reactor.
+   *
+   * @param reactor What they run on; `Reactor.shared` when left out.
+   */
   constructor(reactor: Reactor = Reactor.shared) {
     this.reactor = reactor;
     this.#host = new FiberHost(reactor);

@@ -80,7 +80,8 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
  *
  * @example Give the permission back
  * ```ts
- * import { loadLibrary, UdpSocket } from "../../mod.ts";
+ * import { loadLibrary } from "../../mod.ts";
+ * import { UdpSocket } from "../../src/poll.ts";
  *
  * loadLibrary();
  * Deno.permissions.revokeSync({ name: "ffi" });

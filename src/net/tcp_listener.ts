@@ -60,7 +60,7 @@ const NODELAY = 4;
  * @example Accept a connection
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { Events, Interest, Poll } from "../../mod.ts";
+ * import { Events, Interest, Poll } from "../../src/poll.ts";
  * import { TcpListener } from "./tcp_listener.ts";
  * import { TcpStream } from "./tcp_stream.ts";
  *

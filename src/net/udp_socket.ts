@@ -53,7 +53,7 @@ const REUSE_ADDRESS = 8;
  * @example A datagram and its answer
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { Events, Interest, Poll } from "../../mod.ts";
+ * import { Events, Interest, Poll } from "../../src/poll.ts";
  * import { UdpSocket } from "./udp_socket.ts";
  *
  * using poll = new Poll();

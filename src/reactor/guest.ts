@@ -27,7 +27,11 @@ export interface GuestLoop {
 
 /** The reactor is closed: nothing can wait for it any more. */
 export class ReactorClosed extends Deno.errors.BadResource {
-  /** @param cause Why the reactor could not go on; left out for `close()`. */
+  /**
+   * Made by a reactor that closes.
+   *
+   * @param cause Why the reactor could not go on; left out for `close()`.
+   */
   constructor(cause?: unknown) {
     super(
       "Cannot wait: the reactor is closed",

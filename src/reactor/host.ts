@@ -9,7 +9,7 @@
 
 import { assert } from "../base/assert.ts";
 import type { ByteQueue } from "../bytes/byte_queue.ts";
-import { Interest } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
@@ -28,6 +28,7 @@ import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
+import { WatchedSource, type WatchHost } from "./watch.ts";
 
 /** How late a wait may end since the turn that came before took time. */
 const FRESH_MS = 1;
@@ -48,7 +49,13 @@ export interface HostOptions {
 
 /** The shared state of the loop. */
 export class Host
-  implements ConnectionHost, GuestLoop, ListenerHost, MemoryHost, SweepHost {
+  implements
+    ConnectionHost,
+    GuestLoop,
+    ListenerHost,
+    MemoryHost,
+    SweepHost,
+    WatchHost {
   readonly slots = new Slots();
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
@@ -60,6 +67,8 @@ export class Host
   runningFibers = 0;
   /** Streams that connect, and are no connection's yet. */
   attempts = 0;
+  /** Sources of the program's own. */
+  watches = 0;
   reads = 0;
   bytesIn = 0;
   acceptsFailed = 0;
@@ -132,6 +141,11 @@ export class Host
     return this.#queue.length > 0;
   }
 
+  /** Listeners and connections that are open. */
+  get size(): number {
+    return this.slots.size - this.attempts - this.watches;
+  }
+
   get hasWork(): boolean {
     return this.slots.size > 0 || this.#timers.size > 0;
   }
@@ -184,7 +198,7 @@ export class Host
       connected: this.#connected,
       closed,
       open,
-      listeners: this.slots.size - this.attempts - open,
+      listeners: this.size - open,
       timers: this.#timers.size,
       memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
@@ -212,7 +226,7 @@ export class Host
   }
 
   add(
-    source: Listener | EngineConnection,
+    source: Listener | EngineConnection | WatchedSource,
     socket: Source & Disposable,
     interest: number,
   ) {
@@ -256,8 +270,9 @@ export class Host
     this.attempts--;
   }
 
-  #count(source: Listener | EngineConnection): void {
+  #count(source: Listener | EngineConnection | WatchedSource): void {
     if (source.isRefed) this.#refs++;
+    if (source instanceof WatchedSource) this.watches++;
     if (!(source instanceof EngineConnection)) return;
     if (source.listener === undefined) this.#connected++;
     else this.#accepted++;
@@ -385,6 +400,17 @@ export class Host
   forgetListener(listener: Listener): void {
     this.slots.remove(listener.token);
     if (listener.isRefed) this.#refs--;
+    if (!this.#inTurn) this.#start();
+  }
+
+  setInterest(watched: WatchedSource, interest: InterestSet): void {
+    this.#poll.reregister(watched.source, watched.token, interest);
+  }
+
+  forgetWatched(watched: WatchedSource): void {
+    this.slots.remove(watched.token);
+    this.watches--;
+    if (watched.isRefed) this.#refs--;
     if (!this.#inTurn) this.#start();
   }
 

@@ -54,8 +54,9 @@
  */
 
 import { Events } from "../poll/events.ts";
-import { Interest } from "../poll/interest.ts";
+import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
+import type { Source } from "../poll/registry.ts";
 import { requireNet } from "../net/permissions.ts";
 import {
   checkPort,
@@ -101,6 +102,7 @@ import type {
   System,
 } from "../system/system.ts";
 import type { Timer } from "./timers.ts";
+import { type ReadyHandler, type Watch, WatchedSource } from "./watch.ts";
 
 /** The longest synchronous wait: what a Deno timer may be late by. */
 const WAIT_MS = 1;
@@ -266,7 +268,7 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /** Listeners and connections that are open. */
   get size(): number {
-    return this.#host.slots.size - this.#host.attempts;
+    return this.#host.size;
   }
 
   /**
@@ -454,6 +456,64 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
+   * Watches a source of the program's own, such as a UDP socket or a pipe, and
+   * calls `ready` with the bits of `Readiness` when something is ready. The
+   * reactor owns the source from now on: closing the watch, or the reactor,
+   * closes the source, and so does an error that `ready` throws, which goes to
+   * `onError`. `drain()` does not wait for it.
+   *
+   * The watch is edge-triggered: `ready` must read or write until the source
+   * answers `WOULD_BLOCK`, or call `watch.requeue()`.
+   *
+   * @example A UDP echo
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { WOULD_BLOCK } from "../native/errors.ts";
+   * import { UdpSocket } from "../net/udp_socket.ts";
+   * import { Interest } from "../poll/interest.ts";
+   * import { Reactor } from "./reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const anyPort = { hostname: "127.0.0.1", port: 0 };
+   * const server = UdpSocket.bind(anyPort);
+   * const buffer = new Uint8Array(65_536);
+   * reactor.watch(server, Interest.READABLE, () => {
+   *   for (;;) {
+   *     const length = server.receiveFrom(buffer);
+   *     if (length === WOULD_BLOCK) return;
+   *     server.sendTo(buffer, server.sender!, 0, length);
+   *   }
+   * });
+   *
+   * const { promise, resolve } = Promise.withResolvers<string>();
+   * const client = UdpSocket.bind(anyPort);
+   * reactor.watch(client, Interest.READABLE, () => {
+   *   const reply = new Uint8Array(16);
+   *   const length = client.receive(reply);
+   *   if (length === WOULD_BLOCK) return;
+   *   resolve(new TextDecoder().decode(reply.subarray(0, length)));
+   * });
+   * client.sendTo(new TextEncoder().encode("hello"), server.localAddress);
+   * assertEquals(await promise, "hello");
+   * ```
+   *
+   * @throws {Deno.errors.BadResource} when the reactor, or the source, is closed.
+   * @throws {TypeError} when `ready` is no function.
+   */
+  watch(
+    source: Source & Disposable,
+    interest: InterestSet,
+    ready: ReadyHandler,
+  ): Watch {
+    this.#expectOpen();
+    requireFunction("ready", ready);
+    const watch = new WatchedSource(this.#host, source, ready);
+    this.#host.add(watch, source, interest);
+    this.#start();
+    return watch;
+  }
+
+  /**
    * Has `guest` end its work when the reactor closes, before the connections
    * do, and returns where the guest counts what runs. A closed reactor ends it
    * at once.
@@ -602,6 +662,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#end((source) => {
       if (source instanceof EngineConnection) source.endBecauseOf(failure);
       else if (source instanceof Listener) source.close();
+      else if (source instanceof WatchedSource) source.close();
     });
     this.#attempt(() => this.#host.dropTimers(reason));
     this.#emptied?.resolve();
@@ -825,7 +886,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     host.beginTurn(events.nowMs, timeoutMs, count);
     this.#dispatch.act(events, count);
     host.endTurn();
-    if (host.slots.size === 0) this.#emptied?.resolve();
+    if (host.size === 0) this.#emptied?.resolve();
     return count;
   }
 }

@@ -1,7 +1,7 @@
 /** Which backends the contract is run on here, and on which it cannot be. */
 
 import { assert, assertEquals } from "@std/assert";
-import { Poll } from "../../mod.ts";
+import { Poll } from "../../src/poll.ts";
 import { BACKENDS_ANYWHERE, backendTest } from "./contract.ts";
 
 backendTest("a poll says which backend it is", (backend) => {

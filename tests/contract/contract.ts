@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Backend, type Feature, Poll } from "../../mod.ts";
+import { type Backend, type Feature, Poll } from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 
 /** What runs once with each backend. */

@@ -9,7 +9,7 @@ import {
   TcpListener,
   TcpStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
 import {
   connectedPair,

@@ -16,7 +16,7 @@ import {
   Readiness,
   TcpStream,
   Waker,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_PROC } from "../util/machine.ts";
 import {

@@ -1,7 +1,13 @@
 /** Pipes: item 78. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Interest, pipe, Poll, Readiness, WOULD_BLOCK } from "../../mod.ts";
+import {
+  Interest,
+  pipe,
+  Poll,
+  Readiness,
+  WOULD_BLOCK,
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_PROC } from "../util/machine.ts";
 import {

@@ -16,7 +16,7 @@ import {
   TcpStream,
   Waker,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_PROC } from "../util/machine.ts";
 import { runScript } from "../util/scripts.ts";

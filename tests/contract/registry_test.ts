@@ -7,6 +7,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { TOKEN_MAX } from "../../src/poll/token.ts";
 import {
   type Backend,
   type CustomSource,
@@ -18,11 +19,10 @@ import {
   type Source,
   TcpListener,
   TcpStream,
-  TOKEN_MAX,
   UdpSocket,
   Waker,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { runScript } from "../util/scripts.ts";
 import {
   acceptOne,

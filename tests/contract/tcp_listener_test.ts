@@ -8,7 +8,7 @@ import {
   Readiness,
   TcpListener,
   TcpStream,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_IPV6, NO_PROC } from "../util/machine.ts";
 import {

@@ -15,7 +15,7 @@ import {
   TcpListener,
   TcpStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { NO_IPV6 } from "../util/machine.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
 import {

@@ -7,7 +7,7 @@ import {
   Readiness,
   UdpSocket,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_PROC } from "../util/machine.ts";
 import {

@@ -8,7 +8,7 @@ import {
   UnixListener,
   UnixStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { descriptors, descriptorsSince } from "../util/descriptors.ts";
 import { NO_PROC } from "../util/machine.ts";
 import {

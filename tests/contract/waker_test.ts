@@ -1,7 +1,7 @@
 /** Ending a wait: items 47 to 53; 49 is in poll_test.ts too. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { Events, Interest, Poll, Readiness, Waker } from "../../mod.ts";
+import { Events, Interest, Poll, Readiness, Waker } from "../../src/poll.ts";
 import { runScript } from "../util/scripts.ts";
 import {
   connectedPair,

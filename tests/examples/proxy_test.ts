@@ -1,7 +1,8 @@
 /** The proxy: no byte lost, doubled or crossed, whatever the ends do. */
 
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
-import { Fibers, TcpStream } from "../../mod.ts";
+import { Fibers } from "../../mod.ts";
+import { TcpStream } from "../../src/poll.ts";
 import { proxy } from "./proxy.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readToEnd, writeAll } from "../util/deno_client.ts";

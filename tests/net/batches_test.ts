@@ -10,7 +10,7 @@ import {
   UdpSocket,
   UnixStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import { cleanTest } from "../util/clean_tests.ts";

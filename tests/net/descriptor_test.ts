@@ -12,7 +12,7 @@ import {
   UdpSocket,
   UnixListener,
   UnixStream,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks, NO_PROC } from "../util/machine.ts";
 import { runProgram } from "../util/program.ts";

@@ -1,7 +1,7 @@
 /** Arrays beyond what 32 bits count: a call takes a part of them. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { pipe, UdpSocket, UnixStream } from "../../mod.ts";
+import { pipe, UdpSocket, UnixStream } from "../../src/poll.ts";
 import type { Stream } from "../../src/net/stream.ts";
 import { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import { cleanTest } from "../util/clean_tests.ts";

@@ -1,15 +1,13 @@
 /** Peers that vanish: what listeners and connections have the system watch. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type ConnectionHandlers, Reactor, serve } from "../../mod.ts";
 import {
-  type ConnectionHandlers,
   type Keepalive,
   type ListenOptions,
-  Reactor,
-  serve,
   TcpListener,
   TcpStream,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { getOption, SocketOption } from "../../src/net/options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { engineOf } from "../util/engine.ts";

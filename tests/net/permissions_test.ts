@@ -1,16 +1,8 @@
 /** A native socket is no way around `--allow-net`. */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import {
-  echo,
-  Fibers,
-  pipe,
-  Reactor,
-  serve,
-  TcpListener,
-  TcpStream,
-  UdpSocket,
-} from "../../mod.ts";
+import { echo, Fibers, Reactor, serve } from "../../mod.ts";
+import { pipe, TcpListener, TcpStream, UdpSocket } from "../../src/poll.ts";
 import { NO_IPV6 } from "../util/machine.ts";
 import { libraryFlag, runScript } from "../util/scripts.ts";
 import { LOOPBACK } from "../util/streams.ts";

@@ -8,7 +8,7 @@ import {
   Poll,
   Readiness,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {

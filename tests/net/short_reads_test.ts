@@ -5,14 +5,13 @@
 
 import { assertMatch } from "@std/assert";
 import {
-  type Backend,
   type Connection,
   type ConnectionHandlers,
   Fibers,
-  Poll,
   Reactor,
   serve,
 } from "../../mod.ts";
+import { type Backend, Poll } from "../../src/poll.ts";
 import type { StreamAddress } from "../../src/net/address.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { NO_RAW_SOCKETS, RawSocket } from "../util/raw_socket.ts";

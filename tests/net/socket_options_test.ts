@@ -11,7 +11,7 @@ import {
   UnixListener,
   UnixStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks, NO_IPV6 } from "../util/machine.ts";
 import {

@@ -1,16 +1,16 @@
 /** Addresses, options and batches; what a listener tells: `contract/`. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Reactor } from "../../mod.ts";
 import {
   AcceptBatch,
   Interest,
   Poll,
-  Reactor,
   Readiness,
   TcpListener,
   TcpStream,
   UdpSocket,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { NO_IPV6 } from "../util/machine.ts";

@@ -8,7 +8,7 @@ import {
   Readiness,
   UdpSocket,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks, NO_IPV6 } from "../util/machine.ts";
 import {

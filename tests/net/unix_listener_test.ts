@@ -9,7 +9,7 @@ import {
   UnixListener,
   UnixStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {

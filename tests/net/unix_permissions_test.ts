@@ -1,7 +1,7 @@
 /** A Unix socket asks for what Deno asks for, and no more. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { UnixListener, UnixStream } from "../../mod.ts";
+import { UnixListener, UnixStream } from "../../src/poll.ts";
 import { libraryFlag, runScript } from "../util/scripts.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "../util/unix_paths.ts";
 

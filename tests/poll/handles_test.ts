@@ -12,7 +12,7 @@ import {
   UdpSocket,
   UnixStream,
   Waker,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { ReadBatch, WriteBatch } from "../../src/net/batches.ts";
 import { AcceptTable } from "../../src/server/worker/accept_table.ts";
 import { eventually } from "../util/waiting.ts";

@@ -8,7 +8,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { Events, Poll, Waker } from "../../mod.ts";
+import { Events, Poll, Waker } from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 
 cleanTest("Poll.backend is the system's, when none is asked for", () => {

@@ -10,7 +10,7 @@ import {
   TcpListener,
   TcpStream,
   Waker,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { errnoName } from "../../src/native/errors.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { connectedPair, expectEvent } from "../util/streams.ts";

@@ -1,7 +1,7 @@
 /** A waker that is closed, or whose poll is; what wakes do: `contract/`. */
 
 import { assertThrows } from "@std/assert";
-import { Poll, Waker } from "../../mod.ts";
+import { Poll, Waker } from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 
 const TOKEN = 10;

@@ -8,7 +8,8 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { type ConnectionHandlers, Reactor, UnixStream } from "../../mod.ts";
+import { type ConnectionHandlers, Reactor } from "../../mod.ts";
+import { UnixStream } from "../../src/poll.ts";
 import { joinChannel } from "../../src/server/worker/channel.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { writeText } from "../util/deno_client.ts";

@@ -14,8 +14,8 @@ import {
   Fibers,
   Reactor,
   serve,
-  UnixStream,
 } from "../../mod.ts";
+import { UnixStream } from "../../src/poll.ts";
 import { joinChannel, openChannel } from "../../src/server/worker/channel.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { cleanTest } from "../util/clean_tests.ts";

@@ -5,12 +5,9 @@ import {
   type Connection,
   type ConnectionHandlers,
   Fibers,
-  Poll,
   Reactor,
-  Readiness,
-  TcpStream,
-  UnixStream,
 } from "../../mod.ts";
+import { Poll, Readiness, TcpStream, UnixStream } from "../../src/poll.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { DEFAULT_LIMITS } from "../../src/reactor/limits.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";

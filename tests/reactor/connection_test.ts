@@ -10,14 +10,16 @@ import {
   type CloseReason,
   type ConnectionHandlers,
   type Listener,
-  Poll,
   Reactor,
-  Readiness,
   type StreamAddress,
+} from "../../mod.ts";
+import {
+  Poll,
+  Readiness,
   TcpListener,
   TcpStream,
   WOULD_BLOCK,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import {

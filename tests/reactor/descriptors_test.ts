@@ -1,7 +1,8 @@
 /** Running out of descriptors: nobody who is in is harmed, and nothing spins. */
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import { Poll, type TcpAddress } from "../../mod.ts";
+import type { TcpAddress } from "../../mod.ts";
+import { Poll } from "../../src/poll.ts";
 import { Crowd } from "../util/crowd.ts";
 import { lacks } from "../util/machine.ts";
 import { isIdle } from "../util/process_figures.ts";

@@ -4,12 +4,10 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type CloseReason,
   type Connection,
-  Poll,
   Reactor,
   type ReactorOptions,
-  TcpStream,
-  WOULD_BLOCK,
 } from "../../mod.ts";
+import { Poll, TcpStream, WOULD_BLOCK } from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import type { Events } from "../../src/poll/events.ts";
 import {

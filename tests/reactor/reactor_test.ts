@@ -11,14 +11,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import {
-  type AcceptBatch,
-  type Connection,
-  Reactor,
-  type TcpAddress,
-  TcpListener,
-  TcpStream,
-} from "../../mod.ts";
+import { type Connection, Reactor, type TcpAddress } from "../../mod.ts";
+import { type AcceptBatch, TcpListener, TcpStream } from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { ACCEPT_MAX } from "../../src/net/tcp_listener.ts";
 import { Host } from "../../src/reactor/host.ts";

@@ -1,16 +1,15 @@
 /** One socket, several reactors that accept from it: who is told, who goes. */
 
 import { assert, assertEquals } from "@std/assert";
+import { type Connection, Reactor } from "../../mod.ts";
 import {
   type Backend,
-  type Connection,
   Events,
   Interest,
   Poll,
-  Reactor,
   UnixListener,
   UnixStream,
-} from "../../mod.ts";
+} from "../../src/poll.ts";
 import { AcceptTable } from "../../src/server/worker/accept_table.ts";
 import {
   SharedListener,

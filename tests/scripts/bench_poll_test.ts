@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { Poll } from "../../mod.ts";
+import { Poll } from "../../src/poll.ts";
 import { BUILD_DEADLINE_MS, runProgram } from "../util/program.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;

@@ -37,9 +37,11 @@ function exampleOf(heading: string): Example {
 /** Starts a program of the README in the project's folder. */
 async function startExample(heading: string): Promise<Program> {
   const { code, flags } = exampleOf(heading);
-  const mod = new URL("mod.ts", ROOT).href;
   const changed = code
-    .replaceAll('"./mod.ts"', JSON.stringify(mod))
+    .replace(
+      /"(\.\/[\w/]+\.ts)"/g,
+      (_, path) => JSON.stringify(new URL(path, ROOT).href),
+    )
     .replace(/port: \d+/, "port: 0");
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, changed);

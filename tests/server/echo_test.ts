@@ -7,12 +7,14 @@ import {
   type EchoOptions,
   type EchoServer,
   type Listener,
-  type ListenOptions,
   Reactor,
-  TcpStream,
   type UnixAddress,
-  type UnixListenOptions,
 } from "../../mod.ts";
+import {
+  type ListenOptions,
+  TcpStream,
+  type UnixListenOptions,
+} from "../../src/poll.ts";
 import { WOULD_BLOCK } from "../../src/native/errors.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { cleanTest } from "../util/clean_tests.ts";

@@ -1,14 +1,8 @@
 /** A trace: what a connection costs, call by call, and that it is true. */
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import {
-  echo,
-  Interest,
-  Reactor,
-  TcpListener,
-  trace,
-  type TraceOptions,
-} from "../../mod.ts";
+import { echo, Reactor, trace, type TraceOptions } from "../../mod.ts";
+import { Interest, TcpListener } from "../../src/poll.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readText, writeText } from "../util/deno_client.ts";
 import { ECHO } from "../util/handlers.ts";

@@ -1,0 +1,114 @@
+/**
+ * A source of the program's own on a reactor: a UDP socket, a pipe, or any other
+ * that a `Registry` takes.
+ *
+ * @module
+ */
+
+import type { InterestSet } from "../poll/interest.ts";
+import type { Source } from "../poll/registry.ts";
+import type { Ready } from "./slots.ts";
+
+/** A source that a reactor watches: made by `Reactor.watch`. */
+export interface Watch extends Disposable {
+  /** Whether it is closed, and its source with it. */
+  readonly isClosed: boolean;
+  /** Whether it keeps the process alive. */
+  readonly isRefed: boolean;
+  /**
+   * Calls the handler again in the next turn, with a readiness of 0: for a
+   * handler that leaves something to do, so that other sources have their turn.
+   */
+  requeue(): void;
+  /**
+   * Waits for another readiness from now on. What is ready by then is notified
+   * again.
+   */
+  setInterest(interest: InterestSet): void;
+  /** Keeps the process alive while this is open, which is how it begins. */
+  ref(): void;
+  /** Lets the process end although this is open. */
+  unref(): void;
+  /** Closes the source: the handler is not called again. */
+  close(): void;
+}
+
+/** Acts on a source: called with bits of `Readiness`. */
+export type ReadyHandler = (readiness: number, watch: Watch) => void;
+
+/** What a watched source needs of its reactor. */
+export interface WatchHost {
+  /** Replaces the readiness that a source is watched for. */
+  setInterest(watched: WatchedSource, interest: InterestSet): void;
+  /** Has the handler called again in the next turn. */
+  requeue(watched: WatchedSource): void;
+  /** Forgets a closed source. */
+  forgetWatched(watched: WatchedSource): void;
+  /** Counts a source that no longer, or again, keeps the process alive. */
+  countRef(delta: number): void;
+  /** Reports an error that nobody waits for. */
+  report(error: unknown): void;
+}
+
+/** A source and its handler. */
+export class WatchedSource implements Ready, Watch {
+  token = 0;
+  isRefed = true;
+  isClosed = false;
+  readonly source: Source & Disposable;
+  readonly #host: WatchHost;
+  readonly #ready: ReadyHandler;
+
+  constructor(
+    host: WatchHost,
+    source: Source & Disposable,
+    ready: ReadyHandler,
+  ) {
+    this.#host = host;
+    this.source = source;
+    this.#ready = ready;
+  }
+
+  onReady(readiness: number): void {
+    if (!this.isClosed) this.#ready(readiness, this);
+  }
+
+  fail(error: unknown): void {
+    this.#host.report(error);
+    this.close();
+  }
+
+  requeue(): void {
+    if (!this.isClosed) this.#host.requeue(this);
+  }
+
+  setInterest(interest: InterestSet): void {
+    if (!this.isClosed) this.#host.setInterest(this, interest);
+  }
+
+  ref(): void {
+    if (this.isRefed) return;
+    this.isRefed = true;
+    if (!this.isClosed) this.#host.countRef(1);
+  }
+
+  unref(): void {
+    if (!this.isRefed) return;
+    this.isRefed = false;
+    if (!this.isClosed) this.#host.countRef(-1);
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    try {
+      this.source[Symbol.dispose]();
+    } finally {
+      this.#host.forgetWatched(this);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

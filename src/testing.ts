@@ -1,0 +1,28 @@
+/**
+ * The system that a reactor stands on, for tests: hand another to
+ * `new Reactor({ system })`.
+ *
+ * @module
+ */
+
+export type {
+  Batch,
+  ListenerSocket,
+  ReactorPoll,
+  StreamSocket,
+  System,
+} from "./system/system.ts";
+export type { ReadBatch, WriteBatch } from "./net/batches.ts";
+export {
+  MEMORY_ADDRESS,
+  MemorySystem,
+  type MemorySystemOptions,
+} from "./system/memory.ts";
+export type { MemoryPoll, MemoryTime } from "./system/memory_poll.ts";
+export type {
+  MemoryHost,
+  MemoryListener,
+  MemoryPolicy,
+  MemorySource,
+  MemoryStream,
+} from "./system/memory_sockets.ts";
