@@ -18,11 +18,19 @@ export {
   MemorySystem,
   type MemorySystemOptions,
 } from "./system/memory.ts";
-export type { MemoryPoll, MemoryTime } from "./system/memory_poll.ts";
 export type {
+  MemoryPoll,
+  MemoryTime,
+  MemoryWait,
+} from "./system/memory_poll.ts";
+export type {
+  FarEnd,
+  MemoryCall,
   MemoryHost,
   MemoryListener,
   MemoryPolicy,
+  MemoryRegistration,
   MemorySource,
   MemoryStream,
+  MemoryWatch,
 } from "./system/memory_sockets.ts";

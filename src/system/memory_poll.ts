@@ -71,10 +71,15 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
   readonly registered: Set<MemoryRegistration> = new Set();
   /** Sources that have changed since they were told of: the first `count`. */
   protected listed: MemoryRegistration[] = [];
+  /** How many of `listed` there are. */
   protected count = 0;
   readonly #time: MemoryTime;
 
-  /** @param time The clock. */
+  /**
+   * Opens a poll.
+   *
+   * @param time The clock.
+   */
   constructor(time: MemoryTime) {
     this.#time = time;
   }

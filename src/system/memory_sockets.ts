@@ -171,13 +171,13 @@ export class MemoryStream implements StreamSocket, MemorySource {
   /** Whether its listener has refused it: the reactor never had it. */
   isRefused = false;
   /** Bytes that the peer's input still has room for. */
-  room = Infinity;
+  room: number = Infinity;
   /** How much room there must be before an event tells of it. */
   roomMin = 1;
   /** Before this time there is no room, whatever `room` says. */
-  fullUntilMs = -Infinity;
+  fullUntilMs: number = -Infinity;
   /** Bytes that may wait to be read. */
-  inputMax = Infinity;
+  inputMax: number = Infinity;
   /** How often a write took something. */
   writes = 0;
   /** Bytes that were written. */
@@ -202,7 +202,11 @@ export class MemoryStream implements StreamSocket, MemorySource {
   /** Whether a write found no room, so that an event tells of it later. */
   #wantsRoom = false;
 
-  /** @param host The system that it belongs to. */
+  /**
+   * Opens a stream.
+   *
+   * @param host The system that it belongs to.
+   */
   constructor(host: MemoryHost) {
     this.#host = host;
     this.handle = host.open(this);
@@ -574,7 +578,11 @@ export class MemoryListener implements ListenerSocket, MemorySource {
   readonly #backlog: (() => MemoryStream)[] = [];
   #accepted: MemoryStream[] = [];
 
-  /** @param host The system that it belongs to. */
+  /**
+   * Opens a listener.
+   *
+   * @param host The system that it belongs to.
+   */
   constructor(host: MemoryHost, localAddress: TcpAddress) {
     this.#host = host;
     this.handle = host.open(this);
