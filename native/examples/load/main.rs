@@ -1,46 +1,44 @@
-//! A load generator that verifies every byte of every answer.
+//! A load generator that verifies every byte of every answer: `load --help`.
 //!
-//! One thread, one epoll, requests that are prepared before the first leaves and answers that are
-//! compared where they lie: it must cost less than any server that it is to measure. `--help`
-//! tells how it is used.
+//! One thread, one epoll, requests that are prepared before the first leaves, and answers that are
+//! compared where they lie: the generator must cost less than any server that it measures.
 
-// What is out of bounds is this program's fault, and ends it: there is no load without it.
+// An index out of bounds is a fault of this program, and ends it.
 #![allow(clippy::indexing_slicing, reason = "a benchmark's tool may end where it is wrong")]
 
 #[cfg(target_os = "linux")]
-mod answer;
-#[cfg(target_os = "linux")]
-mod chunks;
-#[cfg(target_os = "linux")]
-mod connection;
+mod answers;
 #[cfg(target_os = "linux")]
 mod content;
 #[cfg(target_os = "linux")]
-mod failure;
-#[cfg(target_os = "linux")]
-mod flight;
-#[cfg(target_os = "linux")]
-mod histogram;
-#[cfg(target_os = "linux")]
-mod modes;
-#[cfg(target_os = "linux")]
 mod options;
-#[cfg(target_os = "linux")]
-mod plan;
-#[cfg(target_os = "linux")]
-mod protocol;
-#[cfg(target_os = "linux")]
-mod requests;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
-mod sys;
-#[cfg(target_os = "linux")]
-mod tally;
+mod sockets;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    modes::main()
+    use std::process::ExitCode;
+
+    let options = match options::parse() {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{}", options::HELP.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error}; see --help");
+            return 2.into();
+        }
+    };
+    match run::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,47 +1,65 @@
 //! The loop: one thread that waits, verifies what has come and sends what is next.
 //!
-//! A run has three phases. First all connections are opened, none of which is measured. Then
-//! requests are sent until the time is over or there were enough. Last, what is still under way
-//! is waited for and verified: so nothing that was sent escapes, though what comes after the end
-//! of the time does not count.
+//! First all connections are opened, unmeasured. Then requests are sent until the time is over or
+//! there were enough. Last, what is under way is waited for and verified: nothing that was sent
+//! escapes, though answers after the end of the time do not count.
 //!
-//! Latency. The clock is read before a batch is written and after each read that brought bytes,
-//! which is twice a round trip: an answer's time ends when the last of its bytes has been read,
-//! before they are verified, and the next batch's begins when they have been. What came while
-//! this thread was busy with other connections has waited in the system, and that is in its time:
-//! a load generator cannot tell it from the server's. Keep it on a core of its own.
+//! The clock is read before a batch is written and after each read that brought bytes. Bytes that
+//! came while this thread was busy with other connections waited in the system, and that is in
+//! their time: keep the generator on a core of its own.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, Dialler};
-use crate::failure::Failure;
-use crate::flight::Flight;
-use crate::plan::{Goal, Plan};
-use crate::protocol::Protocol;
-use crate::sys::{self, Epoll, Event, Ticks};
-use crate::tally::Tally;
+use hdrhistogram::Histogram;
+
+use crate::answers::{Answers, Reader};
+use crate::options::{Expected, Mode, Options};
+use crate::sockets::{Ready, Sockets};
 
 /// As much as is read at once, and compared while it is in a processor's second cache.
 const BUFFER_BYTES: usize = 128 * 1024;
 /// So many connections are opened at a time: half of the 511 that servers let wait.
 const LOT: usize = 256;
-/// Above this the system searches long for a port that one address has left for the same peer: it
-/// begins with the even ones of some 28,000.
+/// Above this the system searches long for a port that one address has left for the same peer.
 const PORTS_EASY: usize = 10_000;
-/// When a connection could not be replaced, the next attempt is so much later.
-const RETRY_MS: u64 = 10;
-/// How often it is looked for connections that nothing comes on, at the least.
-const SWEEP_NS_MAX: u64 = NS_PER_S;
-const SWEEPS_PER_PATIENCE: u64 = 4;
+/// How often connections on which nothing comes are looked for, at the least.
+const SWEEP_MAX: Duration = Duration::from_secs(1);
+const SWEEPS_PER_PATIENCE: u32 = 4;
+/// The token of standard input; those of connections are their places.
+const INPUT_TOKEN: u64 = u64::MAX;
+/// What the histogram counts in, and its precision: a tenth of a microsecond or 0.1 %.
+const UNIT_NS: u128 = 100;
+const DIGITS: u8 = 3;
+/// An hour: what takes longer counts as that.
+const UNITS_MAX: u64 = 36_000_000_000;
 
-const NS_PER_MS: u64 = 1_000_000;
-const NS_PER_S: u64 = 1_000_000_000;
+/// A batch of requests that went out in one write.
+#[derive(Clone, Copy, Default)]
+pub struct Flight {
+    /// The number of its first request: each request of a run has its own.
+    pub first: u64,
+    /// How many requests it has; none when nothing is under way, `ENDLESS` for a stream.
+    pub size: u64,
+    pub answered: u64,
+    /// How many of its bytes are written.
+    pub sent: usize,
+}
 
-/// What is waited for beside the connections, whose tokens are their places.
-const TICK_TOKEN: u64 = u64::MAX;
-const INPUT_TOKEN: u64 = u64::MAX - 1;
+impl Flight {
+    const ENDLESS: u64 = u64::MAX;
+
+    pub const fn is_on(&self) -> bool {
+        self.answered < self.size
+    }
+
+    /// The number of the request whose answer is next.
+    pub const fn number(&self) -> u64 {
+        self.first + self.answered
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -50,266 +68,309 @@ enum Phase {
     Finishing,
 }
 
-/// A run under way.
-pub struct Run<P: Protocol> {
-    plan: Plan,
-    protocol: P,
-    epoll: Epoll,
-    dialler: Dialler,
-    ticks: Option<Ticks>,
-    /// The place whose turn it is at the next tick.
-    next_due: usize,
-    /// Those with requests, and then those that are held.
-    connections: Vec<Connection<P::Reader>>,
+/// A place in a run, and the connection that it has at the moment.
+struct Connection {
+    stream: Option<TcpStream>,
+    /// Whether it is not known yet that the peer accepted.
+    is_connecting: bool,
+    reader: Reader,
+    flight: Flight,
+    /// When the batch was written, the connection of one request opened, or the last event came.
+    begun: Instant,
+    /// When bytes last came, or were first due.
+    touched: Instant,
+    /// Whether a request is due that waits for the answer before it.
+    is_due: bool,
+}
+
+impl Connection {
+    fn new(now: Instant) -> Self {
+        Self {
+            stream: None,
+            is_connecting: false,
+            reader: Reader::default(),
+            flight: Flight::default(),
+            begun: now,
+            touched: now,
+            is_due: false,
+        }
+    }
+
+    const fn is_waiting(&self) -> bool {
+        self.is_connecting || self.flight.is_on()
+    }
+
+    fn close(&mut self) {
+        *self = Self { is_due: self.is_due, ..Self::new(self.touched) };
+    }
+}
+
+struct Run {
+    options: Options,
+    answers: Answers,
+    /// What is sent before the body: a request's head, or a batch of requests that are the same.
+    prefix: Vec<u8>,
+    sockets: Sockets,
+    /// Those that send requests, and then those that are held.
+    connections: Vec<Connection>,
     /// Places whose connection failed, to be replaced at the end of the turn.
     broken: Vec<usize>,
     buffer: Vec<u8>,
     phase: Phase,
     /// How many of a lot are open.
     opened: usize,
-    /// How many places have something under way.
     in_flight: usize,
     /// Requests that may still be sent.
     left: u64,
     next_number: u64,
-    origin: Instant,
-    began_ns: u64,
-    ends_ns: u64,
+    began: Instant,
+    ends: Option<Instant>,
     /// When the last answer that counts came.
-    last_ns: u64,
-    next_sweep_ns: u64,
+    last: Instant,
+    next_sweep: Instant,
+    /// When the next request is due, and on which place.
+    next_due: Instant,
+    next_place: usize,
     /// Whether the server ever accepted a connection.
     is_reached: bool,
     input_is_over: bool,
-    pub tally: Tally,
+    requests: u64,
+    late: u64,
+    failures: u64,
+    first_failure: Option<String>,
+    times: Histogram<u64>,
 }
 
-impl<P: Protocol> Run<P> {
-    pub fn new(protocol: P, plan: Plan) -> Result<Self, Failure> {
-        let places = plan.connections + plan.idle;
-        let varies = plan.closes || places > PORTS_EASY;
+/// Does what the command line says.
+pub fn run(options: Options) -> Result<(), String> {
+    let is_idle = options.mode == Mode::Idle;
+    let mut run = Run::new(options).map_err(of("start"))?;
+    let places = run.connections.len();
+    run.open(run.options.connections..places)?;
+    // Each request will open its own.
+    if !run.options.closes {
+        run.open(0..run.options.connections)?;
+    }
+    run.phase = Phase::Measuring;
+    if is_idle { run.hold() } else { run.measure() }
+}
+
+impl Run {
+    fn new(mut options: Options) -> io::Result<Self> {
+        let now = Instant::now();
+        let places = options.connections + options.idle;
+        let varies = options.closes || places > PORTS_EASY;
+        let mut prefix = head(&options);
+        if let Some(body) = options.body.take_if(|body| body.is_constant()) {
+            prefix.extend_from_slice(body.of(0));
+            if matches!(options.expected, Expected::Echo) {
+                options.expected = Expected::Content(body);
+            }
+        } else if options.body.is_some() && options.depth > 1 {
+            return Err(io::Error::other("Cannot send bodies that differ in one write"));
+        }
         Ok(Self {
-            epoll: Epoll::new().map_err(|error| Failure::of("open an epoll", &error))?,
-            dialler: Dialler::new(plan.peer, varies),
-            ticks: None,
-            next_due: 0,
-            connections: std::iter::repeat_with(Connection::new).take(places).collect(),
+            answers: Answers::new(&mut options),
+            prefix: prefix.repeat(options.depth as usize),
+            sockets: Sockets::new(options.port, varies)?,
+            connections: std::iter::repeat_with(|| Connection::new(now)).take(places).collect(),
             broken: Vec::new(),
             buffer: vec![0; BUFFER_BYTES],
             phase: Phase::Opening,
             opened: 0,
             in_flight: 0,
-            left: u64::MAX,
+            left: options.requests,
             next_number: 0,
-            origin: Instant::now(),
-            began_ns: 0,
-            ends_ns: u64::MAX,
-            last_ns: 0,
-            next_sweep_ns: 0,
+            began: now,
+            ends: None,
+            last: now,
+            next_sweep: now,
+            next_due: now,
+            next_place: 0,
             is_reached: false,
             input_is_over: false,
-            tally: Tally::new(),
-            protocol,
-            plan,
+            requests: 0,
+            late: 0,
+            failures: 0,
+            first_failure: None,
+            times: Histogram::new_with_bounds(1, UNITS_MAX, DIGITS).map_err(io::Error::other)?,
+            options,
         })
     }
 
-    /// Opens all connections, the idle ones first. A failure ends it: what cannot be opened
-    /// cannot be measured.
-    pub fn open(&mut self) -> Result<(), Failure> {
-        let active = self.plan.connections;
-        self.open_lots(active..self.connections.len())?;
-        // Each request will open its own.
-        if !self.plan.closes {
-            self.open_lots(0..active)?;
-        }
-        Ok(())
+    const fn is_stream(&self) -> bool {
+        matches!(self.options.mode, Mode::Sse)
     }
 
-    /// Sends requests until the plan says that it is enough.
-    pub fn measure(&mut self) -> Result<(), Failure> {
-        self.phase = Phase::Measuring;
-        self.began_ns = self.now_ns();
-        self.last_ns = self.began_ns;
-        match self.plan.goal {
-            Goal::Time(time) => self.ends_ns = self.began_ns + time.as_nanos() as u64,
-            Goal::Requests(count) => self.left = count,
-        }
-        match self.plan.interval {
-            Some(interval) => self.start_ticks(interval)?,
-            None if P::IS_STREAM => {}
-            None => {
-                for slot in 0..self.plan.connections {
-                    self.start(slot).or_else(|failure| self.fail(slot, failure))?;
-                }
-            }
-        }
-        while !self.is_over() {
-            self.turn()?;
-        }
-        Ok(())
+    const fn is_idle(&self, place: usize) -> bool {
+        place >= self.options.connections
     }
 
-    /// How long requests counted.
-    pub fn seconds(&self) -> f64 {
-        (self.end_ns() - self.began_ns) as f64 / NS_PER_S as f64
-    }
-
-    /// How long ago that was over.
-    pub fn seconds_since(&self) -> f64 {
-        self.now_ns().saturating_sub(self.end_ns()) as f64 / NS_PER_S as f64
-    }
-
-    const fn end_ns(&self) -> u64 {
-        if self.ends_ns == u64::MAX { self.last_ns } else { self.ends_ns }
-    }
-
-    /// Holds the connections until standard input ends. What is closed meanwhile is a failure.
-    pub fn hold(&mut self) -> Result<(), Failure> {
-        self.phase = Phase::Measuring;
-        match self.epoll.add(std::io::stdin(), INPUT_TOKEN, sys::INPUT) {
-            // A file, or the null device: it ends at once.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
-            added => added.map_err(|error| Failure::of("wait for standard input", &error))?,
-        }
-        while !self.input_is_over {
-            self.turn()?;
-        }
-        Ok(())
-    }
-
-    fn open_lots(&mut self, places: Range<usize>) -> Result<(), Failure> {
-        let mut start = places.start;
-        while start < places.end {
+    /// Opens places a lot at a time. A failure ends the run: what cannot be opened cannot be
+    /// measured.
+    fn open(&mut self, places: Range<usize>) -> Result<(), String> {
+        for start in places.clone().step_by(LOT) {
             let end = places.end.min(start + LOT);
             self.opened = 0;
-            for slot in start..end {
-                self.connect(slot).or_else(|failure| self.fail(slot, failure))?;
+            for place in start..end {
+                self.connect(place).or_else(|failure| self.fail(place, failure))?;
             }
             while self.opened < end - start {
                 self.turn()?;
             }
-            start = end;
         }
         Ok(())
     }
 
     /// Whether a connection's first request belongs to its opening. Only an answer proves that the
     /// server has accepted it, and makes room for another lot to wait.
-    const fn opens_with_request(&self, slot: usize) -> bool {
-        P::IS_STREAM || self.is_idle(slot) || self.plan.connections > LOT
+    const fn opens_with_request(&self, place: usize) -> bool {
+        self.is_stream() || self.is_idle(place) || self.options.connections > LOT
     }
 
-    const fn is_idle(&self, slot: usize) -> bool {
-        slot >= self.plan.connections
+    /// Sends requests until there are enough, and prints what was seen.
+    fn measure(&mut self) -> Result<(), String> {
+        self.began = Instant::now();
+        (self.last, self.next_due) = (self.began, self.began);
+        self.ends = self.options.time.map(|time| self.began + time);
+        for place in 0..self.options.connections {
+            if self.options.interval.is_none() && !self.is_stream() {
+                self.start(place).or_else(|failure| self.fail(place, failure))?;
+            }
+        }
+        while self.left > 0 && self.phase == Phase::Measuring
+            || self.in_flight > 0 && !self.is_stream()
+        {
+            self.turn()?;
+        }
+        println!("{}", self.line());
+        Ok(())
     }
 
-    fn is_over(&self) -> bool {
-        let has_sent_all = self.left == 0 || self.phase == Phase::Finishing;
-        has_sent_all && (P::IS_STREAM || self.in_flight == 0)
+    /// Holds the connections until standard input ends. One that is closed meanwhile is a failure.
+    fn hold(&mut self) -> Result<(), String> {
+        println!("ready");
+        let watched = self.sockets.watch_input(INPUT_TOKEN).map_err(of("watch standard input"))?;
+        while watched && !self.input_is_over {
+            self.turn()?;
+        }
+        let (failures, all) = (self.failures, self.options.idle);
+        let failed = |first| Err(format!("{failures} of {all} connections failed: {first}"));
+        self.first_failure.take().map_or(Ok(()), failed)
+    }
+
+    /// One line of JSON. A failure has no control characters: it quotes them.
+    fn line(&self) -> String {
+        let end = self.ends.unwrap_or(self.last);
+        let quoted =
+            |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        let us = |units: u64| match self.times.len() {
+            0 => "null".to_owned(),
+            _ => format!("{:.1}", units as f64 / 10.0),
+        };
+        let [p50, p99, p999] =
+            [0.5, 0.99, 0.999].map(|share| us(self.times.value_at_quantile(share)));
+        format!(
+            "{{\"requests\":{},\"seconds\":{:.6},\"secondsSince\":{:.6},\"failures\":{},\
+             \"firstFailure\":{},\"late\":{},\"p50Us\":{p50},\"p99Us\":{p99},\"p999Us\":{p999},\
+             \"maxUs\":{}}}",
+            self.requests,
+            (end - self.began).as_secs_f64(),
+            end.elapsed().as_secs_f64(),
+            self.failures,
+            self.first_failure.as_ref().map_or("null".into(), quoted),
+            self.late,
+            us(self.times.max()),
+        )
     }
 
     /// Waits once, and acts on what is ready.
-    fn turn(&mut self) -> Result<(), Failure> {
-        let timeout_ms = self.timeout_ms();
-        let count = self.epoll.wait(timeout_ms).map_err(|error| Failure::of("wait", &error))?;
-        for place in 0..count {
-            let event = self.epoll.event(place);
-            match event.token {
-                TICK_TOKEN => self.tick()?,
-                INPUT_TOKEN => self.read_input(),
-                token => {
-                    let slot = token as usize;
-                    self.serve(slot, event).or_else(|failure| self.fail(slot, failure))?;
-                }
+    fn turn(&mut self) -> Result<(), String> {
+        let count = self.sockets.wait(self.timeout_ms()).map_err(of("wait"))?;
+        for index in 0..count {
+            let ready = self.sockets.ready(index);
+            if ready.token == INPUT_TOKEN {
+                // Only the end matters.
+                let count = io::stdin().lock().read(&mut self.buffer);
+                self.input_is_over = !matches!(count, Ok(1..));
+                continue;
             }
+            let place = ready.token as usize;
+            self.serve(place, ready).or_else(|failure| self.fail(place, failure))?;
         }
         self.replace()?;
-        let now_ns = self.look_at_clock();
-        if now_ns >= self.next_sweep_ns { self.sweep(now_ns) } else { Ok(()) }
+        let now = self.look_at_clock();
+        self.start_due(now)?;
+        if now >= self.next_sweep { self.sweep(now) } else { Ok(()) }
     }
 
     /// Rounded up: a wait that ends too early would only be followed by another.
-    fn timeout_ms(&self) -> i32 {
-        let now_ns = self.now_ns();
-        let mut until_ns = self.next_sweep_ns;
+    fn timeout_ms(&self) -> i64 {
+        let mut until = self.next_sweep;
         if self.phase == Phase::Measuring {
-            until_ns = until_ns.min(self.ends_ns);
+            until = self.ends.map_or(until, |ends| until.min(ends));
+            if self.options.interval.is_some() {
+                until = until.min(self.next_due);
+            }
         }
-        if !self.broken.is_empty() {
-            until_ns = until_ns.min(now_ns + RETRY_MS * NS_PER_MS);
-        }
-        until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS) as i32
-    }
-
-    fn now_ns(&self) -> u64 {
-        self.origin.elapsed().as_nanos() as u64
+        let wait = until.saturating_duration_since(Instant::now());
+        wait.as_nanos().div_ceil(1_000_000) as i64
     }
 
     /// Returns the time, and ends the measurement when it is over.
-    #[inline]
-    fn look_at_clock(&mut self) -> u64 {
-        let now_ns = self.now_ns();
-        if now_ns > self.ends_ns {
+    fn look_at_clock(&mut self) -> Instant {
+        let now = Instant::now();
+        if self.ends.is_some_and(|ends| now > ends) {
             self.phase = Phase::Finishing;
         }
-        now_ns
+        now
     }
 
-    fn serve(&mut self, slot: usize, event: Event) -> Result<(), Failure> {
-        let connection = &self.connections[slot];
-        if connection.is_connecting {
-            self.connected(slot)?;
-        } else if !self.protocol.requests().are_sent(&connection.flight) {
-            self.write(slot)?;
+    fn serve(&mut self, place: usize, ready: Ready) -> Result<(), String> {
+        if self.connections[place].is_connecting {
+            self.connected(place)?;
+        } else {
+            self.write(place)?;
         }
-        if event.is_readable() { self.receive(slot, event) } else { Ok(()) }
+        if ready.to_read { self.receive(place, ready) } else { Ok(()) }
     }
 
     /// Reads until there is no more, verifies it, and sends what is next.
-    fn receive(&mut self, slot: usize, event: Event) -> Result<(), Failure> {
-        while let Some(mut stream) = self.connections[slot].stream.as_ref() {
+    fn receive(&mut self, place: usize, ready: Ready) -> Result<(), String> {
+        while let Some(mut stream) = self.connections[place].stream.as_ref() {
             let count = match stream.read(&mut self.buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::of("read", &error)),
+                Err(error) => return Err(of("read")(error)),
             };
-            self.take(slot, count)?;
-            // A short read has drained the socket, and the end has an edge of its own unless it
-            // has come already.
-            if count == 0 || count < self.buffer.len() && !event.ends() {
+            self.take(place, count)?;
+            // A short read has drained the socket, but the end may have no edge of its own.
+            if count == 0 || count < self.buffer.len() && !ready.ends {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Verifies what lies in the buffer, none being the end of the connection.
-    #[inline]
-    fn take(&mut self, slot: usize, count: usize) -> Result<(), Failure> {
-        let now_ns = self.look_at_clock();
+    /// Verifies what lies in the buffer, nothing being the end of the connection.
+    fn take(&mut self, place: usize, count: usize) -> Result<(), String> {
+        let now = self.look_at_clock();
         self.is_reached = true;
-        if self.phase == Phase::Measuring {
-            self.tally.bytes_in += count as u64;
-        }
-        let connection = &mut self.connections[slot];
-        connection.touched_ns = now_ns;
+        let connection = &mut self.connections[place];
+        connection.touched = now;
         let before = connection.flight.answered;
         let (reader, flight) = (&mut connection.reader, &mut connection.flight);
-        let verdict = if count == 0 {
-            self.protocol.end(reader, flight)
-        } else {
-            self.protocol.read(reader, flight, &self.buffer[..count])
+        let verdict = match count {
+            0 => self.answers.end(reader, flight),
+            _ => self.answers.read(reader, flight, &self.buffer[..count]),
         };
         let (answered, is_done) = (flight.answered - before, !flight.is_on());
-        self.record(slot, answered, now_ns);
+        self.record(place, answered, now);
         verdict?;
-        if answered == 0 {
-            return Ok(());
-        }
-        if is_done {
-            return self.finish(slot);
+        match answered {
+            0 => return Ok(()),
+            _ if is_done => return self.finish(place),
+            _ => {}
         }
         // Only a stream goes on: its first event shows that it is open.
         if self.phase == Phase::Opening && before == 0 {
@@ -319,225 +380,227 @@ impl<P: Protocol> Run<P> {
     }
 
     /// Counts answers that came at the same time.
-    #[inline]
-    fn record(&mut self, slot: usize, answered: u64, now_ns: u64) {
+    fn record(&mut self, place: usize, answered: u64, now: Instant) {
         if answered == 0 {
             return;
         }
-        let connection = &mut self.connections[slot];
-        let time_ns = now_ns - connection.begun_ns;
+        let is_stream = self.is_stream();
+        let connection = &mut self.connections[place];
+        let units = ((now - connection.begun).as_nanos() / UNIT_NS) as u64;
         match self.phase {
             Phase::Opening => {}
-            Phase::Finishing => self.tally.late += answered,
-            Phase::Measuring if P::IS_STREAM => {
-                let count = answered.min(self.left);
-                self.left -= count;
-                self.tally.requests += count;
-                // From event to event: those that came together have no time between them.
-                self.tally.times.record(time_ns, count.min(1));
-                self.tally.times.record(0, count.saturating_sub(1));
-            }
+            Phase::Finishing => self.late += answered,
             Phase::Measuring => {
-                self.tally.requests += answered;
-                self.tally.times.record(time_ns, answered);
+                // From event to event: those that came together have no time between them.
+                let timed = if is_stream { 1 } else { answered };
+                let count = if is_stream { answered.min(self.left) } else { answered };
+                self.left -= if is_stream { count } else { 0 };
+                self.requests += count;
+                self.times.saturating_record_n(units, timed.min(count));
+                self.times.saturating_record_n(0, count.saturating_sub(timed));
             }
         }
-        if P::IS_STREAM {
-            connection.begun_ns = now_ns;
+        if is_stream {
+            connection.begun = now;
         }
-        self.last_ns = now_ns;
+        self.last = now;
     }
 
     /// All that was under way has been answered: on to what is next.
-    fn finish(&mut self, slot: usize) -> Result<(), Failure> {
-        let connection = &mut self.connections[slot];
-        if !self.protocol.requests().are_sent(&connection.flight) {
-            return Err(Failure::new("An answer was over before its request was"));
+    fn finish(&mut self, place: usize) -> Result<(), String> {
+        let all = self.batch_bytes(self.connections[place].flight);
+        let connection = &mut self.connections[place];
+        if connection.flight.sent < all {
+            return Err("An answer was over before its request was".into());
         }
         self.in_flight -= 1;
         connection.flight = Flight::default();
-        if self.plan.closes {
+        if self.options.closes {
             connection.close();
         }
         if self.phase == Phase::Opening {
             self.opened += 1;
             return Ok(());
         }
-        self.go_on(slot)
+        self.go_on(place)
     }
 
     /// Sends what is next, unless nothing is due yet.
-    fn go_on(&mut self, slot: usize) -> Result<(), Failure> {
-        let is_due = std::mem::take(&mut self.connections[slot].is_due);
-        if self.plan.interval.is_none() || is_due { self.start(slot) } else { Ok(()) }
+    fn go_on(&mut self, place: usize) -> Result<(), String> {
+        let is_due = std::mem::take(&mut self.connections[place].is_due);
+        if self.options.interval.is_none() || is_due { self.start(place) } else { Ok(()) }
+    }
+
+    /// Sends the requests that are due: connections take turns, evenly spread.
+    fn start_due(&mut self, now: Instant) -> Result<(), String> {
+        let Some(interval) = self.options.interval else { return Ok(()) };
+        let places = self.options.connections;
+        while self.phase == Phase::Measuring && self.next_due <= now {
+            let place = self.next_place;
+            self.next_place = (place + 1) % places;
+            self.next_due += interval / places as u32;
+            let connection = &mut self.connections[place];
+            connection.is_due = true;
+            let is_open = connection.stream.is_some() || self.options.closes;
+            if is_open && !connection.is_waiting() {
+                self.go_on(place).or_else(|failure| self.fail(place, failure))?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends a batch that counts, unless there were enough.
-    fn start(&mut self, slot: usize) -> Result<(), Failure> {
+    fn start(&mut self, place: usize) -> Result<(), String> {
         if self.phase != Phase::Measuring || self.left == 0 {
             return Ok(());
         }
-        let size = self.plan.depth.min(self.left);
+        let size = self.options.depth.min(self.left);
         self.left -= size;
-        self.begin(slot, size)
+        self.begin(place, size)
     }
 
     /// Sends a batch, on a connection of its own where each request has one.
-    fn begin(&mut self, slot: usize, size: u64) -> Result<(), Failure> {
-        let now_ns = self.now_ns();
-        let connection = &mut self.connections[slot];
-        let all = if P::IS_STREAM { Flight::ENDLESS } else { size };
-        connection.flight = Flight::new(self.next_number, all);
-        (connection.begun_ns, connection.touched_ns) = (now_ns, now_ns);
-        self.next_number += size;
+    fn begin(&mut self, place: usize, size: u64) -> Result<(), String> {
+        let now = Instant::now();
+        let size = if self.is_stream() { Flight::ENDLESS } else { size };
+        let connection = &mut self.connections[place];
+        connection.flight = Flight { first: self.next_number, size, ..Flight::default() };
+        (connection.begun, connection.touched) = (now, now);
+        self.next_number += self.options.depth;
         self.in_flight += 1;
-        if self.plan.closes {
-            self.dial(slot)?;
+        if self.options.closes {
+            self.dial(place)?;
         }
-        self.write(slot)
+        self.write(place)
     }
 
-    #[inline]
-    fn write(&mut self, slot: usize) -> Result<(), Failure> {
-        let connection = &mut self.connections[slot];
-        let Some(stream) = &connection.stream else { return Ok(()) };
-        let requests = self.protocol.requests();
-        let written = requests
-            .write(stream, &mut connection.flight)
-            .map_err(|error| Failure::of("write", &error))?;
-        if self.phase == Phase::Measuring {
-            self.tally.bytes_out += written;
+    fn batch_bytes(&self, flight: Flight) -> usize {
+        let size = if self.is_stream() { 1 } else { flight.size as usize };
+        let body = self.answers.sent.as_ref().map_or(0, |body| body.length);
+        (self.prefix.len() / self.options.depth as usize + body) * size
+    }
+
+    /// Writes as much of the batch as there is room for.
+    fn write(&mut self, place: usize) -> Result<(), String> {
+        let all = self.batch_bytes(self.connections[place].flight);
+        let Connection { stream: Some(stream), flight, .. } = &mut self.connections[place] else {
+            return Ok(());
+        };
+        let body = self.answers.sent.as_ref().map_or(&[][..], |body| body.of(flight.first));
+        let prefix = &self.prefix[..all - body.len().min(all)];
+        while flight.sent < all {
+            let head = &prefix[flight.sent.min(prefix.len())..];
+            let rest = &body[flight.sent.saturating_sub(prefix.len())..];
+            match stream.write_vectored(&[IoSlice::new(head), IoSlice::new(rest)]) {
+                Ok(count) => flight.sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(of("write")(error)),
+            }
         }
         Ok(())
     }
 
     /// Begins to open a connection, and to wait until it is there.
-    fn connect(&mut self, slot: usize) -> Result<(), Failure> {
-        let now_ns = self.now_ns();
-        let connection = &mut self.connections[slot];
-        connection.is_connecting = true;
-        connection.touched_ns = now_ns;
-        self.dial(slot)
+    fn connect(&mut self, place: usize) -> Result<(), String> {
+        self.connections[place].is_connecting = true;
+        self.connections[place].touched = Instant::now();
+        self.dial(place)
     }
 
-    fn dial(&mut self, slot: usize) -> Result<(), Failure> {
-        let dialled = self.dialler.dial().and_then(|stream| {
-            self.epoll.add(&stream, slot as u64, sys::EVERYTHING)?;
-            Ok(stream)
-        });
-        let stream = dialled.map_err(|error| Failure::of("connect", &error))?;
-        self.connections[slot].stream = Some(stream);
+    fn dial(&mut self, place: usize) -> Result<(), String> {
+        let stream = self.sockets.connect(place as u64).map_err(of("connect"))?;
+        self.connections[place].stream = Some(stream);
         Ok(())
     }
 
     /// A connection is there, or could not be opened.
-    fn connected(&mut self, slot: usize) -> Result<(), Failure> {
-        let connection = &mut self.connections[slot];
-        let error = connection.stream.as_ref().and_then(|stream| stream.take_error().transpose());
-        if let Some(Ok(error) | Err(error)) = error {
-            return Err(Failure::of("connect", &error));
+    fn connected(&mut self, place: usize) -> Result<(), String> {
+        let connection = &mut self.connections[place];
+        let stream = connection.stream.as_ref();
+        if let Some(error) = stream.and_then(|stream| stream.take_error().ok().flatten()) {
+            return Err(of("connect")(error));
         }
         connection.is_connecting = false;
         self.is_reached = true;
         match self.phase {
-            Phase::Opening if self.opens_with_request(slot) => self.begin(slot, 1),
+            Phase::Opening if self.opens_with_request(place) => self.begin(place, 1),
             Phase::Opening => {
                 self.opened += 1;
                 Ok(())
             }
-            _ if P::IS_STREAM => self.begin(slot, 1),
-            _ => self.go_on(slot),
+            _ if self.is_stream() => self.begin(place, 1),
+            _ => self.go_on(place),
         }
     }
 
     /// Counts a failure, and gives its connection up. Where nothing was reached, and while the
-    /// connections are opened, it is returned instead.
-    fn fail(&mut self, slot: usize, failure: Failure) -> Result<(), Failure> {
+    /// connections are opened, it ends the run.
+    fn fail(&mut self, place: usize, failure: String) -> Result<(), String> {
         if !self.is_reached || self.phase == Phase::Opening {
-            let peer = self.plan.peer;
-            return Err(Failure::new(format!("Cannot load {peer}: {failure}")));
+            return Err(format!("Cannot load port {}: {failure}", self.options.port));
         }
-        let flight = std::mem::take(&mut self.connections[slot].flight);
-        self.connections[slot].close();
-        if self.is_idle(slot) {
-            self.tally.fail(Failure::new(format!("On an idle connection: {failure}")));
+        let flight = std::mem::take(&mut self.connections[place].flight);
+        self.connections[place].close();
+        self.failures += 1;
+        if self.is_idle(place) {
+            self.first_failure.get_or_insert(format!("On an idle connection: {failure}"));
             return Ok(());
         }
-        self.tally.fail(failure);
+        self.first_failure.get_or_insert(failure);
         // Also when all was answered, and something came behind it.
-        if flight.size > 0 {
-            self.in_flight -= 1;
-        }
+        self.in_flight -= usize::from(flight.size > 0);
         // It stands for one request: others that were in flight with it are sent again.
-        let lost = if P::IS_STREAM { 0 } else { flight.open() };
+        let lost = if self.is_stream() { 0 } else { flight.size - flight.answered };
         self.left = match lost {
             0 => self.left.saturating_sub(1),
             _ => self.left.saturating_add(lost - 1),
         };
-        self.broken.push(slot);
+        self.broken.push(place);
         Ok(())
     }
 
     /// Opens other connections for those that failed.
-    fn replace(&mut self) -> Result<(), Failure> {
-        for slot in std::mem::take(&mut self.broken) {
+    fn replace(&mut self) -> Result<(), String> {
+        for place in std::mem::take(&mut self.broken) {
             if self.phase != Phase::Measuring || self.left == 0 {
                 continue;
             }
-            let begun = if self.plan.closes { self.go_on(slot) } else { self.connect(slot) };
-            begun.or_else(|failure| self.fail(slot, failure))?;
+            let begun = if self.options.closes { self.go_on(place) } else { self.connect(place) };
+            begun.or_else(|failure| self.fail(place, failure))?;
         }
         Ok(())
     }
 
     /// Fails the connections on which nothing came for too long.
-    fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
-        let patience_ns = self.plan.patience.as_nanos() as u64;
-        self.next_sweep_ns = now_ns + (patience_ns / SWEEPS_PER_PATIENCE).min(SWEEP_NS_MAX);
-        for slot in 0..self.connections.len() {
-            let connection = &self.connections[slot];
-            if connection.is_waiting() && connection.touched_ns + patience_ns < now_ns {
-                let patience_ms = self.plan.patience.as_millis();
-                self.fail(slot, Failure::new(format!("Nothing came within {patience_ms} ms")))?;
+    fn sweep(&mut self, now: Instant) -> Result<(), String> {
+        let patience = self.options.patience;
+        self.next_sweep = now + (patience / SWEEPS_PER_PATIENCE).min(SWEEP_MAX);
+        for place in 0..self.connections.len() {
+            let connection = &self.connections[place];
+            if connection.is_waiting() && connection.touched + patience < now {
+                self.fail(place, format!("Nothing came within {} ms", patience.as_millis()))?;
             }
         }
         Ok(())
     }
+}
 
-    /// Ticks as often as there are connections within the interval: each tick is the next one's
-    /// turn, so that they are spread evenly.
-    fn start_ticks(&mut self, interval: Duration) -> Result<(), Failure> {
-        let period = interval / self.plan.connections as u32;
-        let started = Ticks::every(period).and_then(|ticks| {
-            self.epoll.add(&ticks, TICK_TOKEN, sys::INPUT)?;
-            Ok(ticks)
-        });
-        self.ticks = Some(started.map_err(|error| Failure::of("start a timer", &error))?);
-        Ok(())
+/// A request's head; an echoed message has none.
+fn head(options: &Options) -> Vec<u8> {
+    let Options { mode, method, path, headers, port, body, .. } = options;
+    if *mode == Mode::Echo {
+        return Vec::new();
     }
+    let mut lines = vec![format!("{method} {path} HTTP/1.1"), format!("Host: 127.0.0.1:{port}")];
+    lines.extend_from_slice(headers);
+    lines.extend(body.as_ref().map(|body| format!("Content-Length: {}", body.length)));
+    if options.closes {
+        lines.push("Connection: close".into());
+    }
+    (lines.join("\r\n") + "\r\n\r\n").into_bytes()
+}
 
-    /// Sends what is due, at once or when the answers before it have come.
-    fn tick(&mut self) -> Result<(), Failure> {
-        let Some(ticks) = &self.ticks else { return Ok(()) };
-        let (count, places) = (ticks.count(), self.plan.connections);
-        let first = self.next_due;
-        self.next_due = ((first as u64 + count) % places as u64) as usize;
-        // More ticks than places: each is due once more, not twice.
-        for offset in 0..count.min(places as u64) as usize {
-            let slot = (first + offset) % places;
-            let connection = &mut self.connections[slot];
-            connection.is_due = true;
-            let is_open = connection.stream.is_some() || self.plan.closes;
-            if is_open && !connection.is_waiting() {
-                self.go_on(slot).or_else(|failure| self.fail(slot, failure))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What standard input says does not matter, only its end.
-    fn read_input(&mut self) {
-        let count = std::io::stdin().lock().read(&mut self.buffer);
-        self.input_is_over = !matches!(count, Ok(1..));
-    }
+/// Names the call that the system refused.
+fn of(call: &str) -> impl FnOnce(io::Error) -> String {
+    move |error| format!("Cannot {call}: {error}")
 }

@@ -1,0 +1,427 @@
+//! Answers, verified as their bytes come.
+//!
+//! A head that is byte for byte the one before it means the same and is not parsed again: most are,
+//! since their dates change once a second.
+
+use crate::content::Content;
+use crate::options::{Expected, Mode, Options};
+use crate::run::Flight;
+
+/// The only right status: with any other there is no body to verify.
+const OK: u16 = 200;
+/// Twice as much as servers send at the most.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 64;
+const CHUNK_HEAD_BYTES_MAX: usize = 64;
+const EVENT_BYTES_MAX: usize = 32;
+/// How much of what a server sent is quoted.
+const QUOTED_BYTES_MAX: usize = 60;
+
+/// Where in an answer a connection is.
+#[derive(Clone, Copy, Default)]
+enum State {
+    #[default]
+    Head,
+    /// So many bytes of the body are to come.
+    Sized(usize),
+    ChunkHead,
+    Chunk(usize),
+    ChunkEnd {
+        is_last: bool,
+    },
+    UntilClose,
+    /// Behind the last byte of a connection that is to end.
+    Closing,
+}
+
+/// The answers of one connection.
+#[derive(Default)]
+pub struct Reader {
+    state: State,
+    /// The beginning of a head, or of a chunk's, that came in pieces.
+    pending: Vec<u8>,
+    /// How much of the body has come.
+    offset: usize,
+    /// Whether the connection ends with this answer.
+    closes: bool,
+    /// The beginning of a server-sent event, and the number of the last one.
+    event: Vec<u8>,
+    last_event: Option<u64>,
+}
+
+/// How an answer goes on behind its head.
+#[derive(Clone, Copy)]
+struct Head {
+    bytes: usize,
+    body: State,
+    closes: bool,
+}
+
+/// What answers must be.
+pub struct Answers {
+    mode: Mode,
+    expected: Expected,
+    /// The body of requests, or the echoed message.
+    pub sent: Option<Content>,
+    may_close: bool,
+    known: Option<(Vec<u8>, Head)>,
+}
+
+impl Answers {
+    pub fn new(options: &mut Options) -> Self {
+        let expected = std::mem::replace(&mut options.expected, Expected::Anything);
+        Self {
+            mode: options.mode,
+            expected,
+            sent: options.body.take(),
+            // A stream may go on to the end of its connection, which must not come.
+            may_close: options.closes || options.mode == Mode::Sse,
+            known: None,
+        }
+    }
+
+    fn wanted(&self) -> Option<&Content> {
+        match &self.expected {
+            Expected::Anything => None,
+            Expected::Content(content) => Some(content),
+            Expected::Echo => self.sent.as_ref(),
+        }
+    }
+
+    /// Verifies bytes of a connection, and counts in `flight` the answers that are complete.
+    pub fn read(
+        &mut self,
+        reader: &mut Reader,
+        flight: &mut Flight,
+        came: &[u8],
+    ) -> Result<(), String> {
+        if self.mode == Mode::Echo {
+            return self.read_message(reader, flight, came);
+        }
+        if reader.pending.is_empty() {
+            let used = self.parse(reader, flight, came)?;
+            reader.pending.extend_from_slice(&came[used..]);
+            return Ok(());
+        }
+        let mut all = std::mem::take(&mut reader.pending);
+        all.extend_from_slice(came);
+        let used = self.parse(reader, flight, &all)?;
+        all.drain(..used);
+        reader.pending = all;
+        Ok(())
+    }
+
+    /// Judges the end of a connection, which may complete an answer.
+    pub fn end(&self, reader: &Reader, flight: &mut Flight) -> Result<(), String> {
+        match reader.state {
+            State::Closing | State::UntilClose if self.mode != Mode::Sse => {
+                self.verify_length(reader.offset)?;
+                flight.answered += 1;
+                Ok(())
+            }
+            State::Head if reader.pending.is_empty() => {
+                Err("The connection ended without an answer".into())
+            }
+            _ => Err("The connection ended within an answer".into()),
+        }
+    }
+
+    fn read_message(
+        &self,
+        reader: &mut Reader,
+        flight: &mut Flight,
+        came: &[u8],
+    ) -> Result<(), String> {
+        let Some(message) = self.sent.as_ref().filter(|_| flight.is_on()) else {
+            return Err("Bytes came that nobody had sent".into());
+        };
+        message.verify(flight.number(), reader.offset, came)?;
+        reader.offset += came.len();
+        if reader.offset == message.length {
+            reader.offset = 0;
+            flight.answered += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes apart what is whole, and returns how many bytes that is.
+    fn parse(
+        &mut self,
+        reader: &mut Reader,
+        flight: &mut Flight,
+        came: &[u8],
+    ) -> Result<usize, String> {
+        let mut bytes = came;
+        loop {
+            match reader.state {
+                State::Sized(0) => self.complete(reader, flight)?,
+                _ if bytes.is_empty() => break,
+                _ if !flight.is_on() => return Err(format!("Nobody asked for {}", quoted(bytes))),
+                State::Head => {
+                    let Some(head) = self.head(bytes)? else { break };
+                    bytes = &bytes[head.bytes..];
+                    (reader.state, reader.closes, reader.offset) = (head.body, head.closes, 0);
+                    // At once: a body that is too short would be waited for in vain.
+                    if let State::Sized(length) = head.body {
+                        self.verify_length(length)?;
+                    }
+                }
+                State::Sized(left) => {
+                    let count = self.body(reader, flight, bytes, left)?;
+                    bytes = &bytes[count..];
+                    reader.state = State::Sized(left - count);
+                }
+                State::Chunk(left) => {
+                    let count = self.body(reader, flight, bytes, left)?;
+                    bytes = &bytes[count..];
+                    reader.state = match left - count {
+                        0 => State::ChunkEnd { is_last: false },
+                        left => State::Chunk(left),
+                    };
+                }
+                State::ChunkHead => {
+                    let Some((length, size)) = chunk_head(bytes)? else { break };
+                    bytes = &bytes[length..];
+                    reader.state = match size {
+                        0 => State::ChunkEnd { is_last: true },
+                        _ => State::Chunk(size),
+                    };
+                }
+                State::ChunkEnd { is_last } => {
+                    if bytes.len() < 2 && bytes[0] == b'\r' {
+                        break;
+                    }
+                    bytes = bytes.strip_prefix(b"\r\n").ok_or_else(|| no_chunk(bytes))?;
+                    reader.state = State::ChunkHead;
+                    if is_last {
+                        self.complete(reader, flight)?;
+                    }
+                }
+                State::UntilClose => {
+                    let count = self.body(reader, flight, bytes, usize::MAX)?;
+                    bytes = &bytes[count..];
+                }
+                State::Closing => {
+                    return Err(format!("Behind the last answer comes {}", quoted(bytes)));
+                }
+            }
+        }
+        Ok(came.len() - bytes.len())
+    }
+
+    /// Verifies up to `most` bytes of a body, and returns how many there were.
+    fn body(
+        &self,
+        reader: &mut Reader,
+        flight: &mut Flight,
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<usize, String> {
+        let count = most.min(bytes.len());
+        let part = &bytes[..count];
+        if self.mode == Mode::Sse {
+            flight.answered += reader.events(part)?;
+        } else if let Some(content) = self.wanted() {
+            content.verify(flight.number(), reader.offset, part)?;
+        }
+        reader.offset += count;
+        Ok(count)
+    }
+
+    /// An answer that ends the connection is complete with the end of it, not before.
+    fn complete(&self, reader: &mut Reader, flight: &mut Flight) -> Result<(), String> {
+        if self.mode == Mode::Sse {
+            return Err("The stream of events ended".into());
+        }
+        self.verify_length(reader.offset)?;
+        if reader.closes {
+            reader.state = State::Closing;
+        } else {
+            (reader.state, reader.offset) = (State::Head, 0);
+            flight.answered += 1;
+        }
+        Ok(())
+    }
+
+    fn verify_length(&self, length: usize) -> Result<(), String> {
+        match self.wanted() {
+            Some(content) if content.length != length => {
+                Err(format!("A body has {length} bytes instead of {}", content.length))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the head at the front of `bytes`; `None` when not all of it is there.
+    fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, String> {
+        if let Some((same, head)) = &self.known {
+            if bytes.starts_with(same) {
+                return Ok(Some(*head));
+            }
+        }
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut answer = httparse::Response::new(&mut headers);
+        let parsed = answer
+            .parse(bytes)
+            .map_err(|error| format!("Cannot read an answer at {}: {error}", quoted(bytes)))?;
+        let httparse::Status::Complete(length) = parsed else {
+            let fits = bytes.len() < HEAD_BYTES_MAX;
+            return fits
+                .then_some(None)
+                .ok_or_else(|| format!("A head is longer than {HEAD_BYTES_MAX} bytes"));
+        };
+        let head = self.judge(length, &answer)?;
+        self.known = Some((bytes[..length].to_vec(), head));
+        Ok(Some(head))
+    }
+
+    fn judge(&self, bytes: usize, answer: &httparse::Response<'_, '_>) -> Result<Head, String> {
+        let status = answer.code.unwrap_or_default();
+        if status != OK {
+            return Err(format!("Status is {status} instead of {OK}"));
+        }
+        let value = |name: &str| {
+            let found = answer.headers.iter().find(|each| each.name.eq_ignore_ascii_case(name));
+            found.map(|each| String::from_utf8_lossy(each.value).to_ascii_lowercase())
+        };
+        // How the end of a body is found: RFC 9112 section 6.3.
+        let body = match (value("transfer-encoding").as_deref(), value("content-length")) {
+            (Some("chunked"), _) => State::ChunkHead,
+            (Some(coding), _) => return Err(format!("Transfer coding is {coding:?}")),
+            (None, None) => State::UntilClose,
+            (None, Some(length)) => {
+                let wrong = |_| format!("Content length is {length:?}");
+                State::Sized(length.parse().map_err(wrong)?)
+            }
+        };
+        let closes = matches!(body, State::UntilClose)
+            || value("connection").is_some_and(|value| value.contains("close"));
+        if closes && !self.may_close {
+            return Err("An answer says that the connection ends with it".into());
+        }
+        Ok(Head { bytes, body, closes })
+    }
+}
+
+impl Reader {
+    /// Takes bytes of a stream of events, each one more than the last, and counts their ends.
+    fn events(&mut self, bytes: &[u8]) -> Result<u64, String> {
+        let mut count = 0;
+        for byte in bytes {
+            self.event.push(*byte);
+            if !self.event.ends_with(b"\n\n") && self.event.len() < EVENT_BYTES_MAX {
+                continue;
+            }
+            let number = std::str::from_utf8(&self.event)
+                .ok()
+                .and_then(|event| event.strip_prefix("data: ")?.strip_suffix("\n\n")?.parse().ok())
+                .ok_or_else(|| format!("An event is {}", quoted(&self.event)))?;
+            if let Some(last) = self.last_event.replace(number) {
+                if last + 1 != number {
+                    return Err(format!("Event {number} came after event {last}"));
+                }
+            }
+            self.event.clear();
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// Reads a chunk's head: its length, and the chunk's.
+fn chunk_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
+    match httparse::parse_chunk_size(bytes) {
+        Ok(httparse::Status::Complete((length, size))) => Ok(Some((length, size as usize))),
+        Ok(httparse::Status::Partial) if bytes.len() < CHUNK_HEAD_BYTES_MAX => Ok(None),
+        _ => Err(no_chunk(bytes)),
+    }
+}
+
+fn no_chunk(bytes: &[u8]) -> String {
+    format!("Cannot read a chunk at {}", quoted(bytes))
+}
+
+/// The beginning of what a server sent, printable.
+fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes[..bytes.len().min(QUOTED_BYTES_MAX)].escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello\
+        HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+        2\r\nHe\r\n3;a=b\r\nllo\r\n0\r\n\r\n\
+        HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx: y\r\n\r\nHello";
+
+    fn answers(expected: &str, may_close: bool) -> Answers {
+        Answers {
+            mode: Mode::Http,
+            expected: Expected::Content(Content::text(expected)),
+            sent: None,
+            may_close,
+            known: None,
+        }
+    }
+
+    /// Reads pieces of a connection, and returns how many answers they complete.
+    fn read<'a>(
+        answers: &mut Answers,
+        reader: &mut Reader,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<u64, String> {
+        let mut flight = Flight { size: 9, ..Flight::default() };
+        for piece in pieces {
+            answers.read(reader, &mut flight, piece)?;
+        }
+        Ok(flight.answered)
+    }
+
+    #[test]
+    fn answers_are_the_same_at_every_split_and_every_prefix_is_partial() {
+        let bytes = STREAM.as_bytes();
+        for place in 0..bytes.len() {
+            let (one, two) = bytes.split_at(place);
+            let (mut answers, mut reader) = (answers("Hello", false), Reader::default());
+            assert!(read(&mut answers, &mut reader, [one]).unwrap() < 3, "at {place}");
+            let mut flight = Flight { size: 9, ..Flight::default() };
+            answers.read(&mut reader, &mut flight, two).unwrap();
+        }
+        let single = bytes.chunks(1);
+        assert_eq!(read(&mut answers("Hello", false), &mut Reader::default(), single), Ok(3));
+    }
+
+    #[test]
+    fn what_is_no_right_answer_is_refused() {
+        for (text, wanted) in [
+            ("HTTP/1.1 404 Not Found\r\n\r\n", "Status is 404 instead of 200"),
+            ("HTTP/1.1 200 OK\r\n\r\nHello", "An answer says that the connection ends with it"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 1x\r\n\r\n", "Content length is \"1x\""),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", "A body has 4 bytes instead of 5"),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", "Transfer coding is \"gzip\""),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHexlo", "Byte 2 is 0x78 instead of 0x6c"),
+        ] {
+            let read =
+                read(&mut answers("Hello", false), &mut Reader::default(), [text.as_bytes()]);
+            assert_eq!(read.unwrap_err(), wanted);
+        }
+        for chunks in ["x\r\n", "5\n", "5\r\nHello\n", "0\r\nx", "12345678123456781"] {
+            let text = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}");
+            let read =
+                read(&mut answers("Hello", false), &mut Reader::default(), [text.as_bytes()]);
+            assert!(read.is_err(), "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn events_follow_one_another() {
+        let mut reader = Reader::default();
+        let counts = b"data: 9\n\ndata: 10\n\n".chunks(1).map(|byte| reader.events(byte).unwrap());
+        assert_eq!(counts.sum::<u64>(), 2);
+        assert_eq!(reader.events(b"data: 12\n\n").unwrap_err(), "Event 12 came after event 10");
+        for wrong in ["data: \n\n", "data:1\n\n", "\n\n", "data: 1x\n\n"] {
+            assert!(Reader::default().events(wrong.as_bytes()).is_err(), "{wrong:?}");
+        }
+    }
+}
