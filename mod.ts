@@ -43,8 +43,7 @@ export type {
   ConnectionHandlers,
 } from "./src/reactor/connection.ts";
 export type { CloseReason, TimeoutReason } from "./src/stream/close_reason.ts";
-export type { Protocol } from "./src/stream/protocol.ts";
-export type { Transport } from "./src/stream/transport.ts";
+export type { Protocol, Transport } from "./src/stream/transport.ts";
 export type {
   ConnectionOptions,
   Limits,

@@ -55,8 +55,12 @@ const HANDLERS = [
   "broken",
   "error",
   "timeout",
-  "shortage",
   "close",
+  "shutdown",
+  "terminate",
+  "isIdle",
+  "shortage",
+  "gone",
 ] as const;
 
 /**

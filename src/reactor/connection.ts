@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { Protocol } from "../stream/protocol.ts";
-import type { Transport } from "../stream/transport.ts";
+import type { CloseReason } from "../stream/close_reason.ts";
+import type { Protocol, Transport } from "../stream/transport.ts";
 import type { Timeouts, TimeoutSet } from "./limits.ts";
 
 /**
@@ -39,6 +39,24 @@ export interface Connection<Data = unknown> extends Transport<Data> {
    * @throws {TypeError} when one is no number.
    */
   setTimeouts(timeouts: Timeouts | undefined): void;
+  /**
+   * Whether its protocol says that it waits for the peer and owes nothing; false
+   * when the protocol says nothing.
+   */
+  readonly isIdle: boolean;
+  /**
+   * Has its protocol finish what is under way, and close: see
+   * {@linkcode Protocol.shutdown}. Never call it from `data`.
+   */
+  shutdown(): void;
+  /** Has its protocol end at once: see {@linkcode Protocol.terminate}. */
+  terminate(): void;
+  /** Has another protocol take over: see {@linkcode Transport.upgrade}. */
+  upgrade<Next>(
+    protocol: Protocol<Next, Connection<Next>>,
+    data: Next,
+    leftover?: Uint8Array<ArrayBuffer>,
+  ): Connection<Next>;
   /** Keeps the process alive while this is open, which is how it begins. */
   ref(): void;
   /** Lets the process end although this is open. */
@@ -47,7 +65,7 @@ export interface Connection<Data = unknown> extends Transport<Data> {
 
 /**
  * What is called for what happens on a listener's connections, or on one that
- * connects: one object for all of them.
+ * connects: one object for all of them, the protocol that they begin with.
  *
  * @typeParam Data What is kept for each connection, as `connection.data`.
  */
@@ -58,4 +76,9 @@ export interface ConnectionHandlers<Data = unknown>
    * that can be spared; accepting goes on when one has closed.
    */
   shortage?(): void;
+  /**
+   * The connection is closed, whatever protocol it has by then; called behind
+   * that protocol's `close`. For a server that counts its connections.
+   */
+  gone?(connection: Connection, reason: CloseReason): void;
 }

@@ -12,7 +12,7 @@ import {
   type TcpAddress,
 } from "../net/address.ts";
 import type { ConnectionHandlers } from "./connection.ts";
-import type { ConnectionSetup } from "./connection/record.ts";
+import { type ConnectionSetup, setupOf } from "./connection/record.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import type { Batch, ListenerSocket, StreamSocket } from "../system/system.ts";
 import type { Timer } from "./timers.ts";
@@ -124,7 +124,7 @@ export class Listener<Address extends StreamAddress = TcpAddress>
     this.#host = host;
     this.#socket = socket;
     this.handlers = handlers;
-    this.setup = { protocol: handlers, limits, listener: this };
+    this.setup = setupOf(handlers, limits, this);
     this.#batch = socket.batch();
     this.addr = socket.localAddress as Address;
   }

@@ -78,6 +78,7 @@ import type { UnixStream } from "../net/unix_stream.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { Connection, ConnectionHandlers } from "./connection.ts";
 import { EngineConnection } from "./connection/engine.ts";
+import { setupOf } from "./connection/record.ts";
 import { READING } from "./connection/writing.ts";
 import { Dispatch } from "./dispatch.ts";
 import { type Guest, type GuestLoop, ReactorClosed } from "./guest.ts";
@@ -403,11 +404,11 @@ export class Reactor implements Disposable, AsyncDisposable {
     requireNet(hostname, port);
     const host = this.#host;
     const stream = new NamedStream();
-    const connection = new EngineConnection<Data>(host, stream, {
-      protocol: handlers,
-      listener: undefined,
-      limits,
-    });
+    const connection = new EngineConnection<Data>(
+      host,
+      stream,
+      setupOf(handlers, limits),
+    );
     host.addUnregistered(connection as EngineConnection);
     this.#start();
     stream.search(this.#searchHost, { hostname, port }).then(() => {
@@ -756,11 +757,11 @@ export class Reactor implements Disposable, AsyncDisposable {
     handlers: ConnectionHandlers<Data>,
     limits: Limits,
   ): EngineConnection<Data> {
-    const connection = new EngineConnection<Data>(this.#host, stream, {
-      protocol: handlers,
-      listener: undefined,
-      limits,
-    });
+    const connection = new EngineConnection<Data>(
+      this.#host,
+      stream,
+      setupOf(handlers, limits),
+    );
     const both = READING | Interest.WRITABLE;
     this.#host.add(connection as EngineConnection, stream, both);
     this.#start();

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { HttpConnection } from "../http/h1/connection.ts";
 import { checkRange } from "../http/limits.ts";
 import type { Connection } from "../reactor/connection.ts";
 
@@ -57,16 +56,13 @@ export function admissionOf(
   return { connectionsMax, connectionsPerAddressMax };
 }
 
-/** A connection of a server's. */
-export type ServerConnection = Connection<HttpConnection>;
-
 /** The connections of one server. */
 export class Admission {
   /** How many there are. */
   open = 0;
   readonly #max: number;
   readonly #perAddressMax: number;
-  readonly #all: () => Iterable<ServerConnection>;
+  readonly #all: () => Iterable<Connection>;
   readonly #perAddress = new Map<number, number>();
 
   /**
@@ -75,7 +71,7 @@ export class Admission {
    */
   constructor(
     options: AdmissionOptions,
-    all: () => Iterable<ServerConnection>,
+    all: () => Iterable<Connection>,
   ) {
     const checked = admissionOf(options);
     this.#max = checked.connectionsMax;
@@ -83,17 +79,19 @@ export class Admission {
     this.#all = all;
   }
 
-  /** Counts a connection, unless it is one too many, which must be closed. */
-  enter(connection: ServerConnection): boolean {
-    if (!this.#enterAddress(connection)) return false;
+  /**
+   * Counts a connection until it leaves.
+   *
+   * @returns Whether it may stay. One too many must be closed.
+   */
+  enter(connection: Connection): boolean {
     this.open++;
-    if (this.open <= this.#max || this.makeRoom()) return true;
-    this.leave(connection);
-    return false;
+    if (!this.#enterAddress(connection)) return false;
+    return this.open <= this.#max || this.makeRoom();
   }
 
-  /** Uncounts a connection that was let in. */
-  leave(connection: ServerConnection): void {
+  /** Uncounts a connection that has closed. */
+  leave(connection: Connection): void {
     this.open--;
     if (this.#perAddressMax === Infinity) return;
     const key = connection.peerKey;
@@ -109,11 +107,10 @@ export class Admission {
    * @returns Whether there was one.
    */
   makeRoom(): boolean {
-    const idle: ServerConnection[] = [];
+    const idle: Connection[] = [];
     const since: number[] = [];
     for (const connection of this.#all()) {
-      // One that is just being let in has no data yet.
-      if (!connection.data?.isIdle) continue;
+      if (!connection.isIdle) continue;
       const { nowMs, quietSinceMs } = connection;
       if (nowMs - quietSinceMs < QUIET_MS) continue;
       idle.push(connection);
@@ -124,19 +121,21 @@ export class Admission {
     const latestMs = Float64Array.from(since).sort()[left - 1]!;
     for (let index = 0; left > 0; index++) {
       if (since[index]! > latestMs) continue;
-      idle[index]!.data.closeUnasked();
+      const connection = idle[index]!;
+      // A request that has come meanwhile is answered.
+      if (connection.readNow() === 0) connection.shutdown();
       left--;
     }
     return this.open < before;
   }
 
-  #enterAddress(connection: ServerConnection): boolean {
+  /** Counts it for its address; returns whether that has room for it. */
+  #enterAddress(connection: Connection): boolean {
     if (this.#perAddressMax === Infinity) return true;
     const key = connection.peerKey;
     const count = this.#perAddress.get(key) ?? 0;
-    // Peers of a Unix socket are processes of this machine: there is no address.
-    if (key !== 0 && count >= this.#perAddressMax) return false;
     this.#perAddress.set(key, count + 1);
-    return true;
+    // Peers of a Unix socket are processes of this machine: there is no address.
+    return key === 0 || count < this.#perAddressMax;
   }
 }

@@ -158,13 +158,9 @@ function endWithin(
 ): Timer[] {
   // Later: the caller may be a handler, whose bytes lie where reads go.
   const later = reactor.setTimer(0, () => {
+    // What has come by now is sent back.
     for (const connection of reactor.connections(listener)) {
-      // What has come by now is sent back.
-      connection.readNow();
-      // A slow reader's peer is seldom done: closing over what it has sent
-      // meanwhile would destroy what it has still to read.
-      if (connection.bufferedBytes > 0) connection.closeLingering();
-      else connection.closeIdle();
+      connection.shutdown();
     }
   });
   const limit = reactor.setTimer(graceMs, () => {

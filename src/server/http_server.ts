@@ -175,7 +175,12 @@ class Server implements HttpServer<StreamAddr> {
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);
     }
-    this.#admission = new Admission(options, () => this.#connections());
+    // A closing server looks at all of its connections by itself, when no
+    // handler is at work any more.
+    this.#admission = new Admission(
+      options,
+      () => this.#service.isClosing ? [] : this.#connections(),
+    );
     this.#service = new Service({
       handler,
       scheme: hasPath(options) ? "http+unix" : "http",
@@ -216,7 +221,7 @@ class Server implements HttpServer<StreamAddr> {
       // Later: the caller may be a handler, whose bytes lie where reads go.
       if (this.#admission.open > 0) {
         this.#later = this.#reactor.setTimer(0, () => {
-          for (const { data } of this.#connections()) data?.shutdown();
+          for (const connection of this.#connections()) connection.shutdown();
         });
       }
     }
@@ -237,10 +242,8 @@ class Server implements HttpServer<StreamAddr> {
     await this.shutdown();
   }
 
-  #connections(): Iterable<Connection<HttpConnection>> {
-    return this.#reactor.connections(this.#listener) as Iterable<
-      Connection<HttpConnection>
-    >;
+  #connections(): Iterable<Connection> {
+    return this.#reactor.connections(this.#listener);
   }
 
   #listen(options: AnyServeOptions): Listener {
@@ -285,7 +288,7 @@ class Server implements HttpServer<StreamAddr> {
     // Who waits to be accepted is cut off as well.
     this.#listener.close();
     this.shutdown();
-    for (const { data } of this.#connections()) data?.terminate();
+    for (const connection of this.#connections()) connection.terminate();
   }
 
   async #checkFinished(): Promise<void> {
@@ -316,16 +319,15 @@ class Server implements HttpServer<StreamAddr> {
         if (reason === "write") connection.evict(reason);
         else connection.data.timeout(reason);
       },
+      // A connection that was not let in has no data.
+      close: (connection, reason) => connection.data?.closed(reason),
+      shutdown: (connection) => connection.data?.shutdown(),
+      terminate: (connection) => connection.data?.terminate(),
+      isIdle: (connection) => connection.data?.isIdle ?? false,
       shortage: () => void admission.makeRoom(),
-      close: (connection, reason) => {
-        // One that was not let in has none.
-        if (connection.data === undefined) return;
+      gone: (connection) => {
         admission.leave(connection);
-        try {
-          connection.data.closed(reason);
-        } finally {
-          this.#checkFinished();
-        }
+        this.#checkFinished();
       },
     };
   }

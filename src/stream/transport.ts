@@ -1,14 +1,19 @@
 /**
- * The way to one peer, as a protocol sees it: bytes out, reading on and off,
- * closing, memory and time.
+ * What stands between bytes and their meaning. Down from a protocol there is a
+ * {@linkcode Transport}: the way to one peer. Up from a transport there is a
+ * {@linkcode Protocol}, which is called when something has happened.
  *
- * A reactor's connection is a transport. A layer such as TLS is one as well, for
- * the protocol above it. Nothing here knows sockets or a protocol.
+ * A reactor's connection is a transport. A layer such as TLS is a protocol to
+ * the connection below, and a transport to the protocol above.
+ *
+ * One protocol object serves all peers: what it remembers of one peer is
+ * `transport.data`. So an idle peer costs no object here.
  *
  * @module
  */
 
 import type { StreamAddress } from "../net/address.ts";
+import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 
 /**
  * The way to one peer.
@@ -104,6 +109,29 @@ export interface Transport<Data = unknown> {
   setDeadline(delayMs: number): void;
 
   /**
+   * Has another protocol take over: it is told of all that happens from now on,
+   * and the old one of nothing more. `open` is called at once, then `broken` if
+   * nothing can be sent any more.
+   *
+   * The new protocol gets `leftover` first, then all that is read later, and
+   * then the peer's end, also when the old one was told of that. Nothing comes
+   * before this returns. What the old protocol has written is sent first. A
+   * transport that is paused stays paused, and our half stays closed. Deadline
+   * and `heldBytes` are cleared.
+   *
+   * @param data What the transport's `data` is from now on.
+   * @param leftover Bytes that the old protocol got and did not use; copied.
+   * @returns The same transport.
+   * @throws {Deno.errors.BadResource} when it is closed, or about to be.
+   * @throws {TypeError} when `protocol` is none.
+   */
+  upgrade<Next>(
+    protocol: Protocol<Next>,
+    data: Next,
+    leftover?: Uint8Array<ArrayBuffer>,
+  ): Transport<Next>;
+
+  /**
    * Sends what was written, and then our end of the stream. Reading goes on
    * until the peer's end, which closes the transport.
    */
@@ -134,4 +162,96 @@ export interface Transport<Data = unknown> {
    * what was sent before, and then the end or a reset.
    */
   abort(): void;
+}
+
+/**
+ * A protocol: HTTP, an echo, a layer between a connection and another protocol.
+ *
+ * What one of these throws ends the connection that it was called for, and no
+ * other. None may wait.
+ *
+ * @typeParam Data What it keeps for each peer.
+ * @typeParam Way The kind of transport that it needs.
+ */
+export interface Protocol<
+  Data = unknown,
+  Way extends Transport<Data> = Transport<Data>,
+> {
+  /**
+   * Whether reading goes on above the high-water mark. For protocols that stop
+   * writing by themselves there, and that must read to go on.
+   */
+  readonly keepsReading?: boolean;
+  /**
+   * The transport is there: accepted, connected, or taken over from another
+   * protocol by {@linkcode Transport.upgrade}.
+   */
+  open?(transport: Way): void;
+  /**
+   * Bytes have come: those of `bytes` from `start` to `end`. They are valid
+   * until this returns, and `bytes` around them belongs to other peers: copy
+   * what must stay, by `slice`, and write nothing there.
+   */
+  data(
+    transport: Way,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): void;
+  /**
+   * The peer sends no more, and all that it sent was read. A protocol without
+   * this has its transport closed.
+   */
+  end?(transport: Way): void;
+  /**
+   * The peer sends no more, and may have gone, while reading is stopped before
+   * its end. It is called once; `end` follows when all was read. An end behind
+   * bytes for which the system has no room is not seen yet.
+   */
+  ending?(transport: Way): void;
+  /**
+   * Unsent bytes have fallen to the low-water mark, or connections hold less
+   * memory, which {@linkcode Transport.awaitRoom} asked for.
+   */
+  drain?(transport: Way): void;
+  /**
+   * Sending has failed, or the peer has reset the connection. Bytes that came
+   * before that are still read, and then `error` is called. What is written from
+   * now on is dropped. A paused transport gets `ending` as well, and reads on
+   * when it is resumed.
+   */
+  broken?(transport: Way, error: Error): void;
+  /** Something failed; `close` follows. */
+  error?(transport: Way, error: Error): void;
+  /**
+   * One of the connection's `Timeouts`, or the deadline, has passed. A protocol
+   * without this has its transport closed for that reason. A protocol with this
+   * decides: a transport that stays open gets the same time again, but no new
+   * deadline.
+   */
+  timeout?(transport: Way, reason: TimeoutReason): void;
+  /**
+   * The transport is closed, for `reason`; nothing follows. The addresses can be
+   * asked for until this returns.
+   */
+  close?(transport: Way, reason: CloseReason): void;
+
+  /**
+   * The server ends: finish what is under way, begin nothing new, and close. It
+   * is never called while `data` runs. Without this, the transport reads what
+   * has come by now and closes when all that is written has been sent.
+   */
+  shutdown?(transport: Way): void;
+  /**
+   * The server ends at once: break off what is under way, and close. Without
+   * this, the transport closes when nothing waits to be sent, and is reset
+   * otherwise.
+   */
+  terminate?(transport: Way): void;
+  /**
+   * Whether the protocol waits for the peer to begin something and owes it
+   * nothing, so that the transport can be closed when room is short. Without
+   * this, it is never idle.
+   */
+  isIdle?(transport: Way): boolean;
 }

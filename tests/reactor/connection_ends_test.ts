@@ -9,8 +9,8 @@ import {
 } from "../../mod.ts";
 import { Poll, Readiness, TcpStream, UnixStream } from "../../src/poll.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
+import { setupOf } from "../../src/reactor/connection/record.ts";
 import { DEFAULT_LIMITS } from "../../src/reactor/limits.ts";
-import type { AnyListener } from "../../src/reactor/listener.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readToEnd, writeAll } from "../util/deno_client.ts";
 import { FakeHost } from "../util/fake_host.ts";
@@ -247,11 +247,15 @@ function lingering() {
   const host = new FakeHost();
   const stream = new MemoryStream(system);
   const reasons: string[] = [];
-  const connection = new EngineConnection(host, stream, {
-    protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
-    listener: { isRefed: true } as AnyListener,
-    limits: DEFAULT_LIMITS,
-  });
+  const connection = new EngineConnection(
+    host,
+    stream,
+    setupOf(
+      { data() {}, close: (_, reason) => void reasons.push(reason) },
+      DEFAULT_LIMITS,
+      { isRefed: true },
+    ),
+  );
   connection.write(encoded("answer"));
   connection.closeLingering();
   return { host, stream, connection, reasons };
@@ -287,11 +291,15 @@ Deno.test("five resets are five closes, when the system refuses to set an option
   };
   for (let index = 0; index < 5; index++) {
     const stream = new MemoryStream(new MemorySystem({ policy }));
-    const connection = new EngineConnection(new FakeHost(), stream, {
-      protocol: { data() {}, close: (_, reason) => void reasons.push(reason) },
-      listener: { isRefed: true } as AnyListener,
-      limits: DEFAULT_LIMITS,
-    });
+    const connection = new EngineConnection(
+      new FakeHost(),
+      stream,
+      setupOf(
+        { data() {}, close: (_, reason) => void reasons.push(reason) },
+        DEFAULT_LIMITS,
+        { isRefed: true },
+      ),
+    );
     connection.abort();
     assert(stream.isClosed);
   }

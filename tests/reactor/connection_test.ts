@@ -22,6 +22,7 @@ import {
 } from "../../src/poll.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
+import { setupOf } from "../../src/reactor/connection/record.ts";
 import {
   DEFAULT_LIMITS,
   HIGH_WATER_BYTES,
@@ -1078,11 +1079,11 @@ function accepted(
   protocol: ConnectionHandlers,
 ): EngineConnection {
   const listener = { isRefed: true } as Listener;
-  return new EngineConnection(host, server, {
-    protocol,
-    listener,
-    limits: DEFAULT_LIMITS,
-  });
+  return new EngineConnection(
+    host,
+    server,
+    setupOf(protocol, DEFAULT_LIMITS, listener),
+  );
 }
 
 /** Writes until the high-water mark; returns how many bytes. */
@@ -1206,11 +1207,11 @@ cleanTest(
     using pair = connectedPair();
     const host = new FakeHost();
     const log: string[] = [];
-    const connection = new EngineConnection(host, pair.client, {
-      protocol: logged(log),
-      listener: undefined,
-      limits: DEFAULT_LIMITS,
-    });
+    const connection = new EngineConnection(
+      host,
+      pair.client,
+      setupOf(logged(log), DEFAULT_LIMITS),
+    );
     pair.server.write(encoded("early"));
     connection.onReady(Readiness.READABLE);
     assertEquals(log, []);
@@ -1225,11 +1226,11 @@ cleanTest(
     using pair = connectedPair();
     const host = new FakeHost();
     const log: string[] = [];
-    const connection = new EngineConnection(host, pair.client, {
-      protocol: logged(log),
-      listener: undefined,
-      limits: DEFAULT_LIMITS,
-    });
+    const connection = new EngineConnection(
+      host,
+      pair.client,
+      setupOf(logged(log), DEFAULT_LIMITS),
+    );
     connection.closeWrite();
     assertEquals(pair.server.read(new Uint8Array(1)), WOULD_BLOCK);
     connection.onReady(Readiness.WRITABLE);
@@ -1357,14 +1358,18 @@ cleanTest("water marks and the share of a turn are a listener's own", () => {
   const stream = new MemoryStream(system);
   const counts: number[] = [];
   let drains = 0;
-  const connection = new EngineConnection(host, stream, {
-    protocol: {
-      data: (_, _bytes, start, end) => void counts.push(end - start),
-      drain: () => void drains++,
-    },
-    listener,
-    limits,
-  });
+  const connection = new EngineConnection(
+    host,
+    stream,
+    setupOf(
+      {
+        data: (_, _bytes, start, end) => void counts.push(end - start),
+        drain: () => void drains++,
+      },
+      limits,
+      listener,
+    ),
+  );
   stream.room = 0;
   assertEquals(connection.write(new Uint8Array(9)), true);
   assertEquals(connection.write(new Uint8Array(1)), false);

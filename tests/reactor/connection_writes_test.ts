@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../../src/poll/events.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
+import { setupOf } from "../../src/reactor/connection/record.ts";
 import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { FakeHost } from "../util/fake_host.ts";
@@ -42,11 +43,11 @@ function fakeConnection(): {
   const stream = new KeepingStream(new MemorySystem());
   const protocol = { data() {} };
   const listener = { isRefed: true } as unknown as AnyListener;
-  const connection = new EngineConnection(host, stream, {
-    protocol,
-    listener,
-    limits: DEFAULT_LIMITS,
-  });
+  const connection = new EngineConnection(
+    host,
+    stream,
+    setupOf(protocol, DEFAULT_LIMITS, listener),
+  );
   return { connection, stream, host };
 }
 
@@ -142,11 +143,11 @@ Deno.test("Connection.writeVectored() takes its own runs of the shared buffer al
   const other = new KeepingStream(new MemorySystem());
   const protocol = { data() {} };
   const listener = { isRefed: true } as unknown as AnyListener;
-  const neighbour = new EngineConnection(host, other, {
-    protocol,
-    listener,
-    limits: DEFAULT_LIMITS,
-  });
+  const neighbour = new EngineConnection(
+    host,
+    other,
+    setupOf(protocol, DEFAULT_LIMITS, listener),
+  );
   for (const text of ["a", "b", "c"]) {
     put(connection, text);
     put(neighbour, text.toUpperCase());

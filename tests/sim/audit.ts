@@ -38,7 +38,14 @@ interface Life {
 }
 
 /** How a program ends a connection. */
-const ENDINGS = ["close", "closeLingering", "closeIdle", "abort"] as const;
+const ENDINGS = [
+  "close",
+  "closeLingering",
+  "closeIdle",
+  "abort",
+  "shutdown",
+  "terminate",
+] as const;
 /** What a system fails by when nothing more can come. */
 const SYSTEM_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
@@ -124,6 +131,7 @@ export class Audit {
         }
         life.isOpen = true;
         noteEndings(connection, life);
+        this.#watchUpgrades(connection, life);
         this.#live.set(connection, life);
         open?.call(handlers, connection);
       },
@@ -183,6 +191,23 @@ export class Audit {
         handlers.close?.(connection, reason);
       },
     };
+  }
+
+  /** Watches the protocols that take over, which are told anew. */
+  #watchUpgrades(connection: Connection, life: Life): void {
+    const { upgrade } = connection;
+    const watched = (
+      protocol: Handlers,
+      data: unknown,
+      leftover?: Uint8Array<ArrayBuffer>,
+    ): Connection => {
+      life.told -= leftover?.byteLength ?? 0;
+      life.isEnded = life.isEnding = life.isBroken = false;
+      // It is open already.
+      const { open: _, ...handlers } = this.#watched(protocol, false);
+      return upgrade.call(connection, handlers, data, leftover) as Connection;
+    };
+    connection.upgrade = watched as typeof upgrade;
   }
 
   #told(connection: Connection, what: string): Life {

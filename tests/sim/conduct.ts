@@ -39,6 +39,8 @@ const WRITTEN_BYTES_MAX = 300_000;
 /** The most that is written at once. */
 export const PIECE_BYTES_MAX = 20_000;
 const PAUSE_MS = 20;
+/** How often one of those that upgrade does so, of the times it is told. */
+const UPGRADE_CHANCE = 0.2;
 /** Keeps a connection's bytes apart from those of its peer. */
 const OUTWARD = 1_000;
 
@@ -57,6 +59,10 @@ export class Conduct {
   /** Bytes that were written. */
   written = 0;
   #isResting = false;
+  /** Whether another protocol takes over now and then. */
+  readonly #upgrades: boolean;
+  /** Whether bytes wait for the protocol that takes over. */
+  #isLeaving = false;
   /** Why it is to be told of nothing, if it is. */
   #isDeaf: "paused" | "closed" | undefined;
   readonly #world: World;
@@ -77,6 +83,7 @@ export class Conduct {
       far.inCrowd ? CROWD_KINDS : KINDS,
     );
     this.ending = world.pick(["closeWrite", "closeLingering", "close"]);
+    this.#upgrades = world.chance(0.3);
     this.total = this.kind === "source" ? world.size(WRITTEN_BYTES_MAX) : 0;
     world.log(this.peer.name, `meets a ${this.kind}`);
   }
@@ -97,6 +104,10 @@ export class Conduct {
   ): void {
     const world = this.#world;
     this.#expectTold("data");
+    if (this.#upgrades && world.chance(UPGRADE_CHANCE)) {
+      end = this.#upgrade(connection, bytes, start, end);
+      if (end === start) return;
+    }
     expectTagged(world, bytes.slice(start, end), {
       stream: this.#tag,
       start: this.received,
@@ -166,6 +177,41 @@ export class Conduct {
     world.expect(peer.end === "end", () => `${peer.name} hears no end`);
   }
 
+  /** Has another protocol take over, unless the connection is closing. */
+  #pass(connection: Connection, left?: Uint8Array<ArrayBuffer>): void {
+    try {
+      connection.upgrade(inherited(this.#live), this as Conduct, left);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+
+  /** Takes some bytes, and leaves the rest to another protocol. */
+  #upgrade(
+    connection: Connection,
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): number {
+    const at = this.#world.whole(start, end);
+    this.#world.log(this.peer.name, `leaves ${end - at} bytes to another`);
+    const left = bytes.slice(at, end);
+    if (this.#isLeaving || this.#world.chance(0.5)) {
+      this.#pass(connection, left);
+      return at;
+    }
+    // Later, when more may have been read for it.
+    this.#isLeaving = true;
+    this.#isDeaf ??= "paused";
+    connection.pause();
+    this.#world.inDeno(this.#world.delayMs(PAUSE_MS), () => {
+      this.#isLeaving = false;
+      this.#pass(connection, left);
+      this.#resume(connection);
+    });
+    return at;
+  }
+
   #write(connection: Connection): void {
     if (this.#isResting) return;
     while (this.written < this.total) {
@@ -229,6 +275,7 @@ export class Conduct {
     const live = [...this.#live];
     for (let left = world.whole(1, 5); left > 0; left--) {
       const [connection, other] = world.pick(live);
+      if (this.#upgrades && world.chance(0.2)) other.#pass(connection);
       if (other.kind !== "source") other.#pause(connection);
       else if (connection.bufferedBytes === 0) other.#writeOne(connection);
     }
@@ -238,12 +285,16 @@ export class Conduct {
   #pause(connection: Connection): void {
     this.#isDeaf ??= "paused";
     connection.pause();
-    const resume = () => {
-      if (this.#isDeaf === "paused") this.#isDeaf = undefined;
-      connection.resume();
-    };
+    const resume = () => this.#resume(connection);
     if (this.#world.chance(0.2)) resume();
     else this.#world.inDeno(this.#world.delayMs(PAUSE_MS), resume);
+  }
+
+  /** Reads on, unless bytes are to be left to another protocol first. */
+  #resume(connection: Connection): void {
+    if (this.#isLeaving) return;
+    if (this.#isDeaf === "paused") this.#isDeaf = undefined;
+    connection.resume();
   }
 
   #expectTold(what: string): void {
@@ -270,10 +321,19 @@ export function conducted(
   conductOf: (connection: Connection) => Conduct,
 ): ConnectionHandlers<Conduct> {
   return {
+    ...inherited(live),
     open: (connection: Connection<Conduct>) => {
       connection.data = conductOf(connection as Connection);
       connection.data.open(connection as Connection);
     },
+  };
+}
+
+/** Returns a protocol that goes on with the conduct that there is. */
+function inherited(
+  live: Map<Connection, Conduct>,
+): ConnectionHandlers<Conduct> {
+  return {
     data: (connection, bytes, start, end) =>
       connection.data.data(connection as Connection, bytes, start, end),
     end: (connection) => connection.data.end(connection as Connection),

@@ -284,4 +284,25 @@ export const MUTANTS: readonly Mutant[] = [
     wrong: "",
     scenario: "reactor",
   },
+  {
+    name: "what a protocol leaves over to the next is forgotten",
+    inside: "upgrade",
+    place: "keepUnreadFirst($$);",
+    wrong: "",
+    scenario: "reactor",
+  },
+  {
+    name: "what was read for a stopped connection is lost when it is upgraded",
+    inside: "keepUnreadFirst",
+    place: "if (kept !== undefined) takeUnread($$);",
+    wrong: "",
+    scenario: "reactor",
+  },
+  {
+    name: "a connection that is upgraded is not read on",
+    inside: "upgrade",
+    place: "if (flags & READABLE) requeue($$);",
+    wrong: "",
+    scenario: "reactor",
+  },
 ];

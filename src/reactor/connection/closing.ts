@@ -86,6 +86,26 @@ export function closeIdle(connection: ConnectionRecord): void {
   if (isRead && wasDelivered) destroy(connection, ownReason(connection));
 }
 
+/** Has the protocol finish what is under way: see `Protocol.shutdown`. */
+export function shutdown(connection: ConnectionRecord): void {
+  const { protocol } = connection.setup;
+  if (protocol.shutdown !== undefined) return protocol.shutdown(connection);
+  // The protocol still answers what has come by now.
+  connection.readNow();
+  // A peer that reads slowly has often sent more meanwhile: closing over that
+  // would destroy what the peer has still to read.
+  if (connection.bufferedBytes > 0) closeLingering(connection);
+  else closeIdle(connection);
+}
+
+/** Has the protocol end at once: see `Protocol.terminate`. */
+export function terminate(connection: ConnectionRecord): void {
+  const { protocol } = connection.setup;
+  if (protocol.terminate !== undefined) return protocol.terminate(connection);
+  close(connection);
+  if (!(connection.flags & CLOSED)) connection.abort();
+}
+
 /** Shuts our half down, since all was sent. */
 export function endWriting(connection: ConnectionRecord): void {
   if (connection.flags & CLOSING && !mustLinger(connection)) {

@@ -16,6 +16,8 @@ import type { TimeoutReason } from "../../stream/close_reason.ts";
 import type { Output, SharedTransport } from "../../stream/shared.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
 import type { StreamSocket } from "../../system/system.ts";
+import type { Protocol } from "../../stream/transport.ts";
+import type { Connection } from "../connection.ts";
 import type { Timeouts, TimeoutSet } from "../limits.ts";
 import { auditRecord } from "./audit.ts";
 import {
@@ -24,6 +26,8 @@ import {
   closeLingering,
   closeWrite,
   endWriting,
+  shutdown,
+  terminate,
 } from "./closing.ts";
 import { breakNative, breakSocket, failWith, reset } from "./failing.ts";
 import {
@@ -64,6 +68,7 @@ import {
   type ReadTarget,
   resume,
 } from "./record.ts";
+import { upgrade } from "./upgrade.ts";
 import {
   flushOutbox,
   noteSent,
@@ -214,6 +219,15 @@ export class EngineConnection<Data = unknown>
     setDeadline(this, delayMs);
   }
 
+  upgrade<Next>(
+    protocol: Protocol<Next, Connection<Next>>,
+    data: Next,
+    leftover?: Uint8Array<ArrayBuffer>,
+  ): Connection<Next> {
+    upgrade(this, protocol as Protocol<unknown, Connection>, data, leftover);
+    return this as Connection<unknown> as Connection<Next>;
+  }
+
   closeWrite(): void {
     closeWrite(this);
   }
@@ -232,6 +246,18 @@ export class EngineConnection<Data = unknown>
 
   abort(): void {
     reset(this, "aborted");
+  }
+
+  get isIdle(): boolean {
+    return this.setup.protocol.isIdle?.(this) ?? false;
+  }
+
+  shutdown(): void {
+    shutdown(this);
+  }
+
+  terminate(): void {
+    terminate(this);
   }
 
   unref(): void {

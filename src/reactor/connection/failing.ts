@@ -42,13 +42,25 @@ export function destroy(
     host.forget(connection, reason);
   } finally {
     try {
-      connection.setup.protocol.close?.(connection, reason);
-    } catch (error) {
-      host.report(error);
+      tellClosed(connection, reason);
     } finally {
       // Last: a protocol may still ask for the addresses, as a log does.
       connection.stream.close();
     }
+  }
+}
+
+function tellClosed(connection: ConnectionRecord, reason: CloseReason): void {
+  const { protocol, owner } = connection.setup;
+  try {
+    protocol.close?.(connection, reason);
+  } catch (error) {
+    connection.host.report(error);
+  }
+  try {
+    owner.gone?.(connection, reason);
+  } catch (error) {
+    connection.host.report(error);
   }
 }
 

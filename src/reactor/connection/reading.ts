@@ -35,14 +35,10 @@ import { keepUnread, takeUnread } from "./unread.ts";
 
 /** Reads what there is, up to the connection's share of the turn. */
 export function read(connection: ConnectionRecord): void {
-  const { host, setup, stream } = connection;
+  const { host, stream } = connection;
   const { input } = host;
-  const readsOn = setup.protocol.keepsReading ||
-    (connection.flags & LINGERING) !== 0;
-  const stopping = readsOn ? STOPPED : UNREADABLE;
-  let budget = setup.limits.turnReadBytes;
-  while (!(connection.flags & stopping)) {
-    if (connection.flags & CLOSING && !(connection.flags & LINGERING)) return;
+  let budget = connection.setup.limits.turnReadBytes;
+  while (!isStopped(connection)) {
     const { bytes, offset } = connection.target ?? input;
     const room = bytes.byteLength - offset;
     if (connection.flags & UNREAD) {
@@ -59,6 +55,15 @@ export function read(connection: ConnectionRecord): void {
     }
     if (budget <= 0) return requeue(connection);
   }
+}
+
+/** Whether nothing is read: the protocol, or the peer, has stopped it. */
+function isStopped({ flags, setup }: ConnectionRecord): boolean {
+  if (!(flags & (UNREADABLE | CLOSING))) return false;
+  const isLingering = (flags & LINGERING) !== 0;
+  if (flags & CLOSING && !isLingering) return true;
+  const readsOn = isLingering || setup.protocol.keepsReading === true;
+  return (flags & (readsOn ? STOPPED : UNREADABLE)) !== 0;
 }
 
 /**

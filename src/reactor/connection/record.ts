@@ -16,6 +16,7 @@ import type {
 import type { ByteQueue } from "../../bytes/byte_queue.ts";
 import type { Outbox, OutboxHost } from "../../bytes/outbox.ts";
 import type { CloseReason } from "../../stream/close_reason.ts";
+import type { Protocol } from "../../stream/transport.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Connection, ConnectionHandlers } from "../connection.ts";
 import type { Limits } from "../limits.ts";
@@ -40,7 +41,9 @@ export interface Acceptor {
 /** What all connections of one listener, or one connect, share; not changed. */
 export interface ConnectionSetup<Data = unknown> {
   /** What is called for what happens on them. */
-  readonly protocol: ConnectionHandlers<Data>;
+  readonly protocol: Protocol<Data, Connection<Data>>;
+  /** What is called when one is gone, whatever protocol it has by then. */
+  readonly owner: ConnectionHandlers<Data>;
   /** The listener that accepted them, if one did. */
   readonly listener: Acceptor | undefined;
   /** What bounds them. */
@@ -127,6 +130,15 @@ export interface ConnectionHost extends OutboxHost {
   countRef(delta: number): void;
   /** Reports an `error` that nobody else can catch. */
   report(error: unknown): void;
+}
+
+/** Returns what connections share that begin with `handlers`. */
+export function setupOf<Data>(
+  handlers: ConnectionHandlers<Data>,
+  limits: Limits,
+  listener?: Acceptor,
+): ConnectionSetup<Data> {
+  return { protocol: handlers, owner: handlers, listener, limits };
 }
 
 /** Returns the extras, which it makes when there are none. */

@@ -36,6 +36,18 @@ export function keepUnread(
   connection.flags |= UNREAD | READABLE;
 }
 
+/** Keeps bytes before those that are kept already. */
+export function keepUnreadFirst(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+): void {
+  const kept = connection.host.unread.get(connection);
+  const later = new Uint8Array(kept?.byteLength ?? 0);
+  if (kept !== undefined) takeUnread(connection, later);
+  keepUnread(connection, bytes, 0, bytes.byteLength);
+  if (kept !== undefined) keepUnread(connection, later, 0, later.byteLength);
+}
+
 /** Moves bytes to `to`, as far as there is room; returns how many. */
 export function takeUnread(
   connection: ConnectionRecord,
