@@ -15,6 +15,7 @@ import {
   FIGURE_TITLES,
   type FigureName,
   type Figures,
+  type Result,
 } from "./bench_poll/field.ts";
 import {
   chosenFrom,
@@ -25,7 +26,7 @@ import {
 import { rows } from "./table.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
-const OUTPUT = new URL("../native/target/bench_poll.svg", import.meta.url);
+const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 
 /** Evenly spread where scales are logarithmic. */
 const SIZES = [10, 30, 100, 300, 1000, 3000, 10_000];
@@ -54,16 +55,9 @@ Options:
 Each source is a descriptor: "ulimit -n" must be some dozens above --max.
 select cannot have more than 1,024 (FD_SETSIZE), and is measured up to there.
 
-The plot goes to native/target/bench_poll.svg.
+The plots go to native/target/bench_poll.html.
 
 Exit codes: 0 measured, 1 the system refused something, 2 bad usage.`;
-
-/** What was measured with a number of sources. */
-interface Result {
-  readonly backend: Backend;
-  readonly size: number;
-  readonly figures: Figures;
-}
 
 async function main(): Promise<number> {
   const { options } = readOptions(Deno.args, {
@@ -80,7 +74,7 @@ async function main(): Promise<number> {
       `${rounds} rounds of ${BATCH} calls`,
   );
   for (const line of tableLines(results)) console.log(line);
-  await writePlot(results);
+  await writePage(results);
   console.log(`\nPlotted in ${OUTPUT.pathname}`);
   return 0;
 }
@@ -146,53 +140,11 @@ function tableLines(results: readonly Result[]): string[] {
   });
 }
 
-/** Plot is loaded when all is measured: its memory would disturb. */
-async function writePlot(results: readonly Result[]): Promise<void> {
-  const { drawn, Plot } = await import("./plot.ts");
-  const points = Object.entries(FIGURE_TITLES).flatMap(([figure, title]) =>
-    results.map(({ backend, size, figures }) => ({
-      backend,
-      size,
-      title,
-      value: figures[figure as FigureName],
-    }))
-  ).filter(({ value }) => value > 0);
-  const place = { x: "size", y: "value", z: "backend", fy: "title" };
-  const svg = drawn({
-    ariaLabel: "Microseconds a call, by the number of sources",
-    ariaDescription: "A panel for each call, with a line for each backend",
-    width: 640,
-    height: 900,
-    marginTop: 28,
-    marginRight: 24,
-    style: { background: "white", color: "black" },
-    x: { type: "log", label: "sources", tickFormat: "~s" },
-    y: { type: "log", label: "µs", grid: true, ticks: 3, tickFormat: "~g" },
-    fy: { axis: null, domain: Object.values(FIGURE_TITLES) },
-    color: { legend: false, scheme: "observable10" },
-    marks: [
-      Plot.line(points, { ...place, stroke: "backend" }),
-      Plot.text(
-        points,
-        Plot.selectLast({
-          ...place,
-          text: "backend",
-          fill: "backend",
-          dy: -8,
-        }),
-      ),
-      Plot.text(Object.values(FIGURE_TITLES), {
-        fy: (title: string) => title,
-        text: (title: string) => title,
-        frameAnchor: "top-left",
-        dy: -14,
-        fontWeight: 600,
-      }),
-    ],
-  });
+/** The page is loaded when all is measured: its memory would disturb. */
+async function writePage(results: readonly Result[]): Promise<void> {
+  const { pollPage } = await import("./bench_poll/page.ts");
   try {
-    Deno.mkdirSync(new URL(".", OUTPUT), { recursive: true });
-    Deno.writeTextFileSync(OUTPUT, svg);
+    Deno.writeTextFileSync(OUTPUT, pollPage(results));
   } catch (error) {
     throw new Failure(`Cannot write "${OUTPUT.pathname}": ${error}`);
   }

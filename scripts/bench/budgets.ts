@@ -23,126 +23,76 @@ export interface Budget {
   readonly isMet: boolean;
 }
 
-/** A limit: its name, its value, its unit, and what is held against it. */
-type Wanted = readonly [
+/** What denio's figure is held against. */
+interface Measure {
+  /** What the limit is counted in, for people. */
+  readonly unit: string;
+  /** Returns what is measured, from the median of a server. */
+  readonly of: (median: (peer: string) => number) => number;
+  /** Whether the limit is the least that is wanted, and not the most. */
+  readonly isLeast?: true;
+}
+
+const ratio = (unit: string, to = BASELINE, of = SUBJECT): Measure => ({
+  unit: ` of ${unit}`,
+  of: (median) => median(of) / median(to),
+});
+const above = (unit: string): Measure => ({
+  unit: ` ${unit} above Deno.serve's`,
+  of: (median) => median(SUBJECT) - median(BASELINE),
+});
+const plain = (unit: string): Measure => ({
+  unit: ` ${unit}`,
+  of: (median) => median(SUBJECT),
+});
+
+const SERVE = ratio("Deno.serve's");
+const LISTEN = ratio("Deno.listen's");
+const FIBERS_LISTEN = ratio("Deno.listen's", BASELINE, FIBERS);
+const LOOP = ratio("the bare loop's", LIMIT);
+const CALLS = plain("a request");
+const KEPT: Measure = { ...plain("of the rate without them"), isLeast: true };
+
+/** Names, the scenario and the figure, the limit, and what it is a limit of. */
+const BUDGETS: readonly (readonly [
   name: string,
-  limit: number,
-  unit: string,
-  measure: (results: Results) => number,
-];
-
-const OF_SERVE = " of Deno.serve's";
-const OF_LISTEN = " of Deno.listen's";
-const OF_LIMIT = " of the bare loop's";
-const ABOVE_SERVE = " above Deno.serve's";
-
-type Measure = Wanted[3];
-
-/** Returns denio's figure in units of another server's. */
-function ratio(
   scenario: string,
   figure: FigureName,
-  { of = SUBJECT, to = BASELINE } = {},
-): Measure {
-  return (run) =>
-    run.median(scenario, of, figure) / run.median(scenario, to, figure);
-}
-
-/** Returns by how much denio's figure is above that of Deno. */
-function above(scenario: string, figure: FigureName): Measure {
-  return (run) =>
-    run.median(scenario, SUBJECT, figure) -
-    run.median(scenario, BASELINE, figure);
-}
-
-/** Returns denio's figure as it is. */
-function plain(scenario: string, figure: FigureName): Measure {
-  return (run) => run.median(scenario, SUBJECT, figure);
-}
-
-const AT_MOST: readonly Wanted[] = [
-  ["GET: own part", 0.5, OF_SERVE, ratio("get", "ownUs")],
-  ["GET: CPU", 1, OF_LIMIT, ratio("get", "cpuUs", { to: LIMIT })],
-  [
-    "GET, 512 connections: CPU",
-    0.9,
-    OF_LIMIT,
-    ratio("scale-512", "cpuUs", { to: LIMIT }),
-  ],
-  ["one connection: CPU", 1, OF_SERVE, ratio("latency", "cpuUs")],
-  ["sixteen in a pipeline: CPU", 1 / 8, OF_SERVE, ratio("pipeline", "cpuUs")],
-  [
-    "sixteen in a pipeline, URL read: CPU",
-    1 / 8,
-    OF_SERVE,
-    ratio("pipeline-url", "cpuUs"),
-  ],
-  ["a browser's GET: own part", 0.5, OF_SERVE, ratio("app", "ownUs")],
-  ["POST of JSON: own part", 0.35, OF_SERVE, ratio("post", "ownUs")],
-  ["echo, callbacks: own part", 0.08, OF_LISTEN, ratio("echo64", "ownUs")],
-  [
-    "echo, fibers: own part",
-    0.25,
-    OF_LISTEN,
-    ratio("echo64", "ownUs", { of: FIBERS }),
-  ],
-  ["connect, GET, close: CPU", 1, OF_SERVE, ratio("churn", "cpuUs")],
-  ["memory of an idle connection", 400, " bytes", plain("idle", "bytesEach")],
-  ["one connection: p50", 1.1, OF_SERVE, ratio("latency", "p50Us")],
-  [
-    "a request every 20 ms: p50",
-    60,
-    ` µs${ABOVE_SERVE}`,
-    above("latency-20ms", "p50Us"),
-  ],
-  [
-    "a request every 50 ms: p50",
-    60,
-    ` µs${ABOVE_SERVE}`,
-    above("latency-50ms", "p50Us"),
-  ],
-  ["beside 64 logins: worst answer", 2, OF_SERVE, ratio("logins", "maxUs")],
-  [
-    "start to first answer",
-    15,
-    ` ms${ABOVE_SERVE}`,
-    above("start", "startMs"),
-  ],
-  ["GET: system calls", 2.1, " a request", plain("get", "systemCalls")],
-  [
-    "sixteen in a pipeline: system calls",
-    0.2,
-    " a request",
-    plain("pipeline", "systemCalls"),
-  ],
-];
-
-const AT_LEAST: readonly Wanted[] = [
-  [
-    "beside 15,000 idle connections: rate",
-    0.97,
-    " of the rate without them",
-    plain("idle-busy", "rateKept"),
-  ],
+  limit: number,
+  measure: Measure,
+])[] = [
+  ["GET: own part", "get", "ownUs", 0.5, SERVE],
+  ["GET: CPU", "get", "cpuUs", 1, LOOP],
+  ["GET, 512 connections: CPU", "scale-512", "cpuUs", 0.9, LOOP],
+  ["one connection: CPU", "latency", "cpuUs", 1, SERVE],
+  ["16 in a pipeline: CPU", "pipeline", "cpuUs", 1 / 8, SERVE],
+  ["16 in a pipeline, URL read: CPU", "pipeline-url", "cpuUs", 1 / 8, SERVE],
+  ["a browser's GET: own part", "app", "ownUs", 0.5, SERVE],
+  ["POST of JSON: own part", "post", "ownUs", 0.35, SERVE],
+  ["echo, callbacks: own part", "echo64", "ownUs", 0.08, LISTEN],
+  ["echo, fibers: own part", "echo64", "ownUs", 0.25, FIBERS_LISTEN],
+  ["connect, GET, close: CPU", "churn", "cpuUs", 1, SERVE],
+  ["memory of an idle connection", "idle", "bytesEach", 400, plain("bytes")],
+  ["rate beside 15,000 idle ones", "idle-busy", "rateKept", 0.97, KEPT],
+  ["one connection: p50", "latency", "p50Us", 1.1, SERVE],
+  ["a request every 20 ms: p50", "latency-20ms", "p50Us", 60, above("µs")],
+  ["a request every 50 ms: p50", "latency-50ms", "p50Us", 60, above("µs")],
+  ["beside 64 logins: worst answer", "logins", "maxUs", 2, SERVE],
+  ["start to first answer", "start", "startMs", 15, above("ms")],
+  ["GET: system calls", "get", "systemCalls", 2.1, CALLS],
+  ["16 in a pipeline: system calls", "pipeline", "systemCalls", 0.2, CALLS],
 ];
 
 /** Returns every budget, and what a run says of it. */
 export function budgetsOf(results: Results): Budget[] {
-  const judged = (
-    [name, limit, unit, measure]: Wanted,
-    words: string,
-    isWithin: (measured: number) => boolean,
-  ) => {
-    const measured = measure(results);
-    const wanted = `${words} ${limit}${unit}`;
-    return { name, wanted, measured, isMet: isWithin(measured) };
-  };
-  return [
-    ...AT_MOST.map((wanted) =>
-      judged(wanted, "at most", (measured) => measured <= wanted[1])
-    ),
-    ...AT_LEAST.map((wanted) =>
-      judged(wanted, "at least", (measured) => measured >= wanted[1])
-    ),
-  ];
+  return BUDGETS.map(([name, scenario, figure, limit, measure]) => {
+    const { unit, of, isLeast } = measure;
+    const measured = of((peer) => results.median(scenario, peer, figure));
+    return {
+      name,
+      wanted: `at ${isLeast ? "least" : "most"} ${limit}${unit}`,
+      measured,
+      isMet: isLeast ? measured >= limit : measured <= limit,
+    };
+  });
 }

@@ -83,7 +83,6 @@ export const BUSY = 64;
 const IDLE = 15_000;
 /** Enough for an event to cost more than the timer that sends it. */
 const SSE_CLIENTS = 1_000;
-/** Large bodies keep a core busy with fewer connections. */
 const BULK_CONNECTIONS = 16;
 /** How many connections scaling is followed over. */
 const SCALE = [1, 8, 64, 512, 4096, IDLE];
@@ -92,203 +91,148 @@ const FEW = [LIMIT, SUBJECT, BASELINE];
 /** How often health is asked for, beside logins. */
 const HEALTH_MS = 20;
 
-/** What most scenarios are; each says how it differs. */
-const GET = {
-  group: "http",
-  unit: "request",
-  kind: "load",
-  service: "hello",
-  needs: "hello",
-  connections: BUSY,
-  load: ["http", "--expect", HELLO],
-  isLimited: true,
-} as const satisfies Partial<Scenario>;
+/** Returns a scenario: a plain `GET`, but for what `differs`. */
+function scenario(
+  name: string,
+  title: string,
+  differs: Partial<Scenario> = {},
+): Scenario {
+  return {
+    ...{ name, title, group: "http", unit: "request", kind: "load" },
+    ...{ service: "hello", needs: "hello", connections: BUSY, load: GET },
+    isLimited: true,
+    ...differs,
+  };
+}
 
-const PIPELINED = [...GET.load, "--depth", "16"];
-const ROUTED = { ...GET, service: "http" } as const;
+const GET = ["http", "--expect", HELLO];
+const PIPELINED = [...GET, "--depth", "16"];
+const POST = ["http", "--method", "POST"];
+
+/** A body of some size keeps a core busy with fewer connections. */
+const BULK = { service: "http", connections: BULK_CONNECTIONS } as const;
 
 const HTTP: readonly Scenario[] = [
-  { ...GET, name: "get", title: "GET, keep-alive" },
-  {
-    ...GET,
-    name: "pipeline",
-    title: "GET, sixteen in a pipeline",
+  scenario("get", "GET, keep-alive"),
+  scenario("pipeline", "GET, sixteen in a pipeline", { load: PIPELINED }),
+  scenario("pipeline-url", "GET, sixteen in a pipeline, URL read", {
+    service: "http",
     load: PIPELINED,
-  },
-  {
-    ...ROUTED,
-    name: "pipeline-url",
-    title: "GET, sixteen in a pipeline, URL read",
-    load: PIPELINED,
-  },
-  {
-    ...ROUTED,
-    name: "app",
-    title: "a browser's GET, two headers read, JSON answered",
+  }),
+  scenario("app", "a browser's GET, two headers read, JSON answered", {
+    service: "http",
     needs: "app",
     load: [
       ...["http", "--path", APP_PATH],
       ...BROWSER_FIELDS.flatMap((field) => ["--header", field]),
       ...["--expect", APP_ANSWER],
     ],
-  },
-  {
-    ...ROUTED,
-    name: "post",
-    title: "POST of 1 KB JSON, parsed",
+  }),
+  scenario("post", "POST of 1 KB JSON, parsed", {
+    service: "http",
     needs: "json",
     load: [
-      ...["http", "--method", "POST", "--path", "/json"],
+      ...[...POST, "--path", "/json"],
       ...["--header", "Content-Type: application/json"],
       ...["--body", JSON_BODY, "--expect", JSON_ANSWER],
     ],
-  },
-  {
-    ...ROUTED,
-    name: "upload",
-    title: "POST of 64 KiB, sent back",
+  }),
+  scenario("upload", "POST of 64 KiB, sent back", {
+    ...BULK,
     needs: "upload",
-    connections: BULK_CONNECTIONS,
     load: [
-      ...["http", "--method", "POST", "--path", "/echo"],
+      ...[...POST, "--path", "/echo"],
       ...["--body-bytes", `${UPLOAD_BYTES}`, "--expect-echo"],
     ],
-  },
-  {
-    ...ROUTED,
-    name: "big",
-    title: "GET of 1 MiB",
+  }),
+  scenario("big", "GET of 1 MiB", {
+    ...BULK,
     needs: "big",
-    connections: BULK_CONNECTIONS,
     load: ["http", "--path", "/big", "--expect-bytes", `${BIG_BYTES}`],
-  },
-  {
-    ...ROUTED,
-    name: "sse",
-    title: "server-sent events, 1,000 clients, 10 a second each",
+  }),
+  scenario("sse", "server-sent events, 1,000 clients, 10 a second each", {
     unit: "event",
+    service: "http",
     needs: "events",
     connections: SSE_CLIENTS,
     load: ["sse", "--path", "/events"],
-  },
-  {
-    ...GET,
-    name: "churn",
-    title: "connect, GET, close",
+  }),
+  scenario("churn", "connect, GET, close", {
     unit: "connection",
     connections: BULK_CONNECTIONS,
-    load: [...GET.load, "--close"],
-  },
-  {
-    ...GET,
-    name: "cross-check",
-    title: "GET, keep-alive, with wrk as the load",
+    load: [...GET, "--close"],
+  }),
+  scenario("cross-check", "GET, keep-alive, with wrk as the load", {
     peers: FEW,
     isByWrk: true,
-  },
+  }),
 ];
 
-const echo = (
-  name: string,
-  connections: number,
-  [size, bytes]: readonly [string, number],
-): Scenario => ({
-  name,
-  title: `TCP echo of ${size}, ${connectionsText(connections)}`,
-  group: "tcp",
-  unit: "message",
-  kind: "load",
-  service: "echo",
-  needs: "echo",
-  connections,
-  load: ["echo", "--bytes", `${bytes}`],
-  isLimited: true,
-});
-
-const TCP: readonly Scenario[] = [
-  ...[1, 64, 512].map((connections) =>
-    echo(`echo${connections}`, connections, ["64 B", 64])
-  ),
-  echo("echo64k", BUSY, ["64 KiB", 64 * 1024]),
-];
+const TCP: readonly Scenario[] = ([
+  ["echo1", 1, "64 B", 64],
+  ["echo64", 64, "64 B", 64],
+  ["echo512", 512, "64 B", 64],
+  ["echo64k", 64, "64 KiB", 64 * 1024],
+] as const).map(([name, connections, size, bytes]) =>
+  scenario(name, `TCP echo of ${size}, ${connectionsText(connections)}`, {
+    ...{ group: "tcp", unit: "message", service: "echo", needs: "echo" },
+    connections,
+    load: ["echo", "--bytes", `${bytes}`],
+  })
+);
 
 /** A core of its own: a server without processor time cannot be in time. */
-const LONE = { ...GET, group: "latency", isLimited: false } as const;
+const LONE = { group: "latency", connections: 1, isLimited: false } as const;
+
+const every = (ms: number) => [...GET, "--interval-ms", `${ms}`];
 
 const LATENCY: readonly Scenario[] = [
-  {
+  scenario("latency", "one connection, one request after the other", LONE),
+  ...[20, 50].map((ms) =>
+    scenario(`latency-${ms}ms`, `one connection, a request every ${ms} ms`, {
+      ...LONE,
+      load: every(ms),
+    })
+  ),
+  scenario("logins", `a request every ${HEALTH_MS} ms beside 64 logins`, {
     ...LONE,
-    name: "latency",
-    title: "one connection, one request after the other",
-    connections: 1,
-  },
-  ...[20, 50].map((intervalMs) => ({
-    ...LONE,
-    name: `latency-${intervalMs}ms`,
-    title: `one connection, a request every ${intervalMs} ms`,
-    connections: 1,
-    load: [...GET.load, "--interval-ms", `${intervalMs}`],
-  })),
-  {
-    ...LONE,
-    name: "logins",
-    title: `a request every ${HEALTH_MS} ms beside 64 logins`,
-    kind: "logins",
-    service: "http",
-    needs: "login",
-    connections: 1,
-    load: [...GET.load, "--interval-ms", `${HEALTH_MS}`],
-  },
+    ...{ kind: "logins", service: "http", needs: "login" },
+    load: every(HEALTH_MS),
+  }),
 ];
 
-const SCALING: readonly Scenario[] = SCALE.map((connections) => ({
-  ...GET,
-  name: `scale-${connections}`,
-  title: `GET, keep-alive, ${connectionsText(connections)}`,
-  group: "scaling",
-  connections,
-  peers: FEW,
-}));
+const SCALING: readonly Scenario[] = SCALE.map((connections) =>
+  scenario(
+    `scale-${connections}`,
+    `GET, keep-alive, ${connectionsText(connections)}`,
+    { group: "scaling", connections, peers: FEW },
+  )
+);
 
-const WORKERS: readonly Scenario[] = ([1, 2] as const).map((workers) => ({
-  ...GET,
-  name: `workers-${workers}`,
-  title: `GET, keep-alive, on ${workers} Worker${workers === 1 ? "" : "s"}`,
-  group: "workers",
-  service: `workers-${workers}` as const,
-  needs: "workers",
-}));
+const WORKERS: readonly Scenario[] = ([1, 2] as const).map((count) =>
+  scenario(
+    `workers-${count}`,
+    `GET, keep-alive, on ${count} Worker${count === 1 ? "" : "s"}`,
+    { group: "workers", service: `workers-${count}`, needs: "workers" },
+  )
+);
 
 const REST: readonly Scenario[] = [
-  {
-    ...GET,
-    name: "idle",
-    title: "memory of a connection that waits, 15,000 of them",
-    group: "memory",
-    unit: "connection",
-    kind: "idle",
+  scenario("idle", "memory of a connection that waits, 15,000 of them", {
+    ...{ group: "memory", unit: "connection", kind: "idle" },
     connections: IDLE,
     load: ["idle"],
     isLimited: false,
-  },
-  {
-    ...GET,
-    name: "idle-busy",
-    title: "64 busy beside 15,000 idle connections",
-    group: "memory",
-    kind: "beside",
+  }),
+  scenario("idle-busy", "64 busy beside 15,000 idle connections", {
+    ...{ group: "memory", kind: "beside" },
     connections: BUSY + IDLE,
-  },
-  {
-    ...GET,
-    name: "start",
-    title: "start to first answer",
-    group: "start",
-    unit: "start",
-    kind: "start",
+  }),
+  scenario("start", "start to first answer", {
+    ...{ group: "start", unit: "start", kind: "start" },
     connections: 1,
     isLimited: false,
-  },
+  }),
 ];
 
 /** Every scenario, in the order in which they run. */

@@ -30,6 +30,16 @@ export type FigureName = keyof typeof FIGURE_TITLES;
 /** Microseconds a call. */
 export type Figures = Readonly<Record<FigureName, number>>;
 
+/** What was measured with a number of sources. */
+export interface Result {
+  /** On which backend. */
+  readonly backend: Backend;
+  /** With how many sources. */
+  readonly size: number;
+  /** What a call took. */
+  readonly figures: Figures;
+}
+
 /** Calls that are timed together. */
 export const BATCH = 200;
 

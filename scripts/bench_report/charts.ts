@@ -10,17 +10,12 @@ import { type FigureName, FIGURES, type Results } from "../bench/results.ts";
 import { type Scenario, scenarioOf } from "../bench/scenarios.ts";
 import { figureText } from "../bench/text.ts";
 import { Html } from "../html.ts";
-import { drawn, Plot, type Unnamed } from "../plot.ts";
+import { drawn, lines, Plot, type Unnamed, WIDTH } from "../plot.ts";
 
-/** About what a phone has: wider screens have several plots side by side. */
-const WIDTH = 360;
 const ROW = 22;
 const MARGINS = { marginTop: 2, marginLeft: 92, marginRight: 68 };
-const LINES_HEIGHT = 260;
 /** A round that took much longer than others would make all bars short. */
 const ROOM_FOR_ROUNDS = 1.25;
-/** What differs by more is drawn on a logarithmic axis. */
-const LINEAR_RATIO_MAX = 50;
 /** The part of a bar that the bare loop needs as well. */
 const FLOOR_OPACITY = 0.35;
 
@@ -193,56 +188,12 @@ export function scalingChart(
   figure: FigureName,
 ): Html {
   const points = scenarios.flatMap((name) =>
-    results.peers(name).map((peer) => ({
-      peer,
-      connections: scenarioOf(name).connections,
-      value: results.median(name, peer, figure),
+    results.peers(name).map((line) => ({
+      line,
+      x: scenarioOf(name).connections,
+      y: results.median(name, line, figure),
     }))
-  ).filter(({ value }) => value > 0);
-  const values = points.map(({ value }) => value);
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  const isLog = most / least > LINEAR_RATIO_MAX;
-  const common = {
-    x: "connections",
-    y: "value",
-    z: "peer",
-    stroke: ({ peer }: { peer: string }) => colourOf(peer),
-  };
-  return new Html(drawn({
-    ariaLabel: `${FIGURES[figure].title} by connections`,
-    ariaDescription: points.map(({ peer, connections, value }) =>
-      `${peer} ${figureText(figure, value)} at ${connections}`
-    ).join(", "),
-    width: WIDTH,
-    height: LINES_HEIGHT,
-    marginLeft: 64,
-    style: { fontSize: "12px" },
-    x: {
-      type: "point",
-      tickFormat: (size: number) => size.toLocaleString("en"),
-      label: "connections",
-      labelOffset: 32,
-    },
-    y: {
-      type: isLog ? "log" : "linear",
-      domain: isLog ? [least, most] : [0, most],
-      grid: true,
-      ticks: isLog ? decades(least, most) : 4,
-      label: null,
-      tickFormat: (value: number) => value.toLocaleString("en"),
-    },
-    marks: [
-      Plot.line(points, { ...common, strokeWidth: 2 }),
-      Plot.dot(points, { ...common, fill: common.stroke, r: 3 }),
-    ],
-  }));
-}
-
-/** Returns the powers of ten between two numbers. */
-function decades(least: number, most: number): number[] {
-  const [first, last] = [
-    Math.ceil(Math.log10(least)),
-    Math.floor(Math.log10(most)),
-  ];
-  return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  );
+  const label = `${FIGURES[figure].title} by connections`;
+  return new Html(lines(points, { label, xLabel: "connections", colourOf }));
 }

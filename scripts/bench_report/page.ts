@@ -21,6 +21,7 @@ import {
 } from "../bench/scenarios.ts";
 import { figureText, headText, numberText } from "../bench/text.ts";
 import { type Html, markup, type Part } from "../html.ts";
+import { keyOf, pageOf, plotsOf } from "../page.ts";
 import {
   barChart,
   colourOf,
@@ -28,7 +29,6 @@ import {
   latencyChart,
   scalingChart,
 } from "./charts.ts";
-import { STYLE } from "./style.ts";
 
 /** What the page begins with: denio beside Deno, in one figure each. */
 const GIST: readonly (readonly [scenario: string, figure: FigureName])[] = [
@@ -110,22 +110,11 @@ export function page(results: Results): string {
     section("Every scenario", everyScenario(results)),
     section("The run", run(results)),
   ];
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>What a request costs: denio ${results.run.version}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-${header(results)}
-<main>
+  const title = `What a request costs: denio ${results.run.version}`;
+  const main = markup`<main>
 ${sections}
-</main>
-</body>
-</html>
-`.text;
+</main>`;
+  return pageOf(title, [header(results), main]);
 }
 
 function header(results: Results): Html {
@@ -206,16 +195,15 @@ function plots(
   // What a lone client waits says more than what a crowd does.
   const isCrowd = ({ group }: Scenario) => Number(group !== "latency");
   const sorted = scenarios.toSorted((a, b) => isCrowd(a) - isCrowd(b));
-  return figures(
-    title,
-    lead,
-    sorted.map((scenario) => [
+  const figures = sorted.map((scenario) =>
+    [
       markup`<a href="#${scenario.name}">${scenario.title}</a>`,
       figure === "p50Us"
         ? latencyChart(results, scenario)
         : barChart(results, scenario, figure),
-    ]),
+    ] as const
   );
+  return section(title, [markup`<p>${lead}</p>`, plotsOf(figures)]);
 }
 
 /** How figures change with the number of connections. */
@@ -223,41 +211,13 @@ function scaling(results: Results): Part {
   const names = results.scenarios()
     .filter((name) => scenarioOf(name).group === "scaling");
   if (names.length < 2) return undefined;
-  const key = results.peers(names[0]!).map((peer) =>
-    markup` <span style="color:${colourOf(peer)}">● ${peer}</span>`
+  const key = keyOf(results.peers(names[0]!), colourOf);
+  const figures = (["cpuUs", "p99Us"] as const).map((figure) =>
+    [[headText(figure), key], scalingChart(results, names, figure)] as const
   );
-  return figures(
-    "Scaling",
-    "A server whose line is flat takes as much for a request whether one " +
-      "connection is open or thousands.",
-    (["cpuUs", "p99Us"] as const).map((figure) => [
-      [headText(figure), key],
-      scalingChart(results, names, figure),
-    ]),
-  );
-}
-
-/** A section of plots, each with its caption. */
-function figures(
-  title: string,
-  lead: string,
-  plots: readonly (readonly [caption: Part, plot: Html])[],
-): Html {
-  return section(
-    title,
-    markup`<p>${lead}</p>
-<div class="plots">
-${
-      plots.map(([caption, plot]) =>
-        markup`<figure>
-<figcaption>${caption}</figcaption>
-${plot}
-</figure>
-`
-      )
-    }</div>
-`,
-  );
+  const lead = "A server whose line is flat takes as much for a request " +
+    "whether one connection is open or thousands.";
+  return section("Scaling", [markup`<p>${lead}</p>`, plotsOf(figures)]);
 }
 
 function everyScenario(results: Results): Part {

@@ -54,7 +54,7 @@ Deno.test("budgetsOf() divides, subtracts, and takes figures as they are", () =>
   assertEquals(of("echo, callbacks: own part"), [0.25, false]);
   assertEquals(of("a request every 20 ms: p50"), [59, true]);
   assertEquals(of("memory of an idle connection"), [1, true]);
-  assertEquals(of("beside 15,000 idle connections: rate"), [0.98, true]);
+  assertEquals(of("rate beside 15,000 idle ones"), [0.98, true]);
   // Every budget is about something that is measured.
   assert(budgets.every(({ measured }) => !Number.isNaN(measured)));
   for (const { measured, isMet } of budgetsOf(resultsOf({}))) {

@@ -5,7 +5,7 @@ import { BUILD_DEADLINE_MS, runProgram } from "../util/program.ts";
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const TASK = ["task", "--quiet", "--config", CONFIG, "bench:poll"];
 
-Deno.test("bench:poll measures every backend, and says where its plot is", async () => {
+Deno.test("bench:poll measures every backend, and says where its plots are", async () => {
   const { code, stdout, stderr } = await runProgram(
     [Deno.execPath(), ...TASK, "--rounds", "1", "--max", "20"],
     { deadlineMs: BUILD_DEADLINE_MS },
@@ -16,7 +16,8 @@ Deno.test("bench:poll measures every backend, and says where its plot is", async
   }
   assertMatch(stdout, /^A wait, one source of N ready\n +10 +20$/m);
   const [, path] = stdout.match(/^Plotted in (.+)$/m) ?? [];
-  assertMatch(Deno.readTextFileSync(path!), /^<svg /);
+  const plots = Deno.readTextFileSync(path!).match(/<svg /g);
+  assertEquals(plots?.length, 5);
 });
 
 Deno.test("bench:poll refuses a backend that there is not", async () => {

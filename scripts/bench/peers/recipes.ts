@@ -140,8 +140,7 @@ async function bun(tools: Tools): Promise<Peer> {
 async function go({ say }: Tools): Promise<Peer> {
   need("go");
   const program = placeOf("go_server");
-  const files = ["main", "http", "clock", "echo"]
-    .map((name) => serverFile(`go/${name}.go`));
+  const files = ["main", "http"].map((name) => serverFile(`go/${name}.go`));
   say("building the Go server");
   await outputOf(["go", "build", "-o", program, ...files], GO_BUILD_MS);
   const version = await outputOf(["go", "env", "GOVERSION"]);

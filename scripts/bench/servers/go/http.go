@@ -4,14 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 const (
-	bigBytes  = 1_048_576
-	bigPeriod = 251
+	bigBytes      = 1_048_576
+	bigPeriod     = 251
+	eventInterval = 100 * time.Millisecond
 )
 
 // What GET /app answers, in this order.
@@ -32,12 +33,6 @@ type order struct {
 type orderAnswer struct {
 	Count int `json:"count"`
 	Total int `json:"total"`
-}
-
-// net/http has no idle timeout unless it is given one, and none here.
-func serveHTTP(listener net.Listener, handler http.Handler) error {
-	server := http.Server{Handler: handler}
-	return server.Serve(listener)
 }
 
 func routes() http.Handler {
@@ -126,20 +121,18 @@ func sendBytes(w http.ResponseWriter, body []byte) {
 	w.Write(body)
 }
 
+// A ticker for each client, as programs in Go have it.
 func events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	flusher := w.(http.Flusher)
 	flusher.Flush()
-	counts := clock.join()
-	defer clock.leave(counts)
-	for {
+	ticker := time.NewTicker(eventInterval)
+	defer ticker.Stop()
+	for count := 0; ; count++ {
 		select {
 		case <-r.Context().Done():
 			return
-		case count, isOpen := <-counts:
-			if !isOpen {
-				return
-			}
+		case <-ticker.C:
 			fmt.Fprintf(w, "data: %d\n\n", count)
 			flusher.Flush()
 		}

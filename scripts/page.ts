@@ -1,10 +1,11 @@
 /**
- * What the page looks like: on a desk, on a phone, in the dark and on paper.
+ * Pages of plots: each is one file of HTML that needs no other, nor a script,
+ * and can be read on a desk, on a phone, in the dark and on paper.
  *
  * @module
  */
 
-import { Html } from "../html.ts";
+import { Html, markup, type Part } from "./html.ts";
 
 const LIGHT = "--ground:#fdfdfb;--ink:#1b1b1b;--faint:#5a5a5a;--rule:#d8d8d4;" +
   "--own:#e8f1f8;--met:#00684b;--unmet:#a84300;--link:#00568a;" +
@@ -13,8 +14,7 @@ const DARK = "--ground:#15171a;--ink:#e8e8e4;--faint:#aaaaa6;--rule:#3a3d42;" +
   "--own:#1b2a38;--met:#4cc79f;--unmet:#ff9a57;--link:#7cc0ee;" +
   "--denio:#3b9bd6;--deno:#e8792f;--other:#8c8c8c";
 
-/** The page's style sheet. */
-export const STYLE: Html = new Html(`
+const STYLE = new Html(`
 :root{${LIGHT};color-scheme:light dark}
 @media screen and (prefers-color-scheme:dark){:root{${DARK}}}
 *{box-sizing:border-box}
@@ -83,3 +83,46 @@ th:first-child{position:static}
 tr{break-inside:avoid}
 *{print-color-adjust:exact}}
 `);
+
+/** Returns a page. */
+export function pageOf(title: string, body: Part): string {
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>${title}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`.text;
+}
+
+/** Returns plots side by side, each with its caption. */
+export function plotsOf(
+  plots: readonly (readonly [caption: Part, plot: Html])[],
+): Html {
+  const figures = plots.map(([caption, plot]) =>
+    markup`<figure>
+<figcaption>${caption}</figcaption>
+${plot}
+</figure>
+`
+  );
+  return markup`<div class="plots">
+${figures}</div>
+`;
+}
+
+/** Returns names in their colours, which say what lines are. */
+export function keyOf(
+  names: readonly string[],
+  colourOf: (name: string) => string,
+): Part {
+  return names.map((name) =>
+    markup` <span style="color:${colourOf(name)}">● ${name}</span>`
+  );
+}
