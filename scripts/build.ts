@@ -42,9 +42,17 @@ export function buildIfStale(): void {
  * @param extra More arguments for cargo, as `["--example", "limit"]`.
  * @throws {Failure} when cargo is missing or fails.
  */
-export function build(extra: string[] = ["--lib"]): void {
-  runCargo(["build", "--release", ...extra]);
+export function build(extra: readonly string[] = []): void {
+  runCargo(buildArguments(extra));
   freshen();
+}
+
+/**
+ * Returns what `build` tells cargo. The library is always among it: an example
+ * alone would leave an old one, which `freshen` would then make look new.
+ */
+export function buildArguments(extra: readonly string[]): string[] {
+  return ["build", "--release", "--lib", ...extra];
 }
 
 /**

@@ -1,5 +1,10 @@
 import { assertEquals, assertExists, assertStringIncludes } from "@std/assert";
-import { builtLibrary, freshen, staleReason } from "../../scripts/build.ts";
+import {
+  buildArguments,
+  builtLibrary,
+  freshen,
+  staleReason,
+} from "../../scripts/build.ts";
 
 const EARLY = new Date("2020-01-01T00:00:00Z");
 const LATE = new Date("2021-01-01T00:00:00Z");
@@ -114,4 +119,9 @@ Deno.test("build says in one line how to get cargo, when there is none", async (
     "error: Cannot build: there is no cargo on PATH; " +
       "get Rust 1.85 or newer from https://rustup.rs\n",
   );
+});
+
+Deno.test("build() of an example builds the library too, and leaves no old one", () => {
+  const words = buildArguments(["--example", "limit"]);
+  assertEquals(words.includes("--lib"), true, words.join(" "));
 });
