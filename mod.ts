@@ -34,6 +34,14 @@ export type { WorkersServer } from "./src/server/worker/workers.ts";
 export type { MemberOptions } from "./src/server/worker/control.ts";
 export type { BodyBytesMax, LimitOptions } from "./src/http/limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
+export type {
+  Observer,
+  RequestAnswered,
+  RequestBegan,
+  RequestEnded,
+  RequestFailed,
+  RequestRefused,
+} from "./src/http/observer.ts";
 export type { AdmissionOptions } from "./src/server/admission.ts";
 export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";

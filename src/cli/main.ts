@@ -17,7 +17,7 @@ import { serve } from "../server/serve.ts";
 import { trace } from "../trace/trace.ts";
 import { serveOnWorkers } from "../server/worker/workers.ts";
 import { app } from "./app.ts";
-import { loadHandler } from "../server/module.ts";
+import { loadServed, type Served } from "../server/module.ts";
 import { HELP, type Options, parseOptions, UsageError } from "./options.ts";
 import { stopOnSignals } from "./signals.ts";
 
@@ -119,13 +119,14 @@ async function start(options: Options, reactor: Reactor): Promise<Server> {
       ? echo({ port, hostname, reactor })
       : echo({ path, reactor });
   }
-  const handler: Handler<StreamAddr> = module === undefined
-    ? app
-    : await loadHandler(module, callersFolder());
+  const { handler, observer }: Served = module === undefined
+    ? { handler: app, observer: undefined }
+    : await loadServed(module, callersFolder());
   // The line that says where comes after this, and says more.
+  const how = { ...observer && { observer }, reactor, onListen() {} };
   return path === undefined
-    ? serve({ port, hostname, reactor, onListen() {} }, handler)
-    : serve({ path, reactor, onListen() {} }, handler);
+    ? serve({ port, hostname, ...how }, handler)
+    : serve({ path, ...how }, handler);
 }
 
 function callersFolder(): string {

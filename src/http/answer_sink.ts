@@ -72,8 +72,12 @@ export interface AnswerSink {
   head(plan: AnswerPlan): BodySink;
   /** The answer is handed over in whole: the next request may begin. */
   finished(): void;
-  /** Answers with a status alone, and takes no further request. */
-  refuse(status: number): void;
+  /**
+   * Answers with a status alone, and takes no further request.
+   *
+   * @returns The status that was said.
+   */
+  refuse(status: number): number;
   /**
    * Ends an answer that is not whole, so that the peer can tell.
    *

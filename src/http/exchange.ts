@@ -36,8 +36,10 @@ const PHASE_MASK = 3;
 const IS_AWAITED = 1 << 2;
 /** A stream has failed before a byte of the answer had left. */
 const HAS_FAILED = 1 << 3;
+/** The connection is gone, or the answer was broken off. */
+const IS_LOST = 1 << 4;
 /** Above the bits of the state are those of `RequestFlag`. */
-const FLAGS_SHIFT = 4;
+const FLAGS_SHIFT = 5;
 
 // Deno's globals are getters, which load a class on first use and cost a call.
 const { ReadableStream, Response } = globalThis;
@@ -135,18 +137,23 @@ export class Exchange
    */
   static run(exchange: Exchange, request: LazyRequest): void {
     const sink = exchange.#sink;
+    const { handler, observer } = sink.service;
+    if (observer !== undefined) exchange.began(request);
     try {
-      const { handler } = sink.service;
       const result = handler(request as unknown as Request, exchange);
       if (!(result instanceof Response)) {
         return exchange.#await(request, result);
       }
-      if (sink.isClosed) return discard(result);
+      if (sink.isClosed) {
+        exchange.lose(undefined);
+        return discard(result);
+      }
       const parts = takeResponse(result);
       const bytes = answerPlain(sink, exchange.#state >> FLAGS_SHIFT, parts);
       if (bytes >= 0) {
         exchange.#state |= Phase.ANSWERED;
         if (exchange.#state & IS_AWAITED) exchange.#complete();
+        if (observer !== undefined) exchange.answered(parts.status, bytes);
         return sink.finished();
       }
       exchange.#answer(parts);
@@ -159,6 +166,7 @@ export class Exchange
 
   /** Answers a request that has failed before its handler was called. */
   failBefore(request: LazyRequest, error: unknown): void {
+    this.began(request);
     this.#hold(request);
     this.#fail(error);
   }
@@ -204,7 +212,9 @@ export class Exchange
   #hold(request: LazyRequest): void {
     LazyRequest.detach(request);
     this.#sink.hold(this);
-    if (this.#sink.peerHasEnded) this.peerEnded();
+    // The handler itself may have ended the connection.
+    if (this.#sink.isClosed) this.lose(undefined);
+    else if (this.#sink.peerHasEnded) this.peerEnded();
   }
 
   /** Waits for a handler's promise. */
@@ -245,10 +255,13 @@ export class Exchange
       return;
     }
     if (error instanceof HttpError) {
+      if (this.#sink.isClosed) return;
       this.#answered();
-      this.#sink.refuse(error.status);
+      const { receivedBytes } = this.#sink;
+      this.refused(this.#sink.refuse(error.status), receivedBytes);
       return;
     }
+    this.erred(error);
     this.#answerError(error).catch((second) => {
       this.#sink.service.report(second, ON_ERROR_FAILED);
       this.#respond(internalServerError());
@@ -310,22 +323,21 @@ export class Exchange
       stream.cancel(CANCEL_REASON).catch(() => {});
       return this.#finish(plan.status, 0);
     }
-    const { framing, status } = plan;
-    const way = { sink: sink.head(plan), work: sink.service, framing };
+    const way = { sink: sink.head(plan), work: sink.service, plan };
     const pump = new StreamPump(way, stream);
     pumps.set(this, pump);
     this.#phase = Phase.STREAM;
     if (sink.peerHasEnded) pump.peerEnded();
-    this.#write(pump, status);
+    this.#write(pump);
   }
 
-  async #write(pump: StreamPump, status: number): Promise<void> {
+  async #write(pump: StreamPump): Promise<void> {
     const sink = this.#sink;
     try {
       if (!await pump.run()) return;
       pumps.delete(this);
       if (!pump.hasEnded) this.#expectEnd(pump);
-      this.#finish(status, pump.written);
+      this.#finish(pump.status, pump.written);
       sink.proceed();
     } catch (error) {
       const isCurrent = pumps.get(this) === pump;
@@ -381,8 +393,9 @@ export class Exchange
   }
 
   /** The answer is handed over: the sink goes on with the next request. */
-  #finish(_status: number, _bodyBytes: number): void {
+  #finish(status: number, sentBytes: number): void {
     this.#answered();
+    this.answered(status, sentBytes);
     this.#sink.finished();
   }
 
@@ -396,10 +409,35 @@ export class Exchange
   }
 
   #interrupt(cause: unknown): void {
+    if (this.#state & IS_LOST) return;
+    this.#state |= IS_LOST;
     // A handler may still fail, and that is reported.
     if (this.#phase === Phase.STREAM) this.#phase = Phase.LOST;
     if (this.#state & IS_AWAITED) interrupt(this, cause);
+    const pump = pumps.get(this);
+    this.failed(pump?.status, pump?.written ?? 0, cause);
   }
+
+  // What an exchange of which an observer is notified does: nothing here.
+
+  /** The handler is called next. */
+  protected began(_request: LazyRequest): void {}
+
+  /** The handler has thrown, or a stream before its first byte. */
+  protected erred(_error: unknown): void {}
+
+  /** The answer was handed over. */
+  protected answered(_status: number, _sentBytes: number): void {}
+
+  /** The server itself has answered. */
+  protected refused(_status: number, _receivedBytes: number): void {}
+
+  /** The answer will never be whole. */
+  protected failed(
+    _status: number | undefined,
+    _sentBytes: number,
+    _error: unknown,
+  ): void {}
 }
 
 /**

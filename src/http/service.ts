@@ -6,6 +6,7 @@
 
 import { Heads } from "./h1/heads.ts";
 import type { Limits } from "./limits.ts";
+import type { Observer } from "./observer.ts";
 import type { StreamAddr } from "./transport.ts";
 
 /**
@@ -60,6 +61,8 @@ export interface ServiceOptions {
   requireHost?: boolean;
   /** Told of an error that nobody answers, and when that was. */
   report: (error: unknown, when?: string) => void;
+  /** Notified of requests; left out, nothing is. */
+  observer?: Observer;
   /** A handler's promise is pending: Deno's loop must go on. */
   beginWork: () => void;
   /** It has settled. */
@@ -82,6 +85,8 @@ export class Service {
   readonly heads: Heads;
   /** Told of an error that nobody answers, and when that was. */
   readonly report: (error: unknown, when?: string) => void;
+  /** Notified of requests. */
+  readonly observer: Observer | undefined;
   /** Counts a pending handler. */
   readonly beginWork: () => void;
   /** Uncounts it. */
@@ -100,6 +105,7 @@ export class Service {
     this.requireHost = options.requireHost ?? true;
     this.heads = new Heads(options.limits.keepAliveMs);
     this.report = options.report;
+    this.observer = options.observer;
     this.beginWork = options.beginWork;
     this.endWork = options.endWork;
   }

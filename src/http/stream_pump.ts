@@ -11,6 +11,7 @@
  */
 
 import { defer } from "../base/own.ts";
+import type { AnswerPlan } from "./answer_plan.ts";
 import type { BodySink } from "./answer_sink.ts";
 import type { Service } from "./service.ts";
 import { isCopied } from "./transport.ts";
@@ -45,7 +46,10 @@ type Work = Pick<Service, "beginWork" | "endWork">;
 
 /** One streamed body on its way out. */
 export class StreamPump {
+  /** Where the body goes. */
   readonly sink: BodySink;
+  /** The status of the answer. */
+  readonly status: number;
   readonly #work: Work;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   /** The content length, which the stream must keep; else infinity. */
@@ -64,15 +68,16 @@ export class StreamPump {
 
   /**
    * @param sink Where the body goes; the head is written.
-   * @param framing A content length, or one of `Framing`.
+   * @param plan What the head says.
    */
   constructor(
-    { sink, work, framing }: { sink: BodySink; work: Work; framing: number },
+    { sink, work, plan }: { sink: BodySink; work: Work; plan: AnswerPlan },
     stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   ) {
     this.sink = sink;
     this.#work = work;
-    this.#length = framing >= 0 ? framing : Infinity;
+    this.status = plan.status;
+    this.#length = plan.framing >= 0 ? plan.framing : Infinity;
     this.#reader = stream.getReader();
     this.#reader.closed.then(() => this.#isOver = true, () => {});
   }

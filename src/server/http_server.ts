@@ -7,6 +7,7 @@
 import { HttpConnection } from "../http/h1/connection.ts";
 import { internalServerError } from "../http/errors.ts";
 import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
+import { type Observer, observerOf } from "../http/observer.ts";
 import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
@@ -74,6 +75,12 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * checked.
    */
   requireHost?: boolean;
+  /**
+   * Notified of requests that begin, are answered, refused or fail: for logs and
+   * metrics. Nothing is when left out. A module that runs on Workers exports it
+   * beside its `fetch`: `export default { fetch, observer }`.
+   */
+  observer?: Observer;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -168,6 +175,7 @@ class Server implements HttpServer<StreamAddr> {
     checkCallback("onListen", options.onListen);
     checkCallback("onError", options.onError);
     const reactor = this.#reactor = reactorOf(options.reactor);
+    const observer = observerOf(options.observer);
     const { handlerMs = Infinity } = options;
     allowFunction("onError", options.onError ?? undefined);
     allowFunction("onListen", options.onListen ?? undefined);
@@ -189,6 +197,7 @@ class Server implements HttpServer<StreamAddr> {
       ...options.requireHost !== undefined &&
         { requireHost: options.requireHost },
       report: logError,
+      ...observer && { observer },
       beginWork: () => reactor.beginWork(),
       endWork: () => reactor.endWork(),
     });

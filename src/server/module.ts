@@ -6,6 +6,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 
@@ -14,16 +15,25 @@ const URL_START = /^[a-z][a-z0-9+.-]+:/i;
 /** Where an error was thrown, as stack traces say it: spaces and all. */
 const PLACE = /file:\/\/.+?:\d+:\d+/g;
 
+/** What a module serves with. */
+export interface Served {
+  /** The `fetch` of its default export. */
+  readonly handler: Handler<StreamAddr>;
+  /** The `observer` of its default export, if there is one. */
+  readonly observer: Observer | undefined;
+}
+
 /**
- * Imports a module and returns its handler, the `fetch` of its default export.
+ * Imports a module and returns what its default export has.
  *
  * @param specifier A URL, or a path from `folder`.
  * @throws {Error} when it is missing, throws, or has no such export.
+ * @throws {TypeError} when its `observer` is none.
  */
-export async function loadHandler(
+export async function loadServed(
   specifier: string,
   folder: string,
-): Promise<Handler<StreamAddr>> {
+): Promise<Served> {
   const url = URL_START.test(specifier)
     ? specifier
     : pathToFileURL(resolve(folder, specifier)).href;
@@ -33,8 +43,11 @@ export async function loadHandler(
       `Cannot serve "${specifier}": it has no "export default { fetch }"`,
     );
   }
-  // Called as a method: it may use `this`.
-  return (request, info) => served.fetch(request, info);
+  return {
+    // Called as a method: it may use `this`.
+    handler: (request, info) => served.fetch(request, info),
+    observer: observerOf(served.observer),
+  };
 }
 
 async function load(
@@ -62,7 +75,9 @@ function describe(error: unknown): string {
     : `${message} (${place})`;
 }
 
-function hasFetch(value: unknown): value is { fetch: Handler<StreamAddr> } {
+function hasFetch(
+  value: unknown,
+): value is { fetch: Handler<StreamAddr>; observer?: unknown } {
   return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
     "function";
 }

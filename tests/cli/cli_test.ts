@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { app } from "../../src/cli/app.ts";
-import { loadHandler } from "../../src/server/module.ts";
+import { loadServed } from "../../src/server/module.ts";
 import { parseOptions, UsageError } from "../../src/cli/options.ts";
 import { Poll } from "../../src/poll/poll.ts";
 import { wishes } from "../../src/cli/signals.ts";
@@ -211,7 +211,7 @@ class Modules implements Disposable {
   }
 }
 
-Deno.test("loadHandler() finds fetch of a default export, and its this", async () => {
+Deno.test("loadServed() finds fetch of a default export, and its this", async () => {
   using modules = new Modules({
     "app.ts": `export default {
       greeting: "hi" as string,
@@ -220,7 +220,7 @@ Deno.test("loadHandler() finds fetch of a default export, and its this", async (
       },
     };`,
   });
-  const handler = await loadHandler("app.ts", modules.folder);
+  const { handler } = await loadServed("app.ts", modules.folder);
   const info = {} as Parameters<typeof handler>[1];
   const response = await handler(new Request("http://a/"), info);
   assertEquals(await response.text(), "hi GET");
@@ -237,14 +237,19 @@ const BAD_MODULES: [name: string, text: string, says: RegExp][] = [
   ],
   ["odd.ts", 'throw "boom";', /^Cannot load "odd.ts": it threw "boom"$/],
   ["bad.ts", "let x = (", /^Cannot load "bad.ts": .* \(file:.*bad.ts:1:\d+\)$/],
+  [
+    "blind.ts",
+    "export default { fetch() {}, observer: { began: 1 } };",
+    /^Cannot use observer.began "1": it must be a function$/,
+  ],
   ["lost.ts", 'import "./gone.ts";', /^Cannot load "lost.ts": Module not foun/],
 ];
 
 for (const [name, text, says] of BAD_MODULES) {
-  Deno.test(`loadHandler() says in one line what is wrong with ${name}`, async () => {
+  Deno.test(`loadServed() says in one line what is wrong with ${name}`, async () => {
     using modules = new Modules({ [name]: text });
     const error = await assertRejects(
-      () => loadHandler(name, modules.folder),
+      () => loadServed(name, modules.folder),
       Error,
     );
     assertMatch(error.message, says);
@@ -252,9 +257,9 @@ for (const [name, text, says] of BAD_MODULES) {
   });
 }
 
-Deno.test("loadHandler() says so, when there is no such module", async () => {
+Deno.test("loadServed() says so, when there is no such module", async () => {
   const { message } = await assertRejects(
-    () => loadHandler("gone.ts", "/nonexistent"),
+    () => loadServed("gone.ts", "/nonexistent"),
     Error,
   );
   assertMatch(message, /^Cannot load "gone.ts": Module not found "file:\/\/\//);

@@ -15,6 +15,9 @@ import type { BodySink, PendingExchange } from "../answer_sink.ts";
 import { authorityOf } from "../authority.ts";
 import { cancelEndless } from "../endless.ts";
 import type { HttpError } from "../errors.ts";
+import { Exchange } from "../exchange.ts";
+import { notifyRefused } from "../observed_exchange.ts";
+import { LazyRequest } from "../request.ts";
 import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
@@ -22,6 +25,7 @@ import type { StreamAddr, Transport } from "../transport.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
 import type { BodyIntake } from "./body_intake.ts";
 import { ChunkWriter, headOutput } from "./chunk_writer.ts";
+import type { RequestHead } from "./head.ts";
 import { ConnectionField } from "./heads.ts";
 import { addPending, keep, proceed } from "./pending.ts";
 import { saysClose } from "./persistence.ts";
@@ -281,7 +285,7 @@ export class HttpConnection implements Http1 {
     // While a handler works, or the client owes us reading, it is not late.
     if (this.reading !== Reading.HEAD) return;
     if (!this.isIdle && isHeld(this)) return;
-    if (this.state & PARTIAL) this.refuse(408);
+    if (this.state & PARTIAL) this.refuseUnseen(408);
     else if (reason === "idle") this.closeUnasked();
   }
 
@@ -319,7 +323,7 @@ export class HttpConnection implements Http1 {
     this.reading = Reading.NOTHING;
     // Answered already: the client would take a second answer for its next one.
     if (intake.isAnswered) this.closeAnswered();
-    else if (!(this.state & BUSY)) this.refuse(error.status);
+    else if (!(this.state & BUSY)) this.refuseUnseen(error.status);
   }
 
   /**
@@ -419,13 +423,24 @@ export class HttpConnection implements Http1 {
   }
 
   /** Answers a request that cannot be served, and closes. */
-  refuse(reason: number): void {
+  refuse(reason: number): number {
     const status = saidStatus(reason, this.service.requireHost);
     this.state &= ~(KEEP_ALIVE | BUSY);
     this.reading = Reading.NOTHING;
     this.exchange = undefined;
     this.whole(planRefusal(this.flags, status));
     this.closeAnswered();
+    return status;
+  }
+
+  /** The same for a request that no handler has seen. */
+  refuseUnseen(reason: number, head?: RequestHead): void {
+    const { receivedBytes } = this;
+    const status = this.refuse(reason);
+    if (this.service.observer === undefined) return;
+    const request = head &&
+      new LazyRequest(head, new Exchange(this, head.flags), undefined);
+    notifyRefused(this, request, { status, receivedBytes });
   }
 
   /** Ends an answer that is not whole: its end is not sent. */

@@ -71,7 +71,7 @@ function consumePending(
   // They are looked at once, and not with every piece that follows them.
   const from = emptyLinesEnd(bytes, pending.emptyBytes, end, requireHost);
   let rest = end;
-  if (requireHost && isBareLineEnd(bytes, from)) connection.refuse(400);
+  if (requireHost && isBareLineEnd(bytes, from)) connection.refuseUnseen(400);
   else {rest = consume(
       connection,
       bytes,
@@ -95,7 +95,7 @@ function consumePending(
 function boundPending(connection: Http1, { queue }: Pending): void {
   const { headBytesMax } = connection.service.limits;
   if (connection.state & PARTIAL && queue.byteLength > headBytesMax) {
-    connection.refuse(tooLongStatus(queue.joined(), 0, headBytesMax));
+    connection.refuseUnseen(tooLongStatus(queue.joined(), 0, headBytesMax));
   }
   // A head that is not whole must come, however large it may be.
   const isFull = queue.memoryBytes >= PENDING_BYTES_MAX ||

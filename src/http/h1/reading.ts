@@ -8,6 +8,7 @@
 import { HttpError } from "../errors.ts";
 import { Exchange } from "../exchange.ts";
 import { checkRange } from "../limits.ts";
+import { ObservedExchange } from "../observed_exchange.ts";
 import { LazyRequest } from "../request.ts";
 import { BodyIntake } from "./body_intake.ts";
 import { HeadFlag, methodFlag, parseHead, type RequestHead } from "./head.ts";
@@ -48,7 +49,7 @@ export function consume(
       if (typeof head === "number") {
         connection.flags = methodFlag(bytes, at, end);
         if (head < 0) {
-          connection.refuse(-head);
+          connection.refuseUnseen(-head);
           return end;
         }
         beginPartial(connection);
@@ -80,7 +81,7 @@ function begin(
   const refused = excessOf(head, limits) ||
     (flags & HeadFlag.EXPECT_OTHER ? 417 : 0);
   if (refused !== 0) {
-    connection.refuse(refused);
+    connection.refuseUnseen(refused, head);
     return end;
   }
   let at = head.end;
@@ -88,7 +89,9 @@ function begin(
     at = beginBody(connection, head, bytes, end);
     if (connection.reading === Reading.NOTHING) return end;
   }
-  const exchange = new Exchange(connection, flags);
+  const exchange = connection.service.observer === undefined
+    ? new Exchange(connection, flags)
+    : new ObservedExchange(connection, flags);
   const request = new LazyRequest(head, exchange, connection.intake?.body);
   connection.state |= BUSY;
   Exchange.run(exchange, request);
@@ -110,7 +113,7 @@ function beginBody(
   if (bytesMax === undefined) return end;
   const length = isCounted ? head.contentLength : Infinity;
   if (isCounted && length > bytesMax) {
-    connection.refuse(413);
+    connection.refuseUnseen(413, head);
     return end;
   }
   if (length === 0) return head.end;
@@ -125,7 +128,9 @@ function beginBody(
 function bodyLimit(connection: Http1, head: RequestHead): number | undefined {
   const { bodyBytesMax } = connection.service.limits;
   if (typeof bodyBytesMax === "number") return bodyBytesMax;
-  const exchange = new Exchange(connection, head.flags);
+  const exchange = connection.service.observer === undefined
+    ? new Exchange(connection, head.flags)
+    : new ObservedExchange(connection, head.flags);
   const request = new LazyRequest(head, exchange, undefined);
   try {
     const bytesMax = bodyBytesMax(request as unknown as Request);

@@ -8,6 +8,7 @@ import type { ByteQueue } from "../../bytes/byte_queue.ts";
 import type { AnswerSink, PendingExchange } from "../answer_sink.ts";
 import { BUSY_BYTES } from "../transport.ts";
 import type { BodyIntake, IntakeOwner } from "./body_intake.ts";
+import type { RequestHead } from "./head.ts";
 
 /** What the next bytes are. */
 export const Reading = {
@@ -62,6 +63,12 @@ export interface Http1 extends AnswerSink, IntakeOwner {
   exchange: PendingExchange | undefined;
   /** The body of the current request. */
   intake: BodyIntake | undefined;
+  /**
+   * Answers a request that cannot be served and that no handler has seen.
+   *
+   * @param head The request's head, when it is valid.
+   */
+  refuseUnseen(reason: number, head?: RequestHead): void;
 }
 
 /** Whether the next request must wait. */

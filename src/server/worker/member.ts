@@ -23,8 +23,7 @@ import { NATIVE } from "../../system/readiness.ts";
 import type { System } from "../../system/system.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
 import { echo } from "../echo.ts";
-import { loadHandler } from "../module.ts";
-import type { Handler } from "../../http/service.ts";
+import { loadServed, type Served } from "../module.ts";
 import type { StreamAddr } from "../../http/transport.ts";
 import { serveHttp } from "../http_server.ts";
 
@@ -154,17 +153,22 @@ class Member implements Counter {
 
   async #serve(): Promise<void> {
     const { module, folder } = this.#assignment;
-    const handler = module && await loadHandler(module, folder);
+    const served = module && await loadServed(module, folder);
     if (this.#isStopping) return;
-    this.#server = handler ? this.#serveHttp(handler) : this.#echo();
+    this.#server = served ? this.#serveHttp(served) : this.#echo();
     const { addr } = this.#server;
     const { backend } = this.#reactor;
     tell(this.#control, { kind: "serving", addr, backend });
   }
 
-  #serveHttp(handler: Handler<StreamAddr>): Server {
+  #serveHttp({ handler, observer }: Served): Server {
     const { where, options } = this.#assignment;
-    const how = { ...options, reactor: this.#reactor, onListen() {} };
+    const how = {
+      ...options,
+      ...observer && { observer },
+      reactor: this.#reactor,
+      onListen() {},
+    };
     return "path" in where
       ? serveHttp({ ...how, ...where }, handler)
       : serveHttp({ ...how, ...where, reusePort: true }, handler);
