@@ -14,12 +14,10 @@ import { Failure, runProgram } from "./command_line.ts";
 /** Where the crate is. */
 const CRATE = new URL("../native/", import.meta.url);
 
-/** What the library is made of, if it is there, beside `src/`. */
-const MANIFESTS = [
-  "Cargo.toml",
-  "Cargo.lock",
-  ".cargo/config.toml",
-];
+/** Files that the library is made of: of each member of the workspace. */
+const SOURCE = /^Cargo\.(toml|lock)$|^config\.toml$|\.rs$/;
+/** Folders of which nothing gets into the library. */
+const OTHER_FOLDERS = ["examples", "fuzz", "target", "tests"];
 
 /** Returns where cargo puts the library of the crate at `crate`. */
 export function builtLibrary(crate: URL = CRATE): URL {
@@ -110,15 +108,13 @@ function outputOf(command: Deno.Command): Deno.CommandOutput {
   }
 }
 
-function* sources(crate: URL): Generator<URL> {
-  for (const name of MANIFESTS) yield new URL(name, crate);
-  yield* rustFiles(new URL("src/", crate));
-}
-
-function* rustFiles(folder: URL): Generator<URL> {
-  for (const entry of Deno.readDirSync(folder)) {
-    if (entry.isDirectory) yield* rustFiles(new URL(`${entry.name}/`, folder));
-    else yield new URL(entry.name, folder);
+function* sources(folder: URL): Generator<URL> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (isDirectory && !OTHER_FOLDERS.includes(name)) {
+      yield* sources(new URL(`${name}/`, folder));
+    } else if (!isDirectory && SOURCE.test(name)) {
+      yield new URL(name, folder);
+    }
   }
 }
 

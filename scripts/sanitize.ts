@@ -40,7 +40,7 @@ Usage: deno task sanitize [SANITIZER...] [OPTIONS]
              named.
 
 Options:
-      --test NAME  Only this file of native/tests; may be said again
+      --test NAME  Only this file of a folder tests in native; may be said again
       --calls N    Steps that each thread of the fuzz tests takes [10000]
   -h, --help       Print this
 

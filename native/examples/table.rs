@@ -7,8 +7,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::Barrier;
 
-use denio::Poll;
 use denio::source_table::{self, Object};
+use denio_poll::Poll;
 use rustix::time::{ClockId, clock_gettime};
 
 const CALLS: u32 = 20_000_000;

@@ -66,7 +66,7 @@ pub fn end(owner: Owner) {
 mod tests {
     use super::*;
     use crate::source_table::{Handle, Object};
-    use crate::{Poll, Token, Waker};
+    use denio_poll::{Poll, Token, Waker};
     use std::sync::{Arc, mpsc};
     use std::thread;
     use std::time::Duration;

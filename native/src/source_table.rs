@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
 use crate::sync::{Mutex, MutexGuard, RwLock, process_state, thread_state};
-use crate::{
+use denio_poll::{
     Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
     TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };

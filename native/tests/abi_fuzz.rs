@@ -15,9 +15,9 @@ mod util;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Mutex;
 
-use denio::SocketOption;
 use denio::ffi::*;
-use denio::http1::TABLE_WORDS;
+use denio_http1::TABLE_WORDS;
+use denio_poll::SocketOption;
 use util::Random;
 use util::{abi, alone};
 

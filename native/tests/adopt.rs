@@ -15,8 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 
-use denio::SourceKind;
 use denio::ffi::*;
+use denio_poll::SourceKind;
 use util::abi::{self, handle};
 use util::{Alone, alone};
 
@@ -275,9 +275,9 @@ fn of_many_who_adopt_at_once_one_has_it() {
 fn rust_adopts_by_type() {
     let _alone = alone();
     let (one, other) = UnixStream::pair().unwrap();
-    let stream = denio::UnixStream::try_from(OwnedFd::from(one)).unwrap();
+    let stream = denio_poll::UnixStream::try_from(OwnedFd::from(one)).unwrap();
     util::write_all(&stream, b"hello");
-    let refused = denio::TcpStream::try_from(OwnedFd::from(other));
+    let refused = denio_poll::TcpStream::try_from(OwnedFd::from(other));
     assert_eq!(util::errno(refused), libc::EPROTOTYPE);
     assert_eq!(util::errno(stream.write(b"x")), libc::EPIPE, "what was refused is closed");
 }

@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::net::TcpListener;
 
 use denio::ffi::*;
-use denio::http1::TABLE_WORDS;
+use denio_http1::TABLE_WORDS;
 use util::abi::{self, handle};
 use util::alone;
 

@@ -17,8 +17,8 @@ mod util;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use denio::SocketOption;
 use denio::ffi::*;
+use denio_poll::SocketOption;
 use util::abi::{self, handle};
 use util::{Random, alone};
 

@@ -7,7 +7,7 @@
 mod util;
 
 use denio::ffi::*;
-use denio::{Event, Poll, TcpListener, TcpStream, Token};
+use denio_poll::{Event, Poll, TcpListener, TcpStream, Token};
 use util::abi::{self, handle};
 use util::{READABLE, alone, errno, expect_event, expect_silence};
 
@@ -95,7 +95,7 @@ fn opening_fails_cleanly_without_descriptors() {
     let poll = util::poll();
     let limited = Limited::to(0);
     assert_eq!(errno(Poll::new()), libc::EMFILE);
-    let waker = denio::Waker::new(poll.registry(), Token(1));
+    let waker = denio_poll::Waker::new(poll.registry(), Token(1));
     if util::sees_edges(&poll) {
         assert_eq!(errno(waker), libc::EMFILE);
     } else {
@@ -105,5 +105,5 @@ fn opening_fails_cleanly_without_descriptors() {
     assert_eq!(errno(TcpListener::bind(util::loopback(), &Default::default())), libc::EMFILE);
     drop(limited);
     // The place for a waker was given back.
-    denio::Waker::new(poll.registry(), Token(1)).unwrap();
+    denio_poll::Waker::new(poll.registry(), Token(1)).unwrap();
 }

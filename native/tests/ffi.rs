@@ -13,8 +13,8 @@ mod util;
 use std::net::SocketAddr;
 
 use denio::ffi::*;
-use denio::http1::{self, TABLE_WORDS, word};
-use denio::{Event, SocketOption};
+use denio_http1::{self as http1, TABLE_WORDS, word};
+use denio_poll::{Event, SocketOption};
 use util::abi::{self, handle};
 use util::alone;
 

@@ -10,7 +10,7 @@ use std::ptr::{null, null_mut};
 use denio::ffi::{
     denio_source_close, denio_stream_shutdown, denio_stream_unacked, denio_stream_unread,
 };
-use denio::{Event, Token, UnixStream, pipe};
+use denio_poll::{Event, Token, UnixStream, pipe};
 use util::abi::{self, handle};
 use util::{
     READABLE, WRITABLE, alone, errno, eventually, expect_event, expect_silence, read_exact,

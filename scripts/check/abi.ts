@@ -18,7 +18,11 @@ const CONSTANTS = [
   { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
   { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
   { name: "DATAGRAM_CUT", rust: "DATAGRAM_CUT", where: FFI },
-  { name: "EVENTS_MAX", rust: "BATCH_MAX", where: "native/src/sys/mod.rs" },
+  {
+    name: "EVENTS_MAX",
+    rust: "BATCH_MAX",
+    where: "native/poll/src/sys/mod.rs",
+  },
 ];
 
 /** `denio_x: { parameters: [/* name *\/ "u32", ...], result: "i32" }`. */

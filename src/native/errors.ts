@@ -70,7 +70,7 @@ export type ErrnoName = keyof typeof ERRNOS;
 
 /**
  * What `getaddrinfo(3)` says for which there is no errno, by the numbers of
- * `native/src/sys/resolver.rs`.
+ * `native/poll/src/sys/resolver.rs`.
  */
 const RESOLVER_ERRORS = {
   EAI_AGAIN: errno(1001, 1001, "no name server has answered", Error),

@@ -25,7 +25,7 @@ export interface RegisterOptions {
   exclusive?: boolean;
 }
 
-/** Numbers of `native/src/mode.rs`. */
+/** Numbers of `native/poll/src/mode.rs`. */
 const MODES: Readonly<Record<Mode, number>> = {
   "edge": 0,
   "level": 1,

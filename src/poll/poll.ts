@@ -204,7 +204,7 @@ export type Backend = "epoll" | "kqueue" | "poll" | "select";
 /** Something that one backend has and another has not. */
 export type Feature = Mode | "exclusive" | "priority";
 
-/** The numbers of `native/src/backend.rs`, in its order; 0 is the best. */
+/** The numbers of `native/poll/src/backend.rs`, in its order; 0 is the best. */
 const BACKENDS = ["auto", "epoll", "kqueue", "poll", "select"] as const;
 
 /** Names the backend for who asks for none. */

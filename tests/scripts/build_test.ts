@@ -57,6 +57,9 @@ for (
     "Cargo.lock",
     "src/a.rs",
     "src/b/c.rs",
+    "build.rs",
+    "poll/Cargo.toml",
+    "poll/src/sys/a.rs",
   ]
 ) {
   Deno.test(`staleReason() names ${path}, when it is newer`, () => {

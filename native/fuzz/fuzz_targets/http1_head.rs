@@ -5,8 +5,8 @@
 
 #![no_main]
 
-use denio::http1::{
-    self, HEADERS_MAX, METHODS, Refused, TABLE_FIXED, TABLE_PER_HEADER, TABLE_WORDS, word,
+use denio_http1::{
+    self as http1, HEADERS_MAX, METHODS, Refused, TABLE_FIXED, TABLE_PER_HEADER, TABLE_WORDS, word,
 };
 use libfuzzer_sys::fuzz_target;
 

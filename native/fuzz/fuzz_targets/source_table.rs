@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use denio::Poll;
+use denio_poll::Poll;
 use denio::source_table::{self, Handle, Object};
 use libfuzzer_sys::fuzz_target;
 

@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 
 use super::answer::answer_unit;
 use super::memory::{bytes, bytes_mut};
-use crate::net::{local_inet, local_unix};
-use crate::{SourceKind, UnixAddress};
+use denio_poll::{SourceKind, UnixAddress};
+use denio_poll::{local_inet, local_unix};
 
 /// Bytes of an address.
 ///

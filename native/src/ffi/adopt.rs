@@ -8,11 +8,10 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::address::{Address, address_mut, encode_address};
 use super::answer::{answer, answer_opened, invalid};
-use crate::net::prepare;
 use crate::source_table::{self, Handle, Object};
-use crate::{
-    PipeReader, PipeWriter, Registration, SourceKind, TcpListener, TcpStream, UdpSocket,
-    UnixListener, UnixStream,
+use denio_poll::prepare;
+use denio_poll::{
+    PipeReader, PipeWriter, SourceKind, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream,
 };
 
 /// Looks at an open descriptor, without taking it: returns the number of its
@@ -61,21 +60,20 @@ unsafe fn adopt(fd: RawFd, kind: u32) -> io::Result<Handle> {
     let known = SourceKind::ALL.into_iter().find(|known| *known as u32 == kind);
     let kind = known.ok_or_else(invalid)?;
     source_table::insert_adopted(fd, || {
+        // First: what fails leaves the descriptor to the caller.
         // SAFETY: the caller's promise.
         prepare(unsafe { borrow(fd) }?, kind)?;
         // SAFETY: `prepare` has found it open, and the caller gives it away.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // The one who left it to us may have it still.
-        let adopted = Registration::shared(fd);
-        Ok(match kind {
-            SourceKind::TcpListener => Object::TcpListener(TcpListener::of(adopted)),
-            SourceKind::TcpStream => Object::TcpStream(TcpStream::of(adopted)),
-            SourceKind::UnixListener => Object::UnixListener(UnixListener::of(adopted)),
-            SourceKind::UnixStream => Object::UnixStream(UnixStream::of(adopted)),
-            SourceKind::UdpSocket => Object::UdpSocket(UdpSocket::of(adopted)),
-            SourceKind::PipeReader => Object::PipeReader(PipeReader::of(adopted)),
-            SourceKind::PipeWriter => Object::PipeWriter(PipeWriter::of(adopted)),
-        })
+        match kind {
+            SourceKind::TcpListener => TcpListener::try_from(fd).map(Object::TcpListener),
+            SourceKind::TcpStream => TcpStream::try_from(fd).map(Object::TcpStream),
+            SourceKind::UnixListener => UnixListener::try_from(fd).map(Object::UnixListener),
+            SourceKind::UnixStream => UnixStream::try_from(fd).map(Object::UnixStream),
+            SourceKind::UdpSocket => UdpSocket::try_from(fd).map(Object::UdpSocket),
+            SourceKind::PipeReader => PipeReader::try_from(fd).map(Object::PipeReader),
+            SourceKind::PipeWriter => PipeWriter::try_from(fd).map(Object::PipeWriter),
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::answer_count;
 use super::memory::{bytes, items_mut, overlap, range_of};
-use crate::http1;
+use denio_http1 as http1;
 
 /// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
 /// partial before; unless `lenient` is 0 it may be one that `Deno.serve` takes

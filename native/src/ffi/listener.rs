@@ -7,7 +7,7 @@ use super::answer::{answer_count, answer_handle, errno, invalid};
 use super::handle::{encode, with};
 use super::memory::items_mut;
 use crate::source_table::{self, Handle, Object};
-use crate::{Keepalive, ListenOptions, TcpListener, UnixListener};
+use denio_poll::{Keepalive, ListenOptions, TcpListener, UnixListener};
 
 const LISTEN_REUSE_PORT: u32 = 1;
 const LISTEN_ONLY_V6: u32 = 1 << 1;

@@ -5,7 +5,6 @@ use std::io;
 use super::address::{ADDRESS_BYTES, encode_address};
 use super::answer::{answer_count, invalid};
 use super::memory::{bytes, bytes_mut, overlap, range_of};
-use crate::sys;
 
 /// Writes up to `capacity` addresses that the system's resolver knows for a
 /// name, and returns how many; `ENOENT` when nobody knows it, and two numbers
@@ -40,7 +39,7 @@ pub unsafe extern "C" fn denio_name_resolve(
 
 fn resolve(name: &[u8], room: &mut [u8], is_address: bool) -> io::Result<usize> {
     let name = std::str::from_utf8(name).map_err(|_| invalid())?;
-    let found = sys::resolve(name, is_address)?;
+    let found = denio_poll::resolve(name, is_address)?;
     let mut count = 0;
     for (address, place) in found.into_iter().zip(room.chunks_exact_mut(ADDRESS_BYTES)) {
         place.copy_from_slice(&encode_address(address));

@@ -4,7 +4,7 @@ use std::io;
 
 use super::answer::{answer, answer_unit, invalid, not_a_socket};
 use super::handle::with;
-use crate::{Socket, SocketOption};
+use denio_poll::{Socket, SocketOption};
 
 /// Returns the value of a [`SocketOption`]. `ENOPROTOOPT`: the socket has not
 /// got it; `ENOTSUP`: this system has not.

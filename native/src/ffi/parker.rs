@@ -8,8 +8,8 @@ use super::answer::{answer_unit, invalid};
 use super::handle::{encode, with};
 use super::memory::items_mut;
 use super::poll::{shared_poll, timeout};
-use crate::Parker;
 use crate::source_table::{self, Object};
+use denio_poll::Parker;
 
 /// Opens a place where a poll is parked, and writes its handle and the
 /// descriptor of a Unix socket, by which a byte comes when a wait is over. The

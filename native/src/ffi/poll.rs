@@ -8,7 +8,7 @@ use super::answer::{answer, answer_count, answer_handle, answer_unit, if_interru
 use super::handle::with;
 use super::memory::items_mut;
 use crate::source_table::Object;
-use crate::{Backend, Event, Interest, Mode, Poll, Registry, Source, Token, Waker, sys};
+use denio_poll::{Backend, Event, Interest, Mode, Poll, Registry, Source, Token, Waker};
 
 /// Words before the events of [`denio_poll_wait`]: seconds and nanoseconds of
 /// a clock that never goes back, read after the wait.
@@ -19,7 +19,7 @@ pub const CLOCK_WORDS: usize = 2;
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_new(backend: u32) -> f64 {
     // Before anything can be parked on another thread.
-    sys::keep_loaded();
+    denio_poll::keep_loaded();
     answer_handle(|| Ok(Object::Poll(Arc::new(open(backend)?))))
 }
 
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn denio_poll_wait(
     capacity: u32,
     timeout_ms: i32,
 ) -> i32 {
-    let words = CLOCK_WORDS + 2 * (capacity as usize).min(sys::BATCH_MAX);
+    let words = CLOCK_WORDS + 2 * (capacity as usize).min(denio_poll::BATCH_MAX);
     // SAFETY: the caller's promise; `words` is no more than it spoke of.
     let Some(words) = (unsafe { items_mut(events, words) }) else { return -libc::EFAULT };
     let (clock, events) = words.split_at_mut(CLOCK_WORDS);
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn denio_poll_wait(
     // alignment, and any bits are an event.
     let (_, events, _) = unsafe { events.align_to_mut::<Event>() };
     let ready = wait(poll, events, timeout_ms);
-    let now = sys::monotonic_time();
+    let now = denio_poll::monotonic_time();
     for (word, part) in clock.iter_mut().zip([now.as_secs() as u32, now.subsec_nanos()]) {
         *word = part;
     }
@@ -194,10 +194,10 @@ fn with_registry<T>(handle: f64, call: impl FnOnce(&Registry) -> io::Result<T>) 
 }
 
 /// Something registerable, whichever type it is.
-struct AnySource<'o>(&'o crate::Registration);
+struct AnySource<'o>(&'o denio_poll::Registration);
 
 impl Source for AnySource<'_> {
-    fn registration(&self) -> &crate::Registration {
+    fn registration(&self) -> &denio_poll::Registration {
         self.0
     }
 }

@@ -8,8 +8,8 @@ use super::answer::{
     answer, answer_count, answer_handle, answer_unit, errno, invalid, not_a_socket,
 };
 use super::handle::{decode, with};
-use crate::Socket;
 use crate::source_table::{self, Object};
+use denio_poll::Socket;
 
 /// Returns how many handles are open in the process.
 #[unsafe(no_mangle)]

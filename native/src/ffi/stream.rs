@@ -10,7 +10,7 @@ use super::answer::{
 use super::handle::with;
 use super::memory::{bytes, bytes_mut, items_mut};
 use crate::source_table::Object;
-use crate::{TcpStream, UnixStream, pipe};
+use denio_poll::{TcpStream, UnixStream, pipe};
 
 /// Begins to connect and returns the stream's handle.
 ///

@@ -8,7 +8,7 @@ use super::answer::{answer_count, answer_handle, answer_unit, invalid};
 use super::handle::with;
 use super::memory::{bytes, bytes_mut, overlap, range_of};
 use crate::source_table::Object;
-use crate::{BindOptions, Datagram, Membership, UdpSocket};
+use denio_poll::{BindOptions, Datagram, Membership, UdpSocket};
 
 const BIND_REUSE_PORT: u32 = 1;
 const BIND_ONLY_V6: u32 = 1 << 1;

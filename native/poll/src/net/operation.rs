@@ -1,0 +1,123 @@
+//! What an operation tells of the readiness that it left.
+//!
+//! Backends that only see levels hear of it here, and nowhere else; the others
+//! see for themselves, and pay one load of a number.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::Registration;
+
+impl Registration {
+    /// Takes one of several things: a connection. The next may be there, or come.
+    #[inline]
+    pub(super) fn take<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let taken = call(self.as_fd());
+        if may_be_told_again(&taken) {
+            self.taken();
+        }
+        taken
+    }
+
+    /// Reads a stream into room for `length` bytes, which ends with 0.
+    #[inline(always)]
+    pub(super) fn read_stream(
+        &self,
+        length: usize,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if length == 0 {
+            // With nothing to read, Linux says `EAGAIN` to this and FreeBSD 0.
+            return Ok(0);
+        }
+        let read = call(self.as_fd());
+        match read {
+            Ok(0) => self.ended(),
+            _ if may_be_told_again(&read) => self.taken(),
+            _ => {}
+        }
+        read
+    }
+
+    /// Writes `length` bytes, or as many as there is room for.
+    #[inline(always)]
+    pub(super) fn write_stream(
+        &self,
+        length: usize,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let written = call(self.as_fd());
+        match &written {
+            Ok(count) if *count == length => {}
+            _ if may_be_told_again(&written) => self.filled(),
+            _ => {}
+        }
+        written
+    }
+
+    /// Looks at what a read would give, and leaves it.
+    #[inline]
+    pub(super) fn peek_with<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let peeked = call(self.as_fd());
+        if would_block(&peeked) {
+            self.taken();
+        }
+        peeked
+    }
+
+    /// Takes a datagram. An error is one that a datagram before left: it is
+    /// taken as well, and the socket goes on.
+    #[inline]
+    pub(super) fn receive<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let received = call(self.as_fd());
+        self.taken();
+        received
+    }
+
+    /// Looks at a datagram, and leaves it, but not an error.
+    #[inline]
+    pub(super) fn peek_datagram<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let peeked = call(self.as_fd());
+        if peeked.is_err() {
+            self.taken();
+        }
+        peeked
+    }
+
+    /// Sends a datagram, whole or not at all, or takes an error as receiving does.
+    #[inline]
+    pub(super) fn send_datagram(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let sent = call(self.as_fd());
+        match &sent {
+            Ok(_) => {}
+            _ if would_block(&sent) => self.filled(),
+            Err(_) => self.taken(),
+        }
+        sent
+    }
+}
+
+/// Whether an operation has shown that readiness may come again: not when it
+/// has failed for good.
+fn may_be_told_again<T>(result: &io::Result<T>) -> bool {
+    result.is_ok() || would_block(result)
+}
+
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

@@ -1,0 +1,109 @@
+//! What TCP and Unix streams have in common, written once.
+
+/// Implements reading, by a function of `sys`, writing and ending for a stream
+/// with a `registration`.
+macro_rules! stream_methods {
+    ($stream:ident, $recv:ident) => {
+        impl $stream {
+            /// Reads what has come; 0 is the end of the stream, or an empty buffer.
+            ///
+            /// # Errors
+            ///
+            /// `EAGAIN` when nothing has come; `ECONNRESET` and others of `recv(2)`.
+            #[inline]
+            pub fn read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                let length = buffer.len();
+                self.registration.read_stream(length, |fd| $crate::sys::$recv(fd, buffer))
+            }
+
+            /// Reads into one buffer after the other, as [`Self::read`] into one.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::read`].
+            #[inline]
+            pub fn read_vectored(
+                &self,
+                buffers: &mut [::std::io::IoSliceMut<'_>],
+            ) -> ::std::io::Result<usize> {
+                let length = buffers.iter().map(|buffer| buffer.len()).sum();
+                let read =
+                    |fd: ::std::os::fd::BorrowedFd<'_>| $crate::sys::recv_vectored(fd, buffers);
+                self.registration.read_stream(length, read)
+            }
+
+            /// Looks at what a read would give, which is then still there. An
+            /// event is told once all the same: what was only looked at is not
+            /// told again.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::read`].
+            pub fn peek(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                if buffer.is_empty() {
+                    return Ok(0);
+                }
+                self.registration.peek_with(|fd| $crate::sys::peek(fd, buffer))
+            }
+
+            /// Writes what there is room for.
+            ///
+            /// # Errors
+            ///
+            /// `EAGAIN` when there is no room; `EPIPE`, without a signal, when the
+            /// peer is gone; others of `send(2)`.
+            #[inline]
+            pub fn write(&self, bytes: &[u8]) -> ::std::io::Result<usize> {
+                self.registration.write_stream(bytes.len(), |fd| $crate::sys::send(fd, bytes))
+            }
+
+            /// Writes one buffer after the other, as [`Self::write`] one.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::write`].
+            #[inline]
+            pub fn write_vectored(
+                &self,
+                buffers: &[::std::io::IoSlice<'_>],
+            ) -> ::std::io::Result<usize> {
+                let length = buffers.iter().map(|buffer| buffer.len()).sum();
+                let write =
+                    |fd: ::std::os::fd::BorrowedFd<'_>| $crate::sys::send_vectored(fd, buffers);
+                self.registration.write_stream(length, write)
+            }
+
+            /// Bytes that were written and that the peer's side has not
+            /// acknowledged, with one for the end of a TCP stream. A Unix
+            /// stream on Linux counts the memory that holds them, which is
+            /// more, until the peer has read them.
+            ///
+            /// # Errors
+            ///
+            /// `ENOTSUP` on systems that do not tell.
+            pub fn unacked(&self) -> ::std::io::Result<usize> {
+                $crate::sys::unacked(::std::os::fd::AsFd::as_fd(&self.registration))
+            }
+
+            /// Bytes that have come and that nobody has read.
+            ///
+            /// # Errors
+            ///
+            /// What `ioctl(2)` says.
+            pub fn unread(&self) -> ::std::io::Result<usize> {
+                $crate::sys::unread(::std::os::fd::AsFd::as_fd(&self.registration))
+            }
+
+            /// Shuts down the reading half, the writing half, or both.
+            ///
+            /// # Errors
+            ///
+            /// `ENOTCONN` when there is no connection any more.
+            pub fn shutdown(&self, how: ::std::net::Shutdown) -> ::std::io::Result<()> {
+                ::socket2::SockRef::from(&self.registration).shutdown(how)
+            }
+        }
+    };
+}
+
+pub(super) use stream_methods;

@@ -1,0 +1,163 @@
+//! Parked polls: a byte comes when something is ready, or the time is over, and
+//! no event is taken.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "set-up: a failure here is the test's"
+)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use denio_poll::{Backend, Event, Interest, Parker, Poll, Registry, Token, UnixStream, Waker};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Opens a poll and its place; reading waits for a byte.
+fn parked(backend: Backend) -> (Arc<Poll>, Parker, StdStream) {
+    let poll = Arc::new(Poll::with_backend(backend).unwrap());
+    let (parker, told) = Parker::new(Arc::clone(&poll)).unwrap();
+    let told = StdStream::from(told);
+    told.set_nonblocking(false).unwrap();
+    told.set_read_timeout(Some(LONG)).unwrap();
+    (poll, parker, told)
+}
+
+/// Waits for one byte.
+fn expect_byte(mut told: &StdStream) {
+    assert_eq!(told.read(&mut [0]).unwrap(), 1);
+}
+
+/// Fails when there is a byte now.
+fn expect_none(mut told: &StdStream) {
+    told.set_nonblocking(true).unwrap();
+    assert_eq!(told.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    told.set_nonblocking(false).unwrap();
+}
+
+fn register(registry: &Registry) -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    registry.register(&ours, Token(1), Interest::READABLE).unwrap();
+    (ours, theirs)
+}
+
+#[test]
+fn a_byte_comes_when_something_is_ready_and_no_event_is_taken() {
+    for backend in Backend::available() {
+        let (poll, parker, told) = parked(*backend);
+        let (_ours, theirs) = register(poll.registry());
+        parker.park(Some(LONG)).unwrap();
+        expect_none(&told);
+        theirs.write(b"x").unwrap();
+        expect_byte(&told);
+        let mut events = [Event::default(); 4];
+        assert_eq!(poll.poll(&mut events, Some(LONG)).unwrap(), 1, "{backend:?}");
+    }
+}
+
+#[test]
+fn a_byte_comes_at_once_when_something_was_ready_before() {
+    for backend in Backend::available() {
+        let (poll, parker, told) = parked(*backend);
+        let (_ours, theirs) = register(poll.registry());
+        theirs.write(b"x").unwrap();
+        parker.park(None).unwrap();
+        expect_byte(&told);
+    }
+}
+
+#[test]
+fn a_byte_comes_when_the_time_is_over_the_shortest_first() {
+    for backend in Backend::available() {
+        let places = [30_u64, 1, 10].map(|ms| (ms, parked(*backend)));
+        for (ms, (_, parker, _)) in &places {
+            parker.park(Some(Duration::from_millis(*ms))).unwrap();
+        }
+        let mut order: Vec<_> = places.iter().collect();
+        order.sort_by_key(|(ms, _)| *ms);
+        for (_, (_, _, told)) in order {
+            expect_byte(told);
+        }
+    }
+}
+
+#[test]
+fn one_wait_is_one_byte_whatever_ends_it() {
+    for backend in Backend::available() {
+        let (poll, parker, told) = parked(*backend);
+        let (_ours, theirs) = register(poll.registry());
+        parker.park(Some(Duration::ZERO)).unwrap();
+        expect_byte(&told);
+        // Not parked any more: what is ready now is for the next wait to tell.
+        theirs.write(b"x").unwrap();
+        let (_, other, beside) = parked(*backend);
+        other.park(Some(Duration::from_millis(5))).unwrap();
+        expect_byte(&beside);
+        expect_none(&told);
+        parker.park(None).unwrap();
+        expect_byte(&told);
+        expect_none(&told);
+    }
+}
+
+#[test]
+fn a_waker_and_tell_end_a_wait() {
+    for backend in Backend::available() {
+        let (poll, parker, told) = parked(*backend);
+        let waker = Waker::new(poll.registry(), Token(9)).unwrap();
+        parker.park(None).unwrap();
+        waker.wake().unwrap();
+        expect_byte(&told);
+        parker.tell();
+        expect_byte(&told);
+    }
+}
+
+#[test]
+fn a_parker_that_is_gone_closes_its_socket_and_its_poll() {
+    for backend in Backend::available() {
+        let (poll, parker, mut told) = parked(*backend);
+        parker.park(None).unwrap();
+        drop(poll);
+        drop(parker);
+        assert_eq!(told.read(&mut [0]).unwrap(), 0, "{backend:?}");
+    }
+}
+
+#[test]
+fn a_wait_that_replaces_another_ends_in_its_own_time() {
+    for backend in Backend::available() {
+        let (_poll, parker, told) = parked(*backend);
+        parker.park(None).unwrap();
+        parker.park(Some(LONG)).unwrap();
+        parker.park(Some(Duration::from_millis(1))).unwrap();
+        expect_byte(&told);
+        expect_none(&told);
+    }
+}
+
+#[test]
+fn a_hundred_polls_are_parked_at_once() {
+    let places: Vec<_> = (0..100).map(|_| parked(Backend::available()[0])).collect();
+    let ends: Vec<_> = places.iter().map(|(poll, ..)| register(poll.registry())).collect();
+    for (_, parker, _) in &places {
+        parker.park(Some(LONG)).unwrap();
+    }
+    for (index, (_, theirs)) in ends.iter().enumerate().rev() {
+        theirs.write(b"x").unwrap();
+        expect_byte(&places[index].2);
+    }
+}
+
+#[test]
+fn a_full_socket_is_no_error() {
+    let (_poll, parker, mut told) = parked(Backend::available()[0]);
+    told.write_all(b"unread").unwrap();
+    for _ in 0..100_000 {
+        parker.tell();
+    }
+    expect_byte(&told);
+}
