@@ -13,6 +13,8 @@ import type { ReadBatch, WriteBatch } from "../src/net/batches.ts";
 import { ACCEPT_MAX, AcceptBatch } from "../src/net/tcp_listener.ts";
 import type { Events } from "../src/poll/events.ts";
 import type { Source } from "../src/poll/registry.ts";
+import type { Listener } from "../src/reactor/listener.ts";
+import type { EngineListener } from "../src/reactor/listener/engine.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import type {
   ListenerSocket,
@@ -237,7 +239,10 @@ function bytesEach(count: number, make: () => unknown): string {
 /** Connections that nothing happens on, with their fake sockets. */
 function accepted(options: object): Reactor {
   const reactor = new Reactor({ system: new EndlessSystem() });
-  const listener = reactor.listen({ ...ADDRESS, ...options }, { data() {} });
+  const listener = reactor.listen(
+    { ...ADDRESS, ...options },
+    { data() {} },
+  ) as Listener as EngineListener;
   while (reactor.size <= CONNECTIONS) listener.onReady(1);
   return reactor;
 }

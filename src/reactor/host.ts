@@ -19,10 +19,10 @@ import type { ConnectionHost } from "./connection/record.ts";
 import { READING } from "./connection/writing.ts";
 import { Memory, type MemoryHost } from "./memory.ts";
 import {
-  type AnyListener as Listener,
+  type EngineListener,
   isShortage,
   type ListenerHost,
-} from "./listener.ts";
+} from "./listener/engine.ts";
 import { type Ready, slotOf, Slots } from "./slots.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
@@ -85,7 +85,7 @@ export class Host
   /** Whether Deno's loop runs, and this one waits for it. */
   isAway = true;
   #queue: Ready[] = [];
-  readonly #waiting = new Set<Listener>();
+  readonly #waiting = new Set<EngineListener>();
   readonly #awaitsMemory = new Set<EngineConnection>();
   #refs = 0;
   #inTurn = false;
@@ -226,7 +226,7 @@ export class Host
   }
 
   add(
-    source: Listener | EngineConnection | WatchedSource,
+    source: EngineListener | EngineConnection | WatchedSource,
     socket: Source & Disposable,
     interest: number,
   ) {
@@ -270,7 +270,7 @@ export class Host
     this.attempts--;
   }
 
-  #count(source: Listener | EngineConnection | WatchedSource): void {
+  #count(source: EngineListener | EngineConnection | WatchedSource): void {
     if (source.isRefed) this.#refs++;
     if (source instanceof WatchedSource) this.watches++;
     if (!(source instanceof EngineConnection)) return;
@@ -279,7 +279,7 @@ export class Host
     if (source.timeouts !== undefined) this.watch(source);
   }
 
-  accept(stream: StreamSocket, listener: Listener): boolean {
+  accept(stream: StreamSocket, listener: EngineListener): boolean {
     const connection = new EngineConnection(this, stream, listener.setup);
     try {
       this.add(connection, stream, READING);
@@ -383,7 +383,7 @@ export class Host
     }
   }
 
-  awaitRoom(listener: Listener): void {
+  awaitRoom(listener: EngineListener): void {
     this.#waiting.add(listener);
   }
 
@@ -397,7 +397,7 @@ export class Host
     if (!this.#inTurn) this.#start();
   }
 
-  forgetListener(listener: Listener): void {
+  forgetListener(listener: EngineListener): void {
     this.slots.remove(listener.token);
     if (listener.isRefed) this.#refs--;
     if (!this.#inTurn) this.#start();

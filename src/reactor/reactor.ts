@@ -89,7 +89,8 @@ import {
   limitsOf,
   SHARED_MEMORY_BYTES_MAX,
 } from "./limits.ts";
-import { type AnyListener, Listener } from "./listener.ts";
+import type { AnyListener, Listener } from "./listener.ts";
+import { EngineListener } from "./listener/engine.ts";
 import { type Lookup, systemLookup } from "../net/lookup.ts";
 import { NamedStream, type SearchHost } from "./named_stream.ts";
 import type { Ready } from "./slots.ts";
@@ -360,10 +361,10 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Makes a listener of a socket, which is closed if it cannot. */
   #listenerOf(
     socket: ListenerSocket,
-    origin: { handlers: ConnectionHandlers; limits: Limits },
-  ): AnyListener {
+    options: { handlers: ConnectionHandlers; limits: Limits },
+  ): EngineListener {
     try {
-      return new Listener(this.#host, socket, origin);
+      return new EngineListener(this.#host, socket, options);
     } catch (error) {
       socket.close();
       throw error;
@@ -662,7 +663,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#guests.clear();
     this.#end((source) => {
       if (source instanceof EngineConnection) source.endBecauseOf(failure);
-      else if (source instanceof Listener) source.close();
+      else if (source instanceof EngineListener) source.close();
       else if (source instanceof WatchedSource) source.close();
     });
     this.#attempt(() => this.#host.dropTimers(reason));
@@ -709,7 +710,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     const limit = this.setTimer(limitMs, () => this.close());
     this.#emptied ??= Promise.withResolvers();
     this.#end((source) => {
-      if (source instanceof Listener) source.close();
+      if (source instanceof EngineListener) source.close();
     });
     if (this.size > 0) await this.#emptied.promise;
     this.clearTimer(limit);

@@ -81,6 +81,24 @@ export interface Transport<Data = unknown> {
    */
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean;
 
+  /**
+   * Sends bytes that `fill` writes into an array of the reactor's, so that the
+   * program needs none of its own. Then this is as {@linkcode Transport.write}.
+   *
+   * The array is lent to one call after the other: `fill` must not keep it, and
+   * what is in it at first has no meaning. It never holds bytes that wait to be
+   * sent, so a wrong write there harms no other peer.
+   *
+   * @param size How many bytes `fill` may write, at the most.
+   * @param fill Writes from the start of the array; returns how many bytes.
+   * @throws {RangeError} when `size` is no whole number from 0, or when `fill`
+   * returns more than that; nothing is sent then.
+   */
+  writeInto(
+    size: number,
+    fill: (bytes: Uint8Array<ArrayBuffer>) => number,
+  ): boolean;
+
   /** Stops reading. Bytes that come meanwhile wait in the system. */
   pause(): void;
   /** Goes on reading. */

@@ -183,3 +183,88 @@ Deno.test("Connection.writeVectored() refuses eight parts, also when nothing wai
   assertThrows(() => connection.writeVectored(parts), RangeError, '"8"');
   assertEquals(stream.calls, []);
 });
+
+Deno.test("Connection.writeInto() sends what was written, between what is written around it", () => {
+  const { connection, stream, host } = fakeConnection();
+  host.isFresh = true;
+  connection.write(encoded("before "));
+  const isFlowing = connection.writeInto(10, (bytes) => {
+    bytes.set(encoded("inside "));
+    return 7;
+  });
+  assertEquals(isFlowing, true);
+  connection.write(encoded("after"));
+  host.output.flush();
+  assertEquals(stream.calls, ["before inside after"]);
+});
+
+Deno.test("Connection.writeInto() sends nothing, when more was written than there was room for", () => {
+  const { connection, stream, host } = fakeConnection();
+  host.isFresh = true;
+  const other = new KeepingStream(new MemorySystem());
+  const neighbour = new EngineConnection(
+    host,
+    other,
+    setupOf({ data() {} }, DEFAULT_LIMITS, { isRefed: true }),
+  );
+  neighbour.write(encoded("the neighbour's"));
+  for (const length of [6, -1, 0.5, NaN, Infinity]) {
+    assertThrows(
+      () => connection.writeInto(5, (bytes) => (bytes.fill(120), length)),
+      RangeError,
+      `Cannot write "${length}" bytes`,
+    );
+  }
+  for (const size of [-1, 0.5, NaN]) {
+    assertThrows(() => connection.writeInto(size, () => 0), RangeError);
+  }
+  neighbour.write(encoded(" bytes"));
+  host.output.flush();
+  assertEquals(stream.calls, []);
+  assertEquals(other.calls, ["the neighbour's bytes"]);
+});
+
+Deno.test("Connection.writeInto() lends an array of its own to each, when one writes inside of another", () => {
+  const { connection, stream, host } = fakeConnection();
+  host.isFresh = true;
+  connection.writeInto(100, (bytes) => {
+    bytes.set(encoded("outer"));
+    connection.writeInto(100, (inner) => {
+      assert(inner !== bytes);
+      inner.set(encoded("inner "));
+      return 6;
+    });
+    return 5;
+  });
+  host.output.flush();
+  assertEquals(stream.calls, ["inner outer"]);
+});
+
+Deno.test("Connection.writeInto() holds as much as it is asked for, and lends again after an error", () => {
+  const { connection, stream } = fakeConnection();
+  const size = 3 * HIGH_WATER_BYTES;
+  connection.writeInto(size, (bytes) => {
+    assert(bytes.byteLength >= size);
+    bytes.fill(120, 0, size);
+    return size;
+  });
+  assertEquals(stream.calls.join("").length, size);
+  let first: Uint8Array | undefined;
+  assertThrows(() =>
+    connection.writeInto(1, (bytes) => {
+      first = bytes;
+      throw new Error("on purpose");
+    })
+  );
+  connection.writeInto(1, (bytes) => {
+    assert(bytes === first);
+    return 0;
+  });
+});
+
+Deno.test("Connection.write() makes no system call, when there is nothing to send", () => {
+  const { connection, stream } = fakeConnection();
+  assertEquals(connection.write(new Uint8Array(0)), true);
+  assertEquals(connection.write(encoded("abc"), 1, 1), true);
+  assertEquals(stream.calls, []);
+});

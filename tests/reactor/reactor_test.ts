@@ -16,7 +16,7 @@ import { type AcceptBatch, TcpListener, TcpStream } from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { ACCEPT_MAX } from "../../src/net/tcp_listener.ts";
 import { Host } from "../../src/reactor/host.ts";
-import { Listener } from "../../src/reactor/listener.ts";
+import { EngineListener } from "../../src/reactor/listener/engine.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readText, writeText } from "../util/deno_client.ts";
 import { engineOf } from "../util/engine.ts";
@@ -607,7 +607,7 @@ cleanTest(
       using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
       using _client = TcpStream.connect(socket.localAddress);
       const host = new FakeHost();
-      const listener = new Listener(host, socket, { handlers: ECHO });
+      const listener = new EngineListener(host, socket, { handlers: ECHO });
       socket.answers.push(name, name);
       listener.onReady(1);
       assertEquals(host.log, ["awaitRoom"]);
@@ -637,7 +637,7 @@ cleanTest(
       throw new Error("on purpose");
     };
     const handlers = { ...ECHO, shortage };
-    const listener = new Listener(host, socket, { handlers });
+    const listener = new EngineListener(host, socket, { handlers });
     socket.answers.push("EMFILE", "EAGAIN");
     listener.onReady(1);
     assertEquals(host.log, ["awaitRoom"]);
@@ -655,7 +655,7 @@ cleanTest(
     using _client = TcpStream.connect(socket.localAddress);
     const host = new FakeHost();
     host.hasRoom = false;
-    const listener = new Listener(host, socket, { handlers: ECHO });
+    const listener = new EngineListener(host, socket, { handlers: ECHO });
     listener.onReady(1);
     assertEquals(host.log, ["accept", "awaitRoom"]);
     assertEquals(host.reported, []);
@@ -669,7 +669,7 @@ cleanTest(
   () => {
     using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
     const host = new FakeHost();
-    const listener = new Listener(host, socket, { handlers: ECHO });
+    const listener = new EngineListener(host, socket, { handlers: ECHO });
     socket.answers.push("EPERM");
     listener.onReady(1);
     assertEquals(host.reported.length, 1);
@@ -880,7 +880,7 @@ Deno.test("a source without a slot takes nobody else's away, when there are no m
   const system = new MemorySystem();
   const host = new Host({ poll: system.openPoll(), system, start() {} });
   const listener = () =>
-    new Listener(host, system.listen(MEMORY_ADDRESS), { handlers: ECHO });
+    new EngineListener(host, system.listen(MEMORY_ADDRESS), { handlers: ECHO });
   const first = listener();
   host.add(first, { handle: 1, [Symbol.dispose]() {} }, 1);
   host.slots.insert = () => {

@@ -9,7 +9,10 @@ import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { ReadBuffer, WriteBuffer } from "../../src/bytes/buffers.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import type { ConnectionHost } from "../../src/reactor/connection/record.ts";
-import type { AnyListener, ListenerHost } from "../../src/reactor/listener.ts";
+import type {
+  EngineListener,
+  ListenerHost,
+} from "../../src/reactor/listener/engine.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
 
 /** Writes down what connections and listeners ask of it. */
@@ -76,7 +79,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
     this.log.push("reregister");
   }
 
-  requeue(_source: Connection | AnyListener): void {
+  requeue(_source: Connection | EngineListener): void {
     this.log.push("requeue");
   }
 

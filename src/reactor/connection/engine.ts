@@ -74,6 +74,7 @@ import {
   noteSent,
   send,
   write,
+  writeInto,
   writeOwned,
   writeVectored,
 } from "./writing.ts";
@@ -176,6 +177,13 @@ export class EngineConnection<Data = unknown>
 
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean {
     return writeOwned(this, bytes);
+  }
+
+  writeInto(
+    size: number,
+    fill: (bytes: Uint8Array<ArrayBuffer>) => number,
+  ): boolean {
+    return writeInto(this, size, fill);
   }
 
   reserve(size: number): Output | undefined {

@@ -36,6 +36,10 @@ const COLLECTED_BYTES_MAX = 2_048;
  * all, and leaves the object of a `subarray` behind.
  */
 const LOOP_BYTES_MAX = 64;
+/** How long the array is that programs write into. */
+const LENT_BYTES = 65_536;
+/** The array, while no program writes into it. */
+let lent: Uint8Array<ArrayBuffer> | undefined = undefined;
 /** Parts of a vectored write: the shared buffer's bytes go before them. */
 const PARTS_MAX = BUFFERS_MAX - 1;
 
@@ -71,8 +75,35 @@ export function write(
     // Together with what is in the shared buffer.
     return writeVectored(connection, [bytes.subarray(start, end)]);
   }
-  send(connection, bytes, start, end);
+  if (end > start) send(connection, bytes, start, end);
   return isFlowing(connection);
+}
+
+/** Sends bytes that `fill` makes: see `Transport.writeInto`. */
+export function writeInto(
+  connection: ConnectionRecord,
+  size: number,
+  fill: (bytes: Uint8Array<ArrayBuffer>) => number,
+): boolean {
+  requireCount(size, Infinity);
+  // Taken while it is in use: `fill` may write to another connection.
+  const bytes = size <= LENT_BYTES ? lent : undefined;
+  lent = undefined;
+  const array = bytes ?? new Uint8Array(Math.max(size, LENT_BYTES));
+  try {
+    const length = fill(array);
+    requireCount(length, size);
+    return write(connection, array, 0, length);
+  } finally {
+    if (array.byteLength === LENT_BYTES) lent = array;
+  }
+}
+
+function requireCount(value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return;
+  throw new RangeError(
+    `Cannot write "${value}" bytes: it must be a whole number from 0 to ${most}`,
+  );
 }
 
 /** Copies bytes to the shared write buffer, unless there is no room. */

@@ -1,0 +1,280 @@
+/**
+ * A listener, as the reactor runs it: it accepts in bounded batches, and
+ * survives running out of descriptors.
+ *
+ * @module
+ */
+
+import { errnoName, errorFrom, WOULD_BLOCK } from "../../native/errors.ts";
+import { pathText, type StreamAddress } from "../../net/address.ts";
+import type { ConnectionHandlers } from "../connection.ts";
+import { type ConnectionSetup, setupOf } from "../connection/record.ts";
+import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
+import type { Listener } from "../listener.ts";
+import type { Ready } from "../slots.ts";
+import type {
+  Batch,
+  ListenerSocket,
+  StreamSocket,
+} from "../../system/system.ts";
+import type { Timer } from "../timers.ts";
+
+/**
+ * How long accepting rests when descriptors or memory are short and none of the
+ * reactor's connections closes: another part of the process may free some.
+ */
+const REST_MS = 100;
+
+/**
+ * How many connections are accepted when a listener is about to close: Linux has
+ * no longer queue by default (`net.core.somaxconn`), and peers that go on
+ * connecting must not keep the listener open.
+ */
+const WAITING_MAX = 4_096;
+
+/** Why accepting stopped, beside an errno: the reactor had no room. */
+const NO_ROOM = -1;
+
+/**
+ * Errors of `accept(2)`, and of registering what it gave, that pass when
+ * something is freed: descriptors, memory, `max_user_watches` of `epoll(7)`, or
+ * the low descriptors that select can watch.
+ */
+const SHORTAGES = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ENOSPC",
+  "ERANGE",
+]);
+
+/** Whether an error passes when something is freed. */
+export function isShortage(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    SHORTAGES.has(String(error.code));
+}
+
+/** What a listener needs of its reactor. */
+export interface ListenerHost {
+  /** Whether connections hold so much memory that no more are accepted. */
+  readonly isCrowded: boolean;
+  /** Connections that had failed before they were accepted. */
+  acceptsFailed: number;
+  /** Closes connections that have stalled; returns whether that was enough. */
+  makeRoom(): boolean;
+  /**
+   * Makes a connection of an accepted stream.
+   *
+   * @returns Whether there was room for it; it is closed when not.
+   */
+  accept(stream: StreamSocket, listener: EngineListener): boolean;
+  /** Lets the listener act again in the next turn. */
+  requeue(listener: EngineListener): void;
+  /** Runs `callback` after `delayMs`. */
+  setTimer(delayMs: number, callback: () => void): Timer;
+  /** Removes a timer. */
+  clearTimer(timer: Timer): void;
+  /** Calls the listener's `retry` when a connection has closed. */
+  awaitRoom(listener: EngineListener): void;
+  /** Forgets a closed listener. */
+  forgetListener(listener: EngineListener): void;
+  /** Counts a listener that no longer, or again, keeps the process alive. */
+  countRef(delta: number): void;
+  /** Reports an `error` that nobody else can catch. */
+  report(error: unknown): void;
+}
+
+/** A listening socket that makes connections. */
+export class EngineListener implements Listener<StreamAddress>, Ready {
+  token = 0;
+  isRefed = true;
+  onClose: (() => void) | undefined = undefined;
+  readonly addr: StreamAddress;
+  /** What its connections share. */
+  readonly setup: ConnectionSetup;
+  readonly #host: ListenerHost;
+  readonly #socket: ListenerSocket;
+  readonly #batch: Batch;
+  #rest: Timer | undefined = undefined;
+  #isPaused = false;
+  #isClosed = false;
+
+  /** Made by the reactor's `listen`. */
+  constructor(
+    host: ListenerHost,
+    socket: ListenerSocket,
+    { handlers, limits = DEFAULT_LIMITS }: {
+      handlers: ConnectionHandlers;
+      limits?: Limits;
+    },
+  ) {
+    this.#host = host;
+    this.#socket = socket;
+    this.setup = setupOf(handlers, limits, this);
+    this.#batch = socket.batch();
+    this.addr = socket.localAddress;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Accepts a batch. A full one is followed by the next in the next turn. */
+  onReady(_readiness: number): void {
+    if (this.#isClosed || this.#isPaused) return;
+    this.#endRest();
+    try {
+      this.#accept();
+    } catch (error) {
+      // No event repeats its readiness: it tries again by itself.
+      if (!this.#isClosed && this.#rest === undefined) this.#restFor(REST_MS);
+      throw error;
+    }
+  }
+
+  #accept(): void {
+    if (this.#host.isCrowded && !this.#host.makeRoom()) {
+      this.#socket.passOn?.();
+      return this.#awaitRoom();
+    }
+    const stopped = this.#acceptBatch(this.#socket.acceptBatch(this.#batch));
+    if (stopped === NO_ROOM && !this.#isClosed) {
+      this.#awaitRoom();
+      return this.#tellShortage();
+    }
+    if (stopped === 0) return this.#host.requeue(this);
+    if (this.#isClosed) return;
+    if (stopped !== -WOULD_BLOCK) return this.#restAfter(stopped);
+    const { restMs } = this.#socket;
+    if (restMs !== undefined) this.#restFor(restMs);
+  }
+
+  acceptWaiting(): void {
+    const socket = this.#socket;
+    for (let left = WAITING_MAX; left > 0 && !this.#isClosed;) {
+      const count = socket.acceptRest?.(this.#batch) ??
+        socket.acceptBatch(this.#batch);
+      if (this.#acceptBatch(count) !== 0) return;
+      left -= count;
+    }
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (!this.#isClosed) this.#host.requeue(this);
+  }
+
+  /** Tries again, since descriptors or memory may be free. */
+  retry(): void {
+    if (this.#rest !== undefined) this.#host.requeue(this);
+  }
+
+  /** Reports `error`; a listener goes on. */
+  fail(error: unknown): void {
+    this.#host.report(error);
+  }
+
+  unref(): void {
+    if (!this.isRefed) return;
+    this.isRefed = false;
+    if (!this.#isClosed) this.#host.countRef(-1);
+  }
+
+  ref(): void {
+    if (this.isRefed) return;
+    this.isRefed = true;
+    if (!this.#isClosed) this.#host.countRef(1);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#endRest();
+    try {
+      this.#socket.close();
+    } catch (error) {
+      this.fail(error);
+    }
+    try {
+      this.#host.forgetListener(this);
+    } finally {
+      this.onClose?.();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * Makes connections of the first `count` streams of the batch.
+   *
+   * @returns Why no more were accepted: see `Batch.stopped`.
+   */
+  #acceptBatch(count: number): number {
+    // Read first: a handler may accept again through another listener.
+    const { stopped, passedOver } = this.#batch;
+    if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
+    let hasRoom = true;
+    for (let index = 0; index < count; index++) {
+      try {
+        const stream = this.#batch.stream(index);
+        // When a handler of this batch has closed the listener, the rest are
+        // refused like those that the system has not given out yet.
+        if (this.#isClosed || !hasRoom) stream.close();
+        else hasRoom = this.#host.accept(stream, this);
+      } catch (error) {
+        // One that fails must not end the others.
+        this.fail(error);
+      }
+    }
+    return hasRoom ? stopped : NO_ROOM;
+  }
+
+  /**
+   * Rests when the system is short of something. Connections wait in the
+   * backlog meanwhile; no event repeats for them, so the loop does not spin.
+   */
+  #restAfter(errno: number): void {
+    if (!SHORTAGES.has(errnoName(errno))) {
+      this.fail(errorFrom(errno, `accept from "${nameOf(this.addr)}"`));
+    }
+    this.#awaitRoom();
+    this.#tellShortage();
+  }
+
+  #tellShortage(): void {
+    try {
+      this.setup.owner.shortage?.();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #awaitRoom(): void {
+    this.#restFor(REST_MS);
+    this.#host.awaitRoom(this);
+  }
+
+  #restFor(ms: number): void {
+    this.#rest = this.#host.setTimer(ms, () => this.onReady(0));
+  }
+
+  #endRest(): void {
+    if (this.#rest === undefined) return;
+    this.#host.clearTimer(this.#rest);
+    this.#rest = undefined;
+  }
+}
+
+function nameOf(address: StreamAddress): string {
+  return address.transport === "unix"
+    ? pathText(address.path)
+    : address.hostname;
+}
