@@ -6,22 +6,44 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { Failure, runProgram } from "./command_line.ts";
-import { type FuzzOptions, HELP, parseFuzzOptions } from "./fuzz/options.ts";
 import {
-  MANIFEST,
-  namesIn,
-  OUTPUT,
-  type Places,
-  placesOf,
-  targetNames,
-} from "./fuzz/places.ts";
-import {
-  findToolchain,
-  isThere,
-  type Toolchain,
-} from "./sanitize/toolchain.ts";
+  chosenFrom,
+  Failure,
+  readOptions,
+  runProgram,
+} from "./command_line.ts";
+import { cratePath, isThere, namesIn, run } from "./programs.ts";
+import { findToolchain, type Toolchain } from "./toolchain.ts";
 
+const HELP =
+  `Feed the native code what libFuzzer makes up, and check what must hold.
+
+Usage: deno task fuzz [TARGET...] [OPTIONS]
+
+  TARGET  A file of native/fuzz/fuzz_targets: http1_head, source_table. All of
+          them when none is named.
+
+Options:
+      --seconds N  How long for each [20]
+      --keep       Then write native/fuzz/corpus anew: what it has and what was
+                   found, less what covers nothing more
+  -h, --help       Print this
+
+It starts from native/fuzz/corpus, and from what earlier runs have found. An
+input that breaks something is left in native/target/fuzz/artifacts, and how to
+run it again is said. Needed is a rustc as for "deno task sanitize address", and
+a C++ compiler for libFuzzer. With cargo-fuzz installed, "cargo fuzz run
+http1_head" in native/ does the same.
+
+Examples:
+  deno task fuzz
+  deno task fuzz http1_head --seconds 600 --keep
+
+Exit codes: 0 nothing was found, 1 something was or it cannot run, 2 bad usage.`;
+
+const DEFAULTS = { seconds: 20, keep: false };
+/** What cargo builds into, and all that a run leaves. */
+const OUTPUT = cratePath("target/fuzz");
 /** Longer inputs find nothing that shorter ones do not, and slowly. */
 const INPUT_BYTES_MAX = 4096;
 /** A single input takes microseconds: what takes this long hangs. */
@@ -44,149 +66,117 @@ const RUSTFLAGS = [
   "-Cdebug-assertions",
 ].join(" ");
 
-/** Fuzzes one target after the other, and returns the exit code. */
-async function fuzz(
-  { targets, seconds, keep }: FuzzOptions,
-): Promise<number> {
-  expectCompilerOfCxx();
-  const toolchain = await findToolchain({
-    sanitizer: "address",
-    source: false,
-  });
-  console.log(`--- building with ${toolchain.name}`);
-  build(toolchain);
-  const failed = targets.filter((target) => {
-    const program = `${OUTPUT}/${toolchain.host}/release/${target}`;
-    const places = placesOf(target);
-    if (!run({ target, program, places, seconds })) return true;
-    if (keep) rewriteCorpus({ target, program, places });
-    return false;
-  });
-  return failed.length === 0 ? 0 : 1;
+/** Returns the names of all targets. */
+export function targetNames(): string[] {
+  return namesIn(cratePath("fuzz/fuzz_targets"))
+    .map((name) => name.replace(/\.rs$/, ""));
 }
 
-/** libFuzzer is C++, compiled by whatever the `cc` crate finds. */
-function expectCompilerOfCxx(): void {
-  const compiler = Deno.env.get("CXX") ?? "c++";
-  if (isThere(compiler)) return;
-  throw new Failure(
-    `Cannot build libFuzzer: there is no C++ compiler "${compiler}"; ` +
-      'get one with "apt-get install g++", or name one in CXX',
-  );
+/** Returns the folder of the inputs that are kept with the sources. */
+export function corpusOf(target: string): string {
+  return cratePath(`fuzz/corpus/${target}`);
 }
 
 function build({ host, env }: Toolchain): void {
-  const { success } = new Deno.Command("cargo", {
-    args: [
-      "build",
-      "--release",
-      "--locked",
-      "--manifest-path",
-      MANIFEST,
-      "--target-dir",
-      OUTPUT,
-      // Named, so that build scripts are compiled without all this.
-      "--target",
-      host,
-    ],
-    env: { ...env, RUSTFLAGS },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).outputSync();
-  if (!success) throw new Failure("Cannot build: cargo failed, see above");
+  const isBuilt = run([
+    ...["cargo", "build", "--release", "--locked"],
+    ...["--manifest-path", cratePath("fuzz/Cargo.toml")],
+    // The target is named, so that build scripts are compiled without all this.
+    ...["--target-dir", OUTPUT, "--target", host],
+  ], { ...env, RUSTFLAGS });
+  if (!isBuilt) throw new Failure("Cannot build: cargo failed, see above");
 }
 
-/** A target that is built. */
-interface Built {
-  readonly target: string;
-  readonly program: string;
-  readonly places: Places;
-}
-
-/** Runs a target for a while, and returns whether all went well. */
-function run(
-  { target, program, places, seconds }: Built & { seconds: number },
-): boolean {
-  for (const folder of [places.corpus, places.found, places.artifacts]) {
-    Deno.mkdirSync(folder, { recursive: true });
-  }
-  const earlier = namesIn(places.artifacts);
-  const known = namesIn(places.found).length;
+/** Runs a target for a while; returns whether it found nothing. */
+function fuzz(program: string, target: string, seconds: number): boolean {
+  const corpus = corpusOf(target);
+  const found = emptied(`${OUTPUT}/corpus/${target}`, false);
+  const artifacts = emptied(`${OUTPUT}/artifacts/${target}`, false);
+  const [earlier, known] = [namesIn(artifacts), namesIn(found).length];
   const { success, said } = libFuzzer(program, [
     // What is found goes into the first.
-    places.found,
-    places.corpus,
-    `-artifact_prefix=${places.artifacts}/`,
+    ...[found, corpus],
+    `-artifact_prefix=${artifacts}/`,
     `-max_total_time=${seconds}`,
     `-max_len=${INPUT_BYTES_MAX}`,
     `-timeout=${INPUT_SECONDS_MAX}`,
     "-print_final_stats=1",
   ]);
-  Deno.writeTextFileSync(places.log, said);
+  const log = `${OUTPUT}/${target}.log`;
+  Deno.writeTextFileSync(log, said);
   if (success) {
     const runs = /^Done (\d+ runs in \d+ second)/m.exec(said)?.[1] ?? "no runs";
-    const count = namesIn(places.found).length - known;
+    const count = namesIn(found).length - known;
     console.log(`--- ${target}: ok, ${runs}s, ${count} inputs cover more`);
     return true;
   }
   console.error(said.trimEnd().split("\n").slice(-LOG_LINES).join("\n"));
-  console.error(`error: ${target} failed, its whole log is ${places.log}`);
-  const broken = namesIn(places.artifacts)
-    .filter((name) => !earlier.includes(name));
-  for (const name of broken) {
-    console.error(`Run it again: ${program} ${places.artifacts}/${name}`);
+  console.error(`error: ${target} failed, its whole log is ${log}`);
+  for (const name of namesIn(artifacts)) {
+    if (earlier.includes(name)) continue;
+    console.error(`Run it again: ${program} ${artifacts}/${name}`);
   }
   return false;
 }
 
 /** Puts the fewest inputs that cover as much into the corpus. */
-function rewriteCorpus({ target, program, places }: Built): void {
-  Deno.mkdirSync(places.smaller, { recursive: true });
-  for (const name of namesIn(places.smaller)) {
-    Deno.removeSync(`${places.smaller}/${name}`);
-  }
+function keep(program: string, target: string): void {
+  const corpus = corpusOf(target);
+  const smaller = emptied(`${OUTPUT}/smaller/${target}`, true);
   const { success, said } = libFuzzer(program, [
     "-set_cover_merge=1",
-    // Where it has been, not how often: else thousands are the fewest.
+    // Where an input has been, not how often, or thousands would be the fewest.
     "-use_counters=0",
-    places.smaller,
-    places.corpus,
-    places.found,
+    ...[smaller, corpus, `${OUTPUT}/corpus/${target}`],
   ]);
   if (!success) throw new Failure(`Cannot make the corpus smaller: ${said}`);
-  const kept = namesIn(places.smaller);
-  for (const name of namesIn(places.corpus)) {
-    Deno.removeSync(`${places.corpus}/${name}`);
+  emptied(corpus, true);
+  for (const name of namesIn(smaller)) {
+    Deno.copyFileSync(`${smaller}/${name}`, `${corpus}/${name}`);
   }
-  for (const name of kept) {
-    Deno.copyFileSync(
-      `${places.smaller}/${name}`,
-      `${places.corpus}/${name}`,
-    );
-  }
-  console.log(`--- ${target}: ${kept.length} inputs in ${places.corpus}`);
+  console.log(`--- ${target}: ${namesIn(corpus).length} inputs in ${corpus}`);
 }
 
-function libFuzzer(
-  program: string,
-  args: string[],
-): { success: boolean; said: string } {
+function libFuzzer(program: string, args: string[]) {
   const { success, stderr } = new Deno.Command(program, {
     args,
     cwd: OUTPUT,
     stdin: "null",
     stdout: "null",
-    stderr: "piped",
   }).outputSync();
   return { success, said: new TextDecoder().decode(stderr) };
 }
 
-if (import.meta.main) {
-  await runProgram(() => {
-    const options = parseFuzzOptions(Deno.args, targetNames());
-    if (!options.help) return fuzz(options);
-    console.log(HELP);
-    return Promise.resolve(0);
-  });
+/** Returns a folder that is there, and empty when it must be. */
+function emptied(folder: string, mustBe: boolean): string {
+  Deno.mkdirSync(folder, { recursive: true });
+  for (const name of mustBe ? namesIn(folder) : []) {
+    Deno.removeSync(`${folder}/${name}`);
+  }
+  return folder;
 }
+
+function main(): number {
+  const { options, words } = readOptions(Deno.args, DEFAULTS);
+  const targets = chosenFrom(targetNames(), words, "fuzz target");
+  // libFuzzer is C++, compiled by whatever the `cc` crate finds.
+  const compiler = Deno.env.get("CXX") ?? "c++";
+  if (!isThere(compiler)) {
+    throw new Failure(
+      `Cannot build libFuzzer: there is no C++ compiler "${compiler}"; ` +
+        'get one with "apt-get install g++", or name one in CXX',
+    );
+  }
+  const toolchain = findToolchain("address", false);
+  console.log(`--- building with ${toolchain.name}`);
+  build(toolchain);
+  const failed = targets.filter((target) => {
+    const program = `${OUTPUT}/${toolchain.host}/release/${target}`;
+    if (!fuzz(program, target, options.seconds)) return true;
+    if (options.keep) keep(program, target);
+    return false;
+  });
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) await runProgram(main, HELP);

@@ -6,30 +6,14 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { fileURLToPath } from "node:url";
 import {
-  countOf,
+  chosenFrom,
   Failure,
-  parseWords,
+  readOptions,
   runProgram,
-  UsageError,
 } from "./command_line.ts";
-import {
-  findToolchain,
-  type Sanitizer,
-  type Toolchain,
-} from "./sanitize/toolchain.ts";
-
-const CRATE = new URL("../native/", import.meta.url);
-const MS_PER_SECOND = 1000;
-
-/** How each is built. ThreadSanitizer has to know the standard library's
- * locks: where that is not compiled for it, it tells of races that are none. */
-const SANITIZERS: Readonly<Record<Sanitizer, { buildsStd: boolean }>> = {
-  address: { buildsStd: false },
-  thread: { buildsStd: true },
-};
-const NAMES = Object.keys(SANITIZERS) as Sanitizer[];
+import { cratePath, run, step } from "./programs.ts";
+import { findToolchain, type Sanitizer } from "./toolchain.ts";
 
 const HELP = `Run the Rust tests under AddressSanitizer and ThreadSanitizer.
 
@@ -56,121 +40,56 @@ Examples:
 Exit codes: 0 nothing was found, 1 something was or a sanitizer cannot run, 2
 bad usage.`;
 
-interface Options {
-  readonly sanitizers: readonly Sanitizer[];
-  readonly tests: readonly string[];
-  readonly calls: number;
-  readonly help: boolean;
-}
+const DEFAULTS = { test: [], calls: 10_000 };
 
-/**
- * Returns what a command line asks for.
- *
- * @throws {UsageError} when it cannot be meant.
- */
-export function parseSanitizeOptions(args: string[]): Options {
-  const { values, positionals } = parseWords({
-    args,
-    allowPositionals: true,
-    options: {
-      test: { type: "string", multiple: true, default: [] },
-      calls: { type: "string", default: "10000" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const unknown = positionals.find((name) => !NAMES.some((is) => is === name));
-  if (unknown !== undefined) {
-    throw new UsageError(
-      `Cannot use sanitizer "${unknown}": there are ${NAMES.join(", ")}`,
-    );
-  }
-  return {
-    sanitizers: positionals.length === 0
-      ? NAMES
-      : NAMES.filter((name) => positionals.includes(name)),
-    tests: values.test,
-    calls: countOf("--calls", values.calls),
-    help: values.help,
-  };
-}
-
-/** Runs one after the other, and returns the exit code. */
-async function sanitize(
-  { sanitizers, tests, calls }: Options,
-): Promise<number> {
-  let failed = 0;
-  for (const sanitizer of sanitizers) {
-    const startMs = performance.now();
-    const verdict = await run(sanitizer, tests, calls);
-    const seconds = (performance.now() - startMs) / MS_PER_SECOND;
-    console.log(`--- ${sanitizer}: ${verdict}, ${seconds.toFixed(1)} s`);
-    if (verdict !== "ok") failed++;
-  }
-  return failed === 0 ? 0 : 1;
-}
-
-/** Runs the tests under one sanitizer, and returns how that went. */
-async function run(
+/** Runs the tests under one sanitizer; returns whether it found nothing. */
+function sanitize(
   sanitizer: Sanitizer,
-  tests: readonly string[],
-  calls: number,
-): Promise<"ok" | "FAILED" | "CANNOT RUN"> {
-  const { buildsStd } = SANITIZERS[sanitizer];
-  try {
-    const toolchain = await findToolchain({ sanitizer, source: buildsStd });
-    console.log(`\n--- ${sanitizer}: with ${toolchain.name}`);
-    return cargoTest(sanitizer, toolchain, { tests, calls }) ? "ok" : "FAILED";
-  } catch (error) {
-    // The other one may well run.
-    if (!(error instanceof Failure)) throw error;
-    console.error(`error: ${error.message}`);
-    return "CANNOT RUN";
-  }
-}
-
-function cargoTest(
-  sanitizer: Sanitizer,
-  { host, env }: Toolchain,
-  { tests, calls }: Pick<Options, "tests" | "calls">,
+  { test, calls }: { test: readonly string[]; calls: number },
 ): boolean {
-  const target = new URL(`target/sanitize-${sanitizer}/`, CRATE);
-  const { success } = new Deno.Command("cargo", {
-    args: [
-      "test",
-      "--locked",
-      "--no-fail-fast",
-      "--manifest-path",
-      fileURLToPath(new URL("Cargo.toml", CRATE)),
-      "--target-dir",
-      fileURLToPath(target),
-      // Named, so that build scripts are compiled without the sanitizer.
-      "--target",
-      host,
-      ...SANITIZERS[sanitizer].buildsStd ? ["-Zbuild-std"] : [],
-      // Without doctests: the linker would want the runtime for them as well.
-      ...tests.length === 0
-        ? ["--tests"]
-        : tests.flatMap((name) => ["--test", name]),
-    ],
-    env: {
-      ...env,
-      RUSTFLAGS: `-Zsanitizer=${sanitizer}`,
-      // The lines that reports name. More takes much longer to build.
-      CARGO_PROFILE_DEV_DEBUG: "line-tables-only",
-      DENIO_FUZZ_CALLS: String(calls),
-    },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).outputSync();
-  return success;
-}
-
-if (import.meta.main) {
-  await runProgram(() => {
-    const options = parseSanitizeOptions(Deno.args);
-    if (!options.help) return sanitize(options);
-    console.log(HELP);
-    return Promise.resolve(0);
+  // ThreadSanitizer must know the locks of the standard library: where that is
+  // not compiled for it, it reports races that are none.
+  const buildsStd = sanitizer === "thread";
+  const { name, host, env } = findToolchain(sanitizer, buildsStd);
+  console.log(`with ${name}`);
+  const command = [
+    ...["cargo", "test", "--locked", "--no-fail-fast"],
+    ...["--manifest-path", cratePath("Cargo.toml")],
+    ...["--target-dir", cratePath(`target/sanitize-${sanitizer}`)],
+    // Named, so that build scripts are compiled without the sanitizer.
+    ...["--target", host],
+    ...buildsStd ? ["-Zbuild-std"] : [],
+    // Without doctests: the linker would want the runtime for them as well.
+    ...test.length === 0
+      ? ["--tests"]
+      : test.flatMap((file) => ["--test", file]),
+  ];
+  return run(command, {
+    ...env,
+    RUSTFLAGS: `-Zsanitizer=${sanitizer}`,
+    // The lines that reports name. More takes much longer to build.
+    CARGO_PROFILE_DEV_DEBUG: "line-tables-only",
+    DENIO_FUZZ_CALLS: `${calls}`,
   });
 }
+
+function main(): number {
+  const { options, words } = readOptions(Deno.args, DEFAULTS);
+  const all = ["address", "thread"] as const;
+  const sanitizers = chosenFrom(all, words, "use sanitizer");
+  const failed = sanitizers.filter((sanitizer) =>
+    !step(sanitizer, () => {
+      try {
+        return sanitize(sanitizer, options);
+      } catch (error) {
+        // The other one may well run.
+        if (!(error instanceof Failure)) throw error;
+        console.error(`error: ${error.message}`);
+        return false;
+      }
+    })
+  );
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) await runProgram(main, HELP);

@@ -7,9 +7,14 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { Failure, parseWords, runProgram, UsageError } from "./command_line.ts";
-import { type Counts, countsIn, sumOf } from "./test/counts.ts";
-import { type CargoPart, type Step, STEPS } from "./test/steps.ts";
+import {
+  chosenFrom,
+  Failure,
+  readOptions,
+  runProgram,
+} from "./command_line.ts";
+import { outputOf } from "./programs.ts";
+import { type Step, STEPS } from "./test/steps.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const MS_PER_SECOND = 1000;
@@ -31,33 +36,62 @@ Clippy and rustfmt are left out where they are not installed, unless CI=true.
 The last line counts the tests that Deno ran, those in doc comments among them:
 "N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
 
+/** How many tests passed and failed. */
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** The line that a runner ends with; cargo prints one for each test binary. */
+const SUMMARIES = {
+  deno: /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm,
+  cargo: /^test result: .*?(\d+) passed; (\d+) failed/gm,
+};
+
+// deno-lint-ignore no-control-regex -- these are what colours are made of
+const COLOURS = /\x1b\[[\d;]*m/g;
+
+/** Returns the sum of the counts in the output of a runner. */
+export function countsIn(
+  output: string,
+  runner: keyof typeof SUMMARIES,
+): Counts {
+  let [passed, failed] = [0, 0];
+  for (const line of output.replace(COLOURS, "").matchAll(SUMMARIES[runner])) {
+    passed += Number(line[1]);
+    failed += Number(line[2]);
+  }
+  return { passed, failed };
+}
+
 /** Runs steps until one fails, and returns the exit code. */
 async function runSteps(steps: readonly Step[]): Promise<number> {
-  const counts: Counts[] = [];
-  let failed: string | undefined;
+  let [passed, failed, exitCode] = [0, 0, 0];
   for (const step of steps) {
     console.log(`\n--- ${step.name}: ${shownCommand(step)}`);
-    if (step.needs !== undefined && !isInstalled(step.needs)) {
-      complain(step.needs);
-      continue;
-    }
+    if (!isRunnable(step)) continue;
     const startMs = performance.now();
     const { success, output } = await run(step);
     const seconds = (performance.now() - startMs) / MS_PER_SECOND;
     const verdict = success ? "ok" : "FAILED";
     console.log(`--- ${step.name}: ${verdict}, ${seconds.toFixed(1)} s`);
-    if (step.counts === "deno") counts.push(countsIn(output, step.counts));
-    if (step.counts === "cargo") reportCargo(countsIn(output, step.counts));
+    if (step.counts !== undefined) {
+      const counts = countsIn(output, step.counts);
+      if (step.counts === "deno") {
+        passed += counts.passed;
+        failed += counts.failed;
+      } else {
+        const { passed, failed } = counts;
+        console.log(`--- cargo's tests: ${passed} passed, ${failed} failed`);
+      }
+    }
     if (success) continue;
-    failed = step.name;
+    console.error(`\nerror: ${step.name} failed`);
+    exitCode = 1;
     break;
   }
-  if (failed !== undefined) console.error(`\nerror: ${failed} failed`);
-  if (counts.length > 0) {
-    const sum = sumOf(counts);
-    console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
-  }
-  return failed === undefined ? 0 : 1;
+  if (passed + failed > 0) console.log(`\n${passed} passed, ${failed} failed`);
+  return exitCode;
 }
 
 /** As one would type it. */
@@ -65,40 +99,35 @@ function shownCommand({ command, env = {} }: Step): string {
   const variables = Object.entries(env).map(([name, value]) =>
     `${name}=${value.includes(" ") ? `"${value}"` : value}`
   );
-  return [...variables, ...command].join(" ");
+  return [...variables, command].join(" ");
 }
 
-function reportCargo({ passed, failed }: Counts): void {
-  console.log(`--- cargo's tests: ${passed} passed, ${failed} failed`);
-}
-
-function isInstalled({ command }: CargoPart): boolean {
-  return new Deno.Command("cargo", {
-    args: [command, "--version"],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).outputSync().success;
-}
-
-/** A stranger may go on without; where it is to be checked, it must be. */
-function complain({ command, install }: CargoPart): void {
-  const message = `cargo ${command} is not installed: get it with ` +
-    `"${install}", or from where cargo came from`;
+/** A stranger may go on without a part; where CI checks it, it must be there. */
+function isRunnable({ needs }: Step): boolean {
+  if (needs === undefined) return true;
+  if (outputOf(["cargo", needs, "--version"]) !== undefined) return true;
+  const component = needs === "fmt" ? "rustfmt" : needs;
+  const message = `cargo ${needs} is not installed: get it with ` +
+    `"rustup component add ${component}", or from where cargo came from`;
   if (Deno.env.get("CI") === "true") throw new Failure(message);
   console.log(`SKIPPED: ${message}`);
+  return false;
 }
 
 /** Runs a step; the output of test runners is shown and kept. */
 async function run(
-  { command: [program, ...args], env, counts }: Step,
+  { command, env, counts }: Step,
 ): Promise<{ success: boolean; output: string }> {
+  const [program, ...args] = command.split(" ");
+  // Through a pipe runners would print no colours, though it ends on a terminal.
+  const isColoured = Deno.stdout.isTerminal() && !Deno.noColor;
+  const colours = { FORCE_COLOR: "1", CARGO_TERM_COLOR: "always" };
   const child = new Deno.Command(
-    program === "deno" ? Deno.execPath() : program,
+    program === "deno" ? Deno.execPath() : program!,
     {
       args,
       cwd: ROOT,
-      env: { ...env, ...coloursOf(Deno.stdout.isTerminal()) },
+      env: { ...env, ...isColoured ? colours : {} },
       stdin: "null",
       stdout: counts === undefined ? "inherit" : "piped",
       stderr: "inherit",
@@ -116,33 +145,10 @@ async function run(
   return { success, output };
 }
 
-/** Through a pipe runners would print none, though it ends on a terminal. */
-function coloursOf(isTerminal: boolean): Record<string, string> {
-  return isTerminal && !Deno.noColor
-    ? { FORCE_COLOR: "1", CARGO_TERM_COLOR: "always" }
-    : {};
+function main(): Promise<number> {
+  const { words } = readOptions(Deno.args, {});
+  const chosen = chosenFrom(NAMES, words, "run step");
+  return runSteps(STEPS.filter(({ name }) => chosen.includes(name)));
 }
 
-function chosen(names: readonly string[]): readonly Step[] {
-  const unknown = names.find((name) => !NAMES.includes(name));
-  if (unknown !== undefined) {
-    throw new UsageError(
-      `Cannot run step "${unknown}": there are ${NAMES.join(", ")}`,
-    );
-  }
-  return STEPS.filter(({ name }) => names.length === 0 || names.includes(name));
-}
-
-if (import.meta.main) {
-  await runProgram(async () => {
-    const { values, positionals } = parseWords({
-      args: Deno.args,
-      allowPositionals: true,
-      options: { help: { type: "boolean", short: "h", default: false } },
-    });
-    const steps = chosen(positionals);
-    if (!values.help) return await runSteps(steps);
-    console.log(HELP);
-    return 0;
-  });
-}
+if (import.meta.main) await runProgram(main, HELP);

@@ -1,0 +1,84 @@
+/**
+ * Running the programs that build and check the native code.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- this is for command lines
+
+import { fileURLToPath } from "node:url";
+import { Failure } from "./command_line.ts";
+
+const MS_PER_SECOND = 1000;
+
+/** What the environment of a program has beside ours. */
+export type Environment = Readonly<Record<string, string>>;
+
+/** Returns the path of a file of the crate. */
+export function cratePath(path: string): string {
+  return fileURLToPath(new URL(`../native/${path}`, import.meta.url));
+}
+
+/** Runs a program that prints where we do; returns whether it succeeded. */
+export function run(
+  [program, ...args]: readonly string[],
+  env: Environment = {},
+): boolean {
+  try {
+    return new Deno.Command(program!, {
+      args,
+      env: { ...env },
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).outputSync().success;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Failure(`Cannot run ${program}: it is not there`);
+  }
+}
+
+/** Returns what a program prints; `undefined` when it is missing or fails. */
+export function outputOf(
+  [program, ...args]: readonly string[],
+  env: Environment = {},
+): string | undefined {
+  try {
+    const { success, stdout } = new Deno.Command(program!, {
+      args,
+      env: { LC_ALL: "C", ...env },
+      stdin: "null",
+      stderr: "null",
+    }).outputSync();
+    return success ? new TextDecoder().decode(stdout) : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Returns whether a program can be started. */
+export function isThere(program: string): boolean {
+  return outputOf([program, "--version"]) !== undefined;
+}
+
+/** Prints that a step begins and how it ended; returns whether it succeeded. */
+export function step(name: string, work: () => boolean): boolean {
+  console.log(`\n--- ${name}`);
+  const startMs = performance.now();
+  const isDone = work();
+  const seconds = (performance.now() - startMs) / MS_PER_SECOND;
+  const verdict = isDone ? "ok" : "FAILED";
+  console.log(`--- ${name}: ${verdict}, ${seconds.toFixed(1)} s`);
+  return isDone;
+}
+
+/** Returns what lies in a folder, in order; nothing when it is not there. */
+export function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}

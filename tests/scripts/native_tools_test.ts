@@ -1,0 +1,104 @@
+/** The scripts that check the native code: sanitize, fuzz and check:kqueue. */
+
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { Failure } from "../../scripts/command_line.ts";
+import { corpusOf, targetNames } from "../../scripts/fuzz.ts";
+import { cratePath, namesIn, run } from "../../scripts/programs.ts";
+import {
+  aptCommand,
+  obstacle,
+  runtimesFor,
+  withoutRust,
+} from "../../scripts/toolchain.ts";
+import { runProgram } from "../util/program.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** What is kept with the sources must not grow with every run. */
+const CORPUS_FILES_MAX = 200;
+const CORPUS_BYTES_MAX = 200_000;
+
+for (const name of ["sanitize", "fuzz", "check:kqueue"]) {
+  const task = (word: string) => {
+    const words = ["task", "-q", "--config", `${ROOT}deno.json`, name, word];
+    return runProgram([Deno.execPath(), ...words]);
+  };
+
+  Deno.test(`${name} --help explains, and exits 0`, async () => {
+    const { code, stdout } = await task("--help");
+    assertMatch(stdout, new RegExp(`Usage: deno task ${name} \\[`));
+    assertEquals(code, 0);
+  });
+
+  Deno.test(`${name} exits 2 with one line, when it does not know a name`, async () => {
+    const { code, stdout, stderr } = await task("nothing");
+    assertMatch(stderr, /^error: Cannot [^\n]+ "nothing": there are [^\n]+\n$/);
+    assertEquals([code, stdout], [2, ""]);
+  });
+}
+
+for (
+  const [name, env, why] of [
+    ["sanitize", { PATH: "/nonexistent" }, "no rustc on PATH; get Rust 1.85"],
+    ["fuzz", { CXX: "no-such" }, 'no C\\+\\+ compiler "no-such"; get one with'],
+  ] as const
+) {
+  Deno.test(`${name} says in one line what to install`, async () => {
+    const { code, stderr } = await runProgram(
+      [Deno.execPath(), "run", "-q", "-A", `${ROOT}scripts/${name}.ts`],
+      { env: { ...env } },
+    );
+    assertMatch(stderr, new RegExp(`^error: [^\\n]+ there is ${why}`));
+    assertEquals(code, 1);
+  });
+}
+
+for (const target of targetNames()) {
+  Deno.test(`the corpus of ${target} is there, and small`, () => {
+    const corpus = corpusOf(target);
+    const sizes = namesIn(corpus)
+      .map((name) => Deno.statSync(`${corpus}/${name}`).size);
+    assert(sizes.length > 0 && sizes.length < CORPUS_FILES_MAX);
+    assert(sizes.reduce((sum, size) => sum + size) < CORPUS_BYTES_MAX);
+  });
+}
+
+Deno.test("every fuzz target is built, as its manifest says", () => {
+  const manifest = Deno.readTextFileSync(cratePath("fuzz/Cargo.toml"));
+  const names = [...manifest.matchAll(/^\[\[bin\]\]\nname = "(.+)"$/gm)]
+    .map(([, name]) => name);
+  assertEquals(names.sort(), targetNames());
+});
+
+Deno.test("withoutRust() leaves out Rust's packages, and no other", () => {
+  const names = ["libc6", "cargo-web", "libstd-rust-web-1.96", "zlib1g"];
+  const status = names.map((name) => `Package: ${name}\nDepends: cargo-x\n`);
+  const left = withoutRust(status.join("\n")).match(/^Package: .*/gm);
+  assertEquals(left, ["Package: libc6", "Package: zlib1g"]);
+});
+
+Deno.test("aptCommand() keeps what apt writes in one folder", () => {
+  const words = aptCommand("/p/apt", ["update"]);
+  assertEquals([words[0], words.at(-1)], ["apt-get", "update"]);
+  for (const name of ["Dir::State=", "Dir::State::status=", "Dir::Cache="]) {
+    assert(words.some((word) => word.startsWith(`${name}/p/apt`)), name);
+  }
+});
+
+Deno.test("obstacle() says what is missing, and what to do", () => {
+  assertEquals(obstacle("linux", () => true), undefined);
+  const missing = obstacle("linux", (program) => program !== "apt-get");
+  assertMatch(missing ?? "", /without apt-get: run this on Debian 12/);
+  assertMatch(obstacle("darwin", () => true) ?? "", /"deno task test"/);
+});
+
+Deno.test("runtimesFor() is of the LLVM that was downloaded, or says so", () => {
+  const archives = ["libgcc-s1_12_amd64.deb", "libllvm22_22.1_amd64.deb"];
+  assertEquals(runtimesFor(archives), "libclang-rt-22-dev");
+  assertThrows(() => runtimesFor(["lock"]), Failure, "which LLVM");
+});
+
+Deno.test("run() says in one line that a program is not there", () => {
+  const none = "/nonexistent/cargo";
+  assertThrows(() => run([none]), Failure, `Cannot run ${none}: it is not`);
+});

@@ -1,0 +1,18 @@
+import { assertEquals } from "@std/assert";
+import { countsIn } from "../../scripts/test.ts";
+
+const DENO =
+  "a ... ok (1ms)\n\n\x1b[0m\x1b[32mok\x1b[0m | 12 passed | 0 failed" +
+  " (3s)\nFAILED | 3 passed (4 steps) | 2 failed (1 step) | 1 ignored (1s)\n";
+const CARGO = `test result: ok. 10 passed; 0 failed; 1 ignored; finished
+test a ... ok
+test result: FAILED. 4 passed; 3 failed; 0 ignored; 0 measured`;
+
+Deno.test("countsIn() adds up what runners print, through colours", () => {
+  assertEquals(countsIn(DENO, "deno"), { passed: 15, failed: 2 });
+  assertEquals(countsIn(CARGO, "cargo"), { passed: 14, failed: 3 });
+});
+
+Deno.test("countsIn() is nothing, when a runner did not finish", () => {
+  assertEquals(countsIn("running 3 tests\n", "deno"), { passed: 0, failed: 0 });
+});
