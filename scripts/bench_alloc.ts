@@ -7,54 +7,134 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
+import { fileURLToPath } from "node:url";
 import { BUDGETS } from "./bench_alloc/budgets.ts";
+import { FLAGS_OF } from "./bench_alloc/meter.ts";
 import {
-  type AllocationResult,
-  countScenario,
-  excesses,
-} from "./bench_alloc/figures.ts";
-import { HELP, parse } from "./bench_alloc/options.ts";
-import { SCENARIOS } from "./bench_alloc/scenarios.ts";
-import { runProgram } from "./command_line.ts";
+  type Figures,
+  type ScenarioName,
+  SCENARIOS,
+} from "./bench_alloc/scenarios.ts";
+import {
+  chosenFrom,
+  Failure,
+  readOptions,
+  runProgram,
+} from "./command_line.ts";
+import { libraryPermissions } from "./server_process.ts";
 import { rows } from "./table.ts";
 
-const HEAD = [
-  "Bytes for each",
-  "handler",
-  "as run",
-  "budget",
-  "as written",
-  "budget",
-  "beside",
-  "budget",
-];
+const NAMES = Object.keys(SCENARIOS) as ScenarioName[];
+const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
+const PROGRAM = fileURLToPath(
+  new URL("bench_alloc/measure.ts", import.meta.url),
+);
 
-function rowOf(result: AllocationResult): string[] {
-  const { name, handler, asRun, asWritten, beside } = result;
-  const budget = BUDGETS[name];
-  const pairs = [
-    [asRun, budget.asRun],
-    [asWritten, budget.asWritten],
-    [beside, budget.beside],
-  ] as const;
-  const cells = pairs.flatMap(([bytes, most]) => {
-    return [bytes > most ? `${shown(bytes)} !` : shown(bytes), shown(most)];
-  });
-  return [SCENARIOS[name].title, shown(handler), ...cells];
+const HELP = `Count the bytes that V8 allocates for each request.
+
+Usage: deno task bench:alloc [OPTIONS]
+
+The server runs over a system in memory, so that the counts are the same each
+time: they are of bytes, not of samples. Budgets are for what is allocated
+beside what the handler does by itself:
+  as run      what V8 makes of it when it is hot
+  as written  the same if V8 made every object that the code asks for: which it
+              can do without depends on what it inlines
+  beside      what array buffers refer to
+
+Options:
+  --only NAME  Count this alone; may be given again
+${
+  NAMES.map((name) =>
+    `                 ${name.padEnd(NAME_WIDTH)}${SCENARIOS[name].title}`
+  ).join("\n")
+}
+  --json       Print one JSON array
+  -h, --help   Print this
+
+Exit codes: 0 all within their budgets, 1 not, 2 bad usage.`;
+
+/** Bytes that one of something allocates; budgets are for the last three. */
+export interface AllocationResult {
+  /** What it is. */
+  readonly name: ScenarioName;
+  /** What its handler allocates by itself. */
+  readonly handler: number;
+  /** What is allocated on the heap beside that, as it runs. */
+  readonly asRun: number;
+  /** The same, as it is written. */
+  readonly asWritten: number;
+  /** What is allocated beside the heap. */
+  readonly beside: number;
 }
 
-function shown(bytes: number): string {
-  return Math.round(bytes).toLocaleString("en");
+const FIGURES = ["asRun", "asWritten", "beside"] as const;
+
+/**
+ * Counts a scenario, in processes of its own.
+ *
+ * @throws {Failure} when it cannot be counted.
+ */
+export async function countScenario(
+  name: ScenarioName,
+): Promise<AllocationResult> {
+  const [run, written] = await Promise.all([
+    countWith(name, FLAGS_OF.asRun),
+    countWith(name, FLAGS_OF.asWritten),
+  ]);
+  return {
+    name,
+    handler: run.handler.heapBytes,
+    asRun: run.total.heapBytes - run.handler.heapBytes,
+    asWritten: written.total.heapBytes - written.handler.heapBytes,
+    beside: run.total.besideBytes - run.handler.besideBytes,
+  };
+}
+
+async function countWith(
+  name: ScenarioName,
+  flags: readonly string[],
+): Promise<Figures> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", ...libraryPermissions()],
+      ...[`--v8-flags=${flags.join()}`, PROGRAM, name],
+    ],
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (success) return JSON.parse(decoder.decode(stdout));
+  throw new Failure(`Cannot count "${name}": ${decoder.decode(stderr).trim()}`);
+}
+
+/** Returns the figures that are over their budget; none when all is well. */
+export function excesses(result: AllocationResult): string[] {
+  const budget = BUDGETS[result.name];
+  return FIGURES.filter((figure) => result[figure] > budget[figure])
+    .map((figure) => `${figure} ${result[figure]} > ${budget[figure]} bytes`);
+}
+
+const HEAD = ["Bytes for each", "handler", "as run", "budget", "as written"]
+  .concat("budget", "beside", "budget");
+
+function rowOf(result: AllocationResult): string[] {
+  const shown = (bytes: number) => Math.round(bytes).toLocaleString("en");
+  const cells = FIGURES.flatMap((figure) => {
+    const [bytes, most] = [result[figure], BUDGETS[result.name][figure]];
+    return [bytes > most ? `${shown(bytes)} !` : shown(bytes), shown(most)];
+  });
+  return [SCENARIOS[result.name].title, shown(result.handler), ...cells];
 }
 
 async function main(): Promise<number> {
-  const { names, json, help } = parse(Deno.args);
-  if (help) {
-    console.log(HELP);
-    return 0;
-  }
+  const { options: { only, json } } = readOptions(Deno.args, {
+    only: [],
+    json: false,
+  });
   const results: AllocationResult[] = [];
-  for (const name of names) results.push(await countScenario(name));
+  for (const name of chosenFrom(NAMES, only, "count")) {
+    results.push(await countScenario(name));
+  }
   if (json) console.log(JSON.stringify(results, null, 2));
   else for (const line of rows(HEAD, results.map(rowOf))) console.log(line);
   const over = results.filter((result) => excesses(result).length > 0);
@@ -66,4 +146,4 @@ async function main(): Promise<number> {
   return over.length > 0 ? 1 : 0;
 }
 
-if (import.meta.main) await runProgram(main);
+if (import.meta.main) await runProgram(main, HELP);

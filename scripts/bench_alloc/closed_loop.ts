@@ -29,9 +29,9 @@ const IDLE_POLLS_MAX = 10_000;
 export interface Exchange {
   /** How many peers there are. */
   readonly connections: number;
-  /** What each writes at once, one character a byte. */
+  /** What each writes at once, in ASCII. */
   readonly question: string;
-  /** How many answers that has. */
+  /** How many answers that has; none for peers that never ask. */
   readonly depth: number;
   /** What each answer ends with. */
   readonly ending: string;
@@ -42,18 +42,17 @@ class LoopStream implements StreamSocket {
   readonly localAddress = ADDRESS;
   readonly peerAddress = ADDRESS;
   readonly peerKey = 1;
-  readonly handle: number;
   resetOnClose = false;
   token = NO_TOKEN;
   /** Whether the question has not been read. */
-  isAsking = true;
-  /** Bytes that it was answered. */
+  isAsking: boolean;
+  /** Bytes of the answer so far. */
   answered = 0;
   readonly #peers: Peers;
 
-  constructor(peers: Peers, handle: number) {
+  constructor(peers: Peers, readonly handle: number) {
     this.#peers = peers;
-    this.handle = handle;
+    this.isAsking = peers.exchange.depth > 0;
   }
 
   tryRead(buffer: Uint8Array<ArrayBuffer>, offset: number): number {
@@ -70,7 +69,14 @@ class LoopStream implements StreamSocket {
     length: number,
   ): number {
     this.answered += length;
-    this.#peers.take(this, bytes, offset, length);
+    const { answerBytes } = this.#peers;
+    if (answerBytes === 0) {
+      this.#peers.read(this, bytes.subarray(offset, offset + length));
+    } else if (this.answered > answerBytes) {
+      throw new Error(
+        `Answered with ${this.answered} bytes instead of ${answerBytes}`,
+      );
+    }
     return length;
   }
 
@@ -83,59 +89,31 @@ class LoopStream implements StreamSocket {
   }
 
   shutdown(): void {}
-
   takeError(): undefined {}
-
   close(): void {}
-
   [Symbol.dispose](): void {}
 }
 
-/** What peers have in common: the question, and what is known of answers. */
+/** The question of all peers, and the length of its answers. */
 class Peers {
   readonly question: Uint8Array<ArrayBuffer>;
-  /** Bytes of the answers to one question; 0 before the first are there. */
+  /** Bytes of the answers to one question; 0 before the first is whole. */
   answerBytes = 0;
-  readonly #exchange: Exchange;
   #first: LoopStream | undefined = undefined;
-  #firstText = "";
+  #text = "";
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
-    this.question = Uint8Array.from(
-      exchange.question,
-      (character) => character.charCodeAt(0),
-    );
+  constructor(readonly exchange: Exchange) {
+    this.question = new TextEncoder().encode(exchange.question);
   }
 
   /** Reads the first answer; all others must be as long as that. */
-  take(
-    stream: LoopStream,
-    bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
-  ): void {
-    if (this.answerBytes === 0) this.#read(stream, bytes, offset, length);
-    else if (stream.answered > this.answerBytes) {
-      throw new Error(
-        `Answered with ${stream.answered} bytes instead of ${this.answerBytes}`,
-      );
-    }
-  }
-
-  #read(
-    stream: LoopStream,
-    bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
-  ): void {
+  read(stream: LoopStream, part: Uint8Array): void {
     this.#first ??= stream;
     if (stream !== this.#first) return;
-    const part = bytes.subarray(offset, offset + length);
-    this.#firstText += String.fromCharCode(...part);
-    const { ending, depth } = this.#exchange;
-    const isWhole = this.#firstText.endsWith(ending) &&
-      this.#firstText.split(ending).length - 1 === depth;
+    this.#text += String.fromCharCode(...part);
+    const { ending, depth } = this.exchange;
+    const isWhole = this.#text.endsWith(ending) &&
+      this.#text.split(ending).length - 1 === depth;
     if (isWhole) this.answerBytes = stream.answered;
   }
 }
@@ -147,7 +125,7 @@ export class ClosedLoop implements System, ReactorPoll {
   answers = 0;
   /** How long a turn takes, by the clock of this system. */
   turnMs = 0;
-  /** Told before each poll, when all that was there has been acted on. */
+  /** Called before each poll, when the reactor has acted on all events. */
   onPoll: () => void = () => {};
   readonly #streams: LoopStream[];
   readonly #peers: Peers;
@@ -156,7 +134,6 @@ export class ClosedLoop implements System, ReactorPoll {
   #idlePolls = 0;
   #nowMs = 1_000;
 
-  /** @param exchange What goes back and forth. */
   constructor(exchange: Exchange) {
     const peers = this.#peers = new Peers(exchange);
     this.#streams = Array.from(
@@ -205,13 +182,15 @@ export class ClosedLoop implements System, ReactorPoll {
     this.#nowMs += this.turnMs;
     words[0] = Math.floor(this.#nowMs / 1e3);
     words[1] = this.#nowMs % 1e3 * 1e6;
-    let count = this.#isAccepted ? 0 : this.#tellOfPeers(words);
+    let count = 0;
+    if (!this.#isAccepted && this.#listenerToken !== NO_TOKEN) {
+      this.#isAccepted = true;
+      tellReadable(words, count++, this.#listenerToken);
+    }
     for (let index = 0; index < this.#streams.length; index++) {
       const stream = this.#streams[index]!;
       if (stream.token === NO_TOKEN || !this.#asks(stream)) continue;
-      const at = CLOCK_WORDS + EVENT_WORDS * count++;
-      words[at] = stream.token;
-      words[at + 1] = Readiness.READABLE;
+      tellReadable(words, count++, stream.token);
     }
     this.#idlePolls = count > 0 ? 0 : this.#idlePolls + 1;
     if (this.#idlePolls > IDLE_POLLS_MAX) {
@@ -225,10 +204,10 @@ export class ClosedLoop implements System, ReactorPoll {
     else this.#streams[source.handle - 1]!.token = token;
   }
 
-  reregister(): void {}
-
+  /** Without questions, for ever. */
   park(): Promise<void> {
-    return this.yieldToDeno();
+    const isAsked = this.#peers.exchange.depth > 0;
+    return isAsked ? this.yieldToDeno() : new Promise(() => {});
   }
 
   /** As the native system does it: what it takes is the reactor's to pay. */
@@ -236,21 +215,11 @@ export class ClosedLoop implements System, ReactorPoll {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
+  reregister(): void {}
   ref(): void {}
-
   rest(): void {}
-
   wake(): void {}
-
   close(): void {}
-
-  #tellOfPeers(words: Uint32Array): number {
-    if (this.#listenerToken === NO_TOKEN) return 0;
-    this.#isAccepted = true;
-    words[CLOCK_WORDS] = this.#listenerToken;
-    words[CLOCK_WORDS + 1] = Readiness.READABLE;
-    return 1;
-  }
 
   /** Whether a peer waits to be read: it asks again when it was answered. */
   #asks(stream: LoopStream): boolean {
@@ -262,4 +231,9 @@ export class ClosedLoop implements System, ReactorPoll {
     this.answers++;
     return true;
   }
+}
+
+function tellReadable(words: Uint32Array, place: number, token: number): void {
+  words[CLOCK_WORDS + EVENT_WORDS * place] = token;
+  words[CLOCK_WORDS + EVENT_WORDS * place + 1] = Readiness.READABLE;
 }

@@ -3,20 +3,18 @@
  * which are the same each time and on a busy machine.
  */
 
-import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { BUDGETS } from "../../scripts/bench_alloc/budgets.ts";
 import {
   type AllocationResult,
   countScenario,
   excesses,
-} from "../../scripts/bench_alloc/figures.ts";
-import { parse } from "../../scripts/bench_alloc/options.ts";
+} from "../../scripts/bench_alloc.ts";
 import {
   KNOWN_ELEMENTS,
   type ScenarioName,
   SCENARIOS,
 } from "../../scripts/bench_alloc/scenarios.ts";
-import { UsageError } from "../../scripts/command_line.ts";
 
 /** Bytes of a reference, as Deno builds V8. */
 const REFERENCE_BYTES = 8;
@@ -53,16 +51,5 @@ Deno.test("excesses() names each figure that is over its budget", () => {
       `asWritten ${asWritten + 1} > ${asWritten} bytes`,
       `beside ${beside + 2} > ${beside} bytes`,
     ],
-  );
-});
-
-Deno.test("bench:alloc counts everything, or what is named", () => {
-  assertEquals(parse([]).names, Object.keys(SCENARIOS) as ScenarioName[]);
-  const names: ScenarioName[] = ["echo", "get"];
-  assertEquals(parse(["--only", "echo", "--only=get"]).names, names);
-  assertThrows(
-    () => parse(["--only", "nothing"]),
-    UsageError,
-    `Cannot count "nothing": there are known, get`,
   );
 });
