@@ -122,8 +122,10 @@ const CALLS: &[(&str, Call)] = &[
     }),
     ("denio_parker_new", |fuzzer| {
         let poll = fuzzer.handle(POLLS);
+        let by_kernel = fuzzer.integer() as i32 & 1;
         // SAFETY: the buffer has two words, or is null or crooked.
-        let (answer, out) = fuzzer.numbers(2, |at| unsafe { denio_parker_new(poll, at) });
+        let (answer, out) =
+            fuzzer.numbers(2, |at| unsafe { denio_parker_new(poll, by_kernel, at) });
         if answer < 0 {
             return answer;
         }

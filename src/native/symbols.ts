@@ -114,7 +114,7 @@ export const SERVING_SYMBOLS = {
     result: "i32",
   },
   denio_parker_new: {
-    parameters: [/* poll */ "f64", /* out */ "buffer"],
+    parameters: [/* poll */ "f64", /* by_kernel */ "i32", /* out */ "buffer"],
     result: "i32",
   },
   denio_parker_park: {

@@ -1,5 +1,6 @@
 /**
- * Waiting for a poll without holding a thread: a byte comes by a socket.
+ * Waiting for a poll without holding a thread: the end of a wait makes a
+ * descriptor readable.
  *
  * @module
  */
@@ -8,14 +9,11 @@ import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 import { type Poll, wholeTimeout } from "./poll.ts";
 
-/**
- * Where one poll is parked. One thread of the native library waits for all
- * polls that are, and none of Deno's does.
- */
+/** Where one poll is parked: none of Deno's threads waits for it. */
 export class Parker implements Disposable {
   /**
-   * The descriptor of a Unix socket, by which a byte comes when a wait is over:
-   * the caller's, to read from and to close.
+   * The descriptor that becomes readable when a wait is over: a Unix socket's,
+   * or an eventfd's. The caller reads from it and closes it.
    */
   readonly fd: number;
   readonly #handle: number;
@@ -24,11 +22,15 @@ export class Parker implements Disposable {
   /**
    * Opens a place for a poll.
    *
-   * @throws {Error} when descriptors are short, or no thread can be started.
+   * @param by Either a thread of the native library writes to a Unix socket, or
+   * Linux itself signals an eventfd, which is sooner.
+   * @throws {Error} when descriptors are short, no thread can be started, or the
+   * system, a container's rules or the poll's backend do not allow `"kernel"`.
    */
-  constructor(poll: Poll) {
+  constructor(poll: Poll, by: "thread" | "kernel" = "thread") {
     const out = new Float64Array(2);
-    unwrap(native().denio_parker_new(poll.handle, out), "park");
+    const isKernel = by === "kernel" ? 1 : 0;
+    unwrap(native().denio_parker_new(poll.handle, isKernel, out), "park");
     this.#handle = out[0]!;
     this.fd = out[1]!;
   }

@@ -31,8 +31,8 @@ export class Dispatch {
   act(events: Events, count: number): void {
     const readAll = this.#readAll;
     for (let index = 0; index < count;) {
-      // What one alone has to read, it reads itself.
-      const isBatch = readAll !== undefined &&
+      // A connection that is alone reads by itself.
+      const isBatch = readAll !== undefined && index + 1 < count &&
         this.#gather(events, index, count) > 1;
       if (isBatch) index += this.#read(events, index, readAll);
       else this.#actAlone(events, index++);

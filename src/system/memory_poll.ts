@@ -163,12 +163,17 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
   }
 
   /** Waits until something is ready. */
-  park(timeoutMs: number | undefined): Promise<void> {
+  park(
+    timeoutMs: number | undefined,
+    _refed?: boolean,
+    woken?: () => void,
+  ): Promise<void> {
     this.#enter("poll.park", undefined, timeoutMs);
     if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
       this.#time.misuse(`parked for ${timeoutMs} ms`);
     }
-    return this.#begin(false, this.#time.nowMs() + (timeoutMs ?? Infinity));
+    const deadlineMs = this.#time.nowMs() + (timeoutMs ?? Infinity);
+    return this.#begin(false, deadlineMs, woken);
   }
 
   /** Waits for a round of Deno's loop. */
@@ -247,11 +252,18 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     return registration.source.readiness() & this.#maskOf(registration);
   }
 
-  #begin(isRound: boolean, deadlineMs: number): Promise<void> {
+  #begin(
+    isRound: boolean,
+    deadlineMs: number,
+    woken?: () => void,
+  ): Promise<void> {
     if (this.wait !== undefined) this.#time.misuse("it waits twice at once");
     return new Promise((resolve) => {
       const end = () => {
         this.wait = undefined;
+        const isAtOnce = woken !== undefined && !this.isWoken &&
+          (this.#time.policy.wakesAtOnce?.() ?? true);
+        if (isAtOnce) woken();
         resolve();
       };
       this.wait = { isRound, deadlineMs, end };

@@ -77,6 +77,11 @@ export interface MemoryPolicy {
    * `receiveReset()`, now or later; left out, the connection is there at once.
    */
   connect?(stream: MemoryStream): void;
+  /**
+   * A park is over. Returns whether the reactor is called at once, as on Linux;
+   * otherwise it goes on when the park's promise settles. Left out, it is.
+   */
+  wakesAtOnce?(): boolean;
   /** A poll is about to return these events; they may be changed. */
   events?(events: Events): void;
   /**

@@ -3,17 +3,29 @@
  * the threads that Deno shares among files, names and cryptography: when those
  * are all taken, a loop that needed one would stand still.
  *
- * A thread of the native library waits, and writes a byte to a socket that
- * Deno's own event loop reads.
+ * Linux signals an eventfd that Deno's own event loop reads, by a raw pipe that
+ * Deno does not document. Where that is not to be had, or does not work, a
+ * thread of the native library waits, and writes to a socket that Deno reads.
  *
  * @module
  */
 
-import { immediateClass } from "../base/own.ts";
-import type { Socket } from "node:net";
+import { denoCore } from "../base/deno_core.ts";
+import {
+  after,
+  cancelAfter,
+  type DenoTimer,
+  immediateClass,
+} from "../base/own.ts";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
 import { PoolPark } from "./pool_park.ts";
+import {
+  openEventfd,
+  openSocket,
+  rawPipeClass,
+  type WakeHandle,
+} from "./wake_handle.ts";
 
 /**
  * How long Deno may go without looking at its own sockets and files. It does so
@@ -33,21 +45,10 @@ const STARTED_MS = 100;
  * would the first client of a program wait for its answer.
  */
 const FIRST_ROUNDS = 16;
-/** Bytes that one read takes: a byte a wait, and few are late. */
-const BUFFER_BYTES = 64;
+/** How long a raw pipe has to show that it works: it takes microseconds. */
+const TRIAL_MS = 1_000;
 
-/** Bytes have come, and were taken. */
-type OnRead = (count: number, bytes: Uint8Array) => boolean;
-
-/** The part of node:net that is used. */
-interface NetModule {
-  Socket: new (options: {
-    fd: number;
-    readable: boolean;
-    writable: boolean;
-    onread: { buffer: Uint8Array; callback: OnRead };
-  }) => Socket;
-}
+const { getAsyncContext, setAsyncContext } = denoCore();
 
 /** The waits of one reactor, one at a time. */
 export class Wait {
@@ -56,8 +57,16 @@ export class Wait {
   #pool: PoolPark | undefined;
   #rounds = 0;
   #parker: Parker | undefined = undefined;
-  #socket: Socket | undefined = undefined;
+  #handle: WakeHandle | undefined = undefined;
   #isRefed = true;
+  /** Whether raw pipes are not tried, or have been tried in vain. */
+  #isPublic = false;
+  /** Ends the trial of a raw pipe. */
+  #trial: DenoTimer | undefined = undefined;
+  /** Called where the wait that is pending ends. */
+  #woken: (() => void) | undefined = undefined;
+  /** What `AsyncLocalStorage` has where that wait began. */
+  #context: unknown = undefined;
   /** Ends the wait that is pending. */
   #resolve: (() => void) | undefined = undefined;
   /** When Deno last looked at its sockets and files. */
@@ -76,13 +85,21 @@ export class Wait {
    * `undefined` waits without limit.
    *
    * @param refed Whether the wait keeps the process alive.
+   * @param woken Called as soon as Deno's loop knows that the wait is over, where
+   * it can be: the promise settles only behind what else that loop has read.
    */
-  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
+  park(
+    timeoutMs: number | undefined,
+    refed: boolean,
+    woken?: () => void,
+  ): Promise<unknown> {
     this.#hasLooked = true;
     const onPool = this.#pool && this.#parkOnPool(timeoutMs, refed);
     if (onPool !== undefined) return onPool;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
+    this.#woken = woken;
+    this.#context = getAsyncContext?.();
     parker.park(timeoutMs);
     return told;
   }
@@ -118,7 +135,7 @@ export class Wait {
   /** Ends the wait that is pending, if any. */
   wake(): void {
     const resolve = this.#resolve;
-    this.#resolve = undefined;
+    this.#resolve = this.#woken = undefined;
     resolve?.();
   }
 
@@ -135,9 +152,10 @@ export class Wait {
 
   /** Closes what waiting has opened. */
   close(): void {
+    cancelAfter(this.#trial);
     this.#parker?.close();
-    this.#socket?.destroy();
-    this.#parker = this.#socket = undefined;
+    this.#handle?.close();
+    this.#parker = this.#handle = undefined;
   }
 
   /** Nothing when it has started, or no thread of the pool is free. */
@@ -164,36 +182,67 @@ export class Wait {
   }
 
   #openParker(): Parker {
-    const parker = new Parker(this.#poll);
-    const buffer = new Uint8Array(BUFFER_BYTES);
-    const callback = () => {
-      this.wake();
-      return true;
-    };
-    const socket = new (netModule().Socket)({
-      fd: parker.fd,
-      readable: true,
-      writable: false,
-      onread: { buffer, callback },
-    });
-    // Where `onread` is not known to Deno, bytes come by an event.
-    socket.on("data", callback);
-    socket.on("error", () => {});
-    socket.resume();
-    this.#socket = socket;
     this.#isRefed = true;
+    return this.#openByKernel() ?? this.#openByThread();
+  }
+
+  /** Nothing where Linux or Deno have not got what it takes. */
+  #openByKernel(): Parker | undefined {
+    const Pipe = this.#isPublic ? undefined : rawPipeClass();
+    if (Pipe === undefined) return undefined;
+    let parker: Parker | undefined;
+    try {
+      parker = new Parker(this.#poll, "kernel");
+      this.#handle = openEventfd(Pipe, parker.fd, this.#onRead);
+    } catch {
+      parker?.close();
+      return undefined;
+    }
+    this.#trial = after(TRIAL_MS, () => this.#giveUpPipe());
+    parker.tell();
     return parker;
+  }
+
+  #openByThread(): Parker {
+    const parker = new Parker(this.#poll);
+    this.#handle = openSocket(parker.fd, this.#onRead);
+    return parker;
+  }
+
+  /** Uses a socket from now on, since a raw pipe has read nothing. */
+  #giveUpPipe(): void {
+    this.#trial = undefined;
+    this.#isPublic = true;
+    this.close();
+    // The reactor parks again.
+    this.wake();
+  }
+
+  readonly #onRead = (): void => {
+    if (this.#trial !== undefined) {
+      cancelAfter(this.#trial);
+      this.#trial = undefined;
+    }
+    if (this.#woken !== undefined) this.#callWoken(this.#woken);
+    this.wake();
+  };
+
+  /** Calls it where `AsyncLocalStorage` has what it has for the loop. */
+  #callWoken(woken: () => void): void {
+    this.#woken = undefined;
+    const context = getAsyncContext?.();
+    setAsyncContext?.(this.#context);
+    try {
+      woken();
+    } finally {
+      setAsyncContext?.(context);
+    }
   }
 
   #setRef(refed: boolean): void {
     if (refed === this.#isRefed) return;
     this.#isRefed = refed;
-    if (refed) this.#socket?.ref();
-    else this.#socket?.unref();
+    if (refed) this.#handle?.ref();
+    else this.#handle?.unref();
   }
-}
-
-/** Loaded when a reactor first waits: a program that does not need not wait. */
-function netModule(): NetModule {
-  return process.getBuiltinModule("node:net");
 }

@@ -7,15 +7,11 @@
  * @module
  */
 
+import { denoCore } from "../base/deno_core.ts";
 import type { Poll } from "../poll/poll.ts";
 
 /** How long a thread of the pool may take to begin before it is full. */
 const BEGIN_MS = 20;
-
-interface DenoCore {
-  unrefOpPromise?(promise: Promise<unknown>): void;
-  refOpPromise?(promise: Promise<unknown>): void;
-}
 
 /** The waits of one reactor on Deno's pool of threads, one at a time. */
 export class PoolPark {
@@ -60,16 +56,4 @@ export class PoolPark {
     this.#ref?.();
     this.#ref = undefined;
   }
-}
-
-/**
- * Deno has no public way to let the process end while an asynchronous native
- * call is pending; its own `unref` methods use this one.
- */
-function denoCore(): DenoCore {
-  const deno = Deno as unknown as {
-    internal?: symbol;
-    [key: symbol]: { core?: DenoCore } | undefined;
-  };
-  return deno.internal === undefined ? {} : deno[deno.internal]?.core ?? {};
 }

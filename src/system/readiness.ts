@@ -95,8 +95,12 @@ class NativePoll implements ReactorPoll {
     this.#poll.registry.reregister(source, token, interest & INTERESTS);
   }
 
-  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown> {
-    return this.#wait.park(timeoutMs, refed);
+  park(
+    timeoutMs: number | undefined,
+    refed: boolean,
+    woken?: () => void,
+  ): Promise<unknown> {
+    return this.#wait.park(timeoutMs, refed, woken);
   }
 
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {

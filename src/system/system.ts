@@ -122,8 +122,14 @@ export interface ReactorPoll {
    * called or `timeoutMs` is over; `undefined` waits without limit.
    *
    * @param refed Whether that keeps the process alive.
+   * @param woken Called, where the system can, as soon as it is known that
+   * something is ready or the time is over, before the promise settles.
    */
-  park(timeoutMs: number | undefined, refed: boolean): Promise<unknown>;
+  park(
+    timeoutMs: number | undefined,
+    refed: boolean,
+    woken?: () => void,
+  ): Promise<unknown>;
   /** Returns once Deno's loop has had a round. */
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
   /** Has a wait that is pending keep the process alive. */

@@ -260,10 +260,14 @@ class TracedPoll implements ReactorPoll, Loop {
     });
   }
 
-  async park(timeoutMs: number | undefined, refed: boolean): Promise<void> {
+  park(
+    timeoutMs: number | undefined,
+    refed: boolean,
+    woken?: () => void,
+  ): Promise<unknown> {
     this.parks++;
     this.#tracer.flush();
-    await this.#inner.park(timeoutMs, refed);
+    return this.#inner.park(timeoutMs, refed, woken);
   }
 
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {

@@ -8,8 +8,11 @@ import { within } from "../util/waiting.ts";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const FIXTURE = new URL("../fixtures/full_pool.ts", import.meta.url).pathname;
 
+/** What Deno's raw pipe does, by which a reactor knows that a wait is over. */
+type Pipe = "works" | "missing" | "deaf";
+
 /** Starts as many reactors on one thread, and asks each twice. */
-async function ask(reactors: number): Promise<string[]> {
+async function ask(reactors: number, pipe: Pipe = "works"): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   const fifo = `${folder}/fifo`;
   try {
@@ -21,6 +24,7 @@ async function ask(reactors: number): Promise<string[]> {
       FIXTURE,
       fifo,
       String(reactors),
+      pipe,
     ]);
     const [line] = await program.printed(/^[\d ]+$/m);
     const answers = line.split(" ").map(async (port) => {
@@ -43,3 +47,9 @@ Deno.test("a hundred reactors of one thread answer, when Deno's pool of threads 
   const answers = await ask(100);
   assertEquals(answers, new Array(100).fill("ticks"));
 });
+
+for (const pipe of ["missing", "deaf"] as const) {
+  Deno.test(`a reactor answers by a socket of node:net, when Deno's raw pipe is ${pipe}`, async () => {
+    assertEquals(await ask(2, pipe), ["ticks", "ticks"]);
+  });
+}

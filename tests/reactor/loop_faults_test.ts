@@ -325,7 +325,9 @@ cleanTest(
 cleanTest(
   "a reactor closes and says so, when its system reads none of a batch",
   async () => {
-    const system = new MemorySystem({ batches: true });
+    // Both clients' bytes are events of one turn.
+    const policy = { wakesAtOnce: () => false };
+    const system = new MemorySystem({ batches: true, policy });
     system.readAll = () => 0;
     const reported: Error[] = [];
     const reactor = new Reactor({

@@ -179,6 +179,10 @@ class Weather implements MemoryPolicy {
     this.#sources = sources;
   }
 
+  wakesAtOnce(): boolean {
+    return this.#world.chance(0.5);
+  }
+
   call(call: MemoryCall, source: MemorySource | undefined): void {
     const world = this.#world;
     if (call === "poll.poll" && world.failure !== undefined) {

@@ -1,9 +1,10 @@
-//! Waiting for polls without a thread for each: one thread of this library
-//! waits for all polls that are parked, and tells each by a byte on a socket.
+//! Waiting for polls without a thread for each, beside an event loop that must
+//! not be held, as JavaScript's. A call that blocks on a thread of that loop's
+//! own pool would need one of few threads; this needs none.
 //!
-//! The other end of the socket is read by an event loop that must not be held,
-//! as JavaScript's. A call that blocks on a thread of that loop's own pool
-//! would need one of few threads; this needs none.
+//! Either the kernel signals an eventfd that the event loop reads (`sys/aio.rs`),
+//! or one thread of this library waits for all polls that are parked, and writes
+//! a byte to a socket that the event loop reads.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,8 +27,16 @@ const STACK_BYTES: usize = 128 * 1024;
 
 /// Where one poll is parked.
 #[derive(Debug)]
-pub struct Parker {
-    place: Arc<Place>,
+pub struct Parker(Way);
+
+/// How the event loop learns that a wait is over.
+#[derive(Debug)]
+enum Way {
+    /// The kernel signals an eventfd.
+    #[cfg(target_os = "linux")]
+    Kernel(Box<Mutex<sys::KernelPark>>),
+    /// A thread writes to a socket.
+    Thread(Arc<Place>),
 }
 
 /// What a parker and the thread that waits for it share.
@@ -109,7 +118,33 @@ impl Parker {
         if place.watch.is_some() {
             Attendant::get()?.enter(&place)?;
         }
-        Ok((Self { place }, told.into()))
+        Ok((Self(Way::Thread(place)), told.into()))
+    }
+
+    /// The same without a thread: the kernel signals an eventfd, whose descriptor
+    /// is returned. The thread that reads it also wakes up sooner.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSYS` and others where the system or the poll's backend cannot do it.
+    #[cfg(target_os = "linux")]
+    pub fn by_kernel(poll: &Poll) -> io::Result<(Self, OwnedFd)> {
+        let Some(fd) = poll.registry().selector().pollable() else {
+            return Err(io::Error::from_raw_os_error(libc::ENOSYS));
+        };
+        let park = sys::KernelPark::new(fd.try_clone_to_owned()?)?;
+        let signal = park.signal()?;
+        Ok((Self(Way::Kernel(Box::new(Mutex::new(park)))), signal))
+    }
+
+    /// Fails: only Linux has it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSYS`, always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn by_kernel(_poll: &Poll) -> io::Result<(Self, OwnedFd)> {
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
     }
 
     /// Has a byte come when something is ready or `timeout` is over; `None`
@@ -119,28 +154,47 @@ impl Parker {
     ///
     /// What the system says; then no byte comes.
     pub fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let place = match &self.0 {
+            #[cfg(target_os = "linux")]
+            Way::Kernel(park) => return lock(park).park(timeout),
+            Way::Thread(place) => place,
+        };
         let wait = Wait::of(timeout);
-        if self.place.watch.is_some() {
-            return Attendant::get()?.park(&self.place, wait);
+        if place.watch.is_some() {
+            return Attendant::get()?.park(place, wait);
         }
-        self.place.park_alone(wait)
+        place.park_alone(wait)
     }
 
     /// Has a byte come now.
     pub fn tell(&self) {
-        self.place.tell();
+        match &self.0 {
+            #[cfg(target_os = "linux")]
+            Way::Kernel(park) => lock(park).wake(),
+            Way::Thread(place) => place.tell(),
+        }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Parker {
     fn drop(&mut self) {
-        if self.place.watch.is_some() {
+        let place = match &self.0 {
+            #[cfg(target_os = "linux")]
+            Way::Kernel(_) => return,
+            Way::Thread(place) => place,
+        };
+        if place.watch.is_some() {
             // Without it, nobody has entered.
-            let _ = Attendant::get().map(|attendant| attendant.leave(&self.place));
+            let _ = Attendant::get().map(|attendant| attendant.leave(place));
         }
-        self.place.state().is_closed = true;
-        self.place.changed.notify_all();
-        self.place.poll.registry().selector().interrupt();
+        place.state().is_closed = true;
+        place.changed.notify_all();
+        place.poll.registry().selector().interrupt();
     }
 }
 

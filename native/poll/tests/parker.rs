@@ -161,3 +161,52 @@ fn a_full_socket_is_no_error() {
     }
     expect_byte(&told);
 }
+
+/// Reads the eventfd of a poll that Linux itself watches: how often it was signalled.
+#[cfg(target_os = "linux")]
+fn signalled(signal: &std::fs::File) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let count = { signal }.read(&mut bytes);
+    count.is_ok().then(|| u64::from_ne_bytes(bytes))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_signals_each_wait_once_whatever_ends_it() {
+    let poll = Poll::with_backend(Backend::Epoll).unwrap();
+    let (parker, signal) = Parker::by_kernel(&poll).unwrap();
+    let signal = std::fs::File::from(signal);
+    let (ours, theirs) = register(poll.registry());
+    let mut events = [Event::default(); 4];
+    let readable = |signal: &std::fs::File| {
+        let fd = rustix::event::PollFd::new(signal, rustix::event::PollFlags::IN);
+        rustix::event::poll(&mut [fd], None).unwrap();
+        signalled(signal)
+    };
+    parker.park(None).unwrap();
+    assert_eq!(signalled(&signal), None, "nothing is ready");
+    theirs.write(b"x").unwrap();
+    assert_eq!(readable(&signal), Some(1));
+    // No event was taken, and one that is left is signalled at once.
+    parker.park(None).unwrap();
+    assert_eq!(readable(&signal), Some(1));
+    assert_eq!(poll.poll(&mut events, Some(LONG)).unwrap(), 1);
+    ours.read(&mut [0; 4]).unwrap();
+    parker.park(Some(LONG)).unwrap();
+    assert_eq!(signalled(&signal), None, "nothing is ready any more");
+    // A shorter time replaces a longer one.
+    parker.park(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(readable(&signal), Some(1));
+    parker.park(Some(Duration::ZERO)).unwrap();
+    assert_eq!(readable(&signal), Some(1));
+    parker.tell();
+    assert_eq!(readable(&signal), Some(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_watches_no_emulated_poll() {
+    let poll = Poll::with_backend(Backend::Poll).unwrap();
+    let error = Parker::by_kernel(&poll).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOSYS));
+}

@@ -11,19 +11,21 @@ use super::poll::{shared_poll, timeout};
 use crate::source_table::{self, Object};
 use denio_poll::Parker;
 
-/// Opens a place where a poll is parked, and writes its handle and the
-/// descriptor of a Unix socket, by which a byte comes when a wait is over. The
-/// descriptor is the caller's, to read from and to close.
+/// Opens a place where a poll is parked, and writes its handle and a descriptor,
+/// by which bytes come when a wait is over: of a Unix socket, or, with
+/// `by_kernel`, of an eventfd. The descriptor is the caller's, to read from and
+/// to close.
 ///
 /// # Safety
 ///
 /// `out` is null, or aligned and writable for two numbers until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_parker_new(poll: f64, out: *mut f64) -> i32 {
+pub unsafe extern "C" fn denio_parker_new(poll: f64, by_kernel: i32, out: *mut f64) -> i32 {
     // SAFETY: the caller's promise.
     let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
     answer_unit(shared_poll(poll).and_then(|poll| {
-        let (parker, told) = Parker::new(Arc::clone(&poll))?;
+        let (parker, told) =
+            if by_kernel != 0 { Parker::by_kernel(&poll) } else { Parker::new(Arc::clone(&poll)) }?;
         let handle = source_table::insert(Object::Parker(parker))?;
         let numbers = [encode(handle), told.into_raw_fd().into()];
         out.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);

@@ -46,6 +46,8 @@ mod resolver;
 mod selector;
 mod socket;
 
+#[cfg(target_os = "linux")]
+mod aio;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod emulate;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -62,6 +64,8 @@ mod kqueue;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 mod kqueue_plan;
 
+#[cfg(target_os = "linux")]
+pub use aio::KernelPark;
 pub use library::keep_loaded;
 pub use resolver::resolve;
 pub use selector::{EMULATED, Selector, Waker, is_emulated};
