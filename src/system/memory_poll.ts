@@ -262,7 +262,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
       const end = () => {
         this.wait = undefined;
         const isAtOnce = woken !== undefined && !this.isWoken &&
-          (this.#time.policy.wakesAtOnce?.() ?? true);
+          this.#time.policy.wakesAtOnce?.();
         if (isAtOnce) woken();
         resolve();
       };

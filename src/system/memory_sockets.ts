@@ -79,7 +79,8 @@ export interface MemoryPolicy {
   connect?(stream: MemoryStream): void;
   /**
    * A park is over. Returns whether the reactor is called at once, as on Linux;
-   * otherwise it goes on when the park's promise settles. Left out, it is.
+   * otherwise it goes on when the park's promise settles, with all that has
+   * happened until then. Left out, it is not called at once.
    */
   wakesAtOnce?(): boolean;
   /** A poll is about to return these events; they may be changed. */

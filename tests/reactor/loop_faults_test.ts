@@ -325,9 +325,7 @@ cleanTest(
 cleanTest(
   "a reactor closes and says so, when its system reads none of a batch",
   async () => {
-    // Both clients' bytes are events of one turn.
-    const policy = { wakesAtOnce: () => false };
-    const system = new MemorySystem({ batches: true, policy });
+    const system = new MemorySystem({ batches: true });
     system.readAll = () => 0;
     const reported: Error[] = [];
     const reactor = new Reactor({
