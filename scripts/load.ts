@@ -1,7 +1,7 @@
 /**
  * Drives a server with autocannon: `deno task load --help`.
  *
- * Permissions of the task: net for any URL; run for cargo, npx, node, `cat`,
+ * Permissions of the task: net for any URL; run for cargo, npx, node, a shell,
  * which reads the server's processor time from /proc, and this Deno, whose path
  * deno.json cannot name.
  *
@@ -24,7 +24,7 @@ import {
   reportJson,
   reportLines,
 } from "./load/report.ts";
-import { cpuBetween, cpuTimeOf } from "./process_cpu.ts";
+import { outputOf } from "./programs.ts";
 import { builtInServer, startServer } from "./server_process.ts";
 
 const HELP = `Drive an HTTP server as hard as autocannon can.
@@ -60,6 +60,8 @@ const DEFAULTS = {
 };
 const SHORT = { connections: "c", pipelining: "p", duration: "d" };
 
+const NS_PER_US = 1_000;
+
 /** Loads the URL, or the built-in server without one. */
 async function load(
   given: string | undefined,
@@ -73,11 +75,22 @@ async function load(
   buildIfStale();
   await using server = await startServer(builtInServer());
   const url = `http://127.0.0.1:${server.port}/`;
-  const before = cpuTimeOf(server.pid);
+  const beforeUs = cpuUsOf(server.pid);
   const result = await runAutocannon(url, options);
-  const after = cpuTimeOf(server.pid);
-  const cpu = before && after && cpuBetween(before, after);
-  return { url, options, result, ...cpu && { serverCpu: cpu } };
+  const afterUs = cpuUsOf(server.pid);
+  const serverCpuUs = beforeUs && afterUs && afterUs - beforeUs;
+  return { url, options, result, ...serverCpuUs && { serverCpuUs } };
+}
+
+/**
+ * Returns the microseconds of processor time that the threads of a process have
+ * used; nothing where there is no /proc. Deno itself would need `--allow-all`
+ * to read there.
+ */
+function cpuUsOf(pid: number): number | undefined {
+  const text = outputOf(["sh", "-c", `cat /proc/${pid}/task/*/schedstat`]);
+  const lines = text?.trim().split("\n");
+  return lines?.reduce((sum, line) => sum + parseInt(line) / NS_PER_US, 0);
 }
 
 function urlOf(text: string): string {

@@ -4,11 +4,10 @@
  * @module
  */
 
-import type { CpuTime } from "../process_cpu.ts";
+import { formatBytes } from "../packages/std.ts";
 import type { LoadOptions, LoadResult } from "./autocannon.ts";
 
 const US_PER_SECOND = 1_000_000;
-const BYTES_PER_MB = 1_000_000;
 
 /** A client that uses this much cannot send more. */
 const CLIENT_BUSY_CORES = 0.9;
@@ -23,12 +22,9 @@ export interface LoadReport {
   readonly options: LoadOptions;
   /** What the client saw. */
   readonly result: LoadResult;
-  /** What the server used meanwhile, where that could be seen. */
-  readonly serverCpu?: CpuTime;
+  /** Processor time that the server used meanwhile, where it is known. */
+  readonly serverCpuUs?: number;
 }
-
-/** Whether the client kept the numbers from being higher. */
-export type Bottleneck = "client" | "perhaps the client" | "not the client";
 
 /** Returns whether each request was answered with a 2xx. */
 export function isClean({ result }: LoadReport): boolean {
@@ -37,7 +33,9 @@ export function isClean({ result }: LoadReport): boolean {
 }
 
 /** Returns whether the client, rather than the server, was at its limit. */
-export function bottleneckOf(report: LoadReport): Bottleneck {
+export function bottleneckOf(
+  report: LoadReport,
+): "client" | "perhaps the client" | "not the client" {
   if (report.result.clientCores < CLIENT_BUSY_CORES) return "not the client";
   const cores = serverCores(report);
   if (cores === undefined) return "perhaps the client";
@@ -61,7 +59,7 @@ export function reportJson(report: LoadReport): Record<string, unknown> {
     timeouts: result.timeouts,
     resets: result.resets,
     non2xx: result.non2xx,
-    serverCpuUsPerRequest: cpuPerRequest(report) ?? null,
+    serverCpuUsPerRequest: rounded(cpuPerRequest(report)) ?? null,
     serverCores: rounded(serverCores(report)) ?? null,
     clientCores: rounded(result.clientCores),
     bottleneck: bottleneckOf(report),
@@ -83,9 +81,7 @@ export function reportLines(report: LoadReport): string[] {
     `  latency     ${latency.join("  ")}`,
     `  requests    ${responses.toLocaleString("en")}, ` +
     `${perSecond.toLocaleString("en")} a second`,
-    `  throughput  ${
-      (bytes / elapsedSeconds / BYTES_PER_MB).toFixed(1)
-    } MB a second`,
+    `  throughput  ${formatBytes(bytes / elapsedSeconds)} a second`,
     `  failures    ${failures(result)}`,
     ...cpuLines(report),
     ...bottleneckLines(report),
@@ -106,8 +102,8 @@ function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
 function cpuLines(report: LoadReport): string[] {
   const cpu = cpuPerRequest(report);
   return cpu === undefined ? [] : [
-    `  server CPU  ${cpu.user} user + ${cpu.system} system microseconds a ` +
-    `request, ${serverCores(report)?.toFixed(2)} of a core`,
+    `  server CPU  ${cpu.toFixed(2)} microseconds a request, ` +
+    `${serverCores(report)?.toFixed(2)} of a core`,
   ];
 }
 
@@ -123,18 +119,14 @@ function bottleneckLines(report: LoadReport): string[] {
   ];
 }
 
-function cpuPerRequest({ serverCpu, result: { responses } }: LoadReport) {
-  if (serverCpu === undefined || responses === 0) return undefined;
-  return {
-    user: rounded(serverCpu.userUs / responses),
-    system: rounded(serverCpu.systemUs / responses),
-  };
+function cpuPerRequest(report: LoadReport): number | undefined {
+  const { serverCpuUs, result: { responses } } = report;
+  return serverCpuUs && responses ? serverCpuUs / responses : undefined;
 }
 
-function serverCores({ serverCpu, result }: LoadReport): number | undefined {
-  if (serverCpu === undefined) return undefined;
-  const { userUs, systemUs } = serverCpu;
-  return (userUs + systemUs) / US_PER_SECOND / result.elapsedSeconds;
+function serverCores(report: LoadReport): number | undefined {
+  const { serverCpuUs, result: { elapsedSeconds } } = report;
+  return serverCpuUs && serverCpuUs / US_PER_SECOND / elapsedSeconds;
 }
 
 /** To hundredths: more digits would be noise. */

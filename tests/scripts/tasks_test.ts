@@ -4,7 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 /** What a newcomer looks for stands first. */
 const DOOR = ["serve", "load", "bench", "test"];
 /** As much as fits in a line of a terminal behind the task's name. */
-const COMMAND_LENGTH_MAX = 64;
+const COMMAND_LENGTH_MAX = 68;
 
 const NAMES = Object.keys(config.tasks);
 

@@ -5,15 +5,18 @@
  */
 
 import process from "node:process";
-import { type CpuTime, parseStat } from "../../scripts/process_cpu.ts";
 
 const KIB = 1024;
+/** The kernel counts for users in hundredths of a second: `proc_pid_stat(5)`. */
+const MS_PER_TICK = 10;
 
 /** Returns the milliseconds of processor time that a process has used. */
 export function cpuMsOf(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  const { userUs, systemUs }: CpuTime = parseStat(text);
-  return (userUs + systemUs) / 1000;
+  // The program's name may hold anything, parentheses and spaces among it.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [user, system] = fields.slice(11, 13).map(Number);
+  return (user! + system!) * MS_PER_TICK;
 }
 
 /** Returns the milliseconds of processor time that this process has used. */
