@@ -12,7 +12,7 @@ import { after } from "../base/own.ts";
 import config from "../../deno.json" with { type: "json" };
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { echo } from "../server/echo.ts";
-import type { Handler, StreamAddr } from "../server/http_server.ts";
+import type { StreamAddr } from "../server/http_server.ts";
 import { serve } from "../server/serve.ts";
 import { trace } from "../trace/trace.ts";
 import { serveOnWorkers } from "../server/worker/workers.ts";
