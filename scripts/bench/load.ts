@@ -77,100 +77,82 @@ export function wrk(
  * @throws {Failure} when it cannot, or an answer was not what it must be.
  */
 export async function runLoad(command: readonly string[]): Promise<LoadSeen> {
-  await stillWanted();
-  const [program, ...args] = command;
-  const child = new Deno.Command(program!, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  await using running = new RunningLoad(child);
-  const [{ text, saidMs }, complaint, { success }] = await Promise.all([
-    textAndTime(child.stdout),
-    new Response(child.stderr).text(),
-    child.status,
-  ]);
-  if (success) return { ...seenBy(text, saidMs), complaint };
-  throw running.failure(complaint.trim() || text.trim());
-}
-
-/**
- * Opens connections that wait, and resolves when each has been answered once.
- *
- * @throws {Failure} when one could not be opened.
- */
-export async function holdConnections(
-  command: readonly string[],
-): Promise<AsyncDisposable & { end(): Promise<void> }> {
-  await stillWanted();
-  const [program, ...args] = command;
-  const child = new Deno.Command(program!, {
-    args,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const running = new RunningLoad(child);
-  const complaint = new Response(child.stderr).text();
-  const end = async () => {
-    await child.stdin.close();
-    const { success } = await child.status;
-    if (!success) throw running.failure((await complaint).trim());
-  };
-  // One line says that all are open; the output ends when that failed.
-  const { done } = await child.stdout.getReader().read();
-  if (done) {
-    await using _ended = running;
-    await end();
-  }
-  return { end, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  await using load = await Load.start(command);
+  const { text, saidMs, complaint } = await load.end();
+  return { ...seenBy(text, saidMs), complaint };
 }
 
 /** A load that is killed when it takes too long, or the script ends. */
-class RunningLoad implements AsyncDisposable {
+export class Load implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #interrupted: Disposable;
   readonly #timer: ReturnType<typeof setTimeout>;
-  #isOver = false;
+  readonly #output: Promise<void>;
+  readonly #complaint: Promise<string>;
+  readonly #printed = Promise.withResolvers<void>();
+  #isLate = false;
+  #text = "";
+  #saidMs = 0;
 
-  constructor(child: Deno.ChildProcess) {
+  private constructor([program, ...args]: readonly string[]) {
+    const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+    const child = new Deno.Command(program!, { args, ...pipes }).spawn();
     this.#child = child;
     this.#interrupted = whenInterrupted(() => kill(child, "SIGKILL"));
     this.#timer = setTimeout(() => {
-      this.#isOver = true;
+      this.#isLate = true;
       kill(child, "SIGKILL");
     }, LOAD_MS_MAX);
+    this.#output = this.#read(child.stdout);
+    this.#complaint = new Response(child.stderr).text();
   }
 
-  /** Returns why it failed. */
-  failure(complaint: string): Failure {
-    return new Failure(
-      this.#isOver
+  /** Starts a command. */
+  static async start(command: readonly string[]): Promise<Load> {
+    await stillWanted();
+    return new Load(command);
+  }
+
+  /** Resolves when it has printed something, or has ended. */
+  get printed(): Promise<void> {
+    return this.#printed.promise;
+  }
+
+  /**
+   * Lets go of connections that are held, and waits for the end.
+   *
+   * @throws {Failure} when it fails, or takes too long.
+   */
+  async end(): Promise<{ text: string; saidMs: number; complaint: string }> {
+    await this.#child.stdin.close();
+    const { success } = await this.#child.status;
+    await this.#output;
+    const [text, complaint] = [this.#text, await this.#complaint];
+    if (success) return { text, saidMs: this.#saidMs, complaint };
+    throw new Failure(
+      this.#isLate
         ? `the load did not end in ${LOAD_MS_MAX / MS_PER_SECOND} s`
-        : `the load failed: ${complaint}`,
+        : `the load failed: ${complaint.trim() || text.trim()}`,
     );
   }
 
+  /** Kills it if it still runs. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
     kill(this.#child, "SIGKILL");
     await this.#child.status;
     this.#interrupted[Symbol.dispose]();
   }
-}
 
-/** Closing thousands of connections takes a program that has ended a while. */
-async function textAndTime(
-  stdout: ReadableStream<Uint8Array>,
-): Promise<{ text: string; saidMs: number }> {
-  let text = "";
-  let saidMs = performance.now();
-  for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
-    text += piece;
-    saidMs = performance.now();
+  /** Its end comes later: closing thousands of connections takes a while. */
+  async #read(stdout: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
+      this.#text += piece;
+      this.#saidMs = performance.now();
+      this.#printed.resolve();
+    }
+    this.#printed.resolve();
   }
-  return { text, saidMs };
 }
 
 /**

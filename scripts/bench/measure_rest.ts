@@ -9,7 +9,7 @@ import { Failure } from "../command_line.ts";
 import { stillWanted } from "../interrupt.ts";
 import { startServer } from "../server_process.ts";
 import type { Bench } from "./bench.ts";
-import { holdConnections, ownLoad } from "./load.ts";
+import { Load, ownLoad } from "./load.ts";
 import { residentBytes } from "./measure_load.ts";
 import { HELLO } from "./payloads.ts";
 import { connected, type Peer } from "./peers.ts";
@@ -75,7 +75,9 @@ async function weigh(
   await settle();
   const before = residentBytes(pid);
   const command = ownLoad(port, connections, load);
-  await using held = await holdConnections([...machine.onLoadCore, ...command]);
+  await using held = await Load.start([...machine.onLoadCore, ...command]);
+  // It prints a line when each connection has been answered once.
+  await held.printed;
   await settle();
   const resident = residentBytes(pid);
   await held.end();

@@ -13,25 +13,10 @@ import {
 } from "../command_line.ts";
 import { BASELINE, LIMIT, SUBJECT } from "./names.ts";
 import { PEER_NAMES } from "./peers.ts";
-import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import { SCENARIOS } from "./scenarios.ts";
 
 /** What the command line asks for. */
-export interface BenchOptions {
-  /** How often each server is measured in each scenario. */
-  readonly rounds: number;
-  /** How many seconds each time. */
-  readonly seconds: number;
-  /** The scenarios to run. */
-  readonly scenarios: readonly Scenario[];
-  /** The servers to measure, by name. */
-  readonly peers: readonly string[];
-  /** Whether a first look is wanted, not figures. */
-  readonly quick: boolean;
-  /** The file for the results. */
-  readonly output: string;
-  /** Whether to print the results as they are in the file. */
-  readonly json: boolean;
-}
+export type BenchOptions = ReturnType<typeof parseBenchOptions>;
 
 /** Where the report looks for the results. */
 const OUTPUT = "native/target/bench.json";
@@ -94,7 +79,7 @@ Exit codes: 0 measured, 1 denio failed or answered wrongly, 2 bad usage.`;
  *
  * @throws {UsageError} when it makes no sense.
  */
-export function parseBenchOptions(args: string[]): BenchOptions {
+export function parseBenchOptions(args: string[]) {
   const { options, words } = readOptions(args, {
     only: "",
     peers: "",
@@ -111,15 +96,13 @@ export function parseBenchOptions(args: string[]): BenchOptions {
   const usual = quick ? QUICK : USUAL;
   const names = chosenFrom(NAMES, namesIn(only), "run");
   return {
+    ...{ output, quick, json },
     rounds: rounds === "" ? usual.rounds : countOf("--rounds", rounds),
     seconds: seconds === "" ? usual.seconds : secondsOf(seconds),
     scenarios: SCENARIOS.filter(({ name }) => names.includes(name)),
     peers: peers === ""
       ? usual.peers
       : chosenFrom(PEER_NAMES, namesIn(peers), "measure"),
-    output,
-    quick,
-    json,
   };
 }
 

@@ -10,7 +10,7 @@
  */
 
 import { Failure } from "../command_line.ts";
-import { BASELINE, FIBERS, LIMIT, SUBJECT } from "./names.ts";
+import { FIBERS, LIMIT, SUBJECT } from "./names.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 /** Changes when the shape does. */
@@ -19,25 +19,23 @@ const FORMAT = 2;
 const DIGITS = 5;
 const OURS: readonly string[] = [SUBJECT, FIBERS];
 
-const less = (title: string, unit: string, verb = "needs") =>
-  ({ title, unit, verb, lessIsBetter: true }) as const;
-const more = (title: string, unit: string, verb: string) =>
-  ({ title, unit, verb, lessIsBetter: false }) as const;
+const less = (title: string, unit = "") => ({ title, unit, sign: 1 });
+const more = (title: string, unit = "") => ({ title, unit, sign: -1 });
 
-/** What is measured: its title, its unit, and which way is better. */
+/** What is measured: its title, its unit, and whether less is better. */
 export const FIGURES = {
   cpuUs: less("CPU", "µs"),
   ownUs: less("own part", "µs"),
-  perSecond: more("rate", "/s", "does"),
-  rateKept: more("rate kept", "", "keeps"),
-  p50Us: less("p50", "µs", "has"),
-  p99Us: less("p99", "µs", "has"),
-  p999Us: less("p99.9", "µs", "has"),
-  maxUs: less("worst answer", "µs", "has"),
-  systemCalls: less("system calls", "", "makes"),
-  bytesEach: less("memory of a connection", "bytes", "takes"),
-  residentBytes: less("resident memory", "bytes", "takes"),
-  startMs: less("start to first answer", "ms", "takes"),
+  perSecond: more("rate", "/s"),
+  rateKept: more("rate kept"),
+  p50Us: less("p50", "µs"),
+  p99Us: less("p99", "µs"),
+  p999Us: less("p99.9", "µs"),
+  maxUs: less("worst answer", "µs"),
+  systemCalls: less("system calls"),
+  bytesEach: less("memory of a connection", "bytes"),
+  residentBytes: less("resident memory", "bytes"),
+  startMs: less("start to first answer", "ms"),
 };
 
 /** The name of a figure, with its unit. */
@@ -109,7 +107,7 @@ export class Results {
 
   /** Returns the servers that have a figure, the best one first. */
   ranked(scenario: string, figure: FigureName): string[] {
-    const sign = FIGURES[figure].lessIsBetter ? 1 : -1;
+    const { sign } = FIGURES[figure];
     const of = (peer: string) => this.median(scenario, peer, figure) * sign;
     return this.peers(scenario).filter((peer) => !Number.isNaN(of(peer)))
       .toSorted((one, other) => of(one) - of(other));
@@ -149,12 +147,6 @@ export class Results {
     const to = best === undefined ? 0 : this.median(scenario, best, figure);
     // A ratio to nothing, or to less than that, would say nothing.
     return to > 0 ? this.median(scenario, peer, figure) / to : NaN;
-  }
-
-  /** Returns the ratio of denio's figure to that of Deno, `NaN` without both. */
-  toBaseline(scenario: string, figure: FigureName, peer = SUBJECT): number {
-    return this.median(scenario, peer, figure) /
-      this.median(scenario, BASELINE, figure);
   }
 
   /** Returns the text of the file. */
@@ -200,21 +192,15 @@ export class Results {
   }
 
   *#lines(): Generator<Line> {
-    const short = (value: number) => Number(value.toPrecision(DIGITS));
     for (const scenario of this.scenarios()) {
       for (const peer of this.peers(scenario)) {
-        for (const figure of this.figures(scenario)) {
+        for (const figure of FIGURE_NAMES) {
           const spread = this.spread(scenario, peer, figure);
           if (spread === undefined) continue;
-          const [median, min, max] = spread;
-          yield [
-            scenario,
-            peer,
-            figure,
-            short(median),
-            short(min),
-            short(max),
-          ];
+          const [median, min, max] = spread.map((value) =>
+            Number(value.toPrecision(DIGITS))
+          );
+          yield [scenario, peer, figure, median!, min!, max!];
         }
       }
     }

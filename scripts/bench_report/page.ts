@@ -148,11 +148,12 @@ export function benchCommand({ run: { rounds, seconds } }: Results): string {
 
 /** A large ratio, with what it is the ratio of. */
 function gist(results: Results, name: string, figure: FigureName): Part {
-  const ratio = Math.max(0, results.toBaseline(name, figure));
-  if (Number.isNaN(ratio)) return undefined;
-  const [own, other] = [SUBJECT, BASELINE].map((peer) =>
-    figureText(figure, results.median(name, peer, figure))
+  const medians = [SUBJECT, BASELINE].map((peer) =>
+    results.median(name, peer, figure)
   );
+  const ratio = Math.max(0, medians[0]! / medians[1]!);
+  if (Number.isNaN(ratio)) return undefined;
+  const [own, other] = medians.map((value) => figureText(figure, value));
   const { title, unit } = FIGURES[figure];
   return markup`<li><b>${numberText(ratio)} ${ratio < 1 ? "of" : "times"}</b>
 Deno’s ${title} <span>${scenarioOf(name).title}: ${own} against ${other}
