@@ -15,31 +15,19 @@ import { Failure, runProgram } from "../command_line.ts";
 import { stillWanted } from "../interrupt.ts";
 import { setColorEnabled } from "../packages/std.ts";
 import { Bench } from "./bench.ts";
-import { hasProgram } from "./machine.ts";
 import { prepareOwnLoad } from "./load.ts";
-import { describeMachine, prepareMachine } from "./machine.ts";
-import { measureLoad } from "./measure_load.ts";
-import { measureIdle, measureStart } from "./measure_rest.ts";
-import { SUBJECT } from "./names.ts";
+import { describeMachine, hasProgram, prepareMachine } from "./machine.ts";
+import { measure } from "./measure.ts";
 import { type BenchOptions, HELP, parseBenchOptions } from "./options.ts";
 import { preparePeers } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { Results } from "./results.ts";
-import type { Scenario } from "./scenarios.ts";
+import { type Scenario, SUBJECT } from "./scenarios.ts";
 import { whyNoCalls } from "./system_calls.ts";
 import { reportLines } from "./text.ts";
 
 const FIRST_LOOK = "a first look, by which nothing is sure; for a decision " +
   "leave --quick out";
-
-/** How each kind of scenario is measured. */
-const METHODS = {
-  load: measureLoad,
-  beside: measureLoad,
-  logins: measureLoad,
-  idle: measureIdle,
-  start: measureStart,
-} as const;
 
 async function main(options: BenchOptions): Promise<number> {
   if (Deno.build.os !== "linux") {
@@ -101,7 +89,7 @@ async function measureAll(
       bench.notes.push(`${scenario.name}: wrk is not installed`);
       continue;
     }
-    await METHODS[scenario.kind](bench, fitted(bench, scenario), results);
+    await measure(bench, fitted(bench, scenario), results);
     await stillWanted();
     // In one step, so that an interrupt leaves no half of a file.
     const temporary = `${output}.${Deno.pid}`;

@@ -11,9 +11,8 @@ import {
   readOptions,
   UsageError,
 } from "../command_line.ts";
-import { BASELINE, LIMIT, SUBJECT } from "./names.ts";
 import { PEER_NAMES } from "./peers.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { BASELINE, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
 /** What the command line asks for. */
 export type BenchOptions = ReturnType<typeof parseBenchOptions>;

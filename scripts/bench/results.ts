@@ -10,8 +10,7 @@
  */
 
 import { Failure } from "../command_line.ts";
-import { FIBERS, LIMIT, SUBJECT } from "./names.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { FIBERS, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
 /** Changes when the shape does. */
 const FORMAT = 2;

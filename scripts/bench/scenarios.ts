@@ -4,7 +4,6 @@
  * @module
  */
 
-import { BASELINE, LIMIT, SUBJECT } from "./names.ts";
 import {
   APP_ANSWER,
   APP_PATH,
@@ -15,6 +14,18 @@ import {
   JSON_BODY,
   UPLOAD_BYTES,
 } from "./payloads.ts";
+
+/** The server that is measured. */
+export const SUBJECT = "denio";
+/** denio's other face, for echo: a fiber for each connection. */
+export const FIBERS = "denio fibers";
+/** The server that denio is compared with. */
+export const BASELINE = "Deno";
+/**
+ * A bare epoll loop in Rust that sends fixed bytes and runs no handler: no
+ * server can need less than it does.
+ */
+export const LIMIT = "bare loop";
 
 /** What scenarios are about: a section of the report each. */
 export type Group =
@@ -49,9 +60,7 @@ export type Ability =
 export interface Scenario {
   /** The name that `--only` takes. */
   readonly name: string;
-  /** What it is, for people. */
   readonly title: string;
-  /** What it is about. */
   readonly group: Group;
   /** What figures are counted for. */
   readonly unit: string;
@@ -61,9 +70,7 @@ export interface Scenario {
    * `idle` weighs connections that wait, and `start` times a server's start.
    */
   readonly kind: "load" | "beside" | "logins" | "idle" | "start";
-  /** How servers are started. */
   readonly service: Service;
-  /** What they must be able to do, which not all are. */
   readonly needs: Ability;
   /** Connections that are open at once, idle ones among them. */
   readonly connections: number;

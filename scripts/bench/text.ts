@@ -8,14 +8,13 @@
 import { bold, formatBytes, green, red } from "../packages/std.ts";
 import { rows } from "../table.ts";
 import { budgetsOf } from "./budgets.ts";
-import { SUBJECT } from "./names.ts";
 import {
   type FigureName,
   FIGURES,
   type Results,
   type Spread,
 } from "./results.ts";
-import { scenarioOf } from "./scenarios.ts";
+import { scenarioOf, SUBJECT } from "./scenarios.ts";
 
 /** No run of the benchmark would give more digits again. */
 const DIGITS = 3;

@@ -5,9 +5,15 @@
  * @module
  */
 
-import { BASELINE, FIBERS, LIMIT, SUBJECT } from "../bench/names.ts";
 import { type FigureName, FIGURES, type Results } from "../bench/results.ts";
-import { type Scenario, scenarioOf } from "../bench/scenarios.ts";
+import {
+  BASELINE,
+  FIBERS,
+  LIMIT,
+  type Scenario,
+  scenarioOf,
+  SUBJECT,
+} from "../bench/scenarios.ts";
 import { figureText } from "../bench/text.ts";
 import { Html } from "../html.ts";
 import { drawn, lines, Plot, type Unnamed, WIDTH } from "../plot.ts";

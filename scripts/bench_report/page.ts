@@ -6,7 +6,6 @@
  */
 
 import { budgetsOf } from "../bench/budgets.ts";
-import { BASELINE, LIMIT, SUBJECT } from "../bench/names.ts";
 import {
   type FigureName,
   FIGURES,
@@ -14,10 +13,13 @@ import {
   type Spread,
 } from "../bench/results.ts";
 import {
+  BASELINE,
   type Group,
+  LIMIT,
   type Scenario,
   scenarioOf,
   SCENARIOS,
+  SUBJECT,
 } from "../bench/scenarios.ts";
 import { figureText, headText, numberText } from "../bench/text.ts";
 import { type Html, markup, type Part } from "../html.ts";
@@ -152,7 +154,7 @@ function gist(results: Results, name: string, figure: FigureName): Part {
     results.median(name, peer, figure)
   );
   const ratio = Math.max(0, medians[0]! / medians[1]!);
-  if (Number.isNaN(ratio)) return undefined;
+  if (Number.isNaN(ratio) || medians[1]! <= 0) return undefined;
   const [own, other] = medians.map((value) => figureText(figure, value));
   const { title, unit } = FIGURES[figure];
   return markup`<li><b>${numberText(ratio)} ${ratio < 1 ? "of" : "times"}</b>

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { SUBJECT } from "../bench/names.ts";
+import { SUBJECT } from "../bench/scenarios.ts";
 import { PEER_NAMES } from "../bench/peers.ts";
 import { type FigureName, Results } from "../bench/results.ts";
 import { figureText } from "../bench/text.ts";

@@ -3,7 +3,7 @@ import { budgetsOf } from "../../scripts/bench/budgets.ts";
 import { usWithin } from "../../scripts/bench/cpu.ts";
 import { seenBy } from "../../scripts/bench/load.ts";
 import { parseCores, parseDescriptors } from "../../scripts/bench/machine.ts";
-import { figuresOf, type Sample } from "../../scripts/bench/measure_load.ts";
+import { figuresOf } from "../../scripts/bench/measure.ts";
 import {
   FIGURE_NAMES,
   type FigureName,
@@ -57,24 +57,19 @@ Deno.test("budgetsOf() divides, subtracts, and takes figures as they are", () =>
   assertEquals(of("rate beside 15,000 idle ones"), [0.98, true]);
   // Every budget is about something that is measured.
   assert(budgets.every(({ measured }) => !Number.isNaN(measured)));
+  const noisy = resultsOf({ denio: { ownUs: 1 }, Deno: { ownUs: -1 } });
+  assertEquals(budgetsOf(noisy)[0]!.measured, NaN);
   for (const { measured, isMet } of budgetsOf(resultsOf({}))) {
     assertEquals([measured, isMet], [NaN, false]);
   }
 });
 
 Deno.test("figuresOf() takes medians, and own parts round by round", () => {
-  const samples = (...cpuUs: number[]): Sample[] =>
-    cpuUs.map((us) => ({
-      ...{ requests: 1000, seconds: 2, cpuUs: us * 1000 },
-      latency: { p50Us: us },
-    }));
-  const figures = figuresOf(samples(3, 9, 4), samples(1, 6, 3));
-  assertEquals(figures.cpuUs, [4, 3, 9]);
-  assertEquals(figures.ownUs, [2, 1, 3]);
-  assertEquals(figures.perSecond, [500, 500, 500]);
+  const rounds = (...times: number[]) => times.map((cpuUs) => ({ cpuUs }));
+  const figures = figuresOf(rounds(3, 9, 4), rounds(1, 6, 3));
+  assertEquals(figures, { cpuUs: [4, 3, 9], ownUs: [2, 1, 3] });
   // What the load did not say is left out.
-  assertEquals(Object.keys(figures), ["cpuUs", "ownUs", "perSecond", "p50Us"]);
-  assertEquals(figuresOf(samples(1)).ownUs, undefined);
+  assertEquals(figuresOf(rounds(1)), { cpuUs: [1, 1, 1] });
 });
 
 Deno.test("Results compare with the best other server, and come back from their text", () => {

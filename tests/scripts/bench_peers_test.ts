@@ -7,7 +7,6 @@
 
 import { assertEquals } from "@std/assert";
 import { ownLoad, prepareOwnLoad, runLoad } from "../../scripts/bench/load.ts";
-import { LIMIT } from "../../scripts/bench/names.ts";
 import { APP_PATH, BIG_BYTES, LOGIN } from "../../scripts/bench/payloads.ts";
 import {
   type Peer,
@@ -16,6 +15,7 @@ import {
   startPeer,
 } from "../../scripts/bench/peers.ts";
 import {
+  LIMIT,
   loadFor,
   type Scenario,
   SCENARIOS,

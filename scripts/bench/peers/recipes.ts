@@ -9,9 +9,15 @@ import { fileURLToPath } from "node:url";
 import config from "../../../deno.json" with { type: "json" };
 import { build, buildIfStale } from "../../build.ts";
 import { libraryPermissions } from "../../server_process.ts";
-import { BASELINE, FIBERS, LIMIT, SUBJECT } from "../names.ts";
 import type { Peer } from "./peer.ts";
-import type { Ability, Service } from "../scenarios.ts";
+import {
+  type Ability,
+  BASELINE,
+  FIBERS,
+  LIMIT,
+  type Service,
+  SUBJECT,
+} from "../scenarios.ts";
 import { nginxPeer } from "./nginx.ts";
 import {
   need,
