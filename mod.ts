@@ -43,6 +43,7 @@ export type {
   RequestRefused,
 } from "./src/http/observer.ts";
 export type { AdmissionOptions } from "./src/server/admission.ts";
+export type { LimitedOptions } from "./src/server/option_table.ts";
 export type { StreamAddr } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";

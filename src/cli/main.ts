@@ -15,6 +15,7 @@ import { echo } from "../server/echo.ts";
 import type { StreamAddr } from "../server/http_server.ts";
 import { serve } from "../server/serve.ts";
 import { trace } from "../trace/trace.ts";
+import type { MemberOptions } from "../server/worker/control.ts";
 import { serveOnWorkers } from "../server/worker/workers.ts";
 import { app } from "./app.ts";
 import { loadServed, type Served } from "../server/module.ts";
@@ -60,12 +61,13 @@ async function runWorkers(
   options: Options,
   workers: number | "auto",
 ): Promise<void> {
-  const { module, port, hostname, path, echo } = options;
+  const { module, port, hostname, path, echo, limits } = options;
   const { backend, balance, graceMs } = options;
   // Asked here, where a wrong name is wrong usage.
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
   const server = await serveOnWorkers({
+    ...limits as MemberOptions,
     ...echo ? { echo } : { module: module ?? builtIn },
     folder: callersFolder(),
     port,
@@ -113,7 +115,7 @@ function openReactor(
 }
 
 async function start(options: Options, reactor: Reactor): Promise<Server> {
-  const { module, path, port, hostname } = options;
+  const { module, path, port, hostname, limits } = options;
   if (options.echo) {
     return path === undefined
       ? echo({ port, hostname, reactor })
@@ -123,7 +125,12 @@ async function start(options: Options, reactor: Reactor): Promise<Server> {
     ? { handler: app, observer: undefined }
     : await loadServed(module, callersFolder());
   // The line that says where comes after this, and says more.
-  const how = { ...observer && { observer }, reactor, onListen() {} };
+  const how = {
+    ...limits,
+    ...observer && { observer },
+    reactor,
+    onListen() {},
+  };
   return path === undefined
     ? serve({ port, hostname, ...how }, handler)
     : serve({ path, ...how }, handler);

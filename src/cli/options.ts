@@ -5,6 +5,13 @@
  */
 
 import { parseArgs } from "node:util";
+import {
+  type LimitedOptions,
+  type LimitName,
+  type OptionRow,
+  settingsOf,
+  TABLE,
+} from "../server/option_table.ts";
 import { BALANCES, WORKERS_MAX } from "../server/worker/group_options.ts";
 import type { Balance } from "../server/worker/group_options.ts";
 
@@ -32,6 +39,8 @@ export interface Options {
   balance: Balance | undefined;
   /** How long Workers have to end, in milliseconds; 30000 when left out. */
   graceMs: number | undefined;
+  /** Limits for clients; the defaults of those that are left out. */
+  limits: LimitedOptions;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
@@ -46,6 +55,29 @@ export interface Options {
 export class UsageError extends Error {
   /** What errors of this class print. */
   override name = "UsageError";
+}
+
+/** The limits that are numbers, by their names on the command line. */
+const LIMITS: ReadonlyMap<string, readonly [LimitName, OptionRow]> = new Map(
+  Object.entries<OptionRow>(TABLE)
+    .filter(([, { unit }]) => unit !== undefined)
+    .map(([name, row]) => [kebab(name), [name as LimitName, row]]),
+);
+
+/** `headMs` is `head-ms` on the command line. */
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The column in which the longest limit leaves room for its text. */
+const LIMIT_COLUMNS = 37;
+
+function limitLines(): string {
+  return [...LIMITS].map(([name, [, { unit, text, initial }]]) => {
+    const option = `  --${name} ${unit}`.padEnd(LIMIT_COLUMNS);
+    const isEndless = initial === undefined || initial === Infinity;
+    return `${option}${text}${isEndless ? "" : ` [${initial}]`}`;
+  }).join("\n");
 }
 
 /** What `--help` prints. */
@@ -75,6 +107,9 @@ Options:
                    first N, cost: each system call, and the sums
   --help           Print this
 
+Limits for clients, each explained in the README:
+${limitLines()}
+
 Examples:
   deno task serve                            The built-in app on port 8000
   deno task serve app.ts --port 3000         Your own
@@ -84,9 +119,10 @@ Examples:
 
 --workers pays when MODULE keeps a core busy and others are idle. Each Worker
 imports MODULE for itself: they share no variables. Each has as many connections
-as the others, give or take two; the counts at the end show it. With reuse-port Linux
-shares them out by a hash of their addresses, and other systems may give all to
-one Worker. A Worker that dies is started again, its connections are lost.
+as the others, give or take two; the counts at the end show it. With reuse-port
+Linux shares them out by a hash of their addresses, and other systems may give
+all to one Worker. A Worker that dies is started again, its connections are
+lost.
 
 Ctrl-C or SIGTERM stops accepting and answers what has come, on Workers within
 --grace-ms; a second one stops at once.
@@ -129,6 +165,7 @@ export function parseOptions(args: string[]): Options {
   }
   return {
     module,
+    limits: limitsOf(values),
     // As ss(8) and others write the NUL that an abstract name begins with.
     path: path?.replace(/^@/, "\0"),
     workers: workersOf(workers),
@@ -160,6 +197,9 @@ function parseWords(args: string[]) {
         backend: { type: "string" },
         trace: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
+        ...Object.fromEntries(
+          [...LIMITS.keys()].map((name) => [name, { type: "string" as const }]),
+        ),
       },
     });
   } catch (error) {
@@ -168,6 +208,32 @@ function parseWords(args: string[]) {
     const [sentence] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${sentence}; see --help`, { cause: error });
   }
+}
+
+/** Returns the limits that are given: numbers in their ranges. */
+function limitsOf(
+  values: { echo: boolean } & Readonly<Record<string, unknown>>,
+): LimitedOptions {
+  const limits: Record<string, number> = {};
+  for (const [name, [key]] of LIMITS) {
+    const text = values[name] as string | undefined;
+    if (text === undefined) continue;
+    if (values.echo) {
+      throw new UsageError(`Cannot use --${name} with --echo: it is for HTTP`);
+    }
+    if (!/^(\d+|Infinity)$/.test(text)) {
+      throw new UsageError(
+        `Cannot use ${name} "${text}": it must be a number, or Infinity`,
+      );
+    }
+    limits[key] = Number(text);
+  }
+  try {
+    settingsOf(limits);
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  return limits;
 }
 
 function workersOf(text: string | undefined): number | "auto" | undefined {

@@ -1,8 +1,6 @@
 /**
- * What a client may ask, and how long it may take.
- *
- * All but one are on by default: a server that is told nothing must outlive
- * slow, large and endless clients.
+ * What a client may ask of HTTP, and how long it may take. The defaults and the
+ * ranges are in the table of the server's options.
  *
  * @module
  */
@@ -66,57 +64,11 @@ export interface LimitOptions {
   requestsMax?: number;
 }
 
-/** Limits, checked, with what was left out. */
+/** Limits, checked, with the defaults of those that were left out. */
 export type Limits = Readonly<Required<LimitOptions>>;
 
-/** The limits of a server that is told nothing. */
-export const DEFAULT_LIMITS: Limits = {
-  headBytesMax: 32_768,
-  headerCountMax: 100,
-  urlBytesMax: 8_192,
-  bodyBytesMax: 134_217_728,
-  headMs: 20_000,
-  bodyBytesPerSecondMin: 240,
-  keepAliveMs: 75_000,
-  requestsMax: 100_000,
-};
-
-/** Fields that the parser's table has room for. */
-const HEADERS_MAX = 100;
 /** The longest time, as `setTimeout` has it: 24 days. */
-const MS_MAX = 0x7fff_ffff;
-
-/** The least and the most of each. */
-const RANGES: Readonly<Record<keyof Limits, [min: number, max: number]>> = {
-  headBytesMax: [0, Infinity],
-  headerCountMax: [0, HEADERS_MAX],
-  urlBytesMax: [1, Infinity],
-  bodyBytesMax: [0, Infinity],
-  headMs: [1, MS_MAX],
-  bodyBytesPerSecondMin: [0, Infinity],
-  keepAliveMs: [1, MS_MAX],
-  requestsMax: [1, Infinity],
-};
-
-/**
- * Returns limits with what was left out.
- *
- * @throws {RangeError} when one is out of its range.
- */
-export function limitsOf(options: LimitOptions): Limits {
-  const limits: Record<string, BodyBytesMax> = { ...DEFAULT_LIMITS };
-  // No iterator of an array, which a program may have broken.
-  for (const key in RANGES) {
-    const name = key as keyof Limits;
-    const value = options[name];
-    if (value === undefined) continue;
-    const isAsked = name === "bodyBytesMax" && typeof value === "function";
-    const range = RANGES[name];
-    if (!isAsked) checkRange(name, value as number, range[0], range[1]);
-    limits[name] = value;
-  }
-  return limits as unknown as Limits;
-}
+export const MS_MAX = 0x7fff_ffff;
 
 /**
  * Throws unless a number is in its range, or of a time and infinite.

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { checkRange } from "../http/limits.ts";
 import type { Connection } from "../reactor/connection.ts";
 
 /** How many connections a server may have. */
@@ -29,8 +28,6 @@ export interface AdmissionOptions {
   connectionsPerAddressMax?: number;
 }
 
-const CONNECTIONS_MAX = 65_536;
-const CONNECTIONS_PER_ADDRESS_MAX = 16_384;
 /**
  * The share of idle connections that makes room: looking for them takes a look
  * at all, which must be worth it.
@@ -39,22 +36,6 @@ const SPARED_SHARE = 1 / 32;
 
 /** Who has just come, or has just been answered, may have asked already. */
 const QUIET_MS = 1_000;
-
-/**
- * Returns options with what was left out.
- *
- * @throws {RangeError} when one is out of its range.
- */
-export function admissionOf(
-  {
-    connectionsMax = CONNECTIONS_MAX,
-    connectionsPerAddressMax = CONNECTIONS_PER_ADDRESS_MAX,
-  }: AdmissionOptions,
-): Required<AdmissionOptions> {
-  checkRange("connectionsMax", connectionsMax, 1);
-  checkRange("connectionsPerAddressMax", connectionsPerAddressMax, 1);
-  return { connectionsMax, connectionsPerAddressMax };
-}
 
 /** The connections of one server. */
 export class Admission {
@@ -65,17 +46,13 @@ export class Admission {
   readonly #all: () => Iterable<Connection>;
   readonly #perAddress = new Map<number, number>();
 
-  /**
-   * @param all Returns the connections there are.
-   * @throws {RangeError} when an option is out of its range.
-   */
+  /** @param all Returns the connections there are. */
   constructor(
-    options: AdmissionOptions,
+    { connectionsMax, connectionsPerAddressMax }: Required<AdmissionOptions>,
     all: () => Iterable<Connection>,
   ) {
-    const checked = admissionOf(options);
-    this.#max = checked.connectionsMax;
-    this.#perAddressMax = checked.connectionsPerAddressMax;
+    this.#max = connectionsMax;
+    this.#perAddressMax = connectionsPerAddressMax;
     this.#all = all;
   }
 

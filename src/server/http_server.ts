@@ -6,7 +6,6 @@
 
 import { HttpConnection } from "../http/h1/connection.ts";
 import { internalServerError } from "../http/errors.ts";
-import { checkMs, type LimitOptions, limitsOf } from "../http/limits.ts";
 import { type Observer, observerOf } from "../http/observer.ts";
 import { type Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
@@ -18,11 +17,15 @@ import type { EngineConnection } from "../reactor/connection/engine.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { Admission, type AdmissionOptions } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
 import {
+  type LimitedOptions,
+  type Settings,
+  settingsOf,
+} from "./option_table.ts";
+import {
   announcement,
-  backlogOf,
   checkCallback,
   checkSignal,
   hasPath,
@@ -31,12 +34,11 @@ import {
   portOf,
   reactorOf,
   textOf,
-  WRITE_MS_DEFAULT,
 } from "./serve_options.ts";
 
 /** How to serve, wherever it is. */
 export interface ServeBaseOptions<Addr extends StreamAddr>
-  extends LimitOptions, AdmissionOptions {
+  extends Omit<LimitedOptions, "tcpKeepalive"> {
   /**
    * Ends the server at once when it aborts: whatever is in progress is cut
    * off, but what a handler that aborts it answers in the same round of Deno's
@@ -48,33 +50,6 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
   onListen?: (addr: Addr) => void;
   /** Answers when the handler fails; left out, 500 and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
-  /**
-   * Milliseconds in which a handler's promise must settle; then the answer is
-   * 503 and `request.signal` aborts. No limit when left out: only the program
-   * knows how long its work may take. From 1 to 2147483647, or `Infinity`.
-   */
-  handlerMs?: number;
-  /**
-   * Milliseconds for which a client may take no byte of what is sent to it;
-   * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
-   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
-   * counts, too, what it has taken and the client's side does not acknowledge
-   * (`TCP_USER_TIMEOUT`, where there is one).
-   */
-  writeMs?: number;
-  /**
-   * Whether requests must be as RFC 9112 has them; they must when left out.
-   * With `false` the server also takes what `Deno.serve` takes: a request of
-   * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
-   * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict. When false, a head that is too large is
-   * answered with 400, as by `Deno.serve`, instead of 431.
-   *
-   * Not to be used behind a proxy: one that ends lines or chooses hosts in
-   * another way than this server can be made to pass on requests that it never
-   * checked.
-   */
-  requireHost?: boolean;
   /**
    * Notified of requests that begin, are answered, refused or fail: for logs and
    * metrics. Nothing is when left out. A module that runs on Workers exports it
@@ -95,13 +70,7 @@ export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
   hostname?: string;
   /** Several servers on one address share its connections. */
   reusePort?: boolean;
-  /** Connections that may wait to be accepted; 511 when left out. */
-  tcpBacklog?: number;
-  /**
-   * How the system asks silent clients whether they are still there: see
-   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
-   * given up, and its stream ends, also when nothing is written to it.
-   */
+  /** How silent clients are probed: see `LimitedOptions`. On when left out. */
   tcpKeepalive?: boolean | Partial<Keepalive>;
 }
 
@@ -110,8 +79,6 @@ export interface ServeUnixOptions
   extends ServeBaseOptions<Deno.UnixAddr>, UnixPath {
   /** Always a stream. */
   transport?: "unix";
-  /** Connections that may wait to be accepted; 511 when left out. */
-  tcpBacklog?: number;
 }
 
 /**
@@ -176,26 +143,25 @@ class Server implements HttpServer<StreamAddr> {
     checkCallback("onError", options.onError);
     const reactor = this.#reactor = reactorOf(options.reactor);
     const observer = observerOf(options.observer);
-    const { handlerMs = Infinity } = options;
     allowFunction("onError", options.onError ?? undefined);
     allowFunction("onListen", options.onListen ?? undefined);
-    checkMs("handlerMs", handlerMs);
+    const settings = settingsOf(options);
+    const { handlerMs } = settings;
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);
     }
     // A closing server looks at all of its connections by itself, when no
     // handler is at work any more.
     this.#admission = new Admission(
-      options,
+      settings,
       () => this.#service.isClosing ? [] : this.#connections(),
     );
     this.#service = new Service({
       handler,
       scheme: hasPath(options) ? "http+unix" : "http",
       onError: options.onError ?? answerError,
-      limits: limitsOf(options),
-      ...options.requireHost !== undefined &&
-        { requireHost: options.requireHost },
+      limits: settings,
+      requireHost: settings.requireHost,
       report: logError,
       ...observer && { observer },
       beginWork: () => reactor.beginWork(),
@@ -204,7 +170,7 @@ class Server implements HttpServer<StreamAddr> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
-    this.#listener = this.#listen(options);
+    this.#listener = this.#listen(options, settings);
     // A reactor that closes, or drains, closes its listeners.
     this.#listener.onClose = () => this.#checkFinished();
     this.addr = this.#service.addr = this.#listener.addr;
@@ -255,12 +221,9 @@ class Server implements HttpServer<StreamAddr> {
     return this.#reactor.connections(this.#listener);
   }
 
-  #listen(options: AnyServeOptions): Listener {
-    const { writeMs = WRITE_MS_DEFAULT } = options;
-    checkMs("writeMs", writeMs);
-    const { keepAliveMs } = this.#service.limits;
+  #listen(options: AnyServeOptions, settings: Settings): Listener {
+    const { writeMs, keepAliveMs, tcpBacklog: backlog } = settings;
     const timeouts = { idleMs: keepAliveMs, writeMs };
-    const backlog = backlogOf(options.tcpBacklog);
     const bounds = { timeouts, ...backlog !== undefined && { backlog } };
     if (hasPath(options)) {
       const path = textOf("path", options.path);
@@ -269,8 +232,7 @@ class Server implements HttpServer<StreamAddr> {
     const hostname = textOf("hostname", options.hostname ?? HOSTNAME_DEFAULT);
     const port = portOf(options.port ?? PORT_DEFAULT);
     const reusePort = Boolean(options.reusePort);
-    // As with Deno.serve, null is what was left out.
-    const keepalive = options.tcpKeepalive ?? true;
+    const { tcpKeepalive: keepalive } = settings;
     const where = { hostname, port, reusePort, keepalive, ...bounds };
     return this.#reactor.listen(where, this.#handlers());
   }

@@ -11,11 +11,7 @@ import { Reactor } from "../reactor/reactor.ts";
 export const PORT_DEFAULT = 8000;
 /** The address that `Deno.serve` takes when none is given: all of them. */
 export const HOSTNAME_DEFAULT = "0.0.0.0";
-/** How long a client may take no byte of what is sent to it. */
-export const WRITE_MS_DEFAULT = 60_000;
 const PORT_MAX = 65_535;
-/** The most that `listen(2)` takes. */
-const BACKLOG_MAX = 0x7fff_ffff;
 
 /** Options that ask for what is not here. */
 const NOT_OFFERED: Readonly<Record<string, string>> = {
@@ -131,25 +127,6 @@ export function textOf(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
   const what = value === "" ? "must not be empty" : "must be a string";
   throw new TypeError(`Cannot use ${name} "${String(value)}": it ${what}`);
-}
-
-/**
- * Returns how many connections may wait to be accepted, `undefined` when that
- * was left out: `null` is left out, too.
- *
- * @throws {RangeError} when it is no integer from 0 to 2147483647.
- */
-export function backlogOf(
-  backlog: number | null | undefined,
-): number | undefined {
-  if (backlog === undefined || backlog === null) return undefined;
-  if (Number.isInteger(backlog) && backlog >= 0 && backlog <= BACKLOG_MAX) {
-    return backlog;
-  }
-  throw new RangeError(
-    `Cannot use tcpBacklog "${String(backlog)}": it must be an integer from ` +
-      `0 to ${BACKLOG_MAX}`,
-  );
 }
 
 /**

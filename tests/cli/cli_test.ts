@@ -30,6 +30,7 @@ const DEFAULTS = {
   graceMs: undefined,
   port: 8000,
   hostname: "127.0.0.1",
+  limits: {},
   echo: false,
   // The variable DENIO_BACKEND is asked after the command line.
   backend: undefined,

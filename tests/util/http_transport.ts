@@ -8,7 +8,7 @@
 
 import { AssertionError } from "@std/assert";
 import { HttpConnection } from "../../src/http/h1/connection.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../src/http/limits.ts";
+import type { Limits } from "../../src/http/limits.ts";
 import { type Handler, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import type {
@@ -17,6 +17,7 @@ import type {
   Transport,
 } from "../../src/http/transport.ts";
 import { ReadBuffer } from "../../src/bytes/buffers.ts";
+import { settingsOf } from "../../src/server/option_table.ts";
 import { type Answer, parseAnswers } from "./http_answers.ts";
 import { concat, latin1, toLatin1 } from "./http_bytes.ts";
 import { DEADLINE_MS } from "./waiting.ts";
@@ -208,7 +209,7 @@ export class Peer {
         this.errors.push(error);
         return onError?.(error) ?? new Response("failed", { status: 500 });
       },
-      limits: { ...DEFAULT_LIMITS, ...UNTOLD, ...limits },
+      limits: { ...settingsOf({}), ...UNTOLD, ...limits },
       report: (error) => this.reports.push(error),
       beginWork: () => this.work++,
       endWork: () => this.work--,

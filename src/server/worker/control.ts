@@ -9,10 +9,8 @@
  * @module
  */
 
-import type { LimitOptions } from "../../http/limits.ts";
 import type { StreamAddr } from "../../http/transport.ts";
-import type { Keepalive } from "../../net/keepalive.ts";
-import type { AdmissionOptions } from "../admission.ts";
+import type { LimitedOptions } from "../option_table.ts";
 import type {
   Connection,
   ConnectionHandlers,
@@ -47,47 +45,9 @@ export type Where =
   | { readonly path: string };
 
 /** Options of `serve` that can be posted. */
-export interface MemberOptions
-  extends Omit<LimitOptions, "bodyBytesMax">, AdmissionOptions {
-  /**
-   * Connections that may wait to be accepted: at each Worker's own socket, or
-   * in all at the one that they share. 511 for each Worker when left out.
-   */
-  tcpBacklog?: number;
-  /** How silent clients are probed: see `ServeOptions`. On when left out. */
-  tcpKeepalive?: boolean | Partial<Keepalive>;
+export interface MemberOptions extends Omit<LimitedOptions, "bodyBytesMax"> {
   /** Bytes of a request's body; more is 413. 128 MiB when left out. */
   bodyBytesMax?: number;
-  /** Milliseconds in which a handler must answer; no limit when left out. */
-  handlerMs?: number;
-  /** Milliseconds for which a client may take nothing; 60 s when left out. */
-  writeMs?: number;
-  /** Whether requests must be as RFC 9112 has them; true when left out. */
-  requireHost?: boolean;
-}
-
-const MEMBER_OPTIONS: readonly (keyof MemberOptions)[] = [
-  "tcpBacklog",
-  "tcpKeepalive",
-  "headBytesMax",
-  "headerCountMax",
-  "urlBytesMax",
-  "bodyBytesMax",
-  "headMs",
-  "bodyBytesPerSecondMin",
-  "keepAliveMs",
-  "requestsMax",
-  "handlerMs",
-  "writeMs",
-  "connectionsMax",
-  "connectionsPerAddressMax",
-  "requireHost",
-];
-
-/** Returns those options of a group's that its members are given. */
-export function memberOptions(options: MemberOptions): MemberOptions {
-  const given = MEMBER_OPTIONS.filter((name) => options[name] !== undefined);
-  return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
 /** What a member says. */

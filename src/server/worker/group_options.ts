@@ -5,13 +5,12 @@
  * @module
  */
 
-import { checkMs, limitsOf } from "../../http/limits.ts";
+import { checkMs } from "../../http/limits.ts";
 import { NATIVE } from "../../system/readiness.ts";
 import type { System } from "../../system/system.ts";
-import { admissionOf } from "../admission.ts";
-import { type MemberOptions, memberOptions } from "./control.ts";
+import { givenLimits, settingsOf } from "../option_table.ts";
+import type { MemberOptions } from "./control.ts";
 import {
-  backlogOf,
   checkCallback,
   checkGraceMs,
   hasPath,
@@ -205,17 +204,13 @@ function checkModule(module: unknown): void {
 
 /** Throws what the `serve` of each Worker would throw. */
 function checkMembers(options: MemberOptions): void {
-  for (const [name, value] of Object.entries(memberOptions(options))) {
+  for (const [name, value] of Object.entries(givenLimits(options))) {
     if (typeof value !== "function" && typeof value !== "symbol") continue;
     throw new TypeError(
       `Cannot pass ${name} to Workers: it is a ${typeof value}`,
     );
   }
-  limitsOf(options);
-  admissionOf(options);
-  backlogOf(options.tcpBacklog);
-  checkMs("handlerMs", options.handlerMs ?? Infinity);
-  checkMs("writeMs", options.writeMs ?? Infinity);
+  settingsOf(options);
 }
 
 /**

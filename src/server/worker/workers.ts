@@ -17,7 +17,7 @@ import type { ListenerSocket } from "../../system/system.ts";
 import type { Timer } from "../../reactor/timers.ts";
 import {
   type Assignment,
-  memberOptions,
+  type MemberOptions,
   type Report,
   type Where,
 } from "./control.ts";
@@ -29,14 +29,9 @@ import {
   type GroupOptions,
   type WorkerEnd,
 } from "./group_options.ts";
+import { givenLimits, settingsOf } from "../option_table.ts";
 import { MemberThread } from "./member_thread.ts";
-import {
-  backlogOf,
-  checkSignal,
-  hasPath,
-  portOf,
-  WRITE_MS_DEFAULT,
-} from "../serve_options.ts";
+import { checkSignal, hasPath, portOf } from "../serve_options.ts";
 
 /** How long the first restart waits; each further one twice as long. */
 const RESTART_MS = 100;
@@ -142,9 +137,10 @@ class Group implements WorkersServer<StreamAddr> {
     this.#graceMs = options.graceMs ?? GRACE_MS_DEFAULT;
     this.#where = whereOf(options);
     if (balance === "shared-listener") {
-      const backlog = backlogOf(options.tcpBacklog) ?? BACKLOG_DEFAULT * count;
-      const { tcpKeepalive: keepalive = true, writeMs = WRITE_MS_DEFAULT } =
-        options;
+      const { tcpBacklog, tcpKeepalive: keepalive, writeMs } = settingsOf(
+        options,
+      );
+      const backlog = tcpBacklog ?? BACKLOG_DEFAULT * count;
       // What is accepted inherits both from the socket that all share.
       const userTimeout = userTimeoutOf(writeMs);
       this.#shared = NATIVE.listen({
@@ -295,7 +291,7 @@ class Group implements WorkersServer<StreamAddr> {
         handle: this.#shared.handle,
         transport: this.#shared.localAddress.transport,
       },
-      options: memberOptions(this.#options),
+      options: givenLimits(this.#options) as MemberOptions,
       table: this.#table.words,
       index,
     };

@@ -1,0 +1,266 @@
+/**
+ * The limits of a server, in one table: from it come the checks, what a Worker
+ * is given, the options of the command line, and the table in the README.
+ *
+ * To add a limit, add its option to {@linkcode LimitedOptions} and its row to
+ * {@linkcode TABLE}, and use it where it is for. The compiler holds the two
+ * against each other, and a test has a Worker tell which values it was given.
+ *
+ * @module
+ */
+
+import { checkRange, type LimitOptions, MS_MAX } from "../http/limits.ts";
+import type { Keepalive } from "../net/keepalive.ts";
+import type { AdmissionOptions } from "./admission.ts";
+
+/** Options of a server that limit what clients may do, and for how long. */
+export interface LimitedOptions extends LimitOptions, AdmissionOptions {
+  /**
+   * Milliseconds in which a handler's promise must settle; then the answer is
+   * 503 and `request.signal` aborts. No limit when left out: only the program
+   * knows how long its work may take. From 1 to 2147483647, or `Infinity`.
+   */
+  handlerMs?: number;
+  /**
+   * Milliseconds for which a client may take no byte of what is sent to it;
+   * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
+   * counts, too, what it has taken and the client's side does not acknowledge
+   * (`TCP_USER_TIMEOUT`, where there is one).
+   */
+  writeMs?: number;
+  /**
+   * Connections that may wait to be accepted; 511 when left out, and 511 for
+   * each Worker where Workers share a socket. An integer from 0 to 2147483647.
+   */
+  tcpBacklog?: number;
+  /**
+   * How the system asks silent clients whether they are still there: see
+   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
+   * given up, and its stream ends, also when nothing is written to it.
+   */
+  tcpKeepalive?: boolean | Partial<Keepalive>;
+  /**
+   * Whether requests must be as RFC 9112 has them; they must when left out.
+   * With `false` the server also takes what `Deno.serve` takes: a request of
+   * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
+   * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
+   * How bodies are framed stays strict. When false, a head that is too large is
+   * answered with 400, as by `Deno.serve`, instead of 431.
+   *
+   * Not to be used behind a proxy: one that ends lines or chooses hosts in
+   * another way than this server can be made to pass on requests that it never
+   * checked.
+   */
+  requireHost?: boolean;
+}
+
+/** What is known of one option. */
+export interface OptionRow {
+  /** The value when it is left out; `undefined` leaves that to the system. */
+  readonly initial: number | boolean | undefined;
+  /**
+   * The least and the most of a number, infinity being without limit; nothing
+   * for an option that is no number.
+   */
+  readonly range?: readonly [min: number, max: number];
+  /** Whether the number must be whole; `null` counts as left out then. */
+  readonly isWhole?: true;
+  /** What the number counts, on the command line: `MS`, `BYTES` or `N`. */
+  readonly unit?: "MS" | "BYTES" | "N";
+  /** What it is, in a line of `--help`. */
+  readonly text: string;
+  /** The default as the README has it. */
+  readonly shown: string;
+  /** What happens to a client beyond it, as the README has it. */
+  readonly beyond: string;
+}
+
+const TIME = [1, MS_MAX] as const;
+const COUNT = [1, Infinity] as const;
+const SIZE = [0, Infinity] as const;
+/** The most that `listen(2)` takes. */
+const BACKLOG_MAX = 0x7fff_ffff;
+/** Fields that the parser's table has room for. */
+const HEADERS_MAX = 100;
+
+/** All limits, in the order of the README. */
+export const TABLE = {
+  headMs: {
+    initial: 20_000,
+    range: TIME,
+    unit: "MS",
+    text: "Time in which a head must come",
+    shown: "20 s from the first byte",
+    beyond: "408",
+  },
+  keepAliveMs: {
+    initial: 75_000,
+    range: TIME,
+    unit: "MS",
+    text: "Time kept without a request",
+    shown: "75 s, told to clients",
+    beyond: "closed",
+  },
+  bodyBytesPerSecondMin: {
+    initial: 240,
+    range: SIZE,
+    unit: "BYTES",
+    text: "Least that a body brings a second",
+    shown: "240, over each 10 s",
+    beyond: "408",
+  },
+  writeMs: {
+    initial: 60_000,
+    range: TIME,
+    unit: "MS",
+    text: "Time for which nothing is taken",
+    shown: "60 s without a byte read",
+    beyond: "reset",
+  },
+  tcpKeepalive: {
+    initial: true,
+    text: "Whether silent clients are asked for",
+    shown: "asked after 15 s silence",
+    beyond: "given up when nothing answers",
+  },
+  handlerMs: {
+    initial: Infinity,
+    range: TIME,
+    unit: "MS",
+    text: "Time in which a handler answers",
+    shown: "none",
+    beyond: "503, and `request.signal` aborts",
+  },
+  headBytesMax: {
+    initial: 32_768,
+    range: SIZE,
+    unit: "BYTES",
+    text: "Size of a head",
+    shown: "32 KiB",
+    beyond: "431",
+  },
+  headerCountMax: {
+    initial: 100,
+    range: [0, HEADERS_MAX],
+    unit: "N",
+    text: "Fields of a head",
+    shown: "100 fields",
+    beyond: "431",
+  },
+  urlBytesMax: {
+    initial: 8_192,
+    range: COUNT,
+    unit: "BYTES",
+    text: "Size of a target",
+    shown: "8 KiB",
+    beyond: "414",
+  },
+  bodyBytesMax: {
+    initial: 134_217_728,
+    range: SIZE,
+    unit: "BYTES",
+    text: "Size of a body",
+    shown: "128 MiB",
+    beyond: "413",
+  },
+  requestsMax: {
+    initial: 100_000,
+    range: COUNT,
+    unit: "N",
+    text: "Requests on one connection",
+    shown: "100,000 a connection",
+    beyond: "closed after the answer",
+  },
+  connectionsMax: {
+    initial: 65_536,
+    range: COUNT,
+    unit: "N",
+    text: "Connections, of each Worker",
+    shown: "65,536",
+    beyond: "the longest idle one is closed",
+  },
+  connectionsPerAddressMax: {
+    initial: 16_384,
+    range: COUNT,
+    unit: "N",
+    text: "The same, from one address",
+    shown: "16,384",
+    beyond: "closed",
+  },
+  tcpBacklog: {
+    initial: undefined,
+    range: [0, BACKLOG_MAX],
+    isWhole: true,
+    unit: "N",
+    text: "Connections that may wait to be accepted",
+    shown: "511 that wait",
+    beyond: "they try again",
+  },
+  requireHost: {
+    initial: true,
+    text: "Whether requests must be as RFC 9112 has them",
+    shown: "RFC 9112, strictly",
+    beyond: "400",
+  },
+} as const satisfies Record<keyof LimitedOptions, OptionRow>;
+
+/** The name of a limit. */
+export type LimitName = keyof typeof TABLE;
+
+/** The values of all limits: those of the options, and the defaults. */
+export type Settings =
+  & Readonly<Required<Omit<LimitedOptions, "tcpBacklog">>>
+  & { readonly tcpBacklog: number | undefined };
+
+/**
+ * Returns all limits, with the defaults of those that are left out.
+ *
+ * @throws {RangeError} when a number is out of its range.
+ */
+export function settingsOf(options: LimitedOptions): Settings {
+  const settings: Record<string, unknown> = {};
+  const given = options as Readonly<Record<string, unknown>>;
+  // No iterator of an array, which a program may have broken.
+  for (const name in TABLE) {
+    const row: OptionRow = TABLE[name as LimitName];
+    settings[name] = valueOf(name as LimitName, row, given[name]);
+  }
+  return settings as unknown as Settings;
+}
+
+function valueOf(name: LimitName, row: OptionRow, value: unknown): unknown {
+  if (value === undefined) return row.initial;
+  // As with Deno.serve, null is what was left out.
+  if (value === null && (row.isWhole || !row.range)) return row.initial;
+  if (row.range === undefined) return value;
+  // It is asked for each request.
+  if (name === "bodyBytesMax" && typeof value === "function") return value;
+  const [min, max] = row.range;
+  if (!row.isWhole) checkRange(name, value as number, min, max);
+  else if (!Number.isInteger(value) || value as number < min) {
+    throw notWhole(name, value, row.range);
+  } else if (value as number > max) throw notWhole(name, value, row.range);
+  return value;
+}
+
+function notWhole(
+  name: string,
+  value: unknown,
+  [min, max]: readonly [number, number],
+): RangeError {
+  return new RangeError(
+    `Cannot use ${name} "${String(value)}": it must be an integer from ` +
+      `${min} to ${max}`,
+  );
+}
+
+/** Returns the limits among options that are not left out. */
+export function givenLimits(options: LimitedOptions): LimitedOptions {
+  const given: Record<string, unknown> = {};
+  for (const name in TABLE) {
+    const value = options[name as LimitName];
+    if (value !== undefined) given[name] = value;
+  }
+  return given as LimitedOptions;
+}
