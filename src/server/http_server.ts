@@ -4,7 +4,8 @@
  * @module
  */
 
-import { HttpConnection } from "../http/h1/connection.ts";
+import type { HttpConnection } from "../http/h1/connection.ts";
+import { http1 } from "../http/h1/protocol.ts";
 import { internalServerError } from "../http/errors.ts";
 import { type Observer, observerOf } from "../http/observer.ts";
 import { type Handler, Service } from "../http/service.ts";
@@ -13,7 +14,6 @@ import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
 import { allowFunction } from "../base/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
-import type { EngineConnection } from "../reactor/connection/engine.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
@@ -271,30 +271,17 @@ class Server implements HttpServer<StreamAddr> {
   }
 
   #handlers(): ConnectionHandlers<HttpConnection> {
-    const service = this.#service;
     const admission = this.#admission;
+    // A reactor's connection lends its buffers.
+    const http = http1(this.#service) as unknown as Required<
+      ConnectionHandlers<HttpConnection>
+    >;
     return {
-      open: (connection: EngineConnection<HttpConnection>) => {
-        if (!admission.enter(connection)) return connection.close();
-        connection.data = new HttpConnection(connection, service);
+      ...http,
+      open: (connection) => {
+        if (admission.enter(connection)) http.open(connection);
+        else connection.close();
       },
-      data: (connection, bytes, start, end) => {
-        connection.data.data(bytes, start, end);
-      },
-      end: (connection) => connection.data.end(),
-      ending: (connection) => connection.data.ending(),
-      drain: (connection) => connection.data.drain(),
-      broken: (connection) => connection.data?.broken(),
-      timeout: (connection: EngineConnection<HttpConnection>, reason) => {
-        // This way stats() and the connection hear of the reason.
-        if (reason === "write") connection.evict(reason);
-        else connection.data.timeout(reason);
-      },
-      // A connection that was not let in has no data.
-      close: (connection, reason) => connection.data?.closed(reason),
-      shutdown: (connection) => connection.data?.shutdown(),
-      terminate: (connection) => connection.data?.terminate(),
-      isIdle: (connection) => connection.data?.isIdle ?? false,
       shortage: () => void admission.makeRoom(),
       gone: (connection) => {
         admission.leave(connection);

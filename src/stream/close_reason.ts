@@ -7,6 +7,15 @@
 /** A limit of time that has passed: one of `Timeouts`, or a deadline. */
 export type TimeoutReason = "idle" | "read" | "write" | "lifetime" | "deadline";
 
+/** All limits of time. */
+export const TIMEOUT_REASONS: ReadonlySet<TimeoutReason> = new Set([
+  "idle",
+  "read",
+  "write",
+  "lifetime",
+  "deadline",
+]);
+
 /**
  * Why a connection closed:
  *

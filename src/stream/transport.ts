@@ -178,8 +178,12 @@ export interface Transport<Data = unknown> {
   /**
    * Closes at once and resets the peer; nothing more is sent. A Unix peer reads
    * what was sent before, and then the end or a reset.
+   *
+   * @param reason What `close` is told: the limit of time that has passed, or
+   * `"aborted"` when left out.
+   * @throws {TypeError} when it is none of these.
    */
-  abort(): void;
+  abort(reason?: TimeoutReason | "aborted"): void;
 }
 
 /**

@@ -1296,6 +1296,7 @@ const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
       connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
     },
     "aborted by abort()": (connection) => connection.abort(),
+    "write as abort() is told": (connection) => connection.abort("write"),
     "error of a handler": (connection) => connection.fail(new Error("x")),
     "error of the socket": (connection, { client }) => {
       client.resetOnClose = true;
@@ -1402,3 +1403,17 @@ Deno.test("limitsOf() throws RangeError, when an option is out of range", () => 
   }
   assertEquals(limitsOf({}), limitsOf({ timeouts: {} }));
 });
+
+cleanTest(
+  "Connection.abort() throws TypeError, when the reason is none",
+  () => {
+    using pair = connectedPair();
+    const connection = accepted(new FakeHost(), pair, { data() {} });
+    for (const reason of ["shed", "closed", 5, {}]) {
+      const strange = reason as unknown as "idle";
+      assertThrows(() => connection.abort(strange), TypeError, "Cannot use");
+    }
+    assertEquals(connection.isClosed, false);
+    connection.abort();
+  },
+);

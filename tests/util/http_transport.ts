@@ -11,11 +11,9 @@ import { HttpConnection } from "../../src/http/h1/connection.ts";
 import type { Limits } from "../../src/http/limits.ts";
 import { type Handler, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
-import type {
-  Output,
-  StreamAddr,
-  Transport,
-} from "../../src/http/transport.ts";
+import type { HttpTransport, StreamAddr } from "../../src/http/transport.ts";
+import type { TcpAddress } from "../../src/net/address.ts";
+import type { Output } from "../../src/stream/shared.ts";
 import { ReadBuffer } from "../../src/bytes/buffers.ts";
 import { settingsOf } from "../../src/server/option_table.ts";
 import { type Answer, parseAnswers } from "./http_answers.ts";
@@ -38,19 +36,19 @@ const UNTOLD = { keepAliveMs: Infinity, headMs: Infinity };
 export type Closing = "close" | "closeLingering" | "abort";
 
 /** Records what HTTP does with its transport. */
-export class FakeTransport implements Transport {
+export class FakeTransport implements HttpTransport {
   nowMs = 0;
   bufferedBytes = 0;
   heldBytes = 0;
   isOverfull = false;
   /** Whether it waits to be told that connections hold less. */
   awaitsRoom = false;
-  readonly remoteAddress: Deno.NetAddr = {
+  readonly remoteAddress: TcpAddress = {
     transport: "tcp",
     hostname: "192.0.2.1",
     port: 4321,
   };
-  readonly localAddress: Deno.NetAddr = {
+  readonly localAddress: TcpAddress = {
     transport: "tcp",
     hostname: "192.0.2.2",
     port: 8080,

@@ -7,7 +7,12 @@
 
 import { type AnswerPlan, Framing } from "../answer_plan.ts";
 import { ASCII_ROOM, writeAscii } from "../latin1.ts";
-import { isCopied, roomFor, sendOwn, type Transport } from "../transport.ts";
+import {
+  type HttpTransport,
+  isCopied,
+  roomFor,
+  sendOwn,
+} from "../transport.ts";
 import { fieldBytes, HEAD_BYTES_FIXED, type Heads } from "./heads.ts";
 
 const encoder = new TextEncoder();
@@ -20,7 +25,7 @@ const encoder = new TextEncoder();
  * @returns Whether it was written: not when the text is long, or not ASCII.
  */
 export function writePlain(
-  transport: Transport,
+  transport: HttpTransport,
   heads: Heads,
   type: string | undefined,
   text: string,
@@ -45,7 +50,7 @@ export function writePlain(
  * @throws {TypeError} when a field cannot be sent; nothing is written then.
  */
 export function writeWhole(
-  transport: Transport,
+  transport: HttpTransport,
   heads: Heads,
   plan: AnswerPlan,
   connection: number,
@@ -62,7 +67,7 @@ export function writeWhole(
 
 /** Writes a short text, if it is ASCII: a character is a byte then. */
 function writeText(
-  transport: Transport,
+  transport: HttpTransport,
   heads: Heads,
   plan: AnswerPlan,
   connection: number,
@@ -83,7 +88,7 @@ function writeText(
 }
 
 function writeBytes(
-  transport: Transport,
+  transport: HttpTransport,
   heads: Heads,
   { plan, bytes, connection }: {
     plan: AnswerPlan;

@@ -10,7 +10,7 @@ import { HttpError } from "../errors.ts";
 import { encodeLatin1 } from "../latin1.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
-import type { Transport } from "../transport.ts";
+import type { HttpTransport } from "../transport.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { HeadFlag, type RequestHead } from "./head.ts";
 
@@ -50,7 +50,7 @@ type BodyHead = Pick<RequestHead, "flags" | "contentLength" | "hasNoBody">;
 
 /** What a body needs of the connection that it comes on. */
 export interface IntakeOwner {
-  readonly transport: Transport;
+  readonly transport: HttpTransport;
   readonly service: Service;
   /** Whether reading is stopped. */
   readonly isPaused: boolean;

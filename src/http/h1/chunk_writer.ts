@@ -4,15 +4,15 @@
  * @module
  */
 
+import type { Output } from "../../stream/shared.ts";
 import { Framing } from "../answer_plan.ts";
 import type { BodySink } from "../answer_sink.ts";
 import { encodeLatin1, writeLatin1 } from "../latin1.ts";
 import {
   BUSY_BYTES,
-  type Output,
+  type HttpTransport,
   roomFor,
   sendOwn,
-  type Transport,
 } from "../transport.ts";
 
 /** Bytes of a chunk's size line and line end, at the most. */
@@ -31,7 +31,7 @@ export function headOutput(room: number): Output {
 
 /** One streamed body on a connection of HTTP/1.1. */
 export class ChunkWriter implements BodySink {
-  readonly #transport: Transport;
+  readonly #transport: HttpTransport;
   readonly #framing: number;
   /** The head, and the chunks that leave with it. */
   #first: Output | undefined;
@@ -42,7 +42,7 @@ export class ChunkWriter implements BodySink {
    * @param head The head as it was serialised, from {@linkcode headOutput}.
    * @param framing A content length, or one of `Framing`.
    */
-  constructor(transport: Transport, head: Output, framing: number) {
+  constructor(transport: HttpTransport, head: Output, framing: number) {
     this.#transport = transport;
     this.#first = head;
     this.#framing = framing;

@@ -21,7 +21,7 @@ import { LazyRequest } from "../request.ts";
 import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
-import type { StreamAddr, Transport } from "../transport.ts";
+import type { HttpTransport, StreamAddr } from "../transport.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
 import type { BodyIntake } from "./body_intake.ts";
 import { ChunkWriter, headOutput } from "./chunk_writer.ts";
@@ -64,7 +64,7 @@ const gone = new WeakMap<
  */
 export class HttpConnection implements Http1 {
   /** The way to the peer. */
-  readonly transport: Transport;
+  readonly transport: HttpTransport;
   /** What all connections of the server share. */
   readonly service: Service;
   // What these are stands in `Http1`.
@@ -82,7 +82,7 @@ export class HttpConnection implements Http1 {
   intake: BodyIntake | undefined = undefined;
 
   /** @param transport The way to the peer. */
-  constructor(transport: Transport, service: Service) {
+  constructor(transport: HttpTransport, service: Service) {
     this.transport = transport;
     this.service = service;
   }
@@ -268,7 +268,7 @@ export class HttpConnection implements Http1 {
    * `deadline`, what the last deadline was set for.
    */
   timeout(reason: string): void {
-    if (reason === "write") return this.transport.abort();
+    if (reason === "write") return this.transport.abort(reason);
     const { peerHasEnded } = this.transport;
     if (this.exchange?.isStreaming && peerHasEnded) {
       // The stream had nothing to give for too long, and the peer may be gone.
@@ -471,7 +471,7 @@ export class HttpConnection implements Http1 {
 
 /** The addresses, unless the system knows them no more. */
 function addressesOf(
-  transport: Transport,
+  transport: HttpTransport,
 ): { local: StreamAddr; remote: StreamAddr } | undefined {
   try {
     return { local: transport.localAddress, remote: transport.remoteAddress };

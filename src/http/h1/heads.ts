@@ -11,7 +11,7 @@ import { utcText, wallMs as wallNowMs } from "../../base/own.ts";
 import { REASONS } from "../errors.ts";
 import { encodeLatin1, writeDecimal, writeLatin1 } from "../latin1.ts";
 import { type AnswerPlan, Framing } from "../answer_plan.ts";
-import type { Output } from "../transport.ts";
+import type { Output } from "../../stream/shared.ts";
 
 const SECOND_MS = 1_000;
 /** Types whose heads are kept; an application has a handful. */

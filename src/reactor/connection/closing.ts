@@ -9,8 +9,13 @@
  * @module
  */
 
-import type { CloseReason } from "../../stream/close_reason.ts";
-import { destroy, failBroken } from "./failing.ts";
+import { wrongType } from "../../base/checks.ts";
+import {
+  type CloseReason,
+  TIMEOUT_REASONS,
+  type TimeoutReason,
+} from "../../stream/close_reason.ts";
+import { destroy, failBroken, reset } from "./failing.ts";
 import {
   BROKEN,
   CLOSED,
@@ -84,6 +89,17 @@ export function closeIdle(connection: ConnectionRecord): void {
   closeLingering(connection);
   const isRead = connection.readNow() === 0 && connection.outbox === undefined;
   if (isRead && wasDelivered) destroy(connection, ownReason(connection));
+}
+
+/** Closes at once, with a reset: see `Transport.abort`. */
+export function abort(
+  connection: ConnectionRecord,
+  reason: TimeoutReason | "aborted",
+): void {
+  if (reason !== "aborted" && !TIMEOUT_REASONS.has(reason)) {
+    throw wrongType("reason", reason, "a limit of time that has passed");
+  }
+  reset(connection, reason);
 }
 
 /** Has the protocol finish what is under way: see `Protocol.shutdown`. */

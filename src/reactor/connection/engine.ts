@@ -21,6 +21,7 @@ import type { Connection } from "../connection.ts";
 import type { Timeouts, TimeoutSet } from "../limits.ts";
 import { auditRecord } from "./audit.ts";
 import {
+  abort,
   close,
   closeIdle,
   closeLingering,
@@ -29,7 +30,7 @@ import {
   shutdown,
   terminate,
 } from "./closing.ts";
-import { breakNative, breakSocket, failWith, reset } from "./failing.ts";
+import { breakNative, breakSocket, failWith } from "./failing.ts";
 import {
   CLOSED,
   CONNECTING,
@@ -252,8 +253,8 @@ export class EngineConnection<Data = unknown>
     closeIdle(this);
   }
 
-  abort(): void {
-    reset(this, "aborted");
+  abort(reason: TimeoutReason | "aborted" = "aborted"): void {
+    abort(this, reason);
   }
 
   get isIdle(): boolean {

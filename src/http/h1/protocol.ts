@@ -1,0 +1,43 @@
+/**
+ * HTTP/1.1 as a protocol: what it does with each of its transports.
+ *
+ * @module
+ */
+
+import type { SharedTransport } from "../../stream/shared.ts";
+import type { Protocol } from "../../stream/transport.ts";
+import type { Service } from "../service.ts";
+import { HttpConnection } from "./connection.ts";
+
+/** The way to a peer that speaks HTTP/1.1. */
+type Way = SharedTransport<HttpConnection>;
+
+/**
+ * Returns HTTP/1.1 for any transport that lends its buffers.
+ *
+ * A transport that was closed instead of opened has no data, and is told of its
+ * end all the same.
+ *
+ * @param service What all of its connections share.
+ */
+export function http1(service: Service): Required<Http1Protocol> {
+  return {
+    keepsReading: false,
+    open: (transport) => {
+      transport.data = new HttpConnection(transport, service);
+    },
+    data: ({ data }, bytes, start, end) => data.data(bytes, start, end),
+    end: ({ data }) => data.end(),
+    ending: ({ data }) => data.ending(),
+    drain: ({ data }) => data.drain(),
+    broken: ({ data }) => data?.broken(),
+    timeout: ({ data }, reason) => data.timeout(reason),
+    close: ({ data }, reason) => data?.closed(reason),
+    shutdown: ({ data }) => data?.shutdown(),
+    terminate: ({ data }) => data?.terminate(),
+    isIdle: ({ data }) => data?.isIdle ?? false,
+  };
+}
+
+/** What HTTP does; an error of a transport is told by its `close` alone. */
+export type Http1Protocol = Omit<Protocol<HttpConnection, Way>, "error">;
