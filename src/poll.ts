@@ -47,11 +47,7 @@ export { UnixStream } from "./net/unix_stream.ts";
 export { type UdpBindOptions, UdpSocket } from "./net/udp_socket.ts";
 export { type Pipe, pipe, PipeReader, PipeWriter } from "./net/pipe.ts";
 export { type Event, Events, Readiness } from "./poll/events.ts";
-export {
-  describeInterest,
-  Interest,
-  type InterestSet,
-} from "./poll/interest.ts";
+export { Interest, type InterestSet } from "./poll/interest.ts";
 export type { Mode, RegisterOptions } from "./poll/mode.ts";
 export {
   type Backend,

@@ -1,5 +1,6 @@
 /** What is asked for and what is told: items 35 to 40. */
 
+import { describeInterest } from "../../src/poll/interest.ts";
 import {
   assert,
   assertEquals,
@@ -9,7 +10,6 @@ import {
 } from "@std/assert";
 import {
   type Backend,
-  describeInterest,
   Events,
   Interest,
   Poll,

@@ -11,6 +11,7 @@
  */
 
 import {
+  AttemptsFailed,
   type FiberConnection,
   Fibers,
   type FiberServer,
@@ -39,7 +40,10 @@ export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
   return new Fibers(reactor ?? Reactor.shared).serve(
     options,
     async (client, fiber) => {
-      const server = await fiber.connect({ ...target, timeoutMs: CONNECT_MS });
+      const server = await fiber.connect({ ...target, timeoutMs: CONNECT_MS })
+        .catch((error) => {
+          throw new Error(`The target cannot be reached: ${reasonOf(error)}`);
+        });
       try {
         await Promise.all([carry(client, server), carry(server, client)]);
       } catch (error) {
@@ -50,6 +54,15 @@ export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
       }
     },
   );
+}
+
+/** Says why each address of the target refused. */
+function reasonOf(error: Error): string {
+  if (!(error.cause instanceof AttemptsFailed)) return error.message;
+  const reasons = error.cause.failures.map(({ address, error }) =>
+    `${address} (${error.name})`
+  );
+  return reasons.join(", ");
 }
 
 /** Carries bytes, and then the end, one way. */

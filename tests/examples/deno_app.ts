@@ -1,0 +1,16 @@
+/**
+ * A program that calls `Deno.serve` and is served by denio, with limits that
+ * `Deno.serve` has not got.
+ *
+ * `deno run -A tests/examples/deno_app.ts`
+ *
+ * @module
+ */
+
+import { register } from "../../src/server/register.ts";
+
+register({ bodyBytesMax: 1_000_000, headMs: 10_000 });
+
+if (import.meta.main) {
+  Deno.serve({ port: 8000 }, () => new Response("Hello from denio\n"));
+}

@@ -1,0 +1,91 @@
+/** The small programs: each does what its first lines say. */
+
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { unregister } from "../../src/server/register.ts";
+import "./deno_app.ts";
+import { cleanTest } from "../util/clean_tests.ts";
+import { readText } from "../util/deno_client.ts";
+import { encoded } from "../util/handlers.ts";
+import { LOOPBACK } from "../util/streams.ts";
+import { SocketFolder } from "../util/unix_paths.ts";
+import { within } from "../util/waiting.ts";
+import { ask } from "./ask.ts";
+import { serveNotes } from "./notes.ts";
+import { onAllCores } from "./on_all_cores.ts";
+import { startPollEcho } from "./poll_echo.ts";
+import { tracedEcho, tracedReactor } from "./traced_echo.ts";
+
+const QUIET = { ...LOOPBACK, onListen() {} };
+
+Deno.test("the notes are kept, read, deleted, and refused when too long", async () => {
+  await using server = serveNotes(QUIET);
+  const base = `http://127.0.0.1:${server.addr.port}`;
+  const post = (body: string) => fetch(base, { method: "POST", body });
+  const path = (await (await post("milk")).text()).trim();
+  assertEquals(await (await fetch(base + path)).text(), "milk");
+  const gone = await fetch(base + path, { method: "DELETE" });
+  assertEquals(gone.status, 204);
+  const missing = await fetch(base + path);
+  assertEquals([missing.status, await missing.text()], [404, "no note\n"]);
+  const long = await post("x".repeat(10_001));
+  await long.body?.cancel();
+  assertEquals(long.status, 413);
+});
+
+Deno.test("a module is served on Workers, whom a client on a Poll asks", async () => {
+  const module = new URL("notes.ts", import.meta.url);
+  const server = await onAllCores({ ...LOOPBACK, module, workers: 2 });
+  const response = await fetch(`http://127.0.0.1:${server.addr.port}/none`);
+  assertEquals(await response.text(), "no note\n");
+  // Its poll holds this thread, but not the Workers'.
+  const { port } = server.addr;
+  const line = await ask({ hostname: "localhost", port });
+  assertEquals(line, "HTTP/1.1 404 Not Found");
+  await server.shutdown();
+  assertEquals(server.accepted.length, 2);
+});
+
+cleanTest("the traced echo shows what a connection costs", async () => {
+  const lines: string[] = [];
+  using reactor = tracedReactor((line) => void lines.push(line));
+  const server = tracedEcho(0, reactor);
+  {
+    using client = await Deno.connect(server.addr);
+    await client.write(encoded("hello"));
+    assertEquals(await readText(client, 5), "hello");
+  }
+  await server.shutdown();
+  assertMatch(lines.join("\n"), /recvfrom\(.*= 5/);
+});
+
+for (const kind of ["TCP", "Unix"]) {
+  Deno.test(`the echo on a Poll ends by its waker (${kind})`, async () => {
+    using folder = new SocketFolder();
+    const where = kind === "TCP" ? LOOPBACK : { path: folder.path("echo") };
+    const { addr, stop } = await startPollEcho(where);
+    {
+      using client = addr.transport === "unix"
+        ? await Deno.connect(addr)
+        : await Deno.connect(addr);
+      await client.write(encoded("hello"));
+      assertEquals(await readText(client, 5), "hello");
+    }
+    await within(stop(), "the Worker's end");
+    await assertRejects(async () => {
+      if (addr.transport === "unix") return await Deno.connect(addr);
+      await Deno.connect(addr);
+    });
+  });
+}
+
+Deno.test("Deno.serve is denio's, and has its limits", async () => {
+  const server = Deno.serve(QUIET, (request) => new Response(request.body));
+  unregister();
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const body = "x".repeat(1_000_001);
+  const response = await fetch(url, { method: "POST", body });
+  assertEquals(response.status, 413);
+  await response.body?.cancel();
+  await server.shutdown();
+  assert(Deno.serve.name !== "serveHere");
+});
