@@ -5,7 +5,13 @@
  * @module
  */
 
-import type { World } from "./world.ts";
+/** What draws by lot: a world. */
+interface Lots {
+  /** Whether something of this probability happens. */
+  chance(probability: number): boolean;
+  /** Returns one of several items. */
+  pick<T>(items: readonly T[]): T;
+}
 
 /** How often things go wrong: probabilities, unless they say otherwise. */
 export interface Faults {
@@ -59,7 +65,7 @@ const OFTEN = 0.4;
 const URGENT_WORLDS = 5;
 
 /** Returns a world's faults: of each kind none, few or many. */
-export function faultsOf(world: World, seed: number): Faults {
+export function faultsOf(world: Lots, seed: number): Faults {
   const rate = (): number => world.pick([0, 0, HARDLY, OFTEN]);
   const seldom = (): number => world.pick([0, 0, 0, HARDLY]);
   // Where all is read to its end, nothing is read in batches: only some worlds
