@@ -55,7 +55,6 @@ export type { CloseReason, TimeoutReason } from "./src/stream/close_reason.ts";
 export type { Protocol, Transport } from "./src/stream/transport.ts";
 export type {
   ConnectionOptions,
-  Limits,
   Timeouts,
   TimeoutSet,
 } from "./src/reactor/limits.ts";
