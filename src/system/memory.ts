@@ -121,7 +121,6 @@ export class MemorySystem implements System, MemoryHost, MemoryTime {
   /** Lets time pass in the middle of a turn, or of a call. */
   spend(ms: number): void {
     this.#nowMs += ms;
-    this.#untilMs = Math.max(this.#untilMs, this.#nowMs);
   }
 
   /**
@@ -182,8 +181,8 @@ export class MemorySystem implements System, MemoryHost, MemoryTime {
   }
 
   /** Lets time pass while the poll waits on the thread. */
-  block(poll: MemoryPoll, untilMs: number): void {
-    if (!poll.isReady) this.#advance(untilMs - this.#nowMs);
+  block(poll: MemoryPoll, timeoutMs: number): void {
+    if (!poll.isReady) this.#advance(timeoutMs);
   }
 
   /** Ends a wait that need not be; the time that a test gave it passes. */
@@ -213,8 +212,8 @@ export class MemorySystem implements System, MemoryHost, MemoryTime {
     const waitMs = ms === 0
       ? 0
       : Math.max(WAIT_MS_MIN, Math.ceil(ms - ERROR_MS));
-    const leftMs = this.#untilMs - this.#nowMs;
-    this.#nowMs += Math.max(0, Math.min(waitMs, leftMs));
+    const leftMs = Math.max(0, this.#untilMs - this.#nowMs);
+    this.#nowMs += Math.min(waitMs, leftMs);
     return waitMs <= leftMs;
   }
 

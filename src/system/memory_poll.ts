@@ -45,8 +45,8 @@ export interface MemoryTime {
   readonly sources: ReadonlyMap<number, MemorySource>;
   /** Returns the time, in milliseconds. */
   nowMs(): number;
-  /** The poll waits on the thread, until `untilMs` or until it is ready. */
-  block(poll: MemoryPoll, untilMs: number): void;
+  /** The poll waits on the thread, for `timeoutMs` or until it is ready. */
+  block(poll: MemoryPoll, timeoutMs: number): void;
   /** The reactor waits: see {@linkcode MemoryPoll.wait}. */
   waits(poll: MemoryPoll): void;
   /** A source has changed, or the poll was woken or closed. */
@@ -108,7 +108,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
   poll(events: Events, timeoutMs: number): number {
     const time = this.#time;
     this.#enter("poll.poll", undefined, timeoutMs);
-    time.block(this, time.nowMs() + timeoutMs);
+    time.block(this, timeoutMs);
     this.fill(events);
     time.policy.events?.(events);
     const nanoseconds = Math.round(time.nowMs() * NS_PER_MS);

@@ -115,9 +115,10 @@ export class SimulatedSystem extends MemorySystem {
     this.deferred.push(callback);
   }
 
-  override block(poll: MemoryPoll, untilMs: number): void {
+  override block(poll: MemoryPoll, timeoutMs: number): void {
     const world = this.#world;
     if (world.failure !== undefined) return;
+    const untilMs = world.nowMs + timeoutMs;
     while (!poll.isReady && world.nowMs < untilMs) {
       world.advanceTo(Math.min(world.network.nextMs, untilMs));
     }
