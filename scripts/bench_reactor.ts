@@ -44,15 +44,14 @@ function echoNs(options: object): Promise<number> {
   return promise;
 }
 
-/** A reactor that nothing happens on. */
-function idleReactor(connections: number): Reactor {
-  const system = new ClosedLoop({ ...ECHOED, connections, depth: 0 });
-  return new Reactor({ system });
+/** A system that nothing happens on. */
+function idleSystem(connections = 0): ClosedLoop {
+  return new ClosedLoop({ ...ECHOED, connections, depth: 0 });
 }
 
 /** Nanoseconds of setting and clearing one timer beside many that wait. */
 function timerNs(): { set: number; both: number } {
-  using reactor = idleReactor(0);
+  using reactor = new Reactor({ system: idleSystem() });
   const delays = Array.from({ length: PENDING }, () => Math.random() * 6e4);
   const setMs = performance.now();
   for (const delayMs of delays) reactor.setTimer(delayMs, nothing);
@@ -86,9 +85,9 @@ function printBytes(what: string, count: number, make: () => unknown): void {
   );
 }
 
-/** Connections that nothing happens on, with their sockets in memory. */
-function accepted(options: object): Reactor {
-  const reactor = idleReactor(CONNECTIONS);
+/** Connections that nothing happens on, beside their sockets. */
+function accepted(system: ClosedLoop, options: object): Reactor {
+  const reactor = new Reactor({ system });
   const listener = reactor.listen(
     { ...ADDRESS, ...options },
     { data() {} },
@@ -98,7 +97,7 @@ function accepted(options: object): Reactor {
 }
 
 function pending(): Reactor {
-  const reactor = idleReactor(0);
+  const reactor = new Reactor({ system: idleSystem() });
   for (let index = 0; index < PENDING; index++) {
     reactor.setTimer(index, nothing);
   }
@@ -118,7 +117,12 @@ for (let round = 0; round < ROUNDS; round++) {
   );
 }
 printBytes("timer", PENDING, pending);
-printBytes("connection", CONNECTIONS, () => accepted({}));
-printBytes("connection with timeouts", CONNECTIONS, () => accepted(TIMEOUTS));
+for (
+  const [what, options] of [["", {}], [" with timeouts", TIMEOUTS]] as const
+) {
+  const system = idleSystem(CONNECTIONS);
+  const make = () => accepted(system, options);
+  printBytes(`connection${what}`, CONNECTIONS, make);
+}
 if (!("gc" in globalThis)) console.log("(exact with --v8-flags=--expose-gc)");
 Deno.exit();

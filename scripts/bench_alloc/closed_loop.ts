@@ -6,22 +6,17 @@
  * @module
  */
 
-import { errnoNumber, WOULD_BLOCK } from "../../src/native/errors.ts";
-import { CLOCK_WORDS, EVENT_WORDS } from "../../src/native/symbols.ts";
-import { ACCEPT_MAX, AcceptBatch } from "../../src/net/listener.ts";
-import { type Events, Readiness } from "../../src/poll/events.ts";
-import type { Source } from "../../src/poll/registry.ts";
-import type {
-  Batch,
-  ListenerSocket,
-  ReactorPoll,
-  StreamSocket,
-  System,
-} from "../../src/system/system.ts";
+import { WOULD_BLOCK } from "../../src/native/errors.ts";
+import { Readiness } from "../../src/poll/events.ts";
+import {
+  changed,
+  type MemoryListener,
+  MemoryPoll,
+  MemoryStream,
+  MemorySystem,
+} from "../../src/system/memory.ts";
+import type { System } from "../../src/system/system.ts";
 
-const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 1 } as const;
-const LISTENER_HANDLE = 0;
-const NO_TOKEN = -1;
 /** After so many polls of nothing, an answer is missing that will not come. */
 const IDLE_POLLS_MAX = 10_000;
 
@@ -37,25 +32,25 @@ export interface Exchange {
   readonly ending: string;
 }
 
-/** The server's end of a connection. */
-class LoopStream implements StreamSocket {
-  readonly localAddress = ADDRESS;
-  readonly peerAddress = ADDRESS;
-  readonly peerKey = 1;
-  resetOnClose = false;
-  token = NO_TOKEN;
+/** The server's end of a connection, which keeps no bytes. */
+class LoopStream extends MemoryStream {
   /** Whether the question has not been read. */
   isAsking: boolean;
   /** Bytes of the answer so far. */
   answered = 0;
   readonly #peers: Peers;
 
-  constructor(peers: Peers, readonly handle: number) {
+  constructor(system: ClosedLoop, peers: Peers) {
+    super(system);
     this.#peers = peers;
     this.isAsking = peers.exchange.depth > 0;
   }
 
-  tryRead(buffer: Uint8Array<ArrayBuffer>, offset: number): number {
+  override readiness(): number {
+    return Readiness.WRITABLE | (this.isAsking ? Readiness.READABLE : 0);
+  }
+
+  override tryRead(buffer: Uint8Array<ArrayBuffer>, offset: number): number {
     if (!this.isAsking) return WOULD_BLOCK;
     this.isAsking = false;
     const { question } = this.#peers;
@@ -63,7 +58,7 @@ class LoopStream implements StreamSocket {
     return question.byteLength;
   }
 
-  tryWrite(
+  override tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
     offset: number,
     length: number,
@@ -80,7 +75,9 @@ class LoopStream implements StreamSocket {
     return length;
   }
 
-  tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
+  override tryWriteVectored(
+    buffers: readonly Uint8Array<ArrayBuffer>[],
+  ): number {
     let length = 0;
     for (const buffer of buffers) {
       length += this.tryWrite(buffer, 0, buffer.byteLength);
@@ -88,10 +85,15 @@ class LoopStream implements StreamSocket {
     return length;
   }
 
-  shutdown(): void {}
-  takeError(): undefined {}
-  close(): void {}
-  [Symbol.dispose](): void {}
+  /** Asks again after a whole answer; returns whether it was one. */
+  ask(): boolean {
+    const { answerBytes } = this.#peers;
+    if (answerBytes === 0 || this.answered !== answerBytes) return false;
+    this.answered = 0;
+    this.isAsking = true;
+    changed(this, Readiness.READABLE);
+    return true;
+  }
 }
 
 /** The question of all peers, and the length of its answers. */
@@ -118,122 +120,80 @@ class Peers {
   }
 }
 
-/** A system with a poll, for one listener, whose peers are there already. */
-export class ClosedLoop implements System, ReactorPoll {
-  readonly backend = "epoll";
+/** A poll that waits for Deno's loop as the native one does. */
+class LoopPoll extends MemoryPoll {
+  readonly #isAsked: boolean;
+
+  constructor(system: ClosedLoop, isAsked: boolean) {
+    super(system);
+    this.#isAsked = isAsked;
+  }
+
+  /** Without questions, for ever. */
+  override park(): Promise<void> {
+    return this.#isAsked ? this.yieldToDeno() : new Promise(() => {});
+  }
+
+  /** What it takes is the reactor's to pay. */
+  override yieldToDeno(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A system for one listener, whose peers are there already. */
+export class ClosedLoop extends MemorySystem {
   /** Questions that were answered. */
   answers = 0;
   /** How long a turn takes, by the clock of this system. */
   turnMs = 0;
   /** Called before each poll, when the reactor has acted on all events. */
   onPoll: () => void = () => {};
+  readonly #exchange: Exchange;
   readonly #streams: LoopStream[];
-  readonly #peers: Peers;
-  #listenerToken = NO_TOKEN;
-  #isAccepted = false;
   #idlePolls = 0;
-  #nowMs = 1_000;
+  /** Its own clock: the one of the class above allocates. */
+  #ms = 1_000;
 
   constructor(exchange: Exchange) {
-    const peers = this.#peers = new Peers(exchange);
+    super();
+    this.#exchange = exchange;
+    const peers = new Peers(exchange);
     this.#streams = Array.from(
       { length: exchange.connections },
-      (_, index) => new LoopStream(peers, index + 1),
+      () => new LoopStream(this, peers),
     );
   }
 
-  openPoll(): ReactorPoll {
-    return this;
+  override nowMs(): number {
+    return this.#ms;
   }
 
-  listen(): ListenerSocket {
-    const waiting = [...this.#streams];
-    const nothing = () => {};
-    return {
-      handle: LISTENER_HANDLE,
-      localAddress: ADDRESS,
-      batch: () => new AcceptBatch(),
-      acceptBatch: (batch: Batch) => {
-        const accepted = waiting.splice(0, ACCEPT_MAX);
-        batch.words[0] = waiting.length > 0 ? 0 : errnoNumber("EAGAIN");
-        batch.stream = (index) => accepted[index]!;
-        return accepted.length;
-      },
-      close: nothing,
-      [Symbol.dispose]: nothing,
-    };
+  override openPoll(): MemoryPoll {
+    return new LoopPoll(this, this.#exchange.depth > 0);
   }
 
-  connect(): StreamSocket {
-    throw new Error("Nobody can be connected to here");
+  override listen(options: Parameters<System["listen"]>[0]): MemoryListener {
+    const listener = super.listen(options);
+    for (const stream of this.#streams) listener.arrive(() => stream);
+    return listener;
   }
 
-  defer(callback: () => void): void {
+  override defer(callback: () => void): void {
     setImmediate(callback);
   }
 
-  nowMs(): number {
-    return this.#nowMs;
-  }
+  /** Nothing waits for it. */
+  override changed(): void {}
 
-  poll(events: Events): number {
+  override block(poll: MemoryPoll): void {
     this.onPoll();
-    const { words } = events;
-    this.#nowMs += this.turnMs;
-    words[0] = Math.floor(this.#nowMs / 1e3);
-    words[1] = this.#nowMs % 1e3 * 1e6;
-    let count = 0;
-    if (!this.#isAccepted && this.#listenerToken !== NO_TOKEN) {
-      this.#isAccepted = true;
-      tellReadable(words, count++, this.#listenerToken);
-    }
+    this.#ms += this.turnMs;
+    // By index: until it is optimised, an iterator makes objects.
     for (let index = 0; index < this.#streams.length; index++) {
-      const stream = this.#streams[index]!;
-      if (stream.token === NO_TOKEN || !this.#asks(stream)) continue;
-      tellReadable(words, count++, stream.token);
+      if (this.#streams[index]!.ask()) this.answers++;
     }
-    this.#idlePolls = count > 0 ? 0 : this.#idlePolls + 1;
-    if (this.#idlePolls > IDLE_POLLS_MAX) {
-      throw new Error(`Nobody was answered after ${this.answers} answers`);
-    }
-    return events.length = count;
+    this.#idlePolls = poll.isReady ? 0 : this.#idlePolls + 1;
+    if (this.#idlePolls <= IDLE_POLLS_MAX) return;
+    throw new Error(`Nobody was answered after ${this.answers} answers`);
   }
-
-  register(source: Source, token: number): void {
-    if (source.handle === LISTENER_HANDLE) this.#listenerToken = token;
-    else this.#streams[source.handle - 1]!.token = token;
-  }
-
-  /** Without questions, for ever. */
-  park(): Promise<void> {
-    const isAsked = this.#peers.exchange.depth > 0;
-    return isAsked ? this.yieldToDeno() : new Promise(() => {});
-  }
-
-  /** As the native system does it: what it takes is the reactor's to pay. */
-  yieldToDeno(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
-  }
-
-  reregister(): void {}
-  ref(): void {}
-  rest(): void {}
-  wake(): void {}
-  close(): void {}
-
-  /** Whether a peer waits to be read: it asks again when it was answered. */
-  #asks(stream: LoopStream): boolean {
-    if (stream.isAsking) return true;
-    const { answerBytes } = this.#peers;
-    if (answerBytes === 0 || stream.answered !== answerBytes) return false;
-    stream.answered = 0;
-    stream.isAsking = true;
-    this.answers++;
-    return true;
-  }
-}
-
-function tellReadable(words: Uint32Array, place: number, token: number): void {
-  words[CLOCK_WORDS + EVENT_WORDS * place] = token;
-  words[CLOCK_WORDS + EVENT_WORDS * place + 1] = Readiness.READABLE;
 }
