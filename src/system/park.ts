@@ -230,6 +230,8 @@ export class Wait {
   /** Calls it where `AsyncLocalStorage` has what it has for the loop. */
   #callWoken(woken: () => void): void {
     this.#woken = undefined;
+    // Deno calls the handle without any: most programs store nothing.
+    if (this.#context === undefined) return woken();
     const context = getAsyncContext?.();
     setAsyncContext?.(this.#context);
     try {
