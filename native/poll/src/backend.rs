@@ -24,11 +24,7 @@ impl Backend {
     /// Those of this system, the best one first.
     #[must_use]
     pub const fn available() -> &'static [Self] {
-        if cfg!(any(target_os = "linux", target_os = "android")) {
-            &[Self::Epoll, Self::Poll, Self::Select]
-        } else {
-            &[Self::Kqueue]
-        }
+        if cfg!(epoll) { &[Self::Epoll, Self::Poll, Self::Select] } else { &[Self::Kqueue] }
     }
 
     /// Its name, as one writes it on a command line.

@@ -31,6 +31,7 @@ mod parker;
 mod poll;
 mod registry;
 mod selectors;
+#[cfg(epoll)]
 mod sync;
 mod sys;
 mod token;

@@ -3,7 +3,7 @@
 //! source that nobody has touched since it was told.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "set-up")]
-#![cfg(any(target_os = "linux", target_os = "android"))]
+#![cfg(epoll)]
 
 mod util;
 

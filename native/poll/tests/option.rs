@@ -47,9 +47,9 @@ fn owners(option: SocketOption) -> &'static [&'static str] {
 
 /// Whether this system has not got it.
 fn is_missing(option: SocketOption) -> bool {
-    let is_apple = cfg!(target_os = "macos");
+    let is_apple = cfg!(apple);
     let is_missing = option == DeferAccept || option == UserTimeout && !is_apple;
-    is_missing && cfg!(not(target_os = "linux"))
+    is_missing && cfg!(not(linux))
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn reuse_port_is_what_binding_made_it() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 #[test]
 fn deferred_connection_is_accepted_when_its_data_comes() {
     let _alone = alone();

@@ -288,7 +288,7 @@ fn one_source_is_registered_by_one_of_many_threads() {
 }
 
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "only epoll tells of urgent data")]
+#[cfg_attr(not(linux), ignore = "only epoll tells of urgent data")]
 fn priority_tells_of_urgent_data() {
     let _alone = alone();
     let poll = util::poll();

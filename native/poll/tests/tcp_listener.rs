@@ -233,7 +233,7 @@ fn accepted_streams_send_at_once_when_the_listener_was_told_to() {
 fn accepted_streams_are_probed_and_given_up_as_the_listener_was_told() {
     use SocketOption::{Keepalive, KeepaliveCount, KeepaliveIdle, KeepaliveInterval, UserTimeout};
     let _alone = alone();
-    let has_timeout = cfg!(target_os = "linux");
+    let has_timeout = cfg!(linux);
     let numbers = denio_poll::Keepalive { idle: 7, interval: 3, count: 2 };
     for (keepalive, user_timeout_ms) in [(Some(numbers), 9_000), (None, 0)] {
         let options = ListenOptions { keepalive, user_timeout_ms, ..ListenOptions::default() };

@@ -86,7 +86,7 @@ fn path_is_a_file_which_stays() {
     assert!(path.exists());
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 #[test]
 fn abstract_name_is_no_file_and_has_its_length() {
     let _alone = alone();
@@ -105,10 +105,10 @@ fn abstract_name_is_no_file_and_has_its_length() {
 fn long_paths_work_as_far_as_the_system_takes_them() {
     let _alone = alone();
     let folder = Folder::new("long");
-    let room = if cfg!(target_os = "linux") { 108 } else { 104 };
+    let room = if cfg!(linux) { 108 } else { 104 };
     expect_names(&UnixAddress::from_path(folder.path_of(room - 1)).unwrap());
     // Without room for the zero behind it: Linux takes it, and says it back.
-    if cfg!(target_os = "linux") {
+    if cfg!(linux) {
         expect_names(&UnixAddress::from_path(folder.path_of(room)).unwrap());
     }
     assert_eq!(errno(UnixAddress::from_path(folder.path_of(room + 1))), libc::ENAMETOOLONG);
@@ -133,7 +133,7 @@ fn names_that_no_system_takes_are_refused() {
     assert_eq!(errno(UnixAddress::new(b"")), libc::EINVAL);
     assert_eq!(errno(UnixAddress::new(b"/tmp/a\0b")), libc::EINVAL);
     assert_eq!(errno(UnixAddress::new(&[b'x'; 300])), libc::ENAMETOOLONG);
-    if cfg!(not(target_os = "linux")) {
+    if cfg!(not(linux)) {
         assert_eq!(errno(UnixAddress::new(b"\0name")), libc::ENOTSUP);
     }
 }
@@ -153,7 +153,7 @@ fn bind_and_connect_say_what_is_in_the_way() {
     assert_eq!(errno(UnixListener::bind(&nowhere, 1)), libc::ENOENT);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 #[test]
 fn connect_to_a_full_backlog_would_block() {
     let _alone = alone();
@@ -328,7 +328,7 @@ fn write_to_a_dropped_peer_is_an_error_and_no_signal() {
     });
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 #[test]
 fn a_read_goes_on_behind_descriptors_and_drops_them() {
     let _alone = alone();
@@ -350,7 +350,7 @@ fn a_read_goes_on_behind_descriptors_and_drops_them() {
     assert_eq!(open_descriptors(), before);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
     use std::os::fd::AsFd;
 
@@ -364,7 +364,7 @@ fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
     assert_eq!(sendmsg(fd, &parts, &mut control, SendFlags::empty()).unwrap(), bytes.len());
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(linux)]
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }

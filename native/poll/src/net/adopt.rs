@@ -107,13 +107,13 @@ fn of_stream(
 }
 
 /// Whether a socket listens.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(apple))]
 fn listens(socket: &SockRef<'_>) -> bool {
     rustix::net::sockopt::socket_acceptconn(socket.as_fd()).unwrap_or_default()
 }
 
 /// Apple does not tell: what is bound and has no peer is taken for a listener.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 fn listens(socket: &SockRef<'_>) -> bool {
     let is_bound = socket.local_addr().is_ok_and(|address| match address.as_socket() {
         Some(address) => address.port() != 0,
@@ -123,13 +123,13 @@ fn listens(socket: &SockRef<'_>) -> bool {
 }
 
 /// Whether that is the socket's protocol: there are others of the same type.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(any(linux, target_os = "freebsd"))]
 fn speaks(socket: &SockRef<'_>, protocol: Protocol) -> bool {
     socket.protocol().is_ok_and(|known| known == Some(protocol))
 }
 
 /// Other systems do not tell.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(not(any(linux, target_os = "freebsd")))]
 fn speaks(_socket: &SockRef<'_>, _protocol: Protocol) -> bool {
     true
 }
@@ -151,7 +151,7 @@ pub fn prepare(fd: BorrowedFd<'_>, kind: SourceKind) -> io::Result<()> {
     }
     rustix::io::fcntl_setfd(fd, FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(fd, true)?;
-    #[cfg(any(target_os = "macos", target_os = "ios"))]
+    #[cfg(apple)]
     if kind.is_socket() {
         SockRef::from(&fd).set_nosigpipe(true)?;
     }

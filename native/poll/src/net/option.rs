@@ -192,12 +192,12 @@ fn number(value: usize) -> io::Result<u32> {
     Ok(u32::try_from(value).unwrap_or(INT_MAX))
 }
 
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 use apple::{set_user_timeout, user_timeout};
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 use linux::{defer_accept, set_defer_accept, set_user_timeout, user_timeout};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 mod linux {
     use super::{BorrowedFd, io, sockopt};
     pub(super) use crate::sys::{defer_accept, set_defer_accept};
@@ -212,7 +212,7 @@ mod linux {
 }
 
 /// Apple counts it in seconds.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 mod apple {
     use super::{BorrowedFd, INT_MAX, io};
     use crate::sys;
@@ -228,18 +228,13 @@ mod apple {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux))]
 use elsewhere::{get as defer_accept, set as set_defer_accept};
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "macos",
-    target_os = "ios"
-)))]
+#[cfg(not(any(linux, apple)))]
 use elsewhere::{get as user_timeout, set as set_user_timeout};
 
 /// What a system has not got.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(linux))]
 mod elsewhere {
     use super::{BorrowedFd, Errno, io};
 

@@ -98,9 +98,9 @@ impl UnixAddress {
     fn to_system(self) -> io::Result<SocketAddrUnix> {
         match self.as_bytes() {
             [] => Err(Errno::INVAL.into()),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(linux)]
             [0, name @ ..] => Ok(SocketAddrUnix::new_abstract_name(name)?),
-            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            #[cfg(not(linux))]
             [0, ..] => Err(Errno::NOTSUP.into()),
             path => Ok(SocketAddrUnix::new(path)?),
         }

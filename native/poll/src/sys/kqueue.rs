@@ -25,7 +25,7 @@ pub const BACKEND: Backend = Backend::Kqueue;
 
 // Apple packs the struct to four bytes, and FreeBSD has four more words in it
 // since 12: with the wrong one the kernel would write past our array.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 const _: () = assert!(size_of::<libc::kevent>() == 32 && align_of::<libc::kevent>() == 4);
 #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
 const _: () = assert!(size_of::<libc::kevent>() == 64 && align_of::<libc::kevent>() == 8);

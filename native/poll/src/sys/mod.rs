@@ -25,16 +25,7 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "macos",
-    target_os = "ios",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly"
-)))]
+#[cfg(not(any(epoll, kqueue)))]
 compile_error!(
     "denio has no backend for this system: it knows epoll, poll and select of Linux and Android, \
      and kqueue of macOS, iOS and the BSDs"
@@ -48,20 +39,20 @@ mod socket;
 
 #[cfg(target_os = "linux")]
 mod aio;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 mod emulate;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 mod epoll;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 mod eventfd;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 mod poll;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 mod select;
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(kqueue)]
 mod kqueue;
-#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg(any(test, kqueue))]
 mod kqueue_plan;
 
 #[cfg(target_os = "linux")]
@@ -73,9 +64,9 @@ pub use socket::{
     accept, monotonic_time, peek, recv, recv_datagram, recv_unix, recv_vectored, send, send_to,
     send_vectored, unacked, unread,
 };
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 pub use socket::{connection_drop_time, set_connection_drop_time};
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 pub use socket::{defer_accept, set_defer_accept};
 
 /// How many events one system call may return. The array lives on the stack

@@ -7,14 +7,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::retry_on_intr;
 
 /// `pipe2(2)`, non-blocking and close-on-exec: the reading and the writing end.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(apple))]
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     use rustix::pipe::PipeFlags;
     Ok(rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?)
 }
 
 /// Apple has no `pipe2`: the flags take four more calls.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = rustix::pipe::pipe()?;
     for end in [&reader, &writer] {

@@ -8,13 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 use super::emulate::{self, Emulated};
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 use super::epoll as native;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(kqueue)]
 use super::kqueue as native;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 use super::{poll, select};
 use crate::{Backend, Event, Interest, Mode, Token};
 
@@ -33,7 +33,7 @@ pub struct Selector {
 #[derive(Debug)]
 enum Inner {
     Native(native::Selector),
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(epoll)]
     Emulated(Emulated),
 }
 
@@ -42,7 +42,7 @@ macro_rules! on {
     ($selector:expr, $inner:ident => $call:expr) => {
         match &$selector.inner {
             Inner::Native($inner) => $call,
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated($inner) => $call,
         }
     };
@@ -56,9 +56,9 @@ impl Selector {
         }
         let id = next_id();
         let (id, inner) = match backend {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Backend::Poll => emulated(id, poll::SYSTEM)?,
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Backend::Select => emulated(id, select::SYSTEM)?,
             _ => (id, Inner::Native(native::Selector::new()?)),
         };
@@ -74,7 +74,7 @@ impl Selector {
     pub fn backend(&self) -> Backend {
         match &self.inner {
             Inner::Native(_) => native::BACKEND,
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.backend(),
         }
     }
@@ -83,7 +83,7 @@ impl Selector {
     pub fn supports(&self, interest: Interest, mode: Mode) -> bool {
         match &self.inner {
             Inner::Native(_) => native::supports(interest, mode),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(_) => emulate::supports(interest, mode),
         }
     }
@@ -103,7 +103,7 @@ impl Selector {
     pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
         match &self.inner {
             Inner::Native(inner) => inner.park(if is_over() { 0 } else { timeout_ms }).map(drop),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.park_unless(timeout_ms, is_over),
         }
     }
@@ -112,7 +112,7 @@ impl Selector {
     pub fn interrupt(&self) {
         match &self.inner {
             Inner::Native(_) => {}
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.interrupt(),
         }
     }
@@ -122,7 +122,7 @@ impl Selector {
     pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
         match &self.inner {
             Inner::Native(inner) => Some(inner.as_fd()),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(_) => None,
         }
     }
@@ -155,42 +155,33 @@ impl Selector {
     }
 
     /// Looks for the next edge of a descriptor, where edges are emulated.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        expect(unused_variables, reason = "nothing is emulated")
-    )]
+    #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.rearm(fd, interest),
         }
     }
 
     /// Looks for the next edge of an open file, by whichever descriptor it is
     /// registered, where edges are emulated.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        expect(unused_variables, reason = "nothing is emulated")
-    )]
+    #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.rearm_file(fd, interest),
         }
     }
 
     /// Looks no more at what a descriptor can only tell again, where edges are
     /// emulated.
-    #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
-        expect(unused_variables, reason = "nothing is emulated")
-    )]
+    #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
             Inner::Native(_) => {}
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.disarm(fd, interest),
         }
     }
@@ -212,7 +203,7 @@ pub enum Waker {
     /// The system's own.
     Native(native::Waker),
     /// One of a selector that is emulated.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(epoll)]
     Emulated(emulate::Waker),
 }
 
@@ -221,7 +212,7 @@ impl Waker {
     pub fn new(selector: &Selector, token: Token) -> io::Result<Self> {
         match &selector.inner {
             Inner::Native(inner) => native::Waker::new(inner, token).map(Self::Native),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Inner::Emulated(inner) => emulate::Waker::new(inner, token).map(Self::Emulated),
         }
     }
@@ -230,7 +221,7 @@ impl Waker {
     pub fn wake(&self) -> io::Result<()> {
         match self {
             Self::Native(waker) => waker.wake(),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
+            #[cfg(epoll)]
             Self::Emulated(waker) => waker.wake(),
         }
     }
@@ -242,7 +233,7 @@ pub const fn is_emulated(selector_id: u32) -> bool {
     selector_id & EMULATED != 0
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(epoll)]
 fn emulated(id: u32, system: emulate::System) -> io::Result<(u32, Inner)> {
     let id = id | EMULATED;
     Ok((id, Inner::Emulated(Emulated::new(system)?)))

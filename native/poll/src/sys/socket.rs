@@ -2,13 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "macos",
-    target_os = "ios"
-))]
+#[cfg(any(linux, apple, target_os = "freebsd"))]
 use std::os::fd::AsRawFd;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -21,11 +15,11 @@ use rustix::net::{
 use rustix::time::{ClockId, clock_gettime};
 
 /// No `SIGPIPE` from a write to a dead peer: `EPIPE` says it.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(apple))]
 const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Apple has no such flag; socket2 sets `SO_NOSIGPIPE` on what it opens, and
 /// `accept` inherits it from the listener.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
 /// Whoever shares an open file may have it block again (`O_NONBLOCK` belongs to
 /// the file), and a call that blocks would stop the thread.
@@ -120,7 +114,7 @@ pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Res
 
 /// Accepts one connection, non-blocking and close-on-exec, with its peer:
 /// `accept4(2)`.
-#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[cfg(not(apple))]
 #[inline]
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     use rustix::net::SocketFlags;
@@ -129,7 +123,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAdd
 }
 
 /// Apple has no `accept4`: the flags take two more calls.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 #[inline]
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     let (fd, peer) = retry_on_intr(|| rustix::net::acceptfrom(listener))?;
@@ -145,14 +139,14 @@ pub fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
 
 /// The request of `ioctl(2)` for what is not acknowledged: `SIOCOUTQ`, which has
 /// `TIOCOUTQ`'s number.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 const UNACKED: libc::Ioctl = libc::TIOCOUTQ;
 /// The same on FreeBSD.
 #[cfg(target_os = "freebsd")]
 const UNACKED: libc::c_ulong = libc::FIONWRITE;
 
 /// Bytes that were written and that the peer's side has not acknowledged.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(any(linux, target_os = "freebsd"))]
 pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut count: libc::c_int = 0;
     // SAFETY: the request writes one int.
@@ -163,54 +157,48 @@ pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
 }
 
 /// The same on Apple's systems, where it is an option: `SO_NWRITE`.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let count = int_option(socket, libc::SOL_SOCKET, libc::SO_NWRITE)?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// Other systems do not tell.
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "macos",
-    target_os = "ios"
-)))]
+#[cfg(not(any(linux, apple, target_os = "freebsd")))]
 pub fn unacked(_socket: BorrowedFd<'_>) -> io::Result<usize> {
     Err(Errno::NOTSUP.into())
 }
 
 /// `TCP_DEFER_ACCEPT`, in seconds.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 pub fn defer_accept(listener: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT)? as u32)
 }
 
 /// Sets `TCP_DEFER_ACCEPT`, which the system rounds to its retransmissions.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(linux)]
 pub fn set_defer_accept(listener: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
     set_int_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds as libc::c_int)
 }
 
 /// `TCP_RXT_CONNDROPTIME` of `netinet/tcp.h`, which `libc` has not got.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 const TCP_RXT_CONNDROPTIME: libc::c_int = 0x80;
 
 /// Seconds of retransmissions after which a connection is dropped.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 pub fn connection_drop_time(socket: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME)? as u32)
 }
 
 /// Sets the seconds; 0 is the system's own.
-#[cfg(any(target_os = "macos", target_os = "ios"))]
+#[cfg(apple)]
 pub fn set_connection_drop_time(socket: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
     set_int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME, seconds as libc::c_int)
 }
 
 /// Reads an option that is one int: `getsockopt(2)`.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+#[cfg(any(linux, apple))]
 fn int_option(
     socket: BorrowedFd<'_>,
     level: libc::c_int,
@@ -227,7 +215,7 @@ fn int_option(
 }
 
 /// Sets an option that is one int: `setsockopt(2)`.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+#[cfg(any(linux, apple))]
 fn set_int_option(
     socket: BorrowedFd<'_>,
     level: libc::c_int,
