@@ -17,7 +17,7 @@ const CRATE = new URL("../native/", import.meta.url);
 /** Files that the library is made of: of each member of the workspace. */
 const SOURCE = /^Cargo\.(toml|lock)$|^config\.toml$|\.rs$/;
 /** Folders of which nothing gets into the library. */
-const OTHER_FOLDERS = ["examples", "fuzz", "target", "tests"];
+const OTHER_FOLDERS = ["examples", "fuzz", "load", "target", "tests"];
 
 /** Returns where cargo puts the library of the crate at `crate`. */
 export function builtLibrary(crate: URL = CRATE): URL {

@@ -40,7 +40,7 @@ export interface LoadSeen {
 
 /** Builds the project's own generator. */
 export function prepareOwnLoad(): void {
-  build(["--example", "load"]);
+  build(["--bin", "load"]);
 }
 
 /** Returns the own generator's command; without a time it holds connections. */
@@ -50,7 +50,7 @@ export function ownLoad(
   [mode, ...words]: readonly string[],
   seconds?: number,
 ): string[] {
-  const path = "../../native/target/release/examples/load";
+  const path = "../../native/target/release/load";
   return [
     fileURLToPath(new URL(path, import.meta.url)),
     ...["--port", `${port}`, mode!, "--connections", `${connections}`],

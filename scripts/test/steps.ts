@@ -71,7 +71,11 @@ export const STEPS: readonly Step[] = [
     command: `deno doc --lint ${Object.values(config.exports).join(" ")}`,
   },
   { name: "rules", command: `deno run -A ${LOCK} scripts/check.ts` },
-  { name: "rustfmt", command: `cargo fmt ${CRATE} --check`, needs: "fmt" },
+  {
+    name: "rustfmt",
+    command: `cargo fmt --all ${CRATE} --check`,
+    needs: "fmt",
+  },
   {
     name: "clippy",
     command: `cargo clippy ${CRATE} --locked --all-targets -- -D warnings`,

@@ -8,7 +8,7 @@ import { runProgram } from "../util/program.ts";
 import { within } from "../util/waiting.ts";
 
 const PROGRAM = fileURLToPath(
-  new URL("../../native/target/release/examples/load", import.meta.url),
+  new URL("../../native/target/release/load", import.meta.url),
 );
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 } as const;
 /** Above this, each connection is opened with a request. */
@@ -37,7 +37,7 @@ function loadTest(name: string, fn: () => Promise<void>): void {
       if (!isBuilt) {
         isBuilt = true;
         buildIfStale();
-        build(["--example", "load"]);
+        build(["--bin", "load"]);
       }
       await fn();
     },
