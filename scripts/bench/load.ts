@@ -28,12 +28,9 @@ export interface LoadSeen {
   /** When that was over, as `performance.now()` counts. */
   readonly endedMs: number;
   /** How long answers took, as far as the generator says. */
-  readonly latency: {
-    readonly p50Us?: number;
-    readonly p99Us?: number;
-    readonly p999Us?: number;
-    readonly maxUs?: number;
-  };
+  readonly latency: Partial<
+    Record<"p50Us" | "p99Us" | "p999Us" | "maxUs", number>
+  >;
   /** What was printed on standard error. */
   readonly complaint: string;
 }

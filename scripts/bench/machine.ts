@@ -7,6 +7,7 @@
  */
 
 import { formatBytes } from "../packages/std.ts";
+import { outputOf } from "../programs.ts";
 import { CpuQuota } from "./cgroup.ts";
 import type { Peer } from "./peers/peer.ts";
 
@@ -38,22 +39,11 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const TOOLS = { wrk: "wrk -v", perf: "perf --version", rustc: "rustc -V" };
 const TOOL_VERSION = /\d+(\.\d+)+[^\s,]*/;
 
-/** Where programs run. */
-export interface Machine {
-  /** What to put before a server's command. */
-  readonly onServerCore: string[];
-  /** What to put before a load generator's command. */
-  readonly onLoadCore: string[];
-  /** What keeps servers at half a core. */
-  readonly quota: CpuQuota | undefined;
-  /** How many connections a process can hold. */
-  readonly connectionsMax: number;
-  /** A line for each thing that is, or could not be. */
-  readonly notes: string[];
-}
+/** What the machine can do. */
+export type Machine = ReturnType<typeof prepareMachine>;
 
 /** Finds out what the machine can do, and leaves the servers' core to them. */
-export function prepareMachine(): Machine {
+export function prepareMachine() {
   const status = Deno.readTextFileSync("/proc/self/status");
   const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
   const cores = parseCores(list!);
@@ -81,13 +71,17 @@ export function prepareMachine(): Machine {
       ? "other programs on this machine have to wait (niceness)"
       : "other programs on this machine disturb: priority is not allowed",
   ];
+  const limits = Deno.readTextFileSync("/proc/self/limits");
   return {
+    /** What to put before a server's command. */
     onServerCore: canPin ? ["taskset", "-c", `${server}`] : [],
+    /** What to put before a load generator's command. */
     onLoadCore: canPin ? ["taskset", "-c", `${load}`] : [],
+    /** What keeps servers at half a core. */
     quota: quota instanceof CpuQuota ? quota : undefined,
-    connectionsMax: parseDescriptors(
-      Deno.readTextFileSync("/proc/self/limits"),
-    ) - DESCRIPTORS_SPARE,
+    /** How many connections a process can hold. */
+    connectionsMax: parseDescriptors(limits) - DESCRIPTORS_SPARE,
+    /** A line for each thing that is, or could not be. */
     notes,
   };
 }
@@ -143,11 +137,8 @@ export function parseDescriptors(limits: string): number {
 
 /** Returns the first line that a script prints; nothing when it fails. */
 function sh(script: string, ...args: string[]): string | undefined {
-  const { success, stdout } = new Deno.Command("sh", {
-    args: ["-c", script, "sh", ...args],
-    stdin: "null",
-    stderr: "null",
-  }).outputSync();
-  const text = new TextDecoder().decode(stdout);
-  return success ? text.trim().split("\n", 1)[0] : undefined;
+  return outputOf(["sh", "-c", script, "sh", ...args])?.trim().split(
+    "\n",
+    1,
+  )[0];
 }

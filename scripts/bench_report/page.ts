@@ -46,61 +46,61 @@ const GIST: readonly (readonly [scenario: string, figure: FigureName])[] = [
 
 const SPREAD = "Thin lines go from the smallest to the largest round.";
 
-/** A part of the page with plots of one figure. */
-interface Section {
-  readonly title: string;
-  readonly lead: string;
-  readonly figure: FigureName;
-  /** The groups of scenarios whose plots it has; all but those that scale. */
-  readonly groups?: readonly Group[];
-}
+/** A part of the page with plots of one figure, of all groups if none is named. */
+type Section = readonly [
+  title: string,
+  figure: FigureName,
+  lead: string,
+  ...groups: Group[],
+];
 
 const SECTIONS: readonly Section[] = [
-  {
-    title: "Processor time",
-    lead: "Microseconds of the server's processor time for each request, the " +
-      "cheapest server first. The pale part of a bar is what the bare loop " +
-      "needs, which sends fixed bytes and runs no handler: mostly the " +
-      `kernel's work. The rest is the server's own part. ${SPREAD}`,
-    figure: "cpuUs",
-    groups: ["http", "tcp"],
-  },
-  {
-    title: "Latency",
-    lead: "Microseconds from a request to the end of its answer, each axis " +
-      "logarithmic: ● half are faster (p50, the figure), ○ one in a hundred " +
-      "is slower (p99), | one in a thousand is (p99.9). With many connections " +
-      "this is mostly waiting for one's turn.",
-    figure: "p50Us",
-  },
-  {
-    title: "The rate beside idle connections",
-    lead: "What busy connections keep of their rate while thousands of idle " +
-      `ones are open: 1 is all of it. ${SPREAD}`,
-    figure: "rateKept",
-  },
-  {
-    title: "On several Workers",
-    lead: `Requests a second, more is better. ${SPREAD}`,
-    figure: "perSecond",
-    groups: ["workers"],
-  },
-  {
-    title: "Memory of an idle connection",
-    lead: "Resident memory that each connection adds to the server while it " +
-      `waits for its next request. ${SPREAD}`,
-    figure: "bytesEach",
-  },
-  {
-    title: "Start to first answer",
-    lead: `Milliseconds from starting the program. ${SPREAD}`,
-    figure: "startMs",
-  },
-  {
-    title: "System calls",
-    lead: "How often a server enters the kernel for each request.",
-    figure: "systemCalls",
-  },
+  [
+    "Processor time",
+    "cpuUs",
+    "Microseconds of the server's processor time for each request, the " +
+    "cheapest server first. The pale part of a bar is what the bare loop " +
+    "needs, which sends fixed bytes and runs no handler: mostly the kernel's " +
+    `work. The rest is the server's own part. ${SPREAD}`,
+    "http",
+    "tcp",
+  ],
+  [
+    "Latency",
+    "p50Us",
+    "Microseconds from a request to the end of its answer, each axis " +
+    "logarithmic: ● half are faster (p50, the figure), ○ one in a hundred is " +
+    "slower (p99), | one in a thousand is (p99.9). With many connections " +
+    "this is mostly waiting for one's turn.",
+  ],
+  [
+    "The rate beside idle connections",
+    "rateKept",
+    "What busy connections keep of their rate while thousands of idle ones " +
+    `are open: 1 is all of it. ${SPREAD}`,
+  ],
+  [
+    "On several Workers",
+    "perSecond",
+    `Requests a second, more is better. ${SPREAD}`,
+    "workers",
+  ],
+  [
+    "Memory of an idle connection",
+    "bytesEach",
+    "Resident memory that each connection adds to the server while it waits " +
+    `for its next request. ${SPREAD}`,
+  ],
+  [
+    "Start to first answer",
+    "startMs",
+    `Milliseconds from starting the program. ${SPREAD}`,
+  ],
+  [
+    "System calls",
+    "systemCalls",
+    "How often a server enters the kernel for each request.",
+  ],
 ];
 
 /** Returns the page. */
@@ -188,12 +188,12 @@ function budgets(results: Results): Part {
 /** Nothing when a run has no such figure. */
 function plots(
   results: Results,
-  { title, lead, figure, groups }: Section,
+  [title, figure, lead, ...groups]: Section,
 ): Part {
-  const scenarios = results.scenarios().map(scenarioOf).filter((scenario) =>
-    (groups?.includes(scenario.group) ?? scenario.group !== "scaling") &&
-    results.figures(scenario.name).includes(figure)
-  );
+  const isShown = ({ name, group }: Scenario) =>
+    (groups.length === 0 ? group !== "scaling" : groups.includes(group)) &&
+    results.figures(name).includes(figure);
+  const scenarios = results.scenarios().map(scenarioOf).filter(isShown);
   if (scenarios.length === 0) return undefined;
   // What a lone client waits says more than what a crowd does.
   const isCrowd = ({ group }: Scenario) => Number(group !== "latency");
