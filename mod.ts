@@ -16,6 +16,7 @@ export {
   type EchoUnixOptions,
 } from "./src/server/echo.ts";
 export { serve } from "./src/server/serve.ts";
+export { http, type HttpOptions } from "./src/server/http_protocol.ts";
 export type {
   HttpServer,
   ServeBaseOptions,

@@ -6,35 +6,38 @@
  */
 
 import type { Output, SharedTransport } from "../stream/shared.ts";
+import type { Transport } from "../stream/transport.ts";
 
 /** An address that a stream has. */
 export type StreamAddr = Deno.NetAddr | Deno.UnixAddr;
 
-/** What HTTP uses of a transport. */
-export type HttpTransport = Pick<
-  SharedTransport,
-  | "nowMs"
-  | "bufferedBytes"
-  | "heldBytes"
-  | "isOverfull"
-  | "peerHasEnded"
-  | "remoteAddress"
-  | "localAddress"
-  | "reserve"
-  | "retain"
-  | "write"
-  | "writeVectored"
-  | "writeOwned"
-  | "pause"
-  | "resume"
-  | "readNow"
-  | "awaitRoom"
-  | "setDeadline"
-  | "close"
-  | "closeIdle"
-  | "closeLingering"
-  | "abort"
->;
+/** What HTTP uses of a transport; one need not lend its buffers. */
+export type HttpTransport =
+  & Partial<Pick<SharedTransport, Lent>>
+  & Pick<
+    Transport,
+    | "nowMs"
+    | "bufferedBytes"
+    | "heldBytes"
+    | "isOverfull"
+    | "peerHasEnded"
+    | "remoteAddress"
+    | "localAddress"
+    | "write"
+    | "writeVectored"
+    | "writeOwned"
+    | "pause"
+    | "resume"
+    | "readNow"
+    | "awaitRoom"
+    | "setDeadline"
+    | "close"
+    | "closeIdle"
+    | "closeLingering"
+    | "abort"
+  >;
+
+type Lent = "reserve" | "retain";
 
 /** Bytes waiting for a peer at which no further answer is begun. */
 export const BUSY_BYTES = 65_536;
@@ -53,7 +56,7 @@ export function isCopied(byteLength: number): boolean {
 
 /** Returns room in the shared buffer, or of its own: see {@linkcode sendOwn}. */
 export function roomFor(transport: HttpTransport, size: number): Output {
-  return transport.reserve(size) ?? new OwnOutput(size);
+  return transport.reserve?.(size) ?? new OwnOutput(size);
 }
 
 /** Sends what was written to room of its own. */

@@ -6,9 +6,8 @@
 
 import type { HttpConnection } from "../http/h1/connection.ts";
 import { http1 } from "../http/h1/protocol.ts";
-import { internalServerError } from "../http/errors.ts";
 import { type Observer, observerOf } from "../http/observer.ts";
-import { type Handler, Service } from "../http/service.ts";
+import type { Handler, Service } from "../http/service.ts";
 import type { StreamAddr } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
@@ -19,6 +18,7 @@ import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
+import { serviceOf } from "./http_protocol.ts";
 import {
   type LimitedOptions,
   type Settings,
@@ -156,16 +156,14 @@ class Server implements HttpServer<StreamAddr> {
       settings,
       () => this.#service.isClosing ? [] : this.#connections(),
     );
-    this.#service = new Service({
+    this.#service = serviceOf({
       handler,
       scheme: hasPath(options) ? "http+unix" : "http",
-      onError: options.onError ?? answerError,
       limits: settings,
       requireHost: settings.requireHost,
-      report: logError,
+      reactor,
+      ...options.onError && { onError: options.onError },
       ...observer && { observer },
-      beginWork: () => reactor.beginWork(),
-      endWork: () => reactor.endWork(),
     });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
@@ -289,18 +287,4 @@ class Server implements HttpServer<StreamAddr> {
       },
     };
   }
-}
-
-function answerError(error: unknown): Response {
-  logError(error);
-  return internalServerError();
-}
-
-/** @param when What was done when it failed, unless it speaks for itself. */
-function logError(error: unknown, when?: string): void {
-  // As Deno.serve does: nobody else is told of it.
-  // deno-lint-ignore no-console
-  if (when === undefined) return console.error(error);
-  // deno-lint-ignore no-console
-  console.error(when, error);
 }

@@ -10,6 +10,7 @@ import { LOOPBACK } from "../util/streams.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { within } from "../util/waiting.ts";
 import { ask } from "./ask.ts";
+import { exchange } from "./http_in_memory.ts";
 import { serveNotes } from "./notes.ts";
 import { onAllCores } from "./on_all_cores.ts";
 import { startPollEcho } from "./poll_echo.ts";
@@ -30,6 +31,22 @@ Deno.test("the notes are kept, read, deleted, and refused when too long", async 
   const long = await post("x".repeat(10_001));
   await long.body?.cancel();
   assertEquals(long.status, 413);
+});
+
+Deno.test("HTTP runs in memory, however its requests are cut", async () => {
+  const handler = async (request: Request) =>
+    new Response(`<${await request.text()}>`);
+  const answer = await exchange(
+    handler,
+    "POST /a HTTP/1.1\r\nhost: x\r\ncontent-le",
+    "ngth: 6\r\n\r\none",
+    "TWOPOST /b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n" +
+      "connection: close\r\n\r\n3\r\nabc\r\n",
+    "0\r\n\r\n",
+  );
+  const bodies = [...answer.matchAll(/<\w*>/g)].map(([body]) => body);
+  assertEquals(bodies, ["<oneTWO>", "<abc>"]);
+  assertMatch(answer, /connection: close/i);
 });
 
 Deno.test("a module is served on Workers, whom a client on a Poll asks", async () => {

@@ -33,7 +33,7 @@ export function writePlain(
   const { length } = text;
   if (!isCopied(length)) return false;
   const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length + ASCII_ROOM;
-  const output = transport.reserve(room);
+  const output = transport.reserve?.(room);
   if (output === undefined) return false;
   const start = output.length;
   heads.writePlain(output, transport.nowMs, type, length);
@@ -76,7 +76,7 @@ function writeText(
   const { length } = body;
   if (!isCopied(length)) return false;
   const room = headRoom(plan) + length + ASCII_ROOM;
-  const output = transport.reserve(room);
+  const output = transport.reserve?.(room);
   if (output === undefined) return false;
   const start = output.length;
   const framing = plan.framing === Framing.MEASURED ? length : plan.framing;

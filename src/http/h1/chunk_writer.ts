@@ -119,7 +119,7 @@ export class ChunkWriter implements BodySink {
     if (first === undefined) return;
     this.#first = undefined;
     const { bytes, length } = first;
-    const output = this.#transport.reserve(length);
+    const output = this.#transport.reserve?.(length);
     if (output === undefined) {
       this.#transport.write(bytes, 0, length);
       return;

@@ -159,7 +159,7 @@ export class HttpConnection implements Http1 {
     const isCopied = intake?.body.isComplete === false &&
       !intake.body.isGathered && this.intake === intake;
     // A request or a body may refer to these bytes from now on.
-    if (rest > start && !isCopied) this.transport.retain(end);
+    if (rest > start && !isCopied) this.transport.retain?.(end);
     if (this.intake !== undefined) this.countHeld();
   }
 

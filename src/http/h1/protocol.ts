@@ -5,15 +5,17 @@
  */
 
 import type { SharedTransport } from "../../stream/shared.ts";
-import type { Protocol } from "../../stream/transport.ts";
+import type { Protocol, Transport } from "../../stream/transport.ts";
 import type { Service } from "../service.ts";
 import { HttpConnection } from "./connection.ts";
 
-/** The way to a peer that speaks HTTP/1.1. */
-type Way = SharedTransport<HttpConnection>;
+/** The way to a peer that speaks HTTP/1.1, which may lend its buffers. */
+type Way =
+  & Transport<HttpConnection>
+  & Partial<SharedTransport<HttpConnection>>;
 
 /**
- * Returns HTTP/1.1 for any transport that lends its buffers.
+ * Returns HTTP/1.1 for any transport.
  *
  * A transport that was closed instead of opened has no data, and is told of its
  * end all the same.
@@ -26,7 +28,14 @@ export function http1(service: Service): Required<Http1Protocol> {
     open: (transport) => {
       transport.data = new HttpConnection(transport, service);
     },
-    data: ({ data }, bytes, start, end) => data.data(bytes, start, end),
+    data: (transport, bytes, start, end) => {
+      if (transport.retain === undefined) {
+        // A request may refer to its bytes for longer than they are valid.
+        bytes = bytes.slice(start, end);
+        [start, end] = [0, bytes.byteLength];
+      }
+      transport.data.data(bytes, start, end);
+    },
     end: ({ data }) => data.end(),
     ending: ({ data }) => data.ending(),
     drain: ({ data }) => data.drain(),

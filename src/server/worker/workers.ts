@@ -15,12 +15,7 @@ import { NATIVE } from "../../system/readiness.ts";
 import { userTimeoutOf } from "../../system/stream_options.ts";
 import type { ListenerSocket } from "../../system/system.ts";
 import type { Timer } from "../../reactor/timers.ts";
-import {
-  type Assignment,
-  type MemberOptions,
-  type Report,
-  type Where,
-} from "./control.ts";
+import type { Assignment, MemberOptions, Report, Where } from "./control.ts";
 import {
   type Balance,
   balanceOf,
