@@ -26,12 +26,12 @@ const LOT: usize = 256;
 /// Above this the system searches long for a port that one address has left for the same peer.
 const PORTS_EASY: usize = 10_000;
 /// How often connections on which nothing comes are looked for, at the least.
-const SWEEP_MAX: Duration = Duration::from_secs(1);
-const SWEEPS_PER_PATIENCE: u32 = 4;
+const SWEEP_NS_MAX: u64 = 1_000_000_000;
+const SWEEPS_PER_PATIENCE: u64 = 4;
 /// The token of standard input; those of connections are their places.
 const INPUT_TOKEN: u64 = u64::MAX;
 /// What the histogram counts in, and its precision: a tenth of a microsecond or 0.1 %.
-const UNIT_NS: u128 = 100;
+const UNIT_NS: u64 = 100;
 const DIGITS: u8 = 3;
 /// An hour: what takes longer counts as that.
 const UNITS_MAX: u64 = 36_000_000_000;
@@ -69,6 +69,7 @@ enum Phase {
 }
 
 /// A place in a run, and the connection that it has at the moment.
+#[derive(Default)]
 struct Connection {
     stream: Option<TcpStream>,
     /// Whether it is not known yet that the peer accepted.
@@ -76,33 +77,30 @@ struct Connection {
     reader: Reader,
     flight: Flight,
     /// When the batch was written, the connection of one request opened, or the last event came.
-    begun: Instant,
+    begun_ns: u64,
     /// When bytes last came, or were first due.
-    touched: Instant,
+    touched_ns: u64,
     /// Whether a request is due that waits for the answer before it.
     is_due: bool,
 }
 
 impl Connection {
-    fn new(now: Instant) -> Self {
-        Self {
-            stream: None,
-            is_connecting: false,
-            reader: Reader::default(),
-            flight: Flight::default(),
-            begun: now,
-            touched: now,
-            is_due: false,
-        }
-    }
-
     const fn is_waiting(&self) -> bool {
         self.is_connecting || self.flight.is_on()
     }
 
     fn close(&mut self) {
-        *self = Self { is_due: self.is_due, ..Self::new(self.touched) };
+        *self = Self { is_due: self.is_due, ..Self::default() };
     }
+}
+
+/// The counts of a run.
+#[derive(Default)]
+struct Tally {
+    requests: u64,
+    late: u64,
+    failures: u64,
+    first_failure: Option<String>,
 }
 
 struct Run {
@@ -123,21 +121,19 @@ struct Run {
     /// Requests that may still be sent.
     left: u64,
     next_number: u64,
-    began: Instant,
-    ends: Option<Instant>,
+    origin: Instant,
+    began_ns: u64,
+    ends_ns: u64,
     /// When the last answer that counts came.
-    last: Instant,
-    next_sweep: Instant,
+    last_ns: u64,
+    next_sweep_ns: u64,
     /// When the next request is due, and on which place.
-    next_due: Instant,
+    next_due_ns: u64,
     next_place: usize,
     /// Whether the server ever accepted a connection.
     is_reached: bool,
     input_is_over: bool,
-    requests: u64,
-    late: u64,
-    failures: u64,
-    first_failure: Option<String>,
+    tally: Tally,
     times: Histogram<u64>,
 }
 
@@ -157,7 +153,6 @@ pub fn run(options: Options) -> Result<(), String> {
 
 impl Run {
     fn new(mut options: Options) -> io::Result<Self> {
-        let now = Instant::now();
         let places = options.connections + options.idle;
         let varies = options.closes || places > PORTS_EASY;
         let mut prefix = head(&options);
@@ -173,7 +168,7 @@ impl Run {
             answers: Answers::new(&mut options),
             prefix: prefix.repeat(options.depth as usize),
             sockets: Sockets::new(options.port, varies)?,
-            connections: std::iter::repeat_with(|| Connection::new(now)).take(places).collect(),
+            connections: std::iter::repeat_with(Connection::default).take(places).collect(),
             broken: Vec::new(),
             buffer: vec![0; BUFFER_BYTES],
             phase: Phase::Opening,
@@ -181,18 +176,16 @@ impl Run {
             in_flight: 0,
             left: options.requests,
             next_number: 0,
-            began: now,
-            ends: None,
-            last: now,
-            next_sweep: now,
-            next_due: now,
+            origin: Instant::now(),
+            began_ns: 0,
+            ends_ns: u64::MAX,
+            last_ns: 0,
+            next_sweep_ns: 0,
+            next_due_ns: 0,
             next_place: 0,
             is_reached: false,
             input_is_over: false,
-            requests: 0,
-            late: 0,
-            failures: 0,
-            first_failure: None,
+            tally: Tally::default(),
             times: Histogram::new_with_bounds(1, UNITS_MAX, DIGITS).map_err(io::Error::other)?,
             options,
         })
@@ -230,9 +223,10 @@ impl Run {
 
     /// Sends requests until there are enough, and prints what was seen.
     fn measure(&mut self) -> Result<(), String> {
-        self.began = Instant::now();
-        (self.last, self.next_due) = (self.began, self.began);
-        self.ends = self.options.time.map(|time| self.began + time);
+        self.began_ns = self.now_ns();
+        (self.last_ns, self.next_due_ns) = (self.began_ns, self.began_ns);
+        let time = self.options.time.map(|time| self.began_ns + time.as_nanos() as u64);
+        self.ends_ns = time.unwrap_or(u64::MAX);
         for place in 0..self.options.connections {
             if self.options.interval.is_none() && !self.is_stream() {
                 self.start(place).or_else(|failure| self.fail(place, failure))?;
@@ -254,14 +248,16 @@ impl Run {
         while watched && !self.input_is_over {
             self.turn()?;
         }
-        let (failures, all) = (self.failures, self.options.idle);
+        let (failures, all) = (self.tally.failures, self.options.idle);
         let failed = |first| Err(format!("{failures} of {all} connections failed: {first}"));
-        self.first_failure.take().map_or(Ok(()), failed)
+        self.tally.first_failure.take().map_or(Ok(()), failed)
     }
 
     /// One line of JSON. A failure has no control characters: it quotes them.
     fn line(&self) -> String {
-        let end = self.ends.unwrap_or(self.last);
+        let Tally { requests, late, failures, first_failure } = &self.tally;
+        let end_ns = if self.ends_ns == u64::MAX { self.last_ns } else { self.ends_ns };
+        let seconds = |from, to: u64| Duration::from_nanos(to.saturating_sub(from)).as_secs_f64();
         let quoted =
             |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         let us = |units: u64| match self.times.len() {
@@ -271,15 +267,12 @@ impl Run {
         let [p50, p99, p999] =
             [0.5, 0.99, 0.999].map(|share| us(self.times.value_at_quantile(share)));
         format!(
-            "{{\"requests\":{},\"seconds\":{:.6},\"secondsSince\":{:.6},\"failures\":{},\
-             \"firstFailure\":{},\"late\":{},\"p50Us\":{p50},\"p99Us\":{p99},\"p999Us\":{p999},\
-             \"maxUs\":{}}}",
-            self.requests,
-            (end - self.began).as_secs_f64(),
-            end.elapsed().as_secs_f64(),
-            self.failures,
-            self.first_failure.as_ref().map_or("null".into(), quoted),
-            self.late,
+            "{{\"requests\":{requests},\"seconds\":{:.6},\"secondsSince\":{:.6},\
+             \"failures\":{failures},\"firstFailure\":{},\"late\":{late},\"p50Us\":{p50},\
+             \"p99Us\":{p99},\"p999Us\":{p999},\"maxUs\":{}}}",
+            seconds(self.began_ns, end_ns),
+            seconds(end_ns, self.now_ns()),
+            first_failure.as_ref().map_or("null".into(), quoted),
             us(self.times.max()),
         )
     }
@@ -299,31 +292,34 @@ impl Run {
             self.serve(place, ready).or_else(|failure| self.fail(place, failure))?;
         }
         self.replace()?;
-        let now = self.look_at_clock();
-        self.start_due(now)?;
-        if now >= self.next_sweep { self.sweep(now) } else { Ok(()) }
+        let now_ns = self.look_at_clock();
+        self.start_due(now_ns)?;
+        if now_ns >= self.next_sweep_ns { self.sweep(now_ns) } else { Ok(()) }
     }
 
     /// Rounded up: a wait that ends too early would only be followed by another.
     fn timeout_ms(&self) -> i64 {
-        let mut until = self.next_sweep;
+        let mut until_ns = self.next_sweep_ns;
         if self.phase == Phase::Measuring {
-            until = self.ends.map_or(until, |ends| until.min(ends));
+            until_ns = until_ns.min(self.ends_ns);
             if self.options.interval.is_some() {
-                until = until.min(self.next_due);
+                until_ns = until_ns.min(self.next_due_ns);
             }
         }
-        let wait = until.saturating_duration_since(Instant::now());
-        wait.as_nanos().div_ceil(1_000_000) as i64
+        until_ns.saturating_sub(self.now_ns()).div_ceil(1_000_000) as i64
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
     }
 
     /// Returns the time, and ends the measurement when it is over.
-    fn look_at_clock(&mut self) -> Instant {
-        let now = Instant::now();
-        if self.ends.is_some_and(|ends| now > ends) {
+    fn look_at_clock(&mut self) -> u64 {
+        let now_ns = self.now_ns();
+        if now_ns > self.ends_ns {
             self.phase = Phase::Finishing;
         }
-        now
+        now_ns
     }
 
     fn serve(&mut self, place: usize, ready: Ready) -> Result<(), String> {
@@ -354,10 +350,10 @@ impl Run {
 
     /// Verifies what lies in the buffer, nothing being the end of the connection.
     fn take(&mut self, place: usize, count: usize) -> Result<(), String> {
-        let now = self.look_at_clock();
+        let now_ns = self.look_at_clock();
         self.is_reached = true;
         let connection = &mut self.connections[place];
-        connection.touched = now;
+        connection.touched_ns = now_ns;
         let before = connection.flight.answered;
         let (reader, flight) = (&mut connection.reader, &mut connection.flight);
         let verdict = match count {
@@ -365,7 +361,7 @@ impl Run {
             _ => self.answers.read(reader, flight, &self.buffer[..count]),
         };
         let (answered, is_done) = (flight.answered - before, !flight.is_on());
-        self.record(place, answered, now);
+        self.record(place, answered, now_ns);
         verdict?;
         match answered {
             0 => return Ok(()),
@@ -380,30 +376,30 @@ impl Run {
     }
 
     /// Counts answers that came at the same time.
-    fn record(&mut self, place: usize, answered: u64, now: Instant) {
+    fn record(&mut self, place: usize, answered: u64, now_ns: u64) {
         if answered == 0 {
             return;
         }
         let is_stream = self.is_stream();
         let connection = &mut self.connections[place];
-        let units = ((now - connection.begun).as_nanos() / UNIT_NS) as u64;
+        let units = (now_ns - connection.begun_ns) / UNIT_NS;
         match self.phase {
             Phase::Opening => {}
-            Phase::Finishing => self.late += answered,
+            Phase::Finishing => self.tally.late += answered,
             Phase::Measuring => {
                 // From event to event: those that came together have no time between them.
                 let timed = if is_stream { 1 } else { answered };
                 let count = if is_stream { answered.min(self.left) } else { answered };
                 self.left -= if is_stream { count } else { 0 };
-                self.requests += count;
+                self.tally.requests += count;
                 self.times.saturating_record_n(units, timed.min(count));
                 self.times.saturating_record_n(0, count.saturating_sub(timed));
             }
         }
         if is_stream {
-            connection.begun = now;
+            connection.begun_ns = now_ns;
         }
-        self.last = now;
+        self.last_ns = now_ns;
     }
 
     /// All that was under way has been answered: on to what is next.
@@ -432,13 +428,13 @@ impl Run {
     }
 
     /// Sends the requests that are due: connections take turns, evenly spread.
-    fn start_due(&mut self, now: Instant) -> Result<(), String> {
+    fn start_due(&mut self, now_ns: u64) -> Result<(), String> {
         let Some(interval) = self.options.interval else { return Ok(()) };
         let places = self.options.connections;
-        while self.phase == Phase::Measuring && self.next_due <= now {
+        while self.phase == Phase::Measuring && self.next_due_ns <= now_ns {
             let place = self.next_place;
             self.next_place = (place + 1) % places;
-            self.next_due += interval / places as u32;
+            self.next_due_ns += interval.as_nanos() as u64 / places as u64;
             let connection = &mut self.connections[place];
             connection.is_due = true;
             let is_open = connection.stream.is_some() || self.options.closes;
@@ -461,11 +457,11 @@ impl Run {
 
     /// Sends a batch, on a connection of its own where each request has one.
     fn begin(&mut self, place: usize, size: u64) -> Result<(), String> {
-        let now = Instant::now();
+        let now_ns = self.now_ns();
         let size = if self.is_stream() { Flight::ENDLESS } else { size };
         let connection = &mut self.connections[place];
         connection.flight = Flight { first: self.next_number, size, ..Flight::default() };
-        (connection.begun, connection.touched) = (now, now);
+        (connection.begun_ns, connection.touched_ns) = (now_ns, now_ns);
         self.next_number += self.options.depth;
         self.in_flight += 1;
         if self.options.closes {
@@ -503,7 +499,7 @@ impl Run {
     /// Begins to open a connection, and to wait until it is there.
     fn connect(&mut self, place: usize) -> Result<(), String> {
         self.connections[place].is_connecting = true;
-        self.connections[place].touched = Instant::now();
+        self.connections[place].touched_ns = self.now_ns();
         self.dial(place)
     }
 
@@ -541,12 +537,12 @@ impl Run {
         }
         let flight = std::mem::take(&mut self.connections[place].flight);
         self.connections[place].close();
-        self.failures += 1;
+        self.tally.failures += 1;
         if self.is_idle(place) {
-            self.first_failure.get_or_insert(format!("On an idle connection: {failure}"));
+            self.tally.first_failure.get_or_insert(format!("On an idle connection: {failure}"));
             return Ok(());
         }
-        self.first_failure.get_or_insert(failure);
+        self.tally.first_failure.get_or_insert(failure);
         // Also when all was answered, and something came behind it.
         self.in_flight -= usize::from(flight.size > 0);
         // It stands for one request: others that were in flight with it are sent again.
@@ -572,13 +568,13 @@ impl Run {
     }
 
     /// Fails the connections on which nothing came for too long.
-    fn sweep(&mut self, now: Instant) -> Result<(), String> {
-        let patience = self.options.patience;
-        self.next_sweep = now + (patience / SWEEPS_PER_PATIENCE).min(SWEEP_MAX);
+    fn sweep(&mut self, now_ns: u64) -> Result<(), String> {
+        let patience_ns = self.options.patience.as_nanos() as u64;
+        self.next_sweep_ns = now_ns + (patience_ns / SWEEPS_PER_PATIENCE).min(SWEEP_NS_MAX);
         for place in 0..self.connections.len() {
             let connection = &self.connections[place];
-            if connection.is_waiting() && connection.touched + patience < now {
-                self.fail(place, format!("Nothing came within {} ms", patience.as_millis()))?;
+            if connection.is_waiting() && connection.touched_ns + patience_ns < now_ns {
+                self.fail(place, format!("Nothing came within {} ms", patience_ns / 1_000_000))?;
             }
         }
         Ok(())
