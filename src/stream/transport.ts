@@ -89,6 +89,26 @@ export interface Transport<Data = unknown> {
    * what is in it at first has no meaning. It never holds bytes that wait to be
    * sent, so a wrong write there harms no other peer.
    *
+   * @example Usage
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   *
+   * using reactor = new Reactor();
+   * const { addr } = reactor.listen({ hostname: "127.0.0.1", port: 0 }, {
+   *   open(connection) {
+   *     connection.writeInto(100, (bytes) => {
+   *       return new TextEncoder().encodeInto("Hello", bytes).written;
+   *     });
+   *     connection.close();
+   *   },
+   *   data() {},
+   * });
+   *
+   * using client = await Deno.connect(addr);
+   * assertEquals(await new Response(client.readable).text(), "Hello");
+   * ```
+   *
    * @param size How many bytes `fill` may write, at the most.
    * @param fill Writes from the start of the array; returns how many bytes.
    * @throws {RangeError} when `size` is no whole number from 0, or when `fill`
@@ -136,6 +156,36 @@ export interface Transport<Data = unknown> {
    * before this returns. What the old protocol has written is sent first. A
    * transport that is paused stays paused, and our half stays closed. Deadline
    * and `heldBytes` are cleared.
+   *
+   * @example A line of text, and then bytes
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Reactor } from "../reactor/reactor.ts";
+   * import type { Protocol } from "./transport.ts";
+   *
+   * const echo: Protocol<string> = {
+   *   open: (transport) => {
+   *     transport.write(new TextEncoder().encode(`Hello ${transport.data}, `));
+   *   },
+   *   data: (transport, bytes, start, end) => {
+   *     transport.write(bytes, start, end);
+   *   },
+   * };
+   * using reactor = new Reactor();
+   * const { addr } = reactor.listen({ hostname: "127.0.0.1", port: 0 }, {
+   *   data(connection, bytes, start, end) {
+   *     const lineEnd = bytes.indexOf(10, start);
+   *     const name = new TextDecoder().decode(bytes.subarray(start, lineEnd));
+   *     connection.upgrade(echo, name, bytes.subarray(lineEnd + 1, end));
+   *   },
+   * });
+   *
+   * using client = await Deno.connect(addr);
+   * await client.write(new TextEncoder().encode("Ada\nwelcome"));
+   * await client.closeWrite();
+   * const reply = await new Response(client.readable).text();
+   * assertEquals(reply, "Hello Ada, welcome");
+   * ```
    *
    * @param data What the transport's `data` is from now on.
    * @param leftover Bytes that the old protocol got and did not use; copied.
