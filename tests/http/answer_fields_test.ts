@@ -12,15 +12,15 @@ import {
 } from "@std/assert";
 import { useSymbols } from "../../src/http/response.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { head, NEXT } from "../util/exchange.ts";
+import { NEXT } from "../util/exchange.ts";
 import { parseAnswers } from "../util/http_answers.ts";
 import { concat, toLatin1 } from "../util/http_bytes.ts";
 import type { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { GET, head } from "../util/requests.ts";
 
 const HOST = "Host: a";
-const GET = head("GET / HTTP/1.1", HOST);
 const HEAD = head("HEAD / HTTP/1.1", HOST);
 
 const OURS = ["date", "content-length", "transfer-encoding"];

@@ -10,8 +10,9 @@ import { useSymbols } from "../../src/http/response.ts";
 import type { Answer } from "../util/http_answers.ts";
 import { toLatin1 } from "../util/http_bytes.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { head, NEXT } from "../util/exchange.ts";
+import { NEXT } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
+import { GET, head } from "../util/requests.ts";
 
 const STATUS_LINE = "RFC 9112 section 4";
 const LENGTH = "RFC 9110 section 8.6";
@@ -20,7 +21,6 @@ const HEAD_METHOD = "RFC 9110 section 9.3.2";
 const DATE = "RFC 9110 section 6.6.1";
 
 const HOST = "Host: a";
-const GET = head("GET / HTTP/1.1", HOST);
 const HEAD = head("HEAD / HTTP/1.1", HOST);
 const GET_1_0 = head("GET / HTTP/1.0");
 const GET_1_0_KEPT = head("GET / HTTP/1.0", "Connection: keep-alive");

@@ -9,24 +9,13 @@ import type { Limits } from "../../src/http/limits.ts";
 import { latin1, toLatin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
+import { CHUNKED_HEAD, GET, postHead } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** More than is read of a body that nobody wants. */
 const TOO_MUCH = 300_000;
 const PIECE = 10_000;
 
 const { BadResource } = Deno.errors;
-
-function head(length: number, ...fields: string[]): string {
-  const framing = `Content-Length: ${length}`;
-  const lines = ["POST / HTTP/1.1", "Host: a", framing, ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-const CHUNKED_HEAD = head(0).replace(
-  "Content-Length: 0",
-  "Transfer-Encoding: chunked",
-);
 
 /** A client of a server that answers a POST while `read` goes on. */
 class EarlyAnswered {
@@ -78,7 +67,7 @@ const READERS: [
 for (const [name, read] of READERS) {
   Deno.test(`body is read whole by ${name}, when the answer was sent before it came`, async () => {
     const { peer, result } = new EarlyAnswered(read);
-    await peer.send(head(TOO_MUCH), "he").settle();
+    await peer.send(postHead(TOO_MUCH), "he").settle();
     assertEquals((await peer.answers()).map(({ text }) => text), ["early"]);
     const rest = "a".repeat(TOO_MUCH - 2) + GET;
     for (let at = 0; at < rest.length; at += PIECE) {
@@ -92,7 +81,7 @@ for (const [name, read] of READERS) {
 
   Deno.test(`reading by ${name} rejects, when the client goes behind the answer`, async () => {
     const { peer, result } = new EarlyAnswered(read);
-    await peer.send(head(5), "he").settle();
+    await peer.send(postHead(5), "he").settle();
     peer.reset();
     await assertRejects(() => result, BadResource);
   });
@@ -100,7 +89,7 @@ for (const [name, read] of READERS) {
 
 Deno.test("body is read whole and then the connection closes, when the answer was the last", async () => {
   const { peer, result } = new EarlyAnswered((request) => request.text());
-  await peer.send(head(5, "Connection: close"), "he").settle();
+  await peer.send(postHead(5, "Connection: close"), "he").settle();
   assertEquals(peer.transport.closing, undefined);
   await peer.send("llo").settle();
   assertEquals(await result, "hello");
@@ -118,7 +107,7 @@ Deno.test("next request waits, when the body of the one before is read slowly", 
     }
     return length;
   });
-  const bytes = latin1(head(TOO_MUCH) + "a".repeat(TOO_MUCH) + GET);
+  const bytes = latin1(postHead(TOO_MUCH) + "a".repeat(TOO_MUCH) + GET);
   for (let at = 0; at < bytes.byteLength; at += PIECE) {
     peer.send(bytes.slice(at, at + PIECE));
   }
@@ -196,7 +185,7 @@ async function looped(
 }
 
 const FRAMINGS: [name: string, first: string, rest: string][] = [
-  ["counted", `${head(10)}12345`, "67890"],
+  ["counted", `${postHead(10)}12345`, "67890"],
   [
     "chunked",
     `${CHUNKED_HEAD}5\r\n12345\r\n`,
@@ -242,7 +231,7 @@ const FORGETFUL: [
 
 /** Bodies that are no more than is read for nothing. */
 const SHORT: [framing: string, text: string][] = [
-  ["counted", head(200_000) + "a".repeat(200_000)],
+  ["counted", postHead(200_000) + "a".repeat(200_000)],
   [
     "chunked",
     `${CHUNKED_HEAD}${`2710\r\n${"a".repeat(PIECE)}\r\n`.repeat(20)}0\r\n\r\n`,
@@ -279,7 +268,7 @@ for (const [name, read] of FORGETFUL) {
 
   Deno.test(`connection waits and closes when idle for too long, when a handler forgot a ${name}`, async () => {
     const peer = forgetful(read);
-    await sendInPieces(peer, head(TOO_MUCH) + "a".repeat(TOO_MUCH) + GET);
+    await sendInPieces(peer, postHead(TOO_MUCH) + "a".repeat(TOO_MUCH) + GET);
     assertEquals((await peer.answers()).length, 1);
     assertEquals(peer.transport.isPaused, true);
     assertEquals(peer.transport.closing, undefined);
@@ -290,7 +279,7 @@ for (const [name, read] of FORGETFUL) {
 
   Deno.test(`connection does not keep a closing server, when a handler forgot a ${name}`, async () => {
     const peer = forgetful(read, { bodyBytesPerSecondMin: 0 });
-    await sendInPieces(peer, head(TOO_MUCH) + "a".repeat(TOO_MUCH));
+    await sendInPieces(peer, postHead(TOO_MUCH) + "a".repeat(TOO_MUCH));
     peer.service.isClosing = true;
     peer.connection.shutdown();
     assertEquals(peer.transport.closing, undefined);
@@ -302,7 +291,7 @@ for (const [name, read] of FORGETFUL) {
 for (const [length, count] of [[200_000, 2], [TOO_MUCH, 1]] as const) {
   Deno.test(`connection goes on or closes, when a handler forgot an unread clone over ${length} bytes`, async () => {
     const peer = forgetful((request) => Promise.resolve(request.clone()));
-    await sendInPieces(peer, head(length) + "a".repeat(length) + GET);
+    await sendInPieces(peer, postHead(length) + "a".repeat(length) + GET);
     assertEquals((await peer.answers()).length, count);
     const closing = count === 1 ? "closeLingering" : undefined;
     assertEquals(peer.transport.closing, closing);
@@ -313,7 +302,7 @@ Deno.test("rest of a body is thrown away, when its reader stops behind the answe
   const { peer, result } = new EarlyAnswered(async (request) => {
     for await (const chunk of request.body!) return chunk.byteLength;
   });
-  await peer.send(head(5), "he").settle();
+  await peer.send(postHead(5), "he").settle();
   assertEquals(await result, 2);
   const answers = await peer.send(`llo${GET}`).answers();
   assertEquals(answers.map(({ text }) => text), ["early", "next"]);
@@ -326,7 +315,7 @@ Deno.test("rest of a body is thrown away, when its reader lets go behind the ans
     reader.releaseLock();
     return value?.byteLength;
   });
-  await peer.send(head(5), "he").settle();
+  await peer.send(postHead(5), "he").settle();
   assertEquals(await result, 2);
   const answers = await peer.send("ll", `o${GET}`).answers();
   assertEquals(answers.map(({ text }) => text), ["early", "next"]);
@@ -338,7 +327,7 @@ Deno.test("reading is refused, when it begins behind the answer and the body has
     await go.promise;
     return await request.text();
   });
-  await peer.send(head(5), "he").settle();
+  await peer.send(postHead(5), "he").settle();
   go.resolve();
   await assertRejects(() => result, TypeError);
   const answers = await peer.send(`llo${GET}`).answers();
@@ -351,7 +340,7 @@ Deno.test("body is read, when it came before the answer and is asked for later",
     await go.promise;
     return await request.text();
   });
-  await peer.send(`${head(5)}hello`, GET).settle();
+  await peer.send(`${postHead(5)}hello`, GET).settle();
   go.resolve();
   assertEquals(await result, "hello");
 });
@@ -361,7 +350,7 @@ Deno.test("body is thrown away, when only clones were made of it", async () => {
     request.clone();
     return Promise.resolve();
   });
-  const bytes = latin1(head(TOO_MUCH / 2) + "a".repeat(TOO_MUCH / 2) + GET);
+  const bytes = latin1(postHead(TOO_MUCH / 2) + "a".repeat(TOO_MUCH / 2) + GET);
   for (let at = 0; at < bytes.byteLength; at += PIECE) {
     peer.send(bytes.slice(at, at + PIECE));
   }
@@ -386,7 +375,7 @@ for (const [name, read] of UNAWAITED) {
       read(request);
       return new Response("early");
     });
-    await peer.send(head(5), "he").settle();
+    await peer.send(postHead(5), "he").settle();
     await peer.reset().settle();
     assertEquals((await peer.answers()).length, 1);
   });
@@ -418,7 +407,7 @@ for (const [name, read] of DROPPED) {
         read(request);
         return new Response("early");
       });
-      await peer.send(head(5), "he").settle();
+      await peer.send(postHead(5), "he").settle();
       fail(peer);
       const isTold = () => peer.reports.length > 0;
       await peer.until(isTold, "a report");
@@ -439,7 +428,7 @@ for (
 ) {
   Deno.test(`cause of a reading's error says why the client went, when that is ${reason}`, async () => {
     const { peer, result } = new EarlyAnswered((request) => request.text());
-    await peer.send(head(5), "he").settle();
+    await peer.send(postHead(5), "he").settle();
     peer.connection.closed(reason);
     const { cause } = await assertRejects(() => result, BadResource);
     assertStringIncludes(String(cause), message);
@@ -452,7 +441,7 @@ Deno.test("handler's error is its own, when it waits for a pipe and the client g
     await request.body!.pipeTo(new WritableStream());
     return new Response();
   });
-  await peer.send(head(5), "he").settle();
+  await peer.send(postHead(5), "he").settle();
   await peer.reset().settle();
   assertInstanceOf(peer.errors[0], BadResource);
   assertEquals(peer.reports, []);
@@ -463,7 +452,7 @@ Deno.test("process goes on, when nobody waits for formData() and it is none", as
     request.formData();
     return new Response("early");
   });
-  await peer.send(`${head(1)}x`).settle();
+  await peer.send(`${postHead(1)}x`).settle();
   assertEquals((await peer.answers()).length, 1);
 });
 
@@ -472,14 +461,14 @@ Deno.test("process goes on, when nobody waits for json() and it is none", async 
     request.json();
     return new Response("early");
   });
-  await peer.send(`${head(1)}{`).settle();
+  await peer.send(`${postHead(1)}{`).settle();
   assertEquals((await peer.answers()).length, 1);
 });
 
 for (const [name, read] of READERS) {
   Deno.test(`body is read whole by ${name}, when the server shuts down behind the answer`, async () => {
     const { peer, result } = new EarlyAnswered(read);
-    await peer.send(head(5), "he").settle();
+    await peer.send(postHead(5), "he").settle();
     peer.service.isClosing = true;
     peer.connection.shutdown();
     assertEquals(peer.transport.closing, undefined);
@@ -500,7 +489,7 @@ Deno.test("body is read whole, when its reader is slow and the server shuts down
     }
     return length;
   });
-  const text = head(TOO_MUCH) + "a".repeat(TOO_MUCH);
+  const text = postHead(TOO_MUCH) + "a".repeat(TOO_MUCH);
   for (let at = 0; at < text.length; at += PIECE) {
     peer.send(text.slice(at, at + PIECE));
   }
@@ -531,7 +520,8 @@ Deno.test("client is told to send its body, when that is read by an answered req
   const { peer, result } = new EarlyAnswered((request) =>
     joined(request.body!)
   );
-  const answers = await peer.send(head(5, "Expect: 100-continue")).answers();
+  const answers = await peer.send(postHead(5, "Expect: 100-continue"))
+    .answers();
   assertEquals(answers.map(({ status }) => status), [100, 200]);
   await peer.send("hello").settle();
   assertEquals(await result, 5);
@@ -541,7 +531,7 @@ Deno.test("body is the same, when it is read behind the answer in any pieces", a
   const bytes = randomBytes(200_000, 11);
   for (const piece of [1_000, 16_384, 60_000]) {
     const { peer, result } = new EarlyAnswered((request) => request.bytes());
-    await peer.send(head(bytes.byteLength)).settle();
+    await peer.send(postHead(bytes.byteLength)).settle();
     for (let at = 0; at < bytes.byteLength; at += piece) {
       peer.send(bytes.slice(at, at + piece));
     }

@@ -8,7 +8,6 @@ import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
 import {
   exchangeTests,
-  head,
   NEXT,
   type Row,
   splitTests,
@@ -16,6 +15,7 @@ import {
 } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
 import { Peer } from "../util/http_transport.ts";
+import { head } from "../util/requests.ts";
 
 const LENGTH = "RFC 9112 section 6.3";
 const CONTENT = "RFC 9110 section 9.3.1";

@@ -10,26 +10,16 @@ import type { Handler } from "../../src/http/service.ts";
 import { latin1, toLatin1 } from "../util/http_bytes.ts";
 import { randomBytes } from "../util/random.ts";
 import { Peer } from "../util/http_transport.ts";
+import { CHUNKED_HEAD, GET, get, post, postHead } from "../util/requests.ts";
 
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const TEXT = "gr\u00fc\u00df dich, \u{1f44b}";
 /** More than is read of a body that nobody wants. */
 const TOO_MUCH = 300_000;
 
-function head(method: string, ...fields: string[]): string {
-  const lines = [`${method} / HTTP/1.1`, "Host: a", ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-/** A POST with a body that has a length. */
-function post(body: string | Uint8Array, ...fields: string[]): string {
-  const text = typeof body === "string" ? body : toLatin1(body);
-  return head("POST", `Content-Length: ${text.length}`, ...fields) + text;
-}
-
 /** A POST with a body in chunks. */
 function chunked(body: string, size = 5): string {
-  let text = head("POST", "Transfer-Encoding: chunked");
+  let text = CHUNKED_HEAD;
   for (let at = 0; at < body.length; at += size) {
     const chunk = body.slice(at, at + size);
     text += `${chunk.length.toString(16)}\r\n${chunk}\r\n`;
@@ -135,11 +125,11 @@ const READERS: [
     post("hello"),
     "hello",
   ],
-  ["text() of no body", (request) => request.text(), head("GET"), ""],
+  ["text() of no body", (request) => request.text(), GET, ""],
   [
     "body of no body",
     (request) => Promise.resolve(request.body),
-    head("GET"),
+    GET,
     null,
   ],
   ["text() of an empty body", (request) => request.text(), post(""), ""],
@@ -229,7 +219,7 @@ Deno.test("request gives its body later, when the handler waits before it reads"
 
 Deno.test("connection refuses a body with 431, when its trailers have no end", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
-  peer.send(head("POST", "Transfer-Encoding: chunked"), "0\r\n");
+  peer.send(CHUNKED_HEAD, "0\r\n");
   for (let sent = 0; sent < 20; sent++) {
     peer.send(`X: ${"a".repeat(1_000)}\r\n`);
   }
@@ -263,7 +253,7 @@ Deno.test("handler may answer by itself, when the body is malformed", async () =
     const error = await assertRejects(() => request.text(), Error);
     return new Response(error.name, { status: 422 });
   });
-  peer.send(head("POST", "Transfer-Encoding: chunked"), "x");
+  peer.send(CHUNKED_HEAD, "x");
   const [answer, ...others] = await peer.answers();
   assertEquals([answer?.status, answer?.text], [422, "HttpError"]);
   assertEquals(answer?.get("connection"), "close");
@@ -276,20 +266,20 @@ Deno.test("connection says 100, when the handler reads the body", async () => {
     await begin.promise;
     return new Response(await request.text());
   });
-  const expecting = head("POST", "Content-Length: 5", "Expect: 100-continue");
+  const expecting = postHead(5, "Expect: 100-continue");
   await peer.send(expecting).settle();
   assertEquals(peer.output, "");
   begin.resolve();
   await peer.settle();
   assertEquals(peer.output, CONTINUE);
-  const answers = await peer.send("he", `llo${head("GET")}`).answers();
+  const answers = await peer.send("he", `llo${GET}`).answers();
   assertEquals(answers.map(({ status }) => status), [100, 200, 200]);
   assertEquals(answers[1]?.text, "hello");
 });
 
 Deno.test("connection says 100 once, when two requests expect it", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
-  const expecting = head("POST", "Content-Length: 5", "Expect: 100-continue");
+  const expecting = postHead(5, "Expect: 100-continue");
   await peer.send(expecting).settle();
   await peer.send("hello").settle();
   await peer.send(expecting).settle();
@@ -299,7 +289,7 @@ Deno.test("connection says 100 once, when two requests expect it", async () => {
 
 Deno.test("connection says no 100, when the body has begun to come", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
-  const expecting = head("POST", "Content-Length: 5", "Expect: 100-continue");
+  const expecting = postHead(5, "Expect: 100-continue");
   const answers = await peer.send(`${expecting}h`, "ello").answers();
   assertEquals(answers.map(({ status }) => status), [200]);
 });
@@ -313,7 +303,7 @@ Deno.test("connection says no 100, when the client is HTTP/1.0", async () => {
   assertEquals(answers.map(({ text }) => text), ["hello"]);
 });
 
-const EXPECTING = head("POST", "Content-Length: 5", "Expect: 100-continue");
+const EXPECTING = postHead(5, "Expect: 100-continue");
 
 const REFUSERS: [name: string, handler: Handler][] = [
   ["answers", () => new Response("no", { status: 403 })],
@@ -393,7 +383,7 @@ const IGNORING: [name: string, handler: Handler][] = [
 
 for (const [name, request] of UNREAD) {
   const begin = request.indexOf("\r\n\r\n") + 4;
-  const parts = [request.slice(0, begin), request.slice(begin) + head("GET")];
+  const parts = [request.slice(0, begin), request.slice(begin) + GET];
 
   Deno.test(`connection answers the next request, when ${name} are looked at and not read`, async () => {
     const peer = new Peer((request) => new Response(`${request.body?.locked}`));
@@ -414,7 +404,7 @@ for (const [name, request] of UNREAD) {
 Deno.test("connection answers the next request, when a handler ignores a body that has come", async () => {
   for (const [, handler] of IGNORING) {
     for (const [name, request] of UNREAD.slice(0, 2)) {
-      const peer = new Peer(handler).send(request + head("GET"));
+      const peer = new Peer(handler).send(request + GET);
       assertEquals((await peer.answers()).length, 2, name);
     }
   }
@@ -422,7 +412,7 @@ Deno.test("connection answers the next request, when a handler ignores a body th
 
 Deno.test("connection answers the next request, when a GET has a body that no handler can read", async () => {
   const peer = new Peer(() => new Response("ok"));
-  peer.send(head("GET", "Content-Length: 5"), `hello${head("GET")}`);
+  peer.send(get("/", "Content-Length: 5"), `hello${GET}`);
   assertEquals((await peer.answers()).length, 2);
 });
 
@@ -430,29 +420,29 @@ Deno.test("connection answers the next request, when a stream was answered over 
   const peer = new Peer((request) =>
     new Response(request.body === null ? "next" : new Blob(["stream"]))
   );
-  await peer.send(head("POST", "Content-Length: 5"), "he").settle();
-  const answers = await peer.send(`llo${head("GET")}`).answers();
+  await peer.send(postHead(5), "he").settle();
+  const answers = await peer.send(`llo${GET}`).answers();
   assertEquals(answers.map(({ text }) => text), ["stream", "next"]);
 });
 
 Deno.test("connection closes, when the client ends its half in a body that nobody reads", async () => {
   const peer = new Peer(() => new Response("ok"));
-  peer.send(head("POST", "Content-Length: 5"), "he").end();
+  peer.send(postHead(5), "he").end();
   assertEquals((await peer.answers()).length, 1);
   assertEquals(peer.transport.isClosed, true);
 });
 
 Deno.test("connection closes so that the answer arrives, when a huge body is not read", async () => {
   const peer = new Peer(() => new Response("ok"));
-  peer.send(head("POST", `Content-Length: ${TOO_MUCH}`));
+  peer.send(postHead(TOO_MUCH));
   assertEquals(peer.transport.closing, "closeLingering");
-  peer.send("a".repeat(TOO_MUCH) + head("GET"));
+  peer.send("a".repeat(TOO_MUCH) + GET);
   assertEquals((await peer.answers()).length, 1);
 });
 
 Deno.test("connection closes so that the answer arrives, when unread chunks have no end", async () => {
   const peer = new Peer(() => new Response("ok"));
-  peer.send(head("POST", "Transfer-Encoding: chunked"));
+  peer.send(CHUNKED_HEAD);
   const chunk = `2710\r\n${"a".repeat(10_000)}\r\n`;
   for (let sent = 0; sent < TOO_MUCH; sent += 10_000) peer.send(chunk);
   assertEquals(peer.transport.closing, "closeLingering");
@@ -461,7 +451,7 @@ Deno.test("connection closes so that the answer arrives, when unread chunks have
 
 Deno.test("connection closes when the unread body ends, when it is shut down meanwhile", async () => {
   const peer = new Peer(() => new Response("ok"));
-  await peer.send(head("POST", "Content-Length: 5"), "he").settle();
+  await peer.send(postHead(5), "he").settle();
   peer.connection.shutdown();
   await peer.send("llo").settle();
   assertEquals(peer.transport.closing, "closeLingering");
@@ -469,7 +459,7 @@ Deno.test("connection closes when the unread body ends, when it is shut down mea
 
 Deno.test("connection closes without a second answer, when an unread body is malformed", async () => {
   const peer = new Peer(() => new Response("early"));
-  peer.send(head("POST", "Transfer-Encoding: chunked"), "nonsense");
+  peer.send(CHUNKED_HEAD, "nonsense");
   const answers = await peer.answers();
   assertEquals(answers.map(({ text }) => text), ["early"]);
   assertEquals(peer.transport.closing, "closeLingering");
@@ -507,7 +497,7 @@ Deno.test("connection stops reading, when a stream is not read, and goes on when
     bodies.push(request.body!);
     return new Promise(() => {});
   });
-  peer.send(head("POST", "Transfer-Encoding: chunked"));
+  peer.send(CHUNKED_HEAD);
   const chunk = `2710\r\n${"a".repeat(10_000)}\r\n`;
   for (let sent = 0; sent < 100; sent++) peer.send(chunk);
   assertEquals(peer.transport.isPaused, true);
@@ -528,7 +518,7 @@ Deno.test("connection reads on, when what came of a stream was read", async () =
     bodies.push(request.body!);
     return new Promise(() => {});
   });
-  peer.send(head("POST", "Content-Length: 200000"));
+  peer.send(postHead(200000));
   const reader = bodies[0]!.getReader();
   for (let sent = 0; sent < 100_000; sent += 10_000) {
     await Promise.all([reader.read(), peer.send("a".repeat(10_000)).settle()]);
@@ -543,7 +533,7 @@ Deno.test("connection reads on, when the handler answers over a paused body", as
     await begin.promise;
     return new Response(body === null ? "ok" : "unread");
   });
-  const bytes = latin1(post(randomBytes(200_000, 1)) + head("GET"));
+  const bytes = latin1(post(randomBytes(200_000, 1)) + GET);
   for (let at = 0; at < bytes.length; at += 10_000) {
     peer.send(bytes.slice(at, at + 10_000));
   }
@@ -559,11 +549,11 @@ Deno.test("connection reads on, when a handler does not read a body that had to 
   const peer = new Peer(({ body }) =>
     calls++ ? new Response(body?.locked ? "read" : "ok") : gate.promise
   );
-  peer.send(head("GET"), head("POST", "Content-Length: 200000"));
+  peer.send(GET, postHead(200000));
   for (let sent = 0; sent < 200_000; sent += 10_000) {
     peer.send("a".repeat(10_000));
   }
-  await peer.send(head("GET")).settle();
+  await peer.send(GET).settle();
   assertEquals(peer.transport.isPaused, true);
   gate.resolve(new Response("late"));
   const answers = await peer.answers();
@@ -576,7 +566,7 @@ Deno.test("connection stops reading, when much comes behind a pending request", 
     await begin.promise;
     return new Response("ok");
   });
-  const gets = head("GET").repeat(10);
+  const gets = GET.repeat(10);
   const count = 1_000;
   for (let sent = 0; sent < count; sent++) peer.send(gets);
   await peer.settle();
@@ -603,7 +593,7 @@ for (const [name, go, Cause] of GONE) {
       results.push(request.text());
       return new Promise(() => {});
     });
-    peer.send(head("POST", "Content-Length: 5"), "hell");
+    peer.send(postHead(5), "hell");
     go(peer);
     const error = await assertRejects(() => results[0]!, BadResource);
     assertInstanceOf(error.cause, Cause);
@@ -616,7 +606,7 @@ for (const [name, go, Cause] of GONE) {
       streams.push(request.body!);
       return new Promise(() => {});
     });
-    peer.send(head("POST", "Content-Length: 5"), "hell");
+    peer.send(postHead(5), "hell");
     const reader = streams[0]!.getReader();
     assertEquals((await reader.read()).value, latin1("hell"));
     const last = reader.read();
@@ -631,7 +621,7 @@ Deno.test("connection answers and closes, when the client ends its half in the b
     await assertRejects(() => request.text(), BadResource);
     return new Response("partial", { status: 400 });
   });
-  const answers = await peer.send(head("POST", "Content-Length: 5"), "hell")
+  const answers = await peer.send(postHead(5), "hell")
     .end().answers();
   assertEquals(answers.map(({ text }) => text), ["partial"]);
   assertEquals(peer.transport.isClosed, true);
@@ -639,7 +629,7 @@ Deno.test("connection answers and closes, when the client ends its half in the b
 
 Deno.test("onError is told, when the client went and the handler did not care", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
-  peer.send(head("POST", "Content-Length: 5"), "hell").reset();
+  peer.send(postHead(5), "hell").reset();
   await peer.settle();
   assertInstanceOf(peer.errors[0], BadResource);
   assertEquals(peer.errors.length, 1);
@@ -654,8 +644,8 @@ Deno.test("connection goes on, when a cancelled body comes after all", async () 
     await request.body.cancel(reason);
     return new Response("cancelled");
   });
-  await peer.send(head("POST", "Content-Length: 5")).settle();
-  const answers = await peer.send(`hello${head("GET")}`).answers();
+  await peer.send(postHead(5)).settle();
+  const answers = await peer.send(`hello${GET}`).answers();
   assertEquals(answers.map(({ text }) => text), ["cancelled", "next"]);
 });
 

@@ -6,9 +6,10 @@
 
 import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
-import { exchangeTests, head, type Row, splitTests } from "../util/exchange.ts";
+import { exchangeTests, type Row, splitTests } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
 import { Peer } from "../util/http_transport.ts";
+import { head } from "../util/requests.ts";
 
 const SIZE = "RFC 9112 section 7.1";
 const EXTENSION = "RFC 9112 section 7.1.1";

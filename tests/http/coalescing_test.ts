@@ -11,8 +11,8 @@ import {
 import { latin1, toLatin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
 import { randomBytes } from "../util/random.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** Larger than what is copied. */
 const LARGE_BYTES = 20_000;
 /** What the system does not take of one write is copied: so much at most. */

@@ -4,14 +4,8 @@ import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
 import { toLatin1 } from "../util/http_bytes.ts";
 import { TestServer } from "../util/http_server.ts";
-import {
-  head,
-  HOST,
-  refused,
-  type Row,
-  servedLast,
-  wireTests,
-} from "../util/wire.ts";
+import { refused, type Row, servedLast, wireTests } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const CONNECT = head("CONNECT b:80 HTTP/1.1", "Host: b:80");
 

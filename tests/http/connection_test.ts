@@ -10,18 +10,9 @@ import { emptyLinesEnd } from "../../src/http/h1/head.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
+import { get, pipeline } from "../util/requests.ts";
 
 const PIPELINED = 16;
-
-/** A GET without a body. */
-function get(target = "/", ...fields: string[]): string {
-  const lines = [`GET ${target} HTTP/1.1`, "Host: a", ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-function pipeline(count: number): string {
-  return Array.from({ length: count }, (_, index) => get(`/${index}`)).join("");
-}
 
 function pathOf(request: Request): string {
   return new URL(request.url).pathname;

@@ -1,14 +1,13 @@
 /** `Content-Length`: what is a length, and what two servers might make of it. */
 
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const POST = "POST / HTTP/1.1";
 const SECTION = "RFC 9110 section 8.6";

@@ -7,8 +7,9 @@
 import { assertEquals } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { exchangeTests, head, NEXT, type Row } from "../util/exchange.ts";
+import { exchangeTests, NEXT, type Row } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
+import { head } from "../util/requests.ts";
 
 const EXPECT = "RFC 9110 section 10.1.1";
 const INTERIM = "RFC 9110 section 15.2";

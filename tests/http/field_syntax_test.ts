@@ -1,21 +1,15 @@
 /** Field lines: names, values, what is around them, and how many there are. */
 
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
+import { get, head, HOST } from "../util/requests.ts";
 
 const GET = "GET / HTTP/1.1";
-
-/** A GET with one more line. */
-function get(line: string): string {
-  return head(GET, HOST, line);
-}
 
 const VALUES: Row[] = ([
   ["no value", "X:"],
@@ -35,7 +29,7 @@ const VALUES: Row[] = ([
 ] as const).map(([name, line]) => [
   "RFC 9110 section 5.5",
   name,
-  get(line),
+  get("/", line),
   served({ headers: { x: line.slice(2).replaceAll(/^[ \t]+|[ \t]+$/g, "") } }),
 ]);
 
@@ -49,7 +43,7 @@ const VALUES_REFUSED: Row[] = [
       `${JSON.stringify(character)} ${
         ["inside", "before", "after"][index]
       } a value`,
-      get(line),
+      get("/", line),
       refused(400),
     ])
   ),
@@ -58,7 +52,7 @@ const VALUES_REFUSED: Row[] = [
   ): Row => [
     "RFC 9112 section 2.2",
     `a bare CR in ${JSON.stringify(line)}`,
-    get(line),
+    get("/", line),
     refused(400),
   ]),
 ];
@@ -105,7 +99,7 @@ const NAMES: Row[] = [
   [
     "RFC 9110 section 5.6.2",
     "a name of every character that a token has",
-    get("!#$%&'*+-.^_`|~09AZaz: y"),
+    get("/", "!#$%&'*+-.^_`|~09AZaz: y"),
     served({ headers: { "!#$%&'*+-.^_`|~09azaz": "y" } }),
   ],
   [
@@ -143,7 +137,7 @@ const NAMES: Row[] = [
   ...["X : y", "X\t: y", "X  : y", "Host : b"].map((line): Row => [
     "RFC 9112 section 5.1",
     `whitespace before a colon, as in ${JSON.stringify(line)}`,
-    get(line),
+    get("/", line),
     refused(400),
   ]),
   ...[
@@ -176,7 +170,7 @@ const NAMES: Row[] = [
   ].map((line): Row => [
     "RFC 9112 section 5",
     `${JSON.stringify(line)} for a field`,
-    get(line),
+    get("/", line),
     refused(400),
   ]),
 ];
@@ -197,13 +191,13 @@ const COUNTS: Row[] = [
   [
     "RFC 6585 section 5",
     "a value that is too long",
-    get(`X: ${"y".repeat(100_000)}`),
+    get("/", `X: ${"y".repeat(100_000)}`),
     refused(431),
   ],
   [
     "RFC 6585 section 5",
     "a name that is too long",
-    get(`${"X".repeat(100_000)}: y`),
+    get("/", `${"X".repeat(100_000)}: y`),
     refused(431),
   ],
   [
@@ -231,7 +225,7 @@ const CONNECTION: Row[] = ([
 ] as const).map(([line, stays]) => [
   "RFC 9110 section 7.6.1",
   `${JSON.stringify(line)}`,
-  get(line),
+  get("/", line),
   stays ? served({ url: "http://a/" }) : servedLast({ url: "http://a/" }),
 ]);
 
@@ -245,7 +239,7 @@ const UPGRADE: Row[] = [
   [
     "RFC 9110 section 7.8",
     "an Upgrade that Connection does not name",
-    get("Upgrade: h2c"),
+    get("/", "Upgrade: h2c"),
     served({ headers: { upgrade: "h2c" } }),
   ],
   [
@@ -272,13 +266,13 @@ const EXPECT: Row[] = [
   [
     "RFC 9110 section 10.1.1",
     "an expectation that it does not know",
-    get("Expect: the-unexpected"),
+    get("/", "Expect: the-unexpected"),
     refused(417),
   ],
   [
     "RFC 9110 section 10.1.1",
     "an expectation that it knows and one that it does not",
-    get("Expect: 100-continue, x"),
+    get("/", "Expect: 100-continue, x"),
     refused(417),
   ],
   [
@@ -290,16 +284,21 @@ const EXPECT: Row[] = [
   [
     "RFC 9110 section 10.1.1",
     "an expectation of other case without a body",
-    get("Expect: 100-CONTINUE"),
+    get("/", "Expect: 100-CONTINUE"),
     served({ headers: { expect: "100-CONTINUE" } }),
   ],
   [
     "RFC 9110 section 10.1.1",
     "an expectation with a parameter",
-    get("Expect: 100-continue;q=1"),
+    get("/", "Expect: 100-continue;q=1"),
     refused(417),
   ],
-  ["RFC 9110 section 10.1.1", "an empty Expect", get("Expect:"), served({})],
+  [
+    "RFC 9110 section 10.1.1",
+    "an empty Expect",
+    get("/", "Expect:"),
+    served({}),
+  ],
   [
     "RFC 9110 section 10.1.1",
     "an unknown expectation in HTTP/1.0",

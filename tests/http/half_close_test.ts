@@ -4,8 +4,8 @@ import { assertEquals } from "@std/assert";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import { Source, streamOf } from "../util/http_bodies.ts";
 import { Peer } from "../util/http_transport.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_1_0 = "GET / HTTP/1.0\r\n\r\n";
 /** How long a stream may have nothing to give after the peer's end. */
 const SILENCE_MS = 1_000;

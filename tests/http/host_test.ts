@@ -1,14 +1,13 @@
 /** `Host`: whether it is there, what it may be, and what it makes of a URL. */
 
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const GET = "GET /b HTTP/1.1";
 

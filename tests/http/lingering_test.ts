@@ -8,9 +8,10 @@
 import { assertEquals } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { head, NEXT } from "../util/exchange.ts";
+import { NEXT } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
 import { randomBytes } from "../util/random.ts";
+import { GET, head } from "../util/requests.ts";
 
 const TEARDOWN = "RFC 9112 section 9.6";
 
@@ -23,7 +24,6 @@ const HOST = "Host: a";
 const CHUNKED = head("POST / HTTP/1.1", HOST, "Transfer-Encoding: chunked");
 const COUNTED = head("POST / HTTP/1.1", HOST, `Content-Length: ${LATE_BYTES}`);
 const CLOSE = head("GET / HTTP/1.1", HOST, "Connection: close");
-const GET = head("GET / HTTP/1.1", HOST);
 
 const reading: Handler = async (request) => {
   return new Response(await request.text());

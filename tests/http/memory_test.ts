@@ -12,8 +12,8 @@ import { BodyIntake, type IntakeOwner } from "../../src/http/h1/body_intake.ts";
 import { HeadFlag } from "../../src/http/h1/head.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { type FakeTransport, Peer } from "../util/http_transport.ts";
+import { GET, postHead } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const CHUNKED =
   "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 /** More than a connection keeps of what nobody reads. */
@@ -21,10 +21,6 @@ const MUCH = 300_000;
 const PIECE = 10_000;
 /** What a connection keeps and what it has read beyond that, in blocks. */
 const KEPT_BYTES_MAX = 200_000;
-
-function post(length: number): string {
-  return `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
-}
 
 /** A connection with nothing to do but to have a body. */
 const IDLE_OWNER: IntakeOwner = {
@@ -88,8 +84,8 @@ for (const [name, piece, count, isCounted] of PIECES) {
 
 /** A request that brings more than is kept, in parts. */
 const ENDLESS: [name: string, first: string, part: string][] = [
-  ["a counted body", post(MUCH), "a".repeat(PIECE)],
-  ["a counted body by small reads", post(MUCH), "a".repeat(50)],
+  ["a counted body", postHead(MUCH), "a".repeat(PIECE)],
+  ["a counted body by small reads", postHead(MUCH), "a".repeat(50)],
   ["one-byte chunks", CHUNKED, chunks(PIECE / 6, 1)],
   ["one-byte chunks by small reads", CHUNKED, chunks(5, 1)],
   ["pipelined requests", GET, GET.repeat(200)],
@@ -115,17 +111,17 @@ for (const [name, first, part] of ENDLESS) {
 /** What ends that something is kept: how, and what it does. */
 const RELEASES: [name: string, sent: string, release: (test: Held) => void][] =
   [
-    ["a body is read", post(MUCH), ({ go }) => go("read")],
-    ["a body's stream is read", post(MUCH), ({ go }) => go("stream")],
-    ["a body and a clone are read", post(MUCH), ({ go }) => go("clone")],
-    ["a request is answered", post(MUCH), ({ go }) => go("answer")],
-    ["a body is cancelled", post(MUCH), ({ go }) => go("cancel")],
+    ["a body is read", postHead(MUCH), ({ go }) => go("read")],
+    ["a body's stream is read", postHead(MUCH), ({ go }) => go("stream")],
+    ["a body and a clone are read", postHead(MUCH), ({ go }) => go("clone")],
+    ["a request is answered", postHead(MUCH), ({ go }) => go("answer")],
+    ["a body is cancelled", postHead(MUCH), ({ go }) => go("cancel")],
     ["a body is malformed", CHUNKED + chunks(1_000, 1), ({ peer, go }) => {
       peer.send("x");
       go("read");
     }],
     ["requests are answered", GET + GET.repeat(100), ({ go }) => go("answer")],
-    ["a handler fails", post(MUCH), ({ go }) => go("throw")],
+    ["a handler fails", postHead(MUCH), ({ go }) => go("throw")],
   ];
 
 interface Held {
@@ -149,7 +145,7 @@ for (const [name, sent, release] of RELEASES) {
     const { promise, resolve: go } = Promise.withResolvers<string>();
     const peer = new Peer(async (request) => act(request, await promise));
     peer.send(sent);
-    if (sent.startsWith(post(MUCH))) {
+    if (sent.startsWith(postHead(MUCH))) {
       for (let at = 0; at < MUCH; at += PIECE) peer.send("a".repeat(PIECE));
     }
     await peer.settle();
@@ -168,7 +164,7 @@ Deno.test("connection says what a clone keeps, when only the other is read", asy
     await go.promise;
     return new Response(`${text.length + (await clone.text()).length}`);
   });
-  peer.send(post(MUCH));
+  peer.send(postHead(MUCH));
   for (let at = 0; at < MUCH; at += PIECE) {
     await peer.send("a".repeat(PIECE)).settle();
   }
@@ -183,9 +179,9 @@ Deno.test("connection says what a clone keeps, when only the other is read", asy
 const PLAIN: [name: string, text: string][] = [
   ["GET", GET],
   ["a pipeline", GET.repeat(20)],
-  ["a POST", `${post(5)}hello`],
+  ["a POST", `${postHead(5)}hello`],
   ["a chunked POST", `${CHUNKED}5\r\nhello\r\n0\r\n\r\n`],
-  ["a POST that nobody reads", `${post(5).replace("POST", "PUT")}hello`],
+  ["a POST that nobody reads", `${postHead(5).replace("POST", "PUT")}hello`],
 ];
 
 for (const [name, text] of PLAIN) {
@@ -207,7 +203,7 @@ for (const [name, text] of PLAIN) {
 
 Deno.test("connection says what it keeps with each byte that comes, so that a slow client is known to move", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
-  peer.send(post(100));
+  peer.send(postHead(100));
   let heldBytes = 0;
   let sets = 0;
   Object.defineProperty(peer.transport, "heldBytes", {
@@ -236,7 +232,7 @@ function overfullBeyond(transport: FakeTransport, bytesMax: number): void {
 Deno.test("client gets 503, when its body is collected and takes too much memory", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
   overfullBeyond(peer.transport, 100_000);
-  await peer.send(post(MUCH)).settle();
+  await peer.send(postHead(MUCH)).settle();
   for (let at = 0; at < MUCH; at += PIECE) peer.send("a".repeat(PIECE));
   const [answer, ...others] = await peer.answers();
   assertEquals([answer?.status, others], [503, []]);
@@ -255,7 +251,7 @@ Deno.test("handler's reading rejects with 503, when a clone takes too much memor
     return new Response(`${error.status}`, { status: 507 });
   });
   overfullBeyond(peer.transport, 100_000);
-  await peer.send(post(MUCH)).settle();
+  await peer.send(postHead(MUCH)).settle();
   for (let at = 0; at < MUCH; at += PIECE) {
     await peer.send("a".repeat(PIECE)).settle();
   }
@@ -272,7 +268,7 @@ Deno.test("connection closes without a second answer, when a body is collected b
     return new Response("early");
   });
   overfullBeyond(peer.transport, 100_000);
-  await peer.send(post(MUCH)).settle();
+  await peer.send(postHead(MUCH)).settle();
   for (let at = 0; at < MUCH; at += PIECE) peer.send("a".repeat(PIECE));
   assertInstanceOf(await reading.promise, HttpError);
   assertEquals((await peer.answers()).map(({ text }) => text), ["early"]);
@@ -285,7 +281,7 @@ Deno.test("body waits and is read later, when all connections take too much memo
     await go.promise;
     return new Response(`${(await request.bytes()).byteLength}`);
   });
-  await peer.send(post(MUCH)).settle();
+  await peer.send(postHead(MUCH)).settle();
   peer.transport.isOverfull = true;
   for (let at = 0; at < MUCH; at += PIECE) peer.send("a".repeat(PIECE));
   await peer.settle();

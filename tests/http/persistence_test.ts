@@ -6,8 +6,9 @@
 
 import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
-import { exchangeTests, head, NEXT, type Row } from "../util/exchange.ts";
+import { exchangeTests, NEXT, type Row } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
+import { head } from "../util/requests.ts";
 
 const PERSISTENCE = "RFC 9112 section 9.3";
 const TEARDOWN = "RFC 9112 section 9.6";

@@ -7,8 +7,9 @@
 import { assertEquals } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
 import { cleanTest } from "../util/clean_tests.ts";
-import { exchangeTests, head, NEXT, type Row } from "../util/exchange.ts";
+import { exchangeTests, NEXT, type Row } from "../util/exchange.ts";
 import { TestServer } from "../util/http_server.ts";
+import { head } from "../util/requests.ts";
 
 const PIPELINE = "RFC 9112 section 9.3.2";
 const LENGTH = "RFC 9112 section 6.3";

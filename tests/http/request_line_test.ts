@@ -4,14 +4,13 @@
  */
 
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const EMPTY_LINES: Row[] = [
   [

@@ -11,6 +11,7 @@ import {
 import fc from "fast-check";
 import { latin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
+import { get, post } from "../util/requests.ts";
 
 const GET = "GET /path?a=b HTTP/1.1\r\nHost: example.com\r\nX-A: 1\r\n\r\n";
 
@@ -46,16 +47,6 @@ async function seenLater<T>(
   if (peer.errors.length > 0) throw peer.errors[0];
   assertEquals(results.length, 1);
   return results[0]!;
-}
-
-function get(target: string, ...fields: string[]): string {
-  return `${[`GET ${target} HTTP/1.1`, ...fields].join("\r\n")}\r\n\r\n`;
-}
-
-function post(body: string, ...fields: string[]): string {
-  const length = `Content-Length: ${body.length}`;
-  const lines = ["POST / HTTP/1.1", "Host: a", length, ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
 Deno.test("request is a Request to everybody, when a handler gets it", () => {

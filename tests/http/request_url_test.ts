@@ -5,7 +5,7 @@ import { authorityOf } from "../../src/http/authority.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
-import { head } from "../util/wire.ts";
+import { head } from "../util/requests.ts";
 
 /** Request lines and `Host`s, where there is one. */
 const REQUESTS: [line: string, host?: string][] = [

@@ -4,14 +4,13 @@ import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
 import { TestServer } from "../util/http_server.ts";
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const GET = "GET /b HTTP/1.1";
 

@@ -13,8 +13,7 @@ import {
 import type { Answer } from "../util/http_answers.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET } from "../util/requests.ts";
 
 /** A Response that adds a field of its own. */
 class Greeting extends Response {

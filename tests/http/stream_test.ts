@@ -10,8 +10,8 @@ import { endless, streamOf } from "../util/http_bodies.ts";
 import { latin1, toLatin1 } from "../util/http_bytes.ts";
 import { randomBytes } from "../util/random.ts";
 import { Peer } from "../util/http_transport.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_1_0 = "GET / HTTP/1.0\r\n\r\n";
 const HEAD = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -1,19 +1,13 @@
 /** Request targets: which form goes with which method, of which bytes. */
 
 import {
-  head,
-  HOST,
   refused,
   type Row,
   served,
   servedLast,
   wireTests,
 } from "../util/wire.ts";
-
-/** A GET for `target`, whose `Host` is another than any in the tables. */
-function get(target: string): string {
-  return head(`GET ${target} HTTP/1.1`, HOST);
-}
+import { get, head, HOST } from "../util/requests.ts";
 
 const ORIGIN: Row[] = [
   "/",

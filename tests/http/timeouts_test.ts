@@ -1,14 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { Peer } from "../util/http_transport.ts";
+import { GET, postHead } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** Bytes that the default rate asks of the time that it is taken over. */
 const ENOUGH = 2_400;
-
-function post(length: number, ...fields: string[]): string {
-  const lines = ["POST / HTTP/1.1", "Host: a", `Content-Length: ${length}`];
-  return [...lines, ...fields, "", ""].join("\r\n");
-}
 
 async function statuses(peer: Peer): Promise<number[]> {
   return (await peer.answers()).map(({ status }) => status);
@@ -123,7 +118,7 @@ Deno.test("connection closes behind its answer, when nobody reads the body any m
     return ok();
   });
   const length = 200_000;
-  await peer.send(post(length), "a".repeat(length - 1)).settle();
+  await peer.send(postHead(length), "a".repeat(length - 1)).settle();
   assertEquals(peer.transport.isPaused, true);
   peer.connection.timeout("idle");
   assertEquals(await statuses(peer), [200]);
@@ -140,7 +135,7 @@ Deno.test("connection is reset, when its peer takes nothing for too long", () =>
 
 Deno.test("connection answers 408, when a body comes too slowly", async () => {
   const peer = new Peer(echo);
-  await peer.send(post(10 * ENOUGH), "a".repeat(ENOUGH - 1)).settle();
+  await peer.send(postHead(10 * ENOUGH), "a".repeat(ENOUGH - 1)).settle();
   pass(peer);
   const [answer] = await peer.answers();
   assertEquals(answer?.status, 408);
@@ -151,7 +146,7 @@ Deno.test("connection answers 408, when a body comes too slowly", async () => {
 Deno.test("connection takes a body that comes fast enough, each time it is looked at", async () => {
   const peer = new Peer(echo);
   const length = 3 * ENOUGH + 1;
-  await peer.send(post(length)).settle();
+  await peer.send(postHead(length)).settle();
   for (let part = 0; part < 3; part++) {
     await peer.send("a".repeat(ENOUGH)).settle();
     pass(peer);
@@ -168,7 +163,7 @@ Deno.test("connection does not blame the client for a body that it did not take"
     return await echo(request);
   });
   const length = 200_000;
-  await peer.send(post(length), "a".repeat(length - 1)).settle();
+  await peer.send(postHead(length), "a".repeat(length - 1)).settle();
   assertEquals(peer.transport.isPaused, true);
   pass(peer);
   resolve();
@@ -186,7 +181,7 @@ Deno.test("connection does not blame a client that waits to be told to go on", a
     await promise;
     return await echo(request);
   });
-  await peer.send(post(2, "Expect: 100-continue")).settle();
+  await peer.send(postHead(2, "Expect: 100-continue")).settle();
   peer.connection.timeout("deadline");
   resolve();
   await peer.until(() => peer.output.includes("100 Continue"), "the word");
@@ -199,7 +194,7 @@ Deno.test("connection lets a body take all the time, when no rate is asked", asy
   const peer = new Peer(echo, {
     limits: { bodyBytesPerSecondMin: 0, headMs: Infinity },
   });
-  await peer.send(post(2), "a").settle();
+  await peer.send(postHead(2), "a").settle();
   assertEquals(peer.transport.deadlineMs, Infinity);
   await peer.send("b").settle();
   assertEquals(await statuses(peer), [200]);
@@ -207,7 +202,7 @@ Deno.test("connection lets a body take all the time, when no rate is asked", asy
 
 Deno.test("connection closes, when the rest of an answered body comes too slowly", async () => {
   const peer = new Peer(ok);
-  await peer.send(post(10), "a").settle();
+  await peer.send(postHead(10), "a").settle();
   pass(peer);
   assertEquals(await statuses(peer), [200]);
   assertEquals(peer.transport.closing, "closeLingering");

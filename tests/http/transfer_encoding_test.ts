@@ -1,13 +1,7 @@
 /** `Transfer-Encoding`: what is chunked, and what is nearly. */
 
-import {
-  head,
-  HOST,
-  refused,
-  type Row,
-  served,
-  wireTests,
-} from "../util/wire.ts";
+import { refused, type Row, served, wireTests } from "../util/wire.ts";
+import { head, HOST } from "../util/requests.ts";
 
 const POST = "POST / HTTP/1.1";
 const CHUNKED = "Transfer-Encoding: chunked";

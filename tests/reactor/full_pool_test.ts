@@ -4,8 +4,8 @@ import { assertEquals } from "@std/assert";
 import { RawClient } from "../util/http_client.ts";
 import { Program } from "../util/program.ts";
 import { within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const FIXTURE = new URL("../fixtures/full_pool.ts", import.meta.url).pathname;
 
 /** What Deno's raw pipe does, by which a reactor knows that a wait is over. */

@@ -4,8 +4,7 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { TestServer } from "../util/http_server.ts";
 import type { RawClient } from "../util/http_client.ts";
 import { within } from "../util/waiting.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET } from "../util/requests.ts";
 
 function ok(): Response {
   return new Response("ok");

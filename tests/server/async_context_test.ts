@@ -5,8 +5,7 @@ import { assertEquals } from "@std/assert";
 import { Reactor, serve } from "../../mod.ts";
 import { RawClient } from "../util/http_client.ts";
 import { eventually } from "../util/waiting.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET } from "../util/requests.ts";
 
 Deno.test("AsyncLocalStorage has for each handler what it had where the reactor started, also after parks", async () => {
   const storage = new AsyncLocalStorage<string>();

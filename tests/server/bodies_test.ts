@@ -11,15 +11,12 @@ import type { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { runScript } from "../util/scripts.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { CHUNKED_HEAD, postHead } from "../util/requests.ts";
 
 const MIB = 1_048_576;
 const PIECE_BYTES = 65_536;
 /** Beyond the bound: what one read brings, and what it is copied into. */
 const OVER_BYTES_MAX = MIB;
-
-function head(...fields: string[]): string {
-  return ["POST / HTTP/1.1", "Host: a", ...fields, "", ""].join("\r\n");
-}
 
 /** Begins to read a body into a file. */
 const FILERS: [
@@ -49,7 +46,7 @@ for (const [name, begin] of FILERS) {
           return new Response(null, { status: 201 });
         });
         const client = await test.connect();
-        await client.send(`${head("Content-Length: 10")}12345`);
+        await client.send(`${postHead(10)}12345`);
         assertEquals((await client.answer()).status, 201);
         await client.send("67890");
         const isWhole = () => Deno.readTextFileSync(path) === "1234567890";
@@ -70,7 +67,7 @@ cleanTest(
       return new Response(null, { status: 201 });
     });
     const client = await test.connect();
-    await client.send(`${head("Content-Length: 10")}12345`);
+    await client.send(`${postHead(10)}12345`);
     assertEquals((await client.answer()).status, 201);
     const closed = test.server.shutdown();
     await client.send("67890");
@@ -89,7 +86,7 @@ async function upload(
 ): Promise<{ answer: Promise<Answer>; isAnswered: () => boolean }> {
   let isAnswered = false;
   const answer = client.answer().finally(() => isAnswered = true);
-  await client.send(head(`Content-Length: ${byteLength}`));
+  await client.send(postHead(byteLength));
   for (let left = byteLength - 1; left > 0 && !isAnswered;) {
     const count = Math.min(left, PIECE_BYTES);
     await client.send(new Uint8Array(count));
@@ -158,7 +155,7 @@ cleanTest(
     for (let count = 0; count < 20; count++) clients.push(await test.connect());
     const chunks = latin1(`${"1\r\na\r\n".repeat(100_000)}0\r\n\r\n`);
     const sending = clients.map(async (client) => {
-      await client.send(`${head("Transfer-Encoding: chunked")}`);
+      await client.send(`${CHUNKED_HEAD}`);
       await client.send(chunks);
     });
     const keptBytes = () => reactor.stats().memoryBytes;

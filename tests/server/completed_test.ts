@@ -15,8 +15,7 @@ import { ConsoleWatch } from "../util/console.ts";
 import { ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { within } from "../util/waiting.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET } from "../util/requests.ts";
 
 /** A server that keeps what `completed` of each request came to. */
 class WatchedServer extends TestServer {

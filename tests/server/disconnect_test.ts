@@ -8,8 +8,8 @@ import { endless, Source, streamOf } from "../util/http_bodies.ts";
 import { RawClient, ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** What makes a body that nobody reads be read no further. */
 const PAUSING_BYTES = 100_000;
 

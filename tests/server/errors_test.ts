@@ -14,8 +14,8 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { ConsoleWatch } from "../util/console.ts";
 import { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /** What is answered when all else has failed: bytes without a type. */

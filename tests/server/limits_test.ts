@@ -1,8 +1,7 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
 import { TestServer } from "../util/http_server.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET, get, post } from "../util/requests.ts";
 
 function ok(): Response {
   return new Response("ok");
@@ -12,14 +11,8 @@ async function echo(request: Request): Promise<Response> {
   return new Response(await request.text());
 }
 
-function get(target: string, ...fields: string[]): string {
-  return [`GET ${target} HTTP/1.1`, "Host: a", ...fields, "", ""].join("\r\n");
-}
-
-function post(target: string, body: string): string {
-  const length = `Content-Length: ${body.length}`;
-  return ["POST " + target + " HTTP/1.1", "Host: a", length, "", body]
-    .join("\r\n");
+function postTo(target: string, body: string): string {
+  return post(body).replace("POST /", `POST ${target}`);
 }
 
 function chunked(target: string, body: string): string {
@@ -91,7 +84,7 @@ function bytesMaxOf(request: Request): number {
   return new URL(request.url).pathname === "/small" ? 5 : 100;
 }
 
-for (const [framing, encode] of Object.entries({ post, chunked })) {
+for (const [framing, encode] of Object.entries({ post: postTo, chunked })) {
   cleanTest(
     `server asks for each body how large it may be, when it comes by ${framing}`,
     async () => {
@@ -128,7 +121,7 @@ cleanTest(
     for (const bodyBytesMax of wrong) {
       await using test = new TestServer(echo, { bodyBytesMax });
       const client = await test.connect();
-      await client.send(post("/", "abc") + GET);
+      await client.send(post("abc") + GET);
       const answers = await client.rest();
       assertEquals(answers.map(({ status }) => status), [500]);
       assertInstanceOf(test.errors[0], RangeError);

@@ -7,6 +7,7 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { encodeRequest, requestModels } from "../util/http_messages.ts";
 import { TestServer } from "../util/http_server.ts";
 import { randomBytes } from "../util/random.ts";
+import { head, HOST } from "../util/requests.ts";
 
 /** More than the system buffers, so that it must be read to get through. */
 const LATE_BYTES = 16_777_216;
@@ -14,11 +15,6 @@ const LATE_BYTES = 16_777_216;
 const SEED = 20_261_120;
 const RUNS = 200;
 
-function head(...lines: string[]): string {
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-const HOST = "Host: a";
 const CHUNKED = "Transfer-Encoding: chunked";
 
 /** One of each status; `tests/http` has all. */

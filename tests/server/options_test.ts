@@ -16,8 +16,8 @@ import { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { NO_IPV6 } from "../util/machine.ts";
 import { within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LOCAL = { hostname: "127.0.0.1", port: 0, onListen() {} };
 
 const hello: Handler = () => new Response("Hello");

@@ -11,19 +11,9 @@ import type { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { randomBytes, randomPieces, sameBytes } from "../util/random.ts";
 import { within } from "../util/waiting.ts";
+import { GET, get, HOST, post } from "../util/requests.ts";
 
 const MEBIBYTE = 1_048_576;
-
-function get(...fields: string[]): string {
-  const lines = ["GET /path?a=b HTTP/1.1", "Host: h.example", ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-function post(body: string, ...fields: string[]): string {
-  const length = `Content-Length: ${body.length}`;
-  const lines = ["POST /path HTTP/1.1", "Host: h.example", length, ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n${body}`;
-}
 
 /** What came of a call: its value, or the class of what it threw. */
 async function outcome(call: () => unknown): Promise<unknown> {
@@ -110,7 +100,7 @@ type Look = (request: Request) => unknown;
 
 /** What is looked at, and what the request is. */
 const LOOKS: [when: string, text: string, look: Look][] = [
-  ["its plain properties are read", get(), (request) =>
+  ["its plain properties are read", GET, (request) =>
     [
       "method",
       "url",
@@ -127,7 +117,7 @@ const LOOKS: [when: string, text: string, look: Look][] = [
       "referrerPolicy",
       "bodyUsed",
     ].map((name) => [name, `${Reflect.get(request, name)}`])],
-  ["its class is asked for", get(), (request) => [
+  ["its class is asked for", GET, (request) => [
     request instanceof Request,
     request.headers instanceof Headers,
     Object.prototype.toString.call(request),
@@ -135,58 +125,62 @@ const LOOKS: [when: string, text: string, look: Look][] = [
     request.constructor === Request,
     request.headers.constructor === Headers,
   ]],
-  ["it is listed", get(), (request) => {
+  ["it is listed", GET, (request) => {
     const names: string[] = [];
     for (const name in request) names.push(name);
     const spread = Object.keys({ ...request });
     return [names.sort(), Object.keys(request), spread];
   }],
-  ["it is made JSON", get(), (request) => JSON.stringify(request)],
+  ["it is made JSON", GET, (request) => JSON.stringify(request)],
   [
     "it is cloned by structure",
-    get(),
+    GET,
     (request) => outcome(() => structuredClone(request)),
   ],
   [
     "its headers are cloned by structure",
-    get(),
+    GET,
     ({ headers }) => outcome(() => structuredClone(headers)),
   ],
-  ["it gets a property", get(), (request) => {
+  ["it gets a property", GET, (request) => {
     Object.assign(request, { user: "me" });
     Object.defineProperty(request, "url", { value: "http://b/" });
     return [Reflect.get(request, "user"), request.url];
   }],
   [
     "it is written to",
-    get(),
+    GET,
     (request) => outcome(() => Object.assign(request, { method: "PUT" })),
   ],
   [
     "its headers are shown",
-    get("X-A: 1"),
+    get("/path?a=b", "X-A: 1"),
     (request) => Deno.inspect(request.headers),
   ],
   [
     "its headers are listed",
-    get(...FIELDS),
+    get("/path?a=b", ...FIELDS),
     ({ headers }) => fieldsOf(headers),
   ],
   [
     "its headers are asked for",
-    get(...FIELDS),
+    get("/path?a=b", ...FIELDS),
     ({ headers }) =>
       ["Cookie", "accept", "x-b", "set-cookie", "x-empty", "x-latin", "x-utf"]
         .map((name) => [headers.get(name), headers.has(name)]),
   ],
-  ["its headers are changed", get("X-A: 1"), async ({ headers }) => [
-    await outcome(() => headers.set("x-a", "2")),
-    await outcome(() => headers.append("x-a", "2")),
-    await outcome(() => headers.delete("x-a")),
-    await outcome(() => headers.delete("x-none")),
-    await outcome(() => headers.set("no name", "2")),
-    headers.get("x-a"),
-  ]],
+  [
+    "its headers are changed",
+    get("/path?a=b", "X-A: 1"),
+    async ({ headers }) => [
+      await outcome(() => headers.set("x-a", "2")),
+      await outcome(() => headers.append("x-a", "2")),
+      await outcome(() => headers.delete("x-a")),
+      await outcome(() => headers.delete("x-none")),
+      await outcome(() => headers.set("no name", "2")),
+      headers.get("x-a"),
+    ],
+  ],
   ["its body is read", post("a\xc3\xa9"), async (request) => {
     const before = [request.bodyUsed, request.body?.locked];
     const reading = request.text();
@@ -257,7 +251,7 @@ const LOOKS: [when: string, text: string, look: Look][] = [
   ["a GET comes with a body", post("abc").replace("POST", "GET"), async (
     request,
   ) => [request.body, await request.text(), request.bodyUsed]],
-  ["a POST comes without a body", get().replace("GET", "POST"), async (
+  ["a POST comes without a body", GET.replace("GET", "POST"), async (
     request,
   ) => [
     request.body === null,
@@ -270,7 +264,7 @@ const LOOKS: [when: string, text: string, look: Look][] = [
     await outcome(() => request.json()),
     request.bodyUsed,
   ]],
-  ["a DELETE comes without a body", get().replace("GET", "DELETE"), (
+  ["a DELETE comes without a body", GET.replace("GET", "DELETE"), (
     request,
   ) => [request.body === null, request.bodyUsed]],
   ["JSON is none", post("{"), async (request) => [
@@ -334,13 +328,13 @@ const LOOKS: [when: string, text: string, look: Look][] = [
       await outcome(() => other.clone()),
     ]];
   }],
-  ["it is cloned without a body", get(), async (request) => {
+  ["it is cloned without a body", GET, async (request) => {
     const clone = request.clone();
     return [clone.body, request.body, await clone.text()];
   }],
   [
     "its clone's headers are changed",
-    get("X-A: 1"),
+    get("/path?a=b", "X-A: 1"),
     (request) => outcome(() => request.clone().headers.set("x-a", "2")),
   ],
   ["it is copied", post("abc", "X-A: 1"), async (request) => {
@@ -452,10 +446,10 @@ async function seen<T>(
 
 const SHOWN = `Request {
   bodyUsed: USED,
-  headers: Headers { "content-length": "3", host: "h.example" },
+  headers: Headers { "content-length": "3", host: "a" },
   method: "POST",
   redirect: "follow",
-  url: "http://h.example/path"
+  url: "http://a/"
 }`;
 
 cleanTest(
@@ -529,7 +523,7 @@ cleanTest(
 
 cleanTest("request tells all as before, when its answer was sent", async () => {
   const kept: Request[] = [];
-  const gets = get("X-A: 1", "Cookie: a=1");
+  const gets = get("/path?a=b", "X-A: 1", "Cookie: a=1");
   await using test = new TestServer((request) => {
     kept.push(request);
     return new Response("ok");
@@ -540,10 +534,10 @@ cleanTest("request tells all as before, when its answer was sent", async () => {
   await client.send(post("hello"));
   await client.answer();
   // What follows is read into the same buffer.
-  await client.send(get("X-A: 2").repeat(500));
+  await client.send(get("/path?a=b", "X-A: 2").repeat(500));
   await client.answers(500);
   const [first, second] = kept as [Request, Request];
-  assertEquals(first.url, "http://h.example/path?a=b");
+  assertEquals(first.url, "http://a/path?a=b");
   assertEquals(first.headers.get("x-a"), "1");
   assertEquals(first.headers.get("cookie"), "a=1");
   assertEquals(await first.text(), "");
@@ -559,7 +553,7 @@ cleanTest(
   async () => {
     const kept: Request[] = [];
     const signals: AbortSignal[] = [];
-    await seen(get(), (request) => {
+    await seen(GET, (request) => {
       kept.push(request);
       signals.push(request.signal);
       assertEquals(request.signal.aborted, false);
@@ -583,7 +577,7 @@ cleanTest(
     for (const method of ["PuRGe", "patch", "OPTIONS"]) {
       await raw.send(
         post("abc").replace("POST", method)
-          .replace("h.example", `127.0.0.1:${port}`),
+          .replace(HOST, `Host: 127.0.0.1:${port}`),
       );
       assertEquals((await raw.answer()).text, `${method} abc`);
     }

@@ -8,17 +8,9 @@ import { latin1 } from "../util/http_bytes.ts";
 import { ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { within } from "../util/waiting.ts";
+import { get, pipeline } from "../util/requests.ts";
 
 const PIPELINED = 16;
-
-function get(target = "/", ...fields: string[]): string {
-  const lines = [`GET ${target} HTTP/1.1`, "Host: a", ...fields];
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-function pipeline(count: number): string {
-  return Array.from({ length: count }, (_, index) => get(`/${index}`)).join("");
-}
 
 function numbers(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `/${index}`);

@@ -10,8 +10,8 @@ import type { Answer } from "../util/http_answers.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { TestServer } from "../util/http_server.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD = GET.replace("GET", "HEAD");
 
 function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {

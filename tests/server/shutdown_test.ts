@@ -10,8 +10,7 @@ import { RawClient, ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { RunningScript, runScript } from "../util/scripts.ts";
 import { eventually, within } from "../util/waiting.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+import { GET } from "../util/requests.ts";
 
 /** A handler that answers when it is told to. */
 class Gate {

@@ -6,10 +6,10 @@ import { type RawClient, ResettingClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { randomBytes } from "../util/random.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
 const MEBIBYTE = 1_048_576;
 const LARGE_BYTES = 64 * MEBIBYTE;
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** More than the system buffers for a connection, either way. */
 const SYSTEM_BYTES = 24 * MEBIBYTE;
 /** More than the server holds of a body, either way. */

@@ -14,6 +14,7 @@ import type { ReactorStats } from "../../mod.ts";
 import { Crowd } from "../util/crowd.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { NO_STRACE } from "../util/strace.ts";
+import { GET } from "../util/requests.ts";
 
 const CONNECTIONS = 64;
 const DEPTH = 16;
@@ -31,7 +32,6 @@ const DEEP_CALLS_MAX = 0.2;
  */
 const OTHERS_PER_TURN_MAX = 24;
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const MESSAGE = `${"-".repeat(63)}\n`;
 
 /** Calls that moved bytes or waited. */

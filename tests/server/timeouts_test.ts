@@ -12,8 +12,8 @@ import { parseAnswers } from "../util/http_answers.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { TestServer } from "../util/http_server.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /** Soon, so that tests are quick; each waits for what follows from it. */
 const SOON_MS = 30;
 /** More than sockets hold. */

@@ -21,6 +21,7 @@ import { RawClient } from "../util/http_client.ts";
 import { Program } from "../util/program.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "../util/unix_paths.ts";
 import { DEADLINE_MS, eventually, within } from "../util/waiting.ts";
+import { GET } from "../util/requests.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const MODULE = new URL("../fixtures/named_worker.ts", import.meta.url);
@@ -34,7 +35,6 @@ const BLOCKED_MODULE = new URL(
 const COUNTS_POLLS = new URL("../fixtures/counts_polls.ts", import.meta.url);
 /** Longer than all that a test waits for while a client waits. */
 const ANSWER_MS = 2 * DEADLINE_MS;
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 // The shared reactor opens what it waits with when it is first idle. That stays
 // open: a test that counts handles must not be the one that sees it come.

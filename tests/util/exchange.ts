@@ -15,6 +15,7 @@ import type { Answer } from "./http_answers.ts";
 import { latin1 } from "./http_bytes.ts";
 import { TestServer } from "./http_server.ts";
 import { Peer } from "./http_transport.ts";
+import { get } from "./requests.ts";
 
 /** One demand, and bytes that show whether it is met. */
 export interface Row {
@@ -33,13 +34,8 @@ export interface Row {
 }
 
 /** Follows each row. */
-export const NEXT = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+export const NEXT: string = get("/next");
 const SAW_NEXT = "GET /next ";
-
-/** Returns lines as a head. */
-export function head(...lines: string[]): string {
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
 
 /** Returns a handler that reads the body and writes down what it got. */
 export function telling(saw: string[]): Handler {

@@ -13,9 +13,8 @@ import type { ServeOptions } from "../../src/server/http_server.ts";
 import { cleanTest } from "./clean_tests.ts";
 import type { RawClient } from "./http_client.ts";
 import { TestServer } from "./http_server.ts";
+import { head, HOST } from "./requests.ts";
 
-/** The field that most rows have for `Host`. */
-export const HOST = "Host: a";
 /** Where the request that follows each row goes. */
 const PROBE_PATH = "/after-the-row";
 const PROBE = head(`GET ${PROBE_PATH} HTTP/1.1`, HOST);
@@ -49,11 +48,6 @@ export type Row = readonly [
   bytes: string,
   outcome: Outcome,
 ];
-
-/** Returns lines as a request head. */
-export function head(...lines: string[]): string {
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
 
 /** One answer with `status`, and the connection is closed. */
 export function refused(status: number): Outcome {
