@@ -7,6 +7,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { Failure } from "../command_line.ts";
 import { whenInterrupted } from "../interrupt.ts";
 
@@ -46,7 +47,7 @@ export class CpuQuota implements Disposable {
 
   /** Makes an empty group, or says why it cannot. */
   static create(): CpuQuota | { readonly reason: string } {
-    const version = VERSIONS.find(([sign]) => isThere(sign));
+    const version = VERSIONS.find(([sign]) => existsSync(sign));
     if (version === undefined) return { reason: "there are no cgroups" };
     const [, root, files] = version;
     const group = `${root}/denio-bench-${Deno.pid}`;
@@ -80,14 +81,6 @@ export class CpuQuota implements Disposable {
   [Symbol.dispose](): void {
     remove(this.#group);
     this.#interrupted[Symbol.dispose]();
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path) !== undefined;
-  } catch {
-    return false;
   }
 }
 

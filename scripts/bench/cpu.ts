@@ -8,6 +8,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { Failure } from "../command_line.ts";
 
 /** One look takes less than a per cent of this on the load's core. */
@@ -47,12 +48,14 @@ export class CpuMeter {
    * @throws {Failure} when it has ended, or the kernel does not count.
    */
   look(): CpuLook {
-    for (const [thread, ns] of threadsOf(this.#pid)) {
-      this.#threads.set(thread, ns);
-    }
+    const threads = [...threadsOf(this.#pid)];
+    for (const [thread, ns] of threads) this.#threads.set(thread, ns);
     const ns = this.#threads.values().reduce((sum, ns) => sum + ns, 0);
-    if (ns > 0) return { atMs: performance.now(), us: ns / NS_PER_US };
-    throw new Failure(`/proc/${this.#pid}/task/*/schedstat counts nothing`);
+    const isThere = threads.length > 0 && ns > 0;
+    if (isThere) return { atMs: performance.now(), us: ns / NS_PER_US };
+    throw new Failure(
+      `process ${this.#pid} has ended, or the kernel counts no processor time`,
+    );
   }
 
   /**
@@ -109,24 +112,16 @@ function usAt(looks: readonly CpuLook[], atMs: number): number {
   return before.us + (after.us - before.us) * share;
 }
 
-function threadsOf(pid: number): (readonly [thread: string, ns: number])[] {
+/** Yields the nanoseconds of each thread, none of a process that has ended. */
+function* threadsOf(pid: number): Generator<[thread: string, ns: number]> {
   const folder = `/proc/${pid}/task`;
-  try {
-    return [...Deno.readDirSync(folder)].flatMap(({ name }) => {
-      const text = readOrNothing(`${folder}/${name}/schedstat`);
-      return text === "" ? [] : [[name, Number(text.split(" ", 1))] as const];
-    });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Failure(`process ${pid} has ended, or there is no /proc`);
-  }
-}
-
-/** A thread may end between the folder's listing and its own file. */
-function readOrNothing(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
+  if (!existsSync(folder)) return;
+  for (const { name } of Deno.readDirSync(folder)) {
+    try {
+      const text = Deno.readTextFileSync(`${folder}/${name}/schedstat`);
+      yield [name, Number(text.split(" ", 1))];
+    } catch {
+      // The thread has ended since.
+    }
   }
 }

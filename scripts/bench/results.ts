@@ -59,7 +59,7 @@ type Line = readonly [
 
 /** What must be known of a run beside its figures. */
 export interface Run {
-  /** When the run began, in ISO 8601. */
+  /** When it began, in ISO 8601. */
   readonly date: string;
   /** denio's version. */
   readonly version: string;
@@ -67,7 +67,7 @@ export interface Run {
   readonly machine: Readonly<Record<string, string>>;
   /** How often each server was measured in each scenario. */
   readonly rounds: number;
-  /** How many seconds each time. */
+  /** How long each time. */
   readonly seconds: number;
   /** Under which conditions it ran, and what went wrong. */
   readonly notes: readonly string[];

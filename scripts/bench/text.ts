@@ -66,21 +66,19 @@ function scenarioLines(results: Results, name: string): string[] {
   const figures = results.figures(name);
   const main = figures[0]!;
   const peers = results.ranked(name, main);
-  const cells = (peer: string) =>
-    figures.map((figure) => {
-      const value = results.median(name, peer, figure);
-      return Number.isNaN(value) ? "-" : figureText(figure, value);
-    });
-  const ratio = (peer: string) => {
-    const value = results.toBest(name, peer, main);
-    return Number.isNaN(value) ? "-" : numberText(value);
-  };
+  const orDash = (value: number, text: (value: number) => string) =>
+    Number.isNaN(value) ? "-" : text(value);
   const [head, ...lines] = rows(
     ["", ...figures.map(headText), "to best", "spread"],
     peers.map((peer) => [
       peer,
-      ...cells(peer),
-      ratio(peer),
+      ...figures.map((figure) =>
+        orDash(
+          results.median(name, peer, figure),
+          (value) => figureText(figure, value),
+        )
+      ),
+      orDash(results.toBest(name, peer, main), numberText),
       spreadText(results.spread(name, peer, main)!),
     ]),
   );

@@ -132,10 +132,10 @@ export function picture(results: Results): string {
   const shown = COLUMNS.filter(([name, , figure]) =>
     figure === "cpuUs" && results.ranked(name, figure).length > 0
   );
+  const peers = peersOf(results);
   const bars = shown.flatMap(([name, title]) =>
     barsOf(results, name, "cpuUs").map((bar) => ({ ...bar, title }))
-  );
-  const peers = peersOf(results);
+  ).filter(({ peer }) => peers.includes(peer));
   const most = Math.max(...bars.map(({ value }) => value));
   const drawing = drawn({
     ariaLabel: "Processor time of a request, microseconds",
@@ -176,7 +176,7 @@ export function picture(results: Results): string {
   return drawing.replace(/(<svg[^>]*>)/, `$1${ground}${title}`) + "\n";
 }
 
-/** Returns text as Markdown writes it. */
+/** Returns text as Markdown writes it, on one line. */
 function escaped(text: string): string {
-  return text.replace(/[\\`*_[\]<>|&~#!]/g, "\\$&");
+  return text.replace(/\s+/g, " ").replace(/[\\`*_[\]<>|&~#!]/g, "\\$&");
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure } from "../../command_line.ts";
@@ -61,12 +62,7 @@ export async function npmPackage(
   const folder = join(prefix, "node_modules", wanted.split("@", 1)[0]!);
   // Written when npm has ended well: a part of a package looks like one.
   const stamp = join(prefix, "installed");
-  try {
-    Deno.statSync(stamp);
-    return folder;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (existsSync(stamp)) return folder;
   if (!mayInstall) throw new Failure(`${wanted} is not installed`);
   need("npm", `, to install ${wanted} with`);
   say(`installing ${wanted} with npm`);
