@@ -7,9 +7,9 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { libraryFile, NATIVE_PATH_VARIABLE } from "../src/native/library.ts";
 import { Failure, runProgram } from "./command_line.ts";
+import { cratePath, run } from "./programs.ts";
 
 /** Where the crate is. */
 const CRATE = new URL("../native/", import.meta.url);
@@ -30,7 +30,9 @@ export function buildIfStale(): void {
   if (Deno.env.get(NATIVE_PATH_VARIABLE)) return;
   const reason = staleReason();
   if (reason === undefined) return;
-  say(`Building ${relative(builtLibrary())}: ${reason}`);
+  // Not on stdout, which belongs to the program that needs the library.
+  // deno-lint-ignore no-console
+  console.error(`Building ${relative(builtLibrary())}: ${reason}`);
   build();
 }
 
@@ -41,16 +43,23 @@ export function buildIfStale(): void {
  * @throws {Failure} when cargo is missing or fails.
  */
 export function build(extra: readonly string[] = []): void {
-  runCargo(buildArguments(extra));
+  if (!run(buildCommand(extra))) {
+    throw new Failure("Cannot build: cargo failed, see above");
+  }
   freshen();
 }
 
 /**
- * Returns what `build` tells cargo. The library is always among it: an example
- * alone would leave an old one, which `freshen` would then make look new.
+ * Returns the command that `build` runs. It always builds the library: an
+ * example alone would leave an old one, which `freshen` would make look new.
  */
-export function buildArguments(extra: readonly string[]): string[] {
-  return ["build", "--release", "--lib", ...extra];
+export function buildCommand(extra: readonly string[]): string[] {
+  return [
+    ...["cargo", "build", "--release", "--locked", "--lib", ...extra],
+    ...["--manifest-path", cratePath("Cargo.toml")],
+    // Not where CARGO_TARGET_DIR says: Deno opens it here.
+    ...["--target-dir", cratePath("target")],
+  ];
 }
 
 /**
@@ -77,37 +86,6 @@ export function freshen(crate: URL = CRATE): void {
   Deno.utimeSync(builtLibrary(crate), now, now);
 }
 
-function runCargo(args: string[]): void {
-  const command = new Deno.Command("cargo", {
-    args: [
-      ...args,
-      "--locked",
-      "--manifest-path",
-      fileURLToPath(new URL("Cargo.toml", CRATE)),
-      // Not where CARGO_TARGET_DIR says: Deno opens it here.
-      "--target-dir",
-      fileURLToPath(new URL("target/", CRATE)),
-    ],
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  });
-  const { success } = outputOf(command);
-  if (!success) throw new Failure("Cannot build: cargo failed, see above");
-}
-
-function outputOf(command: Deno.Command): Deno.CommandOutput {
-  try {
-    return command.outputSync();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Failure(
-      "Cannot build: there is no cargo on PATH; " +
-        "get Rust 1.85 or newer from https://rustup.rs",
-    );
-  }
-}
-
 function* sources(folder: URL): Generator<URL> {
   for (const { name, isDirectory } of Deno.readDirSync(folder)) {
     if (isDirectory && !OTHER_FOLDERS.includes(name)) {
@@ -132,16 +110,10 @@ function relative(file: URL): string {
   return decodeURIComponent(file.pathname.replace(root, ""));
 }
 
-function say(line: string): void {
-  // Not on stdout, which belongs to the program that needs the library.
-  // deno-lint-ignore no-console
-  console.error(line);
-}
-
 if (import.meta.main) {
   await runProgram(() => {
     if (Deno.args.includes("--if-stale")) buildIfStale();
     else build();
-    return Promise.resolve(0);
+    return 0;
   });
 }

@@ -34,7 +34,11 @@ export function run(
     }).outputSync().success;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Failure(`Cannot run ${program}: it is not there`);
+    const help = program === "cargo"
+      ? ", get Rust 1.85 or newer from " +
+        "https://rustup.rs"
+      : "";
+    throw new Failure(`Cannot run ${program}: it is not there${help}`);
   }
 }
 
