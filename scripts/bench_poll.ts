@@ -8,6 +8,7 @@
 // deno-lint-ignore-file no-console -- this is a command line
 
 import { type Backend, Poll } from "../src/poll.ts";
+import { Progress } from "./bench/progress.ts";
 import { median } from "./bench/results.ts";
 import {
   BATCH,
@@ -25,7 +26,6 @@ import {
 } from "./command_line.ts";
 import { rows } from "./table.ts";
 
-const CLEAR_LINE = "\r\x1b[K";
 const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 
 /** Evenly spread where scales are logarithmic. */
@@ -85,58 +85,43 @@ function measure(
   rounds: number,
 ): Result[] {
   const sizes = [...SIZES.filter((size) => size < max), max];
-  const all = backends.flatMap((backend) =>
-    sizes.map((size) => ({ backend, size, samples: [] as Figures[] }))
+  // Backends in turns: what disturbs the machine disturbs all of them.
+  const all = sizes.flatMap((size) =>
+    backends.map((backend) => ({ backend, size, samples: [] as Figures[] }))
   );
+  const progress = new Progress();
   for (let round = 1; round <= rounds; round++) {
-    // Backends in turns: what disturbs the machine disturbs all of them.
-    for (const { backend, size, samples } of all.toSorted(bySize)) {
-      progress(`round ${round} of ${rounds}: ${backend}, ${size} sources`);
+    for (const { backend, size, samples } of all) {
+      progress.say(`round ${round} of ${rounds}: ${backend}, ${size} sources`);
       using field = Field.open(backend, size);
       if (field !== undefined) samples.push(field.measure());
     }
   }
-  if (Deno.stderr.isTerminal()) progress("");
+  if (Deno.stderr.isTerminal()) progress.say("");
+  const names = Object.keys(FIGURE_TITLES) as FigureName[];
   return all.filter(({ samples }) => samples.length > 0)
     .map(({ backend, size, samples }) => {
-      const figures = Object.keys(FIGURE_TITLES).map((figure) => [
-        figure,
-        median(samples.map((sample) => sample[figure as FigureName])),
-      ]);
-      return { backend, size, figures: Object.fromEntries(figures) };
+      const figures = names.map((name) =>
+        [name, median(samples.map((sample) => sample[name]))] as const
+      );
+      return { backend, size, figures: Object.fromEntries(figures) as Figures };
     });
-}
-
-function bySize(one: { size: number }, other: { size: number }): number {
-  return one.size - other.size;
-}
-
-function progress(line: string): void {
-  const text = Deno.stderr.isTerminal() ? `${CLEAR_LINE}${line}` : `${line}\n`;
-  Deno.stderr.writeSync(new TextEncoder().encode(text));
 }
 
 /** A table for each figure. */
 function tableLines(results: readonly Result[]): string[] {
-  const sizes = [...new Set(results.map(({ size }) => size))]
-    .sort((one, other) => one - other);
-  const backends = new Set(results.map(({ backend }) => backend));
+  const sizes = [...new Set(results.map(({ size }) => size))];
+  const byBackend = Map.groupBy(results, ({ backend }) => backend);
   return Object.entries(FIGURE_TITLES).flatMap(([figure, title]) => {
-    const cell = (backend: Backend, size: number) =>
-      results.find((result) =>
-        result.backend === backend && result.size === size
-      )?.figures[figure as FigureName].toFixed(2) ?? "-";
-    return [
-      "",
-      title,
-      ...rows(
-        ["", ...sizes.map((size) => size.toLocaleString("en"))],
-        [...backends].map((backend) => [
-          backend,
-          ...sizes.map((size) => cell(backend, size)),
-        ]),
-      ),
-    ];
+    const head = ["", ...sizes.map((size) => size.toLocaleString("en"))];
+    const body = [...byBackend].map(([backend, own]) => [
+      backend,
+      ...sizes.map((size) => {
+        const found = own.find((result) => result.size === size);
+        return found?.figures[figure as FigureName].toFixed(2) ?? "-";
+      }),
+    ]);
+    return ["", title, ...rows(head, body)];
   });
 }
 

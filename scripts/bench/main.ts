@@ -67,7 +67,7 @@ async function main(options: BenchOptions): Promise<number> {
     ...{ rounds, seconds, notes: bench.notes, missing },
   });
   await measureAll(bench, options, results);
-  progress.clear();
+  if (Deno.stderr.isTerminal()) progress.say("");
   if (options.json) console.log(results.toText().trimEnd());
   else {
     setColorEnabled(!Deno.noColor && Deno.stdout.isTerminal());

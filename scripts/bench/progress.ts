@@ -1,6 +1,6 @@
 /**
- * Says how far a run is: on a terminal in one line that changes, elsewhere in a
- * line for each step.
+ * Says how far a measurement is: on a terminal in one line that changes,
+ * elsewhere in a line for each step.
  *
  * @module
  */
@@ -18,11 +18,6 @@ export class Progress {
   #total = 0;
   #title = "";
 
-  /** Says what takes long before anything is measured. */
-  say(line: string): void {
-    this.#write(line);
-  }
-
   /** Says which scenario begins, of how many. */
   begin(title: string, total: number): void {
     this.#done++;
@@ -34,26 +29,20 @@ export class Progress {
   step(line: string): void {
     const passedMs = performance.now() - this.#startMs;
     const leftMs = passedMs / this.#done * (this.#total - this.#done);
-    const left = this.#done === 0 ? "" : `, ${timeText(leftMs)} left`;
+    const wholeMs = Math.ceil(leftMs / MS_PER_SECOND) * MS_PER_SECOND;
+    const left = this.#done === 0
+      ? ""
+      : `, ${formatDuration(wholeMs, { ignoreZero: true })} left`;
     const place = `[${this.#done + 1} of ${this.#total}${left}]`;
-    this.#write(`${place} ${this.#title}: ${line}`);
+    this.say(`${place} ${this.#title}: ${line}`);
   }
 
-  /** Leaves a terminal as if nothing had been there. */
-  clear(): void {
-    if (this.#isTerminal) write(CLEAR_LINE);
-  }
-
-  #write(line: string): void {
+  /** Says something; on a terminal over what stands there. */
+  say(line: string): void {
     if (!this.#isTerminal) return write(`${line}\n`);
     // A line that wraps could not be written over.
     write(CLEAR_LINE + line.slice(0, Deno.consoleSize().columns - 1));
   }
-}
-
-function timeText(ms: number): string {
-  const wholeMs = Math.ceil(ms / MS_PER_SECOND) * MS_PER_SECOND;
-  return formatDuration(wholeMs, { ignoreZero: true });
 }
 
 function write(text: string): void {
