@@ -1,15 +1,15 @@
 /**
- * What the reactor gives its sources: buffers, timers, the queue of those that
- * have more to do, and the order of a turn.
+ * What the reactor gives its sources: buffers, timers, the ready queue, and the
+ * order of a turn.
  *
- * It decides when things run, and never waits: that is the reactor's.
+ * The host decides when things run. It never waits: only the reactor does.
  *
  * @module
  */
 
 import { assert } from "../base/assert.ts";
 import type { ByteQueue } from "../bytes/byte_queue.ts";
-import { Interest, type InterestSet } from "../poll/interest.ts";
+import type { InterestSet } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer, WriteBuffer } from "../bytes/buffers.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
@@ -23,27 +23,28 @@ import {
   isShortage,
   type ListenerHost,
 } from "./listener/engine.ts";
-import { type Ready, slotOf, Slots } from "./slots.ts";
+import { type Ready, slotOf, type Slots } from "./slots.ts";
+import { type Registered, Sources } from "./sources.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
 import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
-import { WatchedSource, type WatchHost } from "./watch.ts";
+import type { WatchedSource, WatchHost } from "./watch.ts";
 
-/** How late a wait may end since the turn that came before took time. */
+/** How late a wait may end, since the turn before it took time. */
 const FRESH_MS = 1;
 
 /** What a host is made of. */
 export interface HostOptions {
   /** Where sources are registered. */
   readonly poll: ReactorPoll;
-  /** What the poll is of. */
+  /** The system that the poll belongs to. */
   readonly system: System;
-  /** Has the loop run, or ends its waiting. */
+  /** Starts the loop, or ends its wait. */
   readonly start: () => void;
-  /** Told of what nobody else can catch; the console when left out. */
+  /** Gets errors that nobody else can catch; the console when left out. */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Bytes that may wait; without bound when left out. */
+  /** Memory that connections may hold; without bound when left out. */
   readonly memoryBytesMax?: number;
 }
 
@@ -56,7 +57,9 @@ export class Host
     MemoryHost,
     SweepHost,
     WatchHost {
-  readonly slots = new Slots();
+  readonly sources: Sources;
+  /** The sources' own: see {@linkcode Sources.slots}. */
+  readonly slots: Slots;
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
   readonly unread = new Map<unknown, ByteQueue>();
@@ -65,14 +68,10 @@ export class Host
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `GuestLoop`. */
   runningFibers = 0;
-  /** Streams that connect, and are no connection's yet. */
-  attempts = 0;
-  /** Sources of the program's own. */
-  watches = 0;
   reads = 0;
   bytesIn = 0;
   acceptsFailed = 0;
-  /** Memory that connections hold; also who counts arrays. */
+  /** Memory that connections hold, arrays included. */
   readonly memory: Memory;
   readonly #poll: ReactorPoll;
   readonly #system: System;
@@ -80,44 +79,31 @@ export class Host
   readonly #onError: (error: unknown) => void;
   readonly #timers = new Timers((delta) => this.countRef(delta));
   #turnMs: number;
-  /** Whether the turn's time is near the time: false while parked. */
+  /** Whether the turn's time is about the time now: false while parked. */
   isFresh = false;
-  /** Whether Deno's loop runs, and this one waits for it. */
+  /** Whether this loop waits for a round of Deno's loop. */
   isAway = true;
   #queue: Ready[] = [];
   readonly #waiting = new Set<EngineListener>();
   readonly #awaitsMemory = new Set<EngineConnection>();
-  #refs = 0;
   #inTurn = false;
   #flushes = false;
   #hasRoom = false;
   readonly #sweep: Sweep;
   readonly #lag = new Histogram();
-  /** When the last wait ended; nothing when that was parking. */
+  /** When the last wait ended; `NaN` when that was a park. */
   #waitedMs = NaN;
   #turns = 0;
   #parks = 0;
   #events = 0;
   #writes = 0;
   #bytesOut = 0;
-  #accepted = 0;
-  #connected = 0;
-  readonly #closed: Record<CloseReason, number> = {
-    ended: 0,
-    closed: 0,
-    aborted: 0,
-    error: 0,
-    idle: 0,
-    read: 0,
-    write: 0,
-    lifetime: 0,
-    deadline: 0,
-    shed: 0,
-  };
 
   /** Made by the reactor, which runs while there is work. */
   constructor(options: HostOptions) {
     this.#poll = options.poll;
+    this.sources = new Sources(options.poll);
+    this.slots = this.sources.slots;
     this.lacksPriority = this.#poll.lacksPriority ?? false;
     const { system } = options;
     this.#system = system;
@@ -143,7 +129,7 @@ export class Host
 
   /** Listeners and connections that are open. */
   get size(): number {
-    return this.slots.size - this.attempts - this.watches;
+    return this.sources.size;
   }
 
   get hasWork(): boolean {
@@ -151,7 +137,7 @@ export class Host
   }
 
   get isRefed(): boolean {
-    return this.#refs > 0;
+    return this.sources.refs > 0;
   }
 
   get isCrowded(): boolean {
@@ -174,16 +160,12 @@ export class Host
     return this.memory.makeRoom();
   }
 
-  *connections(): IterableIterator<EngineConnection> {
-    for (const source of this.slots) {
-      if (source instanceof EngineConnection) yield source;
-    }
+  connections(): Iterable<EngineConnection> {
+    return this.sources.connections();
   }
 
   stats(): ReactorStats {
-    const closed = { ...this.#closed };
-    let open = this.#accepted + this.#connected;
-    for (const count of Object.values(closed)) open -= count;
+    const { accepted, connected, closed, open, size } = this.sources;
     return {
       turns: this.#turns,
       polls: this.#turns + this.#parks,
@@ -193,12 +175,12 @@ export class Host
       writes: this.#writes,
       bytesIn: this.bytesIn,
       bytesOut: this.#bytesOut,
-      accepted: this.#accepted,
+      accepted,
       acceptsFailed: this.acceptsFailed,
-      connected: this.#connected,
-      closed,
+      connected,
+      closed: { ...closed },
       open,
-      listeners: this.size - open,
+      listeners: size - open,
       timers: this.#timers.size,
       memoryBytes: this.memory.bytes,
       lag: this.#lag.read(),
@@ -206,8 +188,8 @@ export class Host
   }
 
   /**
-   * How long to wait for events: up to `longestMs`, until the next timer. The
-   * time is that of the turn, which a wait of a millisecond does not notice.
+   * How long to wait for events: until the next timer, and `longestMs` at the
+   * most. The turn's own time is exact enough for a wait of a millisecond.
    */
   waitMs(longestMs: number): number {
     const { nextDeadlineMs } = this.#timers;
@@ -226,57 +208,22 @@ export class Host
   }
 
   add(
-    source: EngineListener | EngineConnection | WatchedSource,
+    source: Registered,
     socket: Source & Disposable,
-    interest: number,
-  ) {
-    let isInserted = false;
-    try {
-      this.slots.insert(source);
-      isInserted = true;
-      this.#poll.register(socket, source.token, interest);
-    } catch (error) {
-      // Without a slot the source's token is still 0, which is somebody's.
-      if (isInserted) this.slots.remove(source.token);
-      socket[Symbol.dispose]();
-      throw error;
-    }
-    this.#count(source);
+    interest: InterestSet,
+  ): void {
+    this.sources.add(source, socket, interest);
+    if (source instanceof EngineConnection) this.#watchTimeouts(source);
   }
 
-  /** Takes a connection in that has nothing yet to register. */
+  /** Takes a connection in whose socket is not known yet. */
   addUnregistered(connection: EngineConnection): void {
-    this.slots.insert(connection);
-    this.#count(connection);
+    this.sources.addUnregistered(connection);
+    this.#watchTimeouts(connection);
   }
 
-  /** Tells `attempt` of what is ready of `stream`. */
-  watchAttempt(attempt: Ready, stream: StreamSocket): void {
-    try {
-      this.slots.insert(attempt);
-      this.attempts++;
-      this.#poll.register(stream, attempt.token, READING | Interest.WRITABLE);
-    } catch (error) {
-      this.unwatchAttempt(attempt);
-      stream.close();
-      throw error;
-    }
-  }
-
-  /** Tells it no more. */
-  unwatchAttempt(attempt: Ready): void {
-    if (this.slots.get(attempt.token) !== attempt) return;
-    this.slots.remove(attempt.token);
-    this.attempts--;
-  }
-
-  #count(source: EngineListener | EngineConnection | WatchedSource): void {
-    if (source.isRefed) this.#refs++;
-    if (source instanceof WatchedSource) this.watches++;
-    if (!(source instanceof EngineConnection)) return;
-    if (source.listener === undefined) this.#connected++;
-    else this.#accepted++;
-    if (source.timeouts !== undefined) this.watch(source);
+  #watchTimeouts(connection: EngineConnection): void {
+    if (connection.timeouts !== undefined) this.watch(connection);
   }
 
   accept(stream: StreamSocket, listener: EngineListener): boolean {
@@ -285,7 +232,7 @@ export class Host
       this.add(connection, stream, READING);
     } catch (error) {
       if (isShortage(error)) return false;
-      // One that cannot be registered must not take the others with it.
+      // One that cannot be registered must not end the others.
       this.report(error);
       return true;
     }
@@ -304,7 +251,7 @@ export class Host
   wrote(bytes: number): void {
     this.#writes++;
     if (bytes > 0) this.#bytesOut += bytes;
-    // In a turn it was stirred already.
+    // In a turn, `beginTurn` has stirred it already.
     if (this.#sweep.isResting) this.#sweep.stir();
   }
 
@@ -336,28 +283,28 @@ export class Host
 
   flushSoon(): void {
     if (this.#inTurn || this.#flushes) return;
-    // The loop flushes after each turn and its microtasks, unless it is parked,
-    // or the process ends first, because nothing here keeps it.
+    // The loop flushes after each turn and its microtasks; but not while it is
+    // parked, or when nothing of it keeps the process alive until then.
     if (this.isFresh && !(this.isAway && !this.isRefed)) return;
     this.#flushes = true;
     this.#system.defer(this.#flush);
   }
 
-  // Made once: one made above would cost memory also where it is not used.
+  // Made once: a closure in `flushSoon` would cost memory in each call.
   readonly #flush = (): void => {
     this.#flushes = false;
     this.#call(() => this.output.flush());
   };
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    // Exact, since a timer is never early: the turn's time may be long ago.
+    // By the exact time, since the turn may have begun long ago.
     const deadlineMs = this.#poll.nowMs() + Math.max(0, delayMs);
     const timer = this.#timers.add(deadlineMs, callback);
     if (!this.#inTurn) this.#start();
     return timer;
   }
 
-  /** Sets a timer of the user's, which keeps the process alive. */
+  /** Sets a timer of the program's, which keeps the process alive. */
   setUserTimer(
     delayMs: number,
     callback: () => void,
@@ -367,7 +314,7 @@ export class Host
     const timer = repeats
       ? this.#timers.addInterval(nowMs, delayMs, callback)
       : this.#timers.add(nowMs + Math.max(0, delayMs), callback);
-    // Has the loop run, too.
+    // Starts the loop, too.
     timer.ref();
     return timer;
   }
@@ -376,7 +323,7 @@ export class Host
     this.#timers.remove(timer);
   }
 
-  /** Ends all timers without running them, and tells those who wait. */
+  /** Ends all timers without running them, and calls their `onDrop`. */
   dropTimers(reason: Error): void {
     for (const { onDrop } of this.#timers.takeAll()) {
       if (onDrop !== undefined) this.#call(() => onDrop(reason));
@@ -388,18 +335,16 @@ export class Host
   }
 
   forget(connection: EngineConnection, reason: CloseReason): void {
-    this.slots.remove(connection.token);
+    this.sources.remove(connection);
+    this.sources.closed[reason]++;
     this.#awaitsMemory.delete(connection);
     this.#sweep.unwatch(slotOf(connection.token));
-    this.#closed[reason]++;
     this.#hasRoom = true;
-    if (connection.isRefed) this.#refs--;
     if (!this.#inTurn) this.#start();
   }
 
   forgetListener(listener: EngineListener): void {
-    this.slots.remove(listener.token);
-    if (listener.isRefed) this.#refs--;
+    this.sources.remove(listener);
     if (!this.#inTurn) this.#start();
   }
 
@@ -408,14 +353,12 @@ export class Host
   }
 
   forgetWatched(watched: WatchedSource): void {
-    this.slots.remove(watched.token);
-    this.watches--;
-    if (watched.isRefed) this.#refs--;
+    this.sources.remove(watched);
     if (!this.#inTurn) this.#start();
   }
 
   countRef(delta: number): void {
-    this.#refs += delta;
+    this.sources.refs += delta;
     this.#start();
   }
 
@@ -423,12 +366,12 @@ export class Host
     try {
       this.#onError(error);
     } catch (second) {
-      // One that cannot be told of either must not end the loop.
+      // An `onError` that fails must not end the loop.
       logError(second);
     }
   }
 
-  /** The wait before the next turn is another thread's. */
+  /** The reactor parks: another thread waits for it. */
   beginPark(): void {
     this.#parks++;
     this.#lag.add(this.#poll.nowMs() - this.#waitedMs);
@@ -445,7 +388,7 @@ export class Host
     assert(!this.#inTurn, "a turn begins when the one before is over");
     assert(this.runningFibers >= 0, "no fewer than no fiber runs");
     const lagMs = nowMs - this.#waitedMs - waitMs;
-    // Not after parking, which makes it no number.
+    // After a park it is `NaN`.
     if (lagMs === lagMs) this.#lag.add(lagMs);
     this.#waitedMs = nowMs;
     this.#turns++;
@@ -454,7 +397,7 @@ export class Host
     this.#turnMs = nowMs;
     this.isFresh = true;
     this.#inTurn = true;
-    // What is queued while these act belongs to the next turn.
+    // Sources that are queued while these act belong to the next turn.
     const queue = this.#queue;
     if (queue.length === 0) return;
     this.#queue = [];
@@ -475,7 +418,7 @@ export class Host
   }
 
   #runTimers(): void {
-    // Not more than there are now: those that add others would never end.
+    // At most as many as there are now: one timer may set the next for ever.
     for (let left = this.#timers.size; left > 0; left--) {
       const timer = this.#timers.takeDue(this.nowMs);
       if (timer === undefined) return;
@@ -483,7 +426,7 @@ export class Host
     }
   }
 
-  /** Lets a source act; what it throws ends it and nothing else. */
+  /** Lets a source act. What the source throws ends that source alone. */
   act(source: Ready, readiness: number): void {
     try {
       source.onReady(readiness);
@@ -492,7 +435,7 @@ export class Host
     }
   }
 
-  /** Has those go on that waited for memory, as long as there is some. */
+  /** Lets connections that waited for memory go on, while there is some. */
   #relieveMemory(): void {
     for (const connection of this.#awaitsMemory) {
       if (!this.memory.hasRoom) return;
@@ -515,14 +458,14 @@ export class Host
 
   #resumeListeners(): void {
     this.#hasRoom = false;
-    // Those that wait again do so after this: resuming only queues them.
+    // Resuming only queues them: one that waits again does so after this.
     for (const listener of this.#waiting) listener.retry();
     this.#waiting.clear();
   }
 }
 
 function logError(error: unknown): void {
-  // Nobody else was given the error, and it must not be lost.
+  // No handler got the error, and it must not be lost.
   // deno-lint-ignore no-console
   console.error(error);
 }

@@ -442,8 +442,8 @@ export class Reactor implements Disposable, AsyncDisposable {
       lookup: this.#lookup,
       timers: this,
       dial: (address) => this.#system.connect(address, true),
-      watch: (attempt, stream) => host.watchAttempt(attempt, stream),
-      unwatch: (attempt) => host.unwatchAttempt(attempt),
+      watch: (attempt, stream) => host.sources.watchAttempt(attempt, stream),
+      unwatch: (attempt) => host.sources.unwatchAttempt(attempt),
       beginWork: () => void host.work++,
       endWork: () => void host.work--,
     };
