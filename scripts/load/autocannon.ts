@@ -32,7 +32,7 @@ export interface LoadOptions {
 /** What the clients saw. */
 export interface LoadResult {
   /** Answers, of any status. */
-  readonly responses: number;
+  readonly requests: number;
   /** Answers with another status than 2xx. */
   readonly non2xx: number;
   /** Connections that failed, and requests that timed out. */

@@ -36,15 +36,17 @@ const result = await instance;
 
 const elapsedSeconds = (performance.now() - startMs) / 1e3;
 const { user, system } = process.cpuUsage(cpuBefore);
-const shown = (ns) => Math.round(ns / NS_PER_MS * 100) / 100;
+// To hundredths: more digits would be noise.
+const rounded = (value) => Math.round(value * 100) / 100;
+const shown = (ns) => rounded(ns / NS_PER_MS);
 console.log(JSON.stringify({
-  responses: result["2xx"] + result.non2xx,
+  requests: result["2xx"] + result.non2xx,
   non2xx: result.non2xx,
   errors: result.errors,
   timeouts: result.timeouts,
   resets: result.resets,
   bytes: result.throughput.total,
-  elapsedSeconds,
+  elapsedSeconds: rounded(elapsedSeconds),
   latencyMs: {
     ...Object.fromEntries(
       Object.entries(PERCENTILES).map((
@@ -53,5 +55,5 @@ console.log(JSON.stringify({
     ),
     max: shown(latency.max),
   },
-  clientCores: (user + system) / US_PER_SECOND / elapsedSeconds,
+  clientCores: rounded((user + system) / US_PER_SECOND / elapsedSeconds),
 }));

@@ -28,8 +28,8 @@ export interface LoadReport {
 
 /** Returns whether each request was answered with a 2xx. */
 export function isClean({ result }: LoadReport): boolean {
-  const { responses, errors, non2xx, resets } = result;
-  return responses > 0 && errors + non2xx + resets === 0;
+  const { requests, errors, non2xx, resets } = result;
+  return requests > 0 && errors + non2xx + resets === 0;
 }
 
 /** Returns whether the client, rather than the server, was at its limit. */
@@ -45,23 +45,16 @@ export function bottleneckOf(
 /** Returns the report as one object. */
 export function reportJson(report: LoadReport): Record<string, unknown> {
   const { url, options: { connections, pipelining }, result } = report;
-  const { responses, bytes, elapsedSeconds } = result;
+  const { requests, bytes, elapsedSeconds } = result;
   return {
     url,
     connections,
     pipelining,
-    elapsedSeconds: rounded(elapsedSeconds),
-    requests: responses,
-    requestsPerSecond: Math.round(responses / elapsedSeconds),
+    ...result,
+    requestsPerSecond: Math.round(requests / elapsedSeconds),
     bytesPerSecond: Math.round(bytes / elapsedSeconds),
-    latencyMs: result.latencyMs,
-    errors: result.errors,
-    timeouts: result.timeouts,
-    resets: result.resets,
-    non2xx: result.non2xx,
-    serverCpuUsPerRequest: rounded(cpuPerRequest(report)) ?? null,
-    serverCores: rounded(serverCores(report)) ?? null,
-    clientCores: rounded(result.clientCores),
+    serverCpuUsPerRequest: cpuPerRequest(report) ?? null,
+    serverCores: serverCores(report) ?? null,
     bottleneck: bottleneckOf(report),
     ok: isClean(report),
   };
@@ -70,8 +63,8 @@ export function reportJson(report: LoadReport): Record<string, unknown> {
 /** Returns the report as lines of text. */
 export function reportLines(report: LoadReport): string[] {
   const { url, options: { connections, pipelining }, result } = report;
-  const { responses, bytes, elapsedSeconds, latencyMs } = result;
-  const perSecond = Math.round(responses / elapsedSeconds);
+  const { requests, bytes, elapsedSeconds, latencyMs } = result;
+  const perSecond = Math.round(requests / elapsedSeconds);
   const latency = Object.entries(latencyMs)
     .map(([name, ms]) => `${name.replace("_", ".")} ${ms} ms`);
   return [
@@ -79,7 +72,7 @@ export function reportLines(report: LoadReport): string[] {
     `${elapsedSeconds.toFixed(1)} s`,
     "",
     `  latency     ${latency.join("  ")}`,
-    `  requests    ${responses.toLocaleString("en")}, ` +
+    `  requests    ${requests.toLocaleString("en")}, ` +
     `${perSecond.toLocaleString("en")} a second`,
     `  throughput  ${formatBytes(bytes / elapsedSeconds)} a second`,
     `  failures    ${failures(result)}`,
@@ -120,16 +113,11 @@ function bottleneckLines(report: LoadReport): string[] {
 }
 
 function cpuPerRequest(report: LoadReport): number | undefined {
-  const { serverCpuUs, result: { responses } } = report;
-  return serverCpuUs && responses ? serverCpuUs / responses : undefined;
+  const { serverCpuUs, result: { requests } } = report;
+  return serverCpuUs && requests ? serverCpuUs / requests : undefined;
 }
 
 function serverCores(report: LoadReport): number | undefined {
   const { serverCpuUs, result: { elapsedSeconds } } = report;
   return serverCpuUs && serverCpuUs / US_PER_SECOND / elapsedSeconds;
-}
-
-/** To hundredths: more digits would be noise. */
-function rounded<T extends number | undefined>(value: T): T {
-  return (value && Math.round(value * 100) / 100) as T;
 }

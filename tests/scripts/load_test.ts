@@ -21,7 +21,7 @@ function reportWith(
     url: "http://127.0.0.1:1/",
     options: { connections: 100, pipelining: 10, duration: 10 },
     result: {
-      responses: 1_000_000,
+      requests: 1_000_000,
       non2xx: 0,
       errors: 0,
       timeouts: 0,
@@ -38,7 +38,7 @@ function reportWith(
 
 Deno.test("a load report is clean, unless anything went wrong", () => {
   assert(isClean(reportWith({})));
-  const wrong = [{ errors: 1 }, { non2xx: 1 }, { resets: 1 }, { responses: 0 }];
+  const wrong = [{ errors: 1 }, { non2xx: 1 }, { resets: 1 }, { requests: 0 }];
   for (const changes of wrong) assert(!isClean(reportWith(changes)));
 });
 
