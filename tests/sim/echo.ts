@@ -8,42 +8,23 @@ import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { Peer, planOf } from "./peer.ts";
+import { servePeers } from "./serving.ts";
 import type { Simulation } from "./simulation.ts";
 
 const PORT = 7;
 const STREAM_BYTES_MAX = 400_000;
-/** When an impatient run ends, at the latest. */
-const EARLY_MS = 60;
 
 /** Runs it in one world. */
 export async function echoScenario(simulation: Simulation): Promise<void> {
-  const { world, reactor, system, library } = simulation;
+  const { reactor, library } = simulation;
   // Reading stops at the mark; one more read may have come in before.
   simulation.audit.bufferedBytesMax = HIGH_WATER_BYTES + READ_BUFFER_BYTES;
   const server = library.echo({ port: PORT, reactor });
-  let isFinished = false;
-  server.finished.then(() => isFinished = true);
   const peers = echoPeers(simulation);
-  for (const peer of peers) peer.start(system, PORT);
-  const ending = world.pick(["patient", "patient", "shutdown", "close"]);
-  world.log("scenario", `${peers.length} peers, ${ending}`);
-  if (ending !== "patient") {
-    world.inDeno(world.delayMs(EARLY_MS), () => {
-      world.log("scenario", ending);
-      if (ending === "shutdown") server.shutdown();
-      else reactor.close();
-    });
-  }
-  await simulation.settle();
-  if (ending === "patient") {
+  await servePeers(simulation, { server, peers, port: PORT }, (ending) => {
+    if (ending !== "patient") return;
     for (const peer of peers) expectEchoed(simulation, peer);
-  }
-  server.shutdown();
-  await simulation.settle();
-  // Those that never would have ended by themselves.
-  for (const peer of peers) peer.reset();
-  await simulation.settle();
-  world.expect(isFinished, () => "the server has not finished");
+  });
   await simulation.finish();
 }
 

@@ -12,12 +12,12 @@ import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import { Peer, planOf } from "./peer.ts";
+import { servePeers } from "./serving.ts";
 import type { Simulation } from "./simulation.ts";
 import { Fibers } from "../../mod.ts";
 
 const PORT = 7;
 const STREAM_BYTES_MAX = 300_000;
-const EARLY_MS = 60;
 const SLEEP_MS = 20;
 
 /** What one fiber does. */
@@ -25,7 +25,7 @@ const MANNERS = ["echo", "echo", "sleepy", "parent", "hasty", "thrower"];
 
 /** Runs it in one world. */
 export async function fibersScenario(simulation: Simulation): Promise<void> {
-  const { world, reactor, system, audit } = simulation;
+  const { world, reactor, audit } = simulation;
   const fibers = new Fibers(reactor);
   audit.bufferedBytesMax = HIGH_WATER_BYTES + 2 * READ_BUFFER_BYTES;
   audit.expectsReport = isExpected;
@@ -45,31 +45,14 @@ export async function fibersScenario(simulation: Simulation): Promise<void> {
     { hostname: "192.0.2.1", port: PORT },
     serve,
   );
-  let isFinished = false;
-  server.finished.then(() => isFinished = true);
   for (let index = world.whole(1, 6); index > 0; index--) {
     peers.push(newPeer(simulation, index));
-    peers.at(-1)!.start(system, PORT);
   }
-  const ending = world.pick(["patient", "patient", "shutdown", "close"]);
-  world.log("scenario", `${peers.length} peers, ${ending}`);
-  if (ending !== "patient") {
-    world.inDeno(world.delayMs(EARLY_MS), () => {
-      world.log("scenario", ending);
-      if (ending === "shutdown") server.shutdown();
-      else reactor.close();
-    });
-  }
-  await simulation.settle();
-  if (ending === "patient") {
+  await servePeers(simulation, { server, peers, port: PORT }, (ending) => {
+    if (ending !== "patient") return;
     for (const peer of peers) expectDone(simulation, peer);
-  }
-  server.shutdown();
-  await simulation.settle();
-  for (const peer of peers) peer.reset();
-  await simulation.settle();
+  });
   world.expect(pending === 0, () => `${pending} fibers have not settled`);
-  world.expect(isFinished, () => "the server has not finished");
   await simulation.finish();
 }
 

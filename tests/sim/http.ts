@@ -18,6 +18,7 @@ import {
   expectedOf,
   FAILURE_TEXT,
 } from "./requests.ts";
+import { servePeers } from "./serving.ts";
 import type { Simulation } from "./simulation.ts";
 
 /** Options of a server that waits for ever. */
@@ -30,7 +31,6 @@ const UNTIMED = {
 /** A client that sends nothing for a while is not refused for it. */
 const PATIENT = { headMs: Infinity, bodyBytesPerSecondMin: 0 };
 const PORT = 80;
-const EARLY_MS = 60;
 /** How large the head of an answer is, more or less. */
 const HEAD_BYTES = 120;
 /** An answer is begun below the mark, and may be as large as this. */
@@ -48,7 +48,7 @@ interface Client {
 
 /** Runs it in one world. */
 export async function httpScenario(simulation: Simulation): Promise<void> {
-  const { world, reactor, system, library } = simulation;
+  const { world, reactor, library } = simulation;
   simulation.audit.bufferedBytesMax = BUFFERED_BYTES_MAX;
   const clients = httpClients(simulation);
   const all = clients.flatMap(({ exchanges }) => exchanges);
@@ -62,29 +62,14 @@ export async function httpScenario(simulation: Simulation): Promise<void> {
     onListen() {},
     onError: () => new Response(FAILURE_TEXT, { status: 500 }),
   }, handler.handle);
-  let isFinished = false;
-  server.finished.then(() => isFinished = true);
-  for (const { peer } of clients) peer.start(system, PORT);
-  const ending = world.pick(["patient", "patient", "shutdown", "close"]);
-  world.log("scenario", `${clients.length} clients, ${ending}`);
-  if (ending !== "patient") {
-    world.inDeno(world.delayMs(EARLY_MS), () => {
-      world.log("scenario", ending);
-      if (ending === "shutdown") server.shutdown();
-      else reactor.close();
-    });
-  }
-  await simulation.settle();
-  for (const client of clients) {
-    const answers = expectAnswers(simulation, client);
-    if (ending === "patient") expectAll(simulation, client, answers);
-    if (ending === "shutdown") expectHandled(simulation, client, answers);
-  }
-  server.shutdown();
-  await simulation.settle();
-  for (const { peer } of clients) peer.reset();
-  await simulation.settle();
-  world.expect(isFinished, () => "the server has not finished");
+  const peers = clients.map(({ peer }) => peer);
+  await servePeers(simulation, { server, peers, port: PORT }, (ending) => {
+    for (const client of clients) {
+      const answers = expectAnswers(simulation, client);
+      if (ending === "patient") expectAll(simulation, client, answers);
+      if (ending === "shutdown") expectHandled(simulation, client, answers);
+    }
+  });
   world.expect(
     handler.pending === 0,
     () => `${handler.pending} handlers have not settled`,
