@@ -22,7 +22,7 @@ import type {
 } from "./memory_sockets.ts";
 import { type ReactorPoll, WAKER_TOKEN } from "./system.ts";
 
-/** Readiness that is told without being asked for. */
+/** Bits that every event may have, whatever the interest. */
 const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
 const NS_PER_MS = 1e6;
 const NS_PER_SECOND = 1e9;
@@ -57,7 +57,7 @@ export interface MemoryTime {
 
 /** A poll of sources in memory. */
 export class MemoryPoll implements ReactorPoll, MemoryWatch {
-  /** Whose semantics it has. */
+  /** The backend that it behaves as. */
   readonly backend: Backend = "epoll";
   /** Whether it cannot tell of urgent data. */
   readonly lacksPriority: boolean = false;
@@ -69,7 +69,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
   isWoken = false;
   /** What is registered. */
   readonly registered: Set<MemoryRegistration> = new Set();
-  /** Sources that have changed since they were told of: the first `count`. */
+  /** Sources that have changed since their last event: the first `count`. */
   protected listed: MemoryRegistration[] = [];
   /** How many of `listed` there are. */
   protected count = 0;
@@ -247,7 +247,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     this.#time.changed(this);
   }
 
-  /** What an event of a source would tell now. */
+  /** Returns the bits that an event of a source would have now. */
   protected bitsOf(registration: MemoryRegistration): number {
     return registration.source.readiness() & this.#maskOf(registration);
   }

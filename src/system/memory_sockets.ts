@@ -93,10 +93,10 @@ export interface MemoryPolicy {
   reset?(stream: MemoryStream, unsent: number): number;
   /**
    * The reactor did what no program may do, such as reading a closed stream.
-   * An error is thrown when this is left out or returns.
+   * The call throws an error after this, or without it.
    */
   misuse?(message: string): void;
-  /** Hears of each thing that happens: `read 5 of 10`. */
+  /** Is called for each thing that happens: `read 5 of 10`. */
   log?(who: string, what: string): void;
 }
 
@@ -168,17 +168,17 @@ export class MemoryStream implements StreamSocket, MemorySource {
   readonly name: string;
   /** Its registration with a poll. */
   registration: MemoryRegistration | undefined;
-  /** Whether it is not known yet whether there is a connection. */
+  /** Whether the connect is not done yet. */
   isConnecting = false;
-  /** Whether the reactor has closed it. */
+  /** Whether the reactor has closed the stream. */
   isClosed = false;
   /** Whether the peer was sent a reset. */
   hasReset = false;
-  /** Whether its listener has refused it: the reactor never had it. */
+  /** Whether its listener has reset it before it was accepted. */
   isRefused = false;
   /** Bytes that the peer's input still has room for. */
   room: number = Infinity;
-  /** How much room there must be before an event tells of it. */
+  /** The least room that makes the stream writable. */
   roomMin = 1;
   /** Before this time there is no room, whatever `room` says. */
   fullUntilMs: number = -Infinity;
@@ -511,7 +511,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return count === 0 && decided === undefined ? WOULD_BLOCK : count;
   }
 
-  /** The error is told once; then the connection is just over. */
+  /** Returns the error once; after that the connection has only ended. */
   #fail(): number {
     const errno = this.#errno;
     this.#errno = 0;
@@ -523,7 +523,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
       this.#host.nowMs() >= this.fullUntilMs;
   }
 
-  /** Bytes for a socket that is closed: the answer is a reset. */
+  /** Answers bytes that come for a closed socket. */
   #answerWithReset(): void {
     if (!this.hasReset) this.#sendReset();
     this.farEnd?.hasOutput();

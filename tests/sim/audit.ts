@@ -238,7 +238,7 @@ export class Audit {
   }
 }
 
-/** Takes note when a connection is ended by who has it. */
+/** Takes note when the owner of a connection ends it. */
 function noteEndings(connection: Connection, life: Life): void {
   for (const name of ENDINGS) {
     const end = connection[name];

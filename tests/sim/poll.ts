@@ -1,6 +1,6 @@
 /**
- * A poll whose events are told in any order, not all at once, in halves, and
- * sometimes for nothing.
+ * A poll that returns events in any order, not all at once, in halves, and
+ * sometimes without a reason.
  *
  * @module
  */
@@ -17,12 +17,12 @@ import {
 import { WAKER_TOKEN } from "../../src/system/system.ts";
 import type { World } from "./world.ts";
 
-/** What is told without being asked for. */
+/** Bits that every event may have, whatever the interest. */
 const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
 const READING = Readiness.READABLE | Readiness.READ_CLOSED;
-/** What a reading filter tells. */
+/** Bits of kqueue's filter for reading. */
 const READ_HALF = READING | Readiness.PRIORITY | Readiness.ERROR;
-/** How long the wait of a poll may be: Deno's loop waits meanwhile. */
+/** The longest wait of a poll: Deno's loop waits meanwhile. */
 const WAIT_MS_MAX = 5;
 
 /** A poll in a world. */
@@ -67,7 +67,7 @@ export class SimulatedPoll extends MemoryPoll {
     this.#mix(events);
   }
 
-  /** Puts the events in any order: halves of one are not told in a row. */
+  /** Shuffles the events: the halves of one need not follow each other. */
   #mix(events: Events): void {
     const pairs = [...events].map(({ token, readiness }) =>
       [token, readiness] as const
@@ -86,7 +86,7 @@ export class SimulatedPoll extends MemoryPoll {
       this.list(one);
     }
     this.#world.log(source.name, `event ${describe(bits)}`);
-    // As with kqueue's two filters, of which each tells of an error.
+    // kqueue has two filters, and each of them reports an error.
     const writing = bits & ~(READING | Readiness.PRIORITY);
     const reading = bits & READ_HALF;
     const splits = faults.splitEvents && writing && bits & READING &&
@@ -96,14 +96,14 @@ export class SimulatedPoll extends MemoryPoll {
     this.tell(events, token, reading);
   }
 
-  /** Tells of a source of which nothing is known to have changed. */
+  /** Adds an event of a source that has not changed. */
   #mislead(events: Events): void {
     const world = this.#world;
     if (!world.chance(world.faults.spurious)) return;
     const registered = [...this.registered];
     if (registered.length === 0) return;
     const { source, token, interest } = world.pick(registered);
-    // Before a connection is there, WRITABLE is how it is told of.
+    // WRITABLE would say that a connect is done.
     if (!(source instanceof MemoryStream) || source.isConnecting) return;
     const both = Interest.READABLE | Interest.WRITABLE;
     const bits = world.whole(1, both) & interest;

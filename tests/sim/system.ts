@@ -52,7 +52,7 @@ const FREE: ReadonlySet<MemoryCall> = new Set<MemoryCall>([
   "stream.resetOnClose",
 ]);
 
-/** Makes the far end of a connection, when there is one. */
+/** Makes the far end of a connection. */
 export type FarEndOf = (stream: MemoryStream) => FarEnd;
 
 /** How large the kernel's buffers are. */
@@ -67,7 +67,7 @@ export class SimulatedSystem extends MemorySystem {
   poll: SimulatedPoll | undefined;
   /** What runs when all that runs now is done. */
   readonly deferred: (() => void)[] = [];
-  /** Who answers at an address that nobody listens on; refused if nobody. */
+  /** Makes the far end of a connect; without this, connects are refused. */
   answer: FarEndOf | undefined;
   readonly #world: World;
 
@@ -205,7 +205,7 @@ class Weather implements MemoryPolicy {
         if (!source.isReset || !world.chance(faults.noAddress)) return;
         throw errorFrom(errnoNumber("ENOTCONN"), "get the peer's address");
       case "stream.close": {
-        // For those accepted with it there is no room, either.
+        // The connections accepted with it cannot be registered either.
         const isRefused = source.registration === undefined;
         if (isRefused && faults.noWatches > 0) world.broken.add(source);
       }

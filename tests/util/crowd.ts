@@ -16,11 +16,11 @@ import { DEADLINE_MS } from "./waiting.ts";
 /** How long nothing must come for all to have come. */
 const SILENCE_MS = 300;
 
-/** Clients that ask one question each and note who was answered. */
+/** Clients that ask one question each and note which were answered. */
 export class Crowd implements Disposable {
   /** Those that were answered since they asked last. */
   readonly answered = new Set<number>();
-  /** Whether who was answered may be hung up on. */
+  /** Whether the server may close connections that it has answered. */
   mayEnd = false;
   readonly #poll = new Poll();
   readonly #events = new Events();

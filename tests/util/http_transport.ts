@@ -162,7 +162,7 @@ export class FakeTransport implements HttpTransport {
     this.closed();
   }
 
-  /** The connection is gone, whoever ended it. */
+  /** The connection is gone. */
   closed(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -1,6 +1,6 @@
 /**
  * Sockets of libc's, for what no interface of Deno's or denio's sends: urgent
- * bytes, and descriptors. Blocking ones, whose peer has room.
+ * bytes, and descriptors. They block; the peer has room.
  *
  * @module
  */
