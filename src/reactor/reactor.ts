@@ -53,7 +53,6 @@
  * @module
  */
 
-import { Events } from "../poll/events.ts";
 import { Interest, type InterestSet } from "../poll/interest.ts";
 import type { Backend, PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
@@ -80,7 +79,6 @@ import type { Connection, ConnectionHandlers } from "./connection.ts";
 import { EngineConnection } from "./connection/engine.ts";
 import { setupOf } from "./connection/record.ts";
 import { READING } from "./connection/writing.ts";
-import { Dispatch } from "./dispatch.ts";
 import { type Guest, type GuestLoop, ReactorClosed } from "./guest.ts";
 import { Host } from "./host.ts";
 import {
@@ -90,6 +88,7 @@ import {
   SHARED_MEMORY_BYTES_MAX,
 } from "./limits.ts";
 import type { AnyListener, Listener } from "./listener.ts";
+import { Loop } from "./loop.ts";
 import { EngineListener } from "./listener/engine.ts";
 import { type Lookup, systemLookup } from "../net/lookup.ts";
 import { NamedStream, type SearchHost } from "./named_stream.ts";
@@ -106,65 +105,12 @@ import type {
 import type { Timer } from "./timers.ts";
 import { type ReadyHandler, type Watch, WatchedSource } from "./watch.ts";
 
-/** The longest synchronous wait where events are rare. */
-const WAIT_MS = 1;
-/**
- * The longest synchronous wait while each turn brings events: longer than the
- * kernel's tick (4 ms where HZ is 250). A shorter wait has the kernel set its
- * timer device before each wait and back after it, which costs five of a
- * turn's 30 microseconds in a virtual machine. The wait seldom lasts: the next
- * event of a busy turn follows in microseconds.
- */
-const BUSY_WAIT_MS = 5;
-/** Turns with events, one behind the other, after which a reactor is busy. */
-const BUSY_TURNS = 8;
-/**
- * How long Deno's loop may go without a round under load: what a Deno timer may
- * be late by. A round costs about 40 microseconds, mostly for code that has
- * left the caches: every four milliseconds it was a sixth of a server's user
- * time.
- */
-const YIELD_MS = 8;
-/**
- * The longest wait of a reactor that has its thread to itself: what the thread
- * may be late by for all that is not the reactor's, such as messages, signals,
- * `terminate()` and timers of Deno's. A round from idleness costs some 250
- * microseconds: four a second are 0.15% of a core.
- */
-const EXCLUSIVE_WAIT_MS = 250;
-/**
- * How long an idle exclusive reactor then leaves the thread to Deno's loop, if
- * nothing comes: a single round of that loop runs no timer that fell due while
- * the thread was blocked.
- */
-const REST_MS = 2;
 /**
  * How long connections have when the reactor is drained. Kubernetes gives a
  * program 30 seconds in all, and a protocol that wants its clients gone sooner
  * says so to them.
  */
 const DRAIN_MS = 5_000;
-/**
- * Turns without an event before parking while Deno's loop has work to finish
- * for a handler. Each costs about two microseconds; parking costs twenty.
- */
-const IDLE_TURNS = 16;
-/**
- * A park that lasted so long was for an event that comes rarely: there is no use
- * in waiting for the next one on this thread.
- */
-const RARE_MS = 4;
-/**
- * Rounds of microtasks that fast handlers get, so that their answers leave in
- * this turn, before Deno's loop is asked.
- */
-const MICROTASK_ROUNDS = 4;
-/**
- * Rounds of microtasks that fibers get which this turn resumed: until they wait
- * again, unless that takes longer. Each `await` of a fiber's takes one to three.
- */
-const FIBER_ROUNDS = 32;
-
 /** How a reactor is made. */
 export interface ReactorOptions extends PollOptions {
   /**
@@ -210,23 +156,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #host: Host;
   readonly #guests = new Set<Guest>();
   readonly #lookup: Lookup;
-  readonly #events = new Events();
-  readonly #dispatch: Dispatch;
-  /** The longest wait while Deno's loop has nothing to do for a handler. */
-  readonly #waitMs: number;
-  /** Resolves when the last listener or connection has closed. */
-  #emptied: PromiseWithResolvers<void> | undefined = undefined;
-  /** What `settled()` has promised. */
-  #settling: PromiseWithResolvers<void> | undefined = undefined;
-  #isRunning = false;
-  #isParked = false;
-  /** The events of a turn that ran when a park ended. */
-  #parkTurn: number | undefined = undefined;
-  /** The fibers that ran before that turn. */
-  #parkFibers = 0;
-  /** What that turn threw. */
-  #parkError: { error: unknown } | undefined = undefined;
-  #isClosed = false;
+  readonly #loop: Loop;
   /** Why it could not go on. */
   #failure: unknown = undefined;
 
@@ -249,19 +179,23 @@ export class Reactor implements Disposable, AsyncDisposable {
         `Cannot use memoryBytesMax "${memoryBytesMax}": it must be 1 or more`,
       );
     }
-    this.#waitMs = exclusive ? EXCLUSIVE_WAIT_MS : WAIT_MS;
     this.#system = system;
     this.#lookup = lookup;
     this.#poll = system.openPoll(pollOptions);
     this.#host = new Host({
       poll: this.#poll,
       system,
-      start: () => this.#start(),
+      start: () => this.#loop.start(),
       onError,
       memoryBytesMax,
     });
-    const { capacity } = this.#events;
-    this.#dispatch = new Dispatch(this.#host, system, capacity);
+    this.#loop = new Loop({
+      poll: this.#poll,
+      system,
+      host: this.#host,
+      isExclusive: exclusive ?? false,
+      failed: (error) => this.#giveUp(error),
+    });
   }
 
   /**
@@ -281,7 +215,7 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /** Whether it is closed: nothing can be opened on it, and no timer runs. */
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#loop.isClosed;
   }
 
   /** Listeners and connections that are open. */
@@ -370,7 +304,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       limits,
     });
     this.#host.add(listener, socket, Interest.READABLE);
-    this.#start();
+    this.#loop.start();
     return listener;
   }
 
@@ -427,7 +361,7 @@ export class Reactor implements Disposable, AsyncDisposable {
       setupOf(handlers, limits),
     );
     host.addUnregistered(connection as EngineConnection);
-    this.#start();
+    this.#loop.start();
     stream.search(this.#searchHost, { hostname, port }).then(() => {
       if (!stream.isFound || connection.isClosed) return;
       const both = READING | Interest.WRITABLE;
@@ -527,7 +461,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     requireFunction("ready", ready);
     const watch = new WatchedSource(this.#host, source, ready);
     this.#host.add(watch, source, interest);
-    this.#start();
+    this.#loop.start();
     return watch;
   }
 
@@ -537,7 +471,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * at once.
    */
   attach(guest: Guest): GuestLoop {
-    if (this.#isClosed) guest.close(new ReactorClosed(this.#failure));
+    if (this.isClosed) guest.close(new ReactorClosed(this.#failure));
     else this.#guests.add(guest);
     return this.#host;
   }
@@ -668,9 +602,9 @@ export class Reactor implements Disposable, AsyncDisposable {
    * goes to `onError` and stops nothing.
    */
   close(): void {
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     // First, or a `close` handler that connects again would do so for ever.
-    this.#isClosed = true;
+    this.#loop.isClosed = true;
     if (Reactor.#shared === this) Reactor.#shared = undefined;
     const failure = this.#failure;
     const reason = new ReactorClosed(failure);
@@ -683,23 +617,18 @@ export class Reactor implements Disposable, AsyncDisposable {
       else if (source instanceof WatchedSource) source.close();
     });
     this.#attempt(() => this.#host.dropTimers(reason));
-    this.#emptied?.resolve();
-    this.#attempt(() => this.#wake());
-    if (!this.#isRunning) this.#attempt(() => this.#poll.close());
+    this.#attempt(() => this.#loop.end());
   }
 
-  /** Closes it, since its loop threw `error`: says so to all who wait. */
+  /** Closes the reactor, since its loop threw `error`, and says so. */
   #giveUp(error: unknown): void {
-    this.#isRunning = this.#isParked = false;
-    this.#host.isAway = true;
     const text = error instanceof Error ? error.message : String(error);
     const told = `The reactor cannot go on, and is closed: ${text}`;
     const failure = new Error(told, { cause: error });
     this.#host.report(failure);
     this.#failure = failure;
-    if (this.#isClosed) this.#attempt(() => this.#poll.close());
+    if (this.isClosed) this.#attempt(() => this.#poll.close());
     else this.close();
-    this.#settle();
   }
 
   /** Does one of several things of which each must be tried. */
@@ -722,13 +651,12 @@ export class Reactor implements Disposable, AsyncDisposable {
    */
   async drain(limitMs: number = DRAIN_MS): Promise<void> {
     requireNumber("limitMs", limitMs);
-    if (this.#isClosed) return this.settled();
+    if (this.isClosed) return this.settled();
     const limit = this.setTimer(limitMs, () => this.close());
-    this.#emptied ??= Promise.withResolvers();
     this.#end((source) => {
       if (source instanceof EngineListener) source.close();
     });
-    if (this.size > 0) await this.#emptied.promise;
+    await this.#loop.emptied();
     this.clearTimer(limit);
     this.close();
     await this.settled();
@@ -745,11 +673,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * `Deno.test` do. Until it resolves the reactor keeps the process alive.
    */
   settled(): Promise<void> {
-    if (!this.#isRunning) return Promise.resolve();
-    this.#settling ??= Promise.withResolvers();
-    this.#poll.ref();
-    this.#wake();
-    return this.#settling.promise;
+    return this.#loop.settled();
   }
 
   /** Closes the reactor. */
@@ -781,155 +705,16 @@ export class Reactor implements Disposable, AsyncDisposable {
     );
     const both = READING | Interest.WRITABLE;
     this.#host.add(connection as EngineConnection, stream, both);
-    this.#start();
+    this.#loop.start();
     return connection;
   }
 
   #expectOpen(): void {
-    if (this.#isClosed) {
+    if (this.isClosed) {
       throw new Deno.errors.BadResource(
         "Cannot use a closed reactor",
         this.#failure === undefined ? {} : { cause: this.#failure },
       );
     }
-  }
-
-  /** Has the loop run, or ends its waiting. */
-  #start(): void {
-    if (this.#host.isRefed) this.#poll.ref();
-    if (this.#isParked) return this.#wake();
-    if (this.#isRunning || this.#isClosed) return;
-    this.#isRunning = true;
-    this.#run();
-  }
-
-  #wake(): void {
-    if (!this.#isParked) return;
-    // First: a park that cannot be ended has not been.
-    this.#poll.wake();
-    this.#isParked = false;
-  }
-
-  #settle(): void {
-    const settling = this.#settling;
-    this.#settling = undefined;
-    settling?.resolve();
-  }
-
-  /** Whether waits keep the process alive. */
-  get #isRefed(): boolean {
-    return this.#host.isRefed || this.#settling !== undefined;
-  }
-
-  async #run(): Promise<void> {
-    try {
-      const host = this.#host;
-      let yieldedMs = -Infinity;
-      let idleTurns = 0;
-      let busyTurns = 0;
-      let isRare = false;
-      await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
-      host.isAway = false;
-      while (!this.#isClosed && host.hasWork) {
-        // Those that run already wait for Deno: they have had their rounds.
-        const away = this.#parkTurn === undefined
-          ? host.runningFibers
-          : this.#parkFibers;
-        const isBusy = host.work > 0 || away > 0 || host.hasQueued;
-        const waitMs = busyTurns < BUSY_TURNS
-          ? this.#waitMs
-          : Math.max(BUSY_WAIT_MS, this.#waitMs);
-        const count = this.#parkTurn ?? this.#turn(isBusy ? 0 : waitMs);
-        this.#parkTurn = undefined;
-        busyTurns = count > 0 ? busyTurns + 1 : 0;
-        // Inline, since an async function would cost three rounds for one.
-        await undefined;
-        for (let round = 1; round < FIBER_ROUNDS; round++) {
-          const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
-          if (!areHandlers && host.runningFibers <= away) break;
-          await undefined;
-        }
-        host.output.flush();
-        const isPending = host.work > 0 || host.runningFibers > 0;
-        if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
-          yieldedMs = host.nowMs;
-          host.isAway = true;
-          await this.#poll.yieldToDeno(yieldedMs, this.#isRefed);
-          host.isAway = false;
-          host.output.flush();
-        }
-        // Also what began outside of the turn: parking would keep it waiting.
-        if (this.#settling !== undefined && host.hasWork) this.#settle();
-        idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-        // After a long park the next event is likely to be as far away.
-        const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
-        isRare = false;
-        if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
-          idleTurns = 0;
-          // No async function around it, which would cost rounds of its own
-          // while somebody waits for an answer.
-          const parkedMs = host.nowMs;
-          await this.#park();
-          this.#isParked = false;
-          if (this.#parkError !== undefined) throw this.#parkError.error;
-          // Deno's loop has had its round meanwhile.
-          yieldedMs = host.nowMs;
-          isRare = yieldedMs - parkedMs >= RARE_MS;
-        }
-      }
-      host.isAway = true;
-      this.#isRunning = false;
-      this.#poll.rest();
-      if (this.#isClosed) this.#poll.close();
-      this.#settle();
-    } catch (error) {
-      this.#giveUp(error);
-    }
-  }
-
-  /** How long to park at the most: until something comes, or has been blocked. */
-  get #parkMs(): number | undefined {
-    const { work, runningFibers } = this.#host;
-    const timeoutMs = this.#host.timeoutMs();
-    const isIdle = work === 0 && runningFibers === 0;
-    const blocksNext = this.#waitMs > WAIT_MS && isIdle;
-    return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
-  }
-
-  #park(): Promise<unknown> | undefined {
-    const host = this.#host;
-    if (this.#isClosed || !host.hasWork) return undefined;
-    this.#isParked = true;
-    host.beginPark();
-    return this.#poll.park(this.#parkMs, this.#isRefed, this.#turnAtOnce);
-  }
-
-  /**
-   * Runs a turn where Deno's loop has read that the park is over: an answer
-   * leaves before that loop goes on. What the turn throws is the loop's to
-   * catch.
-   */
-  readonly #turnAtOnce = (): void => {
-    if (!this.#isParked || this.#isClosed) return;
-    this.#isParked = false;
-    this.#parkFibers = this.#host.runningFibers;
-    try {
-      this.#parkTurn = this.#turn(0);
-    } catch (error) {
-      this.#parkError = { error };
-    }
-  };
-
-  /** One turn; returns how many events there were. */
-  #turn(waitMs: number): number {
-    const host = this.#host;
-    const events = this.#events;
-    const timeoutMs = waitMs === 0 ? 0 : host.waitMs(waitMs);
-    const count = this.#poll.poll(events, timeoutMs);
-    host.beginTurn(events.nowMs, timeoutMs, count);
-    this.#dispatch.act(events, count);
-    host.endTurn();
-    if (host.size === 0) this.#emptied?.resolve();
-    return count;
   }
 }
