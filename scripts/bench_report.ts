@@ -59,7 +59,8 @@ function main(): number {
   }
   const results = readResults(fileOf(words[0], INPUT));
   const out = fileOf(options.out, OUTPUT);
-  writing(out, () => Deno.writeTextFileSync(out, page(results)));
+  const text = page(results);
+  writing(out, () => Deno.writeTextFileSync(out, text));
   console.log(`Written to ${fileURLToPath(out)}`);
   if (options.readme) {
     writing(ROOT, () => record(results, ROOT));

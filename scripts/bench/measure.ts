@@ -1,5 +1,5 @@
 /**
- * Measures a scenario: servers in turns, round by round, and what comes of all
+ * Measures a scenario: servers in turns, round by round, and figures from all
  * rounds.
  *
  * @module

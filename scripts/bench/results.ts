@@ -75,6 +75,11 @@ export interface Run {
   readonly missing: Readonly<Record<string, string>>;
 }
 
+const RUN_KEYS: readonly (keyof Run)[] = [
+  ...["date", "version", "machine", "rounds"] as const,
+  ...["seconds", "notes", "missing"] as const,
+];
+
 /** A run and its figures. */
 export class Results {
   /** What must be known beside the figures. */
@@ -167,11 +172,16 @@ export class Results {
     } catch (error) {
       throw new Failure(`Cannot read results: ${(error as Error).message}`);
     }
-    if (value?.format !== FORMAT || !Array.isArray(value.figures)) {
+    if (value?.format !== FORMAT) {
       throw new Failure(
         `Cannot read results: their format is "${value?.format}" and must be ` +
           `"${FORMAT}"; "deno task bench" writes them anew`,
       );
+    }
+    const absent = RUN_KEYS.find((key) => !Object.hasOwn(value, key));
+    if (absent !== undefined || !Array.isArray(value.figures)) {
+      const what = absent ?? "figures";
+      throw new Failure(`Cannot read results: they have no "${what}"`);
     }
     const { format: _, figures, ...run } = value;
     const results = new Results(run);

@@ -60,7 +60,7 @@ export class Field implements Disposable {
   readonly #writer: UnixStream;
   readonly #events = new Events(16);
   readonly #byte = new Uint8Array(1);
-  /** Larger than what comes: a short read says that all is read. */
+  /** Larger than a message: a short read says that all is read. */
   readonly #buffer = new Uint8Array(64);
   /** What closes them, once the field is whole. */
   #stack: DisposableStack;

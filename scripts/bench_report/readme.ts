@@ -64,11 +64,10 @@ export function recorded(root: URL): Results {
  * @throws {Failure} when it has no such marks.
  */
 export function withBlock(readme: string, block: string): string {
-  const [before, rest] = readme.split(BEGIN);
-  const [, after] = rest?.split(END) ?? [];
-  if (after !== undefined) return `${before}${BEGIN}\n${block}\n${END}${after}`;
+  const parts = readme.split(new RegExp(`${BEGIN}[^]*?${END}`));
+  if (parts.length === 2) return parts.join(`${BEGIN}\n${block}\n${END}`);
   throw new Failure(
-    `Cannot write into README.md: it must have "${BEGIN}" and then "${END}"`,
+    `Cannot write into README.md: it must have "${BEGIN}" once, then "${END}"`,
   );
 }
 

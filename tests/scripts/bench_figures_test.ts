@@ -98,6 +98,7 @@ Deno.test("Results compare with the best other server, and come back from their 
       "no JSON",
       "{}",
       text.replace('"format":2', '"format":1'),
+      text.replace('"notes"', '"remarks"'),
       text.replace('"get"', '"got"'),
       text.replace("cpuUs", "userUs"),
       text.replace("12,12,12", "12,12,null"),

@@ -1,6 +1,6 @@
 /**
  * The benchmark's HTTP server on `node:http`: `writeHead` with the length of
- * what comes, and one `end`, so that an answer is one write and not chunked.
+ * the body, and one `end`, so that an answer is one write and not chunked.
  *
  * @module
  */

@@ -41,7 +41,7 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /app", app)
 	mux.HandleFunc("POST /json", takeOrder)
 	mux.HandleFunc("POST /echo", echoBody)
-	mux.HandleFunc("GET /big", big(bigBody()))
+	mux.HandleFunc("GET /big", big())
 	mux.HandleFunc("GET /events", events)
 	return mux
 }
@@ -54,21 +54,15 @@ var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 func app(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	user := query.Get("user")
-	body, err := json.Marshal(appAnswer{
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Request-Id", user)
+	sendJSON(w, appAnswer{
 		Path:     r.URL.Path,
 		User:     user,
 		Sort:     query.Get("sort"),
 		Language: r.Header.Get("Accept-Language"),
 		Agent:    r.Header.Get("User-Agent"),
 	})
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Request-Id", user)
-	w.Write(body)
 }
 
 func takeOrder(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +79,11 @@ func takeOrder(w http.ResponseWriter, r *http.Request) {
 	for _, item := range taken.Items {
 		answer.Total += item.ID
 	}
-	body, err = json.Marshal(answer)
+	sendJSON(w, answer)
+}
+
+func sendJSON(w http.ResponseWriter, value any) {
+	body, err := json.Marshal(value)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -102,16 +100,12 @@ func echoBody(w http.ResponseWriter, r *http.Request) {
 	sendBytes(w, body)
 }
 
-func big(body []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { sendBytes(w, body) }
-}
-
-func bigBody() []byte {
+func big() http.HandlerFunc {
 	body := make([]byte, bigBytes)
 	for index := range body {
 		body[index] = byte(index % bigPeriod)
 	}
-	return body
+	return func(w http.ResponseWriter, _ *http.Request) { sendBytes(w, body) }
 }
 
 func sendBytes(w http.ResponseWriter, body []byte) {
