@@ -26,7 +26,7 @@ export interface Exchange {
   readonly connections: number;
   /** What each writes at once, in ASCII. */
   readonly question: string;
-  /** How many answers that has; none for peers that never ask. */
+  /** How many answers that has. */
   readonly depth: number;
   /** What each answer ends with. */
   readonly ending: string;
@@ -35,7 +35,7 @@ export interface Exchange {
 /** The server's end of a connection, which keeps no bytes. */
 class LoopStream extends MemoryStream {
   /** Whether the question has not been read. */
-  isAsking: boolean;
+  isAsking = true;
   /** Bytes of the answer so far. */
   answered = 0;
   readonly #peers: Peers;
@@ -43,7 +43,6 @@ class LoopStream extends MemoryStream {
   constructor(system: ClosedLoop, peers: Peers) {
     super(system);
     this.#peers = peers;
-    this.isAsking = peers.exchange.depth > 0;
   }
 
   override readiness(): number {

@@ -13,10 +13,7 @@ const MIB = 1024 * 1024;
 /** Room in the young generation, in MiB. */
 const YOUNG_MIB = 64;
 
-/**
- * What one count may come to: far below the room that there is, so that no
- * collection falls into it.
- */
+/** The most of one count: no collection falls into half of the room. */
 const COUNT_BYTES_MAX = YOUNG_MIB * MIB / 2;
 
 /**
