@@ -76,9 +76,10 @@ class MemberReactor extends Reactor {
         this.#counter.opened();
         handlers.open?.(connection);
       },
-      close: (connection, reason) => {
+      // Whatever protocol the connection has by then.
+      gone: (connection, reason) => {
         this.#counter.closed();
-        handlers.close?.(connection, reason);
+        handlers.gone?.(connection, reason);
       },
     });
   }
