@@ -14,7 +14,7 @@ import { defer } from "../base/own.ts";
 import type { AnswerPlan } from "./answer_plan.ts";
 import type { BodySink } from "./answer_sink.ts";
 import type { Service } from "./service.ts";
-import { isCopied } from "./transport.ts";
+import { isCopiedBehind } from "../stream/copying.ts";
 
 /**
  * Chunks that are not copied are written in pieces of this size, each when the
@@ -179,7 +179,7 @@ export class StreamPump {
       // It has begun, with whatever that is: Deno breaks its answer off.
       if (!(value instanceof Uint8Array)) this.sink.flush();
       const chunk = this.#count(checkChunk(value));
-      if (isCopied(chunk.byteLength)) {
+      if (isCopiedBehind(chunk.byteLength)) {
         this.#writeSmall(chunk);
         if (this.#mustWait) await this.#wait();
       } else {

@@ -42,18 +42,6 @@ type Lent = "reserve" | "retain";
 /** Bytes waiting for a peer at which no further answer is begun. */
 export const BUSY_BYTES = 65_536;
 
-/**
- * Bytes of a body up to this number are copied into the shared write buffer, to
- * leave in one call with the head and with other answers of the turn. A call for
- * the bytes alone costs less than the copy of a longer body.
- */
-export const COPY_BYTES_MAX = 16_384;
-
-/** Whether a body, or a piece of one, is copied or has a call of its own. */
-export function isCopied(byteLength: number): boolean {
-  return byteLength <= COPY_BYTES_MAX;
-}
-
 /** Returns room in the shared buffer, or of its own: see {@linkcode sendOwn}. */
 export function roomFor(transport: HttpTransport, size: number): Output {
   return transport.reserve?.(size) ?? new OwnOutput(size);

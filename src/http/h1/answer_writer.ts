@@ -7,12 +7,8 @@
 
 import { type AnswerPlan, Framing } from "../answer_plan.ts";
 import { ASCII_ROOM, writeAscii } from "../latin1.ts";
-import {
-  type HttpTransport,
-  isCopied,
-  roomFor,
-  sendOwn,
-} from "../transport.ts";
+import { type HttpTransport, roomFor, sendOwn } from "../transport.ts";
+import { isCopiedBehind } from "../../stream/copying.ts";
 import { fieldBytes, HEAD_BYTES_FIXED, type Heads } from "./heads.ts";
 
 const encoder = new TextEncoder();
@@ -22,7 +18,8 @@ const encoder = new TextEncoder();
  * HTTP/1.1 that is used again. Four parameters, since an object of them would be
  * made for each answer.
  *
- * @returns Whether it was written: not when the text is long, or not ASCII.
+ * @returns Whether it was written: not when the text is not ASCII, or longer than
+ * the shared buffer.
  */
 export function writePlain(
   transport: HttpTransport,
@@ -31,7 +28,6 @@ export function writePlain(
   text: string,
 ): boolean {
   const { length } = text;
-  if (!isCopied(length)) return false;
   const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length + ASCII_ROOM;
   const output = transport.reserve?.(room);
   if (output === undefined) return false;
@@ -65,7 +61,7 @@ export function writeWhole(
   return writeBytes(transport, heads, { plan, bytes, connection });
 }
 
-/** Writes a short text, if it is ASCII: a character is a byte then. */
+/** Writes a text, if it fits and is ASCII: a character is a byte then. */
 function writeText(
   transport: HttpTransport,
   heads: Heads,
@@ -74,7 +70,6 @@ function writeText(
 ): boolean {
   const body = plan.body as string;
   const { length } = body;
-  if (!isCopied(length)) return false;
   const room = headRoom(plan) + length + ASCII_ROOM;
   const output = transport.reserve?.(room);
   if (output === undefined) return false;
@@ -98,7 +93,7 @@ function writeBytes(
 ): number {
   const length = bytes?.byteLength ?? 0;
   const framing = plan.framing === Framing.MEASURED ? length : plan.framing;
-  const isBehind = isCopied(length);
+  const isBehind = isCopiedBehind(length);
   const room = headRoom(plan) + (isBehind ? length : 0);
   const output = roomFor(transport, room);
   heads.refresh(transport.nowMs);

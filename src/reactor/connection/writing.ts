@@ -10,6 +10,7 @@ import { Outbox } from "../../bytes/outbox.ts";
 import { WOULD_BLOCK } from "../../native/errors.ts";
 import { BUFFERS_MAX, checkRange } from "../../net/transfer.ts";
 import { Interest, type InterestSet } from "../../poll/interest.ts";
+import { isCopiedAlone } from "../../stream/copying.ts";
 import { endWriting } from "./closing.ts";
 import { breakNative, noteBroken } from "./failing.ts";
 import {
@@ -26,11 +27,6 @@ import {
 } from "./flags.ts";
 import { type ConnectionRecord, requeue } from "./record.ts";
 
-/**
- * Writes up to this length are collected: copying them costs less than a call
- * into native code and the system for each.
- */
-const COLLECTED_BYTES_MAX = 2_048;
 /**
  * Up to this length a loop copies, at 0.8 nanoseconds a byte: `set` takes 38 in
  * all, and leaves the object of a `subarray` behind.
@@ -59,7 +55,7 @@ export function write(
   start: number,
   end: number,
 ): boolean {
-  const isFew = end - start <= COLLECTED_BYTES_MAX && connection.host.isFresh &&
+  const isFew = isCopiedAlone(end - start) && connection.host.isFresh &&
     connection.sendsAtOnce;
   // Making room may have sent what was written before.
   if (isFew && collect(connection, bytes, start, end)) {
