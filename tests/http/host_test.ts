@@ -178,12 +178,6 @@ const OTHER: Row[] = [
     served({ url: "http://c:1/d", headers: { host: "a" } }),
   ],
   [
-    "RFC 9112 section 3.2.2",
-    "an absolute target and an empty Host",
-    head("GET http://c/ HTTP/1.1", "Host:"),
-    served({ url: "http://c/" }),
-  ],
-  [
     "RFC 9112 section 3.2",
     "Host in HTTP/1.0",
     head("GET /b HTTP/1.0", HOST),

@@ -14,8 +14,8 @@ function post(...lines: string[]): string {
   return head(POST, HOST, ...lines) + CHUNKS;
 }
 
+/** `chunked_test.ts` has chunks, `body_length_test.ts` the methods. */
 const TAKEN: Row[] = ([
-  ["RFC 9112 section 7.1", "chunks", CHUNKED],
   [SECTION, "chunks in other case", "tRANSFER-eNCODING: CHUNKED"],
   [SECTION, "chunks amid spaces", "Transfer-Encoding:   chunked  "],
   [SECTION, "chunks without a space before", "Transfer-Encoding:chunked"],
@@ -24,13 +24,6 @@ const TAKEN: Row[] = ([
   name,
   post(line),
   served({ body: "hello" }),
-]);
-
-const METHODS: Row[] = ["PUT", "GET", "OPTIONS", "DELETE"].map((method) => [
-  "RFC 9112 section 6",
-  `${method} with chunks`,
-  head(`${method} / HTTP/1.1`, HOST, CHUNKED) + CHUNKS,
-  served({ method }),
 ]);
 
 const BOTH: Row[] = [
@@ -161,7 +154,6 @@ const OLD: Row[] = [CHUNKED, "Transfer-Encoding: gzip"].map((line) => [
 
 wireTests([
   ...TAKEN,
-  ...METHODS,
   ...BOTH,
   ...REFUSED,
   ...FIELDS,
