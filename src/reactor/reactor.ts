@@ -1,12 +1,9 @@
 /**
- * The event loop over a `Poll`: the turn, and how it waits beside Deno's own
- * loop.
+ * A reactor: listeners, connections, timers and sources of a program's own, over
+ * a `Poll`, beside Deno's own loop.
  *
  * One turn: poll; accept, read, run protocols; answer, one write a connection;
- * run due timers; free what closed; let microtasks run. While there is traffic
- * the poll is synchronous, a few milliseconds at most, and Deno's loop gets a round
- * about every eight. When nothing comes the reactor parks: a native thread waits
- * for it, and it costs nothing.
+ * run due timers; free what closed; let microtasks run (`loop.ts`).
  *
  * # Handlers or fibers
  *
