@@ -71,7 +71,7 @@ export function prepareMachine() {
       ? "other programs on this machine have to wait (niceness)"
       : "other programs on this machine disturb: priority is not allowed",
   ];
-  const limits = Deno.readTextFileSync("/proc/self/limits");
+  const descriptors = sh("ulimit -n") ?? "";
   return {
     /** What to put before a server's command. */
     onServerCore: canPin ? ["taskset", "-c", `${server}`] : [],
@@ -80,7 +80,9 @@ export function prepareMachine() {
     /** What keeps servers at half a core. */
     quota: quota instanceof CpuQuota ? quota : undefined,
     /** How many connections a process can hold. */
-    connectionsMax: parseDescriptors(limits) - DESCRIPTORS_SPARE,
+    connectionsMax: descriptors === "unlimited"
+      ? Infinity
+      : Number(descriptors) - DESCRIPTORS_SPARE,
     /** A line for each thing that is, or could not be. */
     notes,
   };
@@ -97,7 +99,7 @@ export function describeMachine(
   const known: Record<string, string | undefined> = {
     "system": [Deno.build.os, kernel, Deno.build.arch].join(" "),
     "processor": /^model name\s*:\s*(.*\S)\s*$/m.exec(cpu)?.[1],
-    "cores": `${navigator.hardwareConcurrency}`,
+    "cores": `${cpu.match(/^processor\s*:/gm)?.length}`,
     "memory": formatBytes(Number(kibibytes) * BYTES_PER_KIB, { binary: true }),
     "governor": sh(GOVERNOR),
     "hypervisor": sh(HYPERVISOR),
@@ -127,12 +129,6 @@ export function parseCores(list: string): number[] {
     const length = last! - first! + 1;
     return Array.from({ length }, (_, index) => first! + index);
   });
-}
-
-/** Returns the descriptors that a `/proc/PID/limits` allows; none, if none. */
-export function parseDescriptors(limits: string): number {
-  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? [];
-  return soft === "unlimited" ? Infinity : Number(soft ?? 0);
 }
 
 /** Returns the first line that a script prints; nothing when it fails. */

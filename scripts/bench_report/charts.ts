@@ -132,9 +132,8 @@ export function latencyChart(results: Results, scenario: Scenario): Html {
   const [p50, p99, p999] = [of("p50Us"), of("p99Us"), of("p999Us")];
   const stroke = ({ peer }: Bar) => colourOf(peer);
   const common = { y: "peer", stroke, strokeWidth: 2 };
-  const x = { type: "log", axis: null, nice: true } as const;
   return chart(scenario, "p50Us", bars, {
-    x,
+    x: { type: "log", axis: null, nice: true },
     marks: [
       Plot.ruleY(bars, { ...common, x1: p50, x2: p999 }),
       Plot.dot(bars, { ...common, x: p50, fill: stroke, r: 4 }),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { budgetsOf } from "../../scripts/bench/budgets.ts";
 import { usWithin } from "../../scripts/bench/cpu.ts";
 import { seenBy } from "../../scripts/bench/load.ts";
-import { parseCores, parseDescriptors } from "../../scripts/bench/machine.ts";
+import { parseCores } from "../../scripts/bench/machine.ts";
 import { figuresOf } from "../../scripts/bench/measure.ts";
 import {
   FIGURE_NAMES,
@@ -168,10 +168,6 @@ Deno.test("seenBy() reads each load generator, and refuses wrong answers", () =>
 
 Deno.test("what the system prints is read", () => {
   assertEquals(parseCores("0-3,8"), [0, 1, 2, 3, 8]);
-  const limits =
-    "Max open files            1024                 4096     files";
-  assertEquals(parseDescriptors(limits), 1024);
-  assertEquals(parseDescriptors(limits.replace("1024", "unlimited")), Infinity);
   assertEquals(parsePerf("12345,,raw_syscalls:sys_enter,9,100.00,,\n"), 12_345);
   assertEquals(parsePerf("<not counted>,,raw_syscalls:sys_enter,"), undefined);
 });
