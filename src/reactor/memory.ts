@@ -1,10 +1,10 @@
 /**
- * What the connections of a reactor hold in memory, and which of them are reset
+ * The memory that a reactor's connections hold, and which connections are reset
  * when that is too much.
  *
- * A connection is reset only when its peer takes nothing: it is judged over
- * seconds, by what the peer's side has acknowledged. A peer that is merely
- * slower than others is never reset for memory.
+ * A connection is reset only when its peer takes nothing, judged over seconds by
+ * what the peer's side has acknowledged. A peer that is merely slower than others
+ * is never reset for memory.
  *
  * @module
  */
@@ -19,40 +19,39 @@ const CROWDED_SHARE = 0.75;
 /** The share of the bound down to which connections are reset. */
 const ENOUGH_SHARE = 0.75;
 /**
- * The share of the bound that one array counts for at the most. The program
- * made the array before the reactor saw it: a few downloads of any size must
- * not keep others waiting.
+ * The share of the bound that one array counts for at the most. The program made
+ * the array, so a few large downloads must not keep other clients waiting.
  */
 const ARRAY_SHARE = 1 / 16;
-/** The multiple of the bound at which less patience is shown. */
+/** The multiple of the bound at which connections have less time. */
 const DANGER_SHARE = 2;
 /** How often connections are looked at while memory is short. */
 const LOOK_MS = 250;
 /** The share of that time within which a second look would not count. */
 const LOOK_SHARE = 0.9;
 /**
- * Looks, one after the other, that find no byte moved before a connection has
- * stalled: ten seconds. Linux tells a sender whose peer reads slowly of room in
+ * A connection has stalled when so many looks in a row have found that no byte
+ * moved: ten seconds. When a peer reads slowly, Linux tells the sender of room in
  * steps of a sixteenth of the peer's buffer: at 32 MiB, the largest of common
- * systems, that is ten seconds at 200 KB/s. Looks and not time, since what the
- * program itself has kept waiting is not its peers' fault.
+ * systems, that is ten seconds at 200 KB/s. Looks are counted and not time, since
+ * a program that blocks its thread is not its peers' fault.
  */
 const STALLED_LOOKS = 40;
 /** The same at {@linkcode DANGER_SHARE}: two seconds. */
 const STALLED_LOOKS_IN_DANGER = 8;
 /**
- * Memory that is held for what a peer has sent, below which the connection is
- * spared: it is the program that is to act, and there is little to be freed.
+ * A connection that holds less than this for what its peer has sent is spared:
+ * the program is the one to act, and there is little to free.
  */
 const HELD_BYTES_MIN = 16_384;
-/** Connections that an error names one by one. */
+/** How many connections an error names one by one. */
 const NAMED_MAX = 16;
 
-/** What memory is counted for. */
+/** What counting memory needs of the reactor. */
 export interface MemoryHost {
   /** The time, in milliseconds. */
   readonly nowMs: number;
-  /** Whether somebody waits for memory: a listener, or a connection. */
+  /** Whether a listener or a connection waits for memory. */
   readonly isMemoryAwaited: boolean;
   /** Yields all connections. */
   connections(): Iterable<EngineConnection>;
@@ -82,8 +81,8 @@ export class Memory implements ArrayLedger {
   }
 
   /**
-   * Whether so much is held that nobody new is let in. Arrays do not count: the
-   * program made them, and keeping others out frees none.
+   * Whether so much is held that no connection is accepted. Arrays do not count:
+   * the program made them, and refusing clients frees none of them.
    */
   get isCrowded(): boolean {
     return this.bytes - this.#arrayBytes >= CROWDED_SHARE * this.#max;
@@ -94,7 +93,7 @@ export class Memory implements ArrayLedger {
     return this.bytes > this.#max;
   }
 
-  /** Whether so little is held that those who waited for memory go on. */
+  /** Whether so little is held that connections go on that waited for it. */
   get hasRoom(): boolean {
     return this.bytes <= ENOUGH_SHARE * this.#max;
   }
@@ -102,7 +101,7 @@ export class Memory implements ArrayLedger {
   /** Counts memory that is taken, or freed. */
   count(delta: number): void {
     this.bytes += delta;
-    // Not 0: what users hold may be fractions, whose sum is rounded.
+    // Not 0: `heldBytes` may be fractions, whose sum is rounded.
     assert(this.bytes > -1, "what is freed was counted");
     if (delta > 0 && !this.#isLooking && this.#isShort) this.#lookLater();
   }
@@ -131,9 +130,9 @@ export class Memory implements ArrayLedger {
     this.count(-known.bytes);
   }
 
-  /** Resets those that have stalled, and returns whether that was enough. */
+  /** Resets connections that have stalled; returns whether that was enough. */
   makeRoom(): boolean {
-    // Looking takes a look at all: not for each client that wants to get in.
+    // A look visits all connections: too much for each client that connects.
     if (!this.#hasLooked) this.#shed();
     return !this.isCrowded;
   }
@@ -143,23 +142,23 @@ export class Memory implements ArrayLedger {
     this.#host.setTimer(LOOK_MS, () => {
       this.#isLooking = false;
       if (!this.#isShort) return;
-      // First: an error of one connection must not end the looking.
+      // First, since an error of one connection must not end the looks.
       this.#lookLater();
-      // Also when nobody is reset: from then on it is known who moves.
+      // Also when none is to be reset: the next look tells what has moved.
       const isWanted = this.isOverfull || this.#host.isMemoryAwaited;
       if (!this.#hasLooked) this.#shed(isWanted);
     });
   }
 
-  /** Whether connections were looked at just now: looks are counted. */
+  /** Whether the last look was just now: two at once would count as two. */
   get #hasLooked(): boolean {
     return this.#host.nowMs - this.#lookedMs < LOOK_SHARE * LOOK_MS;
   }
 
   /**
-   * Resets connections that have stalled until enough is free: those first that
-   * have for longest whose peers take nothing, then, beyond the bound, those
-   * that hold most of what was read and have not changed that for as long.
+   * Resets connections that have stalled until enough is free. First come those
+   * whose peers take nothing, the longest stalled before the others. Beyond the
+   * bound, those follow whose held memory has not changed, the largest first.
    */
   #shed(isWanted: boolean = true): void {
     this.#lookedMs = this.#host.nowMs;
@@ -199,7 +198,7 @@ export class Memory implements ArrayLedger {
 
 interface Stalled {
   readonly connection: EngineConnection;
-  /** Those with the largest are reset first. */
+  /** The connection with the largest is reset first. */
   readonly order: number;
 }
 

@@ -1,11 +1,11 @@
 /**
  * Rounds over the connections that have a limit of time.
  *
- * A timer for each connection would be moved in the heap with each byte. Here a
- * byte costs a bit in the connection's flags; the sweep comes by now and then,
- * takes the bit, and dates it with its own time: never early, late by what lies
- * between two passes. A connection costs a few loads a pass, wherever its
- * deadlines are, and four bytes for each kind of time that is in use.
+ * With a timer for each connection, each byte would move that timer in the heap.
+ * Here a byte sets a bit in the connection's flags. The sweep passes now and
+ * then, clears the bit, and notes its own time for it. So a limit is never early,
+ * and late by the time between two passes. A connection costs a few loads a pass,
+ * and four bytes for each kind of time that is in use.
  *
  * @module
  */
@@ -16,24 +16,24 @@ import type { Timer } from "./timers.ts";
 import { Times } from "./times.ts";
 
 /**
- * Passes in the time of the shortest timeout: what moved is dated one pass late
- * at the most, and what is due is seen one pass late, a quarter in all.
+ * Passes in the time of the shortest timeout. A byte is noted one pass late at
+ * the most, and a limit is seen one pass late: a quarter of the timeout in all.
  */
 const PASSES = 8;
-/** Between two passes at least: more would cost more than it tells. */
+/** Between two passes at least: shorter ones cost more than they are worth. */
 const PASS_MS_MIN = 4;
 /** Between two passes at most, while something moves. */
 const PASS_MS_MAX = 500;
-/** Between two passes for deadlines alone, which need no dating. */
+/** Between two passes that only look for deadlines. */
 const DEADLINE_PASS_MS = 50;
 /** Slots that are looked at in one turn: about a fifth of a millisecond. */
 const TURN_SLOTS = 4096;
 
-/** What has moved on a connection since it was asked last. */
+/** What has moved on a connection since the sweep asked last. */
 export const Moved = {
   /** Bytes came or went. */
   ANY: 1,
-  /** Bytes came, or none would have been read. */
+  /** Bytes came, or the connection did not read. */
   READ: 2,
 } as const;
 
@@ -66,17 +66,17 @@ export interface SweepHost {
 
 /** The rounds of one reactor. */
 export class Sweep {
-  /** How many connections it watches; without any it costs nothing. */
+  /** How many connections are watched; a sweep of none costs nothing. */
   size = 0;
   /**
-   * Whether nothing moved in the last pass: the next comes when something is
+   * Whether nothing moved in the last pass. The next pass is when a limit is
    * due, unless {@linkcode Sweep.stir} is called.
    */
   isResting = false;
   readonly #host: SweepHost;
-  /** Where the times' clock begins: they hold 49 days, and may wrap. */
+  /** Where the clock of the times begins: they wrap after 49 days. */
   readonly #startMs: number;
-  /** When a byte moved last; a slot without is not watched. */
+  /** When a byte moved last; 0 where the slot is not watched. */
   readonly #moved = new Times();
   /** When a byte came last, or none could have been read: for `readMs`. */
   readonly #read = new Times();
@@ -88,15 +88,15 @@ export class Sweep {
   readonly #onTimer = (): void => this.#round();
   /** Between two passes. */
   #passMs = PASS_MS_MAX;
-  /** Where the pass goes on; 0 when it begins. */
+  /** The slot at which the pass goes on; 0 when it begins. */
   #next = 0;
-  // What the pass under way has found.
+  // Findings of the pass under way.
   #hasMoved = false;
   #earliestMs = TIMEOUT_MS_MAX;
   #deadlineMs = TIMEOUT_MS_MAX;
   #shortestMs = Infinity;
   #lastTimeouts: TimeoutSet | undefined = undefined;
-  /** The round's time: on the reactor's clock, in words, and as what moved. */
+  /** The round's time: on the reactor's clock, as a word, and as a stamp. */
   #roundMs = 0;
   #now = 0;
   #dated = 0;
@@ -108,8 +108,7 @@ export class Sweep {
   }
 
   /**
-   * Watches the connection in `slot`. Its times begin now; a deadline that it
-   * has stays.
+   * Watches the connection in `slot`. Its times begin now; its deadline stays.
    */
   watch(slot: number, timeouts: TimeoutSet | undefined): void {
     this.#enter(slot);
@@ -156,20 +155,20 @@ export class Sweep {
     if (this.size === 0) this.#stop();
   }
 
-  /** Comes by soon again: something may move. For when it rests. */
+  /** Ends the rest, since bytes may move from now on. */
   stir(): void {
     this.isResting = false;
     if (this.#shortestMs !== Infinity) this.#comeIn(this.#passMs);
   }
 
-  /** Has `slot` watched from now on. */
+  /** Watches `slot` from now on. */
   #enter(slot: number): void {
     if (this.#moved.at(slot) !== 0) return;
     this.#moved.set(slot, this.#stamp());
     this.size++;
   }
 
-  /** Comes by in `ms` at the latest. */
+  /** Passes in `ms` at the latest. */
   #comeIn(ms: number): void {
     const timer = this.#timer;
     if (timer !== undefined) {
@@ -187,7 +186,7 @@ export class Sweep {
     this.#passMs = PASS_MS_MAX;
   }
 
-  /** Looks at some; the next turn goes on where this stops. */
+  /** Looks at some slots; the next turn goes on where this stops. */
   #round(): void {
     this.#timer = undefined;
     if (this.#next === 0) {
@@ -208,7 +207,7 @@ export class Sweep {
     this.#next = end < slots ? end : 0;
     if (this.#next !== 0) return this.#comeIn(0);
     this.#passMs = passMsOf(this.#shortestMs);
-    // What moves matters to timeouts alone, not to deadlines.
+    // Moving bytes matter to timeouts alone, not to deadlines.
     const isMoving = this.#hasMoved && this.#shortestMs !== Infinity;
     this.isResting = !isMoving;
     const passMs = isMoving
@@ -219,9 +218,8 @@ export class Sweep {
   }
 
   /**
-   * Looks at one: what has moved, and what is due. Whole numbers only, and no
-   * object: this runs for each connection in each pass, often enough to leave
-   * more behind than connections take.
+   * Looks at one slot: what has moved, and which limit is due. This runs for each
+   * connection in each pass, so it uses whole numbers and makes no object.
    */
   #visit(slot: number): void {
     const connection = this.#host.connectionAt(slot);
@@ -246,7 +244,7 @@ export class Sweep {
     if (reason !== undefined) this.#expire(slot, connection, reason);
   }
 
-  /** Tells a connection; should it stay open, it has the same time again. */
+  /** Tells a connection. One that stays open has the same time again. */
   #expire(slot: number, connection: Swept, reason: TimeoutReason): void {
     const now = this.#stamp();
     const { timeouts } = connection;
@@ -258,7 +256,7 @@ export class Sweep {
     if (reason === "lifetime" && timeouts !== undefined) {
       this.#end.set(slot, later(now, timeouts.lifetimeMs));
     }
-    // What is due next was not looked for.
+    // The next limit that is due was not looked for.
     this.#hasMoved = true;
     connection.expire(reason);
   }
@@ -271,7 +269,7 @@ export class Sweep {
   ): TimeoutReason | undefined {
     const { idleMs, readMs, writeMs } = timeouts;
     if (timeouts !== this.#lastTimeouts) {
-      // Most have the same, those of their listener.
+      // Most connections share the timeouts of their listener.
       this.#lastTimeouts = timeouts;
       this.#shortestMs = Math.min(this.#shortestMs, shortestOf(timeouts));
     }
@@ -294,14 +292,14 @@ export class Sweep {
     return undefined;
   }
 
-  /** Whether what is due in `leftMs` is due; else notes when it will be. */
+  /** Whether a limit `leftMs` away has passed; notes it when it has not. */
   #isPast(leftMs: number): boolean {
     if (leftMs <= 0) return true;
     if (leftMs < this.#earliestMs) this.#earliestMs = leftMs;
     return false;
   }
 
-  /** The time as a word: rounded up, or what begins now would end early. */
+  /** The time as a word, rounded up: a limit that begins now is never early. */
   #stamp(nowMs: number = this.#host.nowMs): number {
     return (Math.ceil(nowMs - this.#startMs) >>> 0) || 1;
   }
