@@ -53,7 +53,7 @@ export function readOptions<const T extends Record<string, Default>>(
     multiple: Array.isArray(value),
     ...short[name] && { short: short[name] },
   }]);
-  const { values, positionals } = parseWords({
+  const { values, positionals } = parsed({
     args,
     allowPositionals: true,
     options: Object.fromEntries(config),
@@ -64,6 +64,17 @@ export function readOptions<const T extends Record<string, Default>>(
     return [name, isCount ? countOf(`--${name}`, `${given}`) : given ?? value];
   });
   return { options: Object.fromEntries(read), words: positionals };
+}
+
+function parsed<T extends ParseArgsConfig>(config: T) {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    // The first sentence says what is wrong; the others recommend a "--" that
+    // would not help.
+    const [sentence] = (error as Error).message.split(/\.?\n|\. /);
+    throw new UsageError(`${sentence}; see --help`, { cause: error });
+  }
 }
 
 /**
@@ -83,24 +94,6 @@ export function chosenFrom<T extends string>(
     );
   }
   return known.filter((name) => names.length === 0 || names.includes(name));
-}
-
-/**
- * Returns what a command line says, as `node:util` parses it.
- *
- * @throws {UsageError} for unknown options.
- */
-export function parseWords<T extends ParseArgsConfig>(
-  config: T,
-): ReturnType<typeof parseArgs<T>> {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    // The first sentence says what is wrong; the others recommend a "--" that
-    // would not help.
-    const [sentence] = (error as Error).message.split(/\.?\n|\. /);
-    throw new UsageError(`${sentence}; see --help`, { cause: error });
-  }
 }
 
 /**

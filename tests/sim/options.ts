@@ -4,7 +4,12 @@
  * @module
  */
 
-import { countOf, parseWords, UsageError } from "../../scripts/command_line.ts";
+import {
+  chosenFrom,
+  countOf,
+  readOptions,
+  UsageError,
+} from "../../scripts/command_line.ts";
 
 /** What the command line asks for. */
 export interface SimOptions {
@@ -20,7 +25,14 @@ export interface SimOptions {
   readonly help: boolean;
 }
 
-const SEEDS_DEFAULT = "10000";
+const DEFAULTS = {
+  scenario: "",
+  seeds: 10_000,
+  first: 1,
+  seed: "",
+  source: "",
+  help: false,
+};
 
 /** Returns what `--help` prints. */
 export function helpFor(scenarios: readonly string[]): string {
@@ -34,7 +46,7 @@ each time. Stops at the first seed that fails, and prints how to replay it.
 
 Options:
   --scenario NAME  Only this one: ${scenarios.join(", ")}
-  --seeds N        How many of each [${SEEDS_DEFAULT}]
+  --seeds N        How many of each [${DEFAULTS.seeds}]
   --first N        The first of them [1]
   --seed N         Only this one, with all that happens
   --source DIR     Run the src of another copy of the project
@@ -52,33 +64,17 @@ export function parse(
   args: string[],
   scenarios: readonly string[],
 ): SimOptions {
-  const { values } = parseWords({
-    args,
-    options: {
-      scenario: { type: "string" },
-      seeds: { type: "string", default: SEEDS_DEFAULT },
-      first: { type: "string", default: "1" },
-      seed: { type: "string" },
-      source: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const { scenario, seed } = values;
-  if (scenario !== undefined && !scenarios.includes(scenario)) {
-    throw new UsageError(
-      `Cannot run scenario "${scenario}": there are ${scenarios.join(", ")}`,
-    );
-  }
-  if (seed !== undefined && scenario === undefined && !values.help) {
+  const { options } = readOptions(args, DEFAULTS, { help: "h" });
+  const { scenario, seed, seeds, first, source, help } = options;
+  if (seed !== "" && scenario === "" && !help) {
     throw new UsageError(`Cannot run seed "${seed}" without a --scenario`);
   }
+  const names = scenario === "" ? [] : [scenario];
   return {
-    scenarios: scenario === undefined ? scenarios : [scenario],
-    seeds: seed === undefined
-      ? { count: countOf("--seeds", values.seeds) }
-      : { only: countOf("--seed", seed) },
-    first: countOf("--first", values.first),
-    source: values.source,
-    help: values.help,
+    scenarios: chosenFrom(scenarios, names, "run scenario"),
+    seeds: seed === "" ? { count: seeds } : { only: countOf("--seed", seed) },
+    first,
+    source: source === "" ? undefined : source,
+    help,
   };
 }
