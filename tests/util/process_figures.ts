@@ -11,7 +11,7 @@ const KIB = 1024;
 const MS_PER_TICK = 10;
 
 /** Returns the milliseconds of processor time that a process has used. */
-export function cpuMsOf(pid: number): number {
+function cpuMsOf(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
   // The program's name may hold anything, parentheses and spaces among it.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
