@@ -5,6 +5,8 @@
  * @module
  */
 
+import { ON_ERROR_FAILED } from "./errors.ts";
+import type { Service } from "./service.ts";
 import type { StreamPump } from "./stream_pump.ts";
 
 /** Streams that one connection waits for at the most. */
@@ -14,13 +16,12 @@ const ENDLESS_MAX = 16;
 const waiting = new WeakMap<object, Set<StreamPump>>();
 
 /**
- * Resolves when a stream ends whose answer is whole. Of more than sixteen such
- * streams of one connection, the oldest is cancelled.
- *
- * @throws What the stream throws, or that it is longer than it may be.
+ * Waits for the end of a stream whose answer is whole, and reports what the
+ * stream has to give behind it. Of more than sixteen such streams of one
+ * connection, the oldest is cancelled.
  */
-export async function expectEnd(
-  connection: object,
+export async function watchEnd(
+  connection: { readonly service: Service },
   pump: StreamPump,
 ): Promise<void> {
   const pumps = waiting.get(connection) ?? new Set();
@@ -29,8 +30,25 @@ export async function expectEnd(
   if (pumps.size > ENDLESS_MAX) oldest!.cancel();
   try {
     await pump.expectEnd();
-  } finally {
-    pumps.delete(pump);
+  } catch (error) {
+    reportStream(connection.service, error);
+  }
+  pumps.delete(pump);
+}
+
+/**
+ * Reports a stream that failed like a handler that did, as Deno does. The answer
+ * to that is not sent, since the answer had begun.
+ */
+export async function reportStream(
+  { onError, report }: Service,
+  error: unknown,
+): Promise<void> {
+  try {
+    const response = await onError(error);
+    response?.body?.cancel().catch(() => {});
+  } catch (second) {
+    report(second, ON_ERROR_FAILED);
   }
 }
 

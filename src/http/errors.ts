@@ -69,6 +69,9 @@ export const REASONS: Readonly<Record<number, string>> = {
   511: "Network Authentication Required",
 };
 
+/** What `Deno.serve` says before the error that `onError` threw. */
+export const ON_ERROR_FAILED = "Exception in onError while handling exception";
+
 const ERROR_BYTES = new TextEncoder().encode("Internal Server Error");
 
 /** Returns what is answered when the handler has failed: bytes of no type. */

@@ -11,8 +11,13 @@
 import { isPlain, planAnswer } from "./answer_plan.ts";
 import type { AnswerSink, PendingExchange } from "./answer_sink.ts";
 import { complete, completionOf, interrupt } from "./completion.ts";
-import { expectEnd } from "./endless.ts";
-import { HttpError, internalServerError, notAResponse } from "./errors.ts";
+import { reportStream, watchEnd } from "./endless.ts";
+import {
+  HttpError,
+  internalServerError,
+  notAResponse,
+  ON_ERROR_FAILED,
+} from "./errors.ts";
 import { LazyRequest, type RequestHost } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import type { ServeHandlerInfo } from "./service.ts";
@@ -43,9 +48,6 @@ const FLAGS_SHIFT = 5;
 
 // Deno's globals are getters, which load a class on first use and cost a call.
 const { ReadableStream, Response } = globalThis;
-
-/** What `Deno.serve` says before the error that `onError` threw. */
-const ON_ERROR_FAILED = "Exception in onError while handling exception";
 
 /** Streams that are being written: few exchanges have one. */
 const pumps = new WeakMap<Exchange, StreamPump>();
@@ -336,13 +338,13 @@ export class Exchange
     try {
       if (!await pump.run()) return;
       pumps.delete(this);
-      if (!pump.hasEnded) this.#expectEnd(pump);
+      if (!pump.hasEnded) watchEnd(sink, pump);
       this.#finish(pump.status, pump.written);
       sink.proceed();
     } catch (error) {
       const isCurrent = pumps.get(this) === pump;
       if (isCurrent && pump.isUnsent) return this.#answerUnsent(error);
-      this.#report(error);
+      reportStream(sink.service, error);
       if (isCurrent) this.#breakOff(pump, error);
       else sink.abort();
     }
@@ -360,29 +362,6 @@ export class Exchange
     this.#sink.service.report(error, ON_ERROR_FAILED);
     this.#respond(internalServerError());
     this.#sink.proceed();
-  }
-
-  /** Reports what a stream has to give behind its whole answer. */
-  async #expectEnd(pump: StreamPump): Promise<void> {
-    try {
-      await expectEnd(this.#sink, pump);
-    } catch (error) {
-      this.#report(error);
-    }
-  }
-
-  /**
-   * Reports a stream that failed like a handler that did, as Deno does. The
-   * answer to that is not sent, since the answer had begun.
-   */
-  async #report(error: unknown): Promise<void> {
-    const { onError, report } = this.#sink.service;
-    try {
-      const response = await onError(error);
-      response?.body?.cancel().catch(() => {});
-    } catch (second) {
-      report(second, ON_ERROR_FAILED);
-    }
   }
 
   /** Ends an answer that is not whole. */

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { defer } from "../../base/own.ts";
 import { type AnswerPlan, Framing, planRefusal } from "../answer_plan.ts";
 import type { BodySink, PendingExchange } from "../answer_sink.ts";
 import { authorityOf } from "../authority.ts";
@@ -22,8 +21,10 @@ import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
 import type { HttpTransport, StreamAddr } from "../transport.ts";
+import { keepAddresses, localAddressOf, remoteAddressOf } from "./addresses.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
 import type { BodyIntake } from "./body_intake.ts";
+import { closeUnasked, shutdown, terminate, timeout } from "./closing.ts";
 import { ChunkWriter, headOutput } from "./chunk_writer.ts";
 import type { RequestHead } from "./head.ts";
 import { ConnectionField } from "./heads.ts";
@@ -36,7 +37,6 @@ import {
   CLOSED,
   ENDED,
   type Http1,
-  isHeld,
   KEEP_ALIVE,
   PARTIAL,
   PAUSED,
@@ -51,12 +51,6 @@ const RESETS: Readonly<Record<string, string>> = {
   write: "The client was reset: it has not read its answer in time",
   shed: "The client was reset: connections took all memory they may",
 };
-
-/** The addresses of peers that went while a request was handled. */
-const gone = new WeakMap<
-  HttpConnection,
-  { local: StreamAddr; remote: StreamAddr }
->();
 
 /**
  * One connection. Many connections wait for nothing but their next request:
@@ -121,20 +115,12 @@ export class HttpConnection implements Http1 {
 
   /** The authority for a request without `Host`. */
   get authority(): string {
-    return authorityOf(this.service.addr ?? this.#localAddress);
+    return authorityOf(this.service.addr ?? localAddressOf(this));
   }
 
-  /**
-   * The peer's address, also when the peer has gone while a request was
-   * handled; our own for a Unix peer, which has none.
-   */
+  /** The peer's address, or our own for a Unix peer, which has none. */
   get remoteAddress(): StreamAddr {
-    if (this.service.scheme === "http+unix") return this.#localAddress;
-    return gone.get(this)?.remote ?? this.transport.remoteAddress;
-  }
-
-  get #localAddress(): StreamAddr {
-    return gone.get(this)?.local ?? this.transport.localAddress;
+    return remoteAddressOf(this);
   }
 
   get reading(): number {
@@ -223,90 +209,27 @@ export class HttpConnection implements Http1 {
     const reason = cause ??
       new Deno.errors.ConnectionReset("The client has gone");
     this.intake?.body.fail(reason);
-    if (!isBusy) return;
-    const addresses = addressesOf(this.transport);
-    if (addresses !== undefined) gone.set(this, addresses);
+    if (isBusy) keepAddresses(this);
   }
 
-  /**
-   * Closes when idle, else after the current answer. Never call it while bytes
-   * are handed over: it reads what has come by now, which is still answered.
-   */
+  /** Closes when idle, or after the current answer: see `closing.ts`. */
   shutdown(): void {
-    this.state &= ~KEEP_ALIVE;
-    if (this.state & BUSY) return;
-    const intake = this.intake;
-    // Its request is answered, and the body's reader gets all of it.
-    if (intake?.body.isHeld) return intake.watchReader();
-    if (this.reading !== Reading.HEAD) return;
-    // While the peer does not read, requests may wait unread in the system.
-    if (this.transport.bufferedBytes > 0) return this.closeAnswered();
-    this.transport.readNow();
-    if (this.isIdle) this.#closeIdle();
+    shutdown(this);
   }
 
-  /**
-   * Closes a connection that waits for a request, unless bytes of one have come
-   * by now. Never call it while bytes are handed over.
-   */
+  /** Closes a connection that waits for a request: see `closing.ts`. */
   closeUnasked(): void {
-    // A handler may be at work, and looks at all connections when it is done.
-    if (this.service.isClosing) return;
-    if (this.transport.readNow() === 0 && this.isIdle) this.#closeIdle();
+    closeUnasked(this);
   }
 
-  #closeIdle(): void {
-    // A request that crosses our end cannot be answered any more.
-    this.reading = Reading.NOTHING;
-    this.pending = undefined;
-    this.countHeld();
-    this.transport.closeIdle();
-  }
-
-  /**
-   * Something has taken too long: `write`, unsent bytes; `idle`, any byte;
-   * `deadline`, what the last deadline was set for.
-   */
+  /** Something has taken too long: see `closing.ts`. */
   timeout(reason: string): void {
-    if (reason === "write") return this.transport.abort(reason);
-    const { peerHasEnded } = this.transport;
-    if (this.exchange?.isStreaming && peerHasEnded) {
-      // The stream had nothing to give for too long, and the peer may be gone.
-      if (reason === "deadline") this.exchange.cancelStream();
-      return;
-    }
-    // Nobody knows whether the peer still listens, and it has had its time.
-    if (reason === "idle" && peerHasEnded) return this.transport.close();
-    if (this.reading === Reading.BODY) {
-      if (reason === "deadline") this.intake!.check();
-      else if (!(this.state & BUSY)) this.closeAnswered();
-      return;
-    }
-    // While a handler works, or the client owes us reading, it is not late.
-    if (this.reading !== Reading.HEAD) return;
-    if (!this.isIdle && isHeld(this)) return;
-    if (this.state & PARTIAL) this.refuseUnseen(408);
-    else if (reason === "idle") this.closeUnasked();
+    timeout(this, reason);
   }
 
-  /**
-   * Ends at once, whatever is in progress; bytes that were written are still
-   * sent. A handler that has not answered may do so in this round of Deno's
-   * loop, as with `Deno.serve`: it may be the one that ends the server.
-   */
+  /** Ends at once, whatever is in progress: see `closing.ts`. */
   terminate(): void {
-    this.state &= ~KEEP_ALIVE;
-    const isHandling = (this.state & BUSY) !== 0 &&
-      !this.exchange?.isStreaming;
-    if (isHandling) defer(() => this.#cutOff());
-    else this.#cutOff();
-  }
-
-  #cutOff(): void {
-    if (this.state & CLOSED) return;
-    // A peer that is owed bytes would take those that came for all.
-    if (!this.exchange?.endsByClosing) this.transport.close();
-    if (!(this.state & CLOSED)) this.transport.abort();
+    terminate(this);
   }
 
   /** All of the body has come: the next bytes are a head. */
@@ -466,16 +389,5 @@ export class HttpConnection implements Http1 {
     intake?.end();
     this.countHeld();
     this.transport.closeLingering();
-  }
-}
-
-/** The addresses, unless the system knows them no more. */
-function addressesOf(
-  transport: HttpTransport,
-): { local: StreamAddr; remote: StreamAddr } | undefined {
-  try {
-    return { local: transport.localAddress, remote: transport.remoteAddress };
-  } catch {
-    return undefined;
   }
 }

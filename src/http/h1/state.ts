@@ -46,6 +46,8 @@ export interface Pending {
 
 /** A connection as the files of this folder see it. */
 export interface Http1 extends AnswerSink, IntakeOwner {
+  /** Whether it waits for a request, and owes nobody anything. */
+  readonly isIdle: boolean;
   /** The bits that are named above. */
   state: number;
   /** One of {@linkcode Reading}, which is part of the state. */

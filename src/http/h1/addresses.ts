@@ -1,0 +1,40 @@
+/**
+ * The addresses of a connection, also when its peer has gone while a request was
+ * handled: the system does not know them any more then.
+ *
+ * @module
+ */
+
+import type { StreamAddr } from "../transport.ts";
+import type { Http1 } from "./state.ts";
+
+interface Addresses {
+  readonly local: StreamAddr;
+  readonly remote: StreamAddr;
+}
+
+/** The addresses of peers that went while a request was handled. */
+const gone = new WeakMap<Http1, Addresses>();
+
+/** Keeps the addresses of a connection that is gone, if they are known. */
+export function keepAddresses(connection: Http1): void {
+  const { transport } = connection;
+  try {
+    const { localAddress: local, remoteAddress: remote } = transport;
+    gone.set(connection, { local, remote });
+  } catch {
+    // A handler that asks for one gets the error.
+  }
+}
+
+/** Returns our address. */
+export function localAddressOf(connection: Http1): StreamAddr {
+  return gone.get(connection)?.local ?? connection.transport.localAddress;
+}
+
+/** Returns the peer's address; our own for a Unix peer, which has none. */
+export function remoteAddressOf(connection: Http1): StreamAddr {
+  const { service, transport } = connection;
+  if (service.scheme === "http+unix") return localAddressOf(connection);
+  return gone.get(connection)?.remote ?? transport.remoteAddress;
+}
