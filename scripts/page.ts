@@ -69,7 +69,9 @@ body{padding:1rem 1rem 3rem}
 h1{font-size:1.7rem}
 .gist{grid-template-columns:1fr 1fr;gap:1.2rem 1rem}
 .gist b{font-size:1.4rem}
-.prose th:first-child{position:static}
+.prose{font-size:.78rem}
+.prose th:first-child{position:static;min-width:0}
+.prose .met,.prose .unmet{white-space:normal}
 .prose th,.prose td{padding:.3rem .4rem}}
 @media print{
 @page{size:landscape;margin:11mm}
