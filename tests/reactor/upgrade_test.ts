@@ -137,6 +137,30 @@ backendTest(
 );
 
 backendTest(
+  "upgrade() at the peer's end, behind our own, still hands over what is left",
+  async (backend) => {
+    using reactor = new Reactor({ backend });
+    const log: string[] = [];
+    let left = new Uint8Array(0);
+    const { addr } = reactor.listen(LOOPBACK, {
+      data(connection, bytes, start, end) {
+        left = bytes.slice(start, end);
+        connection.closeWrite();
+      },
+      end(connection) {
+        connection.upgrade(noting(log), undefined, left);
+      },
+    });
+    using client = await Deno.connect(addr);
+    await writeText(client, "left over");
+    assertEquals(await readTextToEnd(client), "");
+    await client.closeWrite();
+    await eventually("the close", () => log.includes("close"));
+    assertEquals(log, ["open", "data left over", "end", "close"]);
+  },
+);
+
+backendTest(
   "upgrade() sends what the old protocol has written before what the new one writes",
   async (backend) => {
     using reactor = new Reactor({ backend });

@@ -54,6 +54,8 @@ export const MARKED = 1 << 22;
 /** The poll cannot tell of urgent bytes: any read may have ended at one. */
 export const UNMARKED = 1 << 23;
 
+/** Both halves are over. */
+export const BOTH_ENDED = ENDED | WRITE_ENDED;
 /** States in which a short read does not show that no more waits. */
 export const READS_ON = READ_CLOSED | MARKED | UNMARKED;
 /** States in which nothing is read: stopped, or over. */

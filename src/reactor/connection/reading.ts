@@ -11,6 +11,7 @@ import { WOULD_BLOCK } from "../../native/errors.ts";
 import { close } from "./closing.ts";
 import { breakNative, destroy, failBroken, failNative } from "./failing.ts";
 import {
+  BOTH_ENDED,
   BROKEN,
   CLOSED,
   CLOSING,
@@ -172,7 +173,9 @@ function stopReading(connection: ConnectionRecord, count: number): void {
   const { protocol } = connection.setup;
   if (protocol.end === undefined) return close(connection);
   protocol.end(connection);
-  if (connection.flags & WRITE_ENDED) destroy(connection, "ended");
+  // An upgrade takes the end back, for the new protocol.
+  const hasEnded = (connection.flags & BOTH_ENDED) === BOTH_ENDED;
+  if (hasEnded) destroy(connection, "ended");
 }
 
 /** Tells the protocol of an end that is not read for now, once. */
