@@ -136,7 +136,7 @@ const CALLS: &[(&str, Call)] = &[
     ("denio_parker_park", |fuzzer| {
         denio_parker_park(fuzzer.handle(PARKERS), fuzzer.integer() as i32)
     }),
-    ("denio_parker_tell", |fuzzer| denio_parker_tell(fuzzer.handle(PARKERS))),
+    ("denio_parker_wake", |fuzzer| denio_parker_wake(fuzzer.handle(PARKERS))),
     ("denio_registry_try_clone", |fuzzer| {
         let clone = denio_registry_try_clone(fuzzer.handle(REGISTRIES));
         fuzzer.opened(Kind::Registry, clone)

@@ -10,7 +10,7 @@
  */
 
 /** The number that the library must answer to `denio_abi_version`. */
-export const ABI_VERSION = 9;
+export const ABI_VERSION = 10;
 
 /** Bytes of an address, as `ffi/address.rs` lays it out. */
 export const ADDRESS_BYTES = 116;
@@ -121,7 +121,7 @@ export const SERVING_SYMBOLS = {
     parameters: [/* parker */ "f64", /* timeout_ms */ "i32"],
     result: "i32",
   },
-  denio_parker_tell: { parameters: [/* parker */ "f64"], result: "i32" },
+  denio_parker_wake: { parameters: [/* parker */ "f64"], result: "i32" },
   denio_registry_register: {
     parameters: [
       /* registry */ "f64",

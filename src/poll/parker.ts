@@ -36,17 +36,18 @@ export class Parker implements Disposable {
   }
 
   /**
-   * Has a byte come when something is ready or `timeoutMs` is over; `undefined`
-   * waits without limit. Takes no event, and replaces what was asked before.
+   * Makes the descriptor readable when something is ready or `timeoutMs` is
+   * over; `undefined` waits without limit. Takes no event, and replaces an
+   * earlier wait.
    */
   park(timeoutMs: number | undefined): void {
     const ms = wholeTimeout(timeoutMs);
     unwrap(native().denio_parker_park(this.#handle, ms), "park");
   }
 
-  /** Has a byte come now. */
-  tell(): void {
-    unwrap(native().denio_parker_tell(this.#handle), "park");
+  /** Makes the descriptor readable now. */
+  wake(): void {
+    unwrap(native().denio_parker_wake(this.#handle), "park");
   }
 
   /** Ends what waits; no byte comes any more. */

@@ -128,7 +128,7 @@ export class Wait {
     this.#pool = undefined;
     const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
-    parker.tell();
+    parker.wake();
     return told;
   }
 
@@ -199,7 +199,7 @@ export class Wait {
       return undefined;
     }
     this.#trial = after(TRIAL_MS, () => this.#giveUpPipe());
-    parker.tell();
+    parker.wake();
     return parker;
   }
 

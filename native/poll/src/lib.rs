@@ -31,7 +31,6 @@ mod parker;
 mod poll;
 mod registry;
 mod selectors;
-#[cfg(epoll)]
 mod sync;
 mod sys;
 mod token;

@@ -1,12 +1,18 @@
-//! Locks: std's, or under `--cfg loom` those of loom, which runs a model in every
-//! order in which its threads can meet.
+//! Locks and threads: std's, or under `--cfg loom` those of loom, which runs a
+//! model in every order in which its threads can meet.
 //!
 //! Modules with such models (`model.rs`) take these from here and nowhere else.
 
 #[cfg(loom)]
-pub use loom::sync::{Mutex, MutexGuard};
+pub use loom::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread,
+};
 #[cfg(not(loom))]
-pub use std::sync::{Mutex, MutexGuard};
+pub use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread,
+};
 
 /// Runs `main` in every order of its threads' steps that needs at most four
 /// switches more than those where a thread has to wait.

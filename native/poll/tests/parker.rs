@@ -19,23 +19,23 @@ const LONG: Duration = Duration::from_secs(60);
 /// Opens a poll and its place; reading waits for a byte.
 fn parked(backend: Backend) -> (Arc<Poll>, Parker, StdStream) {
     let poll = Arc::new(Poll::with_backend(backend).unwrap());
-    let (parker, told) = Parker::new(Arc::clone(&poll)).unwrap();
-    let told = StdStream::from(told);
-    told.set_nonblocking(false).unwrap();
-    told.set_read_timeout(Some(LONG)).unwrap();
-    (poll, parker, told)
+    let (parker, reader) = Parker::new(Arc::clone(&poll)).unwrap();
+    let reader = StdStream::from(reader);
+    reader.set_nonblocking(false).unwrap();
+    reader.set_read_timeout(Some(LONG)).unwrap();
+    (poll, parker, reader)
 }
 
 /// Waits for one byte.
-fn expect_byte(mut told: &StdStream) {
-    assert_eq!(told.read(&mut [0]).unwrap(), 1);
+fn expect_byte(mut reader: &StdStream) {
+    assert_eq!(reader.read(&mut [0]).unwrap(), 1);
 }
 
 /// Fails when there is a byte now.
-fn expect_none(mut told: &StdStream) {
-    told.set_nonblocking(true).unwrap();
-    assert_eq!(told.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    told.set_nonblocking(false).unwrap();
+fn expect_none(mut reader: &StdStream) {
+    reader.set_nonblocking(true).unwrap();
+    assert_eq!(reader.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    reader.set_nonblocking(false).unwrap();
 }
 
 fn register(registry: &Registry) -> (UnixStream, UnixStream) {
@@ -47,12 +47,12 @@ fn register(registry: &Registry) -> (UnixStream, UnixStream) {
 #[test]
 fn a_byte_comes_when_something_is_ready_and_no_event_is_taken() {
     for backend in Backend::available() {
-        let (poll, parker, told) = parked(*backend);
+        let (poll, parker, reader) = parked(*backend);
         let (_ours, theirs) = register(poll.registry());
         parker.park(Some(LONG)).unwrap();
-        expect_none(&told);
+        expect_none(&reader);
         theirs.write(b"x").unwrap();
-        expect_byte(&told);
+        expect_byte(&reader);
         let mut events = [Event::default(); 4];
         assert_eq!(poll.poll(&mut events, Some(LONG)).unwrap(), 1, "{backend:?}");
     }
@@ -61,11 +61,11 @@ fn a_byte_comes_when_something_is_ready_and_no_event_is_taken() {
 #[test]
 fn a_byte_comes_at_once_when_something_was_ready_before() {
     for backend in Backend::available() {
-        let (poll, parker, told) = parked(*backend);
+        let (poll, parker, reader) = parked(*backend);
         let (_ours, theirs) = register(poll.registry());
         theirs.write(b"x").unwrap();
         parker.park(None).unwrap();
-        expect_byte(&told);
+        expect_byte(&reader);
     }
 }
 
@@ -78,8 +78,8 @@ fn a_byte_comes_when_the_time_is_over_the_shortest_first() {
         }
         let mut order: Vec<_> = places.iter().collect();
         order.sort_by_key(|(ms, _)| *ms);
-        for (_, (_, _, told)) in order {
-            expect_byte(told);
+        for (_, (_, _, reader)) in order {
+            expect_byte(reader);
         }
     }
 }
@@ -87,55 +87,55 @@ fn a_byte_comes_when_the_time_is_over_the_shortest_first() {
 #[test]
 fn one_wait_is_one_byte_whatever_ends_it() {
     for backend in Backend::available() {
-        let (poll, parker, told) = parked(*backend);
+        let (poll, parker, reader) = parked(*backend);
         let (_ours, theirs) = register(poll.registry());
         parker.park(Some(Duration::ZERO)).unwrap();
-        expect_byte(&told);
+        expect_byte(&reader);
         // Not parked any more: what is ready now is for the next wait to tell.
         theirs.write(b"x").unwrap();
         let (_, other, beside) = parked(*backend);
         other.park(Some(Duration::from_millis(5))).unwrap();
         expect_byte(&beside);
-        expect_none(&told);
+        expect_none(&reader);
         parker.park(None).unwrap();
-        expect_byte(&told);
-        expect_none(&told);
+        expect_byte(&reader);
+        expect_none(&reader);
     }
 }
 
 #[test]
 fn a_waker_and_tell_end_a_wait() {
     for backend in Backend::available() {
-        let (poll, parker, told) = parked(*backend);
+        let (poll, parker, reader) = parked(*backend);
         let waker = Waker::new(poll.registry(), Token(9)).unwrap();
         parker.park(None).unwrap();
         waker.wake().unwrap();
-        expect_byte(&told);
-        parker.tell();
-        expect_byte(&told);
+        expect_byte(&reader);
+        parker.wake();
+        expect_byte(&reader);
     }
 }
 
 #[test]
 fn a_parker_that_is_gone_closes_its_socket_and_its_poll() {
     for backend in Backend::available() {
-        let (poll, parker, mut told) = parked(*backend);
+        let (poll, parker, mut reader) = parked(*backend);
         parker.park(None).unwrap();
         drop(poll);
         drop(parker);
-        assert_eq!(told.read(&mut [0]).unwrap(), 0, "{backend:?}");
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "{backend:?}");
     }
 }
 
 #[test]
 fn a_wait_that_replaces_another_ends_in_its_own_time() {
     for backend in Backend::available() {
-        let (_poll, parker, told) = parked(*backend);
+        let (_poll, parker, reader) = parked(*backend);
         parker.park(None).unwrap();
         parker.park(Some(LONG)).unwrap();
         parker.park(Some(Duration::from_millis(1))).unwrap();
-        expect_byte(&told);
-        expect_none(&told);
+        expect_byte(&reader);
+        expect_none(&reader);
     }
 }
 
@@ -154,12 +154,12 @@ fn a_hundred_polls_are_parked_at_once() {
 
 #[test]
 fn a_full_socket_is_no_error() {
-    let (_poll, parker, mut told) = parked(Backend::available()[0]);
-    told.write_all(b"unread").unwrap();
+    let (_poll, parker, mut reader) = parked(Backend::available()[0]);
+    reader.write_all(b"unread").unwrap();
     for _ in 0..100_000 {
-        parker.tell();
+        parker.wake();
     }
-    expect_byte(&told);
+    expect_byte(&reader);
 }
 
 /// Reads the eventfd of a poll that Linux itself watches: how often it was signalled.
@@ -199,7 +199,7 @@ fn the_kernel_signals_each_wait_once_whatever_ends_it() {
     assert_eq!(readable(&signal), Some(1));
     parker.park(Some(Duration::ZERO)).unwrap();
     assert_eq!(readable(&signal), Some(1));
-    parker.tell();
+    parker.wake();
     assert_eq!(readable(&signal), Some(1));
 }
 

@@ -47,7 +47,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a
 /// library with another number.
-pub const ABI_VERSION: i32 = 9;
+pub const ABI_VERSION: i32 = 10;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

@@ -11,10 +11,10 @@ use super::poll::{shared_poll, timeout};
 use crate::source_table::{self, Object};
 use denio_poll::Parker;
 
-/// Opens a place where a poll is parked, and writes its handle and a descriptor,
-/// by which bytes come when a wait is over: of a Unix socket, or, with
-/// `by_kernel`, of an eventfd. The descriptor is the caller's, to read from and
-/// to close.
+/// Opens a place where a poll is parked, and writes its handle and a descriptor
+/// that becomes readable when a wait is over: of a Unix socket, or, with
+/// `by_kernel`, of an eventfd. The caller reads from the descriptor and closes
+/// it.
 ///
 /// # Safety
 ///
@@ -24,27 +24,27 @@ pub unsafe extern "C" fn denio_parker_new(poll: f64, by_kernel: i32, out: *mut f
     // SAFETY: the caller's promise.
     let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
     answer_unit(shared_poll(poll).and_then(|poll| {
-        let (parker, told) =
+        let (parker, descriptor) =
             if by_kernel != 0 { Parker::by_kernel(&poll) } else { Parker::new(Arc::clone(&poll)) }?;
         let handle = source_table::insert(Object::Parker(parker))?;
-        let numbers = [encode(handle), told.into_raw_fd().into()];
+        let numbers = [encode(handle), descriptor.into_raw_fd().into()];
         out.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
         Ok(())
     }))
 }
 
-/// Has a byte come when something is ready, or after `timeout_ms` (negative:
-/// without limit). Takes no event; replaces what was asked for before.
+/// Makes the descriptor readable when something is ready, or after `timeout_ms`
+/// (negative: without limit). Takes no event; replaces an earlier wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_parker_park(parker: f64, timeout_ms: i32) -> i32 {
     answer_unit(with_parker(parker, |parker| parker.park(timeout(timeout_ms))))
 }
 
-/// Has a byte come now.
+/// Makes the descriptor readable now.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_parker_tell(parker: f64) -> i32 {
+pub extern "C" fn denio_parker_wake(parker: f64) -> i32 {
     answer_unit(with_parker(parker, |parker| {
-        parker.tell();
+        parker.wake();
         Ok(())
     }))
 }

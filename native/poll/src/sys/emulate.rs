@@ -122,6 +122,8 @@ struct Snapshot {
 impl Emulated {
     /// Makes one that waits by `system`.
     pub fn new(system: System) -> io::Result<Self> {
+        #[cfg(all(test, loom))]
+        let system = System { wait: model::wait, ..system };
         let changed = EventFd::new()?;
         (system.check)(changed.as_raw_fd())?;
         Ok(Self { shared: Arc::new(Shared { system, changed, state: Mutex::default() }) })
@@ -510,7 +512,7 @@ impl Drop for Waker {
 
 #[cfg(test)]
 #[cfg(loom)]
-mod model;
+pub mod model;
 
 #[cfg(test)]
 mod tests {

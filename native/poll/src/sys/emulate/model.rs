@@ -49,7 +49,8 @@ impl AsRawFd for EventFd {
     }
 }
 
-fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
+/// The system call of every selector of a model.
+pub fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
     let (lock, condvar) = &*SIGNALLED;
     let mut guard = lock.lock().unwrap();
     loop {
@@ -68,7 +69,7 @@ fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
 }
 
 fn selector() -> Arc<Emulated> {
-    Arc::new(Emulated::new(System { wait, ..poll::SYSTEM }).unwrap())
+    Arc::new(Emulated::new(poll::SYSTEM).unwrap())
 }
 
 /// A thread that waits for one event and returns its token.
