@@ -88,10 +88,8 @@ function writing(file: URL, write: () => void): void {
   try {
     write();
   } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(
-      `Cannot write "${fileURLToPath(file)}": ${(error as Error).message}`,
-    );
+    const { message } = error as Error;
+    throw new Failure(`Cannot write "${fileURLToPath(file)}": ${message}`);
   }
 }
 

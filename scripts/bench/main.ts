@@ -37,8 +37,7 @@ async function main(options: BenchOptions): Promise<number> {
     );
   }
   const progress = new Progress();
-  const { peers, missing } = await preparePeers({
-    names: options.peers,
+  const { peers, missing } = await preparePeers(options.peers, {
     mayInstall: true,
     say: (line) => progress.say(line),
   });

@@ -53,7 +53,7 @@ Options:
                        ${PEER_NAMES.slice(3).join(", ")}
   --rounds N           How often each server is measured [${USUAL.rounds}]
   --seconds S          How long each time, as 0.5 [${USUAL.seconds}]
-  --quick              A first look, in two to three minutes: one round of
+  --quick              A first look, in about five minutes: one round of
                        ${QUICK.seconds} s, of ${QUICK.peers.join(", ")}
   --output FILE        Where the results go [${OUTPUT}]
   --json               Print them as they are in the file

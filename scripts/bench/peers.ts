@@ -9,6 +9,7 @@ import { Failure } from "../command_line.ts";
 import { startServer } from "../server_process.ts";
 import type { Peer, RunningPeer } from "./peers/peer.ts";
 import { RECIPES } from "./peers/recipes.ts";
+import type { Tools } from "./peers/tools.ts";
 import type { Service } from "./scenarios.ts";
 
 export type { Peer, RunningPeer };
@@ -23,20 +24,14 @@ export const PEER_NAMES: readonly string[] = Object.keys(RECIPES);
 
 /** Builds and installs what is wanted, and says what cannot be had and why. */
 export async function preparePeers(
-  { names, mayInstall, say }: {
-    /** By name. */
-    readonly names: readonly string[];
-    /** Whether npm packages may be fetched. */
-    readonly mayInstall: boolean;
-    /** Takes a line for what takes long. */
-    readonly say: (line: string) => void;
-  },
+  names: readonly string[],
+  tools: Tools,
 ): Promise<{ peers: Peer[]; missing: Record<string, string> }> {
   const peers: Peer[] = [];
   const missing: Record<string, string> = {};
   for (const name of new Set(names)) {
     try {
-      peers.push(await RECIPES[name]!({ mayInstall, say }));
+      peers.push(await RECIPES[name]!(tools));
     } catch (error) {
       // Whatever it is, the others can still be measured.
       missing[name] = (error as Error).message.split("\n", 1)[0]!;

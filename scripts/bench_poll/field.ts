@@ -32,11 +32,8 @@ export type Figures = Readonly<Record<FigureName, number>>;
 
 /** What was measured with a number of sources. */
 export interface Result {
-  /** On which backend. */
   readonly backend: Backend;
-  /** With how many sources. */
   readonly size: number;
-  /** What a call took. */
   readonly figures: Figures;
 }
 

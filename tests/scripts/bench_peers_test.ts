@@ -28,7 +28,7 @@ const SECONDS = 0.2;
 
 const isLinux = Deno.build.os === "linux";
 const { peers, missing } = isLinux
-  ? await preparePeers({ names: PEER_NAMES, mayInstall: false, say() {} })
+  ? await preparePeers(PEER_NAMES, { mayInstall: false, say() {} })
   : { peers: [], missing: { "the load generator": "it takes Linux" } };
 if (isLinux) prepareOwnLoad();
 
