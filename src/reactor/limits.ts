@@ -1,8 +1,8 @@
 /**
  * What bounds one connection: water marks, its share of a turn, timeouts.
  *
- * Checked once, where a listener or a connection is made, and shared by all
- * that are made alike.
+ * Limits are checked once, where a listener or a connection is made. All
+ * connections of a listener share one object.
  *
  * @module
  */
@@ -19,28 +19,27 @@ export const TURN_READ_BYTES = 262_144;
 export const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 /**
- * What clients that do not read may have a thread's own reactor hold in all,
- * when nobody says how much: less than a machine that serves has.
+ * Memory that the connections of a thread's shared reactor may hold: less than a
+ * machine that serves has.
  */
 export const SHARED_MEMORY_BYTES_MAX = 1_073_741_824;
 
 /**
  * How long a connection may take, in milliseconds, each from 1 to 2147483647
- * or `Infinity`; what is left out is without limit. They are counted from when
- * they are set.
+ * or `Infinity`; one that is left out is without limit. A limit is counted from
+ * when it is set.
  *
- * None is ever early. Each may be late by a quarter of the shortest one that any
- * connection has, or by eight milliseconds where that is more, but by no more
- * than a second; and by a turn for every 4096 connections. The reactor looks at
- * them now and then instead of keeping a timer for each.
+ * A limit is never early. It may be late by a quarter of the shortest limit of
+ * any connection, or by eight milliseconds where that is more, but by a second at
+ * the most; and by a turn for every 4096 connections. The reactor looks at the
+ * limits now and then instead of keeping a timer for each.
  */
 export interface Timeouts {
   /** No byte has been read or written for this long: `"idle"`. */
   readonly idleMs?: number;
   /**
-   * No byte has come for this long, though it would have been read: `"read"`.
-   * The time in which the connection is paused, or its peer has sent its end,
-   * does not count.
+   * No byte has come for this long, although the connection reads: `"read"`.
+   * Time in which it is paused, or after its peer's end, does not count.
    */
   readonly readMs?: number;
   /** Unsent bytes have become no fewer for this long: `"write"`. */

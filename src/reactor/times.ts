@@ -1,6 +1,6 @@
 /**
- * A time for each slot of a reactor, in pages: growing copies nothing and
- * leaves nothing behind, and what nobody sets takes no memory.
+ * A time for each slot of a reactor, in pages: growing copies nothing, and a
+ * page in which no time is set takes no memory.
  *
  * @module
  */
