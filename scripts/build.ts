@@ -26,7 +26,7 @@ export function builtLibrary(crate: URL = CRATE): URL {
 
 /** Builds the library unless it is newer than all of its sources. */
 export function buildIfStale(): void {
-  // Somebody who names another library does not need this one.
+  // A program that is given another library does not need this one.
   if (Deno.env.get(NATIVE_PATH_VARIABLE)) return;
   const reason = staleReason();
   if (reason === undefined) return;

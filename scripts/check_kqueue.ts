@@ -56,7 +56,7 @@ function main(): number {
         // The last is for tests.
         "-Zbuild-std=std,panic_abort,test",
         ...["--", "-D", "warnings"],
-        // Nobody will debug what never runs.
+        // Without debug information: the result never runs.
       ], { ...env, CARGO_PROFILE_DEV_DEBUG: "0" }));
   if (!targets.every(isClean)) return 1;
   console.log(`\nNo type error and no warning for ${targets.join(", ")}`);

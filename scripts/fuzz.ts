@@ -42,17 +42,17 @@ Examples:
 Exit codes: 0 nothing was found, 1 something was or it cannot run, 2 bad usage.`;
 
 const DEFAULTS = { seconds: 20, keep: false };
-/** What cargo builds into, and all that a run leaves. */
+/** The folder for all that cargo builds and a run leaves. */
 const OUTPUT = cratePath("target/fuzz");
 /** Longer inputs find nothing that shorter ones do not, and slowly. */
 const INPUT_BYTES_MAX = 4096;
-/** A single input takes microseconds: what takes this long hangs. */
+/** An input takes microseconds: one that takes this long hangs. */
 const INPUT_SECONDS_MAX = 10;
 /** How much of libFuzzer's log to show when something was found. */
 const LOG_LINES = 40;
 
-/** What cargo-fuzz passes: where branches are, what is compared, and faults
- * that a release build would let pass. */
+/** As cargo-fuzz has them: they count branches, follow comparisons, and find
+ * faults that a release build would let pass. */
 const RUSTFLAGS = [
   "-Cpasses=sancov-module",
   "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -94,7 +94,7 @@ function fuzz(program: string, target: string, seconds: number): boolean {
   const artifacts = emptied(`${OUTPUT}/artifacts/${target}`, false);
   const [earlier, known] = [namesIn(artifacts), namesIn(found).length];
   const { success, said } = libFuzzer(program, [
-    // What is found goes into the first.
+    // libFuzzer writes new inputs into the first folder.
     ...[found, corpus],
     `-artifact_prefix=${artifacts}/`,
     `-max_total_time=${seconds}`,

@@ -11,7 +11,7 @@ import { Failure } from "./command_line.ts";
 
 const MS_PER_SECOND = 1000;
 
-/** What the environment of a program has beside ours. */
+/** Variables of a program beside those of this one. */
 export type Environment = Readonly<Record<string, string>>;
 
 /** Returns the path of a file of the crate. */

@@ -40,7 +40,7 @@ export interface Toolchain {
   readonly name: string;
   /** The machine that it runs on and compiles for. */
   readonly host: string;
-  /** Makes cargo use it, with what is unstable. */
+  /** Makes cargo use it, with unstable features. */
   readonly env: Environment;
 }
 
@@ -109,7 +109,7 @@ function toolchainAt(rustc: string, env: Environment): Toolchain | undefined {
   return {
     name: `${rustc} ${field("release")}`,
     host: field("host"),
-    // What is unstable is allowed to a stable compiler by the first.
+    // The first allows unstable features to a stable compiler.
     env: { ...env, RUSTC_BOOTSTRAP: "1", RUSTC: rustc },
   };
 }

@@ -17,7 +17,7 @@ import {
 } from "../../src/system/memory.ts";
 import type { System } from "../../src/system/system.ts";
 
-/** After so many polls of nothing, an answer is missing that will not come. */
+/** After so many polls without an event, an answer will never come. */
 const IDLE_POLLS_MAX = 10_000;
 
 /** What peers ask, and what they are to be answered. */
@@ -193,6 +193,6 @@ export class ClosedLoop extends MemorySystem {
     }
     this.#idlePolls = poll.isReady ? 0 : this.#idlePolls + 1;
     if (this.#idlePolls <= IDLE_POLLS_MAX) return;
-    throw new Error(`Nobody was answered after ${this.answers} answers`);
+    throw new Error(`No peer was answered after ${this.answers} answers`);
   }
 }

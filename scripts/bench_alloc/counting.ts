@@ -1,6 +1,6 @@
 /**
- * Counts what servers allocate for each message, and what handlers do when
- * nobody serves them.
+ * Counts the bytes that a server allocates for each message, and those that a
+ * handler allocates when it is called without a server.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { Reactor } from "../../src/reactor/reactor.ts";
 import { ClosedLoop, type Exchange } from "./closed_loop.ts";
 import { type Allocated, type Meter, reduceCounts } from "./meter.ts";
 
-/** Until all that is used a lot is optimised. */
+/** Messages until V8 has optimised all hot code. */
 const WARM_UP = 30_000;
 /**
- * What is done every half second, or every second, has been done by then: it
- * may change what is optimised, and how.
+ * Turns are long then: work of every half second or second is done early, since
+ * it may change what V8 optimises, and how.
  */
 const WARM_UP_TURN_MS = 100;
-/** As with a server that has its core to itself. */
+/** The time of a message on a server that has a core of its own. */
 const MESSAGE_MS = 0.008;
 /** Messages, or calls, that are counted at a time. */
 const EACH = 2_048;
-/** How often. */
+/** How often they are counted. */
 const TIMES = 16;
-/** Results of calls that are kept, or V8 might not make them at all. */
+/** Results that are kept: V8 may leave out objects that are not used. */
 const KEPT = 1_024;
 
 /** Returns what a server allocates for each of its answers. */
@@ -36,7 +36,7 @@ export function countServer(
   const loop = new ClosedLoop(exchange);
   const reactor = new Reactor({ system: loop, onError: reject });
   const counts: Allocated[] = [];
-  // Between two turns, and by no promise: that would be counted, too.
+  // Between two turns, and without a promise, which would be counted, too.
   const after = (answers: number, then: () => void) => {
     const end = loop.answers + Math.ceil(answers / depth);
     loop.onPoll = () => {
@@ -64,7 +64,7 @@ export function countServer(
   return promise;
 }
 
-/** Returns what each call of `call` allocates, and what it leaves to do. */
+/** Returns the bytes of each call of `call`, with those of its promises. */
 export async function countCalls(
   meter: Meter,
   call: () => unknown,

@@ -1,6 +1,6 @@
 /**
  * The requests whose allocations are counted, and the handlers that answer
- * them, with what a handler sees when nobody serves it.
+ * them.
  *
  * @module
  */
@@ -12,8 +12,8 @@ export interface HttpExchange extends Exchange {
   /** Answers each request. */
   readonly handler: (request: Request) => Response | Promise<Response>;
   /**
-   * Stands in for a request when the handler is called alone: what it reads of
-   * it is there already, and costs nothing.
+   * Stands in for a request when the handler is called without a server: all
+   * that the handler reads of it is there already, and costs nothing.
    */
   readonly request: Request;
 }

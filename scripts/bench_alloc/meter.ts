@@ -40,7 +40,7 @@ export const FLAGS_OF = {
   ),
 };
 
-/** Counts of nothing, to learn what looking costs; the first ones compile. */
+/** Counts of nothing, which learn the cost of a look; the first ones compile. */
 const LOOKS = 16;
 
 /** What was allocated. */

@@ -31,7 +31,7 @@ import { Fibers } from "../../mod.ts";
 export interface Figures {
   /** All of it. */
   readonly total: Allocated;
-  /** What the handler does, when nobody serves it. */
+  /** The handler alone, called without a server. */
   readonly handler: Allocated;
 }
 
@@ -97,7 +97,7 @@ function http(title: string, exchange: HttpExchange): Scenario {
     const total = await countServer(meter, exchange, (reactor) => {
       serve({ ...TCP, reactor, onListen() {} }, handler);
     });
-    // Last: who calls it first has a say in how it is optimised.
+    // Last: the first caller of a function decides how V8 optimises it.
     const alone = await countCalls(meter, () => handler(request));
     return { total, handler: alone };
   };

@@ -28,7 +28,7 @@ const TOP = [
   ..."mod.ts native scripts src tests".split(" "),
 ];
 
-/** Finds entries at the top that nobody planned, unless git ignores them. */
+/** Finds entries at the top beside those above, unless git ignores them. */
 export function* topLevel(files: Files): Generator<Fault> {
   const ignored = (files.get(".gitignore") ?? "").split("\n")
     .map((line) => line.replace(/^\/|\/$/g, ""));

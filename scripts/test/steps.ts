@@ -1,13 +1,13 @@
 /**
- * What `deno task test` runs, in this order: what is quick and often wrong
- * first.
+ * The steps of `deno task test`, in their order: quick ones that often fail
+ * come first.
  *
  * @module
  */
 
 import config from "../../deno.json" with { type: "json" };
 
-/** What was locked is what is used: `deno task lock` writes it anew. */
+/** Packages are those of the lock: `deno task lock` writes it anew. */
 const LOCK = "--lock=deno.lock --frozen";
 const CRATE = "--manifest-path native/Cargo.toml";
 
@@ -40,8 +40,8 @@ const CARGO_SUITES = [
 ];
 
 /**
- * What is built on a poll, of which no test names a backend. The contract is
- * not among it: its tests run on every backend each time.
+ * Tests of code above a poll, which name no backend. Those of the contract are
+ * not among them: they run on each backend every time.
  */
 const DENO_SUITES = [
   "tests/reactor/connection_test.ts",

@@ -133,7 +133,7 @@ impl Answers {
         came: &[u8],
     ) -> Result<(), String> {
         let Some(message) = self.sent.as_ref().filter(|_| flight.is_on()) else {
-            return Err("Bytes came that nobody had sent".into());
+            return Err("Bytes came without a message".into());
         };
         message.verify(flight.number(), reader.offset, came)?;
         reader.offset += came.len();
@@ -156,7 +156,9 @@ impl Answers {
             match reader.state {
                 State::Sized(0) => self.complete(reader, flight)?,
                 _ if bytes.is_empty() => break,
-                _ if !flight.is_on() => return Err(format!("Nobody asked for {}", quoted(bytes))),
+                _ if !flight.is_on() => {
+                    return Err(format!("No request asked for {}", quoted(bytes)));
+                }
                 State::Head => {
                     let Some(head) = self.head(bytes)? else { break };
                     bytes = &bytes[head.bytes..];
