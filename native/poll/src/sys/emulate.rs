@@ -1,19 +1,19 @@
 //! Edges, and one shots, out of system calls that only know levels.
 //!
-//! A level would be told again and again. So what has been told is *disarmed*:
-//! the next wait does not ask for it. It is *armed* again by what makes the next
-//! readiness a new one: a read or an accept, a write for which there was not
-//! room, or a new registration. A source that nobody touches is not told again,
-//! which is an edge. One that is read in part is told again, where epoll would
-//! wait for new data: readiness that is left out would hang a program, and one
-//! too many is only spurious.
+//! A level would be reported by each wait. So readiness that was reported is
+//! *disarmed*: the next wait does not ask for it. It is *armed* again by what
+//! makes the next readiness a new one: a read or an accept, a write for which
+//! there was not room, or a new registration. A source that nobody touches is
+//! not reported again, which is an edge. A source that is read in part is
+//! reported again, where epoll would wait for new data: a missing event would
+//! hang a program, one too many is only spurious.
 //!
-//! A registered descriptor that somebody else closes is told of once, as an
-//! error, and is taken out.
+//! A registered descriptor that other code closes is reported once, as an error,
+//! and is taken out.
 //!
-//! Invariant: a source that hears of ends and errors (which no system call can
-//! be told to leave out) is one that has something armed, or has had nothing
-//! told since. Else a dead source would end each wait at once.
+//! Invariant: no system call can leave out ends and errors, so a wait asks only
+//! for a source that has something armed. A dead source would otherwise end each
+//! wait at once.
 
 use std::collections::HashMap;
 use std::io;
@@ -42,7 +42,7 @@ pub struct System {
     pub wait: fn(&mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize>,
 }
 
-/// Whether it can be registered so. Several polls are told each by itself:
+/// Whether a source can be registered so. Several polls report each by itself:
 /// none knows of the others.
 pub fn supports(_interest: Interest, mode: Mode) -> bool {
     !mode.is_exclusive()
@@ -70,7 +70,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     sources: Vec<Source>,
-    places: HashMap<RawFd, usize>,
+    /// Where a descriptor is in `sources`.
+    indices: HashMap<RawFd, usize>,
     /// Raised with every change that a wait must know of.
     version: u64,
     /// Waits that are going on, and how many of them began before the latest
@@ -96,7 +97,7 @@ struct Source {
     wanted: u32,
     /// What the next wait asks for: of `wanted`, and of `ENDS`.
     armed: u32,
-    /// Whether it has told that both ways have ended.
+    /// Whether the end of both ways was reported.
     has_hung_up: bool,
     /// The state's version when this was registered: an entry of an earlier
     /// wait is of another registration.
@@ -134,7 +135,7 @@ impl Emulated {
         self.shared.system.backend
     }
 
-    /// Waits for events, and disarms what is told.
+    /// Waits for events, and disarms those that it reports.
     pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
         if events.is_empty() {
             // As epoll has it.
@@ -157,9 +158,9 @@ impl Emulated {
         self.shared.until_either(timeout_ms, found, is_over).map(drop)
     }
 
-    /// Has those that park look whether that is over.
+    /// Makes calls that park ask `is_over` again.
     pub fn interrupt(&self) {
-        self.shared.tell(&mut self.shared.lock());
+        self.shared.restart_waits(&mut self.shared.lock());
     }
 
     /// Adds a descriptor: `EEXIST` when it is there.
@@ -174,11 +175,11 @@ impl Emulated {
         let fd = fd.as_raw_fd();
         (self.shared.system.check)(fd)?;
         let mut state = self.shared.lock();
-        if state.places.contains_key(&fd) {
+        if state.indices.contains_key(&fd) {
             return Err(io::Error::from_raw_os_error(libc::EEXIST));
         }
-        let place = state.sources.len();
-        state.places.insert(fd, place);
+        let index = state.sources.len();
+        state.indices.insert(fd, index);
         let (wanted, armed, has_hung_up) = (0, 0, false);
         let source = Source { fd, file, token, mode, wanted, armed, has_hung_up, since: 0 };
         state.sources.push(source);
@@ -206,7 +207,7 @@ impl Emulated {
     pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
         if state.find(fd.as_raw_fd()).is_some_and(|source| source.rearm(interest)) {
-            self.shared.tell(&mut state);
+            self.shared.restart_waits(&mut state);
         }
     }
 
@@ -216,20 +217,20 @@ impl Emulated {
         let Ok(file) = File::of(fd) else { return };
         let mut state = self.shared.lock();
         let mut is_rearmed = false;
-        // Two descriptors of one file may be registered: each is told.
+        // Two descriptors of one file may be registered: both are rearmed.
         for source in state.sources.iter_mut().filter(|source| source.file == file) {
             is_rearmed |= source.rearm(interest);
         }
         if is_rearmed {
-            self.shared.tell(&mut state);
+            self.shared.restart_waits(&mut state);
         }
     }
 
-    /// Looks no more for what can only be told again.
+    /// Looks no more for readiness that was reported already.
     pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
         if let Some(source) = state.find(fd.as_raw_fd()).filter(|source| source.mode.is_edge()) {
-            // Both ways have ended, and that was told: nothing else can come.
+            // The end of both ways was reported: nothing else can happen.
             let rest = if source.has_hung_up { 0 } else { !interest_flags(interest) };
             source.armed &= rest;
         }
@@ -251,16 +252,16 @@ impl Shared {
         let armed = wanted | ENDS;
         let has_hung_up = false;
         *source = Source { token, mode, wanted, armed, has_hung_up, since, ..*source };
-        self.tell(state);
+        self.restart_waits(state);
         Ok(())
     }
 
-    /// Has waits that are going on begin again with what has changed.
-    fn tell(&self, state: &mut State) {
+    /// Restarts the waits that are going on, with what has changed.
+    fn restart_waits(&self, state: &mut State) {
         state.version += 1;
         if state.waiting > state.outdated {
             state.outdated = state.waiting;
-            // A counter that cannot be written to is at its limit: it is heard.
+            // A counter that cannot be written to is at its limit: waits end.
             let _ = self.changed.signal();
         }
     }
@@ -274,8 +275,8 @@ impl Shared {
         self.until_either(timeout_ms, found, &|| false)
     }
 
-    /// The same, and does not wait when `is_over` says so. That is asked when a
-    /// change of it would be heard already: one between the two would be lost.
+    /// The same, and does not wait when `is_over` returns true. It is asked once
+    /// an interrupt would end the wait: one in between would be lost otherwise.
     fn until_either(
         &self,
         timeout_ms: i32,
@@ -322,7 +323,7 @@ impl Shared {
         }
         state.outdated -= 1;
         if state.outdated == 0 {
-            // Only now: the others have to hear it, too.
+            // Only now: the other waits have to end by it, too.
             let _ = self.changed.reset();
         }
     }
@@ -334,30 +335,30 @@ impl Shared {
 
 impl State {
     fn find(&mut self, fd: RawFd) -> Option<&mut Source> {
-        let place = *self.places.get(&fd)?;
-        self.sources.get_mut(place)
+        let index = *self.indices.get(&fd)?;
+        self.sources.get_mut(index)
     }
 
-    /// Takes a source out; tells whether it was there.
+    /// Takes a source out; returns whether it was there.
     fn remove(&mut self, fd: RawFd) -> bool {
-        let Some(place) = self.places.remove(&fd) else { return false };
-        self.sources.swap_remove(place);
-        if let Some(fd) = self.sources.get(place).map(|moved| moved.fd) {
-            self.places.insert(fd, place);
+        let Some(index) = self.indices.remove(&fd) else { return false };
+        self.sources.swap_remove(index);
+        if let Some(fd) = self.sources.get(index).map(|moved| moved.fd) {
+            self.indices.insert(fd, index);
         }
         true
     }
 
-    /// Writes what is ready, and disarms it. A source whose descriptor somebody
-    /// else has closed is told once, as failed, and taken out: it would end each
+    /// Writes what is ready, and disarms it. A source whose descriptor other code
+    /// has closed is reported once, as failed, and taken out: it would end each
     /// wait at once, and the number may become another source's.
     fn take(&mut self, snapshot: &Snapshot, events: &mut [Event]) -> usize {
-        let mut places = events.iter_mut();
+        let mut room = events.iter_mut();
         let mut count = 0;
         if let (Some(token), true) = (self.waker, self.is_woken) {
             self.is_woken = false;
-            if let Some(place) = places.next() {
-                *place = Event::new(token, Event::READABLE);
+            if let Some(event) = room.next() {
+                *event = Event::new(token, Event::READABLE);
                 count += 1;
             }
         }
@@ -366,12 +367,12 @@ impl State {
         let (before, from) = ready.split_at_checked(first).unwrap_or((&[], ready));
         for (index, entry) in from.iter().chain(before).enumerate() {
             let Some(source) = self.ready(snapshot, entry) else { continue };
-            let Some(place) = places.next() else {
+            let Some(event) = room.next() else {
                 self.first = first + index;
                 break;
             };
-            *place = Event::new(source.token, readiness(source.told(entry)));
-            source.disarm_told(entry);
+            *event = Event::new(source.token, readiness(source.reportable(entry)));
+            source.disarm_reported(entry);
             if is_closed(entry) {
                 self.remove(entry.fd);
             }
@@ -389,18 +390,18 @@ impl State {
         snapshot.sources().iter().filter(ready).take(1).count()
     }
 
-    /// The source of an entry that still has something to tell.
+    /// The source of an entry that still has something to report.
     fn ready(&mut self, snapshot: &Snapshot, entry: &libc::pollfd) -> Option<&mut Source> {
         if entry.revents == 0 {
             return None;
         }
         let is_current = |source: &&mut Source| source.since <= snapshot.version;
-        self.find(entry.fd).filter(is_current).filter(|source| source.told(entry) != 0)
+        self.find(entry.fd).filter(is_current).filter(|source| source.reportable(entry) != 0)
     }
 }
 
 impl Source {
-    /// Arms what was asked for; tells whether that changes anything.
+    /// Arms what was asked for; returns whether that changes anything.
     fn rearm(&mut self, interest: Interest) -> bool {
         // Urgent data is read past, and errors are taken, as data is read.
         let urgent = if interest.is_readable() { libc::POLLPRI as u32 } else { 0 };
@@ -414,7 +415,7 @@ impl Source {
 
     /// What the next wait asks for. Ends come unasked for, but not with select,
     /// which looks at nothing that is not in a set: a pipe's writer, of which
-    /// only the end is left to tell, asks for what it can never have.
+    /// only the end is left to report, asks for what it can never have.
     fn events(&self) -> u32 {
         match self.armed & !ENDS {
             0 if self.file.is_pipe && self.wanted & READ == 0 => libc::POLLRDHUP as u32,
@@ -422,26 +423,26 @@ impl Source {
         }
     }
 
-    /// What an entry tells of what is armed still.
-    fn told(&self, entry: &libc::pollfd) -> u32 {
+    /// What an entry reports of what is armed still.
+    fn reportable(&self, entry: &libc::pollfd) -> u32 {
         if is_closed(entry) {
             return libc::POLLERR as u32;
         }
         entry.revents as u16 as u32 & self.armed
     }
 
-    fn disarm_told(&mut self, entry: &libc::pollfd) {
-        let told = self.told(entry);
+    fn disarm_reported(&mut self, entry: &libc::pollfd) {
+        let reported = self.reportable(entry);
         if self.mode.is_level() {
             return;
         }
-        self.has_hung_up |= told & libc::POLLHUP as u32 != 0;
-        if self.mode.is_one_shot() || told & ENDS != 0 {
+        self.has_hung_up |= reported & libc::POLLHUP as u32 != 0;
+        if self.mode.is_one_shot() || reported & ENDS != 0 {
             self.armed = 0;
             return;
         }
-        // An end is read like data, and told with it.
-        self.armed &= !(told | if told & READ != 0 { READ } else { 0 });
+        // An end is read like data, and reported with it.
+        self.armed &= !(reported | if reported & READ != 0 { READ } else { 0 });
     }
 }
 
@@ -493,11 +494,11 @@ impl Waker {
         Ok(Self { shared })
     }
 
-    /// Marks the selector, once until it is told.
+    /// Marks the selector, once until a wait reports it.
     pub fn wake(&self) -> io::Result<()> {
         let mut state = self.shared.lock();
         if !std::mem::replace(&mut state.is_woken, true) {
-            self.shared.tell(&mut state);
+            self.shared.restart_waits(&mut state);
         }
         Ok(())
     }
