@@ -24,7 +24,7 @@ export function app(request: Request): Response {
   }
   const answer = route.get(request.method);
   if (answer !== undefined) return answer(request);
-  // RFC 9110 section 15.5.6: who refuses a method says which there are.
+  // RFC 9110 section 15.5.6: a 405 says which methods there are.
   const allow = [...route.keys()].join(", ");
   return new Response(`Method Not Allowed, only ${allow}\n`, {
     status: 405,

@@ -17,7 +17,7 @@ import type { Balance } from "../server/worker/group_options.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;
-/** Only this machine: who wants the world asks for `0.0.0.0`. */
+/** Only this machine can connect; `0.0.0.0` is for others, too. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
 
 /** What `--trace` alone means. */

@@ -24,7 +24,7 @@ const MEMORY_BYTES_MAX = 65_536;
  */
 const COPY_BYTES_MAX = 16_384;
 
-/** Who reads a body. */
+/** How a body is read. */
 const Reader = {
   /** Nobody has begun, though somebody may have the stream. */
   NONE: 0,

@@ -25,7 +25,7 @@ export function completionOf(
   const made = completions.get(exchange);
   if (made !== undefined) return made.promise;
   const completion = Promise.withResolvers<void>();
-  // Who asks need not listen: a client that goes must not end the process.
+  // A handler that asks need not wait: a client must not end the process.
   completion.promise.catch(() => {});
   completions.set(exchange, completion);
   if (outcome === "whole") completion.resolve();

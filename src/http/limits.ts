@@ -5,7 +5,7 @@
  * @module
  */
 
-/** How many bytes a request's body may have, or who says it for a request. */
+/** How many bytes a request's body may have, or a function that says it. */
 export type BodyBytesMax = number | ((request: Request) => number);
 
 /** Limits that a server may be given. */
@@ -44,15 +44,15 @@ export interface LimitOptions {
   /**
    * Bytes a second that a request's body must bring, over each ten seconds in
    * which the handler would have taken them; fewer is 408. 240 when left out,
-   * as in Kestrel: slower than any link, and faster than who wants to tie the
-   * server up. 0 lets a body take all the time.
+   * as in Kestrel: slower than any link, and faster than a client that wants to
+   * tie the server up. 0 lets a body take all the time.
    */
   bodyBytesPerSecondMin?: number;
   /**
    * Milliseconds that a connection is kept open without a request, also before
    * its first: browsers connect ahead. 75 seconds when left out, as in nginx:
-   * longer than the 60 for which load balancers keep theirs, so that it is not
-   * the server who closes one that they are about to use. Advertised as
+   * longer than the 60 for which load balancers keep theirs, so that the
+   * server does not close one that they are about to use. Advertised as
    * `Keep-Alive: timeout`. From 1 to 2147483647, or `Infinity`.
    */
   keepAliveMs?: number;

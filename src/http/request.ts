@@ -238,7 +238,7 @@ export class LazyRequest {
     });
     setMethod(request, method);
     if (!isUnusable) return lazy.#real = request;
-    // The body stays with whoever reads it; the real request says it is used.
+    // The body stays with its reader; the real request says that it is used.
     request.body?.cancel().catch(ignore);
     return request;
   }

@@ -24,7 +24,7 @@ export interface ServeHandlerInfo<Addr extends StreamAddr = Deno.NetAddr> {
    * Resolves when the answer was handed over in whole: written, though the peer
    * may not have read it. Rejects with `Deno.errors.Interrupted` when it could
    * not be, because the client went, the server was ended or the body failed.
-   * Who reads it need not listen to it.
+   * A handler that reads it need not wait for it.
    */
   readonly completed: Promise<void>;
 }
@@ -59,7 +59,7 @@ export interface ServiceOptions {
    * out.
    */
   requireHost?: boolean;
-  /** Told of an error that nobody answers, and when that was. */
+  /** Called with an error that nobody answers, and when that was. */
   report: (error: unknown, when?: string) => void;
   /** Notified of requests; left out, nothing is. */
   observer?: Observer;
@@ -83,7 +83,7 @@ export class Service {
   readonly requireHost: boolean;
   /** Serialises heads. */
   readonly heads: Heads;
-  /** Told of an error that nobody answers, and when that was. */
+  /** Called with an error that nobody answers, and when that was. */
   readonly report: (error: unknown, when?: string) => void;
   /** Notified of requests. */
   readonly observer: Observer | undefined;

@@ -10,7 +10,7 @@
  * @module
  */
 
-/** Who is told of an error that was not told of yet. */
+/** What to call with an error that was not reported yet. */
 const reports = new WeakMap<WeakKey, (error: unknown) => void>();
 let isListening = false;
 

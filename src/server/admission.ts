@@ -1,5 +1,5 @@
 /**
- * Who is let in: how many connections there may be, and who must go when one
+ * Admission: how many connections there may be, and which of them close when one
  * more is wanted.
  *
  * @module
@@ -34,7 +34,7 @@ export interface AdmissionOptions {
  */
 const SPARED_SHARE = 1 / 32;
 
-/** Who has just come, or has just been answered, may have asked already. */
+/** A client that was accepted or answered just now may have asked already. */
 const QUIET_MS = 1_000;
 
 /** The connections of one server. */

@@ -22,7 +22,7 @@ import { checkGraceMs, hasPath, reactorOf, textOf } from "./serve_options.ts";
  */
 const GRACE_MS_DEFAULT = 30_000;
 
-/** Only this machine: who wants the world says `0.0.0.0`. */
+/** Only this machine can connect; `0.0.0.0` is for others, too. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
 
 /** Where to echo. */

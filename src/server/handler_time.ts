@@ -13,7 +13,7 @@ import type { Reactor } from "../reactor/reactor.ts";
  * Returns a handler that answers 503, and aborts the request's signal, when
  * `handler` has not answered after `ms`. What it answers later is thrown away.
  *
- * Only promises are timed: who holds the thread holds the clock as well.
+ * Only promises are timed: a handler that holds the thread holds the clock.
  */
 export function timedHandler(
   handler: Handler<StreamAddr>,

@@ -46,7 +46,7 @@ export interface ServeBaseOptions<Addr extends StreamAddr>
    * `onListen` was told.
    */
   signal?: AbortSignal;
-  /** Told of the address; left out, it is printed. */
+  /** Called with the address; left out, the address is printed. */
   onListen?: (addr: Addr) => void;
   /** Answers when the handler fails; left out, 500 and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
@@ -238,7 +238,7 @@ class Server implements HttpServer<StreamAddr> {
   /** Tells of the address, which is of the options' own kind. */
   #announce(options: AnyServeOptions): void {
     const { addr } = this;
-    // As Deno.serve does: somebody who starts a server wants to know where.
+    // As Deno.serve does: the user of a program wants to know where.
     // deno-lint-ignore no-console
     if (!options.onListen) return console.error(announcement(addr));
     (options as { onListen(addr: StreamAddr): void }).onListen(addr);
@@ -254,7 +254,7 @@ class Server implements HttpServer<StreamAddr> {
 
   /** Ends at once, also when it is shutting down. */
   #abort(): void {
-    // Who waits to be accepted is cut off as well.
+    // Clients that wait to be accepted are cut off as well.
     this.#listener.close();
     this.shutdown();
     for (const connection of this.#connections()) connection.terminate();

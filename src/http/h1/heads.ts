@@ -37,7 +37,7 @@ export const ConnectionField = {
   KEEP_ALIVE: 2,
 } as const;
 
-/** What a field of the handler's means to the one who writes it. */
+/** What the server does with a field of the handler's. */
 const FieldKind = {
   /** Nothing. */
   PLAIN: 0,

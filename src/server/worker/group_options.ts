@@ -64,7 +64,7 @@ export interface ServeModuleBaseOptions extends MemberOptions {
   workers?: number | "auto";
   /** What to wait with; the environment's when left out. */
   backend?: string;
-  /** Told of a Worker that has died; left out, it is printed. */
+  /** Called when a Worker has died; left out, that is printed. */
   onWorkerEnd?: (end: WorkerEnd) => void;
   /**
    * Ends the server at once when it aborts: the Workers are terminated, and
