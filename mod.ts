@@ -33,7 +33,7 @@ export type {
 } from "./src/server/worker/group_options.ts";
 export type { WorkersServer } from "./src/server/worker/workers.ts";
 export type { MemberOptions } from "./src/server/worker/control.ts";
-export type { BodyBytesMax, LimitOptions } from "./src/http/limits.ts";
+export type { BodyBytesMax, LimitOptions } from "./src/http/http_limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";
 export type {
   Observer,
@@ -45,7 +45,7 @@ export type {
 } from "./src/http/observer.ts";
 export type { AdmissionOptions } from "./src/server/admission.ts";
 export type { LimitedOptions } from "./src/server/option_table.ts";
-export type { StreamAddr } from "./src/http/transport.ts";
+export type { ServeAddress } from "./src/http/transport.ts";
 export { HttpError } from "./src/http/errors.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {
@@ -58,7 +58,7 @@ export type {
   ConnectionOptions,
   Timeouts,
   TimeoutSet,
-} from "./src/reactor/limits.ts";
+} from "./src/reactor/connection_options.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";
 export type { AnyListener, Listener } from "./src/reactor/listener.ts";
 export type { Abortable } from "./src/base/abortable.ts";

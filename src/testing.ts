@@ -6,7 +6,7 @@
  */
 
 export type {
-  Batch,
+  AcceptedBatch,
   ListenerSocket,
   ReactorPoll,
   StreamSocket,
@@ -26,8 +26,8 @@ export type {
 export type {
   FarEnd,
   MemoryCall,
-  MemoryHost,
   MemoryListener,
+  MemoryNetwork,
   MemoryPolicy,
   MemoryRegistration,
   MemorySource,

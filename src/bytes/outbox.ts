@@ -12,7 +12,7 @@ import { type ArrayLedger, ByteQueue } from "./byte_queue.ts";
 const RUNS_MAX = 8;
 
 /** Where memory that unsent bytes take is counted. */
-export interface OutboxHost {
+export interface OutboxMemory {
   /** The time, on the reactor's clock. */
   readonly nowMs: number;
   /** Counts arrays that are sent as they are. */
@@ -23,7 +23,7 @@ export interface OutboxHost {
 
 /** A queue of unsent bytes, which counts the memory that it takes. */
 export class Outbox {
-  readonly #host: OutboxHost;
+  readonly #host: OutboxMemory;
   readonly #queue: ByteQueue;
   #counted = 0;
   /** Since when no byte is known to have moved, on the reactor's clock. */
@@ -34,7 +34,7 @@ export class Outbox {
   #unackedBytes = Infinity;
 
   /** @param host Where memory is counted. */
-  constructor(host: OutboxHost) {
+  constructor(host: OutboxMemory) {
     this.#host = host;
     this.#queue = new ByteQueue(host.memory);
     this.#sinceMs = host.nowMs;

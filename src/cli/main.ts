@@ -12,7 +12,7 @@ import { after } from "../base/own.ts";
 import config from "../../deno.json" with { type: "json" };
 import { Reactor, type ReactorOptions } from "../reactor/reactor.ts";
 import { echo } from "../server/echo.ts";
-import type { StreamAddr } from "../server/http_server.ts";
+import type { ServeAddress } from "../server/http_server.ts";
 import { serve } from "../server/serve.ts";
 import { trace } from "../trace/trace.ts";
 import type { MemberOptions } from "../server/worker/control.ts";
@@ -40,8 +40,8 @@ const FAINT = "2";
 const RED = "31";
 
 /** What all kinds of server have. */
-interface Server {
-  readonly addr: StreamAddr;
+interface RunningServer {
+  readonly addr: ServeAddress;
   readonly finished: Promise<void>;
   shutdown(): Promise<void>;
 }
@@ -90,7 +90,7 @@ async function runWorkers(
 }
 
 /** Called before the address is printed: a reader of that may signal at once. */
-async function untilStopped(server: Server): Promise<void> {
+async function untilStopped(server: RunningServer): Promise<void> {
   stopOnSignals(() => {
     after(STOPPING_MS, () => console.error(STOPPING));
     server.shutdown();
@@ -114,7 +114,10 @@ function openReactor(
   }
 }
 
-async function start(options: Options, reactor: Reactor): Promise<Server> {
+async function start(
+  options: Options,
+  reactor: Reactor,
+): Promise<RunningServer> {
   const { module, path, port, hostname, limits } = options;
   if (options.echo) {
     return path === undefined
@@ -146,7 +149,7 @@ function callersFolder(): string {
 }
 
 function printAddress(
-  addr: StreamAddr,
+  addr: ServeAddress,
   backend: string,
   isEcho: boolean,
 ): void {
@@ -167,7 +170,7 @@ function printStep(line: string): void {
   console.error(styled(times, FAINT, isTerminal) + call);
 }
 
-function placeOf(addr: StreamAddr, before: string, after = ""): string {
+function placeOf(addr: ServeAddress, before: string, after = ""): string {
   if ("path" in addr) return addr.path.replaceAll("\0", "\\0");
   const { hostname, port } = addr;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;

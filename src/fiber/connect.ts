@@ -14,9 +14,9 @@ import {
 import { type Abortable, obeying } from "../base/abortable.ts";
 import { allowSignal, requireNumber } from "../base/checks.ts";
 import { AttemptsFailed, errorOfAttempts } from "../reactor/happy_eyeballs.ts";
-import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import type { AnyFiberConnection } from "./fiber_connection.ts";
-import type { FiberHost } from "./fiber_host.ts";
+import type { FiberGuest } from "./fiber_guest.ts";
 import type { Owner } from "./owned.ts";
 
 /** Which Unix socket to connect to, which happens at once or not at all. */
@@ -43,7 +43,7 @@ export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
  * every attempt's.
  */
 export async function connect(
-  host: FiberHost,
+  host: FiberGuest,
   options: ConnectOptions | UnixConnectOptions,
   owner: Owner | undefined,
 ): Promise<AnyFiberConnection> {

@@ -20,14 +20,14 @@ import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
-import type { FiberHost } from "./fiber_host.ts";
+import type { FiberGuest } from "./fiber_guest.ts";
 import type { FiberListener } from "./fiber_listener.ts";
 import type { UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
-import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import { ReactorClosed } from "../reactor/guest.ts";
-import { Belongings, Owned, type Owner } from "./owned.ts";
+import { Owned, OwnedSet, type Owner } from "./owned.ts";
 import { sleep } from "./sleep.ts";
 
 /** What a fiber runs. */
@@ -47,7 +47,7 @@ const OVER = 1;
 const ENDED = 2;
 
 /** Who a new fiber belongs to. */
-interface Origin {
+interface FiberSetup {
   readonly parent: Fiber | undefined;
   /** Whether its failure is told to who waits for it, not to its parent. */
   readonly isScope: boolean;
@@ -75,9 +75,9 @@ const ORIGINS = new WeakMap<Error, string>();
 export class Fiber<T = unknown> implements Owner {
   /** What errors call it: a path of names, as `server/conn-17`. */
   readonly name: string;
-  readonly #host: FiberHost;
-  readonly #origin: Origin;
-  readonly #belongings = new Belongings();
+  readonly #host: FiberGuest;
+  readonly #origin: FiberSetup;
+  readonly #owned = new OwnedSet();
   #children: Set<Fiber> | undefined = undefined;
   #spawned = 0;
   #controller: AbortController | undefined = undefined;
@@ -86,13 +86,13 @@ export class Fiber<T = unknown> implements Owner {
   #value: T | undefined = undefined;
   #finished: PromiseWithResolvers<unknown> | undefined = undefined;
   #disobey: (() => void) | undefined = undefined;
-  /** How many run of it and its children: of `GuestLoop.runningFibers`. */
+  /** How many run of it and its children: of `GuestLoop.running`. */
   #running = 0;
   #stage = RUNS;
   #isAbandoned = false;
 
   /** Made by `spawn`; {@linkcode Fiber.start} has it run. */
-  constructor(host: FiberHost, name: string, origin: Origin) {
+  constructor(host: FiberGuest, name: string, origin: FiberSetup) {
     this.#host = host;
     this.name = name;
     this.#origin = origin;
@@ -332,7 +332,7 @@ export class Fiber<T = unknown> implements Owner {
     if (this.#cancelled || this.isEnded) return;
     this.#cancelled = { reason };
     this.#controller?.abort(reason);
-    this.#belongings.drain(
+    this.#owned.drain(
       (owned) => owned.cancel(reason),
       (error) => this.#report(error),
     );
@@ -353,12 +353,12 @@ export class Fiber<T = unknown> implements Owner {
   keep(owned: Owned): void {
     if (this.#cancelled) return owned.cancel(this.#cancelled.reason);
     if (this.isEnded) return owned.release();
-    this.#belongings.add(owned);
+    this.#owned.add(owned);
   }
 
   /** Forgets what needs no release any more. */
   lose(owned: Owned): void {
-    this.#belongings.delete(owned);
+    this.#owned.delete(owned);
   }
 
   #child<U>(
@@ -401,7 +401,7 @@ export class Fiber<T = unknown> implements Owner {
     if (parent === undefined) {
       // Most fibers: a method more would cost each of their messages.
       this.#running--;
-      this.#host.loop.runningFibers--;
+      this.#host.loop.running--;
     } else if (parent.#leastRunning > 0) this.#addRunning(-1);
   }
 
@@ -410,7 +410,7 @@ export class Fiber<T = unknown> implements Owner {
     if (this.#stage === ENDED) return;
     this.#running++;
     const { parent } = this.#origin;
-    if (parent === undefined) this.#host.loop.runningFibers++;
+    if (parent === undefined) this.#host.loop.running++;
     else parent.#addRunning(1);
   }
 
@@ -426,7 +426,7 @@ export class Fiber<T = unknown> implements Owner {
     this.#running += delta;
     const { parent } = this.#origin;
     assert(this.#running >= 0, "no fewer than no fiber runs");
-    if (parent === undefined) this.#host.loop.runningFibers += delta;
+    if (parent === undefined) this.#host.loop.running += delta;
     else parent.#addRunning(delta);
   }
 
@@ -481,7 +481,7 @@ export class Fiber<T = unknown> implements Owner {
     // Not for none: -0 would make of a count a number with fractions.
     if (least > 0) this.#addRunning(-least);
     this.#stage = ENDED;
-    this.#belongings.drain(
+    this.#owned.drain(
       (owned) => owned.release(),
       (error) => this.#report(error),
     );

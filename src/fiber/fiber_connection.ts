@@ -19,9 +19,9 @@ import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { EngineConnection } from "../reactor/connection/engine.ts";
 import type { ReadTarget } from "../reactor/connection/record.ts";
 import { readableOf, writableOf } from "./fiber_streams.ts";
-import type { TimeoutSet } from "../reactor/limits.ts";
+import type { TimeoutSet } from "../reactor/connection_options.ts";
 import type { GuestLoop } from "../reactor/guest.ts";
-import type { TimerHost } from "../reactor/timers.ts";
+import type { Scheduler } from "../reactor/timers.ts";
 import { Owned, type Owner } from "./owned.ts";
 import { sleep } from "./sleep.ts";
 
@@ -54,7 +54,7 @@ const MORE = 3;
 const NEXT = 4;
 
 /** What a reader is told: a count, a chunk, that there is more, or the end. */
-type Told = number | Uint8Array<ArrayBuffer> | true | null | Next;
+type ReadAnswer = number | Uint8Array<ArrayBuffer> | true | null | Next;
 
 type Next = IteratorResult<Uint8Array<ArrayBuffer>, undefined>;
 
@@ -65,7 +65,7 @@ let lastLength = 0;
 let lastWritten: Promise<number> = Promise.resolve(0);
 
 /** A connection's host: timers, and the count of fibers that run. */
-export interface FiberConnectionHost extends TimerHost {
+export interface FiberScheduler extends Scheduler {
   /** Where it says so when a fiber waits or goes on. */
   readonly loop: GuestLoop;
 }
@@ -112,13 +112,13 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   extends Owned
   implements Deno.Conn<Address> {
   #opening: Opening | undefined;
-  readonly #host: FiberConnectionHost;
+  readonly #host: FiberScheduler;
   readonly #connection: EngineConnection<AnyFiberConnection>;
   /** Bytes that came and that no reader has taken, while there are some. */
   #inbox: ByteQueue | undefined = undefined;
   #wants = NOTHING;
   #target: Uint8Array | undefined = undefined;
-  #resolve: ((told: Told) => void) | undefined = undefined;
+  #resolve: ((told: ReadAnswer) => void) | undefined = undefined;
   #reject: ((reason: unknown) => void) | undefined = undefined;
   #writers: Set<Writer> | undefined = undefined;
   #burst = 0;
@@ -140,7 +140,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
 
   /** Made by fibers, listeners and servers, which say whose it is. */
   constructor(
-    host: FiberConnectionHost,
+    host: FiberScheduler,
     connection: Connection<AnyFiberConnection>,
     opening?: Opening,
   ) {
@@ -155,7 +155,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
 
   /** The other end's address. */
   get remoteAddr(): Address {
-    return this.#remoteAddr ??= this.#connection.remoteAddress as Address;
+    return this.#remoteAddr ??= this.#connection.peerAddress as Address;
   }
 
   /** This end's address. */
@@ -521,7 +521,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
   }
 
   #noteAddresses(): void {
-    this.#remoteAddr ??= this.#connection.remoteAddress as Address;
+    this.#remoteAddr ??= this.#connection.peerAddress as Address;
     this.#localAddr ??= this.#connection.localAddress as Address;
   }
 
@@ -542,7 +542,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
 
   #addRunning(delta: number): void {
     this.#running += delta;
-    this.#host.loop.runningFibers += delta;
+    this.#host.loop.running += delta;
   }
 
   #stopRunning(): void {
@@ -557,12 +557,12 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     return Promise.resolve({ done: false, value: this.#takeFromInbox() });
   }
 
-  #wait<T extends Told>(wants: number, options?: Abortable): Promise<T> {
+  #wait<T extends ReadAnswer>(wants: number, options?: Abortable): Promise<T> {
     this.#wants = wants;
     this.#burst = 0;
     this.#beginWait();
     const waiting = new Promise<T>((resolve, reject) => {
-      this.#resolve = resolve as (told: Told) => void;
+      this.#resolve = resolve as (told: ReadAnswer) => void;
       this.#reject = reject;
     });
     this.#connection.resume();
@@ -573,7 +573,7 @@ export class FiberConnection<Address extends StreamAddress = TcpAddress>
     });
   }
 
-  #settle(told: Told): void {
+  #settle(told: ReadAnswer): void {
     this.#wants = NOTHING;
     this.#target = undefined;
     this.#connection.target = undefined;

@@ -14,8 +14,8 @@ import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
-import type { FiberHost } from "./fiber_host.ts";
-import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { FiberGuest } from "./fiber_guest.ts";
+import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import type { AnyListener } from "../reactor/listener.ts";
 import type { Running } from "./owned.ts";
 
@@ -70,20 +70,20 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
 
 /** Listens, and runs `handler` as a fiber for each connection. */
 export function serveFibers(
-  host: FiberHost,
+  host: FiberGuest,
   options: ServeFibersOptions | ServeFibersUnixOptions,
   handler: FiberHandler<StreamAddress>,
 ): FiberServer<StreamAddress> {
   requireFunction("handler", handler);
   allowSignal(options.signal);
   options.signal?.throwIfAborted();
-  return new Server(host, options, handler);
+  return new FiberServerOnReactor(host, options, handler);
 }
 
-class Server implements FiberServer<StreamAddress>, Running {
+class FiberServerOnReactor implements FiberServer<StreamAddress>, Running {
   readonly addr: StreamAddress;
   readonly finished: Promise<void>;
-  readonly #host: FiberHost;
+  readonly #host: FiberGuest;
   readonly #handler: FiberHandler<StreamAddress>;
   readonly #name: string;
   readonly #listener: AnyListener;
@@ -92,7 +92,7 @@ class Server implements FiberServer<StreamAddress>, Running {
   #count = 0;
 
   constructor(
-    host: FiberHost,
+    host: FiberGuest,
     { name = "server", signal, ...options }:
       | ServeFibersOptions
       | ServeFibersUnixOptions,

@@ -43,7 +43,7 @@ import type { StreamAddress, UnixAddress } from "../net/address.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import { ReactorClosed } from "../reactor/guest.ts";
-import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import { Reactor } from "../reactor/reactor.ts";
 import {
   connect,
@@ -55,7 +55,7 @@ import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
-import { FiberHost } from "./fiber_host.ts";
+import { FiberGuest } from "./fiber_guest.ts";
 import type { FiberListener } from "./fiber_listener.ts";
 import {
   type FiberHandler,
@@ -70,7 +70,7 @@ import { sleep } from "./sleep.ts";
 export class Fibers {
   /** The reactor. */
   readonly reactor: Reactor;
-  readonly #host: FiberHost;
+  readonly #host: FiberGuest;
   #spawned = 0;
 
   /**
@@ -80,7 +80,7 @@ export class Fibers {
    */
   constructor(reactor: Reactor = Reactor.shared) {
     this.reactor = reactor;
-    this.#host = new FiberHost(reactor);
+    this.#host = new FiberGuest(reactor);
   }
 
   /**

@@ -52,7 +52,7 @@ export abstract class Owned {
 }
 
 /** A bag of what one fiber owns; most own one thing. */
-export class Belongings {
+export class OwnedSet {
   #first: Owned | undefined = undefined;
   #others: Set<Owned> | undefined = undefined;
 

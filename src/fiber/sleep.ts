@@ -8,11 +8,11 @@ import { type Abortable, obeying } from "../base/abortable.ts";
 import { allowSignal, requireNumber } from "../base/checks.ts";
 import { Owned, type Owner } from "./owned.ts";
 import { ReactorClosed } from "../reactor/guest.ts";
-import type { Timer, TimerHost } from "../reactor/timers.ts";
+import type { Scheduler, Timer } from "../reactor/timers.ts";
 
 /** Resolves after `ms`, unless the owner or the signal ends it before. */
 export function sleep(
-  host: TimerHost,
+  host: Scheduler,
   ms: number,
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
@@ -34,13 +34,13 @@ export function sleep(
 }
 
 class Sleeper extends Owned {
-  readonly #host: TimerHost;
+  readonly #host: Scheduler;
   readonly #timer: Timer;
   readonly #reject: (reason: unknown) => void;
   #isOver = false;
 
   constructor(
-    host: TimerHost,
+    host: Scheduler,
     ms: number,
     { resolve, reject }: {
       resolve: () => void;

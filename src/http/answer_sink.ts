@@ -8,7 +8,7 @@
 import type { AnswerPlan } from "./answer_plan.ts";
 import type { ResponseParts } from "./response.ts";
 import type { Service } from "./service.ts";
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /** An exchange that is not answered, as its sink sees it. */
 export interface PendingExchange {
@@ -37,7 +37,7 @@ export interface AnswerSink {
   /** The authority for a request that names none. */
   readonly authority: string;
   /** The peer's address, also when the peer has gone. */
-  readonly remoteAddress: StreamAddr;
+  readonly peerAddress: ServeAddress;
   /** Whether nothing can be sent any more. */
   readonly isClosed: boolean;
   /** Whether the peer sends no more than what has come, and may have gone. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /** The port that URLs leave out. */
 const PORT_HTTP = 80;
@@ -17,7 +17,7 @@ const encoder = new TextEncoder();
  *
  * @param addr Where the server listens.
  */
-export function authorityOf(addr: StreamAddr): string {
+export function authorityOf(addr: ServeAddress): string {
   if ("path" in addr) return escaped(addr.path);
   const { hostname, port } = addr;
   const host = isLocal(hostname)

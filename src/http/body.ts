@@ -47,7 +47,7 @@ const Keeping = {
 } as const;
 
 /** What a body needs of its connection. */
-export interface BodyHost {
+export interface BodySupply {
   /** A reader wants bytes: read on, and send `100 Continue` if it is due. */
   wantBody(): void;
   /** The rest is thrown away, or kept for its reader: read on. */
@@ -65,7 +65,7 @@ export interface BodyHost {
  * referred to where it was read; any other is in a queue.
  */
 export class IncomingBody implements RequestBody {
-  readonly #host: BodyHost;
+  readonly #host: BodySupply;
   /** All that waits, as long as that is one run of read bytes. */
   #run: Uint8Array<ArrayBuffer> | undefined = undefined;
   /** All that waits, otherwise. */
@@ -83,7 +83,7 @@ export class IncomingBody implements RequestBody {
   #wake: (() => void) | undefined = undefined;
 
   /** Made by the connection that the body comes on. */
-  constructor(host: BodyHost) {
+  constructor(host: BodySupply) {
     this.#host = host;
   }
 

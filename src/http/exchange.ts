@@ -18,11 +18,11 @@ import {
   notAResponse,
   ON_ERROR_FAILED,
 } from "./errors.ts";
-import { LazyRequest, type RequestHost } from "./request.ts";
+import { LazyRequest, type RequestExchange } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import type { ServeHandlerInfo } from "./service.ts";
 import { CANCEL_REASON, StreamPump } from "./stream_pump.ts";
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /** How far the answer is: two bits of the state. */
 const Phase = {
@@ -57,7 +57,7 @@ const pumps = new WeakMap<Exchange, StreamPump>();
  * object of its own for that would be made for each request.
  */
 export class Exchange
-  implements ServeHandlerInfo<StreamAddr>, RequestHost, PendingExchange {
+  implements ServeHandlerInfo<ServeAddress>, RequestExchange, PendingExchange {
   readonly #sink: AnswerSink;
   #state: number;
   /** What aborts the request's signal; false when it has aborted unasked. */
@@ -70,8 +70,8 @@ export class Exchange
   }
 
   /** The peer's address, asked for when it is read. */
-  get remoteAddr(): StreamAddr {
-    return this.#sink.remoteAddress;
+  get remoteAddr(): ServeAddress {
+    return this.#sink.peerAddress;
   }
 
   /** Settles when the answer is handed over, or cannot be any more. */

@@ -9,7 +9,7 @@ import type { AnswerSink } from "./answer_sink.ts";
 import { Exchange } from "./exchange.ts";
 import { notify, type RequestEnded } from "./observer.ts";
 import type { LazyRequest } from "./request.ts";
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /** What an observer gets: addresses are asked for when they are read. */
 class Event {
@@ -21,8 +21,8 @@ class Event {
     this.#sink = sink;
   }
 
-  get remoteAddr(): StreamAddr {
-    return this.#sink.remoteAddress;
+  get remoteAddr(): ServeAddress {
+    return this.#sink.peerAddress;
   }
 }
 

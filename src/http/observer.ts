@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /** A request that has begun. */
 export interface RequestBegan {
   /** The request that the handler gets. Its body is the handler's to read. */
   readonly request: Request;
   /** The peer's address, asked for when it is read. */
-  readonly remoteAddr: StreamAddr;
+  readonly remoteAddr: ServeAddress;
 }
 
 /** A request that has ended. */

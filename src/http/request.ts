@@ -24,7 +24,7 @@ const REFUSED = /^(CONNECT|TRACE|TRACK|GET|HEAD)$/i;
 const decoder = new TextDecoder();
 
 /** What a request needs of its exchange. */
-export interface RequestHost {
+export interface RequestExchange {
   /** The authority to use when the request names none. */
   readonly authority: string;
   /** What URLs begin with. */
@@ -40,7 +40,7 @@ export interface RequestHost {
 /** Stands in for `Request`: see {@linkcode standInFor}. */
 export class LazyRequest {
   readonly #head: RequestHead;
-  readonly #host: RequestHost;
+  readonly #host: RequestExchange;
   #incoming: RequestBody | undefined;
   #url: string | undefined = undefined;
   #headers: RequestHeaders | undefined = undefined;
@@ -49,7 +49,7 @@ export class LazyRequest {
   /** Made by a connection, for an exchange. */
   constructor(
     head: RequestHead,
-    host: RequestHost,
+    host: RequestExchange,
     body: RequestBody | undefined,
   ) {
     this.#head = head;

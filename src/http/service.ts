@@ -5,16 +5,16 @@
  */
 
 import { Heads } from "./h1/heads.ts";
-import type { Limits } from "./limits.ts";
+import type { HttpLimits } from "./http_limits.ts";
 import type { Observer } from "./observer.ts";
-import type { StreamAddr } from "./transport.ts";
+import type { ServeAddress } from "./transport.ts";
 
 /**
  * The second argument of a handler.
  *
  * @typeParam Addr The form of the server's address.
  */
-export interface ServeHandlerInfo<Addr extends StreamAddr = Deno.NetAddr> {
+export interface ServeHandlerInfo<Addr extends ServeAddress = Deno.NetAddr> {
   /**
    * The peer's address, asked for when it is read. A Unix peer has none: it is
    * the server's own, as `Deno.serve` has it.
@@ -34,7 +34,7 @@ export interface ServeHandlerInfo<Addr extends StreamAddr = Deno.NetAddr> {
  *
  * @typeParam Addr The form of the server's address.
  */
-export type Handler<Addr extends StreamAddr = Deno.NetAddr> = (
+export type Handler<Addr extends ServeAddress = Deno.NetAddr> = (
   request: Request,
   info: ServeHandlerInfo<Addr>,
 ) => Response | Promise<Response>;
@@ -45,13 +45,13 @@ export type Scheme = "http" | "http+unix";
 /** The way from a connection to its server. */
 export interface ServiceOptions {
   /** Answers requests. */
-  handler: Handler<StreamAddr>;
+  handler: Handler<ServeAddress>;
   /** What URLs begin with; `http` when left out. */
   scheme?: Scheme;
   /** Answers when the handler fails. */
   onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
-  limits: Limits;
+  limits: HttpLimits;
   /**
    * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`
    * or an empty one, lines of a head that end in a bare LF, and CONNECT. Also
@@ -72,13 +72,13 @@ export interface ServiceOptions {
 /** One server's handler, limits and kept heads. */
 export class Service {
   /** Answers requests. */
-  readonly handler: Handler<StreamAddr>;
+  readonly handler: Handler<ServeAddress>;
   /** What URLs begin with. */
   readonly scheme: Scheme;
   /** Answers when the handler fails. */
   readonly onError: (error: unknown) => Response | Promise<Response>;
   /** What a peer may ask. */
-  readonly limits: Limits;
+  readonly limits: HttpLimits;
   /** Whether to be stricter than `Deno.serve`. */
   readonly requireHost: boolean;
   /** Serialises heads. */
@@ -94,7 +94,7 @@ export class Service {
   /** Whether the server is shutting down: no connection is used again. */
   isClosing = false;
   /** Where the server listens, once it does: see `authorityOf`. */
-  addr: StreamAddr | undefined = undefined;
+  addr: ServeAddress | undefined = undefined;
 
   /** @param options See {@linkcode ServiceOptions}. */
   constructor(options: ServiceOptions) {

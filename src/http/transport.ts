@@ -8,8 +8,8 @@
 import type { Output, SharedTransport } from "../stream/shared.ts";
 import type { Transport } from "../stream/transport.ts";
 
-/** An address that a stream has. */
-export type StreamAddr = Deno.NetAddr | Deno.UnixAddr;
+/** A server's or a client's address, in the form that `Deno.serve` gives it. */
+export type ServeAddress = Deno.NetAddr | Deno.UnixAddr;
 
 /** What HTTP uses of a transport; one need not lend its buffers. */
 export type HttpTransport =
@@ -21,7 +21,7 @@ export type HttpTransport =
     | "heldBytes"
     | "isOverfull"
     | "peerHasEnded"
-    | "remoteAddress"
+    | "peerAddress"
     | "localAddress"
     | "write"
     | "writeVectored"

@@ -22,7 +22,7 @@ export interface GuestLoop {
    * reactor leaves Deno's loop its rounds. Never fewer than there are, or an
    * exclusive reactor would block the thread that the work waits for.
    */
-  runningFibers: number;
+  running: number;
 }
 
 /** The reactor is closed: nothing can wait for it any more. */

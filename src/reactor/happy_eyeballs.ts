@@ -8,7 +8,7 @@
  */
 
 import { addressText, type HostPort } from "../net/address.ts";
-import type { Timer, TimerHost } from "./timers.ts";
+import type { Scheduler, Timer } from "./timers.ts";
 
 /** RFC 8305 section 5: the recommended Connection Attempt Delay. */
 export const ATTEMPT_DELAY_MS = 250;
@@ -72,7 +72,7 @@ export function interleave(addresses: readonly string[]): string[] {
  * @throws {AttemptsFailed} when every attempt failed.
  */
 export class Race<A extends Attempt> {
-  readonly #timers: TimerHost;
+  readonly #timers: Scheduler;
   readonly #addresses: readonly string[];
   readonly #begin: (address: string) => A;
   readonly #running = new Set<A>();
@@ -88,7 +88,7 @@ export class Race<A extends Attempt> {
    * @param begin Begins an attempt; what it throws is a failure of it.
    */
   constructor(
-    timers: TimerHost,
+    timers: Scheduler,
     addresses: readonly string[],
     begin: (address: string) => A,
   ) {

@@ -67,7 +67,7 @@ export class Host
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
   /** Fibers that run, or wait for something of Deno's: see `GuestLoop`. */
-  runningFibers = 0;
+  running = 0;
   reads = 0;
   bytesIn = 0;
   acceptsFailed = 0;
@@ -252,7 +252,7 @@ export class Host
     this.#writes++;
     if (bytes > 0) this.#bytesOut += bytes;
     // In a turn, `beginTurn` has stirred it already.
-    if (this.#sweep.isResting) this.#sweep.stir();
+    if (this.#sweep.isResting) this.#sweep.endRest();
   }
 
   countMemory(delta: number): void {
@@ -386,14 +386,14 @@ export class Host
    */
   beginTurn(nowMs: number, waitMs: number, count: number): void {
     assert(!this.#inTurn, "a turn begins when the one before is over");
-    assert(this.runningFibers >= 0, "no fewer than no fiber runs");
+    assert(this.running >= 0, "no fewer than no fiber runs");
     const lagMs = nowMs - this.#waitedMs - waitMs;
     // After a park it is `NaN`.
     if (lagMs === lagMs) this.#lag.add(lagMs);
     this.#waitedMs = nowMs;
     this.#turns++;
     this.#events += count;
-    if (this.#sweep.isResting) this.#sweep.stir();
+    if (this.#sweep.isResting) this.#sweep.endRest();
     this.#turnMs = nowMs;
     this.isFresh = true;
     this.#inTurn = true;

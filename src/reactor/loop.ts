@@ -176,7 +176,7 @@ export class Loop {
       while (!this.isClosed && host.hasWork) {
         // Those that run already wait for Deno: they have had their rounds.
         const away = this.#parkTurn === undefined
-          ? host.runningFibers
+          ? host.running
           : this.#parkFibers;
         const isBusy = host.work > 0 || away > 0 || host.hasQueued;
         const waitMs = busyTurns < BUSY_TURNS
@@ -189,11 +189,11 @@ export class Loop {
         await undefined;
         for (let round = 1; round < FIBER_ROUNDS; round++) {
           const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
-          if (!areHandlers && host.runningFibers <= away) break;
+          if (!areHandlers && host.running <= away) break;
           await undefined;
         }
         host.output.flush();
-        const isPending = host.work > 0 || host.runningFibers > 0;
+        const isPending = host.work > 0 || host.running > 0;
         if (isPending || host.nowMs - yieldedMs >= YIELD_MS) {
           yieldedMs = host.nowMs;
           host.isAway = true;
@@ -235,9 +235,9 @@ export class Loop {
 
   /** How long to park at the most: until something comes, or has been blocked. */
   get #parkMs(): number | undefined {
-    const { work, runningFibers } = this.#host;
+    const { work, running } = this.#host;
     const timeoutMs = this.#host.timeoutMs();
-    const isIdle = work === 0 && runningFibers === 0;
+    const isIdle = work === 0 && running === 0;
     const blocksNext = this.#waitMs > WAIT_MS && isIdle;
     return blocksNext ? Math.min(REST_MS, timeoutMs ?? REST_MS) : timeoutMs;
   }
@@ -258,7 +258,7 @@ export class Loop {
   readonly #turnAtOnce = (): void => {
     if (!this.#isParked || this.isClosed) return;
     this.#isParked = false;
-    this.#parkFibers = this.#host.runningFibers;
+    this.#parkFibers = this.#host.running;
     try {
       this.#parkTurn = this.#turn(0);
     } catch (error) {

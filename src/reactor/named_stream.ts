@@ -18,18 +18,18 @@ import {
   Race,
 } from "./happy_eyeballs.ts";
 import type { Ready } from "./slots.ts";
-import type { TimerHost } from "./timers.ts";
+import type { Scheduler } from "./timers.ts";
 import type { StreamSocket } from "../system/system.ts";
 
 /** A handle that native code never gives. */
 const NO_HANDLE = 0xffff_ffff;
 
 /** What looking for the address needs of the reactor. */
-export interface SearchHost {
+export interface Dialer {
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
   /** Where the delay between attempts is kept. */
-  readonly timers: TimerHost;
+  readonly timers: Scheduler;
   /** Begins to connect to an address. */
   dial(address: HostPort): StreamSocket;
   /** Tells an attempt of its stream's readiness. */
@@ -56,7 +56,7 @@ export class NamedStream implements StreamSocket {
    * @throws {Error} of the class of the first attempt's error, whose `cause` has
    * every attempt's.
    */
-  async search(host: SearchHost, target: HostPort): Promise<void> {
+  async search(host: Dialer, target: HostPort): Promise<void> {
     const addresses = await this.#lookUp(host, target);
     if (this.#isClosed) return;
     const { port } = target;
@@ -77,7 +77,7 @@ export class NamedStream implements StreamSocket {
     }
   }
 
-  async #lookUp(host: SearchHost, target: HostPort): Promise<string[]> {
+  async #lookUp(host: Dialer, target: HostPort): Promise<string[]> {
     host.beginWork();
     try {
       return orderedAddresses(target, await host.lookup(target));
@@ -176,10 +176,10 @@ class Dialling implements Attempt, Ready {
   token = 0;
   readonly stream: StreamSocket;
   readonly opened: Promise<void>;
-  readonly #host: SearchHost;
+  readonly #host: Dialer;
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
 
-  constructor(host: SearchHost, stream: StreamSocket) {
+  constructor(host: Dialer, stream: StreamSocket) {
     this.#host = host;
     this.stream = stream;
     this.opened = this.#end.promise;

@@ -79,16 +79,16 @@ import { READING } from "./connection/writing.ts";
 import { type Guest, type GuestLoop, ReactorClosed } from "./guest.ts";
 import { Host } from "./host.ts";
 import {
+  type ConnectionLimits,
   type ConnectionOptions,
-  type Limits,
   limitsOf,
   SHARED_MEMORY_BYTES_MAX,
-} from "./limits.ts";
+} from "./connection_options.ts";
 import type { AnyListener, Listener } from "./listener.ts";
 import { Loop } from "./loop.ts";
 import { EngineListener } from "./listener/engine.ts";
 import { type Lookup, systemLookup } from "../net/lookup.ts";
-import { NamedStream, type SearchHost } from "./named_stream.ts";
+import { type Dialer, NamedStream } from "./named_stream.ts";
 import type { Ready } from "./slots.ts";
 import type { ReactorStats } from "./stats.ts";
 import { NATIVE } from "../system/readiness.ts";
@@ -308,7 +308,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   /** Makes a listener of a socket, which is closed if it cannot. */
   #listenerOf(
     socket: ListenerSocket,
-    options: { handlers: ConnectionHandlers; limits: Limits },
+    options: { handlers: ConnectionHandlers; limits: ConnectionLimits },
   ): EngineListener {
     try {
       return new EngineListener(this.#host, socket, options);
@@ -345,7 +345,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   #dialName<Data>(
     { hostname, port }: HostPort,
     handlers: ConnectionHandlers<Data>,
-    limits: Limits,
+    limits: ConnectionLimits,
   ): EngineConnection<Data> {
     this.#expectOpen();
     checkPort(port);
@@ -367,7 +367,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     return connection;
   }
 
-  get #searchHost(): SearchHost {
+  get #searchHost(): Dialer {
     const host = this.#host;
     return {
       lookup: this.#lookup,
@@ -383,7 +383,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   #dial<Data>(
     address: HostPort | UnixPath,
     handlers: ConnectionHandlers<Data>,
-    limits: Limits,
+    limits: ConnectionLimits,
   ): EngineConnection<Data> {
     this.#expectOpen();
     const stream = this.#system.connect(address);
@@ -693,7 +693,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   #add<Data>(
     stream: StreamSocket,
     handlers: ConnectionHandlers<Data>,
-    limits: Limits,
+    limits: ConnectionLimits,
   ): EngineConnection<Data> {
     const connection = new EngineConnection<Data>(
       this.#host,

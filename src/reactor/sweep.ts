@@ -11,7 +11,7 @@
  */
 
 import type { TimeoutReason } from "../stream/close_reason.ts";
-import { TIMEOUT_MS_MAX, type TimeoutSet } from "./limits.ts";
+import { TIMEOUT_MS_MAX, type TimeoutSet } from "./connection_options.ts";
 import type { Timer } from "./timers.ts";
 import { Times } from "./times.ts";
 
@@ -70,7 +70,7 @@ export class Sweep {
   size = 0;
   /**
    * Whether nothing moved in the last pass. The next pass is when a limit is
-   * due, unless {@linkcode Sweep.stir} is called.
+   * due, unless {@linkcode Sweep.endRest} is called.
    */
   isResting = false;
   readonly #host: SweepHost;
@@ -156,7 +156,7 @@ export class Sweep {
   }
 
   /** Ends the rest, since bytes may move from now on. */
-  stir(): void {
+  endRest(): void {
     this.isResting = false;
     if (this.#shortestMs !== Infinity) this.#comeIn(this.#passMs);
   }

@@ -228,7 +228,7 @@ function nextBeat({ startMs, periodMs }: Beat, nowMs: number): number {
 }
 
 /** Where timers are set: a reactor. */
-export interface TimerHost {
+export interface Scheduler {
   /** Whether no timer runs any more. */
   readonly isClosed: boolean;
   /** Runs `callback` after `delayMs`. */

@@ -6,7 +6,7 @@
 
 import { LazyRequest } from "../http/request.ts";
 import type { Handler } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 
 /**
@@ -16,10 +16,10 @@ import type { Reactor } from "../reactor/reactor.ts";
  * Only promises are timed: a handler that holds the thread holds the clock.
  */
 export function timedHandler(
-  handler: Handler<StreamAddr>,
+  handler: Handler<ServeAddress>,
   ms: number,
   reactor: Reactor,
-): Handler<StreamAddr> {
+): Handler<ServeAddress> {
   return (request, info) => {
     const result = handler(request, info);
     if (typeof (result as Promise<Response>)?.then !== "function") {

@@ -7,10 +7,10 @@
 import { allowFunction, requireFunction } from "../base/checks.ts";
 import { internalServerError } from "../http/errors.ts";
 import { http1 } from "../http/h1/protocol.ts";
-import type { LimitOptions } from "../http/limits.ts";
+import type { LimitOptions } from "../http/http_limits.ts";
 import { type Observer, observerOf } from "../http/observer.ts";
 import { type Handler, Service, type ServiceOptions } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Protocol } from "../stream/transport.ts";
 import { settingsOf } from "./option_table.ts";
@@ -60,7 +60,7 @@ export interface HttpOptions extends LimitOptions {
  * @throws {RangeError} when a limit is out of its range.
  */
 export function http(
-  handler: Handler<StreamAddr>,
+  handler: Handler<ServeAddress>,
   options: HttpOptions = {},
 ): Protocol {
   requireFunction("handler", handler);

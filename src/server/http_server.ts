@@ -8,7 +8,7 @@ import type { HttpConnection } from "../http/h1/connection.ts";
 import { http1 } from "../http/h1/protocol.ts";
 import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler, Service } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import type { UnixPath } from "../net/address.ts";
 import type { Keepalive } from "../net/keepalive.ts";
 import { allowFunction } from "../base/checks.ts";
@@ -37,7 +37,7 @@ import {
 } from "./serve_options.ts";
 
 /** How to serve, wherever it is. */
-export interface ServeBaseOptions<Addr extends StreamAddr>
+export interface ServeBaseOptions<Addr extends ServeAddress>
   extends Omit<LimitedOptions, "tcpKeepalive"> {
   /**
    * Ends the server at once when it aborts: whatever is in progress is cut
@@ -86,7 +86,7 @@ export interface ServeUnixOptions
  *
  * @typeParam Addr The form of its address.
  */
-export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
+export interface HttpServer<Addr extends ServeAddress = Deno.NetAddr>
   extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Addr;
@@ -106,7 +106,7 @@ export interface HttpServer<Addr extends StreamAddr = Deno.NetAddr>
   unref(): void;
 }
 
-export type { Handler, StreamAddr };
+export type { Handler, ServeAddress };
 
 /** Where and how to serve: at a port, or at a Unix socket. */
 export type AnyServeOptions = ServeOptions | ServeUnixOptions;
@@ -120,13 +120,13 @@ export type AnyServeOptions = ServeOptions | ServeUnixOptions;
  */
 export function serveHttp(
   options: AnyServeOptions,
-  handler: Handler<StreamAddr>,
-): HttpServer<StreamAddr> {
-  return new Server(options, handler);
+  handler: Handler<ServeAddress>,
+): HttpServer<ServeAddress> {
+  return new HttpServerOnReactor(options, handler);
 }
 
-class Server implements HttpServer<StreamAddr> {
-  readonly addr: StreamAddr;
+class HttpServerOnReactor implements HttpServer<ServeAddress> {
+  readonly addr: ServeAddress;
   readonly finished: Promise<void>;
   readonly #reactor: Reactor;
   readonly #service: Service;
@@ -137,7 +137,7 @@ class Server implements HttpServer<StreamAddr> {
   /** Ends the connections in the next turn, when shutting down. */
   #later: Timer | undefined = undefined;
 
-  constructor(options: AnyServeOptions, handler: Handler<StreamAddr>) {
+  constructor(options: AnyServeOptions, handler: Handler<ServeAddress>) {
     const signal = checkSignal(options.signal);
     checkCallback("onListen", options.onListen);
     checkCallback("onError", options.onError);
@@ -241,7 +241,7 @@ class Server implements HttpServer<StreamAddr> {
     // As Deno.serve does: the user of a program wants to know where.
     // deno-lint-ignore no-console
     if (!options.onListen) return console.error(announcement(addr));
-    (options as { onListen(addr: StreamAddr): void }).onListen(addr);
+    (options as { onListen(addr: ServeAddress): void }).onListen(addr);
   }
 
   /** Ends when `signal` aborts, and lets go of it when finished. */

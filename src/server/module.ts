@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 
 /** A scheme and not a Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;
@@ -18,7 +18,7 @@ const PLACE = /file:\/\/.+?:\d+:\d+/g;
 /** What a module serves with. */
 export interface Served {
   /** The `fetch` of its default export. */
-  readonly handler: Handler<StreamAddr>;
+  readonly handler: Handler<ServeAddress>;
   /** The `observer` of its default export, if there is one. */
   readonly observer: Observer | undefined;
 }
@@ -77,7 +77,7 @@ function describe(error: unknown): string {
 
 function hasFetch(
   value: unknown,
-): value is { fetch: Handler<StreamAddr>; observer?: unknown } {
+): value is { fetch: Handler<ServeAddress>; observer?: unknown } {
   return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
     "function";
 }

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { checkRange, type LimitOptions, MS_MAX } from "../http/limits.ts";
+import { checkRange, type LimitOptions, MS_MAX } from "../http/http_limits.ts";
 import type { Keepalive } from "../net/keepalive.ts";
 import type { AdmissionOptions } from "./admission.ts";
 

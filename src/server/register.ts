@@ -11,21 +11,21 @@
  */
 
 import type { Handler } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import type { HttpServer, ServeBaseOptions } from "./http_server.ts";
 import { serve } from "./serve.ts";
 import { refusalOf, serveArguments } from "./serve_options.ts";
 
 /** What servers get whose own options do not say it. */
 export type RegisterOptions = Omit<
-  ServeBaseOptions<StreamAddr>,
+  ServeBaseOptions<ServeAddress>,
   "signal" | "onListen" | "onError"
 >;
 
 type Serve = (
   options: object,
-  handler: Handler<StreamAddr>,
-) => HttpServer<StreamAddr>;
+  handler: Handler<ServeAddress>,
+) => HttpServer<ServeAddress>;
 
 /** How Deno has it, which may be a getter that loads it on first use. */
 const DENOS = Object.getOwnPropertyDescriptor(Deno, "serve")!;
@@ -76,8 +76,11 @@ export function unregister(): void {
   Object.defineProperty(Deno, "serve", DENOS);
 }
 
-function serveHere(first?: unknown, second?: unknown): HttpServer<StreamAddr> {
-  const { options, handler } = serveArguments<object, Handler<StreamAddr>>(
+function serveHere(
+  first?: unknown,
+  second?: unknown,
+): HttpServer<ServeAddress> {
+  const { options, handler } = serveArguments<object, Handler<ServeAddress>>(
     first,
     second,
   );

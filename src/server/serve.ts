@@ -5,7 +5,7 @@
  */
 
 import type { Handler } from "../http/service.ts";
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import {
   type AnyServeOptions,
   type HttpServer,
@@ -113,11 +113,11 @@ export function serve(
 export function serve(
   first?: unknown,
   second?: unknown,
-): HttpServer<StreamAddr> | Promise<WorkersServer<StreamAddr>> {
+): HttpServer<ServeAddress> | Promise<WorkersServer<ServeAddress>> {
   if (isModule(first, second)) return serveModule(first, second);
   const { options, handler } = serveArguments<
     AnyServeOptions,
-    Handler<StreamAddr>
+    Handler<ServeAddress>
   >(
     first,
     second,
@@ -130,7 +130,7 @@ export function serve(
 async function serveModule(
   options: ServeModuleOptions | ServeModuleUnixOptions,
   handler: unknown,
-): Promise<WorkersServer<StreamAddr>> {
+): Promise<WorkersServer<ServeAddress>> {
   const refusal = refusalOf(options);
   if (refusal !== undefined) throw new Deno.errors.NotSupported(refusal);
   const { port, hostname } = options as ServeModuleOptions;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StreamAddr } from "../http/transport.ts";
+import type { ServeAddress } from "../http/transport.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
 /** The port that `Deno.serve` takes when none is given. */
@@ -179,7 +179,7 @@ function numberIn(text: string): number {
 }
 
 /** Returns what is printed of a server that listens, as `Deno.serve` does. */
-export function announcement(addr: StreamAddr): string {
+export function announcement(addr: ServeAddress): string {
   if ("path" in addr) {
     return `Listening on ${addr.path.replaceAll("\0", "\\0")}`;
   }

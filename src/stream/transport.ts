@@ -47,7 +47,7 @@ export interface Transport<Data = unknown> {
   /** A clock that never goes back, in milliseconds: the time of this turn. */
   readonly nowMs: number;
   /** The peer's address; a Unix client has an empty path. */
-  readonly remoteAddress: StreamAddress;
+  readonly peerAddress: StreamAddress;
   /** Our address. */
   readonly localAddress: StreamAddress;
 

@@ -10,8 +10,8 @@ import type { HostPort, TcpAddress } from "../net/address.ts";
 import type { ReadBatch, WriteBatch } from "../net/batches.ts";
 import { MemoryPoll, type MemoryTime } from "./memory_poll.ts";
 import {
-  type MemoryHost,
   MemoryListener,
+  type MemoryNetwork,
   type MemoryPolicy,
   type MemorySource,
   MemoryStream,
@@ -64,7 +64,7 @@ export interface MemorySystemOptions {
  * assertEquals(peer.text, "hello");
  * ```
  */
-export class MemorySystem implements System, MemoryHost, MemoryTime {
+export class MemorySystem implements System, MemoryNetwork, MemoryTime {
   /** Decides how calls go; it may be changed at any time. */
   policy: MemoryPolicy;
   /** What is open, by handle. */

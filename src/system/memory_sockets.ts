@@ -21,7 +21,7 @@ import { type Events, Readiness } from "../poll/events.ts";
 import type { InterestSet } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
-import type { Batch, ListenerSocket, StreamSocket } from "./system.ts";
+import type { AcceptedBatch, ListenerSocket, StreamSocket } from "./system.ts";
 
 const ECONNRESET = errnoNumber("ECONNRESET");
 const EPIPE = errnoNumber("EPIPE");
@@ -135,7 +135,7 @@ export interface MemoryWatch {
 }
 
 /** What sockets in memory belong to. */
-export interface MemoryHost {
+export interface MemoryNetwork {
   /** Decides how calls go. */
   readonly policy: MemoryPolicy;
   /** Returns the time, in milliseconds. */
@@ -192,7 +192,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
   arrived = 0;
   /** Plays the peer; set before anything happens. */
   farEnd: FarEnd | undefined;
-  readonly #host: MemoryHost;
+  readonly #host: MemoryNetwork;
   /** What has come and was not read. */
   readonly #input = new ByteQueue();
   /** What was written and the peer has not taken. */
@@ -213,7 +213,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
    *
    * @param host The system that it belongs to.
    */
-  constructor(host: MemoryHost) {
+  constructor(host: MemoryNetwork) {
     this.#host = host;
     this.handle = host.open(this);
     this.name = `stream ${this.handle}`;
@@ -580,7 +580,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
   isClosed = false;
   /** Connections that one accept brings at the most. */
   acceptMax: number = ACCEPT_MAX;
-  readonly #host: MemoryHost;
+  readonly #host: MemoryNetwork;
   readonly #backlog: (() => MemoryStream)[] = [];
   #accepted: MemoryStream[] = [];
 
@@ -589,7 +589,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
    *
    * @param host The system that it belongs to.
    */
-  constructor(host: MemoryHost, localAddress: TcpAddress) {
+  constructor(host: MemoryNetwork, localAddress: TcpAddress) {
     this.#host = host;
     this.handle = host.open(this);
     this.name = `listener ${this.handle}`;
@@ -615,12 +615,12 @@ export class MemoryListener implements ListenerSocket, MemorySource {
   }
 
   /** Returns an empty batch. */
-  batch(): Batch {
+  batch(): AcceptedBatch {
     return new AcceptBatch();
   }
 
   /** Accepts what waits. */
-  acceptBatch(batch: Batch): number {
+  acceptBatch(batch: AcceptedBatch): number {
     const host = this.#host;
     if (this.isClosed) host.misuse(`${this.name}: accept when closed`);
     host.policy.call?.("listener.acceptBatch", this, undefined);

@@ -69,14 +69,14 @@ export interface ListenerSocket extends Source, Disposable {
   /** The bound address. */
   readonly localAddress: StreamAddress;
   /** Returns an empty batch of the streams that it accepts. */
-  batch(): Batch;
+  batch(): AcceptedBatch;
   /** Accepts several, or up to `capacity`; the batch says why no more. */
-  acceptBatch(batch: Batch, capacity?: number): number;
+  acceptBatch(batch: AcceptedBatch, capacity?: number): number;
   /**
    * The same, whoever else shares the socket and is to accept first: for one
    * that is about to close it.
    */
-  acceptRest?(batch: Batch): number;
+  acceptRest?(batch: AcceptedBatch): number;
   /**
    * How long to wait before trying again, since others who share the socket are
    * to accept first; nothing when events tell.
@@ -89,7 +89,7 @@ export interface ListenerSocket extends Source, Disposable {
 }
 
 /** Streams that a listener accepted, as `AcceptBatch` has them. */
-export interface Batch {
+export interface AcceptedBatch {
   /** Why it stopped, as a positive errno, how many failed, then handles. */
   readonly words: Float64Array<ArrayBuffer>;
   /** Why it stopped: 0 when the batch is full. */

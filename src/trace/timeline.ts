@@ -73,7 +73,7 @@ export interface TimelineOptions {
 }
 
 /** Requests that came in one read. */
-interface Batch {
+interface RequestBurst {
   readonly requests: number;
   /** How many answers there are when all of it is answered. */
   readonly answersDue: number;
@@ -106,8 +106,8 @@ export class Timeline {
   #writes = 0;
   /** Whether bytes have come after the last that were sent. */
   #isOurTurn = false;
-  #batch: Batch | undefined;
-  #bestBatch: Batch | undefined;
+  #batch: RequestBurst | undefined;
+  #bestBatch: RequestBurst | undefined;
 
   /** Begins with no step. */
   constructor({ name, startMs, loop, watch, print }: TimelineOptions) {

@@ -27,7 +27,7 @@ import type { Backend, PollOptions } from "../poll/poll.ts";
 import type { Source } from "../poll/registry.ts";
 import type { Token } from "../poll/token.ts";
 import type {
-  Batch,
+  AcceptedBatch,
   ListenerSocket,
   ReactorPoll,
   StreamSocket,
@@ -50,7 +50,7 @@ export interface TracedSystemOptions extends TraceOptions {
 }
 
 /** What a wait told of a source. */
-interface Told {
+interface WaitNotice {
   readonly turn: number;
   readonly args: string;
   readonly count: number;
@@ -65,7 +65,7 @@ interface Traced {
   /** Its name in lines. */
   readonly name: string;
   /** A wait has told of it. */
-  told(told: Told): void;
+  told(told: WaitNotice): void;
   /** It was registered, or registered anew. */
   registered?(call: Registering): void;
 }
@@ -329,8 +329,8 @@ class TracedListener implements ListenerSocket, Traced {
   poll: TracedPoll | undefined = undefined;
   readonly #tracer: Tracer;
   readonly #inner: ListenerSocket;
-  readonly #batch: Batch;
-  #told: Told | undefined;
+  readonly #batch: AcceptedBatch;
+  #told: WaitNotice | undefined;
 
   constructor(tracer: Tracer, inner: ListenerSocket) {
     this.#tracer = tracer;
@@ -347,15 +347,15 @@ class TracedListener implements ListenerSocket, Traced {
     return this.#inner.localAddress;
   }
 
-  batch(): Batch {
+  batch(): AcceptedBatch {
     return this.#inner.batch();
   }
 
-  told(told: Told): void {
+  told(told: WaitNotice): void {
     this.#told = told;
   }
 
-  acceptBatch(batch: Batch): number {
+  acceptBatch(batch: AcceptedBatch): number {
     const begunMs = nowMs();
     const count = this.#inner.acceptBatch(this.#batch);
     const endedMs = nowMs();
@@ -409,13 +409,13 @@ class TracedListener implements ListenerSocket, Traced {
 }
 
 /** How a traced connection came to be. */
-interface Origin {
+interface TracedOpening {
   readonly name: string;
   readonly accepting?: {
     readonly begunMs: number;
     readonly endedMs: number;
     /** The wait that told of it. */
-    readonly told: Told | undefined;
+    readonly told: WaitNotice | undefined;
     readonly poll: TracedPoll;
   };
   readonly connecting?: {
@@ -430,14 +430,14 @@ class TracedStream implements StreamSocket, Traced {
   poll: TracedPoll | undefined;
   readonly #tracer: Tracer;
   readonly #inner: StreamSocket;
-  readonly #origin: Origin;
+  readonly #origin: TracedOpening;
   /** By what native code reads it. */
   readonly #readCall: string;
   #timeline: Timeline | undefined;
   readonly #othersBefore: number;
   #isClosed = false;
 
-  constructor(tracer: Tracer, inner: StreamSocket, origin: Origin) {
+  constructor(tracer: Tracer, inner: StreamSocket, origin: TracedOpening) {
     this.name = origin.name;
     this.#tracer = tracer;
     this.#inner = inner;
@@ -576,7 +576,7 @@ class TracedStream implements StreamSocket, Traced {
     if (!this.#isClosed) this.close();
   }
 
-  told({ args, count, begunMs, endedMs }: Told): void {
+  told({ args, count, begunMs, endedMs }: WaitNotice): void {
     const call = this.poll!.waitCall;
     const step = { call, args, result: count, begunMs, endedMs };
     this.#timeline?.take(step);

@@ -26,7 +26,7 @@ class MemoryTransport implements Transport {
   heldBytes = 0;
   readonly bufferedBytes = 0;
   readonly isOverfull = false;
-  readonly remoteAddress: StreamAddress = ADDRESS;
+  readonly peerAddress: StreamAddress = ADDRESS;
   readonly localAddress: StreamAddress = ADDRESS;
   readonly #protocol: Required<Protocol>;
   readonly #sent: Uint8Array[] = [];

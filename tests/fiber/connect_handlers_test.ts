@@ -76,7 +76,7 @@ for (const isMuch of [false, true]) {
       const fibers = new Fibers(reactor);
       const { port, received } = counting(reactor);
       const { told, handlers, closed } = telling((connection) => {
-        assertEquals(connection.remoteAddress, {
+        assertEquals(connection.peerAddress, {
           transport: "tcp",
           hostname: "127.0.0.1",
           port,
@@ -86,7 +86,7 @@ for (const isMuch of [false, true]) {
       });
       const connection = reactor.connect({ hostname: NAME, port }, handlers);
       assertThrows(
-        () => connection.remoteAddress,
+        () => connection.peerAddress,
         Deno.errors.NotConnected,
       );
       connection.write(isMuch ? new Uint8Array(MUCH) : encoded("first "));

@@ -8,7 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import type { Reactor, TcpAddress } from "../../mod.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {
   readExactly,

@@ -5,7 +5,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import type { Limits } from "../../src/http/limits.ts";
+import type { HttpLimits } from "../../src/http/http_limits.ts";
 import { latin1, toLatin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
@@ -241,7 +241,7 @@ const SHORT: [framing: string, text: string][] = [
 /** A server that forgets what it has read of a POST, and its client. */
 function forgetful(
   read: (request: Request) => Promise<unknown>,
-  limits: Partial<Limits> = {},
+  limits: Partial<HttpLimits> = {},
 ): Peer {
   return new Peer(async (request) => {
     if (request.method === "GET") return new Response("next");

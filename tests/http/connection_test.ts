@@ -553,7 +553,7 @@ for (const connection of ["keep-alive", "close"]) {
 Deno.test("a client that has reset may have no address any more", () => {
   const peer = new Peer(() => new Promise<Response>(() => {}));
   peer.send(get());
-  Object.defineProperty(peer.transport, "remoteAddress", {
+  Object.defineProperty(peer.transport, "peerAddress", {
     get: () => {
       throw new Deno.errors.NotConnected("There is no peer");
     },
@@ -564,7 +564,7 @@ Deno.test("a client that has reset may have no address any more", () => {
 Deno.test("info has the peer's address, when a handler asks", async () => {
   const peer = new Peer((_, { remoteAddr }) => Response.json(remoteAddr));
   const [answer] = await peer.send(get()).answers();
-  assertEquals(JSON.parse(answer!.text), peer.transport.remoteAddress);
+  assertEquals(JSON.parse(answer!.text), peer.transport.peerAddress);
 });
 
 const MISTAKES: [name: string, result: unknown][] = [

@@ -6,7 +6,7 @@ import type { HttpConnection } from "../../src/http/h1/connection.ts";
 import { http1, type Http1Protocol } from "../../src/http/h1/protocol.ts";
 import { settingsOf } from "../../src/server/option_table.ts";
 import { type Handler, Service } from "../../src/http/service.ts";
-import type { StreamAddr } from "../../src/http/transport.ts";
+import type { ServeAddress } from "../../src/http/transport.ts";
 import { backendTest } from "../contract/contract.ts";
 import { readToEnd, writeAll } from "../util/deno_client.ts";
 import { parseAnswers } from "../util/http_answers.ts";
@@ -19,7 +19,7 @@ const BODY_BYTES = 300_000;
 /** Returns HTTP, as a reactor's connections speak it. */
 function httpOn(
   reactor: Reactor,
-  handler: Handler<StreamAddr>,
+  handler: Handler<ServeAddress>,
 ): Required<Http1Protocol> {
   return http1(
     new Service({

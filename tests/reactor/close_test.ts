@@ -17,7 +17,7 @@ import {
 } from "../../mod.ts";
 import { UnixStream } from "../../src/poll.ts";
 import { joinChannel, openChannel } from "../../src/server/worker/channel.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { ReportingReactor } from "../util/fibers.ts";
 import { LOOPBACK } from "../util/streams.ts";

@@ -10,7 +10,7 @@ import {
 import { Poll, Readiness, TcpStream, UnixStream } from "../../src/poll.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { setupOf } from "../../src/reactor/connection/record.ts";
-import { DEFAULT_LIMITS } from "../../src/reactor/limits.ts";
+import { DEFAULT_LIMITS } from "../../src/reactor/connection_options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly, readToEnd, writeAll } from "../util/deno_client.ts";
 import { FakeHost } from "../util/fake_host.ts";

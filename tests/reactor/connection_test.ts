@@ -29,7 +29,7 @@ import {
   limitsOf,
   LOW_WATER_BYTES,
   TURN_READ_BYTES,
-} from "../../src/reactor/limits.ts";
+} from "../../src/reactor/connection_options.ts";
 import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks } from "../util/machine.ts";
@@ -131,7 +131,7 @@ cleanTest(
     using _client = client;
     const accepted = await connection;
     const { hostname, port } = client.localAddr as Deno.NetAddr;
-    assertEquals(accepted.remoteAddress, { transport: "tcp", hostname, port });
+    assertEquals(accepted.peerAddress, { transport: "tcp", hostname, port });
     assertEquals(accepted.localAddress, listener.addr);
     assert(engineOf(accepted).listener === listener);
     assertEquals([...reactor.connections(listener)], [accepted]);
@@ -145,8 +145,8 @@ cleanTest(
     const told: StreamAddress[] = [];
     const { client } = await served(reactor, {
       data() {},
-      close: ({ localAddress, remoteAddress }) => {
-        told.push(localAddress, remoteAddress);
+      close: ({ localAddress, peerAddress }) => {
+        told.push(localAddress, peerAddress);
       },
     });
     const { localAddr, remoteAddr } = client;

@@ -4,7 +4,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../../src/poll/events.ts";
 import { EngineConnection } from "../../src/reactor/connection/engine.ts";
 import { setupOf } from "../../src/reactor/connection/record.ts";
-import { DEFAULT_LIMITS, HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import {
+  DEFAULT_LIMITS,
+  HIGH_WATER_BYTES,
+} from "../../src/reactor/connection_options.ts";
 import type { AnyListener } from "../../src/reactor/listener.ts";
 import { FakeHost } from "../util/fake_host.ts";
 import { MemoryStream, MemorySystem } from "../../src/system/memory.ts";

@@ -14,7 +14,7 @@ import {
   READ_BUFFER_BYTES,
   WRITE_BUFFER_BYTES,
 } from "../../src/bytes/buffers.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {
   type MemoryPolicy,

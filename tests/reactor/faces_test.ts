@@ -17,7 +17,7 @@ const CONNECTION = {
   quietSinceMs: true,
   timeouts: true,
   peerKey: true,
-  remoteAddress: true,
+  peerAddress: true,
   localAddress: true,
   write: true,
   writeVectored: true,

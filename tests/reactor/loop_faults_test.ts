@@ -26,7 +26,7 @@ import {
   MemorySystem,
 } from "../../src/system/memory.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { within } from "../util/waiting.ts";
 

@@ -16,7 +16,7 @@ import {
   type SharedSocket,
 } from "../../src/server/worker/shared_listener.ts";
 import { NATIVE } from "../../src/system/readiness.ts";
-import type { Batch, StreamSocket } from "../../src/system/system.ts";
+import type { AcceptedBatch, StreamSocket } from "../../src/system/system.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { eventually } from "../util/waiting.ts";
@@ -72,7 +72,7 @@ class Member {
   readonly streams: StreamSocket[] = [];
   readonly #poll: Poll;
   readonly #events = new Events();
-  readonly #batch: Batch;
+  readonly #batch: AcceptedBatch;
   readonly #table: AcceptTable;
   readonly #index: number;
   #isClosed = false;

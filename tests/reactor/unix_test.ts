@@ -50,15 +50,15 @@ cleanTest("a connection knows its Unix addresses, at either end", async () => {
   const told = Promise.withResolvers<unknown>();
   reactor.listen({ path }, {
     ...IGNORED,
-    open: ({ localAddress, remoteAddress }) =>
-      told.resolve([localAddress, remoteAddress]),
+    open: ({ localAddress, peerAddress }) =>
+      told.resolve([localAddress, peerAddress]),
   });
   const client = reactor.connect({ path }, IGNORED);
   const named = { transport: "unix", path } as const;
   const unnamed = { transport: "unix", path: "" } as const;
   assertEquals(await within(told.promise, "the connection"), [named, unnamed]);
   assertEquals(client.localAddress, unnamed);
-  assertEquals(client.remoteAddress, named);
+  assertEquals(client.peerAddress, named);
 });
 
 cleanTest(

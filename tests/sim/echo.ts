@@ -5,7 +5,7 @@
  */
 
 import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { Peer, planOf } from "./peer.ts";
 import { servePeers } from "./serving.ts";

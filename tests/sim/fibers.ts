@@ -8,7 +8,7 @@
 import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import type { Fiber } from "../../src/fiber/fiber.ts";
 import type { FiberConnection } from "../../src/fiber/fiber_connection.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { PlannedError } from "./http_handler.ts";
 import { Peer, planOf } from "./peer.ts";

@@ -7,7 +7,7 @@
 
 import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
-import { HIGH_WATER_BYTES } from "../../src/reactor/limits.ts";
+import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { engineOf } from "../util/engine.ts";
 import { taggedBytes } from "./bytes.ts";
 import { Conduct, conducted, PIECE_BYTES_MAX } from "./conduct.ts";

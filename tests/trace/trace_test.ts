@@ -275,8 +275,8 @@ cleanTest("trace() changes nothing when a connection is reset", async () => {
   const closed = Promise.withResolvers<string>();
   const listener = reactor.listen(LOOPBACK, {
     data: (connection) => connection.abort(),
-    close: ({ remoteAddress }) => {
-      closed.resolve("hostname" in remoteAddress ? remoteAddress.hostname : "");
+    close: ({ peerAddress }) => {
+      closed.resolve("hostname" in peerAddress ? peerAddress.hostname : "");
     },
   });
   using client = await Deno.connect(listener.addr);

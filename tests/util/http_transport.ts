@@ -8,10 +8,10 @@
 
 import { AssertionError } from "@std/assert";
 import { HttpConnection } from "../../src/http/h1/connection.ts";
-import type { Limits } from "../../src/http/limits.ts";
+import type { HttpLimits } from "../../src/http/http_limits.ts";
 import { type Handler, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
-import type { HttpTransport, StreamAddr } from "../../src/http/transport.ts";
+import type { HttpTransport, ServeAddress } from "../../src/http/transport.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import type { Output } from "../../src/stream/shared.ts";
 import { ReadBuffer } from "../../src/bytes/buffers.ts";
@@ -43,7 +43,7 @@ export class FakeTransport implements HttpTransport {
   isOverfull = false;
   /** Whether it waits to be told that connections hold less. */
   awaitsRoom = false;
-  readonly remoteAddress: TcpAddress = {
+  readonly peerAddress: TcpAddress = {
     transport: "tcp",
     hostname: "192.0.2.1",
     port: 4321,
@@ -181,7 +181,7 @@ export class FakeTransport implements HttpTransport {
 
 /** What a fake peer's server does. */
 export interface PeerOptions {
-  limits?: Partial<Limits>;
+  limits?: Partial<HttpLimits>;
   onError?: (error: unknown) => Response | Promise<Response>;
 }
 
@@ -202,7 +202,7 @@ export class Peer {
   constructor(handler: Handler, { limits, onError }: PeerOptions = {}) {
     this.service = new Service({
       // The transport has addresses of that kind.
-      handler: handler as Handler<StreamAddr>,
+      handler: handler as Handler<ServeAddress>,
       onError: (error) => {
         this.errors.push(error);
         return onError?.(error) ?? new Response("failed", { status: 500 });

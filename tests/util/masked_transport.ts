@@ -91,8 +91,8 @@ export class MaskedTransport implements SharedTransport<HttpConnection> {
     return this.#lower.nowMs;
   }
 
-  get remoteAddress(): StreamAddress {
-    return this.#lower.remoteAddress;
+  get peerAddress(): StreamAddress {
+    return this.#lower.peerAddress;
   }
 
   get localAddress(): StreamAddress {

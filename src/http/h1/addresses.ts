@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { StreamAddr } from "../transport.ts";
+import type { ServeAddress } from "../transport.ts";
 import type { Http1 } from "./state.ts";
 
 interface Addresses {
-  readonly local: StreamAddr;
-  readonly remote: StreamAddr;
+  readonly local: ServeAddress;
+  readonly remote: ServeAddress;
 }
 
 /** The addresses of peers that went while a request was handled. */
@@ -20,7 +20,7 @@ const gone = new WeakMap<Http1, Addresses>();
 export function keepAddresses(connection: Http1): void {
   const { transport } = connection;
   try {
-    const { localAddress: local, remoteAddress: remote } = transport;
+    const { localAddress: local, peerAddress: remote } = transport;
     gone.set(connection, { local, remote });
   } catch {
     // A handler that asks for one gets the error.
@@ -28,13 +28,13 @@ export function keepAddresses(connection: Http1): void {
 }
 
 /** Returns our address. */
-export function localAddressOf(connection: Http1): StreamAddr {
+export function localAddressOf(connection: Http1): ServeAddress {
   return gone.get(connection)?.local ?? connection.transport.localAddress;
 }
 
 /** Returns the peer's address; our own for a Unix peer, which has none. */
-export function remoteAddressOf(connection: Http1): StreamAddr {
+export function remoteAddressOf(connection: Http1): ServeAddress {
   const { service, transport } = connection;
   if (service.scheme === "http+unix") return localAddressOf(connection);
-  return gone.get(connection)?.remote ?? transport.remoteAddress;
+  return gone.get(connection)?.remote ?? transport.peerAddress;
 }

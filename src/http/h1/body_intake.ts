@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type BodyHost, IncomingBody } from "../body.ts";
+import { type BodySupply, IncomingBody } from "../body.ts";
 import { HttpError } from "../errors.ts";
 import { encodeLatin1 } from "../latin1.ts";
 import type { ResponseParts } from "../response.ts";
@@ -71,7 +71,7 @@ export interface IntakeOwner {
 }
 
 /** One request's body on its way in. */
-export class BodyIntake implements BodyHost {
+export class BodyIntake implements BodySupply {
   /** The bytes that have come. */
   readonly body: IncomingBody;
   readonly #owner: IntakeOwner;

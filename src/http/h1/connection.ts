@@ -20,7 +20,7 @@ import { LazyRequest } from "../request.ts";
 import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
-import type { HttpTransport, StreamAddr } from "../transport.ts";
+import type { HttpTransport, ServeAddress } from "../transport.ts";
 import { keepAddresses, localAddressOf, remoteAddressOf } from "./addresses.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
 import type { BodyIntake } from "./body_intake.ts";
@@ -119,7 +119,7 @@ export class HttpConnection implements Http1 {
   }
 
   /** The peer's address, or our own for a Unix peer, which has none. */
-  get remoteAddress(): StreamAddr {
+  get peerAddress(): ServeAddress {
     return remoteAddressOf(this);
   }
 

@@ -7,7 +7,7 @@
 
 import { HttpError } from "../errors.ts";
 import { Exchange } from "../exchange.ts";
-import { checkRange } from "../limits.ts";
+import { checkRange } from "../http_limits.ts";
 import { ObservedExchange } from "../observed_exchange.ts";
 import { LazyRequest } from "../request.ts";
 import { BodyIntake } from "./body_intake.ts";

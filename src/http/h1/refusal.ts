@@ -5,10 +5,10 @@
  */
 
 import type { RequestHead } from "./head.ts";
-import type { Limits } from "../limits.ts";
+import type { HttpLimits } from "../http_limits.ts";
 
 /** The status that says what of a head is too much; 0 when nothing is. */
-export function excessOf(head: RequestHead, limits: Limits): number {
+export function excessOf(head: RequestHead, limits: HttpLimits): number {
   const { headBytesMax, headerCountMax, urlBytesMax } = limits;
   const { byteLength } = head;
   if (byteLength > urlBytesMax && head.targetByteLength > urlBytesMax) {

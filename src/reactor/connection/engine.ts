@@ -18,7 +18,7 @@ import { limitUnacked } from "../../system/stream_options.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Protocol } from "../../stream/transport.ts";
 import type { Connection } from "../connection.ts";
-import type { Timeouts, TimeoutSet } from "../limits.ts";
+import type { Timeouts, TimeoutSet } from "../connection_options.ts";
 import { auditRecord } from "./audit.ts";
 import {
   abort,
@@ -147,7 +147,7 @@ export class EngineConnection<Data = unknown>
     return this.setup.limits.timeouts;
   }
 
-  get remoteAddress(): StreamAddress {
+  get peerAddress(): StreamAddress {
     return this.stream.peerAddress;
   }
 

@@ -8,7 +8,11 @@
 import { requireNumber } from "../../base/checks.ts";
 import type { TimeoutReason } from "../../stream/close_reason.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
-import { TIMEOUT_MS_MAX, type Timeouts, timeoutsOf } from "../limits.ts";
+import {
+  TIMEOUT_MS_MAX,
+  type Timeouts,
+  timeoutsOf,
+} from "../connection_options.ts";
 import { Moved } from "../sweep.ts";
 import { destroy, reset } from "./failing.ts";
 import {

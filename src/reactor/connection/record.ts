@@ -14,12 +14,12 @@ import type {
   WriteTarget,
 } from "../../bytes/buffers.ts";
 import type { ByteQueue } from "../../bytes/byte_queue.ts";
-import type { Outbox, OutboxHost } from "../../bytes/outbox.ts";
+import type { Outbox, OutboxMemory } from "../../bytes/outbox.ts";
 import type { CloseReason } from "../../stream/close_reason.ts";
 import type { Protocol } from "../../stream/transport.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Connection, ConnectionHandlers } from "../connection.ts";
-import type { Limits } from "../limits.ts";
+import type { ConnectionLimits } from "../connection_options.ts";
 import type { Ready } from "../slots.ts";
 import type { Timer } from "../timers.ts";
 import { CLOSED, PAUSED, QUEUED, READABLE, RESUMED } from "./flags.ts";
@@ -47,7 +47,7 @@ export interface ConnectionSetup<Data = unknown> {
   /** The listener that accepted them, if one did. */
   readonly listener: Acceptor | undefined;
   /** What bounds them. */
-  readonly limits: Limits;
+  readonly limits: ConnectionLimits;
 }
 
 /** What few connections have at a time. */
@@ -87,7 +87,7 @@ export interface ConnectionRecord extends Connection, Ready, WriteTarget {
 }
 
 /** What a connection needs of its reactor. */
-export interface ConnectionHost extends OutboxHost {
+export interface ConnectionHost extends OutboxMemory {
   /** Where reads go. */
   readonly input: ReadBuffer;
   /** Where answers are serialised. */
@@ -135,7 +135,7 @@ export interface ConnectionHost extends OutboxHost {
 /** Returns what connections share that begin with `handlers`. */
 export function setupOf<Data>(
   handlers: ConnectionHandlers<Data>,
-  limits: Limits,
+  limits: ConnectionLimits,
   listener?: Acceptor,
 ): ConnectionSetup<Data> {
   return { protocol: handlers, owner: handlers, listener, limits };

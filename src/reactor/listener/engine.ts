@@ -9,11 +9,14 @@ import { errnoName, errorFrom, WOULD_BLOCK } from "../../native/errors.ts";
 import { pathText, type StreamAddress } from "../../net/address.ts";
 import type { ConnectionHandlers } from "../connection.ts";
 import { type ConnectionSetup, setupOf } from "../connection/record.ts";
-import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
+import {
+  type ConnectionLimits,
+  DEFAULT_LIMITS,
+} from "../connection_options.ts";
 import type { Listener } from "../listener.ts";
 import type { Ready } from "../slots.ts";
 import type {
-  Batch,
+  AcceptedBatch,
   ListenerSocket,
   StreamSocket,
 } from "../../system/system.ts";
@@ -95,7 +98,7 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
   readonly setup: ConnectionSetup;
   readonly #host: ListenerHost;
   readonly #socket: ListenerSocket;
-  readonly #batch: Batch;
+  readonly #batch: AcceptedBatch;
   #rest: Timer | undefined = undefined;
   #isPaused = false;
   #isClosed = false;
@@ -106,7 +109,7 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
     socket: ListenerSocket,
     { handlers, limits = DEFAULT_LIMITS }: {
       handlers: ConnectionHandlers;
-      limits?: Limits;
+      limits?: ConnectionLimits;
     },
   ) {
     this.#host = host;
@@ -215,7 +218,7 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
   /**
    * Makes connections of the first `count` streams of the batch.
    *
-   * @returns Why no more were accepted: see `Batch.stopped`.
+   * @returns Why no more were accepted: see `AcceptedBatch.stopped`.
    */
   #acceptBatch(count: number): number {
     // Read first: a handler may accept again through another listener.

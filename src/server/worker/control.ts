@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { StreamAddr } from "../../http/transport.ts";
+import type { ServeAddress } from "../../http/transport.ts";
 import type { LimitedOptions } from "../option_table.ts";
 import type {
   Connection,
@@ -52,7 +52,7 @@ export interface MemberOptions extends Omit<LimitedOptions, "bodyBytesMax"> {
 
 /** What a member says. */
 export type Report =
-  | { kind: "serving"; addr: StreamAddr; backend: string }
+  | { kind: "serving"; addr: ServeAddress; backend: string }
   | { kind: "failed"; name: string; message: string }
   | { kind: "stopped" };
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { checkMs } from "../../http/limits.ts";
+import { checkMs } from "../../http/http_limits.ts";
 import { NATIVE } from "../../system/readiness.ts";
 import type { System } from "../../system/system.ts";
 import { givenLimits, settingsOf } from "../option_table.ts";

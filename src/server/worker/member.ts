@@ -15,7 +15,7 @@ import type {
   Connection,
   ConnectionHandlers,
 } from "../../reactor/connection.ts";
-import { SHARED_MEMORY_BYTES_MAX } from "../../reactor/limits.ts";
+import { SHARED_MEMORY_BYTES_MAX } from "../../reactor/connection_options.ts";
 import type { AnyListener, Listener } from "../../reactor/listener.ts";
 import { Reactor, type ReactorOptions } from "../../reactor/reactor.ts";
 import { SharedListener } from "./shared_listener.ts";
@@ -24,12 +24,12 @@ import type { System } from "../../system/system.ts";
 import { type Assignment, listening, type Order, tell } from "./control.ts";
 import { echo } from "../echo.ts";
 import { loadServed, type Served } from "../module.ts";
-import type { StreamAddr } from "../../http/transport.ts";
+import type { ServeAddress } from "../../http/transport.ts";
 import { serveHttp } from "../http_server.ts";
 
 /** A running server of either kind. */
-interface Server {
-  readonly addr: StreamAddr;
+interface MemberServer {
+  readonly addr: ServeAddress;
   shutdown(): Promise<void>;
 }
 
@@ -91,7 +91,7 @@ class Member implements Counter {
   readonly #table: AcceptTable;
   readonly #reactor: MemberReactor;
   readonly #control: Connection;
-  #server: Server | undefined = undefined;
+  #server: MemberServer | undefined = undefined;
   #shared: SharedListener | undefined = undefined;
   #isStopping = false;
 
@@ -162,7 +162,7 @@ class Member implements Counter {
     tell(this.#control, { kind: "serving", addr, backend });
   }
 
-  #serveHttp({ handler, observer }: Served): Server {
+  #serveHttp({ handler, observer }: Served): MemberServer {
     const { where, options } = this.#assignment;
     const how = {
       ...options,
@@ -175,7 +175,7 @@ class Member implements Counter {
       : serveHttp({ ...how, ...where, reusePort: true }, handler);
   }
 
-  #echo(): Server {
+  #echo(): MemberServer {
     const { where } = this.#assignment;
     // The group ends a Worker that takes too long.
     const how = { reactor: this.#reactor, graceMs: Infinity };

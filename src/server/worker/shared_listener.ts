@@ -30,7 +30,7 @@ import { ACCEPT_MAX } from "../../net/listener.ts";
 import { TcpListener } from "../../net/tcp_listener.ts";
 import { UnixListener } from "../../net/unix_listener.ts";
 import type { AcceptTable } from "./accept_table.ts";
-import type { Batch, ListenerSocket } from "../../system/system.ts";
+import type { AcceptedBatch, ListenerSocket } from "../../system/system.ts";
 
 /**
  * How many connections more than another a reactor may have before it leaves
@@ -94,12 +94,12 @@ export class SharedListener implements ListenerSocket, CustomSource {
   }
 
   /** Returns an empty batch of the streams that it accepts. */
-  batch(): Batch {
+  batch(): AcceptedBatch {
     return this.#socket.batch();
   }
 
   /** Accepts its share of those who wait, and takes its place in the queue. */
-  acceptBatch(batch: Batch): number {
+  acceptBatch(batch: AcceptedBatch): number {
     // Nobody has called it back: it was another's turn all the while.
     const late = this.#comeBack() ? this.#rival() : NOBODY;
     const rival = this.#rival(late);
@@ -120,7 +120,7 @@ export class SharedListener implements ListenerSocket, CustomSource {
    * Accepts all who wait, since it is about to close: each of the others may
    * close at the same time, and leave them to this one.
    */
-  acceptRest(batch: Batch): number {
+  acceptRest(batch: AcceptedBatch): number {
     return this.#socket.acceptBatch(batch);
   }
 

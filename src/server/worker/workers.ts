@@ -8,7 +8,7 @@
  */
 
 import { after, cancelAfter, type DenoTimer, nowMs } from "../../base/own.ts";
-import type { StreamAddr } from "../../http/transport.ts";
+import type { ServeAddress } from "../../http/transport.ts";
 import { AcceptTable } from "./accept_table.ts";
 import { Reactor } from "../../reactor/reactor.ts";
 import { NATIVE } from "../../system/readiness.ts";
@@ -48,7 +48,7 @@ const BACKLOG_DEFAULT = 511;
  *
  * @typeParam Addr The form of its address.
  */
-export interface WorkersServer<Addr extends StreamAddr = Deno.NetAddr>
+export interface WorkersServer<Addr extends ServeAddress = Deno.NetAddr>
   extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Addr;
@@ -86,7 +86,7 @@ export interface WorkersServer<Addr extends StreamAddr = Deno.NetAddr>
  */
 export async function serveOnWorkers(
   options: GroupOptions,
-): Promise<WorkersServer<StreamAddr>> {
+): Promise<WorkersServer<ServeAddress>> {
   const count = countOf(options.workers);
   const balance = balanceOf(options);
   checkGroup(options);
@@ -107,7 +107,7 @@ interface Place {
   restart: DenoTimer | undefined;
 }
 
-class Group implements WorkersServer<StreamAddr> {
+class Group implements WorkersServer<ServeAddress> {
   readonly finished: Promise<void>;
   readonly #options: GroupOptions;
   readonly #table: AcceptTable;
@@ -119,7 +119,7 @@ class Group implements WorkersServer<StreamAddr> {
   readonly #shared: ListenerSocket | undefined = undefined;
   /** Where members listen: port 0 until the first has. */
   #where: Where;
-  #serving: { addr: StreamAddr; backend: string } | undefined = undefined;
+  #serving: { addr: ServeAddress; backend: string } | undefined = undefined;
   #failure: Error | undefined = undefined;
   /** Workers that have neither served nor died yet. */
   readonly #unsettled: Set<Place>;
@@ -153,7 +153,7 @@ class Group implements WorkersServer<StreamAddr> {
     this.finished.catch(() => {});
   }
 
-  get addr(): StreamAddr {
+  get addr(): ServeAddress {
     return this.#serving!.addr;
   }
 
@@ -372,7 +372,7 @@ function whereOf(options: GroupOptions): Where {
 }
 
 /** Where the others are to, when the first listens. */
-function whereFor(where: Where, addr: StreamAddr): Where {
+function whereFor(where: Where, addr: ServeAddress): Where {
   return "port" in where && "port" in addr
     ? { ...where, port: addr.port }
     : where;

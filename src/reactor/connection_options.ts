@@ -73,7 +73,7 @@ export interface ConnectionOptions {
 export type TimeoutSet = Required<Timeouts>;
 
 /** Options, checked, with what was left out. */
-export interface Limits {
+export interface ConnectionLimits {
   /** Infinity where there is none; nothing when there are none at all. */
   readonly timeouts: TimeoutSet | undefined;
   /** Where backpressure begins. */
@@ -85,7 +85,7 @@ export interface Limits {
 }
 
 /** What bounds a connection unless told otherwise. */
-export const DEFAULT_LIMITS: Limits = {
+export const DEFAULT_LIMITS: ConnectionLimits = {
   timeouts: undefined,
   highWaterBytes: HIGH_WATER_BYTES,
   lowWaterBytes: LOW_WATER_BYTES,
@@ -98,7 +98,7 @@ export const DEFAULT_LIMITS: Limits = {
  * @throws {RangeError} when one is out of its range.
  * @throws {TypeError} when one is no number.
  */
-export function limitsOf(options: ConnectionOptions): Limits {
+export function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const { timeouts, highWaterBytes, lowWaterBytes, turnReadBytes } = options;
   if (
     timeouts === undefined && highWaterBytes === undefined &&

@@ -65,7 +65,7 @@ export interface LimitOptions {
 }
 
 /** Limits, checked, with the defaults of those that were left out. */
-export type Limits = Readonly<Required<LimitOptions>>;
+export type HttpLimits = Readonly<Required<LimitOptions>>;
 
 /** The longest time, as `setTimeout` has it: 24 days. */
 export const MS_MAX = 0x7fff_ffff;

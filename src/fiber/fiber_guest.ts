@@ -10,10 +10,10 @@ import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { ConnectionHandlers } from "../reactor/connection.ts";
 import type { Guest, GuestLoop, ReactorClosed } from "../reactor/guest.ts";
-import type { ConnectionOptions } from "../reactor/limits.ts";
+import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import type { AnyListener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
-import type { Timer, TimerHost } from "../reactor/timers.ts";
+import type { Scheduler, Timer } from "../reactor/timers.ts";
 import {
   type AnyFiberConnection,
   FIBER_HANDLERS,
@@ -31,7 +31,7 @@ import type { Owner, Running } from "./owned.ts";
 const ABANDON_ROUNDS = 32;
 
 /** The reactor, as fibers need it. */
-export class FiberHost implements Guest, TimerHost {
+export class FiberGuest implements Guest, Scheduler {
   /** Where running fibers are counted. */
   readonly loop: GuestLoop;
   /** Fibers without a parent, servers, and connects that no fiber owns. */
