@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -59,6 +60,8 @@ const READY: u64 = 0;
 const ALARM: u64 = 1;
 /// One poll of each.
 const REQUESTS: usize = 2;
+/// The stack of a thread that makes one call.
+const STACK_BYTES: usize = 16 * 1024;
 
 /// Where one poll is parked.
 #[derive(Debug)]
@@ -188,9 +191,20 @@ impl KernelPark {
 
 impl Drop for KernelPark {
     fn drop(&mut self) {
-        // SAFETY: the context is ours, and is used no more. The call cancels both polls.
-        unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
+        let context = self.context;
+        // Linux waits until all processors have seen the end, for some 30 milliseconds, which
+        // the caller must not: a thread waits in its place, where one can be started.
+        let builder = thread::Builder::new().name("denio-unpark".to_owned());
+        let waits = builder.stack_size(STACK_BYTES).spawn(move || destroy(context));
+        if waits.is_err() {
+            destroy(context);
+        }
     }
+}
+
+fn destroy(context: libc::c_ulong) {
+    // SAFETY: the context is ours, and is used no more. The call cancels both polls.
+    unsafe { libc::syscall(libc::SYS_io_destroy, context) };
 }
 
 fn set_up(requests: usize) -> io::Result<libc::c_ulong> {
