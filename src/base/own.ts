@@ -20,6 +20,8 @@ function own<Name extends keyof typeof globalThis>(
   return () => value ??= found?.get?.call(globalThis) ?? globalThis[name];
 }
 
+/** Returns `process`, also where a program has removed it. */
+export const ownProcess = own("process");
 const timeout = own("setTimeout");
 const cleared = own("clearTimeout");
 const { Date: OwnDate, performance: clock } = globalThis;

@@ -222,6 +222,7 @@ export class Loop {
       }
       host.isAway = true;
       this.#isRunning = false;
+      this.#parkTurn = undefined;
       this.#poll.rest();
       if (this.isClosed) this.#poll.close();
       this.#settle();

@@ -6,6 +6,7 @@
  * Linux signals an eventfd that Deno's own event loop reads, by a raw pipe that
  * Deno does not document. Where that is not to be had, or does not work, a
  * thread of the native library waits, and writes to a socket that Deno reads.
+ * While descriptors are short, a timer of Deno's ends each wait early.
  *
  * @module
  */
@@ -24,6 +25,8 @@ import {
   openEventfd,
   openSocket,
   rawPipeClass,
+  socketClass,
+  TimerPark,
   type WakeHandle,
 } from "./wake_handle.ts";
 
@@ -56,7 +59,8 @@ export class Wait {
   /** Until it has started. */
   #pool: PoolPark | undefined;
   #rounds = 0;
-  #parker: Parker | undefined = undefined;
+  #idleMs = 0;
+  #parker: Parker | TimerPark | undefined = undefined;
   #handle: WakeHandle | undefined = undefined;
   #isRefed = true;
   /** Whether raw pipes are not tried, or have been tried in vain. */
@@ -96,11 +100,10 @@ export class Wait {
     this.#hasLooked = true;
     const onPool = this.#pool && this.#parkOnPool(timeoutMs, refed);
     if (onPool !== undefined) return onPool;
-    const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
     this.#woken = woken;
     this.#context = getAsyncContext?.();
-    parker.park(timeoutMs);
+    this.#begin(timeoutMs, refed);
     return told;
   }
 
@@ -126,9 +129,8 @@ export class Wait {
     if (onPool !== undefined) return onPool;
     // A call of the pool may be done before Deno has looked at anything else.
     this.#pool = undefined;
-    const parker = this.#open(refed);
     const told = new Promise<void>((resolve) => this.#resolve = resolve);
-    parker.wake();
+    this.#open(refed).wake();
     return told;
   }
 
@@ -163,27 +165,38 @@ export class Wait {
     timeoutMs: number | undefined,
     refed: boolean,
   ): Promise<unknown> | undefined {
-    const isShort = timeoutMs !== undefined && timeoutMs < STARTED_MS;
-    const parked = this.#pool!.park(isShort ? timeoutMs : STARTED_MS, refed);
+    const ms = Math.min(timeoutMs ?? STARTED_MS, STARTED_MS);
+    const parked = this.#pool!.park(ms, refed);
     if (parked === undefined) this.#pool = undefined;
     // Beside it: a promise around it would delay whoever waits to be read.
-    else if (!isShort) parked.then((count) => this.#idled(count));
+    else if (ms > 0) parked.then((count) => this.#idled(count, ms));
     return parked;
   }
 
-  #idled(count: number): void {
-    if (count === 0) this.#pool = undefined;
+  #idled(count: number, ms: number): void {
+    this.#idleMs = count === 0 ? this.#idleMs + ms : 0;
+    if (this.#idleMs >= STARTED_MS) this.#pool = undefined;
   }
 
-  #open(refed: boolean): Parker {
-    const parker = this.#parker ??= this.#openParker();
+  /** Begins a wait. What the system refuses, now or later, closes no reactor. */
+  #begin(timeoutMs: number | undefined, refed: boolean): void {
+    for (;;) {
+      const parker = this.#open(refed);
+      try {
+        return parker.park(timeoutMs);
+      } catch {
+        this.close();
+        if (this.#isPublic) this.#parker = this.#openByTimer();
+        this.#isPublic = true;
+      }
+    }
+  }
+
+  #open(refed: boolean): Parker | TimerPark {
+    const parker = this.#parker ??= this.#openByKernel() ??
+      this.#openByThread() ?? this.#openByTimer();
     this.#setRef(refed);
     return parker;
-  }
-
-  #openParker(): Parker {
-    this.#isRefed = true;
-    return this.#openByKernel() ?? this.#openByThread();
   }
 
   /** Nothing where Linux or Deno have not got what it takes. */
@@ -193,7 +206,7 @@ export class Wait {
     let parker: Parker | undefined;
     try {
       parker = new Parker(this.#poll, "kernel");
-      this.#handle = openEventfd(Pipe, parker.fd, this.#onRead);
+      this.#use(openEventfd(Pipe, parker.fd, this.#onRead));
     } catch {
       parker?.close();
       return undefined;
@@ -203,10 +216,34 @@ export class Wait {
     return parker;
   }
 
-  #openByThread(): Parker {
-    const parker = new Parker(this.#poll);
-    this.#handle = openSocket(parker.fd, this.#onRead);
+  /** Nothing where descriptors are short. */
+  #openByThread(): Parker | undefined {
+    const Socket = socketClass();
+    if (Socket === undefined) return undefined;
+    let parker: Parker | undefined;
+    try {
+      parker = new Parker(this.#poll);
+      this.#use(openSocket(Socket, parker.fd, this.#onRead));
+    } catch {
+      parker?.close();
+      return undefined;
+    }
     return parker;
+  }
+
+  /** For one wait: the next one tries the other ways again. */
+  #openByTimer(): TimerPark {
+    const parker = new TimerPark(() => {
+      this.close();
+      this.#onRead();
+    });
+    this.#use(parker);
+    return parker;
+  }
+
+  #use(handle: WakeHandle): void {
+    this.#handle = handle;
+    this.#isRefed = true;
   }
 
   /** Uses a socket from now on, since a raw pipe has read nothing. */

@@ -1,11 +1,13 @@
 /**
- * A descriptor that Deno's own event loop reads, and that ends a wait: what the
- * native library writes to it runs a callback on this thread.
+ * What Deno's own event loop waits for, and that ends a wait of a reactor: a
+ * descriptor that the native library writes to, or a timer while there is none.
+ * Each runs a callback on this thread.
  *
  * @module
  */
 
 import type { Socket } from "node:net";
+import { after, cancelAfter, type DenoTimer, ownProcess } from "../base/own.ts";
 
 /** What Deno's event loop reads until it is closed. */
 export interface WakeHandle {
@@ -22,24 +24,41 @@ const BUFFER_BYTES = 64;
 /** What a read of an eventfd takes: its counter. */
 const COUNTER_BYTES = 8;
 
-/** The part of node:net that is used. */
-interface NetModule {
-  Socket: new (options: {
-    fd: number;
-    readable: boolean;
-    writable: boolean;
-    onread: { buffer: Uint8Array; callback: () => boolean };
-  }) => Socket;
+/** The longest wait by a timer, which does not know when a source is ready. */
+const TIMER_MS = 10;
+
+/** The part of node's sockets that is used. */
+export type SocketClass = new (options: {
+  fd: number;
+  readable: boolean;
+  writable: boolean;
+  onread: { buffer: Uint8Array; callback: () => boolean };
+}) => Socket;
+
+/**
+ * Loads node's class of sockets: a program that never waits does not pay for it.
+ *
+ * @returns Nothing where the program has removed it.
+ */
+export function socketClass(): SocketClass | undefined {
+  try {
+    const net = ownProcess().getBuiltinModule("node:net");
+    return net.Socket as unknown as SocketClass;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Reads a Unix socket: a public way, which all systems have. */
-export function openSocket(fd: number, woken: () => void): WakeHandle {
+export function openSocket(
+  Socket: SocketClass,
+  fd: number,
+  woken: () => void,
+): WakeHandle {
   const callback = () => {
     woken();
     return true;
   };
-  // Loaded here: a program that never waits does not pay for it.
-  const { Socket } = process.getBuiltinModule("node:net") as NetModule;
   const buffer = new Uint8Array(BUFFER_BYTES);
   const onread = { buffer, callback };
   const socket = new Socket({ fd, readable: true, writable: false, onread });
@@ -73,11 +92,11 @@ export type RawPipeClass = new (type: number) => RawPipe;
  * whoever uses it must see that it works, and have another way.
  */
 export function rawPipeClass(): RawPipeClass | undefined {
-  const { binding } = process as unknown as {
-    binding?: (name: string) => { Pipe?: RawPipeClass } | undefined;
-  };
   try {
-    const Pipe = binding?.call(process, "pipe_wrap")?.Pipe;
+    const { binding } = ownProcess() as unknown as {
+      binding?: (name: string) => { Pipe?: RawPipeClass } | undefined;
+    };
+    const Pipe = binding?.call(ownProcess(), "pipe_wrap")?.Pipe;
     const methods = ["open", "readStart", "useUserBuffer", "ref", "unref"];
     const isWhole = methods.every((name) => name in (Pipe?.prototype ?? {}));
     return isWhole ? Pipe : undefined;
@@ -104,4 +123,46 @@ export function openEventfd(
   pipe.onread = woken;
   pipe.readStart();
   return pipe;
+}
+
+/**
+ * Waits without a descriptor, by a timer of Deno's: it ends at the latest after
+ * ten milliseconds, whether something is ready or not.
+ */
+export class TimerPark implements WakeHandle {
+  readonly #woken: () => void;
+  #timer: DenoTimer | undefined = undefined;
+  #isRefed = true;
+
+  /** @param woken Called when a wait is over. */
+  constructor(woken: () => void) {
+    this.#woken = woken;
+  }
+
+  /** Begins a wait, in place of the one before. */
+  park(timeoutMs: number = TIMER_MS): void {
+    cancelAfter(this.#timer);
+    this.#timer = after(Math.min(timeoutMs, TIMER_MS), this.#woken);
+    if (!this.#isRefed) Deno.unrefTimer(this.#timer);
+  }
+
+  /** Begins a wait that ends in the next round of Deno's loop. */
+  wake(): void {
+    this.park(0);
+  }
+
+  ref(): void {
+    this.#isRefed = true;
+    if (this.#timer !== undefined) Deno.refTimer(this.#timer);
+  }
+
+  unref(): void {
+    this.#isRefed = false;
+    if (this.#timer !== undefined) Deno.unrefTimer(this.#timer);
+  }
+
+  close(): void {
+    cancelAfter(this.#timer);
+    this.#timer = undefined;
+  }
 }

@@ -31,7 +31,7 @@ impl SharedThread {
 
     /// Returns the one of the process, which the first call starts.
     pub fn get() -> io::Result<&'static Self> {
-        static THREAD: OnceLock<&SharedThread> = OnceLock::new();
+        static THREAD: OnceLock<Arc<SharedThread>> = OnceLock::new();
         static STARTING: Mutex<()> = Mutex::new(());
         if let Some(thread) = THREAD.get() {
             return Ok(thread);
@@ -42,9 +42,9 @@ impl SharedThread {
         }
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Self::WAKER)?;
-        // For as long as the thread, which never ends.
-        let thread: &Self = Box::leak(Box::new(Self { poll, waker, parked: Mutex::default() }));
-        start("denio-parking", || thread.run())?;
+        let thread = Arc::new(Self { poll, waker, parked: Mutex::default() });
+        let running = Arc::clone(&thread);
+        start("denio-parking", move || running.run())?;
         Ok(THREAD.get_or_init(|| thread))
     }
 
