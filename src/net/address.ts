@@ -1,5 +1,5 @@
 /**
- * Addresses, as Deno shows them and as native code lays them out.
+ * Addresses: in Deno's form, and in the bytes that native code reads.
  *
  * @module
  */
@@ -14,46 +14,46 @@ const FAMILY_UNIX = 1;
 export const FAMILY_V4 = 4;
 /** The first byte of an IPv6 address in native form. */
 const FAMILY_V6 = 6;
-/** Where the scope of an IPv6 address lies, four bytes in network order. */
+/** Offset of an IPv6 address's scope: four bytes in network order. */
 export const SCOPE_START = 4;
-/** Where the bytes of an IP address lie. */
+/** Offset of the bytes of an IP address. */
 export const IP_START = 8;
 const PATH_START = 8;
 const PORT_MAX = 65535;
-/** What native code answers for what is no address. */
+/** Native code's answer for a text that is no address. */
 const NOT_FOUND = -errnoNumber("ENOENT");
 
-/** What no name is: RFC 1123 section 2.1 keeps the two apart. */
+/** A name never has this form: RFC 1123 section 2.1. */
 const IPV4_PATTERN = /^\d+\.\d+\.\d+\.\d+$/;
 
 /**
- * Bytes of `sun_path` in `unix(7)`; the BSDs have four less. A path ends in a
- * NUL that counts, an abstract name begins with one.
+ * Bytes of a path that fit `sun_path` (`unix(7)`; four fewer on the BSDs),
+ * without the NUL that ends a path or begins an abstract name.
  */
 const PATH_BYTES_MAX = Deno.build.os === "linux" ? 107 : 103;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A TCP address, as Deno has it. */
+/** A TCP address in Deno's form. */
 export interface TcpAddress extends Deno.NetAddr {
   /** Always TCP. */
   transport: "tcp";
 }
 
-/** A UDP address, as Deno has it. */
+/** A UDP address in Deno's form. */
 export interface UdpAddress extends Deno.NetAddr {
   /** Always UDP. */
   transport: "udp";
 }
 
-/** The address of a Unix socket, as Deno has it. */
+/** The address of a Unix socket in Deno's form. */
 export interface UnixAddress extends Deno.UnixAddr {
   /** Always a stream. */
   transport: "unix";
   /**
-   * The path; an abstract name begins with `"\0"`; a socket without a name, as
-   * a connecting one, has `""`.
+   * The path; an abstract name begins with `"\0"`. It is `""` for a socket
+   * without a name, such as the connecting end of a connection.
    */
   path: string;
 }
@@ -61,34 +61,34 @@ export interface UnixAddress extends Deno.UnixAddr {
 /** Where to listen or connect. */
 export interface HostPort {
   /**
-   * An IP address, IPv6 with or without brackets; or a name, where what is
-   * called takes one: reactors, fibers and servers do, sockets on a `Poll` do
-   * not, since the system's resolver holds the thread that asks it.
+   * An IP address (IPv6 with or without brackets). Reactors, fibers and servers
+   * also take a name. Sockets on a `Poll` do not: the system's resolver would
+   * block the thread.
    */
   hostname: string;
-  /** From 0 to 65535; 0 lets the system choose when listening. */
+  /** From 0 to 65535. For a listener, 0 lets the system choose. */
   port: number;
 }
 
 /** Where a Unix socket listens. */
 export interface UnixPath {
   /**
-   * A path in the file system, of at most 107 bytes on Linux and 103 elsewhere;
-   * or, on Linux, `"\0"` and an abstract name of at most 107 bytes, which is in
-   * no file system and ends with its socket: `unix(7)`.
+   * A path in the file system: at most 107 bytes on Linux, 103 elsewhere. On
+   * Linux also `"\0"` and an abstract name of at most 107 bytes: no file bears
+   * it, and it ends with its socket (`unix(7)`).
    */
   path: string;
 }
 
-/** An address that a stream has. */
+/** The address of a stream. */
 export type StreamAddress = TcpAddress | UnixAddress;
 
-/** Any address that a socket has. */
+/** The address of any socket. */
 export type SocketAddress = TcpAddress | UdpAddress | UnixAddress;
 
 /**
- * Returns host and port as permissions and messages have them, each read once:
- * what is permitted must be what is used.
+ * Returns host and port without brackets. Each property is read once, so that
+ * the caller uses the same values for the permission and for the call.
  */
 export function hostPort({ hostname, port }: HostPort): HostPort {
   const isBracketed = hostname.startsWith("[") && hostname.endsWith("]") &&
@@ -96,13 +96,13 @@ export function hostPort({ hostname, port }: HostPort): HostPort {
   return { hostname: isBracketed ? hostname.slice(1, -1) : hostname, port };
 }
 
-/** Whether `hostname` is written as an IP address, which needs no resolver. */
+/** Whether `hostname` is an IP address, which needs no resolver. */
 export function isAddress(hostname: string): boolean {
   return hostname.includes(":") || IPV4_PATTERN.test(hostname);
 }
 
 /**
- * Returns an IP address and a port in native form. No resolver is asked.
+ * Returns an IP address and a port in native form, without asking a resolver.
  *
  * @throws {TypeError} when the host is no IP address.
  * @throws {RangeError} when the port is no integer from 0 to 65535.
@@ -119,7 +119,7 @@ export function encodeAddress(
   );
 }
 
-/** Returns an IP address in native form; nothing for what is none. */
+/** Returns an IP address in native form; `undefined` for any other text. */
 export function encodeIp(
   hostname: string,
 ): Uint8Array<ArrayBuffer> | undefined {
@@ -130,14 +130,14 @@ export function encodeIp(
 }
 
 /**
- * Returns the first address of a name, and the port, in native form. It holds
- * the thread while the system's resolver works, as `Deno.listen` does: for what
- * listens, by a name of the machine's own, and must return at once.
+ * Returns the first address of a name, and the port, in native form. Blocks the
+ * thread while the system's resolver works, as `Deno.listen` does. Listeners
+ * use it: their names are the machine's own, and `listen` is synchronous.
  *
  * @throws {RangeError} when the port is no integer from 0 to 65535.
- * @throws {Deno.errors.NotFound} when nobody knows the name.
- * @throws {Error} with code `EAI_AGAIN` when no name server has answered, with
- * `EAI_FAIL` when it has failed: `getaddrinfo(3)`.
+ * @throws {Deno.errors.NotFound} when the name has no address.
+ * @throws {Error} with code `EAI_AGAIN` when no name server answers, with
+ * `EAI_FAIL` when the name server fails: `getaddrinfo(3)`.
  */
 export function resolveOwn(
   { hostname, port }: HostPort,
@@ -150,7 +150,7 @@ export function resolveOwn(
   );
 }
 
-/** Asks for one address: a count, or `-errno`, and where it is written. */
+/** Asks for one address. `code` is a count or `-errno`, `bytes` the address. */
 function ask(
   hostname: string,
   isAddress: boolean,
@@ -183,7 +183,7 @@ export function encodePath(path: string): Uint8Array<ArrayBuffer> {
   const why = path === ""
     ? "it must not be empty"
     : path.includes("\0", 1)
-    ? "it must have no NUL but a first one"
+    ? "only its first character may be a NUL"
     : undefined;
   const isAbstract = path.startsWith("\0");
   const bytesMax = PATH_BYTES_MAX + (isAbstract ? 1 : 0);
@@ -199,8 +199,8 @@ export function encodePath(path: string): Uint8Array<ArrayBuffer> {
 /**
  * Returns an address in the form of `Deno.NetAddr` or `Deno.UnixAddr`.
  *
- * @param transport What an IP address is of; a Unix one is a stream's.
- * @throws {TypeError} when it is of no known family.
+ * @param transport The transport of an IP address; a Unix address has its own.
+ * @throws {TypeError} when the family is unknown.
  */
 export function decodeAddress(
   bytes: Uint8Array,
@@ -221,12 +221,12 @@ export function decodeAddress(
   }
 }
 
-/** Returns a Unix path as one writes it: its NUL as `\0`. */
+/** Returns a Unix path for messages: its NUL is shown as `\0`. */
 export function pathText(path: string): string {
   return path.replaceAll("\0", "\\0");
 }
 
-/** Returns an address as one writes it: IPv6 in brackets. */
+/** Returns an address as text, IPv6 in brackets. */
 export function addressText({ hostname, port }: HostPort): string {
   return hostname.includes(":")
     ? `[${hostname}]:${port}`
@@ -234,7 +234,7 @@ export function addressText({ hostname, port }: HostPort): string {
 }
 
 /**
- * Returns `port` when it is one.
+ * Returns `port`.
  *
  * @throws {RangeError} when it is no integer from 0 to 65535.
  */
@@ -262,7 +262,7 @@ function ipv6Text(view: DataView): string {
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 65535) {
     return `::ffff:${ipv4Text(view, IP_START + 12)}`;
   }
-  // The URL serialiser compresses zeros as RFC 5952 asks.
+  // The URL serialiser compresses zeros by the rules of RFC 5952.
   const text = groups.map((group) => group.toString(16)).join(":");
   const scope = view.getUint32(SCOPE_START);
   const short = new URL(`http://[${text}]`).hostname.slice(1, -1);

@@ -1,10 +1,9 @@
 /**
  * Reading from, and writing to, several streams in one native call.
  *
- * A turn of a server reads a little from many streams and writes a little to
- * many. One call for all is one crossing into native code instead of one a
- * stream, and what a program does between reading and writing stays in the
- * processor's caches.
+ * In one turn a server reads a little from many streams and writes a little to
+ * many. One call for all streams crosses into native code once instead of once
+ * a stream, and the program's own data stays in the processor's caches.
  *
  * @module
  */
@@ -15,8 +14,8 @@ import { READ_BYTES, WRITE_BYTES } from "../native/symbols.ts";
 import { CALL_BYTES_MAX, checkMemory, checkRange, partOf } from "./transfer.ts";
 
 /**
- * What both batches lay out in memory, as native code reads it: each stream has
- * its handle, 8 bytes, then numbers of 4.
+ * The layout of both batches in memory, which native code shares: for each
+ * stream its handle (8 bytes), then numbers of 4 bytes.
  */
 const READ_HANDLES = READ_BYTES / Float64Array.BYTES_PER_ELEMENT;
 const READ_WORDS = READ_BYTES / Int32Array.BYTES_PER_ELEMENT;
@@ -27,11 +26,11 @@ const WRITE_START = 2;
 const WRITE_END = 3;
 const WRITE_COUNT = 4;
 
-/** Streams that are read in one call, one's bytes behind the other's. */
+/** Streams that one call reads, the bytes of each behind those of the last. */
 export class ReadBatch {
-  /** How many streams there may be. */
+  /** The most streams that the batch holds. */
   readonly capacity: number;
-  /** How many streams there are; set to 0 to begin anew. */
+  /** The number of streams in the batch; set it to 0 to begin anew. */
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
   /** The same memory. */
@@ -40,7 +39,7 @@ export class ReadBatch {
   /**
    * Makes an empty batch.
    *
-   * @param capacity How many streams there may be.
+   * @param capacity The most streams that the batch holds.
    */
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -59,23 +58,23 @@ export class ReadBatch {
     return this.#handles[READ_HANDLES * index]!;
   }
 
-  /** Returns what reading stream `index` gave: see `Stream.tryRead`. */
+  /** Returns the result of reading stream `index`: see `Stream.tryRead`. */
   count(index: number): number {
     return this.#words[READ_WORDS * index + READ_COUNT]!;
   }
 
-  /** Says what reading stream `index` gave: for who reads in native code's place. */
+  /** Sets the result of reading stream `index`: for a `System` in memory. */
   setCount(index: number, count: number): void {
     this.#words[READ_WORDS * index + READ_COUNT] = count;
   }
 
   /**
-   * Reads each stream once, in order, from `offset` of `bytes` on, and stops
-   * before one that would have less than `roomMin` bytes.
+   * Reads each stream once, in order, into `bytes` from `offset` on. Stops
+   * before a stream for which less than `roomMin` bytes of room are left.
    *
    * @returns How many streams were read.
-   * @throws {RangeError} when `offset` lies outside `bytes`, or there are more
-   * streams than there may be.
+   * @throws {RangeError} when `offset` lies outside `bytes`, or the batch is
+   * longer than its capacity.
    */
   read(
     bytes: Uint8Array<ArrayBuffer>,
@@ -100,11 +99,11 @@ export class ReadBatch {
   }
 }
 
-/** Streams that are written to in one call, each a part of one buffer. */
+/** Streams that one call writes to: each gets a part of one buffer. */
 export class WriteBatch {
-  /** How many streams there may be. */
+  /** The most streams that the batch holds. */
   readonly capacity: number;
-  /** How many streams there are; set to 0 to begin anew. */
+  /** The number of streams in the batch; set it to 0 to begin anew. */
   length = 0;
   readonly #words: Int32Array<ArrayBuffer>;
   /** The same memory. */
@@ -113,7 +112,7 @@ export class WriteBatch {
   /**
    * Makes an empty batch.
    *
-   * @param capacity How many streams there may be.
+   * @param capacity The most streams that the batch holds.
    */
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -123,8 +122,8 @@ export class WriteBatch {
   }
 
   /**
-   * Adds a stream by its handle, and which bytes it is to have; there must be
-   * room for it.
+   * Adds a stream by its handle, and the range of bytes to write to it; there
+   * must be room for it.
    */
   add(handle: number, start: number, end: number): void {
     const index = this.length++;
@@ -138,22 +137,22 @@ export class WriteBatch {
     return this.#handles[WRITE_HANDLES * index]!;
   }
 
-  /** Returns where the bytes of stream `index` begin. */
+  /** Returns the start of the range of stream `index`. */
   start(index: number): number {
     return this.#words[WRITE_WORDS * index + WRITE_START]!;
   }
 
-  /** Returns where the bytes of stream `index` end. */
+  /** Returns the end of the range of stream `index`. */
   end(index: number): number {
     return this.#words[WRITE_WORDS * index + WRITE_END]!;
   }
 
-  /** Returns what writing to stream `index` gave: see `Stream.tryWrite`. */
+  /** Returns the result of writing to stream `index`: see `Stream.tryWrite`. */
   count(index: number): number {
     return this.#words[WRITE_WORDS * index + WRITE_COUNT]!;
   }
 
-  /** Says what writing to stream `index` gave: for who writes in native code's place. */
+  /** Sets the result of writing to stream `index`: for a `System` in memory. */
   setCount(index: number, count: number): void {
     this.#words[WRITE_WORDS * index + WRITE_COUNT] = count;
   }
@@ -161,8 +160,8 @@ export class WriteBatch {
   /**
    * Writes to each stream once, in order, its part of `bytes`.
    *
-   * @throws {RangeError} when there are more streams than there may be, or
-   * `bytes` has more than a GiB.
+   * @throws {RangeError} when the batch is longer than its capacity, or `bytes`
+   * is larger than a GiB.
    */
   write(bytes: Uint8Array<ArrayBuffer>): void {
     checkLength(this.length, this.#words.length / WRITE_WORDS);
@@ -184,8 +183,8 @@ export class WriteBatch {
 }
 
 /**
- * Native code cannot see how long a batch may be: it is checked here, against
- * the memory that there is.
+ * Checks a batch's length against its memory, since native code cannot see how
+ * large the memory is.
  */
 function checkLength(length: number, capacity: number): void {
   if (length >= 0 && length <= capacity) return;

@@ -1,6 +1,6 @@
 /**
- * Taking over descriptors that the process was given: inherited ones, and
- * those of socket activation.
+ * Taking over descriptors that the process has from its start: inherited ones,
+ * and those of socket activation.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { ADDRESS_BYTES } from "../native/symbols.ts";
 import { decodeAddress } from "./address.ts";
 import { requireNet, requireUnix } from "./permissions.ts";
 
-/** What a descriptor can be of, with its number in native code. */
+/** The kinds of descriptors, with their numbers in native code. */
 export const DescriptorKind = {
   TCP_LISTENER: 1,
   TCP_STREAM: 2,
@@ -25,7 +25,7 @@ export const DescriptorKind = {
 /** One kind of descriptor. */
 export type DescriptorKind = typeof DescriptorKind[keyof typeof DescriptorKind];
 
-/** What each is called in messages. */
+/** The name of each kind in messages. */
 const NAMES: Readonly<Record<number, string>> = {
   [DescriptorKind.TCP_LISTENER]: "a TCP listener",
   [DescriptorKind.TCP_STREAM]: "a TCP stream",
@@ -39,9 +39,9 @@ const NAMES: Readonly<Record<number, string>> = {
 const FD_MAX = 0x7fff_ffff;
 
 /**
- * Takes a descriptor over, and returns the handle that owns it from then on:
- * closing the handle closes the descriptor. It is looked at first: one of
- * another kind, or at an address without permission, is left as it was.
+ * Takes a descriptor over and returns the handle that owns it from then on:
+ * closing the handle closes the descriptor. A descriptor of another kind, or at
+ * an address without permission, stays as it is.
  *
  * @throws {RangeError} when `fd` is no integer from 0 to 2147483647.
  * @throws {TypeError} when the descriptor is of another kind.
@@ -93,8 +93,9 @@ function otherKind(fd: number, kind: DescriptorKind, found: string): TypeError {
 }
 
 /**
- * Asks for what opening the same socket would ask for. What has no name asks
- * for nothing: only who started the process can have handed it over.
+ * Requires the permissions that opening the same socket requires. A pipe or a
+ * socket without a name requires none: only the program that started this
+ * process can have passed it on.
  */
 function requireAddress(kind: DescriptorKind, bytes: Uint8Array): void {
   switch (kind) {

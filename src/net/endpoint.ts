@@ -1,5 +1,5 @@
 /**
- * What native code holds open for an object here: it has a handle, and ends.
+ * The base of all sockets and pipes: a native handle, and closing it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { errorFrom, unwrap, WOULD_BLOCK } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 
 /**
- * Something open that never blocks, and can be registered.
+ * A socket or one end of a pipe: it never blocks, and can be registered.
  *
  * @example Closed by hand once, or by `using`
  * ```ts
@@ -25,9 +25,9 @@ export abstract class Endpoint implements Disposable {
   #handle: number;
 
   /**
-   * Takes a native handle over, as one that another Worker has posted.
+   * Takes a native handle over, for example one that another Worker posted.
    *
-   * @param handle Of the same kind as the class; the new object owns it.
+   * @param handle A handle of the class's kind; the new object owns it.
    */
   constructor(handle: number) {
     this.#handle = handle;
@@ -35,17 +35,17 @@ export abstract class Endpoint implements Disposable {
 
   /**
    * The number by which native code knows it, which can be posted to a Worker;
-   * 0 once it is closed: a closed object never closes another's.
+   * 0 once it is closed, so that a closed object never closes another's handle.
    */
   get handle(): number {
     return this.#handle;
   }
 
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected abstract get noun(): string;
 
   /**
-   * Closes it at once; bytes that the system has taken are still sent.
+   * Closes it at once. The system still sends the bytes that it has accepted.
    *
    * @throws {Deno.errors.BadResource} when it is closed already.
    */

@@ -1,24 +1,24 @@
 /**
- * Probes of silent TCP peers: what may be asked for, and the default.
+ * Probes of silent TCP peers: their ranges and their default.
  *
  * @module
  */
 
 import { checkValue, SocketOption } from "./options.ts";
 
-/** When and how a silent peer is asked whether it is still there: `tcp(7)`. */
+/** When the system probes a silent peer, and how often: `tcp(7)`. */
 export interface Keepalive {
   /** Seconds of silence before the first probe, from 1 to 32767. */
   idle: number;
   /** Seconds between probes, from 1 to 32767. */
   interval: number;
-  /** Probes without answer after which it is given up, from 1 to 127. */
+  /** Unanswered probes after which the connection ends, from 1 to 127. */
   count: number;
 }
 
 /**
- * What listeners and a reactor's connections have unless told otherwise: Go's
- * numbers (`net.KeepAliveConfig`). A peer that has vanished is given up after
+ * The default of listeners and of a reactor's connections: Go's numbers
+ * (`net.KeepAliveConfig`). The connection to a peer that vanished ends after
  * 150 seconds.
  */
 export const KEEPALIVE_DEFAULT: Readonly<Keepalive> = {
@@ -35,8 +35,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * Returns the numbers for what is opened: {@linkcode KEEPALIVE_DEFAULT} for
- * those that are left out, and for `true`; nothing for `false`.
+ * Returns all three numbers, with those of {@linkcode KEEPALIVE_DEFAULT} for
+ * `true` and in place of those left out; `undefined` for `false`.
  *
  * @throws {RangeError} when a number is out of range.
  * @throws {TypeError} when it is neither a boolean nor an object.
@@ -49,7 +49,7 @@ export function keepaliveOf(
 }
 
 /**
- * Returns those numbers that are given.
+ * Returns the numbers that are given.
  *
  * @throws {RangeError} when one is out of range.
  * @throws {TypeError} when it is neither a boolean nor an object.

@@ -1,5 +1,5 @@
 /**
- * What listening sockets do, TCP or Unix: they accept, in batches.
+ * The base of listening sockets, TCP and Unix: they accept in batches.
  *
  * @module
  */
@@ -10,19 +10,19 @@ import { ACCEPT_WORDS } from "../native/symbols.ts";
 import { Socket } from "./socket.ts";
 import { TcpStream } from "./tcp_stream.ts";
 
-/** nginx's backlog, and what Deno and Node ask for; the system clamps it. */
+/** The backlog of nginx, Deno and Node; the system may lower it. */
 const BACKLOG_DEFAULT = 511;
 const BACKLOG_MAX = 0x7fff_ffff;
 
-/** Connections that one accept call takes at the most. */
+/** The most connections that one accept call takes. */
 export const ACCEPT_MAX = 64;
 
-/** A class of streams, which takes a handle over. */
+/** A class of streams, made from a handle. */
 export type StreamClass<Accepted> = new (handle: number) => Accepted;
 
 /**
- * Handles that an accept brought, and why it stopped. It can be used again for
- * the next accept, so that accepting allocates only the streams.
+ * The handles from one accept call, and why the call stopped. Use the batch
+ * again for the next call: accepting then allocates only the streams.
  *
  * @example Usage
  * ```ts
@@ -41,8 +41,8 @@ export type StreamClass<Accepted> = new (handle: number) => Accepted;
  */
 export class AcceptBatch<Accepted = TcpStream> {
   /**
-   * The numbers that native code writes: why it stopped, how many it passed
-   * over, then the handles.
+   * The numbers that native code writes: `stopped`, `passedOver`, then the
+   * handles.
    */
   readonly words: Float64Array<ArrayBuffer> = new Float64Array(
     ACCEPT_WORDS + ACCEPT_MAX,
@@ -61,22 +61,22 @@ export class AcceptBatch<Accepted = TcpStream> {
   }
 
   /**
-   * Why the last accept stopped, as a positive errno: `EAGAIN` when none wait
-   * any more, 0 when the batch is full.
+   * Why the last accept stopped, as a positive errno: `EAGAIN` when no more
+   * connections wait, 0 when the batch is full.
    */
   get stopped(): number {
     return this.words[0]!;
   }
 
   /**
-   * How many connections the last accept passed over, since they had failed
-   * while they waited to be accepted: `accept(2)` under "Error handling".
+   * How many connections failed while they waited and were skipped by the last
+   * accept: `accept(2)` under "Error handling".
    */
   get passedOver(): number {
     return this.words[1]!;
   }
 
-  /** Returns a stream for connection `index`, below the count accepted. */
+  /** Returns a stream for connection `index`, less than the accepted count. */
   stream(index: number): Accepted {
     return new this.#class(this.words[ACCEPT_WORDS + index]!);
   }
@@ -85,7 +85,7 @@ export class AcceptBatch<Accepted = TcpStream> {
 /**
  * A listening socket, which never blocks.
  *
- * @example Accept all who wait in one call
+ * @example Accept all waiting connections in one call
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { AcceptBatch } from "./listener.ts";
@@ -109,12 +109,12 @@ export class AcceptBatch<Accepted = TcpStream> {
  */
 export abstract class ListeningSocket<Address, Accepted>
   extends Socket<Address> {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected get noun(): string {
     return "listener";
   }
 
-  /** What it does that can fail while nobody calls, for messages. */
+  /** For messages of `takeError`: the work that failed between two calls. */
   protected get work(): string {
     return "listen";
   }
@@ -123,10 +123,10 @@ export abstract class ListeningSocket<Address, Accepted>
   abstract batch(): AcceptBatch<Accepted>;
 
   /**
-   * Takes one waiting connection, or returns `undefined` when none waits.
+   * Accepts one waiting connection; returns `undefined` when none waits.
    *
-   * @throws {Error} with code `EMFILE` when out of descriptors, and others of
-   * `accept(2)`.
+   * @throws {Error} with code `EMFILE` when the process is out of descriptors,
+   * and others of `accept(2)`.
    */
   accept(): Accepted | undefined {
     const batch = this.batch();
@@ -136,10 +136,11 @@ export abstract class ListeningSocket<Address, Accepted>
   }
 
   /**
-   * Takes up to `capacity` waiting connections in one native call.
+   * Accepts up to `capacity` waiting connections in one native call.
    *
-   * @param capacity From 1 to 64, which it is when left out.
-   * @returns How many there are in `batch`, whose `stopped` says why no more.
+   * @param capacity From 1 to 64; 64 when left out.
+   * @returns How many connections `batch` holds; `batch.stopped` says why the
+   * call stopped.
    * @throws {RangeError} when `capacity` is out of range.
    */
   acceptBatch(
@@ -159,7 +160,7 @@ export abstract class ListeningSocket<Address, Accepted>
 }
 
 /**
- * Returns how many connections may wait, 511 when nothing was asked for.
+ * Returns how many connections may wait to be accepted; 511 when left out.
  *
  * @throws {RangeError} when it is no integer from 0 to 2147483647.
  */

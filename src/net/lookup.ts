@@ -1,9 +1,9 @@
 /**
- * From names to addresses, without holding the thread.
+ * From names to addresses, without blocking the thread.
  *
- * `getaddrinfo(3)` on Deno's own threads, which is what `Deno.connect` asks:
- * it knows `/etc/hosts` and gives every address. `Deno.resolveDns` asks name
- * servers alone and needs a permission for each of them.
+ * Deno's own threads call `getaddrinfo(3)`, as for `Deno.connect`: it reads
+ * `/etc/hosts` and returns every address. `Deno.resolveDns` would ask only name
+ * servers, and needs a permission for each of them.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { HostPort } from "./address.ts";
 /** Returns the IP addresses of a name, the preferred ones first. */
 export type Lookup = (address: HostPort) => Promise<string[]>;
 
-/** The classes of the resolver's errors; others are of `Error`. */
+/** The classes of the resolver's errors, by code; all others are `Error`. */
 const CLASSES: Record<
   string,
   new (message: string, options: ErrorOptions) => Error
@@ -23,8 +23,8 @@ const CLASSES: Record<
 };
 
 /**
- * Asks the system's resolver for the addresses of a name: what a socket on a
- * `Poll` needs, which takes addresses alone. An address is its own.
+ * Asks the system's resolver for the IP addresses of a name, since a socket on
+ * a `Poll` takes only addresses. For an IP address it returns that address.
  *
  * @example Connect to a name, on a Poll
  * ```ts
@@ -41,18 +41,19 @@ const CLASSES: Record<
  * assertEquals(stream.peerAddress, listener.localAddress);
  * ```
  *
- * @throws {Deno.errors.NotFound} when nobody knows the name.
+ * @throws {Deno.errors.NotFound} when the name has no address.
  * @throws {Deno.errors.NotCapable} without `--allow-net` for name and port.
- * @throws {Error} with code `EAI_AGAIN` when no name server has answered.
+ * @throws {Error} with code `EAI_AGAIN` when no name server answers.
  */
 export async function systemLookup(
   { hostname, port }: HostPort,
 ): Promise<string[]> {
-  // On first use: a program would start 3 milliseconds later for it.
+  // Loaded on first use: it takes 3 milliseconds of a program's start.
   const { lookup } = await import("node:dns");
   return new Promise((resolve, reject) => {
-    // Deno looks a name up that is permitted for one port, when told which. The
-    // promises' face of the same function does not pass it on.
+    // Deno checks the permission for the name and this port. `dns.promises`
+    // does not pass the port on: Deno would then refuse a name that is
+    // permitted for one port.
     const options = { all: true, verbatim: true, port } as const;
     lookup(hostname, options, (error, found) => {
       if (error === null || error === undefined) {

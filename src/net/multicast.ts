@@ -30,12 +30,14 @@ export function encodeGroup(group: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Names the network interface for a group: returns it in native form for IPv4,
- * `null` for the system's choice; an IPv6 group takes it as its scope.
+ * Chooses the network interface for a group. Returns the interface in native
+ * form for an IPv4 group. For an IPv6 group it writes the index into the group
+ * as its scope and returns `null`, as it does for the system's choice.
  *
- * @param group The group that is joined there, in native form.
- * @throws {TypeError} when it is not named as the group's family names one.
- * @throws {RangeError} when it is an index out of range.
+ * @param group The group to join, in native form.
+ * @throws {TypeError} when the interface is not an IPv4 address for an IPv4
+ * group, or not an index for an IPv6 group.
+ * @throws {RangeError} when the index is out of range.
  */
 export function chooseInterface(
   group: Uint8Array<ArrayBuffer>,

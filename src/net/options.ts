@@ -1,5 +1,5 @@
 /**
- * Socket options: their numbers in native code, and what each may be.
+ * Socket options: their numbers in native code, and their ranges.
  *
  * @module
  */
@@ -11,23 +11,23 @@ import { nativeOthers } from "../native/library.ts";
 export interface SocketOption {
   /** Its number in native code. */
   readonly number: number;
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
   /** The least value. */
   readonly min: number;
   /** The largest value. */
   readonly max: number;
-  /** What a value counts, for messages. */
+  /** The unit of a value, for messages. */
   readonly unit: string;
 }
 
-/** What native code takes as a signed number. */
+/** Native code takes a value as a signed 32-bit number. */
 const I32_MAX = 0x7fff_ffff;
 /** `MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of Linux. */
 const KEEPALIVE_SECONDS_MAX = 32_767;
 /** `MAX_TCP_KEEPCNT` of Linux. */
 const KEEPALIVE_COUNT_MAX = 127;
-/** `so_linger` of the BSDs is 16 bits. */
+/** `so_linger` has 16 bits on the BSDs. */
 const LINGER_SECONDS_MAX = 32_767;
 /** An eight-bit field of the IP header: RFC 791, RFC 8200. */
 const TTL_MAX = 255;
@@ -73,7 +73,7 @@ export function getOption(handle: number, option: SocketOption): number {
   return unwrap(value, `get ${option.name}`);
 }
 
-/** Sets an option to a value that has been checked. */
+/** Sets an option to a value that the caller has checked. */
 export function setOption(
   handle: number,
   option: SocketOption,
@@ -88,10 +88,10 @@ export function setOption(
 }
 
 /**
- * Returns `value` when the option may have it.
+ * Returns `value`.
  *
  * @throws {TypeError} when it is no number.
- * @throws {RangeError} when it is no integer of the option's range.
+ * @throws {RangeError} when it is no integer in the option's range.
  */
 export function checkValue(option: SocketOption, value: number): number {
   const { name, min, max, unit } = option;

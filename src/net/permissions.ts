@@ -1,5 +1,6 @@
 /**
- * Asks Deno before native code opens a socket, which Deno itself cannot see.
+ * Asks Deno for permission before native code opens a socket, since Deno cannot
+ * see what native code does.
  *
  * @module
  */
@@ -7,7 +8,7 @@
 import { addressText, hostPort, pathText } from "./address.ts";
 
 /**
- * Checks the permission that Deno would ask for the same address.
+ * Checks the permission that Deno requires for the same address.
  *
  * @throws {Deno.errors.NotCapable} when `--allow-net` does not cover it.
  */
@@ -17,9 +18,10 @@ export function requireNet(hostname: string, port: number): void {
 }
 
 /**
- * Checks the permissions that Deno would ask for a Unix socket: to read and to
- * write its path, and the network at `unix:` and the whole path. An abstract
- * name has no path: it lies in the network namespace, and needs all of it.
+ * Checks the permissions that Deno requires for a Unix socket: to read and to
+ * write its path, and the network at `unix:` and the absolute path. An abstract
+ * name has no path; it belongs to the network namespace and requires the whole
+ * network.
  *
  * @throws {Deno.errors.NotCapable} when one of them is not granted.
  */

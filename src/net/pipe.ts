@@ -1,5 +1,5 @@
 /**
- * Pipes: bytes one way, within the process or to another.
+ * Pipes: bytes in one direction, within the process or to another.
  *
  * @module
  */
@@ -12,15 +12,15 @@ import { CALL_BYTES_MAX, checkRange, partOf, vector } from "./transfer.ts";
 
 /** The two ends of one pipe. */
 export interface Pipe {
-  /** Where its bytes come out. */
+  /** The end to read from. */
   reader: PipeReader;
-  /** Where they are put in. */
+  /** The end to write to. */
   writer: PipeWriter;
 }
 
 /**
- * Opens a pipe, whose ends never block: `pipe(7)`. It leads nowhere else, so no
- * permission is asked for.
+ * Opens a pipe; its two ends never block: `pipe(7)`. A new pipe leads nowhere
+ * outside the process, so it requires no permission.
  *
  * @example Usage
  * ```ts
@@ -43,8 +43,8 @@ export function pipe(): Pipe {
 }
 
 /**
- * The end of a pipe that is read; a readable event tells when. `READ_CLOSED`
- * tells that all writers are closed.
+ * The reading end of a pipe. A `READABLE` event says that it has bytes,
+ * `READ_CLOSED` that all writers are closed.
  *
  * @example Usage
  * ```ts
@@ -59,33 +59,34 @@ export function pipe(): Pipe {
  * ```
  */
 export class PipeReader extends Endpoint {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected get noun(): string {
     return "pipe reader";
   }
 
   /**
-   * Takes over an inherited descriptor of the reading end of a pipe, as
-   * standard input often is. Closing the reader closes the descriptor.
+   * Takes over an inherited descriptor of the reading end of a pipe; standard
+   * input often is one. Closing the reader closes the descriptor.
    *
-   * Makes the pipe non-blocking for every process that shares this end. A pipe
-   * has no name, and only who started the process can have handed it over: no
-   * permission is asked for, as Deno asks for none for its standard streams.
+   * Makes the pipe non-blocking for every process that shares this end. It
+   * requires no permission, as Deno requires none for standard streams: a pipe
+   * has no name, and only the program that started this process can have passed
+   * it on.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): PipeReader {
     return new PipeReader(adopt(fd, DescriptorKind.PIPE_READER));
   }
 
   /**
-   * Reads what has come into `length` bytes of `buffer` from `offset`.
+   * Reads up to `length` bytes into `buffer` from `offset` on.
    *
    * @returns A count; 0 when all writers are closed; {@linkcode WOULD_BLOCK}
-   * when nothing has come.
+   * when the pipe is empty.
    * @throws {RangeError} when the range lies outside `buffer`.
    */
   read(
@@ -96,7 +97,7 @@ export class PipeReader extends Endpoint {
     return this.countOf(this.tryRead(buffer, offset, length), "read from");
   }
 
-  /** Reads like `read`, but answers `-errno` for an error. */
+  /** Reads like `read`, but returns `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
     offset: number,
@@ -111,10 +112,9 @@ export class PipeReader extends Endpoint {
   }
 
   /**
-   * Reads what has come into one buffer after the other, in one call:
-   * `readv(2)`.
+   * Reads into one buffer after the other, in one call: `readv(2)`.
    *
-   * @param buffers Up to eight; take a `subarray` of one for a part of it.
+   * @param buffers Up to eight; pass a `subarray` to use a part of one.
    * @returns As `read`, over all buffers.
    * @throws {RangeError} when there are more than eight.
    * @throws {TypeError} when two of them overlap.
@@ -129,10 +129,10 @@ export class PipeReader extends Endpoint {
 }
 
 /**
- * The end of a pipe that is written; a writable event tells when there is room.
- * `WRITE_CLOSED` tells that all readers are closed.
+ * The writing end of a pipe. A `WRITABLE` event says that it has room,
+ * `WRITE_CLOSED` that all readers are closed.
  *
- * @example Nobody reads any more
+ * @example All readers are closed
  * ```ts
  * import { assertThrows } from "@std/assert";
  * import { pipe } from "./pipe.ts";
@@ -144,31 +144,31 @@ export class PipeReader extends Endpoint {
  * ```
  */
 export class PipeWriter extends Endpoint {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected get noun(): string {
     return "pipe writer";
   }
 
   /**
-   * Takes over an inherited descriptor of the writing end of a pipe, as
-   * standard output often is. Closing the writer closes the descriptor.
+   * Takes over an inherited descriptor of the writing end of a pipe; standard
+   * output often is one. Closing the writer closes the descriptor.
    *
    * Makes the pipe non-blocking for every process that shares this end, and
-   * asks for no permission, as `PipeReader.fromFd` tells.
+   * requires no permission, as `PipeReader.fromFd` explains.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): PipeWriter {
     return new PipeWriter(adopt(fd, DescriptorKind.PIPE_WRITER));
   }
 
   /**
-   * Writes what there is room for of `length` bytes of `bytes` from `offset`.
-   * Up to `PIPE_BUF` bytes, 4096 on Linux and at least 512 elsewhere, are
-   * written together or not at all: `pipe(7)`.
+   * Writes up to `length` bytes of `bytes` from `offset` on. The system writes
+   * up to `PIPE_BUF` bytes (4096 on Linux, at least 512 elsewhere) together or
+   * not at all: `pipe(7)`.
    *
    * @returns A count, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when the range lies outside `bytes`.
@@ -182,7 +182,7 @@ export class PipeWriter extends Endpoint {
     return this.countOf(this.tryWrite(bytes, offset, length), "write to");
   }
 
-  /** Writes like `write`, but answers `-errno` for an error. */
+  /** Writes like `write`, but returns `-errno` for an error. */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
     offset: number,
@@ -197,10 +197,10 @@ export class PipeWriter extends Endpoint {
   }
 
   /**
-   * Writes what there is room for of one buffer after the other, in one call:
+   * Writes one buffer after the other, in one call, as far as there is room:
    * `writev(2)`.
    *
-   * @param buffers Up to eight; take a `subarray` of one for a part of it.
+   * @param buffers Up to eight; pass a `subarray` to use a part of one.
    * @returns As `write`, over all buffers.
    * @throws {RangeError} when there are more than eight.
    */

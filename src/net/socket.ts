@@ -1,5 +1,5 @@
 /**
- * What every socket has: an address, an error, two buffers, an end.
+ * The base of all sockets: an address, an error and two buffer sizes.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
 /**
  * A socket of any kind, which never blocks.
  *
- * @example What sockets of all kinds have
+ * @example Members of all sockets
  * ```ts
  * import { assert, assertEquals } from "@std/assert";
  * import { UdpSocket } from "./udp_socket.ts";
@@ -28,10 +28,10 @@ import { checkValue, getOption, setOption, SocketOption } from "./options.ts";
  * @typeParam Address The form of its addresses.
  */
 export abstract class Socket<Address> extends Endpoint {
-  /** What it does that can fail while nobody calls, for messages. */
+  /** For messages of `takeError`: the work that failed between two calls. */
   protected abstract get work(): string;
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected abstract decode(bytes: Uint8Array): Address;
 
   /** This end's address, with the port that the system chose for port 0. */
@@ -43,42 +43,42 @@ export abstract class Socket<Address> extends Endpoint {
   }
 
   /**
-   * Bytes that the system holds for what has come and is not read yet
-   * (`SO_RCVBUF`). Linux grants twice what is asked for, for its own
-   * bookkeeping, within `net.core.rmem_max`: `socket(7)`.
+   * The size of the system's buffer of received, unread data, in bytes
+   * (`SO_RCVBUF`). Linux doubles the size that is set, for its own bookkeeping,
+   * up to `net.core.rmem_max`: `socket(7)`.
    *
-   * @throws {RangeError} when set to what is no integer from 1 to 2147483647.
+   * @throws {RangeError} when set to no integer from 1 to 2147483647.
    */
   get receiveBuffer(): number {
     return getOption(this.handle, SocketOption.RECEIVE_BUFFER);
   }
 
-  /** Asks for another size, in bytes. */
+  /** Sets the size in bytes. */
   set receiveBuffer(bytes: number) {
     const option = SocketOption.RECEIVE_BUFFER;
     setOption(this.handle, option, checkValue(option, bytes));
   }
 
   /**
-   * Bytes that the system holds for what is written and not sent yet
-   * (`SO_SNDBUF`). Linux grants twice what is asked for, within
+   * The size of the system's buffer of written, unsent data, in bytes
+   * (`SO_SNDBUF`). Linux doubles the size that is set, up to
    * `net.core.wmem_max`: `socket(7)`.
    *
-   * @throws {RangeError} when set to what is no integer from 1 to 2147483647.
+   * @throws {RangeError} when set to no integer from 1 to 2147483647.
    */
   get sendBuffer(): number {
     return getOption(this.handle, SocketOption.SEND_BUFFER);
   }
 
-  /** Asks for another size, in bytes. */
+  /** Sets the size in bytes. */
   set sendBuffer(bytes: number) {
     const option = SocketOption.SEND_BUFFER;
     setOption(this.handle, option, checkValue(option, bytes));
   }
 
   /**
-   * Returns and clears the socket's error (`SO_ERROR`), if it has one: how a
-   * connect has failed, for one.
+   * Returns and clears the socket's error (`SO_ERROR`), if it has one: for
+   * example why a connect failed.
    */
   takeError(): Error | undefined {
     const number = unwrap(
@@ -88,7 +88,7 @@ export abstract class Socket<Address> extends Endpoint {
     return number === 0 ? undefined : errorFrom(number, this.work);
   }
 
-  /** Returns a handle of its own to the same open socket: `dup(2)`. */
+  /** Returns another handle to the same open socket: `dup(2)`. */
   protected cloneHandle(): number {
     const code = nativeOthers().denio_source_try_clone(this.handle);
     return unwrap(code, `clone ${this.noun} ${this.handle}`);

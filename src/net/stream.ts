@@ -1,5 +1,5 @@
 /**
- * What a connection does, TCP or Unix: it reads, writes and shuts down.
+ * The base of connections, TCP and Unix: they read, write and shut down.
  *
  * @module
  */
@@ -24,10 +24,10 @@ const SHUTDOWNS = ["read", "write", "both"] as const;
 /**
  * A connected, or connecting, socket, which never blocks.
  *
- * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}; register the
- * stream with a {@linkcode Registry} to hear when to try again.
+ * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}. Register the
+ * stream with a {@linkcode Registry}: an event then says when to try again.
  *
- * @example A head and a body in one call, looked at before they are read
+ * @example Send a head and a body in one call, and peek before reading
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { UnixStream } from "./unix_stream.ts";
@@ -48,20 +48,20 @@ const SHUTDOWNS = ["read", "write", "both"] as const;
  * @typeParam Address The form of its addresses.
  */
 export abstract class Stream<Address> extends Socket<Address> {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected get noun(): string {
     return "stream";
   }
 
-  /** What it does that can fail while nobody calls, for messages. */
+  /** For messages of `takeError`: the work that failed between two calls. */
   protected get work(): string {
     return "connect or transfer";
   }
 
   /**
-   * The other end's address; for an accepted stream also after a reset.
+   * The peer's address. An accepted stream keeps it even after a reset.
    *
-   * @throws {Deno.errors.NotConnected} before a connect is done.
+   * @throws {Deno.errors.NotConnected} before the stream is connected.
    */
   get peerAddress(): Address {
     const bytes = new Uint8Array(ADDRESS_BYTES);
@@ -71,12 +71,12 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * A number for the network that the peer is in, without its port: the same
-   * for each of its connections, and from 1. For IPv6 that is the /64 network,
-   * since a site has all the addresses in one; a Unix peer's is 0. For who
-   * counts connections: it costs no address.
+   * A number, from 1 on, that all connections of one peer share: it stands for
+   * the peer's IPv4 address or for its IPv6 /64 network, since one site may use
+   * every address of a /64. It is 0 for a Unix peer. Use it to count
+   * connections a peer: reading it creates no address object.
    *
-   * @throws {Deno.errors.NotConnected} before a connect is done.
+   * @throws {Deno.errors.NotConnected} before the stream is connected.
    */
   get peerKey(): number {
     const key = native().denio_stream_peer_key(this.handle);
@@ -84,10 +84,10 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Reads what has come into `length` bytes of `buffer` from `offset`.
+   * Reads up to `length` bytes into `buffer` from `offset` on.
    *
    * @returns A count; 0 at the end of the stream; {@linkcode WOULD_BLOCK} when
-   * nothing has come.
+   * no bytes wait.
    * @throws {RangeError} when the range lies outside `buffer`.
    * @throws {Deno.errors.ConnectionReset} and others of `recv(2)`.
    */
@@ -99,7 +99,7 @@ export abstract class Stream<Address> extends Socket<Address> {
     return this.countOf(this.tryRead(buffer, offset, length), "read from");
   }
 
-  /** Reads like {@linkcode Stream.read}, but answers `-errno` for an error. */
+  /** Reads like {@linkcode Stream.read}, but returns `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
     offset: number,
@@ -114,11 +114,11 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Reads like {@linkcode Stream.read}, and leaves what it has read to be read
-   * again (`MSG_PEEK`). No event comes again for it.
+   * Copies bytes like {@linkcode Stream.read}, but the next read returns them
+   * again (`MSG_PEEK`). No second event announces these bytes.
    *
    * @returns A count; 0 at the end of the stream; {@linkcode WOULD_BLOCK} when
-   * nothing has come.
+   * no bytes wait.
    * @throws {RangeError} when the range lies outside `buffer`.
    */
   peek(
@@ -141,12 +141,12 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Reads what has come into one buffer after the other, in one call:
-   * `readv(2)`. The bytes after the last one read are left as they are.
+   * Reads into one buffer after the other, in one call: `readv(2)`. The rest of
+   * the buffers stays as it is.
    *
-   * @param buffers Up to eight; take a `subarray` of one for a part of it.
+   * @param buffers Up to eight; pass a `subarray` to use a part of one.
    * @returns A count over all buffers; 0 at the end of the stream, or when the
-   * buffers have no room; {@linkcode WOULD_BLOCK} when nothing has come.
+   * buffers have no room; {@linkcode WOULD_BLOCK} when no bytes wait.
    * @throws {RangeError} when there are more than eight.
    * @throws {TypeError} when two of them overlap.
    */
@@ -159,7 +159,7 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Writes what there is room for of `length` bytes of `bytes` from `offset`.
+   * Writes up to `length` bytes of `bytes` from `offset` on.
    *
    * @returns A count, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when the range lies outside `bytes`.
@@ -173,7 +173,9 @@ export abstract class Stream<Address> extends Socket<Address> {
     return this.countOf(this.tryWrite(bytes, offset, length), "write to");
   }
 
-  /** Writes like {@linkcode Stream.write}, but answers `-errno` for an error. */
+  /**
+   * Writes like {@linkcode Stream.write}, but returns `-errno` for an error.
+   */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
     offset: number,
@@ -188,10 +190,11 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Writes what there is room for of one buffer after the other, in one call:
-   * `writev(2)`. A head and its body leave together and are joined nowhere.
+   * Writes one buffer after the other, in one call, as far as there is room:
+   * `writev(2)`. A head and its body leave together without being copied into
+   * one buffer.
    *
-   * @param buffers Up to eight; take a `subarray` of one for a part of it.
+   * @param buffers Up to eight; pass a `subarray` to use a part of one.
    * @returns A count over all buffers, which may end within one of them, or
    * {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when there are more than eight.
@@ -201,7 +204,7 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Writes like {@linkcode Stream.writeVectored}, but answers `-errno` for an
+   * Writes like {@linkcode Stream.writeVectored}, but returns `-errno` for an
    * error.
    *
    * @throws {RangeError} when there are more than eight.
@@ -219,7 +222,7 @@ export abstract class Stream<Address> extends Socket<Address> {
     checkMemory(a);
     if (b !== undefined) checkMemory(b);
     if (c !== undefined) checkMemory(c);
-    // Spelled out: spreading makes the call take four times as long.
+    // Written out, since spreading makes the call take four times as long.
     return native().denio_stream_write_vectored(
       this.handle,
       a,
@@ -242,37 +245,37 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Bytes that were written and that the peer's side has not acknowledged, from
-   * 0 to 2147483647: `SIOCOUTQ` of `tcp(7)` and `unix(7)`, `SO_NWRITE` on
-   * macOS, `FIONWRITE` on FreeBSD. It falls while the peer's system takes
-   * bytes, so one that stays the same over seconds is a peer that has stalled.
+   * The number of written bytes that the peer's system has not acknowledged,
+   * from 0 to 2147483647: `SIOCOUTQ` of `tcp(7)` and `unix(7)`, `SO_NWRITE` on
+   * macOS, `FIONWRITE` on FreeBSD. The number falls while the peer's system
+   * accepts bytes; when it stays the same for seconds, the peer has stalled.
    *
-   * - A TCP stream's end (`shutdown("write")`) counts as one byte.
-   * - A Unix stream's bytes are acknowledged when the peer has read them. Linux
+   * - The end of a TCP stream (`shutdown("write")`) counts as one byte.
+   * - A peer acknowledges the bytes of a Unix stream by reading them. Linux
    *   counts the memory that holds them, which is more than their number.
-   * - What it is after an error means nothing.
+   * - After an error the number has no meaning.
    *
-   * @throws {Deno.errors.NotSupported} where the system does not tell.
+   * @throws {Deno.errors.NotSupported} when the system cannot count them.
    */
   get unackedBytes(): number {
     const code = native().denio_stream_unacked(this.handle);
-    return unwrap(code, "count what is not acknowledged");
+    return unwrap(code, "count the unacknowledged bytes");
   }
 
   /**
-   * Bytes that have come and that nobody has read, from 0 to 2147483647:
-   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end is no byte; on Linux,
-   * what waits behind an urgent byte is not counted before that is read past.
+   * The number of received bytes that wait to be read, from 0 to 2147483647:
+   * `FIONREAD` of `tcp(7)` and `unix(7)`. The peer's end does not count. On
+   * Linux, bytes behind an urgent byte count only when a read has passed it.
    */
   get unreadBytes(): number {
     const code = native().denio_stream_unread(this.handle);
-    return unwrap(code, "count what is not read");
+    return unwrap(code, "count the unread bytes");
   }
 
   /**
    * Shuts down one half or both.
    *
-   * @throws {Deno.errors.NotConnected} when there is no connection any more.
+   * @throws {Deno.errors.NotConnected} when the stream is not connected.
    */
   shutdown(how: Shutdown): void {
     const number = SHUTDOWNS.indexOf(how);

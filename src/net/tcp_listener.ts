@@ -24,28 +24,28 @@ import type { TcpStream } from "./tcp_stream.ts";
 
 export { ACCEPT_MAX, AcceptBatch } from "./listener.ts";
 
-/** How and where a listener is opened. */
+/** Where a listener binds, and with which options. */
 export interface ListenOptions extends HostPort {
   /** Connections that may wait to be accepted; 511 when left out. */
   backlog?: number;
-  /** Several listeners on one address share its connections. */
+  /** Whether several listeners on one address may share its connections. */
   reusePort?: boolean;
-  /** No IPv4 through an IPv6 address. */
+  /** Whether an IPv6 address accepts no IPv4 connections. */
   onlyV6?: boolean;
-  /** `TCP_NODELAY` on what is accepted; on when left out. */
+  /** `TCP_NODELAY` of accepted connections; on when left out. */
   nodelay?: boolean;
   /**
-   * How silent peers of what is accepted are probed, so that one that vanished
-   * is noticed (`SO_KEEPALIVE`, `tcp(7)`). When left out, or `true`: after 15
-   * seconds of silence, every 15 seconds, 9 times, as Go does; the same for
-   * numbers that are left out. `false` does not probe.
+   * How the system probes silent peers of accepted connections, to notice peers
+   * that vanished (`SO_KEEPALIVE`, `tcp(7)`). `true`, the default, means after
+   * 15 seconds of silence, every 15 seconds, 9 times, as in Go; numbers that
+   * are left out have the same defaults. `false` sends no probes.
    */
   keepalive?: boolean | Partial<Keepalive>;
   /**
-   * Milliseconds that bytes written to what is accepted may stay
-   * unacknowledged: see {@linkcode TcpStream.userTimeout}. From 0 to
-   * 2147483647; 0, the default, leaves it to the system. Ignored where the
-   * system has not got it, as on FreeBSD.
+   * Milliseconds for which bytes written to an accepted connection may stay
+   * unacknowledged, from 0 to 2147483647: see
+   * {@linkcode TcpStream.userTimeout}. 0, the default, leaves the limit to the
+   * system. Systems without this option, such as FreeBSD, ignore it.
    */
   userTimeout?: number;
 }
@@ -77,14 +77,14 @@ const NODELAY = 4;
  */
 export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   /**
-   * Binds to an IP address with `SO_REUSEADDR` and listens. `listen` of a
-   * reactor, fibers and servers take a name, too.
+   * Binds to an IP address with `SO_REUSEADDR` and listens. The `listen` method
+   * of a reactor, fibers and servers also take a name.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
-   * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+   * @throws {Deno.errors.AddrInUse} when another socket listens there.
    * @throws {RangeError} when a number is out of range.
-   * @throws {TypeError} when the host is no IP address, or `keepalive` neither a
-   * boolean nor an object.
+   * @throws {TypeError} when the host is no IP address, or `keepalive` is
+   * neither a boolean nor an object.
    */
   static override bind(options: ListenOptions): TcpListener {
     return bindBy(encodeAddress, options);
@@ -94,16 +94,17 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
    * Takes over an inherited descriptor of a TCP listener. Closing the listener
    * closes the descriptor.
    *
-   * Socket activation, as of systemd or launchd's `inetd` mode, has somebody
-   * else bind and start the program when the first connection comes, also with
-   * a port below 1024 and no right to it: `sd_listen_fds(3)`. The descriptors
-   * are 3 and up, `LISTEN_FDS` says how many, and `LISTEN_PID` for which
-   * process they are. What is accepted has no `nodelay`: set it on the stream.
+   * In socket activation, a service manager such as systemd, or launchd in its
+   * `inetd` mode, binds the socket and starts the program at the first
+   * connection. So a program can serve a port below 1024 without the right to
+   * bind it: `sd_listen_fds(3)`. The descriptors begin at 3, `LISTEN_FDS` is
+   * their number, and `LISTEN_PID` is the process that they are for. Accepted
+   * streams do not have `nodelay`: set it on each stream.
    *
-   * Asks for `net` at the address that the socket is bound to. (Deno's own
-   * `node:net` asks for nothing there: this is stricter.)
+   * Requires `net` at the socket's bound address. (Deno's own `node:net`
+   * requires no permission here.)
    *
-   * @example Listen on what the service manager has bound, or else bind
+   * @example Listen on the service manager's socket if there is one
    * ```ts
    * import { assertEquals } from "@std/assert";
    * import { TcpListener } from "./tcp_listener.ts";
@@ -123,18 +124,19 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
    * ```
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): TcpListener {
     return new TcpListener(adopt(fd, DescriptorKind.TCP_LISTENER));
   }
 
   /**
-   * Returns another listener on the same socket, which stays open until both
-   * are closed. It is registered nowhere: each can be with a poll of its own.
+   * Returns another listener on the same socket. The socket stays open until
+   * both are closed. The new listener is not registered, and each of the two
+   * can be registered with a different poll.
    */
   tryClone(): TcpListener {
     return new TcpListener(this.cloneHandle());
@@ -146,22 +148,22 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
   }
 
   /**
-   * Whether it takes no IPv4 through an IPv6 address (`IPV6_V6ONLY`,
+   * Whether an IPv6 listener accepts no IPv4 connections (`IPV6_V6ONLY`,
    * `ipv6(7)`).
    *
-   * @throws {TypeError} when its address is an IPv4 one.
+   * @throws {TypeError} when its address is an IPv4 address.
    */
   get onlyV6(): boolean {
     return getOption(this.handle, SocketOption.ONLY_V6) > 0;
   }
 
   /**
-   * Seconds that a connection may wait for its first bytes before it is
-   * accepted without (`TCP_DEFER_ACCEPT`, `tcp(7)`); 0, the default, accepts at
-   * once. Linux only, which rounds it up to the next time of a retransmission.
+   * Seconds for which a connection waits for its first bytes before `accept`
+   * returns it without any (`TCP_DEFER_ACCEPT`, `tcp(7)`); 0, the default, does
+   * not wait. Linux only; Linux rounds the time up to its next retransmission.
    *
-   * @throws {RangeError} when set to what is no integer from 0 to 2147483647.
-   * @throws {Deno.errors.NotSupported} where the system has not got it.
+   * @throws {RangeError} when set to no integer from 0 to 2147483647.
+   * @throws {Deno.errors.NotSupported} on systems other than Linux.
    */
   get deferAccept(): number {
     return getOption(this.handle, SocketOption.DEFER_ACCEPT);
@@ -177,13 +179,13 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
    * Hops that a packet may make (`IP_TTL`, `ip(7)`; `IPV6_UNICAST_HOPS`,
    * `ipv6(7)`), from 1 to 255; streams accepted later inherit it.
    *
-   * @throws {RangeError} when set to what is no integer from 1 to 255.
+   * @throws {RangeError} when set to no integer from 1 to 255.
    */
   get ttl(): number {
     return getOption(this.handle, SocketOption.TTL);
   }
 
-  /** Sets the hops. */
+  /** Sets the number of hops. */
   set ttl(hops: number) {
     const option = SocketOption.TTL;
     setOption(this.handle, option, checkValue(option, hops));
@@ -194,18 +196,18 @@ export class TcpListener extends ListeningSocket<TcpAddress, TcpStream> {
     return new AcceptBatch();
   }
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected decode(bytes: Uint8Array): TcpAddress {
     return decodeAddress(bytes, "tcp") as TcpAddress;
   }
 }
 
 /**
- * Binds as {@linkcode TcpListener.bind} does, also to a name of the machine's
- * own, which is looked up on this thread: what listens returns at once. Not for
- * users, and not in `mod.ts`.
+ * Binds as {@linkcode TcpListener.bind} does, and also to a name. The lookup
+ * blocks this thread, because `listen` is synchronous. Internal: `mod.ts` does
+ * not export it.
  *
- * @throws {Deno.errors.NotFound} when nobody knows the name, and others of
+ * @throws {Deno.errors.NotFound} when the name has no address, and others of
  * `TcpListener.bind`.
  */
 export function bindToName(options: ListenOptions): TcpListener {
@@ -216,10 +218,10 @@ function bindBy(
   encode: (address: HostPort) => Uint8Array<ArrayBuffer>,
   options: ListenOptions,
 ): TcpListener {
-  // Read once: what is permitted must be what is bound to.
+  // Read once, so that the permission and the bind see the same values.
   const { hostname, port } = hostPort(options);
   const backlog = checkBacklog(options.backlog);
-  // What is accepted inherits them: no system call a connection.
+  // Accepted connections inherit them, without a system call for each.
   const keepalive = keepaliveOf(options.keepalive);
   const timeout = SocketOption.USER_TIMEOUT;
   const userTimeout = checkValue(timeout, options.userTimeout ?? 0);

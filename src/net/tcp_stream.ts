@@ -21,8 +21,8 @@ import { requireNet } from "./permissions.ts";
 import { Stream } from "./stream.ts";
 
 /**
- * Begins to connect without asking for the permission: for an address of a name
- * for which it was asked. Not for users, and not in `mod.ts`.
+ * Begins to connect without a permission check: the caller has checked the name
+ * to which the address belongs. Internal: `mod.ts` does not export it.
  *
  * @throws {TypeError} when the host is no IP address.
  */
@@ -36,8 +36,8 @@ export function connectPermitted(address: HostPort): TcpStream {
 /**
  * A connected, or connecting, TCP socket, which never blocks.
  *
- * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}; register the
- * stream with a {@linkcode Registry} to hear when to try again.
+ * `read` and `write` return a count, or {@linkcode WOULD_BLOCK}. Register the
+ * stream with a {@linkcode Registry}: an event then says when to try again.
  *
  * @example Options round trip
  * ```ts
@@ -56,61 +56,65 @@ export function connectPermitted(address: HostPort): TcpStream {
 export class TcpStream extends Stream<TcpAddress> {
   /**
    * Begins to connect to an IP address. A writable event says that the attempt
-   * is over, and {@linkcode TcpStream.takeError} whether it has failed.
+   * is over; {@linkcode TcpStream.takeError} then says whether it failed.
    *
-   * A name has addresses by {@linkcode systemLookup}, and `connect` of a reactor
-   * or of fibers takes a name itself.
+   * {@linkcode systemLookup} returns the addresses of a name. The `connect`
+   * methods of a reactor and of fibers take a name themselves.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {TypeError} when the host is no IP address.
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   static connect(address: HostPort): TcpStream {
-    // Read once: what is permitted must be what is connected to.
+    // Read once, so that the permission and the connect see the same values.
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
     return connectPermitted({ hostname, port });
   }
 
   /**
-   * Takes over an inherited descriptor of a TCP connection, as `inetd` gives
-   * one with number 0. Closing the stream closes the descriptor.
+   * Takes over an inherited descriptor of a TCP connection; `inetd` passes one
+   * with number 0. Closing the stream closes the descriptor.
    *
-   * Asks for `net` at the connection's own address, as a listener there would.
+   * Requires `net` at the connection's local address, like a listener there.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): TcpStream {
     return new TcpStream(adopt(fd, DescriptorKind.TCP_STREAM));
   }
 
   /**
-   * Returns another stream on the same connection, which stays open until both
-   * are closed. It is registered nowhere; options are shared.
+   * Returns another stream on the same connection. The connection stays open
+   * until both are closed. The new stream is not registered; the two share
+   * their options.
    */
   tryClone(): TcpStream {
     return new TcpStream(this.cloneHandle());
   }
 
-  /** Whether small writes are sent at once (`TCP_NODELAY`, `tcp(7)`). */
+  /**
+   * Whether the system sends small writes at once (`TCP_NODELAY`, `tcp(7)`).
+   */
   get nodelay(): boolean {
     return getOption(this.handle, SocketOption.NODELAY) > 0;
   }
 
-  /** Sends small writes at once, or waits for more of them. */
+  /** Sends small writes at once, or lets the system wait for more bytes. */
   set nodelay(nodelay: boolean) {
     setOption(this.handle, SocketOption.NODELAY, nodelay ? 1 : 0);
   }
 
   /**
-   * How a silent peer is probed (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
-   * `TCP_KEEPINTVL` and `TCP_KEEPCNT`, `tcp(7)`); `false` when it is not. That
-   * is how `TcpStream.connect` begins; an accepted stream has what its listener
-   * was opened with, and one that a reactor connects has a listener's default.
+   * How the system probes a silent peer (`SO_KEEPALIVE`, `TCP_KEEPIDLE`,
+   * `TCP_KEEPINTVL` and `TCP_KEEPCNT`, `tcp(7)`); `false` when it does not. A
+   * stream of `TcpStream.connect` begins with `false`, an accepted stream with
+   * its listener's option, a stream that a reactor connects with the default of
+   * listeners.
    */
   get keepalive(): false | Keepalive {
     if (getOption(this.handle, SocketOption.KEEPALIVE) === 0) return false;
@@ -122,14 +126,14 @@ export class TcpStream extends Stream<TcpAddress> {
   }
 
   /**
-   * Probes a silent peer, or no longer. A number that is left out stays what it
-   * was: the system's own, at first.
+   * Turns probes on or off. A number that is left out keeps its value, which at
+   * first is the system's own.
    *
-   * @throws {RangeError} when a number is out of range; nothing is set then.
+   * @throws {RangeError} when a number is out of range; nothing changes then.
    * @throws {TypeError} when it is neither a boolean nor an object.
    */
   set keepalive(keepalive: boolean | Partial<Keepalive>) {
-    // All are checked before the first is set.
+    // Checks all numbers before the first is set.
     const { idle, interval, count } = checkKeepalive(keepalive);
     this.#set(SocketOption.KEEPALIVE_IDLE, idle);
     this.#set(SocketOption.KEEPALIVE_INTERVAL, interval);
@@ -139,15 +143,15 @@ export class TcpStream extends Stream<TcpAddress> {
   }
 
   /**
-   * What closing does with bytes that are not sent yet (`SO_LINGER`,
-   * `socket(7)`):
+   * What closing does with unsent bytes (`SO_LINGER`, `socket(7)`):
    *
-   * - `undefined`, the default: closing returns, they are sent behind it;
-   * - 0: they are dropped, and the peer is told of a reset;
-   * - up to 32767 seconds: on Linux, closing the last handle *blocks the
-   *   thread* until they are sent, or for so long.
+   * - `undefined`, the default: closing returns, and the system sends the bytes
+   *   afterwards;
+   * - 0: the system drops the bytes and resets the connection;
+   * - 1 to 32767 seconds: on Linux, closing the last handle *blocks the thread*
+   *   until the bytes are sent or the time is over.
    *
-   * @throws {RangeError} when set to what is no integer from 0 to 32767.
+   * @throws {RangeError} when set to no integer from 0 to 32767.
    */
   get linger(): number | undefined {
     const value = getOption(this.handle, SocketOption.LINGER);
@@ -157,12 +161,12 @@ export class TcpStream extends Stream<TcpAddress> {
   /** Decides what closing does with unsent bytes. */
   set linger(seconds: number | undefined) {
     const option = SocketOption.LINGER;
-    // Native code has 0 for "off".
+    // In native code, 0 means "off".
     const value = seconds === undefined ? 0 : checkValue(option, seconds) + 1;
     setOption(this.handle, option, value);
   }
 
-  /** Makes closing answer with a reset instead of a FIN: a `linger` of 0. */
+  /** Makes closing send a reset instead of a FIN, by a `linger` of 0. */
   set resetOnClose(reset: boolean) {
     this.linger = reset ? 0 : undefined;
   }
@@ -171,31 +175,31 @@ export class TcpStream extends Stream<TcpAddress> {
    * Hops that a packet may make (`IP_TTL`, `ip(7)`; `IPV6_UNICAST_HOPS`,
    * `ipv6(7)`), from 1 to 255.
    *
-   * @throws {RangeError} when set to what is no integer from 1 to 255.
+   * @throws {RangeError} when set to no integer from 1 to 255.
    */
   get ttl(): number {
     return getOption(this.handle, SocketOption.TTL);
   }
 
-  /** Sets the hops. */
+  /** Sets the number of hops. */
   set ttl(hops: number) {
     const option = SocketOption.TTL;
     setOption(this.handle, option, checkValue(option, hops));
   }
 
   /**
-   * Milliseconds that written bytes may stay unacknowledged before the
-   * connection is given up (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482); 0 leaves
-   * it to the system, which is the default, and takes Linux a quarter of an
-   * hour. The next read or write then fails with `ETIMEDOUT`.
+   * Milliseconds for which written bytes may stay unacknowledged before the
+   * system ends the connection (`TCP_USER_TIMEOUT`, `tcp(7)`, RFC 5482). The
+   * next read or write then fails with `ETIMEDOUT`. 0, the default, leaves the
+   * limit to the system: about a quarter of an hour on Linux.
    *
-   * On Linux it also bounds how long the peer's system may say that it has no
-   * room (`tcp(7)`), and how long probes of `keepalive` may stay without an
-   * answer, instead of their `count`. macOS counts in seconds
-   * (`TCP_RXT_CONNDROPTIME`): the number is rounded up.
+   * On Linux it also limits how long the peer's receive window may stay closed
+   * (`tcp(7)`), and, in place of `count`, how long `keepalive` probes may stay
+   * unanswered. macOS counts in seconds (`TCP_RXT_CONNDROPTIME`), so the number
+   * is rounded up there.
    *
-   * @throws {RangeError} when set to what is no integer from 0 to 2147483647.
-   * @throws {Deno.errors.NotSupported} where the system has not got it, as
+   * @throws {RangeError} when set to no integer from 0 to 2147483647.
+   * @throws {Deno.errors.NotSupported} on systems without this option, such as
    * FreeBSD.
    */
   get userTimeout(): number {
@@ -212,7 +216,7 @@ export class TcpStream extends Stream<TcpAddress> {
     if (value !== undefined) setOption(this.handle, option, value);
   }
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected decode(bytes: Uint8Array): TcpAddress {
     return decodeAddress(bytes, "tcp") as TcpAddress;
   }

@@ -1,15 +1,15 @@
 /**
- * What one may hand to a read or a write, of a socket or of a pipe.
+ * Checks of the buffers and ranges that a caller passes to a read or a write.
  *
  * @module
  */
 
-/** Buffers that one vectored call takes at the most. */
+/** The most buffers that one vectored call takes. */
 export const BUFFERS_MAX = 8;
 
 /**
- * How far from its beginning one call goes in an array, and how many bytes it
- * takes in all: native code counts in 32 bits, and its answers have a sign.
+ * The largest end of a range, and the most bytes, of one native call. Native
+ * code counts in 32 bits and returns signed numbers.
  */
 export const CALL_BYTES_MAX: number = 2 ** 30;
 
@@ -35,19 +35,19 @@ export type Vector = [
   eighthLength: number,
 ];
 
-/** Memory that is kept from the garbage collector by being known: a MiB. */
+/** Larger arrays are not remembered, since that keeps them in memory. */
 const KNOWN_BYTES_MAX = 2 ** 20;
 
 /**
- * The last two arrays whose memory is no other thread's: a reactor reads into
- * one and writes from one, and asking for an array's buffer costs 20 ns.
+ * The last two arrays that passed the check: a reactor reads into one and
+ * writes from the other. Getting an array's `buffer` costs 20 ns.
  */
 let known: Uint8Array | undefined;
 let knownBefore: Uint8Array | undefined;
 
 /**
- * Returns when no other thread has a buffer's memory. Native code takes for
- * granted that nobody else writes to it during a call.
+ * Throws when another thread may share a buffer's memory: native code relies on
+ * the fact that no other code writes to it during a call.
  *
  * @throws {TypeError} when it is a view of a `SharedArrayBuffer`.
  */
@@ -66,8 +66,8 @@ export function checkMemory(buffer: Uint8Array): void {
 }
 
 /**
- * Returns when a range lies in a buffer, whose memory is no other thread's.
- * Native code cannot see how long a buffer is: it is checked here.
+ * Throws unless a range lies inside a buffer, and no other thread shares the
+ * buffer's memory. Native code cannot see how long a buffer is.
  *
  * @throws {RangeError} when it lies outside.
  * @throws {TypeError} when it is a view of a `SharedArrayBuffer`.
@@ -87,9 +87,8 @@ export function checkRange(
 }
 
 /**
- * Returns what one call can take of a range that goes beyond
- * {@linkcode CALL_BYTES_MAX}: its beginning. A call that takes a part of what it
- * was given says so by its count.
+ * Returns the beginning of a range that goes beyond {@linkcode CALL_BYTES_MAX},
+ * as far as one call can process it. The call's count tells the caller how far.
  */
 export function partOf(
   buffer: Uint8Array<ArrayBuffer>,
@@ -100,8 +99,8 @@ export function partOf(
 }
 
 /**
- * Returns the beginning of several buffers, of {@linkcode CALL_BYTES_MAX} bytes
- * at the most.
+ * Returns the beginning of several buffers: at most {@linkcode CALL_BYTES_MAX}
+ * bytes together.
  */
 export function partsOf(
   buffers: readonly Uint8Array<ArrayBuffer>[],
@@ -115,8 +114,8 @@ export function partsOf(
 }
 
 /**
- * Returns the arguments of a vectored call, which native code takes in order.
- * Of more than {@linkcode CALL_BYTES_MAX} bytes they are the beginning.
+ * Returns the arguments of a vectored call: each buffer and its length, in
+ * order, at most {@linkcode CALL_BYTES_MAX} bytes together.
  *
  * @throws {RangeError} when there are more than eight buffers.
  */

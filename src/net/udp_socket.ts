@@ -1,5 +1,5 @@
 /**
- * Datagrams.
+ * UDP sockets: datagrams.
  *
  * @module
  */
@@ -22,16 +22,18 @@ import { requireNet } from "./permissions.ts";
 import { Socket } from "./socket.ts";
 import { CALL_BYTES_MAX, checkRange, partOf } from "./transfer.ts";
 
-/** How and where a UDP socket is opened. */
+/** Where a UDP socket binds, and with which options. */
 export interface UdpBindOptions extends HostPort {
-  /** Several sockets on one address share its datagrams (`SO_REUSEPORT`). */
+  /**
+   * Whether several sockets may share an address's datagrams (`SO_REUSEPORT`).
+   */
   reusePort?: boolean;
   /**
-   * Several sockets have one address (`SO_REUSEADDR`): each gets what is sent
-   * to a multicast group, one of them gets anything else.
+   * Whether several sockets may bind to one address (`SO_REUSEADDR`). Each of
+   * them gets a copy of a multicast datagram; only one gets any other datagram.
    */
   reuseAddress?: boolean;
-  /** No IPv4 through an IPv6 address. */
+  /** Whether an IPv6 address receives no IPv4 datagrams. */
   onlyV6?: boolean;
 }
 
@@ -42,13 +44,13 @@ const REUSE_ADDRESS = 8;
 /**
  * A UDP socket, which never blocks: `udp(7)`, RFC 768.
  *
- * A call sends or receives one datagram, whole or not at all. A datagram of no
- * bytes is one too: a count of 0 is no end. One that is longer than the buffer
- * is cut off there, and the rest is lost: {@linkcode UdpSocket.isCut} says so.
+ * A call sends or receives one datagram, whole or not at all. A datagram may be
+ * empty, so a count of 0 is not an end. When a datagram is longer than the
+ * buffer, the system drops the rest of it: see {@linkcode UdpSocket.isCut}.
  *
- * What became of a datagram that was sent, such as `ConnectionRefused`, is
- * thrown by the next call. It is no end: others may wait behind it. So after an
- * event receive until `WOULD_BLOCK`, also after an error.
+ * The next call throws the error of an earlier datagram that was sent, such as
+ * `ConnectionRefused`. Other datagrams may still wait. So after an event,
+ * receive until `WOULD_BLOCK`, also after an error.
  *
  * @example A datagram and its answer
  * ```ts
@@ -68,24 +70,24 @@ const REUSE_ADDRESS = 8;
  * ```
  */
 export class UdpSocket extends Socket<UdpAddress> {
-  /** Where native code writes who sent the last datagram. */
+  /** Native code writes the last datagram's sender here. */
   readonly #sender = new Uint8Array(ADDRESS_BYTES);
   #destination: Destination | undefined = undefined;
   #isCut = false;
 
-  /** What it is called in messages. */
+  /** Its name in messages. */
   protected get noun(): string {
     return "UDP socket";
   }
 
-  /** What it does that can fail while nobody calls, for messages. */
+  /** For messages of `takeError`: the work that failed between two calls. */
   protected get work(): string {
     return "send or receive";
   }
 
   /**
-   * Binds to an IP address, by which datagrams to it can be received. Port 0
-   * lets the system choose: right for a socket that sends first.
+   * Binds to an IP address, so that the socket receives datagrams sent to it.
+   * Port 0 lets the system choose, which suits a socket that sends first.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {TypeError} when the host is no IP address.
@@ -105,39 +107,39 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Takes over an inherited descriptor of a UDP socket, as socket activation
-   * gives one: see `TcpListener.fromFd`. Closing the socket closes the
+   * Takes over an inherited descriptor of a UDP socket, for example from socket
+   * activation: see `TcpListener.fromFd`. Closing the socket closes the
    * descriptor.
    *
-   * Asks for `net` at the address that the socket is bound to.
+   * Requires `net` at the socket's bound address.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): UdpSocket {
     return new UdpSocket(adopt(fd, DescriptorKind.UDP_SOCKET));
   }
 
   /**
-   * Returns another socket object on the same socket, which stays open until
-   * both are closed. It is registered nowhere; what one receives, the other
-   * does not.
+   * Returns another object for the same socket. The socket stays open until
+   * both are closed. The new object is not registered. A datagram that one
+   * object receives does not reach the other.
    */
   tryClone(): UdpSocket {
     return new UdpSocket(this.cloneHandle());
   }
 
   /**
-   * Chooses the one peer that `send` sends to, and whose datagrams alone are
-   * received, by its IP address; again, for another one. Nothing is sent by
-   * that.
+   * Chooses one peer by its IP address: `send` sends to this peer, and the
+   * socket receives only datagrams from it. Call it again for another peer. It
+   * sends nothing.
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
-   * @throws {TypeError} when the host is no IP address: {@linkcode systemLookup}
-   * returns those of a name.
+   * @throws {TypeError} when the host is no IP address:
+   * {@linkcode systemLookup} returns those of a name.
    * @throws {RangeError} when the port is no integer from 0 to 65535.
    */
   connect(address: HostPort): void {
@@ -149,9 +151,9 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * The peer that it is connected to.
+   * The address of the connected peer.
    *
-   * @throws {Deno.errors.NotConnected} when it is not connected.
+   * @throws {Deno.errors.NotConnected} when the socket is not connected.
    */
   get peerAddress(): UdpAddress {
     const bytes = new Uint8Array(ADDRESS_BYTES);
@@ -166,9 +168,10 @@ export class UdpSocket extends Socket<UdpAddress> {
    *
    * @returns `length`, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when the range lies outside `bytes`.
-   * @throws {Deno.errors.ConnectionRefused} when an earlier datagram was.
-   * @throws {Error} with code `EDESTADDRREQ` when it is not connected, with
-   * `EMSGSIZE` when there are more bytes than a datagram takes: 65507 over IPv4.
+   * @throws {Deno.errors.ConnectionRefused} when an earlier datagram was
+   * refused.
+   * @throws {Error} with code `EDESTADDRREQ` when the socket is not connected,
+   * with `EMSGSIZE` for more bytes than a datagram takes (65507 over IPv4).
    */
   send(
     bytes: Uint8Array<ArrayBuffer>,
@@ -185,19 +188,19 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Sends a datagram to an IP address: {@linkcode systemLookup} returns those of
-   * a name.
+   * Sends a datagram to an IP address: {@linkcode systemLookup} returns those
+   * of a name.
    *
    * @returns `length`, or {@linkcode WOULD_BLOCK} when there is no room.
-   * @throws {Deno.errors.NotCapable} without `--allow-net` for the address,
-   * which is asked for each time.
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the address;
+   * each call checks it.
    * @throws {Deno.errors.PermissionDenied} for a broadcast address, unless
    * `broadcast` is on.
    * @throws {TypeError} when the host is no IP address.
    * @throws {RangeError} when the range lies outside `bytes`, or the port is no
    * integer from 0 to 65535.
-   * @throws {Error} with code `EMSGSIZE` when there are more bytes than a
-   * datagram takes: 65507 over IPv4.
+   * @throws {Error} with code `EMSGSIZE` for more bytes than a datagram takes
+   * (65507 over IPv4).
    */
   sendTo(
     bytes: Uint8Array<ArrayBuffer>,
@@ -222,14 +225,15 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Receives a datagram into `length` bytes of `buffer` from `offset`. Does not
-   * tell who sent it: for a connected socket, its peer.
+   * Receives a datagram into up to `length` bytes of `buffer` from `offset` on.
+   * Does not set {@linkcode UdpSocket.sender}: for a connected socket, the
+   * sender is its peer.
    *
-   * @returns A count, which may be 0, or {@linkcode WOULD_BLOCK} when nothing
-   * has come.
+   * @returns A count, which may be 0, or {@linkcode WOULD_BLOCK} when no
+   * datagram waits.
    * @throws {RangeError} when the range lies outside `buffer`.
-   * @throws {Deno.errors.ConnectionRefused} when a datagram that was sent to
-   * the connected peer was.
+   * @throws {Deno.errors.ConnectionRefused} when the connected peer's system
+   * refused an earlier datagram.
    */
   receive(
     buffer: Uint8Array<ArrayBuffer>,
@@ -246,8 +250,8 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Receives like {@linkcode UdpSocket.receive}, and leaves the datagram to be
-   * received again (`MSG_PEEK`).
+   * Receives like {@linkcode UdpSocket.receive}, but the next call receives the
+   * same datagram again (`MSG_PEEK`).
    */
   peek(
     buffer: Uint8Array<ArrayBuffer>,
@@ -264,8 +268,8 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Receives like {@linkcode UdpSocket.receive}; {@linkcode UdpSocket.sender}
-   * then tells who sent it.
+   * Receives like {@linkcode UdpSocket.receive}, and sets
+   * {@linkcode UdpSocket.sender}.
    */
   receiveFrom(
     buffer: Uint8Array<ArrayBuffer>,
@@ -287,8 +291,8 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Receives like {@linkcode UdpSocket.receiveFrom}, and leaves the datagram to
-   * be received again (`MSG_PEEK`).
+   * Receives like {@linkcode UdpSocket.receiveFrom}, but the next call receives
+   * the same datagram again (`MSG_PEEK`).
    */
   peekFrom(
     buffer: Uint8Array<ArrayBuffer>,
@@ -310,34 +314,36 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Who sent what `receiveFrom` or `peekFrom` returned last; `undefined` before
-   * there was any. Made when it is read, so that receiving allocates nothing.
+   * The sender of the last datagram from `receiveFrom` or `peekFrom`;
+   * `undefined` before the first. The object is made on each read of this
+   * property, so that receiving allocates nothing.
    */
   get sender(): UdpAddress | undefined {
     return this.#sender[0] === 0 ? undefined : this.decode(this.#sender);
   }
 
   /**
-   * Whether the datagram that was received or peeked at last was longer than
-   * the room for it; what was received of it is its beginning.
+   * Whether the last datagram was longer than the room for it. The buffer then
+   * holds only its beginning.
    */
   get isCut(): boolean {
     return this.#isCut;
   }
 
   /**
-   * Has what is sent to a multicast group received too: `ip(7)`, `ipv6(7)`.
-   * Bind to the group's port, with `reuseAddress` where others listen to it. No
-   * permission is asked for, as Deno asks for none: only what comes to the port
-   * that was permitted is received.
+   * Joins a multicast group: the socket then also receives the group's
+   * datagrams (`ip(7)`, `ipv6(7)`). Bind to the group's port, with
+   * `reuseAddress` when other sockets listen there. Joining requires no
+   * permission, as in Deno: the socket receives only datagrams to the port that
+   * the program was permitted.
    *
    * @param group The group's IP address, of the socket's family.
-   * @param networkInterface Which one to listen on: for an IPv4 group one of its
-   * addresses, for an IPv6 one its index; left out, the system chooses. As
-   * Deno's `joinMulticastV4` and `joinMulticastV6` have it.
+   * @param networkInterface The interface to listen on, as in Deno's
+   * `joinMulticastV4` and `joinMulticastV6`: for an IPv4 group one of its
+   * addresses, for an IPv6 group its index. Left out, the system chooses.
    * @throws {TypeError} when the group is no multicast address, or the
-   * interface is not named as its family does.
-   * @throws {Deno.errors.AddrInUse} when it has been joined already.
+   * interface is not given in the form for the group's family.
+   * @throws {Deno.errors.AddrInUse} when the socket is in the group already.
    * @throws {Error} with code `ENODEV` when there is no such interface.
    */
   joinMulticast(group: string, networkInterface?: string | number): void {
@@ -345,21 +351,22 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Leaves a multicast group, as it was joined. Closing leaves them all.
+   * Leaves a multicast group; takes the same arguments as `joinMulticast`.
+   * Closing the socket leaves all groups.
    *
    * @throws {TypeError} as `joinMulticast`.
-   * @throws {Deno.errors.AddrNotAvailable} when it was not joined.
+   * @throws {Deno.errors.AddrNotAvailable} when the socket is not in the group.
    */
   leaveMulticast(group: string, networkInterface?: string | number): void {
     this.#setMembership(group, networkInterface, false);
   }
 
-  /** Whether it may send to a broadcast address (`SO_BROADCAST`, `ip(7)`). */
+  /** Whether the socket may send to broadcast addresses (`SO_BROADCAST`). */
   get broadcast(): boolean {
     return getOption(this.handle, SocketOption.BROADCAST) > 0;
   }
 
-  /** Permits broadcast addresses, or no longer. */
+  /** Permits or forbids sending to broadcast addresses. */
   set broadcast(broadcast: boolean) {
     setOption(this.handle, SocketOption.BROADCAST, broadcast ? 1 : 0);
   }
@@ -368,64 +375,64 @@ export class UdpSocket extends Socket<UdpAddress> {
    * Hops that a datagram to one host may make (`IP_TTL`, `ip(7)`;
    * `IPV6_UNICAST_HOPS`, `ipv6(7)`), from 1 to 255.
    *
-   * @throws {RangeError} when set to what is no integer from 1 to 255.
+   * @throws {RangeError} when set to no integer from 1 to 255.
    */
   get ttl(): number {
     return getOption(this.handle, SocketOption.TTL);
   }
 
-  /** Sets the hops. */
+  /** Sets the number of hops. */
   set ttl(hops: number) {
     const option = SocketOption.TTL;
     setOption(this.handle, option, checkValue(option, hops));
   }
 
   /**
-   * Whether what is sent to a group is also received on this machine
-   * (`IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`); on at first.
+   * Whether this machine also receives the datagrams that the socket sends to a
+   * group (`IP_MULTICAST_LOOP`, `IPV6_MULTICAST_LOOP`); on at first.
    */
   get multicastLoop(): boolean {
     return getOption(this.handle, SocketOption.MULTICAST_LOOP) > 0;
   }
 
-  /** Receives here what is sent from here, or no longer. */
+  /** Turns receiving the own datagrams to a group on or off. */
   set multicastLoop(loop: boolean) {
     setOption(this.handle, SocketOption.MULTICAST_LOOP, loop ? 1 : 0);
   }
 
   /**
    * Hops that a datagram to a group may make (`IP_MULTICAST_TTL`,
-   * `IPV6_MULTICAST_HOPS`), from 0, this machine, to 255; 1, this network, at
-   * first.
+   * `IPV6_MULTICAST_HOPS`), from 0 (this machine only) to 255; at first 1 (this
+   * network).
    *
-   * @throws {RangeError} when set to what is no integer from 0 to 255.
+   * @throws {RangeError} when set to no integer from 0 to 255.
    */
   get multicastTtl(): number {
     return getOption(this.handle, SocketOption.MULTICAST_TTL);
   }
 
-  /** Sets the hops. */
+  /** Sets the number of hops. */
   set multicastTtl(hops: number) {
     const option = SocketOption.MULTICAST_TTL;
     setOption(this.handle, option, checkValue(option, hops));
   }
 
-  /** Whether several sockets share its address (`SO_REUSEPORT`). */
+  /** Whether several sockets may share the address (`SO_REUSEPORT`). */
   get reusePort(): boolean {
     return getOption(this.handle, SocketOption.REUSE_PORT) > 0;
   }
 
   /**
-   * Whether it takes no IPv4 through an IPv6 address (`IPV6_V6ONLY`,
+   * Whether an IPv6 socket receives no IPv4 datagrams (`IPV6_V6ONLY`,
    * `ipv6(7)`).
    *
-   * @throws {TypeError} when its address is an IPv4 one.
+   * @throws {TypeError} when its address is an IPv4 address.
    */
   get onlyV6(): boolean {
     return getOption(this.handle, SocketOption.ONLY_V6) > 0;
   }
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected decode(bytes: Uint8Array): UdpAddress {
     return decodeAddress(bytes, "udp") as UdpAddress;
   }
@@ -435,7 +442,7 @@ export class UdpSocket extends Socket<UdpAddress> {
     return this.countOf(this.#isCut ? answer - DATAGRAM_CUT : answer, doing);
   }
 
-  /** The last address is kept: answers and streams go to one many times. */
+  /** Keeps the last address, since programs often send to one address again. */
   #encode(hostname: string, port: number): Uint8Array<ArrayBuffer> {
     const last = this.#destination;
     if (last?.hostname === hostname && last.port === port) return last.bytes;
@@ -460,7 +467,7 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 }
 
-/** An address, and what it is in native form. */
+/** An address, and its native form. */
 interface Destination extends HostPort {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }

@@ -18,7 +18,7 @@ import { AcceptBatch, checkBacklog, ListeningSocket } from "./listener.ts";
 import { requireUnix } from "./permissions.ts";
 import { UnixStream } from "./unix_stream.ts";
 
-/** How and where a Unix listener is opened. */
+/** Where a Unix listener binds, and with which options. */
 export interface UnixListenOptions extends UnixPath {
   /** Connections that may wait to be accepted; 511 when left out. */
   backlog?: number;
@@ -27,7 +27,7 @@ export interface UnixListenOptions extends UnixPath {
 /**
  * A listening Unix socket, which never blocks: `unix(7)`.
  *
- * @example A path, which is removed by hand
+ * @example Listen on a path, and remove it by hand
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { UnixListener } from "./unix_listener.ts";
@@ -47,13 +47,14 @@ export interface UnixListenOptions extends UnixPath {
  */
 export class UnixListener extends ListeningSocket<UnixAddress, UnixStream> {
   /**
-   * Binds and listens. The path is made by that, and is there until somebody
-   * removes it, also when the listener is closed; an abstract name is not.
+   * Binds and listens. Binding creates the path; closing the listener does not
+   * remove it. An abstract name ends with its listener.
    *
-   * @throws {Deno.errors.NotCapable} without the permissions that Deno asks
-   * for: `--allow-read` and `--allow-write` for the path, `--allow-net` for
-   * `unix:` and the whole path; for an abstract name, all of `--allow-net`.
-   * @throws {Deno.errors.AddrInUse} when the path or the name is there already.
+   * @throws {Deno.errors.NotCapable} without the permissions that Deno
+   * requires: `--allow-read` and `--allow-write` for the path, `--allow-net`
+   * for `unix:` and the absolute path; for an abstract name, the whole
+   * `--allow-net`.
+   * @throws {Deno.errors.AddrInUse} when the path or the name exists already.
    * @throws {TypeError} when the path is empty, too long or has a NUL inside.
    * @throws {RangeError} when the backlog is out of range.
    */
@@ -69,25 +70,26 @@ export class UnixListener extends ListeningSocket<UnixAddress, UnixStream> {
   }
 
   /**
-   * Takes over an inherited descriptor of a Unix listener, as socket activation
-   * gives one: see `TcpListener.fromFd`. Closing the listener closes the
-   * descriptor, and leaves the path.
+   * Takes over an inherited descriptor of a Unix listener, for example from
+   * socket activation: see `TcpListener.fromFd`. Closing the listener closes
+   * the descriptor, and leaves the path.
    *
-   * Asks for what `UnixListener.bind` asks for.
+   * Requires the same permissions as `UnixListener.bind`.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.NotCapable} without the permissions for its path.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): UnixListener {
     return new UnixListener(adopt(fd, DescriptorKind.UNIX_LISTENER));
   }
 
   /**
-   * Returns another listener on the same socket, which stays open until both
-   * are closed. It is registered nowhere: each can be with a poll of its own.
+   * Returns another listener on the same socket. The socket stays open until
+   * both are closed. The new listener is not registered, and each of the two
+   * can be registered with a different poll.
    */
   tryClone(): UnixListener {
     return new UnixListener(this.cloneHandle());
@@ -98,7 +100,7 @@ export class UnixListener extends ListeningSocket<UnixAddress, UnixStream> {
     return new AcceptBatch(UnixStream);
   }
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected decode(bytes: Uint8Array): UnixAddress {
     return decodeAddress(bytes) as UnixAddress;
   }

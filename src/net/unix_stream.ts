@@ -20,7 +20,7 @@ import { Stream } from "./stream.ts";
 /**
  * A connected Unix socket, which never blocks: `unix(7)`.
  *
- * @example A pair, whose ends are connected with each other
+ * @example A pair of streams, connected with each other
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { UnixStream } from "./unix_stream.ts";
@@ -36,13 +36,14 @@ import { Stream } from "./stream.ts";
  */
 export class UnixStream extends Stream<UnixAddress> {
   /**
-   * Connects, which the system does at once or not at all.
+   * Connects: the system does so at once, or the call throws.
    *
-   * @throws {Deno.errors.NotCapable} without the permissions that Deno asks
-   * for: `--allow-read` and `--allow-write` for the path, `--allow-net` for
-   * `unix:` and the whole path; for an abstract name, all of `--allow-net`.
+   * @throws {Deno.errors.NotCapable} without the permissions that Deno
+   * requires: `--allow-read` and `--allow-write` for the path, `--allow-net`
+   * for `unix:` and the absolute path; for an abstract name, the whole
+   * `--allow-net`.
    * @throws {Deno.errors.NotFound} when there is no such path.
-   * @throws {Deno.errors.ConnectionRefused} when nobody listens there.
+   * @throws {Deno.errors.ConnectionRefused} when no socket listens there.
    * @throws {Deno.errors.WouldBlock} when the listener's backlog is full.
    * @throws {TypeError} when the path is empty, too long or has a NUL inside.
    */
@@ -58,7 +59,7 @@ export class UnixStream extends Stream<UnixAddress> {
 
   /**
    * Returns two streams that are connected with each other and have no name:
-   * `socketpair(2)`. They lead nowhere else, so no permission is asked for.
+   * `socketpair(2)`. They lead nowhere else, so they require no permission.
    */
   static pair(): [UnixStream, UnixStream] {
     const out = new Float64Array(2);
@@ -73,29 +74,31 @@ export class UnixStream extends Stream<UnixAddress> {
    * Takes over an inherited descriptor of a Unix stream. Closing the stream
    * closes the descriptor.
    *
-   * Asks for what `UnixListener.bind` asks for when this end has a path or an
-   * abstract name. An unnamed end asks for nothing, as with Deno's own
-   * `node:net`: only who started the process can have handed it over.
+   * Requires the same permissions as `UnixListener.bind` when this end has a
+   * path or an abstract name. An unnamed end requires none, as in Deno's own
+   * `node:net`: only the program that started this process can have passed it
+   * on.
    *
    * @param fd From 0 to 2147483647.
-   * @throws {TypeError} when the descriptor is of something else.
+   * @throws {TypeError} when the descriptor is of another kind.
    * @throws {Deno.errors.NotCapable} without the permissions for its path.
    * @throws {Deno.errors.BadResource} when there is no such descriptor.
-   * @throws {Deno.errors.Busy} when it has been taken over already.
+   * @throws {Deno.errors.Busy} when another object owns it already.
    */
   static fromFd(fd: number): UnixStream {
     return new UnixStream(adopt(fd, DescriptorKind.UNIX_STREAM));
   }
 
   /**
-   * Returns another stream on the same connection, which stays open until both
-   * are closed. It is registered nowhere; options are shared.
+   * Returns another stream on the same connection. The connection stays open
+   * until both are closed. The new stream is not registered; the two share
+   * their options.
    */
   tryClone(): UnixStream {
     return new UnixStream(this.cloneHandle());
   }
 
-  /** Returns an address of its kind. */
+  /** Returns an address of the socket's kind. */
   protected decode(bytes: Uint8Array): UnixAddress {
     return decodeAddress(bytes) as UnixAddress;
   }
