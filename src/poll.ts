@@ -2,7 +2,7 @@
  * mio's `Poll`, which a program owns: it waits until sockets and pipes are
  * ready. No reactor, no callbacks, no promises.
  *
- * @example A datagram comes
+ * @example Wait for a datagram
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { Events, Interest, Poll, UdpSocket } from "./poll.ts";

@@ -1,18 +1,18 @@
 /**
- * Waiting that an `AbortSignal` ends.
+ * Waits that an `AbortSignal` ends.
  *
  * @module
  */
 
 import { allowSignal } from "./checks.ts";
 
-/** What can be ended from outside. */
+/** The option of waits that an `AbortSignal` can end. */
 export interface Abortable {
-  /** Ends the wait when it aborts, with its reason. */
+  /** When the signal aborts, the wait rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** Rejects when what should be a signal is none; else returns nothing. */
+/** Returns a rejected promise when `signal` is not an `AbortSignal`. */
 export function misuseOf(signal: unknown): Promise<never> | undefined {
   try {
     allowSignal(signal);
@@ -23,8 +23,8 @@ export function misuseOf(signal: unknown): Promise<never> | undefined {
 }
 
 /**
- * Returns `waiting`, and calls `cancel` when `signal` aborts before it is
- * settled; `cancel` has it reject.
+ * Returns `waiting`. Calls `cancel`, which must reject `waiting`, when `signal`
+ * aborts before `waiting` settles.
  */
 export function obeying<T>(
   signal: AbortSignal | undefined,

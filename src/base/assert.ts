@@ -1,22 +1,22 @@
 /**
- * What must hold. An error here is denio's own: the loop that it is thrown in
- * ends, and says so, instead of going on with what nobody can rely on.
+ * Assertions of denio's own invariants. A failed assertion is denio's error: it
+ * ends the loop with a message, since the loop's state is no longer reliable.
  *
  * @module
  */
 
-/** Something that denio relies on does not hold. */
+/** One of denio's invariants does not hold. */
 export class InvariantError extends Error {
-  /** Its own name. */
+  /** The name of the class. */
   override name = "InvariantError";
 }
 
 /**
- * Throws unless `condition` holds. For what costs a comparison: what costs more
- * is an `audit`, which tests and the simulator call.
+ * Throws unless `condition` holds. Use it for checks that cost one comparison.
+ * Costlier checks are an `audit`, which tests and the simulator call.
  *
  * @param what What must hold, as a sentence without a full stop.
- * @throws {InvariantError} when it does not.
+ * @throws {InvariantError} when `condition` is false.
  */
 export function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new InvariantError(`This must hold: ${what}`);

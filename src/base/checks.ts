@@ -1,6 +1,6 @@
 /**
- * Checks of what users hand in, where it comes in: later it would be the
- * loop's error, and nobody could say whose it was.
+ * Checks of a program's arguments, at the call that takes them. A later check
+ * would fail inside the loop, far from the call that is wrong.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 /**
  * Throws unless `value` is a number.
  *
- * @param name What the user calls it.
- * @throws {TypeError} when it is none.
+ * @param name The argument's name in messages.
+ * @throws {TypeError} when it is not a number.
  * @throws {RangeError} when it is `NaN`.
  */
 export function requireNumber(name: string, value: unknown): void {
@@ -21,14 +21,14 @@ export function requireNumber(name: string, value: unknown): void {
 /**
  * Throws unless `value` is a function.
  *
- * @throws {TypeError} when it is none.
+ * @throws {TypeError} when it is not a function.
  */
 export function requireFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw wrongType(name, value, "a function");
 }
 
 /**
- * Throws unless `value` is a function, or left out.
+ * Throws unless `value` is a function or `undefined`.
  *
  * @throws {TypeError} when it is something else.
  */
@@ -37,7 +37,7 @@ export function allowFunction(name: string, value: unknown): void {
 }
 
 /**
- * Throws unless `value` is an `AbortSignal`, or left out.
+ * Throws unless `value` is an `AbortSignal` or `undefined`.
  *
  * @throws {TypeError} when it is something else.
  */
@@ -46,7 +46,7 @@ export function allowSignal(value: unknown): void {
   throw wrongType("signal", value, "an AbortSignal");
 }
 
-/** What a callback connection may be told of, beside `data`. */
+/** The optional handlers of a callback connection; `data` is required. */
 const HANDLERS = [
   "open",
   "end",
@@ -66,7 +66,7 @@ const HANDLERS = [
 /**
  * Throws unless `value` has the handlers of a connection.
  *
- * @throws {TypeError} when `data` is missing, or one is no function.
+ * @throws {TypeError} when `data` is missing, or a handler is not a function.
  */
 export function requireHandlers(value: unknown): void {
   if (typeof value !== "object" || value === null) {
@@ -74,14 +74,14 @@ export function requireHandlers(value: unknown): void {
   }
   const handlers = value as Record<string, unknown>;
   requireFunction("handlers.data", handlers.data);
-  // No iterator of the array's: a program may have broken it.
+  // By index, since a program may have replaced the iterator of arrays.
   for (let index = 0; index < HANDLERS.length; index++) {
     const name = HANDLERS[index]!;
     allowFunction(`handlers.${name}`, handlers[name]);
   }
 }
 
-/** Returns the error for a value of another type than is `wanted`. */
+/** Returns the error for a value of another type than `wanted`. */
 export function wrongType(
   name: string,
   value: unknown,
@@ -92,7 +92,7 @@ export function wrongType(
   );
 }
 
-/** A value as text, also when it has no way to be one. */
+/** Returns a value as text, or its type when it cannot be made a string. */
 function textOf(value: unknown): string {
   try {
     return String(value);

@@ -1,23 +1,23 @@
 /**
- * What is used of Deno's own core, which has no public way: each part may be
- * missing in another version of Deno.
+ * Functions of Deno's core that Deno does not document. Each may be missing in
+ * another version of Deno.
  *
  * @module
  */
 
-/** The functions that are used. */
+/** The functions that denio uses. */
 interface DenoCore {
-  /** Let the process end while a promise of a native call is pending. */
+  /** Lets the process end while a promise of a native call is pending. */
   unrefOpPromise?(promise: Promise<unknown>): void;
-  /** Keeps the process alive again. */
+  /** Makes a pending promise keep the process alive again. */
   refOpPromise?(promise: Promise<unknown>): void;
-  /** Returns what `AsyncLocalStorage` has stored for the code that runs. */
+  /** Returns the `AsyncLocalStorage` context of the running code. */
   getAsyncContext?(): unknown;
-  /** Puts another in its place. */
+  /** Replaces that context. */
   setAsyncContext?(context: unknown): void;
 }
 
-/** Returns Deno's core, or what is left of it. */
+/** Returns Deno's core; an empty object when it cannot be found. */
 export function denoCore(): DenoCore {
   const deno = Deno as unknown as {
     internal?: symbol;

@@ -1,16 +1,17 @@
 /**
- * What the program's clock and timers were when denio was loaded.
+ * The program's clock and timers as they were when denio was loaded.
  *
- * Tests put others in their place, such as node:test's `mock.timers`, sinon's
- * and jest's, which stand still. A loop that took its time from those, or its
- * next round, would stop for ever. So nothing in `src/` uses the globals.
+ * Tests replace the globals by fakes that stand still, such as those of
+ * node:test's `mock.timers`, sinon and jest. A loop on such a clock or timer
+ * would never go on. So no file in `src/` uses the globals.
  *
  * @module
  */
 
 /**
- * Returns what `globalThis` has under `name` now. Deno loads some of it when it
- * is read, which takes 2 milliseconds: it is read on first use.
+ * Returns a getter of the global `name` as it is now. Deno loads some globals
+ * when they are first read, which takes 2 milliseconds: the getter's first call
+ * reads those.
  */
 function own<Name extends keyof typeof globalThis>(
   name: Name,
@@ -27,9 +28,9 @@ const cleared = own("clearTimeout");
 const { Date: OwnDate, performance: clock } = globalThis;
 const clockNow = clock.now;
 
-/** Returns the milliseconds since the program began, with fractions. */
+/** Returns the milliseconds since the program's start, with fractions. */
 export function nowMs(): number {
-  // Not bound: V8 would make several objects for each call.
+  // Not a bound function, for which V8 would make objects on each call.
   return clockNow.call(clock);
 }
 
@@ -43,16 +44,16 @@ export function utcText(ms: number): string {
   return new OwnDate(ms).toUTCString();
 }
 
-/** Deno's class of what `setImmediate` returns: making one sets it. */
+/** Deno's class of immediates: its constructor schedules the callback. */
 type ImmediateClass = new (callback: () => void) => unknown;
 
 const set = own("setImmediate");
 let Immediate: ImmediateClass | undefined;
 
 /**
- * Returns Deno's class of immediates, once one could be had. node:test's fakes
- * are inside of `setImmediate` itself, so that keeping the function would not
- * help. While they are in place and there was none before, there is none.
+ * Returns Deno's class of immediates, from the first call without fakes on;
+ * `undefined` before. node:test puts its fakes inside of `setImmediate`, so
+ * keeping that function does not help.
  */
 export function immediateClass(): ImmediateClass | undefined {
   if (Immediate !== undefined) return Immediate;
@@ -61,8 +62,8 @@ export function immediateClass(): ImmediateClass | undefined {
 }
 
 /**
- * Runs `callback` in the next round of Deno's loop; when there are no immediates
- * but faked ones, after what runs now.
+ * Runs `callback` in the next round of Deno's loop. When `setImmediate` is a
+ * fake from the start, runs it in a microtask instead.
  */
 export function defer(callback: () => void): void {
   const Class = immediateClass();
@@ -78,7 +79,7 @@ export function after(ms: number, callback: () => void): DenoTimer {
   return timeout()(callback, ms);
 }
 
-/** Removes a timer of {@linkcode after}; one that has run is left alone. */
+/** Removes a timer of {@linkcode after}. Does nothing once it has run. */
 export function cancelAfter(timer: DenoTimer | undefined): void {
   cleared()(timer);
 }

@@ -1,10 +1,10 @@
 /**
- * The app that `deno task serve` serves when no module is given.
+ * The built-in app of `deno task serve`, for a command line without a module.
  *
  * @module
  */
 
-/** What a path answers, by method; HEAD is a GET without its body. */
+/** The answers of each path, by method; HEAD is a GET without its body. */
 type Route = ReadonlyMap<string, (request: Request) => Response>;
 
 const ROUTES: ReadonlyMap<string, Route> = new Map([
@@ -13,7 +13,7 @@ const ROUTES: ReadonlyMap<string, Route> = new Map([
   ["/echo", new Map([["POST", echoBody]])],
 ]);
 
-/** As a module that is served has it, for Workers. */
+/** In the form of a served module, for Workers. */
 export default { fetch: app };
 
 /** Answers a request. */
@@ -24,7 +24,7 @@ export function app(request: Request): Response {
   }
   const answer = route.get(request.method);
   if (answer !== undefined) return answer(request);
-  // RFC 9110 section 15.5.6: a 405 says which methods there are.
+  // RFC 9110 section 15.5.6: a 405 lists the path's methods.
   const allow = [...route.keys()].join(", ");
   return new Response(`Method Not Allowed, only ${allow}\n`, {
     status: 405,

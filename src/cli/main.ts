@@ -1,7 +1,7 @@
 /**
  * The program behind `deno task serve`.
  *
- * It prints one line when it serves, and one line when it cannot.
+ * It prints one line when it serves, and one line when it fails.
  *
  * @module
  */
@@ -25,10 +25,10 @@ import { stopOnSignals } from "./signals.ts";
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 
-/** The folder that the user called `deno task` from, which starts elsewhere. */
+/** The user's folder: `deno task` starts the program in the project's. */
 const FOLDER_VARIABLE = "INIT_CWD";
 
-/** Said when stopping takes long enough to wonder. */
+/** Printed when stopping takes a while. */
 const STOPPING = "Stopping when all is answered; once more to stop at once";
 const STOPPING_MS = 250;
 
@@ -39,7 +39,7 @@ const BOLD = "1";
 const FAINT = "2";
 const RED = "31";
 
-/** What all kinds of server have. */
+/** The members that all kinds of servers share. */
 interface RunningServer {
   readonly addr: ServeAddress;
   readonly finished: Promise<void>;
@@ -63,7 +63,7 @@ async function runWorkers(
 ): Promise<void> {
   const { module, port, hostname, path, echo, limits } = options;
   const { backend, balance, graceMs } = options;
-  // Asked here, where a wrong name is wrong usage.
+  // Checked on this thread, so that a wrong name is reported as wrong usage.
   openReactor({ backend, trace: undefined }).close();
   const builtIn = new URL("./app.ts", import.meta.url);
   const server = await serveOnWorkers({
@@ -89,7 +89,9 @@ async function runWorkers(
   }
 }
 
-/** Called before the address is printed: a reader of that may signal at once. */
+/**
+ * Called before the address is printed, since its reader may signal at once.
+ */
 async function untilStopped(server: RunningServer): Promise<void> {
   stopOnSignals(() => {
     after(STOPPING_MS, () => console.error(STOPPING));
@@ -102,13 +104,13 @@ function openReactor(
   { backend, trace: connections }: Pick<Options, "backend" | "trace">,
 ): Reactor {
   try {
-    // The reactor says what is no backend; a list here would only age.
+    // The reactor's message lists the backends.
     return new Reactor({
       ...backend && { backend },
       ...connections && { system: trace({ connections, print: printStep }) },
     } as ReactorOptions);
   } catch (error) {
-    // The name is no backend at all, rather than one that is not here.
+    // A `TypeError` means that there is no backend of this name at all.
     if (error instanceof TypeError) throw new UsageError(error.message);
     throw error;
   }
@@ -161,7 +163,7 @@ function printAddress(
   console.log(`${name} (${backend}) ${what}`);
 }
 
-/** Makes the times of a trace faint, where that can be seen. */
+/** Returns a trace's line with its times in faint colour, on a terminal. */
 function printStep(line: string): void {
   const times = line.slice(0, TRACE_COLUMNS);
   const isStep = /^ *[\d.]+ /.test(times);
@@ -177,7 +179,7 @@ function placeOf(addr: ServeAddress, before: string, after = ""): string {
   return `${before}${host}:${port}${after}`;
 }
 
-/** How evenly connections were shared out: 1 is perfectly. */
+/** Prints how evenly Workers shared the connections: 1 is perfectly even. */
 function printSkew(accepted: readonly number[]): void {
   const sum = accepted.reduce((total, count) => total + count, 0);
   if (sum === 0) return;

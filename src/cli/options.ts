@@ -1,5 +1,5 @@
 /**
- * The command line of `deno task serve`: what may be given, and what it means.
+ * The command line of `deno task serve`: its options and their checks.
  *
  * @module
  */
@@ -17,43 +17,43 @@ import type { Balance } from "../server/worker/group_options.ts";
 
 const PORT_DEFAULT = 8000;
 const PORT_MAX = 65535;
-/** Only this machine can connect; `0.0.0.0` is for others, too. */
+/** Only this machine can connect here; `0.0.0.0` admits other machines. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
 
-/** What `--trace` alone means. */
+/** The number of connections for `--trace` without a value. */
 const TRACE_ONE = "--trace=1";
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export interface Options {
   /** The module to serve; the built-in app when there is none. */
   module: string | undefined;
-  /** From 0 to 65535; 0 for one of the system's choosing. */
+  /** From 0 to 65535; for 0 the system chooses. */
   port: number;
   /** An address or a name. */
   hostname: string;
   /** A Unix socket's path instead of host and port. */
   path: string | undefined;
-  /** On how many Workers; on this thread when left out. */
+  /** The number of Workers; when left out, this thread serves. */
   workers: number | "auto" | undefined;
-  /** How Workers share connections; the better way when left out. */
+  /** How Workers share connections; when left out, by `shared-listener`. */
   balance: Balance | undefined;
-  /** How long Workers have to end, in milliseconds; 30000 when left out. */
+  /** Milliseconds in which Workers must end; 30000 when left out. */
   graceMs: number | undefined;
-  /** Limits for clients; the defaults of those that are left out. */
+  /** Limits for clients; a limit that is left out has its default. */
   limits: LimitedOptions;
   /** Whether to echo TCP instead of serving HTTP. */
   echo: boolean;
   /** The name of a backend, or `auto`; the environment's when left out. */
   backend: string | undefined;
-  /** How many connections to show step by step; none when left out. */
+  /** The number of connections to trace; none when left out. */
   trace: number | undefined;
-  /** Whether to explain instead of serving. */
+  /** Whether to print the help instead of serving. */
   help: boolean;
 }
 
-/** A command line that cannot be meant, with the one line to show. */
+/** A wrong command line; the message is the one line to print. */
 export class UsageError extends Error {
-  /** What errors of this class print. */
+  /** The name of the class. */
   override name = "UsageError";
 }
 
@@ -69,7 +69,7 @@ function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** The column in which the longest limit leaves room for its text. */
+/** The column at which the texts of limits begin. */
 const LIMIT_COLUMNS = 37;
 
 function limitLines(): string {
@@ -98,13 +98,13 @@ Options:
   --balance NAME   How Workers share connections: shared-listener, one socket
                    that all accept from, or reuse-port, a socket for each
                    (SO_REUSEPORT) [shared-listener]
-  --grace-ms MS    Milliseconds that Workers have to answer what has come, when
-                   they are told to stop; then they are terminated [30000]
-  --echo           Send back what comes over TCP instead of serving HTTP
-  --backend NAME   What to wait with: epoll, poll or select on Linux, kqueue
-                   on macOS and the BSDs, auto for the best of them [auto]
-  --trace[=N]      Show on standard error what the first connection, or the
-                   first N, cost: each system call, and the sums
+  --grace-ms MS    Milliseconds in which stopping Workers must answer their
+                   requests, before they are terminated [30000]
+  --echo           Send received TCP bytes back instead of serving HTTP
+  --backend NAME   How to wait for sockets: epoll, poll or select on Linux,
+                   kqueue on macOS and the BSDs, auto for the best [auto]
+  --trace[=N]      Print the system calls of the first connection, or of the
+                   first N, and their sums to standard error
   --help           Print this
 
 Limits for clients, each explained in the README:
@@ -117,33 +117,33 @@ Examples:
   deno task serve --echo --port 7000         A TCP echo server
   deno task serve app.ts --workers auto      On every core
 
---workers pays when MODULE keeps a core busy and others are idle. Each Worker
-imports MODULE for itself: they share no variables. Each has as many connections
-as the others, give or take two; the counts at the end show it. With reuse-port
-Linux shares them out by a hash of their addresses, and other systems may give
-all to one Worker. A Worker that dies is started again, its connections are
-lost.
+--workers helps when MODULE keeps one core busy and other cores are idle. Each
+Worker imports MODULE for itself: Workers share no variables. Their numbers of
+connections differ by at most two, and are printed at the end. With reuse-port,
+Linux distributes connections by a hash of their addresses, and other systems
+may give all of them to one Worker. A Worker that dies is started again; its
+connections are lost.
 
-Ctrl-C or SIGTERM stops accepting and answers what has come, on Workers within
---grace-ms; a second one stops at once.
+Ctrl-C or SIGTERM stops accepting and answers received requests, on Workers
+within --grace-ms; a second one stops at once.
 
-Exit codes: 0 stopped as asked, 1 something failed or a Worker had to be
-terminated, 2 bad usage, 130 or 143 stopped at once by SIGINT or SIGTERM.
+Exit codes: 0 stopped as asked, 1 the server failed or a Worker was terminated,
+2 bad usage, 130 or 143 stopped at once by SIGINT or SIGTERM.
 
 Environment:
   DENIO_BACKEND      The backend, when there is no --backend
   DENIO_NATIVE_PATH  Another native library than the one that
                      "deno task build" makes; it needs its own --allow-ffi
-  NO_COLOR           No colours, which only terminals get anyway
+  NO_COLOR           No colours on a terminal
 
-MODULE, also on Workers, runs with what the task grants: --allow-net and
---allow-read; --path needs --allow-write of its path, too. For more,
-run src/cli/main.ts yourself with "deno run" and the permissions it needs.`;
+MODULE, also on Workers, runs with the permissions of the task: --allow-net and
+--allow-read; --path also needs --allow-write of its path. For other
+permissions, run src/cli/main.ts yourself with "deno run".`;
 
 /**
- * Returns what a command line asks for.
+ * Parses a command line.
  *
- * @throws {UsageError} when it cannot be meant.
+ * @throws {UsageError} when it is wrong.
  */
 export function parseOptions(args: string[]): Options {
   const { values, positionals } = parseWords(args);
@@ -166,7 +166,7 @@ export function parseOptions(args: string[]): Options {
   return {
     module,
     limits: limitsOf(values),
-    // As ss(8) and others write the NUL that an abstract name begins with.
+    // "@" stands for the NUL of an abstract name, as in ss(8).
     path: path?.replace(/^@/, "\0"),
     workers: workersOf(workers),
     balance,
@@ -203,8 +203,7 @@ function parseWords(args: string[]) {
       },
     });
   } catch (error) {
-    // The first sentence says what is wrong, the rest speaks of a "--" that
-    // would not help.
+    // Only the first sentence: the rest suggests a "--", which does not help.
     const [sentence] = (error as Error).message.split(/\.?\n|\. /);
     throw new UsageError(`${sentence}; see --help`, { cause: error });
   }

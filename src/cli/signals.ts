@@ -6,15 +6,16 @@
 
 import { nowMs } from "../base/own.ts";
 
-/** The signals that ask a program to end, with their numbers. */
+/** The signals that end the server, with their numbers. */
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** A shell's exit code for a program that a signal ended is this and more. */
+/** A shell's exit code after a signal is this plus the signal's number. */
 const EXIT_CODE_BASE = 128;
 
 /**
- * Ctrl-C signals every process on the terminal, and `deno task` passes its own
- * on: the program gets it twice, a millisecond apart. No finger is as quick.
+ * Ctrl-C signals every process of the terminal, and `deno task` forwards its
+ * own signal: the program gets two, a millisecond apart. Two key presses are
+ * further apart than this.
  */
 const SAME_PRESS_MS = 100;
 
@@ -30,7 +31,7 @@ export function stopOnSignals(stop: () => void): void {
   }
 }
 
-/** Returns what tells by the time of each signal what the user wishes. */
+/** Returns a function from the time of each signal to the user's wish. */
 export function wishes(): (nowMs: number) => "stop" | "exit" | undefined {
   let firstMs: number | undefined;
   return (nowMs) => {

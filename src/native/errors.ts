@@ -1,5 +1,5 @@
 /**
- * Turns `-errno` into what Deno itself would throw.
+ * Turns `-errno` into the error that Deno itself would throw.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const ERRNOS = {
   ERANGE: errno(
     34,
     34,
-    "select cannot watch a descriptor from FD_SETSIZE on, another backend can",
+    "select cannot watch descriptors from FD_SETSIZE on, use another backend",
     RangeError,
   ),
   ENOSPC: errno(28, 28, "no space left", Error),
@@ -65,11 +65,11 @@ const ERRNOS = {
   EINPROGRESS: errno(115, 36, "in progress", Error),
 } satisfies Record<string, Errno>;
 
-/** The name of an errno that this module knows. */
+/** The name of an errno in this module's table. */
 export type ErrnoName = keyof typeof ERRNOS;
 
 /**
- * What `getaddrinfo(3)` says for which there is no errno, by the numbers of
+ * Errors of `getaddrinfo(3)` that have no errno, by the numbers of
  * `native/poll/src/sys/resolver.rs`.
  */
 const RESOLVER_ERRORS = {
@@ -86,8 +86,8 @@ const BY_NUMBER = new Map(
 );
 
 /**
- * What a read, a write or an accept answers when it would have to wait:
- * `-EAGAIN`. Compare with it; nothing is thrown for it.
+ * The result of a read, a write or an accept that would have to wait:
+ * `-EAGAIN`. The call does not throw: compare its result with this number.
  */
 export const WOULD_BLOCK: number = -errnoNumber("EAGAIN");
 
@@ -96,17 +96,17 @@ export function errnoNumber(name: ErrnoName): number {
   return numberOf(ERRNOS[name]);
 }
 
-/** Returns the name of an errno, or `errno N` when it has none here. */
+/** Returns the name of an errno, or `errno N` when this table lacks it. */
 export function errnoName(number: number): string {
   return BY_NUMBER.get(number)?.name ?? `errno ${number}`;
 }
 
 /**
- * Returns the error that an errno stands for, of the class that Deno would
- * throw, with the errno's name as its `code`.
+ * Returns the error for an errno: of the class that Deno would throw, with the
+ * errno's name as its `code`.
  *
  * @param number A positive errno.
- * @param call What could not be done, as `bind "127.0.0.1:80"`.
+ * @param call The call that failed, for the message: `bind "127.0.0.1:80"`.
  */
 export function errorFrom(
   number: number,
@@ -121,7 +121,7 @@ export function errorFrom(
 }
 
 /**
- * Returns a native count, or throws what the native code stands for.
+ * Returns a native count, or throws the error for a negative result.
  *
  * @example Usage
  * ```ts
@@ -133,7 +133,7 @@ export function errorFrom(
  * ```
  *
  * @param code A count when zero or more, `-errno` otherwise.
- * @param call What could not be done, as `bind "127.0.0.1:80"`.
+ * @param call The call that failed, for the message: `bind "127.0.0.1:80"`.
  * @throws {Deno.errors.BadResource} for `EBADF`, and so on by errno.
  */
 export function unwrap(code: number, call: string): number {

@@ -1,8 +1,8 @@
 /**
  * Finds and opens the native library, once, on first use.
  *
- * Importing a module must not open it: a program that only imports types
- * needs neither the file nor `--allow-ffi`.
+ * Importing a module must not open the library: a program that imports only
+ * types needs neither the file nor `--allow-ffi`.
  *
  * @module
  */
@@ -21,13 +21,13 @@ import {
 export type NativeOf<Symbols extends Deno.ForeignLibraryInterface> =
   Deno.DynamicLibrary<Symbols>["symbols"];
 
-/** Those that a running server calls. */
+/** The functions that a running server calls. */
 export type Native = NativeOf<typeof SERVING_SYMBOLS>;
 
-/** Names another library file to open; checked before the built one. */
+/** The environment variable that names another library file to open. */
 export const NATIVE_PATH_VARIABLE = "DENIO_NATIVE_PATH";
 
-/** The same for all groups of functions, whatever becomes of the environment. */
+/** The path of all groups of functions, kept when the environment changes. */
 let pathOpened: string | URL;
 let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
@@ -35,13 +35,13 @@ let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
 /**
- * Returns the functions that a running server calls, opening the library on the
- * first call.
+ * Returns the functions that a running server calls. The first call opens the
+ * library.
  *
- * In a Worker, all that is opened from then on ends with the Worker, however
- * that ends: as Deno's own resources do.
+ * In a Worker, all handles that are opened from then on end with the Worker's
+ * thread, as Deno's own resources do.
  *
- * @throws {Deno.errors.NotFound} when there is no library where it should be.
+ * @throws {Deno.errors.NotFound} when the library's file is missing.
  * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
  * @throws {Error} when the library has another ABI number.
  */
@@ -55,7 +55,7 @@ export function nativeUdp(): NativeOf<typeof UDP_SYMBOLS> {
 }
 
 /**
- * Returns the functions of threads that own what they open. Throws as
+ * Returns the functions that make a thread the owner of its handles. Throws as
  * {@linkcode native} does.
  */
 export function nativeThread(): NativeOf<typeof THREAD_SYMBOLS> {
@@ -68,17 +68,17 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 }
 
 /**
- * Opens all of the native library now, some 6 ms, of which each part is opened
- * otherwise when it is first used. It stays open until the process ends. Each
- * Worker opens its own.
+ * Opens all of the native library now, which takes about 6 ms. Without this
+ * call, denio opens each part on first use. The library stays open until the
+ * process ends. Each Worker opens its own.
  *
- * A program that revokes `ffi` once it has started, as Deno's manual advises,
- * calls this before: what was opened works without the permission, and what was
- * not yet, such as UDP, would throw `NotCapable` then. And the sanitizer of
- * resources of `Deno.test` finds fault with the first test that uses denio,
- * unless this was called before, at the top of the file.
+ * - A program that revokes `ffi` after its start, as Deno's manual advises,
+ *   must call this first: opened parts work without the permission, others,
+ *   such as UDP, would throw `NotCapable`.
+ * - A test file calls this at its top: the resource sanitizer of `Deno.test`
+ *   would report the first test that uses denio.
  *
- * @example Give the permission back
+ * @example Revoke the permission
  * ```ts
  * import { loadLibrary } from "../../mod.ts";
  * import { UdpSocket } from "../../src/poll.ts";
@@ -88,7 +88,7 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
  * UdpSocket.bind({ hostname: "127.0.0.1", port: 0 }).close();
  * ```
  *
- * @throws {Deno.errors.NotFound} when there is no library where it should be.
+ * @throws {Deno.errors.NotFound} when the library's file is missing.
  * @throws {Deno.errors.NotCapable} without `--allow-ffi` for its path.
  * @throws {Error} when the library has another ABI number.
  */
@@ -100,8 +100,8 @@ export function loadLibrary(): void {
 }
 
 /**
- * Returns where the library is looked for: `DENIO_NATIVE_PATH` when that may
- * be read and is set, else `native/target/release` beside this module.
+ * Returns the library's path: `DENIO_NATIVE_PATH` when that is set and
+ * permitted, otherwise a file in `native/target/release` of this project.
  */
 export function libraryPath(): string | URL {
   return environment(NATIVE_PATH_VARIABLE) ?? new URL(
@@ -110,13 +110,13 @@ export function libraryPath(): string | URL {
   );
 }
 
-/** Returns what cargo calls the library on the given system. */
+/** Returns cargo's file name for the library on the given system. */
 export function libraryFile(os: typeof Deno.build.os): string {
   if (os === "windows") return "denio.dll";
   return os === "darwin" ? "libdenio.dylib" : "libdenio.so";
 }
 
-/** Opens the library at `path`; only tests call this with their own. */
+/** Opens the library at `path`. Tests call it with files of their own. */
 export function open(path: string | URL): Native {
   checkAbi(path);
   return Deno.dlopen(path, SERVING_SYMBOLS).symbols;
@@ -125,8 +125,8 @@ export function open(path: string | URL): Native {
 function openForThread(): Native {
   pathOpened = libraryPath();
   const symbols = open(pathOpened);
-  // The table of handles is the process's: without this, a listener of a Worker
-  // that has died would go on taking connections, and nobody would accept them.
+  // The table of handles belongs to the process. Without this call, the kernel
+  // would queue connections for the listener of a dead Worker.
   if (isWorker()) {
     thread = Deno.dlopen(pathOpened, THREAD_SYMBOLS).symbols;
     thread.denio_thread_own();
@@ -134,7 +134,7 @@ function openForThread(): Native {
   return symbols;
 }
 
-/** Opens more of the library, which is checked and the thread's by then. */
+/** Opens more functions, after `native()` has checked the library. */
 function openMore<Symbols extends Deno.ForeignLibraryInterface>(
   symbols: Symbols,
 ): NativeOf<Symbols> {
@@ -142,7 +142,7 @@ function openMore<Symbols extends Deno.ForeignLibraryInterface>(
   return Deno.dlopen(pathOpened, symbols).symbols;
 }
 
-/** Whether this thread is a Worker's, and not the program's own. */
+/** Whether this thread belongs to a Worker. */
 function isWorker(): boolean {
   const scope = (globalThis as { WorkerGlobalScope?: new () => object })
     .WorkerGlobalScope;
@@ -150,7 +150,7 @@ function isWorker(): boolean {
 }
 
 function checkAbi(path: string | URL): void {
-  // Alone, since a library of another version may lack the other symbols.
+  // Opens one symbol, since another version of the library may lack the rest.
   const library = dlopenAbi(path);
   try {
     const found = library.symbols.denio_abi_version();
@@ -169,7 +169,7 @@ function dlopenAbi(path: string | URL): Deno.DynamicLibrary<typeof ABI_SYMBOL> {
   try {
     return Deno.dlopen(path, ABI_SYMBOL);
   } catch (error) {
-    // A missing permission is Deno's own clear message.
+    // Deno's own message about the missing permission is clear.
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new Deno.errors.NotFound(
       `Cannot open native library "${shown(path)}": ` +

@@ -1,18 +1,19 @@
 /**
- * The C ABI as one constant, argument for argument with `native/src/ffi/`.
+ * The C ABI as constants, argument for argument like `native/src/ffi/`.
  *
- * Only numbers and `buffer`: pointers and callbacks would need `--allow-ffi`
- * without a path. Every result is a count, a handle or another number when
- * zero or more, `-errno` otherwise. Handles have 52 bits, which an `f64` holds
- * and costs no more than a `u32` to hand over; a `u64` would be a `BigInt`.
+ * Arguments are numbers and `buffer`: pointers and callbacks would need
+ * `--allow-ffi` without a path. A result of zero or more is a count, a handle
+ * or another number; a negative result is `-errno`. A handle has 52 bits and
+ * fits an `f64`, which costs no more to pass than a `u32`; a `u64` would be a
+ * `BigInt`.
  *
  * @module
  */
 
-/** The number that the library must answer to `denio_abi_version`. */
+/** The number that `denio_abi_version` must return. */
 export const ABI_VERSION = 10;
 
-/** Bytes of an address, as `ffi/address.rs` lays it out. */
+/** Bytes of an address, in the layout of `ffi/address.rs`. */
 export const ADDRESS_BYTES = 116;
 
 /** Words that `denio_poll_wait` writes before its events. */
@@ -21,37 +22,38 @@ export const CLOCK_WORDS = 2;
 /** Words of an event: its token, its readiness. */
 export const EVENT_WORDS = 2;
 
-/** The most events that one wait returns, as `sys/mod.rs` bounds it. */
+/** The most events that one wait returns: the bound of `sys/mod.rs`. */
 export const EVENTS_MAX = 1024;
 
 /** Numbers that `denio_listener_accept` writes before the handles. */
 export const ACCEPT_WORDS = 2;
 
-/** Bytes of a stream that `denio_streams_read` reads: `StreamRead` in Rust. */
+/** Bytes of an entry for `denio_streams_read`: `StreamRead` in Rust. */
 export const READ_BYTES = 16;
 
-/** Bytes of a stream that `denio_streams_write` writes to: `StreamWrite`. */
+/** Bytes of an entry for `denio_streams_write`: `StreamWrite` in Rust. */
 export const WRITE_BYTES = 24;
 
-/** Set in the count of a datagram that was cut off. */
+/** The bit in the count of a datagram that was longer than the buffer. */
 export const DATAGRAM_CUT = 1_073_741_824;
 
-/** The one symbol that is read before the others are trusted. */
+/** The symbol that is checked before all others. */
 export const ABI_SYMBOL = {
   denio_abi_version: { parameters: [], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What a Worker calls first, and what ends it by force: see `native()`. */
+/** What a Worker calls first, and the call that ends it: see `native()`. */
 export const THREAD_SYMBOLS = {
   denio_thread_own: { parameters: [], result: "i32" },
   denio_thread_end: { parameters: [/* owner */ "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
- * What a server calls while it runs. Deno compiles a trampoline for each
- * function that it opens, in 0.15 milliseconds on average: with all of them a
- * program would start 6 ms later. So the others are opened in groups, when the
- * first of a group is called, and whoever serves has no need of them.
+ * The functions that a running server calls. Deno compiles a trampoline for
+ * each function that it opens, in 0.15 milliseconds on average: all of them
+ * would delay a program's start by 6 ms. So the other functions are opened in
+ * groups, when the program calls the first of a group; a server needs none of
+ * them.
  */
 export const SERVING_SYMBOLS = {
   denio_source_close: { parameters: [/* handle */ "f64"], result: "i32" },
@@ -264,7 +266,7 @@ export const SERVING_SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** What only UDP needs. */
+/** The functions of UDP. */
 export const UDP_SYMBOLS = {
   denio_udp_bind: {
     parameters: [
@@ -355,7 +357,7 @@ export const UDP_SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** All else. */
+/** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_source_count: { parameters: [], result: "i32" },
   denio_source_try_clone: {

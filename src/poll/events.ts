@@ -7,19 +7,19 @@
 import { CLOCK_WORDS, EVENT_WORDS, EVENTS_MAX } from "../native/symbols.ts";
 import type { Token } from "./token.ts";
 
-/** What an event tells: the bits of its readiness. All are hints. */
+/** The bits of an event's readiness. All of them are hints. */
 export const Readiness = {
-  /** There is something to read, or to accept. */
+  /** There are bytes to read, or a connection to accept. */
   READABLE: 1,
   /** There is room to write. */
   WRITABLE: 2,
-  /** Urgent data has come. */
+  /** Urgent data waits. */
   PRIORITY: 4,
-  /** The source has an error; `takeError` tells which. */
+  /** The source has an error; `takeError` returns it. */
   ERROR: 8,
-  /** The peer will send no more; what it sent can still be read. */
+  /** The peer sends no more; the bytes that it sent can still be read. */
   READ_CLOSED: 16,
-  /** Nothing more can be written. */
+  /** No more bytes can be written. */
   WRITE_CLOSED: 32,
 } as const;
 
@@ -31,12 +31,12 @@ export interface Event {
   readonly readiness: number;
 }
 
-/** The capacity when none is given: what the reactor uses. */
+/** The capacity when none is given; the reactor uses it, too. */
 const CAPACITY_DEFAULT = 256;
 
 /**
- * A batch of events, filled by {@linkcode Poll.poll} and used again for the
- * next: reading it by index allocates nothing.
+ * A batch of events. {@linkcode Poll.poll} fills it, and the next call may fill
+ * it again. Reading it by index allocates nothing.
  */
 export class Events {
   /** The words that native code writes: the clock, then the events. */
@@ -49,8 +49,8 @@ export class Events {
   /**
    * Makes an empty batch.
    *
-   * @param capacity Events that one poll may return, from 1 to 1024; what is
-   * ready beyond that comes with the next poll.
+   * @param capacity The most events that one poll returns, from 1 to 1024; the
+   * next poll returns the rest.
    * @throws {RangeError} when it is out of range.
    */
   constructor(capacity: number = CAPACITY_DEFAULT) {
@@ -63,14 +63,14 @@ export class Events {
     this.words = new Uint32Array(CLOCK_WORDS + EVENT_WORDS * capacity);
   }
 
-  /** Whether the last poll returned nothing. */
+  /** Whether the last poll returned no events. */
   get isEmpty(): boolean {
     return this.length === 0;
   }
 
   /**
-   * When the last wait ended: milliseconds of a clock that never goes back,
-   * with fractions, from a start of the system's choosing.
+   * When the last wait ended, in milliseconds with fractions, on a clock that
+   * never goes back. The system chooses when that clock begins.
    */
   get nowMs(): number {
     return this.words[0]! * 1e3 + this.words[1]! / 1e6;
@@ -81,7 +81,9 @@ export class Events {
     return this.words[CLOCK_WORDS + EVENT_WORDS * index]!;
   }
 
-  /** Returns the readiness bits of event `index`, which must be below `length`. */
+  /**
+   * Returns the readiness bits of event `index`, which must be below `length`.
+   */
   readiness(index: number): number {
     return this.words[CLOCK_WORDS + EVENT_WORDS * index + 1]!;
   }

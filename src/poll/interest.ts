@@ -1,5 +1,5 @@
 /**
- * What a registration wants to hear about.
+ * The readiness that a registration waits for.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export function describeInterest(interest: InterestSet): string {
 }
 
 /**
- * Returns `interest` when it is one.
+ * Returns `interest`.
  *
  * @throws {RangeError} when it is empty or has an unknown bit.
  */

@@ -1,26 +1,26 @@
 /**
- * How often a registration tells of what it sees.
+ * How often a registration gets an event.
  *
  * @module
  */
 
 /**
- * When an event comes again:
+ * When a source gets another event:
  *
- * - `edge`: when something has changed; drain the source before you wait again;
- * - `level`: as long as it is so;
- * - `one-shot`: never, before the source is reregistered.
+ * - `edge`: when it changes; drain the source before the next wait;
+ * - `level`: at each poll for as long as it is ready;
+ * - `one-shot`: only after the source is reregistered.
  */
 export type Mode = "edge" | "level" | "one-shot";
 
 /** How a source is registered. */
 export interface RegisterOptions {
-  /** When an event comes again; `edge` when left out. */
+  /** When the source gets another event; `edge` when left out. */
   mode?: Mode;
   /**
-   * Of several polls that share the source, one is told and not each of them
-   * (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`): for listeners that several Workers
-   * accept from. It cannot be reregistered, only deregistered.
+   * Whether only one of several polls that share the source gets an event
+   * (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`): for listeners from which several
+   * Workers accept. Such a source can be deregistered, but not reregistered.
    */
   exclusive?: boolean;
 }
@@ -32,13 +32,13 @@ const MODES: Readonly<Record<Mode, number>> = {
   "one-shot": 2,
 };
 
-/** The bit that goes with a mode's number. */
+/** The bit of `exclusive`, beside a mode's number. */
 export const EXCLUSIVE = 4;
 
 /**
- * Returns the number by which native code knows the options.
+ * Returns native code's number for the options.
  *
- * @throws {TypeError} when the mode is none.
+ * @throws {TypeError} when there is no such mode.
  */
 export function modeBits(options: RegisterOptions | undefined): number {
   if (options === undefined) return MODES.edge;
@@ -54,7 +54,7 @@ export function modeBits(options: RegisterOptions | undefined): number {
   return exclusive ? bits | EXCLUSIVE : bits;
 }
 
-/** Returns the options as one would say them. */
+/** Returns the options as text, for messages. */
 export function describeMode(options: RegisterOptions = {}): string {
   const { mode = "edge", exclusive } = options;
   return exclusive ? `${mode}, exclusive` : mode;

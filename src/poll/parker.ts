@@ -1,6 +1,6 @@
 /**
- * Waiting for a poll without holding a thread: the end of a wait makes a
- * descriptor readable.
+ * Waiting for a poll without blocking a thread: a descriptor becomes readable
+ * when the wait is over.
  *
  * @module
  */
@@ -9,23 +9,24 @@ import { unwrap } from "../native/errors.ts";
 import { native } from "../native/library.ts";
 import { type Poll, wholeTimeout } from "./poll.ts";
 
-/** Where one poll is parked: none of Deno's threads waits for it. */
+/** Parks one poll: none of Deno's threads waits for it. */
 export class Parker implements Disposable {
   /**
-   * The descriptor that becomes readable when a wait is over: a Unix socket's,
-   * or an eventfd's. The caller reads from it and closes it.
+   * The descriptor that becomes readable when a wait is over: a Unix socket or
+   * an eventfd. The caller reads from it and closes it.
    */
   readonly fd: number;
   readonly #handle: number;
   #isClosed = false;
 
   /**
-   * Opens a place for a poll.
+   * Opens a parker for a poll.
    *
-   * @param by Either a thread of the native library writes to a Unix socket, or
-   * Linux itself signals an eventfd, which is sooner.
-   * @throws {Error} when descriptors are short, no thread can be started, or the
-   * system, a container's rules or the poll's backend do not allow `"kernel"`.
+   * @param by `"thread"`: a thread of the native library writes to a Unix
+   * socket. `"kernel"`: Linux itself signals an eventfd, which is faster.
+   * @throws {Error} when the process is out of descriptors, when no thread can
+   * start, or when the system, a container's rules or the poll's backend do not
+   * allow `"kernel"`.
    */
   constructor(poll: Poll, by: "thread" | "kernel" = "thread") {
     const out = new Float64Array(2);
@@ -36,7 +37,7 @@ export class Parker implements Disposable {
   }
 
   /**
-   * Makes the descriptor readable when something is ready or `timeoutMs` is
+   * Makes the descriptor readable when a source is ready or `timeoutMs` is
    * over; `undefined` waits without limit. Takes no event, and replaces an
    * earlier wait.
    */
@@ -50,14 +51,14 @@ export class Parker implements Disposable {
     unwrap(native().denio_parker_wake(this.#handle), "park");
   }
 
-  /** Ends what waits; no byte comes any more. */
+  /** Ends the wait; the descriptor becomes readable no more. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     native().denio_source_close(this.#handle);
   }
 
-  /** Closes it. */
+  /** Closes the parker. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,69 +1,72 @@
 /**
  * The waiting side of readiness: mio's `Poll`, for Deno.
  *
- * A source (a listener, a stream, a pipe) is registered under a {@linkcode
- * Token} with an {@linkcode Interest}; {@linkcode Poll.poll} waits, and fills
- * an {@linkcode Events} with what has become ready. Then the program itself
- * accepts, reads and writes: a poll moves no bytes.
+ * A program registers a source (a listener, a stream, a pipe) under a
+ * {@linkcode Token} with an {@linkcode Interest}. {@linkcode Poll.poll} waits
+ * until sources are ready, and fills an {@linkcode Events} with their events.
+ * Then the program itself accepts, reads and writes: a poll moves no bytes.
  *
  * # Portability
  *
- * The same program runs on epoll, kqueue, poll and select if it relies on what
- * is guaranteed below and on nothing else.
+ * The same program runs on epoll, kqueue, poll and select if it relies only on
+ * the guarantees below.
  *
  * ## What is guaranteed
  *
- * - An event bears the token of the latest registration of its source.
- * - A source that has been drained, which is when a call answered `WOULD_BLOCK`,
- *   is told of when that would no longer be the answer.
- * - A source that is ready when it is registered or reregistered is told of,
- *   also if it was before.
- * - After `deregister` returns, no later poll tells of the source. A batch that
- *   was filled before may still hold an event of it.
- * - What does not fit an `Events` comes with the next poll; nothing is lost.
- * - A registration made on another thread counts for a poll that is already
- *   waiting.
+ * - An event has the token of its source's latest registration.
+ * - A source is drained when a call on it returned `WOULD_BLOCK`. A drained
+ *   source gets an event when the same call would return something else.
+ * - A source that is ready when it is registered or reregistered gets an event,
+ *   also if it had one before.
+ * - After `deregister` returns, no later poll returns an event of the source. A
+ *   batch that was filled before may still hold one.
+ * - Events that do not fit an `Events` come with the next poll. None is lost.
+ * - A registration made on another thread takes effect for a poll that is
+ *   already waiting.
  *
  * ## Readiness is a hint
  *
- * An event may be spurious: the data was read meanwhile, the connection to be
- * accepted is gone, a backend tells twice. So every call that could wait may
- * answer `WOULD_BLOCK`, and means: wait again. It is no error.
+ * An event may be spurious: another read took the data, the connection that
+ * waited to be accepted is gone, or a backend reports one change twice. So
+ * every call may return `WOULD_BLOCK`. This is no error and means: wait again.
  *
- * Not guaranteed, therefore, is
+ * The following is not guaranteed:
  *
- * - how many events one arrival makes: a source that is readable and writable
- *   may be told of in one event or in two, and poll and select tell again after
- *   a read that has left something;
- * - that a source which is *not* drained is told of again: see below;
- * - the order of events, and that sources of one batch take turns;
- * - the bits other than `READABLE` and `WRITABLE`. They spare a system call
- *   where they come, and no program may wait for them:
+ * - the number of events: a source that is readable and writable may get one
+ *   event or two, and poll and select report a source again after a read that
+ *   has left bytes;
+ * - another event for a source that is *not* drained: see below;
+ * - the order of events, and that the sources of one batch take turns;
+ * - the bits other than `READABLE` and `WRITABLE`. Where a backend sets them,
+ *   they save a system call. A program must not wait for them:
  *
- * | bit            | what tells the same everywhere          | epoll, poll, select | kqueue      |
- * | -------------- | --------------------------------------- | ------------------- | ----------- |
- * | `READ_CLOSED`  | `read` answers 0                        | yes                 | yes         |
- * | `WRITE_CLOSED` | `write` throws `BrokenPipe`             | when both ways end  | yes         |
- * | `ERROR`        | `takeError`, or the next call, says it  | yes                 | with an end |
- * | `PRIORITY`     | nothing: ask {@linkcode Poll.supports}  | yes, if asked for   | no          |
+ * | bit            | the same fact on every backend           | epoll, poll, select | kqueue      |
+ * | -------------- | ---------------------------------------- | ------------------- | ----------- |
+ * | `READ_CLOSED`  | `read` returns 0                         | yes                 | yes         |
+ * | `WRITE_CLOSED` | `write` throws `BrokenPipe`              | when both ways end  | yes         |
+ * | `ERROR`        | `takeError` returns, or a call throws it | yes                 | with an end |
+ * | `PRIORITY`     | none: ask {@linkcode Poll.supports}      | yes, if asked for   | no          |
  *
  * ## Draining
  *
  * Registrations are edge-triggered unless they ask for another mode: an event
- * says that something has *changed*. Whoever reads a part and waits for the
- * rest may wait for ever. So after an event
+ * says that the source has *changed*. A program that reads only a part, and
+ * then waits for an event about the rest, may wait without end. So after an
+ * event
  *
  * - `accept` until it returns `undefined`;
- * - `receive` of a UDP socket until `WOULD_BLOCK`, and not until an error: that
- *   is what became of one datagram, and others may wait behind it;
- * - `read` of a stream until `WOULD_BLOCK`, 0 or an error. A read that fills less than its
- *   buffer has *mostly* drained the stream, but a TCP stream's read also ends at
- *   an urgent byte (`MSG_OOB`, `tcp(7)`), and drops that with the next one. Who
- *   wants to save the last call registers for `PRIORITY` as well, which tells of
- *   such a byte, and then reads until `WOULD_BLOCK`: denio's own reactor does.
- *   Where there is no `PRIORITY`, a short read means nothing;
- * - `write` until all is written, or until `WOULD_BLOCK`. Only then wait for
- *   `WRITABLE`: an idle stream is writable all the time, and told of once.
+ * - `receive` from a UDP socket until `WOULD_BLOCK`, also after an error: an
+ *   error belongs to one datagram, and others may wait behind it;
+ * - `read` from a stream until `WOULD_BLOCK`, 0 or an error. A read that does
+ *   not fill its buffer has *mostly* drained the stream. But a read from a TCP
+ *   stream also stops before an urgent byte (`MSG_OOB`, `tcp(7)`), which the
+ *   next read drops. To save the last call, register for `PRIORITY` as well,
+ *   and read until `WOULD_BLOCK` only after an event with that bit: denio's own
+ *   reactor does so. On a backend without `PRIORITY`, a short read proves
+ *   nothing;
+ * - `write` until all is written, or until `WOULD_BLOCK`. Wait for `WRITABLE`
+ *   only after `WOULD_BLOCK`: an idle stream is always writable and gets one
+ *   event.
  *
  * @example A server that echoes, in one loop
  * ```ts
@@ -81,7 +84,7 @@
  * poll.registry.register(listener, LISTENER, Interest.READABLE);
  * const streams = new Map<number, TcpStream>();
  *
- * // The other end of the wire, which is a program of its own elsewhere.
+ * // The client, which usually is another program.
  * using client = TcpStream.connect(listener.localAddress);
  * client.write(new TextEncoder().encode("hello"));
  *
@@ -107,13 +110,13 @@
  *
  * function echo(token: number): void {
  *   const stream = streams.get(token);
- *   // Closed for an earlier event of the same batch.
+ *   // An earlier event of the same batch closed the stream.
  *   if (stream === undefined) return;
  *   for (;;) {
  *     const count = stream.read(bytes);
  *     if (count === WOULD_BLOCK) return;
  *     if (count === 0) break;
- *     // More than fits would have to be kept until WRITABLE.
+ *     // A real server keeps the bytes that do not fit until WRITABLE.
  *     echoed += stream.write(bytes, 0, count);
  *   }
  *   streams.delete(token);
@@ -126,13 +129,13 @@
  *
  * ## Modes
  *
- * With `{ mode: "level" }` a source is told of by each poll for as long as it is
- * ready: nothing is missed by reading a part, at the price of an event each
- * time. With `"one-shot"` it is told of once, and then not before it is
- * reregistered: for several threads that share a poll, of which one at a time
- * is to have the source.
+ * With `{ mode: "level" }` a source gets an event from each poll for as long as
+ * it is ready. A program may then read a part, at the price of an event each
+ * time. With `"one-shot"` a source gets one event, and the next only after it
+ * is reregistered: for several threads that share a poll, when only one of them
+ * at a time may use the source.
  *
- * @example An event for as long as there is something, or only one
+ * @example Level-triggered and one-shot events
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { Events } from "./events.ts";
@@ -148,7 +151,7 @@
  *
  * poll.registry.register(listener, 1, Interest.READABLE, { mode: "level" });
  * assertEquals(poll.poll(events), 1);
- * assertEquals(poll.poll(events), 1); // still nobody accepts
+ * assertEquals(poll.poll(events), 1); // the connection still waits
  *
  * poll.registry.reregister(listener, 1, Interest.READABLE, {
  *   mode: "one-shot",
@@ -159,18 +162,19 @@
  *
  * ## Closing
  *
- * Closing a source ends its registration: no later poll tells of it. The batch
- * at hand may, so take a token out of your table when you close its source, and
- * do not give it to another before the batch is done. A closed poll leaves its
- * sources open. They can be registered with another poll once the registries
- * and the waker of the closed one are closed, too.
+ * Closing a source ends its registration: no later poll returns an event of it.
+ * The batch at hand may still hold one. So remove the token from your table
+ * when you close its source, and do not use the token again before the batch is
+ * done. A closed poll leaves its sources open. Another poll can register them
+ * once the registries and the waker of the closed poll are closed, too.
  *
  * ## Threads
  *
- * Handles are numbers of the whole process. `poll.registry.tryClone().handle`
- * can be posted to a Worker, where `new Registry(handle)` registers while this
- * thread waits, and {@linkcode Waker} ends the wait from anywhere. Deno's own
- * loop stands still during a `poll`: that is what {@linkcode Poll.park} is for.
+ * Handles are numbers of the whole process. A program can post
+ * `poll.registry.tryClone().handle` to a Worker, and `new Registry(handle)`
+ * there registers sources while this thread waits. A {@linkcode Waker} ends the
+ * wait from any thread. `poll` blocks Deno's own loop; {@linkcode Poll.park}
+ * does not.
  *
  * ## Backends
  *
@@ -181,10 +185,11 @@
  * | `poll`   | Linux, for comparing | as many as are registered   | no exclusive                |
  * | `select` | Linux, for comparing | as many as are registered   | descriptors below 1,024     |
  *
- * `deno task bench:poll` measures that. poll and select know no edges; denio
- * makes them by not asking again for what was told, until the source is read,
- * accepted from, written to without room, or reregistered. A source that nobody
- * touches after an event is therefore not told of again, whatever arrives.
+ * `deno task bench:poll` measures these costs. poll and select have no edges,
+ * so denio makes them: after an event it stops asking the system about the
+ * source until the program reads, accepts, writes without room, or reregisters.
+ * So a source that the program leaves alone after an event gets no other event,
+ * even when more bytes arrive.
  *
  * @module
  */
@@ -198,16 +203,16 @@ import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
 import { CLOCK_WORDS, EVENT_WORDS } from "../native/symbols.ts";
 import { Registry } from "./registry.ts";
 
-/** A family of system calls that tell readiness. */
+/** A family of system calls that report readiness. */
 export type Backend = "epoll" | "kqueue" | "poll" | "select";
 
-/** Something that one backend has and another has not. */
+/** A feature that only some backends have. */
 export type Feature = Mode | "exclusive" | "priority";
 
-/** The numbers of `native/poll/src/backend.rs`, in its order; 0 is the best. */
+/** In the order of the numbers of `native/poll/src/backend.rs`; 0 is `auto`. */
 const BACKENDS = ["auto", "epoll", "kqueue", "poll", "select"] as const;
 
-/** Names the backend for who asks for none. */
+/** The environment variable that names the default backend. */
 export const BACKEND_VARIABLE = "DENIO_BACKEND";
 
 /** The longest wait that the system takes, about 24 days. */
@@ -217,9 +222,9 @@ const NO_LIMIT = -1;
 /** How a poll is opened. */
 export interface PollOptions {
   /**
-   * The backend to use. Left out, it is what the environment variable
-   * `DENIO_BACKEND` names, where that is set and may be read; else, or when it
-   * is `auto`, the system's best.
+   * The backend to use. Left out, it is the one that the environment variable
+   * `DENIO_BACKEND` names, if that is set and permitted. Otherwise, and for
+   * `auto`, it is the system's best.
    */
   backend?: Backend | "auto";
 }
@@ -248,14 +253,14 @@ export interface PollOptions {
  */
 export class Poll implements Disposable {
   #handle: number;
-  /** Where sources are registered. */
+  /** The registry of this poll's sources. */
   readonly registry: Registry;
 
   /**
    * Opens a poll.
    *
-   * @throws {TypeError} when the backend is none.
-   * @throws {Deno.errors.NotSupported} when the system has not got the backend.
+   * @throws {TypeError} when there is no such backend.
+   * @throws {Deno.errors.NotSupported} when the system lacks the backend.
    */
   constructor(options: PollOptions = {}) {
     const backend = options.backend ?? environment(BACKEND_VARIABLE) ?? "auto";
@@ -298,7 +303,7 @@ export class Poll implements Disposable {
    * Whether the backend has a mode of registration, `exclusive` registration,
    * or `priority` data.
    *
-   * @throws {TypeError} when there is no such feature anywhere.
+   * @throws {TypeError} when no backend has such a feature.
    */
   supports(feature: Feature): boolean {
     const interest = feature === "priority"
@@ -313,11 +318,11 @@ export class Poll implements Disposable {
   }
 
   /**
-   * Waits until something is ready, fills `events` and returns how many.
+   * Waits until a source is ready, fills `events` and returns their number.
    *
-   * Blocks this thread, Deno's event loop with it. `undefined` waits without
+   * Blocks this thread and so Deno's event loop. `undefined` waits without
    * limit. A timeout is rounded up to a whole millisecond, so that a short one
-   * is no busy loop. A wait that a signal interrupts returns nothing.
+   * does not become a busy loop. A wait that a signal interrupts returns 0.
    *
    * @throws {RangeError} when `timeoutMs` is negative or no number.
    * @throws {Deno.errors.BadResource} when the poll is closed.
@@ -336,8 +341,9 @@ export class Poll implements Disposable {
   }
 
   /**
-   * Waits like {@linkcode Poll.poll}, on another thread and without taking an
-   * event: resolves to whether something is ready, for a `poll` to take.
+   * Waits like {@linkcode Poll.poll}, but on another thread and without taking
+   * an event. Resolves to whether a source is ready: call `poll` to get the
+   * events.
    *
    * @throws {RangeError} when `timeoutMs` is negative or no number.
    */
@@ -345,17 +351,17 @@ export class Poll implements Disposable {
     return unwrap(await this.parkRaw(timeoutMs), `park ${this.handle}`) > 0;
   }
 
-  /** How many waits of {@linkcode Poll.parkRaw} have begun. */
+  /** The number of waits that {@linkcode Poll.parkRaw} has begun. */
   get parksBegun(): number {
     return native().denio_poll_await_park(this.handle, -1, 0);
   }
 
   /**
-   * Blocks until a wait of {@linkcode Poll.parkRaw} has begun, for which a
-   * thread must be free.
+   * Blocks until a wait of {@linkcode Poll.parkRaw} has begun, which needs a
+   * free thread.
    *
-   * @param begun How many had begun before.
-   * @returns Whether it has, in `timeoutMs`.
+   * @param begun The number of waits that had begun before.
+   * @returns Whether it has begun within `timeoutMs`.
    */
   awaitPark(begun: number, timeoutMs: number): boolean {
     return native().denio_poll_await_park(this.handle, begun, timeoutMs) !==
@@ -363,16 +369,17 @@ export class Poll implements Disposable {
   }
 
   /**
-   * Returns the very promise that Deno makes for {@linkcode Poll.park}, with
-   * 1, 0 or `-errno`: the one that Deno's loop counts as pending work.
+   * Waits like {@linkcode Poll.park} and returns Deno's own promise, which
+   * resolves to 1, 0 or `-errno`: Deno's loop counts this promise as pending
+   * work.
    */
   parkRaw(timeoutMs?: number): Promise<number> {
     return native().denio_poll_park(this.handle, wholeTimeout(timeoutMs));
   }
 
   /**
-   * Closes the poll. What is registered stays open. A wait of another thread
-   * is not ended by this: use a {@linkcode Waker}.
+   * Closes the poll. Registered sources stay open. A wait on another thread
+   * goes on: end it by a {@linkcode Waker}.
    */
   close(): void {
     const handle = this.#handle;
@@ -394,7 +401,7 @@ function featureBits(feature: Feature): number {
 }
 
 /**
- * Returns a time for the system: whole milliseconds, -1 for no limit.
+ * Returns a timeout for the system: whole milliseconds, -1 for no limit.
  *
  * @throws {RangeError} when `timeoutMs` is negative or no number.
  */

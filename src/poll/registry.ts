@@ -14,33 +14,33 @@ import {
 import { describeMode, modeBits, type RegisterOptions } from "./mode.ts";
 import { checkToken, type Token } from "./token.ts";
 
-/** Something that can be registered: it has a native handle. */
+/** An object that can be registered: it has a native handle. */
 export interface Source {
   /** The number by which native code knows the source. */
   readonly handle: number;
 }
 
 /**
- * Something that is registered by registering what it is made of, as a TLS
- * stream registers its socket. A registry calls each method once for each call
- * of its own, with what it was given, and passes on what is thrown.
+ * An object that registers its parts itself; a TLS stream, for example,
+ * registers its socket. Each method of a registry calls the method of the same
+ * name once, with the same arguments, and passes on its errors.
  */
 export interface CustomSource {
-  /** Registers what this is made of. */
+  /** Registers the object's parts. */
   register(
     registry: Registry,
     token: Token,
     interest: InterestSet,
     options?: RegisterOptions,
   ): void;
-  /** Reregisters it. */
+  /** Reregisters the object's parts. */
   reregister(
     registry: Registry,
     token: Token,
     interest: InterestSet,
     options?: RegisterOptions,
   ): void;
-  /** Deregisters it. */
+  /** Deregisters the object's parts. */
   deregister(registry: Registry): void;
 }
 
@@ -48,36 +48,38 @@ export interface CustomSource {
  * Registers sources with one {@linkcode Poll}, under the caller's tokens.
  *
  * A registration is edge-triggered unless it asks for another mode: an event
- * says that something has changed, and the next comes only after another
- * change. Read, write or accept until the answer is `WOULD_BLOCK`.
+ * says that the source has changed, and the next event needs another change.
+ * Read, write or accept until the call returns `WOULD_BLOCK`.
  */
 export class Registry implements Disposable {
   #handle: number;
 
   /**
-   * Stands for a native registry, as one that another Worker has posted.
+   * Makes an object for a native registry, for example one from another Worker.
    *
-   * @param handle A poll's or a registry's.
+   * @param handle The handle of a poll or of a registry.
    */
   constructor(handle: number) {
     this.#handle = handle;
   }
 
-  /** The number by which native code knows the registry; 0 once it is closed. */
+  /**
+   * The number by which native code knows the registry; 0 once it is closed.
+   */
   get handle(): number {
     return this.#handle;
   }
 
   /**
-   * Asks to be told when `source` becomes ready.
+   * Registers `source`: the poll then returns an event when it becomes ready.
    *
-   * @throws {Deno.errors.AlreadyExists} when it is registered, here or with
-   * another poll.
-   * @throws {Deno.errors.NotSupported} when the backend has not got the
-   * interest or the mode: `Poll.supports` tells.
+   * @throws {Deno.errors.AlreadyExists} when the source is registered, here or
+   * with another poll.
+   * @throws {Deno.errors.NotSupported} when the backend lacks the interest or
+   * the mode: see `Poll.supports`.
    * @throws {RangeError} when the backend is select and the source's descriptor
-   * is beyond `FD_SETSIZE`, which is 1024.
-   * @throws {Deno.errors.BadResource} when either side is closed.
+   * is not below `FD_SETSIZE`, which is 1024.
+   * @throws {Deno.errors.BadResource} when the source or the poll is closed.
    */
   register(
     source: Source | CustomSource,
@@ -93,12 +95,13 @@ export class Registry implements Disposable {
   }
 
   /**
-   * Replaces token, interest and mode; a source that is ready now fires again.
+   * Replaces token, interest and mode. A source that is ready now gets an event
+   * again.
    *
-   * @throws {Deno.errors.NotFound} when it is not registered here.
-   * @throws {TypeError} when it is or was to be exclusive.
-   * @throws {Deno.errors.BadResource} when either side is closed, and others of
-   * {@linkcode Registry.register}.
+   * @throws {Deno.errors.NotFound} when the source is not registered here.
+   * @throws {TypeError} when the old or the new registration is exclusive.
+   * @throws {Deno.errors.BadResource} when the source or the poll is closed,
+   * and others of {@linkcode Registry.register}.
    */
   reregister(
     source: Source | CustomSource,
@@ -120,10 +123,10 @@ export class Registry implements Disposable {
   }
 
   /**
-   * Stops telling about `source`, which goes on working.
+   * Ends the registration of `source`: it stays open and gets no more events.
    *
-   * @throws {Deno.errors.NotFound} when it is not registered here.
-   * @throws {Deno.errors.BadResource} when either side is closed.
+   * @throws {Deno.errors.NotFound} when the source is not registered here.
+   * @throws {Deno.errors.BadResource} when the source or the poll is closed.
    */
   deregister(source: Source | CustomSource): void {
     if ("deregister" in source) return source.deregister(this);
@@ -131,8 +134,8 @@ export class Registry implements Disposable {
   }
 
   /**
-   * Registers like {@linkcode Registry.register}, and throws nothing: for a
-   * source that another thread may have registered, or closed.
+   * Registers like {@linkcode Registry.register}, but returns system errors:
+   * for a source that another thread may have registered or closed.
    *
    * @returns 0, or `-errno`.
    */
@@ -152,7 +155,7 @@ export class Registry implements Disposable {
   }
 
   /**
-   * Deregisters like {@linkcode Registry.deregister}, and throws nothing.
+   * Deregisters like {@linkcode Registry.deregister}, but returns errors.
    *
    * @returns 0, or `-errno`.
    */
@@ -161,15 +164,15 @@ export class Registry implements Disposable {
   }
 
   /**
-   * Returns another registry for the same poll, with a handle of its own that
-   * may be posted to a Worker and used while the poll waits.
+   * Returns another registry for the same poll. Its handle may be posted to a
+   * Worker, and used there while the poll waits.
    */
   tryClone(): Registry {
     const handle = nativeOthers().denio_registry_try_clone(this.handle);
     return new Registry(unwrap(handle, `clone registry ${this.handle}`));
   }
 
-  /** Closes this handle; a poll's own registry is closed with the poll. */
+  /** Closes this registry. A poll's own registry closes with the poll. */
   close(): void {
     const handle = this.#handle;
     this.#handle = 0;

@@ -1,12 +1,12 @@
 /**
- * The caller's own number for a source.
+ * The number that the caller chooses for a source.
  *
  * @module
  */
 
 /**
- * A number that the caller chooses when registering and finds in each event:
- * an integer from 0 to 4,294,967,295, which a `u32` holds without loss.
+ * A number that the caller chooses when it registers a source, and that each
+ * event of the source has: an integer from 0 to 4,294,967,295.
  */
 export type Token = number;
 
@@ -14,7 +14,7 @@ export type Token = number;
 export const TOKEN_MAX = 0xffff_ffff;
 
 /**
- * Returns `token` when it is one.
+ * Returns `token`.
  *
  * @throws {RangeError} when it is no integer from 0 to `TOKEN_MAX`.
  */

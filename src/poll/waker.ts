@@ -1,5 +1,5 @@
 /**
- * Ends a wait from elsewhere.
+ * Ends a wait from another thread.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { checkToken, type Token } from "./token.ts";
 
 /**
  * Makes a {@linkcode Poll} return with a readable event, from any Worker.
- * Wakes before a poll coalesce into one event.
+ * Several wakes before a poll make one event.
  */
 export class Waker implements Disposable {
   #handle: number;
 
   /**
-   * Opens the waker of a poll, which is told by an event under `token`.
+   * Opens the waker of a poll; a wake is an event under `token`.
    *
    * @throws {Deno.errors.AlreadyExists} while the poll has another waker.
    */
@@ -37,7 +37,7 @@ export class Waker implements Disposable {
   }
 
   /**
-   * Ends the current wait, or else the next one.
+   * Ends the current wait, or the next one when no wait is running.
    *
    * @throws {Deno.errors.BadResource} when the waker is closed.
    */
