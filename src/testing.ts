@@ -1,6 +1,6 @@
 /**
- * The system that a reactor stands on, for tests: hand another to
- * `new Reactor({ system })`.
+ * The interface of the system below a reactor, and a system in memory for
+ * tests: pass it to `new Reactor({ system })`.
  *
  * @module
  */

@@ -183,7 +183,7 @@ export function parseOptions(args: string[]): Options {
 function parseWords(args: string[]) {
   try {
     return parseArgs({
-      // An option whose value may be left out, which parseArgs has not got.
+      // parseArgs has no optional values, so `--trace` alone gets one here.
       args: args.map((word) => word === "--trace" ? TRACE_ONE : word),
       allowPositionals: true,
       options: {

@@ -1,17 +1,17 @@
 /**
- * Tells HTTP/1.1 messages apart in bytes that somebody else answers.
+ * Finds the beginnings of HTTP/1.1 messages in the bytes of a connection.
  *
- * For a trace, never for an answer: it follows what well-formed peers send,
- * and says nothing any more where the bytes are something else.
+ * It serves a trace only, and never decides an answer: it follows well-formed
+ * messages, and gives up a direction at the first bytes of another form.
  *
  * @module
  */
 
 import { decodeLatin1 } from "../http/latin1.ts";
 
-/** More than that in one line is not looked at: it is no head of ours. */
+/** The longest line that the watch follows; denio accepts no such head. */
 const LINE_BYTES_MAX = 65_536;
-/** What is shown of a start line. */
+/** The most characters of a start line that a trace shows. */
 const SHOWN_MAX = 48;
 
 const REQUEST = /^([A-Z-]{1,20}) (\S+) HTTP\/1\.[01]$/;
@@ -22,7 +22,7 @@ const CHUNK_SIZE = /^([\da-f]{1,12})[ \t]*(?:;.*)?$/i;
 
 const LINE_FEED = 10;
 
-/** What the bytes of one direction are, at the place that is reached. */
+/** The part of a message at the current place of one direction. */
 type Part =
   | "start line"
   | "fields"
@@ -35,13 +35,15 @@ type Part =
 
 /** Both directions of one connection. */
 export class MessageWatch {
-  /** Requests whose first line has passed, either way. */
+  /** The number of request lines seen, in either direction. */
   requests = 0;
-  /** Answers whose first line has passed; 100 and the like are none. */
+  /**
+   * The number of status lines seen, without those of interim answers (1xx).
+   */
   answers = 0;
   readonly #received: Direction;
   readonly #sent: Direction;
-  /** Methods of the requests that are not answered. */
+  /** Methods of the requests without an answer yet. */
   readonly #methods: string[] = [];
 
   /** Watches a connection from its first byte. */
@@ -51,12 +53,12 @@ export class MessageWatch {
     this.#sent = new Direction(started);
   }
 
-  /** Takes bytes that have come, and says in some words what begins there. */
+  /** Takes received bytes, and returns the messages that begin in them. */
   received(bytes: Uint8Array, start: number, end: number): string {
     return summary(this.#received.take(bytes, start, end));
   }
 
-  /** Takes bytes that were sent, and says in some words what begins there. */
+  /** Takes sent bytes, and returns the messages that begin in them. */
   sent(bytes: Uint8Array, start: number, end: number): string {
     return summary(this.#sent.take(bytes, start, end));
   }
@@ -75,7 +77,7 @@ export class MessageWatch {
     return { text: shown(status[1]!), body: this.#answerBody(code) };
   }
 
-  /** Which body an answer has: RFC 9112 section 6.3. */
+  /** Returns the kind of an answer's body: RFC 9112 section 6.3. */
   #answerBody(code: number): Start["body"] {
     if (code === 101) return "another protocol";
     if (code < 200) return "none";
@@ -88,7 +90,7 @@ export class MessageWatch {
   }
 }
 
-/** A first line, and what follows its head. */
+/** A message's first line, and the kind of its body. */
 interface Start {
   readonly text: string;
   readonly body:
@@ -102,9 +104,9 @@ interface Start {
 class Direction {
   readonly #started: (line: string) => Start | undefined;
   #part: Part = "start line";
-  /** The beginning of a line whose end has not come. */
+  /** The beginning of an incomplete line. */
   #line = "";
-  /** Bytes of the body, or the chunk, that are to come. */
+  /** The number of bytes left of the body or the chunk. */
   #left = 0;
   #isChunked = false;
   #start: Start | undefined;
@@ -113,7 +115,9 @@ class Direction {
     this.#started = started;
   }
 
-  /** Takes bytes, and returns what the messages that begin there are. */
+  /**
+   * Takes bytes, and returns the first lines of messages that begin in them.
+   */
   take(bytes: Uint8Array, start: number, end: number): string[] {
     const begun: string[] = [];
     let place = start;
@@ -160,7 +164,7 @@ class Direction {
   }
 
   #startLine(line: string, begun: string[]): void {
-    // RFC 9112 section 2.2 has servers ignore an empty line before a request.
+    // RFC 9112 section 2.2: servers ignore an empty line before a request.
     if (line === "") return;
     this.#start = this.#started(line);
     if (this.#start === undefined) return this.#giveUp();
@@ -183,7 +187,7 @@ class Direction {
     if (body === "none") return this.#go("start line");
     if (this.#isChunked) return this.#go("chunk size");
     if (this.#left > 0) return this.#go("body");
-    // An answer without a length ends with the connection.
+    // An answer without a length lasts until the end of the connection.
     const isAll = this.#left < 0 && body === "all if unsaid";
     this.#go(isAll ? "unknown" : "start line");
   }
@@ -210,14 +214,14 @@ function summary(begun: readonly string[]): string {
   return more.length === 0 ? first : `${first}, ${more.length} more`;
 }
 
-/** The path alone: a query, or a name and password, may be a secret. */
+/** Returns only the path: a query, or a name and password, may be secret. */
 function pathOf(target: string): string {
   const path = target.replace(/^\w+:\/\/[^/?]*/, "") || "/";
   const query = path.indexOf("?");
   return shown(query < 0 ? path : `${path.slice(0, query)}?…`);
 }
 
-/** Printable ASCII of a bounded length: a peer must not move a cursor. */
+/** Returns short printable ASCII: a peer must not control the terminal. */
 function shown(text: string): string {
   const short = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
   return short.replace(/[^ -~…]/g, escaped);

@@ -1,88 +1,88 @@
 /**
  * One connection's life, step by step, as lines to read.
  *
- * It is told what was called and when; it calls nothing itself.
+ * The traced system reports each call and its times; a timeline makes no call.
  *
  * @module
  */
 
 /**
- * Lines of one connection; what follows is counted and not shown. As much as
- * somebody will read: the sums at the end have all of it.
+ * The most lines of one connection, more than people read. Later steps are only
+ * counted; the sums at the end include them.
  */
 const LINES_MAX = 500;
-/** Steps in a row that begin no message before they are only counted. */
+/** Steps in a row, none of which begins a message; later ones are counted. */
 const PLAIN_MAX = 12;
 
-/** Where notes begin. */
+/** The column at which notes begin. */
 const CALL_WIDTH = 40;
 
-/** What stands above the columns. */
+/** The line above the columns. */
 export const HEADING = columns("ms", "+ms", "turn", "call");
 
 /** A system call. */
 export interface Step {
   /** Its name. */
   readonly call: string;
-  /** What it was given, as `strace` would say it. */
+  /** Its arguments, in the form of `strace`. */
   readonly args: string;
-  /** What it returned; for an error `-1` and its name. */
+  /** Its result; for an error `-1` and the errno's name. */
   readonly result: number | string;
   /** When it began. */
   readonly begunMs: number;
-  /** When it had returned. */
+  /** When it returned. */
   readonly endedMs: number;
-  /** What it brought or sent, if there is something to say. */
+  /** The messages that begin in its bytes, or another remark. */
   readonly note?: string;
 }
 
-/** What a protocol says of the bytes that pass, for people. */
+/** Describes the bytes of one protocol, for people. */
 export interface Watch {
   /** Requests that have begun. */
   readonly requests: number;
   /** Answers that have begun. */
   readonly answers: number;
-  /** Says what begins in bytes that have come; nothing for a middle. */
+  /** Returns the messages that begin in received bytes; `""` for none. */
   received(bytes: Uint8Array, start: number, end: number): string;
-  /** Says what begins in bytes that were sent. */
+  /** Returns the messages that begin in sent bytes; `""` for none. */
   sent(bytes: Uint8Array, start: number, end: number): string;
 }
 
-/** The loop that a connection is on, as far as it has come. */
+/** The state of a connection's loop. */
 export interface Loop {
   /** How many turns have begun. */
   readonly turn: number;
-  /** How often it was parked. */
+  /** How often the loop has parked. */
   readonly parks: number;
   /** The system call that waits. */
   readonly waitCall: string;
 }
 
-/** What a timeline is of. */
+/** The connection of a timeline, and where to print. */
 export interface TimelineOptions {
-  /** What the connection is called. */
+  /** The connection's name. */
   readonly name: string;
-  /** When it began. */
+  /** When the connection began. */
   readonly startMs: number;
   /** Its loop. */
   readonly loop: Loop;
-  /** What knows the protocol; a protocol that nobody knows when left out. */
+  /** The watch of the protocol; without one, notes and requests are missing. */
   readonly watch: Watch | undefined;
-  /** Takes the lines. */
+  /** Prints one line. */
   readonly print: (line: string) => void;
 }
 
-/** Requests that came in one read. */
+/** Requests that one read received. */
 interface RequestBurst {
   readonly requests: number;
-  /** How many answers there are when all of it is answered. */
+  /** The connection's number of answers when all of the batch is answered. */
   readonly answersDue: number;
   writes: number;
 }
 
 /** A connection's steps and their sums. */
 export class Timeline {
-  /** What the connection is called. */
+  /** The connection's name. */
   readonly name: string;
   readonly #startMs: number;
   readonly #startTurn: number;
@@ -92,8 +92,8 @@ export class Timeline {
   readonly #print: (line: string) => void;
   readonly #calls = new Map<string, number>();
   readonly #hidden = new Map<string, number>();
-  /** Waits that told of it, after the turn that it began in. */
-  #told = 0;
+  /** Waits with an event of the connection, after its first turn. */
+  #ownWaits = 0;
   #lines = 0;
   #plain = 0;
   #lastMs: number;
@@ -104,12 +104,12 @@ export class Timeline {
   #bytesOut = 0;
   #reads = 0;
   #writes = 0;
-  /** Whether bytes have come after the last that were sent. */
+  /** Whether the last transfer was a read, so that the program must answer. */
   #isOurTurn = false;
   #batch: RequestBurst | undefined;
   #bestBatch: RequestBurst | undefined;
 
-  /** Begins with no step. */
+  /** Makes a timeline without steps. */
   constructor({ name, startMs, loop, watch, print }: TimelineOptions) {
     this.name = name;
     this.#startMs = this.#lastMs = startMs;
@@ -136,7 +136,7 @@ export class Timeline {
     this.#lastTurn = this.#loop.turn;
   }
 
-  /** Takes a read: what it brought is in `bytes` from `start` on. */
+  /** Takes a read; the received bytes are in `bytes` from `start` on. */
   read(step: Step, bytes: Uint8Array, start: number): void {
     const count = Number(step.result);
     if (!(count > 0)) return this.take(step);
@@ -151,7 +151,7 @@ export class Timeline {
     if (requests > 0) this.#batch = { requests, answersDue, writes: 0 };
   }
 
-  /** Takes a write of what is in `bytes` from `start` on. */
+  /** Takes a write of bytes in `bytes` from `start` on. */
   write(step: Step, bytes: Uint8Array, start: number): void {
     const count = Number(step.result);
     if (!(count > 0)) return this.take(step);
@@ -163,7 +163,11 @@ export class Timeline {
     this.#endBatch();
   }
 
-  /** Shows the sums. */
+  /**
+   * Prints the sums.
+   *
+   * @param others Connections that opened meanwhile and are not traced.
+   */
   end(others: number): void {
     this.#showHidden();
     const { requests = 0 } = this.#watch ?? {};
@@ -184,11 +188,12 @@ export class Timeline {
     const gapMs = begunMs - this.#lastMs;
     if (call === this.#loop.waitCall) {
       this.#peerMs += endedMs - this.#lastMs;
-      if (this.#loop.turn > this.#startTurn) this.#told++;
+      if (this.#loop.turn > this.#startTurn) this.#ownWaits++;
       return;
     }
     this.#callMs += endedMs - begunMs;
-    // A timer may close what its peer has left idle.
+    // A step in a later turn without received bytes comes from a timer: the
+    // time before it belongs to the idle peer.
     const isIdle = !this.#isOurTurn && this.#lastTurn !== this.#loop.turn;
     if (isIdle) this.#peerMs += gapMs;
   }
@@ -240,9 +245,9 @@ export class Timeline {
 
   #beside(others: number): string {
     const { turn, parks, waitCall } = this.#loop;
-    const waits = turn - this.#startTurn - this.#told;
+    const waits = turn - this.#startTurn - this.#ownWaits;
     const parked = parks - this.#startParks;
-    return `${grouped(waits)} ${waitCall} that told nothing of it, ` +
+    return `${grouped(waits)} ${waitCall} without an event of it, ` +
       `${count(parked, "park")}, ` +
       `${count(others, "connection")} not traced`;
   }

@@ -1,5 +1,5 @@
 /**
- * A trace of connections, HTTP among them.
+ * Traces of connections and of their HTTP messages.
  *
  * @module
  */
@@ -12,16 +12,17 @@ import { tracedSystem, type TraceOptions } from "./traced_system.ts";
 export type { TraceOptions } from "./traced_system.ts";
 
 /**
- * Returns a system for a `Reactor` that shows one connection's life as a
- * timeline: a line for each system call, as `strace` would have it, and the
- * sums when it closes. A reactor without it is not slowed down by anything.
+ * Returns a system for a `Reactor` that prints the first connections as
+ * timelines: a line for each system call, in the form of `strace`, and the sums
+ * when the connection closes. It costs nothing in a reactor that does not use
+ * it.
  *
- * The columns are milliseconds since the connection began (for one that was
- * accepted: since the loop was told of it), milliseconds since its last line,
- * and the loop's turn. Of HTTP/1.1 the first lines are shown, without what
- * could be a secret: a target has no query. Of a body nothing is shown.
+ * The columns are the milliseconds since the connection began (for an accepted
+ * one: since the listener's event), the milliseconds since the last line, and
+ * the loop's turn. Of HTTP/1.1 messages only the first line is shown, without
+ * secrets: a target has no query.
  *
- * @example What an echo costs
+ * @example The system calls of an echo
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { echo } from "../server/echo.ts";

@@ -1,9 +1,9 @@
 /**
- * A system that stands before another and shows what passes between: one
- * connection's life, with the system calls that it costs.
+ * A system that forwards each call to another system and shows the first
+ * connections as timelines of their system calls.
  *
- * It changes nothing and calls nothing of its own. A reactor that is not
- * traced has no part of it.
+ * It changes no call and makes none of its own. A reactor without a trace does
+ * not use it.
  *
  * @module
  */
@@ -35,21 +35,21 @@ import type {
 } from "../system/system.ts";
 import { HEADING, type Loop, Timeline, type Watch } from "./timeline.ts";
 
-/** What to show and where. */
+/** Which connections to trace, and where to print. */
 export interface TraceOptions {
-  /** Takes the lines, one at a time; it must not throw. Standard error's. */
+  /** Prints one line; it must not throw. By default, to standard error. */
   print?: (line: string) => void;
-  /** How many connections to show: the first ones. 1 when left out. */
+  /** The number of connections to trace, the first ones; 1 when left out. */
   connections?: number;
 }
 
-/** What to show, and who knows the protocol. */
+/** The same, with a watch of the protocol. */
 export interface TracedSystemOptions extends TraceOptions {
-  /** Makes what knows the protocol of a new connection. */
+  /** Makes the watch of a new connection. */
   watch?: () => Watch;
 }
 
-/** What a wait told of a source. */
+/** A wait that returned an event of a source. */
 interface WaitNotice {
   readonly turn: number;
   readonly args: string;
@@ -58,15 +58,15 @@ interface WaitNotice {
   readonly endedMs: number;
 }
 
-/** Something registered that a trace wants to hear of. */
+/** A registered source that a trace follows. */
 interface Traced {
-  /** The poll that it is registered with. */
+  /** The source's poll. */
   poll: TracedPoll | undefined;
   /** Its name in lines. */
   readonly name: string;
-  /** A wait has told of it. */
-  told(told: WaitNotice): void;
-  /** It was registered, or registered anew. */
+  /** Called when a wait has returned an event of the source. */
+  waited(wait: WaitNotice): void;
+  /** Called when the source was registered or reregistered. */
   registered?(call: Registering): void;
 }
 
@@ -79,7 +79,7 @@ interface Registering {
   readonly endedMs: number;
 }
 
-/** The names of system calls by backend; registering is none where empty. */
+/** System calls by backend. `""`: registering needs no system call. */
 const CALLS: Readonly<Record<Backend, { wait: string; control: string }>> = {
   epoll: { wait: "epoll_wait", control: "epoll_ctl" },
   kqueue: { wait: "kevent", control: "kevent" },
@@ -87,26 +87,26 @@ const CALLS: Readonly<Record<Backend, { wait: string; control: string }>> = {
   select: { wait: "select", control: "" },
 };
 
-/** How written bytes that are not acknowledged are counted, by system. */
+/** The call that counts unacknowledged bytes on this system. */
 const UNACKED_CALL: readonly [call: string, request: string] =
   Deno.build.os === "darwin"
     ? ["getsockopt", "SO_NWRITE"]
     : ["ioctl", Deno.build.os === "linux" ? "SIOCOUTQ" : "FIONWRITE"];
 
-/** How bytes that are not read are counted. */
+/** The call that counts unread bytes. */
 const UNREAD_CALL = ["ioctl", "FIONREAD"] as const;
 
-/** Apple has no call that takes the flags at once. */
+/** macOS has no `accept4`. */
 const ACCEPT = Deno.build.os === "darwin" ? "accept" : "accept4";
 
 /**
  * Returns a system like `system` that shows the first connections, accepted or
  * connected, step by step, and their sums when they close.
  *
- * Lines are kept until the turn is over, so that printing them is no part of
- * what they say. What native code repeats by itself is not seen: an accept of
- * a connection that is gone already, a call that a signal interrupted, a wait
- * of poll or select that found nothing new.
+ * The lines are printed after the turn, so that printing does not change the
+ * times. The trace does not see calls that native code repeats: an accept of a
+ * connection that is gone already, a call that a signal interrupted, a wait of
+ * poll or select without a new event.
  *
  * @throws {RangeError} when `connections` is no whole number from 1 on.
  */
@@ -126,11 +126,11 @@ export function tracedSystem(
   };
 }
 
-/** What all parts of one traced system share. */
+/** The state that all parts of one traced system share. */
 class Tracer {
-  /** What is open and to be shown, or may accept such, by handle. */
+  /** Traced streams and all listeners, by handle. */
   readonly sources: Map<number, Traced> = new Map();
-  /** Connections that are not shown. */
+  /** The number of connections that are not traced. */
   others = 0;
   readonly #connections: number;
   readonly #write: (line: string) => void;
@@ -150,7 +150,9 @@ class Tracer {
     this.#watch = watch;
   }
 
-  /** Returns the name of a new connection when it is to be shown. */
+  /**
+   * Returns the name of a new connection, or `undefined` for one not traced.
+   */
   next(): string | undefined {
     if (this.#count === this.#connections) {
       if (this.others++ === 0) {
@@ -169,7 +171,7 @@ class Tracer {
     return new Timeline({ name, startMs, loop, watch, print });
   }
 
-  /** Connects, and shows that when its turn has come. */
+  /** Connects; the stream is traced while fewer than the limit are. */
   connect(
     system: System,
     address: HostPort | UnixPath,
@@ -188,7 +190,7 @@ class Tracer {
     this.#pending.push(line);
   }
 
-  /** Writes the lines that were kept. */
+  /** Writes the lines of the turn. */
   flush(): void {
     if (this.#pending.length === 0) return;
     const lines = this.#pending;
@@ -237,7 +239,7 @@ class TracedPoll implements ReactorPoll, Loop {
       if (source === undefined) continue;
       const bits = describeReadiness(events.readiness(index));
       const args = `[${source.name} ${bits}], ${Math.ceil(timeoutMs)}`;
-      source.told({ turn, args, count, begunMs, endedMs });
+      source.waited({ turn, args, count, begunMs, endedMs });
     }
     return count;
   }
@@ -291,14 +293,14 @@ class TracedPoll implements ReactorPoll, Loop {
     this.#inner.close();
   }
 
-  /** Forgets a source that is closed. */
+  /** Forgets a closed source. */
   forget(source: Traced): void {
     for (const [token, traced] of this.#tokens) {
       if (traced === source) this.#tokens.delete(token);
     }
   }
 
-  /** The system call that registers; empty where there is none. */
+  /** The system call that registers; `""` for none. */
   get controlCall(): string {
     return this.#controlCall;
   }
@@ -330,7 +332,7 @@ class TracedListener implements ListenerSocket, Traced {
   readonly #tracer: Tracer;
   readonly #inner: ListenerSocket;
   readonly #batch: AcceptedBatch;
-  #told: WaitNotice | undefined;
+  #wait: WaitNotice | undefined;
 
   constructor(tracer: Tracer, inner: ListenerSocket) {
     this.#tracer = tracer;
@@ -351,8 +353,8 @@ class TracedListener implements ListenerSocket, Traced {
     return this.#inner.batch();
   }
 
-  told(told: WaitNotice): void {
-    this.#told = told;
+  waited(wait: WaitNotice): void {
+    this.#wait = wait;
   }
 
   acceptBatch(batch: AcceptedBatch): number {
@@ -366,9 +368,9 @@ class TracedListener implements ListenerSocket, Traced {
       if (stream instanceof TracedStream) first ??= stream;
       streams.push(stream);
     }
-    this.#told = undefined;
+    this.#wait = undefined;
     const { stopped } = this.#batch;
-    // The batch's last call, which one connection of it is shown to pay for.
+    // The last call of the batch is shown on the first connection's timeline.
     if (stopped !== 0) first?.acceptStopped(stopped, endedMs);
     batch.words[0] = stopped;
     batch.words[1] = this.#batch.passedOver;
@@ -400,22 +402,22 @@ class TracedListener implements ListenerSocket, Traced {
     const inner = this.#batch.stream(index);
     const name = this.#tracer.next();
     if (name === undefined) return inner;
-    const told = isFirst && this.#told?.turn === this.poll?.turn
-      ? this.#told
+    const wait = isFirst && this.#wait?.turn === this.poll?.turn
+      ? this.#wait
       : undefined;
-    const accepting = { begunMs, endedMs, told, poll: this.poll! };
+    const accepting = { begunMs, endedMs, wait, poll: this.poll! };
     return new TracedStream(this.#tracer, inner, { name, accepting });
   }
 }
 
-/** How a traced connection came to be. */
+/** How a traced connection was opened: accepted or connected. */
 interface TracedOpening {
   readonly name: string;
   readonly accepting?: {
     readonly begunMs: number;
     readonly endedMs: number;
-    /** The wait that told of it. */
-    readonly told: WaitNotice | undefined;
+    /** The wait that returned the listener's event. */
+    readonly wait: WaitNotice | undefined;
     readonly poll: TracedPoll;
   };
   readonly connecting?: {
@@ -431,7 +433,7 @@ class TracedStream implements StreamSocket, Traced {
   readonly #tracer: Tracer;
   readonly #inner: StreamSocket;
   readonly #origin: TracedOpening;
-  /** By what native code reads it. */
+  /** The system call by which native code reads the stream. */
   readonly #readCall: string;
   #timeline: Timeline | undefined;
   readonly #othersBefore: number;
@@ -457,7 +459,7 @@ class TracedStream implements StreamSocket, Traced {
   }
 
   get peerAddress(): StreamAddress {
-    // Accepting has told it already.
+    // Accepting returned the address already, without another system call.
     if (this.#origin.accepting !== undefined) return this.#inner.peerAddress;
     return this.#call("getpeername", "", () => this.#inner.peerAddress);
   }
@@ -576,7 +578,7 @@ class TracedStream implements StreamSocket, Traced {
     if (!this.#isClosed) this.close();
   }
 
-  told({ args, count, begunMs, endedMs }: WaitNotice): void {
+  waited({ args, count, begunMs, endedMs }: WaitNotice): void {
     const call = this.poll!.waitCall;
     const step = { call, args, result: count, begunMs, endedMs };
     this.#timeline?.take(step);
@@ -592,7 +594,7 @@ class TracedStream implements StreamSocket, Traced {
     this.#timeline!.take({ call: controlCall, args, ...rest });
   }
 
-  /** Shows why the batch that it came with has no more. */
+  /** Shows the accept call that ended the stream's batch. */
   acceptStopped(errno: number, ms: number): void {
     this.#timeline?.take({
       call: ACCEPT,
@@ -603,14 +605,14 @@ class TracedStream implements StreamSocket, Traced {
     });
   }
 
-  /** Begins when the loop is known. */
+  /** Begins the timeline, once the stream's poll is known. */
   #begin(poll: TracedPoll): void {
     const { accepting, connecting } = this.#origin;
     const { begunMs, endedMs } = accepting ?? connecting!;
-    const startMs = accepting?.told?.endedMs ?? begunMs;
+    const startMs = accepting?.wait?.endedMs ?? begunMs;
     this.#timeline = this.#tracer.timeline(this.name, startMs, poll);
     this.poll = poll;
-    if (accepting?.told !== undefined) this.told(accepting.told);
+    if (accepting?.wait !== undefined) this.waited(accepting.wait);
     const address = connecting?.address ?? this.#inner.peerAddress;
     this.#timeline.take({
       call: accepting ? ACCEPT : "connect",
@@ -631,7 +633,7 @@ class TracedStream implements StreamSocket, Traced {
     this.#tracer.flush();
   }
 
-  /** Asks for a number that the call writes into its last argument. */
+  /** Shows a call that writes a number into its last argument. */
   #count(
     [call, request]: readonly [call: string, request: string],
     ask: () => number | undefined,
@@ -674,7 +676,7 @@ function describeReadiness(readiness: number): string {
     .join("|");
 }
 
-/** Returns the first `length` bytes: what was sent, and not all of a huge body. */
+/** Returns the first `length` bytes: the sent part of perhaps huge buffers. */
 function joined(buffers: readonly Uint8Array[], length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let at = 0;
@@ -696,7 +698,7 @@ function failure(error: unknown): string {
 }
 
 function writeError(line: string): void {
-  // That is where it goes unless somebody takes it.
+  // Standard error is the documented default of `print`.
   // deno-lint-ignore no-console
   console.error(line);
 }
