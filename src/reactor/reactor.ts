@@ -628,6 +628,13 @@ export class Reactor implements Disposable, AsyncDisposable {
     else this.close();
   }
 
+  /** Asks the protocols of open connections to finish. */
+  readonly #finish = (): void => {
+    this.#end((source) => {
+      if (source instanceof EngineConnection) source.finish();
+    });
+  };
+
   /** Does one of several things of which each must be tried. */
   #attempt(act: () => void): void {
     try {
@@ -638,9 +645,13 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Stops accepting, lets the connections come to their ends, and closes the
-   * reactor. What is open when `limitMs` are over is aborted. When it is called
-   * again meanwhile, the time that is over first counts.
+   * Ends gracefully: stops accepting, waits until the connections have ended,
+   * and closes the reactor. Connections that are open after `limitMs` are
+   * aborted; with several calls, the earliest limit counts.
+   *
+   * A protocol that has {@linkcode ConnectionHandlers.shutdown} is asked to finish. Servers
+   * of `serve` and `echo` shut down, so an idle HTTP connection ends at once.
+   * Other connections end when their handlers or peers end them.
    *
    * @param limitMs Five seconds when left out.
    * @throws {TypeError} when `limitMs` is no number.
@@ -653,6 +664,8 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#end((source) => {
       if (source instanceof EngineListener) source.close();
     });
+    // Later: a handler may call this, and finishing reads over its bytes.
+    if (this.#host.sources.open > 0) this.setTimer(0, this.#finish);
     await this.#loop.emptied();
     this.clearTimer(limit);
     this.close();

@@ -130,8 +130,6 @@ export function echo(
     },
   };
   const listener = listen(reactor, options, handlers);
-  // A reactor that closes, or drains, closes its listeners.
-  listener.onClose = checkFinished;
   const shutdown = (): Promise<void> => {
     listener.acceptWaiting();
     listener.close();
@@ -139,6 +137,11 @@ export function echo(
       timers.push(...endWithin(graceMs, listener, reactor));
     }
     return finished;
+  };
+  // A reactor that drains or closes has closed the listener.
+  listener.onClose = () => {
+    if (!reactor.isClosed) shutdown();
+    checkFinished();
   };
   return {
     addr: listener.addr,

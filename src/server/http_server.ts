@@ -169,8 +169,11 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
     this.finished = promise;
     this.#finish = resolve;
     this.#listener = this.#listen(options, settings);
-    // A reactor that closes, or drains, closes its listeners.
-    this.#listener.onClose = () => this.#checkFinished();
+    // A reactor that drains or closes has closed the listener.
+    this.#listener.onClose = () => {
+      if (!reactor.isClosed) this.shutdown();
+      this.#checkFinished();
+    };
     this.addr = this.#service.addr = this.#listener.addr;
     this.#obey(signal);
     try {

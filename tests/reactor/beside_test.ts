@@ -8,7 +8,11 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { type ConnectionHandlers, Reactor } from "../../mod.ts";
+import {
+  type Connection,
+  type ConnectionHandlers,
+  Reactor,
+} from "../../mod.ts";
 import { UnixStream } from "../../src/poll.ts";
 import { joinChannel } from "../../src/server/worker/channel.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -54,6 +58,38 @@ cleanTest("drain() ends what is open, when its time is over", async () => {
   await eventually("the connection", () => reactor.size === 2);
   await within(reactor.drain(20), "the reactor to drain");
   assertEquals(reactor.size, 0);
+});
+
+cleanTest("drain() asks each protocol to finish, when it can", async () => {
+  const errors: unknown[] = [];
+  const log: string[] = [];
+  const reactor = new Reactor({ onError: (error) => errors.push(error) });
+  const listen = (name: string, shutdown: (connection: Connection) => void) =>
+    reactor.listen(LOOPBACK, {
+      data() {},
+      shutdown,
+      close: (_, reason) => log.push(`${name} ${reason}`),
+    });
+  const polite = listen("polite", (connection) => connection.closeIdle());
+  const broken = listen("broken", () => {
+    throw new Error("no shutdown");
+  });
+  const silent = reactor.listen(LOOPBACK, {
+    data: (connection) => connection.close(),
+    close: (_, reason) => log.push(`silent ${reason}`),
+  });
+  const clients = await Promise.all(
+    [broken, polite, silent].map(({ addr }) => Deno.connect(addr)),
+  );
+  await eventually("the connections", () => reactor.size === 6);
+  const drained = reactor.drain(60_000);
+  await eventually("two ends", () => log.length === 2);
+  assertEquals(log.sort(), ["broken error", "polite closed"]);
+  assertEquals(errors.map(String), ["Error: no shutdown"]);
+  await writeText(clients[2]!, "bye");
+  await within(drained, "the reactor to drain");
+  assertEquals(log.at(-1), "silent closed");
+  for (const client of clients) client.close();
 });
 
 cleanTest("drain() closes at once, when nothing is open", async () => {

@@ -101,6 +101,18 @@ cleanTest("echo() sends back what comes, and the end after it", async () => {
   assertEquals(new TextDecoder().decode(await readToEnd(client)), "and bye");
 });
 
+cleanTest("echo() ends with its reactor, when that drains", async () => {
+  const reactor = new Reactor();
+  const server = echo({ port: 0, reactor });
+  using client = await Deno.connect(server.addr);
+  await writeText(client, "hello");
+  assertEquals(await readText(client, 5), "hello");
+  const drained = reactor.drain(60_000);
+  assertEquals(await within(readToEnd(client), "the end"), new Uint8Array());
+  await within(drained, "the reactor to drain");
+  await within(server.finished, "the server to finish");
+});
+
 cleanTest("echo() listens on 127.0.0.1, when no address is given", async () => {
   await using server = served();
   const { hostname, port } = server.addr;

@@ -350,6 +350,40 @@ cleanTest(
 );
 
 cleanTest(
+  "Reactor.drain() ends idle connections at once, and answers what is asked",
+  async () => {
+    const reactor = new Reactor();
+    const gate = new Gate();
+    const server = serve(
+      { hostname: "127.0.0.1", port: 0, reactor, onListen() {} },
+      (request, info) =>
+        request.url.endsWith("late")
+          ? gate.handler(request, info)
+          : new Response("ok"),
+    );
+    using idle = await RawClient.connect(server.addr);
+    await idle.send(GET);
+    await idle.answer();
+    using half = await RawClient.connect(server.addr);
+    await half.send(GET);
+    await half.answer();
+    await half.send("GET / HT");
+    using busy = await RawClient.connect(server.addr);
+    await busy.send(GET.replace("/", "/late"));
+    await gate.begun;
+    const drained = reactor.drain(60_000);
+    for (const client of [idle, half]) {
+      assertEquals(await within(client.rest(), "the end"), []);
+    }
+    gate.open();
+    assertEquals((await busy.answer()).text, "late");
+    assertEquals(await within(busy.rest(), "the end"), []);
+    await within(drained, "the reactor to drain");
+    await within(server.finished, "the server to finish");
+  },
+);
+
+cleanTest(
   "server may be started again, when its port was just left",
   async () => {
     using reactor = new Reactor();

@@ -293,6 +293,17 @@ export class EngineConnection<Data = unknown>
     this.setup.protocol.open?.(this);
   }
 
+  /** Asks the protocol to finish, if it has `shutdown`: the reactor drains. */
+  finish(): void {
+    const { protocol } = this.setup;
+    if (protocol.shutdown === undefined || this.flags & CONNECTING) return;
+    try {
+      protocol.shutdown(this);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** Tells the protocol that connections hold less memory. */
   relieve(): void {
     this.setup.protocol.drain?.(this);
