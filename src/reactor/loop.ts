@@ -135,7 +135,7 @@ export class Loop {
 
   /** See {@linkcode Reactor.settled}. */
   settled(): Promise<void> {
-    if (!this.#isRunning) return Promise.resolve();
+    if (!this.#isRunning) return this.#ended();
     this.#settling ??= Promise.withResolvers();
     this.#poll.ref();
     this.#wake();
@@ -151,6 +151,10 @@ export class Loop {
 
   #empty(): void {
     this.#emptied?.resolve();
+  }
+
+  async #ended(): Promise<void> {
+    await this.#poll.ended?.();
   }
 
   #settle(): void {
@@ -225,6 +229,7 @@ export class Loop {
       this.#parkTurn = undefined;
       this.#poll.rest();
       if (this.isClosed) this.#poll.close();
+      if (this.#settling !== undefined) await this.#ended();
       this.#settle();
     } catch (error) {
       this.#isRunning = this.#isParked = false;

@@ -50,6 +50,8 @@ const STARTED_MS = 100;
 const FIRST_ROUNDS = 16;
 /** How long a raw pipe has to show that it works: it takes microseconds. */
 const TRIAL_MS = 1_000;
+/** How long the end of a reactor waits for a call that is late. */
+const LATE_MS = 500;
 
 const { getAsyncContext, setAsyncContext } = denoCore();
 
@@ -58,6 +60,8 @@ export class Wait {
   readonly #poll: Poll;
   /** Until it has started. */
   #pool: PoolPark | undefined;
+  /** The same, also later: it may have a call that is late. */
+  readonly #late: PoolPark;
   #rounds = 0;
   #idleMs = 0;
   #parker: Parker | TimerPark | undefined = undefined;
@@ -81,7 +85,7 @@ export class Wait {
   /** @param poll What to wait for. */
   constructor(poll: Poll) {
     this.#poll = poll;
-    this.#pool = new PoolPark(poll);
+    this.#pool = this.#late = new PoolPark(poll);
   }
 
   /**
@@ -150,6 +154,23 @@ export class Wait {
   /** Lets the process end: nothing waits until the next `park`. */
   rest(): void {
     this.#setRef(false);
+  }
+
+  /**
+   * Returns a promise for the end of a call that is still Deno's to make, if
+   * there is one: a thread of a busy pool may begin it late. A full pool may
+   * never begin it, so the promise resolves after half a second at the most.
+   */
+  ended(): Promise<unknown> | undefined {
+    const { late } = this.#late;
+    if (late === undefined) return undefined;
+    return new Promise<void>((resolve) => {
+      const limit = after(LATE_MS, resolve);
+      late.then(() => {
+        cancelAfter(limit);
+        resolve();
+      });
+    });
   }
 
   /** Closes what waiting has opened. */

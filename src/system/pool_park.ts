@@ -18,6 +18,8 @@ export class PoolPark {
   readonly #poll: Poll;
   /** Has a wait that is pending unrefed keep the process alive. */
   #ref: (() => void) | undefined = undefined;
+  /** A call that no thread has begun in time, until it is over. */
+  late: Promise<unknown> | undefined = undefined;
 
   /** @param poll What to wait for. */
   constructor(poll: Poll) {
@@ -42,6 +44,7 @@ export class PoolPark {
     if (!this.#poll.awaitPark(begun, BEGIN_MS)) {
       // It waits for a thread, and must not keep the process meanwhile.
       unrefOpPromise(parked);
+      this.late = parked.finally(() => this.late = undefined);
       return undefined;
     }
     if (!refed) {

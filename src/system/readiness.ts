@@ -115,6 +115,10 @@ class NativePoll implements ReactorPoll {
     this.#wait.rest();
   }
 
+  ended(): Promise<unknown> | undefined {
+    return this.#wait.ended();
+  }
+
   wake(): void {
     this.#wait.wake();
     this.#waker.wake();

@@ -136,6 +136,8 @@ export interface ReactorPoll {
   ref(): void;
   /** Lets the process end: nothing waits until the next `park`. */
   rest(): void;
+  /** Returns a promise for the end of what Deno still does for it, if any. */
+  ended?(): Promise<unknown> | undefined;
   /** Ends `park`. */
   wake(): void;
   /** Closes it. */

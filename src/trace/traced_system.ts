@@ -284,6 +284,10 @@ class TracedPoll implements ReactorPoll, Loop {
     this.#inner.rest();
   }
 
+  ended(): Promise<unknown> | undefined {
+    return this.#inner.ended?.();
+  }
+
   wake(): void {
     this.#inner.wake();
   }
