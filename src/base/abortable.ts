@@ -12,10 +12,16 @@ export interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** Returns a rejected promise when `signal` is not an `AbortSignal`. */
-export function misuseOf(signal: unknown): Promise<never> | undefined {
+/**
+ * Returns a rejected promise when `signal` is not an `AbortSignal`, or has
+ * aborted before; `undefined` when a wait may begin.
+ */
+export function refusalBy(
+  signal: AbortSignal | undefined,
+): Promise<never> | undefined {
   try {
     allowSignal(signal);
+    signal?.throwIfAborted();
     return undefined;
   } catch (error) {
     return Promise.reject(error);

@@ -14,12 +14,9 @@ import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import type { AnyListener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Scheduler, Timer } from "../reactor/timers.ts";
-import {
-  type AnyFiberConnection,
-  FIBER_HANDLERS,
-  FiberConnection,
-  type Opening,
-} from "./fiber_connection.ts";
+import { EngineFiberConnection, FIBER_HANDLERS } from "./connection/engine.ts";
+import type { FiberConnectionRecord, Opening } from "./connection/record.ts";
+import type { AnyFiberConnection } from "./fiber_connection.ts";
 import { FiberListener } from "./fiber_listener.ts";
 import type { Owner, Running } from "./owned.ts";
 
@@ -71,7 +68,7 @@ export class FiberGuest implements Guest, Scheduler {
     opening: Opening,
   ): AnyFiberConnection {
     const dialled = this.#reactor.connect(options, FIBER_HANDLERS);
-    return new FiberConnection<StreamAddress>(this, dialled, opening);
+    return new EngineFiberConnection(this, dialled, opening);
   }
 
   /** Listens, for code that calls `accept`. */
@@ -93,10 +90,10 @@ export class FiberGuest implements Guest, Scheduler {
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     accept: (connection: AnyFiberConnection) => void,
   ): AnyListener {
-    const handlers: ConnectionHandlers<AnyFiberConnection> = {
+    const handlers: ConnectionHandlers<FiberConnectionRecord> = {
       ...FIBER_HANDLERS,
       open: (accepted) => {
-        accept(new FiberConnection<StreamAddress>(this, accepted));
+        accept(new EngineFiberConnection(this, accepted));
       },
     };
     return this.#reactor.listen(options, handlers);

@@ -5,7 +5,7 @@
  */
 
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
-import { type Abortable, misuseOf, obeying } from "../base/abortable.ts";
+import { type Abortable, obeying, refusalBy } from "../base/abortable.ts";
 import type { FiberConnection } from "./fiber_connection.ts";
 import type { Listener } from "../reactor/listener.ts";
 import { Owned, type Owner } from "./owned.ts";
@@ -59,9 +59,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
    */
   accept(options: Abortable = {}): Promise<FiberConnection<Address>> {
     const { signal } = options;
-    const misuse = misuseOf(signal);
-    if (misuse !== undefined) return misuse;
-    if (signal?.aborted) return Promise.reject(signal.reason);
+    const refusal = refusalBy(signal);
+    if (refusal !== undefined) return refusal;
     if (this.#isClosed) return Promise.reject(closedError());
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) {
