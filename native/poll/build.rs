@@ -1,4 +1,4 @@
-//! Names for the systems that the sources tell apart.
+//! Names for the groups of systems that the sources distinguish.
 
 use cfg_aliases::cfg_aliases;
 

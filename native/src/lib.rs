@@ -7,6 +7,6 @@
 //! exists.
 
 pub mod ffi;
-pub mod owner;
+mod owner;
 pub mod source_table;
 mod sync;

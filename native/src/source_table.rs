@@ -238,12 +238,18 @@ pub fn remove(handle: Handle) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends every handle that `owner` has opened and nobody has closed.
+/// Makes this thread the owner of the handles that it opens from now on: they are closed
+/// when the thread ends. Returns the thread's number, for [`remove_all`].
+pub fn own_handles() -> Owner {
+    owner::own(remove_all)
+}
+
+/// Closes the handles that `owner` has opened; also before that thread ends, when it runs
+/// JavaScript that never returns. Handles that it opens afterwards close at its end.
 ///
-/// Wakers go last, when they have ended the waits of other threads on the
-/// owner's polls: such a wait would otherwise hold its poll, and a thread, for
-/// as long as nothing happens there.
-pub(crate) fn remove_all(owner: Owner) {
+/// Wakers go last, after they have ended the waits of other threads on the owner's polls:
+/// such a wait would otherwise hold its poll, and its thread, until something is ready.
+pub fn remove_all(owner: Owner) {
     let mut wakers = Vec::new();
     let mut polls = Vec::new();
     for handle in handles_of(owner) {

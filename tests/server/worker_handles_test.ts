@@ -1,4 +1,4 @@
-/** What a Worker has open ends with it, however it ends. */
+/** The handles of a Worker are closed when it ends, in each way to end. */
 
 import { assert, assertRejects } from "@std/assert";
 import type { Ending } from "../fixtures/ending_worker.ts";
@@ -13,14 +13,21 @@ const ENDINGS: readonly (Ending | "terminate")[] = [
   "throw",
 ];
 
+/** A Worker that starts parks on Deno's pool, an idle one by the kernel. */
+const STATES = ["starting", "idle"] as const;
+
+const CASES = STATES.flatMap((state) =>
+  ENDINGS.map((ending) => [state, ending] as const)
+);
+
 // Not a clean test, which counts descriptors: Deno keeps two of the first Worker.
-for (const ending of ENDINGS) {
+for (const [state, ending] of CASES) {
   Deno.test(
-    `a Worker's sockets are closed, when it ends by "${ending}"`,
+    `a Worker's sockets are closed, when it is ${state} and ends by "${ending}"`,
     async () => {
       const before = handleCount();
       const url = new URL("../fixtures/ending_worker.ts", import.meta.url);
-      const worker = new Worker(url, { type: "module" });
+      const worker = new Worker(url, { type: "module", name: state });
       worker.onerror = (event) => event.preventDefault();
       const port = await within(portOf(worker), "the Worker to listen");
       assert(handleCount() > before);

@@ -1,10 +1,10 @@
-//! HTTP/1 request heads: where each part lies, and what RFC 9112 makes of it.
+//! HTTP/1 request heads: where each part lies, and what it means by RFC 9112.
 //!
-//! The bytes are parsed by `httparse`; this module decides what is refused and
-//! how the body is framed. It does no I/O and allocates nothing. A head has
-//! three outcomes: complete with its length, partial, or refused with the
-//! status that says why. Anything that two servers could read differently is
-//! refused, since that is what request smuggling lives on.
+//! `httparse` parses the bytes; this module decides which heads are refused and how
+//! the body is framed. It does no I/O and allocates nothing. A parse has three
+//! outcomes: complete with the head's length, partial, or refused with the status
+//! that says why. A head that two servers could read differently is refused, because
+//! request smuggling needs such a difference.
 
 use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
@@ -60,7 +60,7 @@ pub mod flag {
     pub const HAS_LENGTH: u32 = 1 << 2;
     /// The client waits for `100 Continue`.
     pub const EXPECT_CONTINUE: u32 = 1 << 3;
-    /// There is an expectation that nobody can meet (417).
+    /// There is an expectation that no server can meet (417).
     pub const EXPECT_OTHER: u32 = 1 << 4;
     /// `Connection: upgrade` together with `Upgrade`.
     pub const UPGRADE: u32 = 1 << 5;
@@ -72,12 +72,12 @@ pub mod flag {
 pub const METHODS: [&str; 10] =
     ["", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
 
-/// Transfer codings that are registered and that this server does not do. What
-/// is no coding at all is a mistake of the client's, or an attack.
+/// Transfer codings that are registered and that this server does not implement (501).
+/// Any other name is a mistake of the client's, or an attack (400).
 const CODINGS_REGISTERED: [&[u8]; 6] =
     [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"identity"];
 
-/// The status to refuse a head with.
+/// The status of the answer that refuses a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub u16);
 
@@ -89,8 +89,8 @@ const VERSION_NOT_SUPPORTED: Refused = Refused(505);
 
 /// The largest port: RFC 9293 section 3.1.
 const PORT_MAX: u32 = 65_535;
-/// The bytes that a name has as they are. No comma is among them, though RFC 3986
-/// knows it: it may be the trace of two hosts that somebody joined.
+/// The bytes that a host's name may have unescaped. RFC 3986 allows a comma as well,
+/// but here it may come from a proxy that has joined two `Host` fields.
 #[allow(clippy::indexing_slicing, reason = "a constant: what may panic does not compile")]
 const HOST_BYTES: [bool; 256] = {
     let mut known = [false; 256];
@@ -103,10 +103,10 @@ const HOST_BYTES: [bool; 256] = {
     known
 };
 
-/// The largest body length: beyond it a JavaScript number loses bytes.
+/// The largest length of a body: a JavaScript number cannot count further.
 const LENGTH_MAX: u64 = (1 << 53) - 1;
 
-/// What a head says before it is known how its lines end.
+/// The parts of a head before its line ends are checked.
 struct Message<'h, 'b> {
     method: &'b str,
     target: &'b str,
@@ -116,14 +116,13 @@ struct Message<'h, 'b> {
 
 /// Parses the head that starts at `offset` of `buffer` into `table`.
 ///
-/// Returns the head's length, or `None` while it is partial. `scanned` bytes of
-/// it were partial before: unless the new ones end a line pair the head is still
-/// partial, and a peer that sends single bytes does not make us parse it all
-/// again for each.
+/// Returns the head's length, or `None` while it is partial. `scanned` bytes of it were
+/// partial before. The head is parsed again only when a new byte ends a pair of lines:
+/// a peer that sends single bytes cannot make each of them cost a parse.
 ///
-/// A `lenient` parse lets pass what `Deno.serve` does: no `Host` or an empty one,
-/// lines that end in a bare LF, and CONNECT, also with a body. Whatever is taken
-/// without it is taken alike with it.
+/// A `lenient` parse accepts what `Deno.serve` accepts: no `Host` or an empty one, lines
+/// that end in a bare LF, and CONNECT, also with a body. A head that is accepted without
+/// it has the same table with it.
 ///
 /// # Errors
 ///
@@ -194,7 +193,7 @@ fn write(
     Ok(Some(length))
 }
 
-/// Turns a slice of the buffer back into its place there.
+/// Converts slices of the buffer to positions in it.
 struct Places {
     base: usize,
 }
@@ -206,13 +205,13 @@ impl Places {
     }
 }
 
-/// Whether an empty line ends somewhere in `bytes`, however lines end.
+/// Whether an empty line ends in `bytes`, whichever way lines end.
 fn ends_head(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n")
         || bytes.windows(3).any(|triple| triple == b"\n\r\n")
 }
 
-/// The status for what `httparse` does not take.
+/// The status for an error of `httparse`.
 fn status_of(error: httparse::Error) -> Refused {
     match error {
         httparse::Error::TooManyHeaders => FIELDS_TOO_LARGE,
@@ -220,8 +219,8 @@ fn status_of(error: httparse::Error) -> Refused {
     }
 }
 
-/// Parses a head whose version is none that `httparse` knows. RFC 9110 section
-/// 2.5: a later minor version is taken for the latest that is known.
+/// Parses a head with a version that `httparse` does not know. RFC 9110 section 2.5: a
+/// server treats a later minor version as the latest that it knows.
 fn other_version(
     buffer: &[u8],
     offset: usize,
@@ -229,7 +228,7 @@ fn other_version(
     table: &mut [u32; TABLE_WORDS],
 ) -> Result<Option<usize>, Refused> {
     let head = buffer.get(offset..).unwrap_or_default();
-    // Until its line ends, `HTTP/2` may yet be another version, or none.
+    // Before the end of its line, `HTTP/2` may become another version, or none.
     let Some((line, fields)) = request_line(head) else { return Ok(None) };
     let mut words = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ');
     let parts = [words.next(), words.next(), words.next(), words.next()];
@@ -256,7 +255,7 @@ fn other_version(
     write(buffer, offset..end, &Message { method, target, minor: 1, headers }, lenient, table)
 }
 
-/// The request line without its LF and what follows, once the line has come.
+/// The request line without its LF, and the bytes after it; `None` before the LF.
 fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = head.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let rest = head.get(start..)?;
@@ -273,8 +272,8 @@ fn token(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Refuses lines that end in a bare LF, which `httparse` lets pass: RFC 9112
-/// section 2.2 allows either reading, so two servers may split them otherwise.
+/// Refuses lines that end in a bare LF, which `httparse` accepts: RFC 9112 section 2.2
+/// allows to accept or to refuse them, so two servers may split such lines differently.
 fn check_line_ends(
     buffer: &[u8],
     place: Range<usize>,
@@ -295,9 +294,9 @@ fn check_line_ends(
     if lines_good { Ok(()) } else { Err(BAD_REQUEST) }
 }
 
-/// Refuses a tab beside the value of a field that says where the body ends. RFC
-/// 9110 section 5.6.3 allows the tab, but nginx takes one before the value for a
-/// part of it, and llhttp one behind it.
+/// Refuses a tab beside the value of a field that says where the body ends. RFC 9110
+/// section 5.6.3 allows the tab, but to nginx a tab before the value is part of it, and
+/// to llhttp a tab behind it.
 fn check_spaces(buffer: &[u8], places: &Places, headers: &[Header<'_>]) -> Result<(), Refused> {
     for Header { name, value } in headers {
         if !is_framing(name) {
@@ -323,7 +322,7 @@ fn is_framing(name: &str) -> bool {
     }
 }
 
-/// RFC 9112 section 3.2: which form of target goes with which method.
+/// RFC 9112 section 3.2: the form of target that each method needs.
 fn check_target(method: &str, target: &str) -> Result<(), Refused> {
     let known = if method == "CONNECT" {
         is_tunnel(target.as_bytes())
@@ -335,15 +334,15 @@ fn check_target(method: &str, target: &str) -> Result<(), Refused> {
     if known && is_visible(target.as_bytes()) { Ok(()) } else { Err(BAD_REQUEST) }
 }
 
-/// Whether a target has nothing in it but visible ASCII, which `httparse` makes
-/// sure of except for UTF-8, and no fragment. Beyond that browsers send what RFC
-/// 3986 does not know, such as `|`, and servers take it.
+/// Whether a target has only visible ASCII, which `httparse` checks except for UTF-8, and
+/// no fragment. Browsers also send bytes that RFC 3986 does not allow, such as `|`, and
+/// servers accept them.
 fn is_visible(target: &[u8]) -> bool {
-    // Without a way out in between, which is faster: many bytes at once.
+    // Without an early return the compiler checks many bytes at once, which is faster.
     target.iter().fold(true, |good, byte| good & matches!(byte, 0x21..=0x7e) & (*byte != b'#'))
 }
 
-/// The authority of an absolute target of a scheme that is served.
+/// The authority of an absolute target with a scheme that this server serves.
 fn authority(target: &str) -> Option<&[u8]> {
     let (scheme, rest) = target.split_once("://")?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -360,9 +359,9 @@ fn is_authority(value: &[u8]) -> bool {
     port_of(value).is_some_and(|port| port.is_empty() || number_of(port).is_some())
 }
 
-/// What follows the host and its colon, if `value` is a host and a port. RFC
-/// 9110 sections 4.2.1 and 4.2.4: never an empty host, nor, since that hides
-/// where a request goes, a user.
+/// The bytes after the host and its colon, if `value` is a host and a port. RFC 9110
+/// sections 4.2.1 and 4.2.4: the host is never empty, and has no user before it, because
+/// a user would hide where a request goes.
 fn port_of(value: &[u8]) -> Option<&[u8]> {
     match value.get(host_end(value)?..)? {
         [] => Some(&[]),
@@ -371,7 +370,7 @@ fn port_of(value: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A port, if it is one.
+/// The number of a port, if it is a valid one.
 fn number_of(port: &[u8]) -> Option<u32> {
     if port.is_empty() {
         return None;
@@ -387,8 +386,8 @@ fn number_of(port: &[u8]) -> Option<u32> {
     (number <= PORT_MAX).then_some(number)
 }
 
-/// Where the host ends that `value` begins with: RFC 3986 section 3.2.2, without
-/// addresses of the future.
+/// Where the host at the start of `value` ends: RFC 3986 section 3.2.2, without its
+/// addresses of future versions.
 fn host_end(value: &[u8]) -> Option<usize> {
     if let [b'[', rest @ ..] = value {
         let length = rest.iter().position(|byte| *byte == b']')?;
@@ -423,10 +422,10 @@ fn write_fields(headers: &[Header<'_>], places: &Places, table: &mut [u32; TABLE
 struct Framing<'h> {
     host: Option<&'h [u8]>,
     length: Option<u64>,
-    /// Whether there is a `Transfer-Encoding`, whatever it says.
+    /// Whether there is a `Transfer-Encoding`, with any value.
     coded: bool,
     chunked: bool,
-    /// Whether it has a coding that there is, and that this server does not do.
+    /// Whether it names a registered coding that this server does not implement.
     unimplemented: bool,
     close: bool,
     keep_alive: bool,
@@ -468,8 +467,8 @@ impl<'h> Framing<'h> {
         }
     }
 
-    /// RFC 9112 section 3.2: one `Host`, with nothing in it but a host and a
-    /// port. Empty is one who knows of none.
+    /// RFC 9112 section 3.2: one `Host`, with a host and a port and nothing else. A client
+    /// without a host to name sends it empty.
     fn host(&mut self, value: &'h [u8]) -> Result<(), Refused> {
         if self.host.is_some() || !(value.is_empty() || is_authority(value)) {
             return Err(BAD_REQUEST);
@@ -478,13 +477,13 @@ impl<'h> Framing<'h> {
         Ok(())
     }
 
-    /// RFC 9110 section 8.6: digits, once. A list of equal values may be
-    /// merged or refused; refusing leaves nothing to disagree about.
+    /// RFC 9110 section 8.6: digits, once. A server may merge equal values of a list or
+    /// refuse them; this server refuses them, so that no other can disagree.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refused> {
         if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return Err(BAD_REQUEST);
         }
-        // What is beyond any integer is no length: others may make a small one of it.
+        // A number beyond any integer is refused: another server may wrap it to a small one.
         let length = value
             .iter()
             .try_fold(0_u64, |length, digit| {
@@ -498,9 +497,9 @@ impl<'h> Framing<'h> {
         Ok(())
     }
 
-    /// RFC 9112 section 6.1: `chunked` must come last and once, and is all that
-    /// this server does. No coding has parameters. RFC 9110 section 5.6.1 allows
-    /// empty members of a list, but nginx and llhttp take none beside `chunked`.
+    /// RFC 9112 section 6.1: `chunked` must be last and stand once; this server implements no
+    /// other coding. No coding has parameters. RFC 9110 section 5.6.1 allows empty members
+    /// of a list, but nginx and llhttp accept none beside `chunked`.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Refused> {
         self.coded = true;
         for coding in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
@@ -535,31 +534,31 @@ impl<'h> Framing<'h> {
         }
     }
 
-    /// What the fields say together, and with the request line.
+    /// Checks the fields together, and with the request line.
     fn check(&self, message: &Message<'_, '_>, lenient: bool) -> Result<(), Refused> {
         let Message { method, target, minor, .. } = *message;
-        // RFC 9112 section 6.1: both framings, or codings in HTTP/1.0, are how
-        // a request is smuggled past a proxy.
+        // RFC 9112 section 6.1: both framings, or codings in HTTP/1.0, are ways to smuggle a
+        // request past a proxy.
         let ambiguous = self.coded && (self.length.is_some() || minor == 0);
-        // RFC 9112 section 3.2: HTTP/1.1 without Host is 400. A URL of nobody's
-        // must be rejected as well: RFC 9110 section 4.2.1.
+        // RFC 9112 section 3.2: HTTP/1.1 without Host is 400. So is a URL without a host:
+        // RFC 9110 section 4.2.1.
         let hostless = match self.host {
             None => minor == 1,
             Some(host) => host.is_empty() && target.starts_with('/'),
         };
-        // RFC 9110 section 9.3.6: what follows a CONNECT is the tunnel's.
+        // RFC 9110 section 9.3.6: the bytes after a CONNECT belong to the tunnel.
         let filled = method == "CONNECT" && (self.coded || self.length.is_some_and(|n| n > 0));
         if ambiguous || !lenient && (hostless || filled) {
             return Err(BAD_REQUEST);
         }
-        // A tunnel is a proxy's work: whoever answers 200 has promised one.
+        // A tunnel is a proxy's work: a server that answers 200 has promised one.
         let unserved = self.unimplemented || !lenient && method == "CONNECT";
         if unserved { Err(NOT_IMPLEMENTED) } else { Ok(()) }
     }
 
     fn flags(&self, method: &str, minor: u8) -> u32 {
         // RFC 9112 section 9.3: 1.1 persists unless closed, 1.0 if it asks to.
-        // After a CONNECT, what comes may be meant for a tunnel.
+        // The bytes after a CONNECT may be meant for a tunnel.
         let keep_alive = !self.close && (minor == 1 || self.keep_alive) && method != "CONNECT";
         // RFC 9110 sections 7.8 and 10.1.1: in HTTP/1.0 an upgrade and an
         // expectation are ignored.
@@ -579,8 +578,7 @@ impl<'h> Framing<'h> {
     }
 }
 
-/// The members of a comma-separated list, empty ones left out: RFC 9110
-/// section 5.6.1.
+/// The members of a comma-separated list without the empty ones: RFC 9110 section 5.6.1.
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }

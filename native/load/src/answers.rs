@@ -4,8 +4,8 @@
 //! since their dates change once a second.
 
 use crate::content::Content;
+use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options};
-use crate::run::Flight;
 
 /// The only right status: with any other there is no body to verify.
 const OK: u16 = 200;

@@ -11,6 +11,8 @@ mod answers;
 #[cfg(target_os = "linux")]
 mod content;
 #[cfg(target_os = "linux")]
+mod flight;
+#[cfg(target_os = "linux")]
 mod options;
 #[cfg(target_os = "linux")]
 mod run;

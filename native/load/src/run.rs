@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::answers::{Answers, Reader};
+use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options};
 use crate::sockets::{Ready, Sockets};
 
@@ -35,31 +36,6 @@ const UNIT_NS: u64 = 100;
 const DIGITS: u8 = 3;
 /// An hour: what takes longer counts as that.
 const UNITS_MAX: u64 = 36_000_000_000;
-
-/// A batch of requests that went out in one write.
-#[derive(Clone, Copy, Default)]
-pub struct Flight {
-    /// The number of its first request: each request of a run has its own.
-    pub first: u64,
-    /// How many requests it has; none when nothing is under way, `ENDLESS` for a stream.
-    pub size: u64,
-    pub answered: u64,
-    /// How many of its bytes are written.
-    pub sent: usize,
-}
-
-impl Flight {
-    const ENDLESS: u64 = u64::MAX;
-
-    pub const fn is_on(&self) -> bool {
-        self.answered < self.size
-    }
-
-    /// The number of the request whose answer is next.
-    pub const fn number(&self) -> u64 {
-        self.first + self.answered
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {

@@ -1,4 +1,4 @@
-//! The system calls that can tell readiness.
+//! The system calls that report readiness.
 
 use std::fmt;
 
@@ -18,16 +18,16 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Every backend that there is somewhere.
+    /// Every backend of any system.
     pub const ALL: [Self; 4] = [Self::Epoll, Self::Kqueue, Self::Poll, Self::Select];
 
-    /// Those of this system, the best one first.
+    /// The backends of this system, the best one first.
     #[must_use]
     pub const fn available() -> &'static [Self] {
         if cfg!(epoll) { &[Self::Epoll, Self::Poll, Self::Select] } else { &[Self::Kqueue] }
     }
 
-    /// Its name, as one writes it on a command line.
+    /// Its name on a command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use crate::Token;
 
-/// What became ready, and for whom.
+/// What became ready, and under which token.
 ///
 /// Two `u32` words, written straight into the caller's buffer: JavaScript
 /// reads them through a `Uint32Array`.
@@ -22,7 +22,7 @@ impl Event {
     pub const WRITABLE: u32 = 1 << 1;
     /// Urgent data has come.
     pub const PRIORITY: u32 = 1 << 2;
-    /// The source has an error: `take_error` tells which.
+    /// The source has an error: `take_error` returns it.
     pub const ERROR: u32 = 1 << 3;
     /// The peer will send no more; what it sent can still be read.
     pub const READ_CLOSED: u32 = 1 << 4;

@@ -1,4 +1,4 @@
-//! What a registration wants to hear about.
+//! What a registration waits for.
 
 use std::fmt;
 use std::io;

@@ -1,23 +1,23 @@
-//! How often a registration tells of what it sees.
+//! How often a registration reports readiness.
 
 use std::fmt;
 use std::io;
 
 /// When an event comes again, chosen for each registration.
 ///
-/// Not every backend has every mode: [`crate::Poll::supports`] tells, and a
-/// registration that asks for more is refused with `ENOTSUP`.
+/// Not every backend has every mode: [`crate::Poll::supports`] says which, and a
+/// registration in another mode is refused with `ENOTSUP`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Mode(u32);
 
 impl Mode {
-    /// When something has changed: a source is drained before the next event
-    /// is waited for.
+    /// When something has changed: the program drains a source before it waits for
+    /// the next event.
     pub const EDGE: Self = Self(0);
-    /// As long as it is so.
+    /// As long as the source is ready.
     pub const LEVEL: Self = Self(1);
-    /// Once, then never before the source is reregistered.
+    /// Once; then only after the source is reregistered.
     pub const ONE_SHOT: Self = Self(1 << 1);
 
     const EXCLUSIVE: u32 = 1 << 2;
@@ -36,8 +36,8 @@ impl Mode {
         Ok(Self(bits))
     }
 
-    /// The same, but one of several polls that share the source is told and
-    /// not each of them (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`).
+    /// The same, but each event goes to one of the polls that share the source, not to
+    /// all of them (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`).
     #[must_use]
     pub const fn exclusive(self) -> Self {
         Self(self.0 | Self::EXCLUSIVE)
@@ -49,7 +49,7 @@ impl Mode {
         self.0 & Self::LEVEL.0 != 0
     }
 
-    /// Whether the first event is the last.
+    /// Whether the first event is the only one.
     #[must_use]
     pub const fn is_one_shot(self) -> bool {
         self.0 & Self::ONE_SHOT.0 != 0

@@ -1,6 +1,6 @@
-//! Waiting for polls without a thread for each, beside an event loop that must
-//! not be held, as JavaScript's. A call that blocks on a thread of that loop's
-//! own pool would need one of few threads; this needs none.
+//! Waits for polls beside an event loop that must not be blocked, such as
+//! JavaScript's. A blocking call would hold a thread of the loop's pool, which has
+//! few; a parked poll holds none of them.
 //!
 //! Either the kernel signals an eventfd that the event loop reads (`sys/aio.rs`),
 //! or a thread of this library writes a byte to a socket that the event loop
@@ -24,7 +24,7 @@ use crate::sync::Mutex;
 use crate::sys::KernelPark;
 use parked_poll::ParkedPoll;
 
-/// Where one poll is parked.
+/// The place where one poll is parked.
 #[derive(Debug)]
 pub struct Parker(Way);
 
@@ -39,12 +39,12 @@ enum Way {
 }
 
 impl Parker {
-    /// Opens a place for `poll`, and returns the end of the socket from which a
-    /// byte is read when a wait is over. Both ends never block.
+    /// Opens a place for `poll`, and returns the socket's end from which the program
+    /// reads a byte when a wait is over. Both ends are non-blocking.
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, as `EMFILE`, and what starting a thread does.
+    /// What `socketpair(2)` says, as `EMFILE`, and the errors of starting a thread.
     pub fn new(poll: Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
         // Close-on-exec, and without `SIGPIPE` where that is a socket's option.
         let (writer, reader) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
@@ -54,8 +54,8 @@ impl Parker {
         Ok((Self(Way::Thread(parked)), reader.into()))
     }
 
-    /// The same without a thread: the kernel signals an eventfd, whose descriptor
-    /// is returned. The thread that reads it also wakes up sooner.
+    /// Opens a place without a thread: the kernel signals an eventfd, and this returns
+    /// a descriptor of it. The reading thread also wakes up sooner.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Parker {
         Ok((Self(Way::Kernel(Box::new(Mutex::new(park)))), signal))
     }
 
-    /// Fails: only Linux has it.
+    /// Fails: only Linux can do it.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use crate::{Backend, Event, Interest, Mode, Registry};
 #[derive(Debug)]
 pub struct Poll {
     registry: Registry,
-    /// Calls that have begun to park, counted around.
+    /// Calls that have begun to park, counted with overflow.
     parks: Mutex<i32>,
     parking: Condvar,
 }
@@ -69,30 +69,30 @@ impl Poll {
     ///
     /// # Errors
     ///
-    /// `EINTR` when a signal came first, and it is for the caller to wait
-    /// again; `EINVAL` when `events` is empty.
+    /// `EINTR` when a signal came first: the caller may wait again. `EINVAL` when
+    /// `events` is empty.
     #[inline]
     pub fn poll(&self, events: &mut [Event], timeout: Option<Duration>) -> io::Result<usize> {
         self.registry.selector().wait(events, timeout_ms(timeout))
     }
 
-    /// Says that a call begins to park, for [`Poll::await_park`].
+    /// Counts a call that begins to park, for [`Poll::await_park`].
     pub fn begin_park(&self) {
         let mut parks = self.parks.lock().unwrap_or_else(PoisonError::into_inner);
         *parks = parks.wrapping_add(1) & i32::MAX;
         self.parking.notify_all();
     }
 
-    /// Waits until other calls than the first `begun` have begun to park, or
-    /// `timeout` is over, and returns how many have.
+    /// Waits until the number of calls that have begun to park differs from `begun`,
+    /// or `timeout` is over, and returns the number.
     pub fn await_park(&self, begun: i32, timeout: Duration) -> i32 {
         let parks = self.parks.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.parking.wait_timeout_while(parks, timeout, |parks| *parks == begun);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Waits like [`Poll::poll`] but takes no event: a later `poll` returns
-    /// them. Tells whether something is ready.
+    /// Waits like [`Poll::poll`] but takes no event: a later `poll` returns them.
+    /// Returns whether something is ready.
     ///
     /// # Errors
     ///

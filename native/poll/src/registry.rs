@@ -10,8 +10,8 @@ use crate::{Interest, Mode, Token, selectors};
 
 /// Registers sources with the selector of one [`crate::Poll`].
 ///
-/// A clone from [`Registry::try_clone`] means the same selector and may be
-/// used from other threads, also while the `Poll` waits.
+/// A clone from [`Registry::try_clone`] has the same selector, and other threads may use
+/// it, also while the `Poll` waits.
 #[derive(Debug)]
 pub struct Registry {
     selector: Arc<Selector>,
@@ -25,8 +25,8 @@ pub trait Source {
 
 /// A descriptor, owned, and the selector that it is registered with.
 ///
-/// The selector is remembered because the system would not mind a second one:
-/// two loops would then both be told, and race for the bytes.
+/// It remembers the selector because the system would allow a second one: two loops would
+/// both get the events, and race for the bytes.
 #[derive(Debug)]
 pub struct Registration {
     fd: OwnedFd,
@@ -37,11 +37,11 @@ pub struct Registration {
 
 const NOT_REGISTERED: u32 = 0;
 
-/// Set in the state of a descriptor that is not the only one of its open file.
-/// The number is what the other bits say: no process opens a billion selectors.
+/// Set in the state of a descriptor when its open file has others. The remaining bits are
+/// the selector's number: no process opens a billion selectors.
 const SHARED: u32 = 1 << 30;
 
-/// A source in either state has something to tell its selector.
+/// A source in either state must notify its selector.
 const TELLS: u32 = SHARED | sys::EMULATED;
 
 impl Drop for Registration {
@@ -53,7 +53,7 @@ impl Drop for Registration {
     }
 }
 
-/// Whether a selector is no more, and what was registered there with it.
+/// Whether a selector is gone, and with it everything that was registered there.
 #[cold]
 fn is_gone(number: u32) -> bool {
     selectors::find(number).is_none()
@@ -70,7 +70,7 @@ impl Registration {
         Self { fd, state: AtomicU32::new(NOT_REGISTERED) }
     }
 
-    /// Owns `fd`, of which others may have the open file, too.
+    /// Owns `fd`; its open file may have other descriptors.
     pub(crate) const fn shared(fd: OwnedFd) -> Self {
         Self { fd, state: AtomicU32::new(SHARED) }
     }
@@ -82,21 +82,21 @@ impl Registration {
         Ok(clone)
     }
 
-    /// Says that something has been read or accepted, or that there was nothing
-    /// any more: what can be read next is to be told. epoll and kqueue see for
-    /// themselves what is new, and tell less of what was left.
+    /// Notifies the selector that the program has read or accepted, or found nothing left:
+    /// the next readiness is new. epoll and kqueue see for themselves what is new, and report
+    /// less of the bytes that a read has left.
     #[inline]
     pub(crate) fn taken(&self) {
         self.rearm(Interest::READABLE);
     }
 
-    /// Says that writing has taken all the room that there was.
+    /// Notifies the selector that a write has taken all the room.
     #[inline]
     pub(crate) fn filled(&self) {
         self.rearm(Interest::WRITABLE);
     }
 
-    /// Says that reading has come to the end, of which all is told.
+    /// Notifies the selector that reading has come to the end: no event can follow.
     #[inline]
     pub(crate) fn ended(&self) {
         let state = self.state.load(Ordering::Relaxed);
@@ -130,12 +130,12 @@ impl Registration {
         }
     }
 
-    /// While the descriptor is still open: a selector that tells by its number
-    /// must have forgotten it before that can be another's.
+    /// Called while the descriptor is open: a selector that knows it by its number must forget
+    /// it before another file can get the number.
     #[cold]
     fn leave(&self, state: u32) {
         if let Some(selector) = selectors::find(number(state)) {
-            // Nothing is left to do for one that is not there.
+            // A selector that does not know the source has nothing to forget.
             let _ = selector.deregister(self.as_fd());
         }
     }
@@ -167,7 +167,7 @@ impl Registry {
         Ok(Self { selector: Arc::clone(&self.selector) })
     }
 
-    /// Asks to be told, edge-triggered, when `source` becomes ready.
+    /// Asks for an event, edge-triggered, when `source` becomes ready.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl Registry {
         self.register_with(source, token, interest, Mode::EDGE)
     }
 
-    /// Asks to be told in the way of `mode` when `source` becomes ready.
+    /// Asks for events in the way of `mode` when `source` is ready.
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl Registry {
         self.selector.reregister(registration.as_fd(), token, interest, mode)
     }
 
-    /// Stops telling; the source itself goes on working.
+    /// Stops events of the source; the source itself goes on working.
     ///
     /// # Errors
     ///

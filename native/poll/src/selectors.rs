@@ -1,11 +1,11 @@
-//! The selectors of the process by their numbers, for sources that have to tell
-//! theirs something.
+//! The selectors of the process by their numbers, for sources that must notify their
+//! selector.
 //!
-//! An emulated selector hears of every operation. And any has to hear of the end
-//! of a source whose open file others share: epoll forgets a source when the
-//! last descriptor of its open file is closed, and one that was cloned, or came
-//! from another process, is not the last. Closed only, it would go on telling,
-//! under a token that means nothing any more.
+//! An emulated selector is notified of every operation. Any selector is notified when a
+//! source ends whose open file has other owners: epoll forgets a source when the last
+//! descriptor of its open file is closed, and a descriptor that was cloned, or that
+//! another process passed on, is not the last. Without the notice epoll would go on
+//! reporting the source, under a token that means nothing any more.
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
@@ -22,7 +22,7 @@ static SELECTORS: RwLock<Option<Selectors>> = RwLock::new(None);
 pub fn remember(number: u32, selector: &Arc<Selector>) {
     let mut selectors = SELECTORS.write().unwrap_or_else(PoisonError::into_inner);
     let selectors = selectors.get_or_insert_default();
-    // Here, and not when one ends: that is as often, and needs no `Drop`.
+    // Here, and not when a selector ends: that is as often, and needs no `Drop`.
     selectors.retain(|_, selector| selector.strong_count() > 0);
     selectors.insert(number, Arc::downgrade(selector));
 }
@@ -33,7 +33,7 @@ pub fn find(number: u32) -> Option<Arc<Selector>> {
     selectors.as_ref()?.get(&number)?.upgrade()
 }
 
-/// Has every emulated selector look for the next edge of an open file: it may be
+/// Makes every emulated selector look for the next edge of an open file: the file may be
 /// registered there by another descriptor.
 pub fn rearm_file(fd: BorrowedFd<'_>, interest: Interest) {
     for selector in emulated() {

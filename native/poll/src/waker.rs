@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::sys::{self, Selector};
 use crate::{Registry, Token};
 
-/// Makes the [`crate::Poll`] of its registry return, from any thread.
+/// Ends a wait of its registry's [`crate::Poll`], from any thread.
 ///
-/// Wakes before a poll coalesce into one event. A selector has one waker at a
-/// time: a second would only be a second name for the same wake.
+/// Several wakes before a wait are one event. A selector has one waker at a time:
+/// a second waker would do the same as the first.
 #[derive(Debug)]
 pub struct Waker {
     // Dropped in this order: the place is free only when the waker has gone,
@@ -50,7 +50,7 @@ impl Waker {
         Ok(Self { waker: sys::Waker::new(&place.selector, token)?, _place: place })
     }
 
-    /// Ends the current wait, or else the next one.
+    /// Ends the current wait; without one, the next wait.
     ///
     /// # Errors
     ///

@@ -1,23 +1,23 @@
-//! The calling thread, and what ends with one.
+//! Threads as owners of handles.
 
-use crate::owner;
+use crate::source_table;
 
-/// Has every handle that this thread opens from now on closed when the thread
-/// ends, however it does: what a Worker calls first.
+/// Makes this thread the owner of every handle that it opens from now on: they are closed
+/// when the thread ends, for any reason. A Worker calls this first.
 ///
 /// Returns the thread's number as an owner, 1 or more, which another thread may
 /// give to [`denio_thread_end`].
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_thread_own() -> i32 {
-    i32::try_from(owner::own()).unwrap_or(i32::MAX)
+    i32::try_from(source_table::own_handles()).unwrap_or(i32::MAX)
 }
 
-/// Closes every handle that the thread of that number has opened: for a thread
-/// that cannot be ended, since it never returns to its event loop.
+/// Closes every handle that the thread with that number has opened: for a thread that never
+/// returns to its event loop, and so cannot be ended.
 ///
 /// Returns 0, also when there is no such thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_thread_end(owner: u32) -> i32 {
-    owner::end(owner);
+    source_table::remove_all(owner);
     0
 }

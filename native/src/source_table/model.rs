@@ -126,7 +126,7 @@ fn a_descriptor_is_adopted_once() {
 fn what_a_thread_owns_ends_with_it_also_when_others_close_it() {
     model(|| {
         let owner = thread::spawn(|| {
-            owner::own();
+            own_handles();
             (open().0, open().0)
         });
         let (first, _) = owner.join().unwrap();

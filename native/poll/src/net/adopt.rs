@@ -1,8 +1,8 @@
 //! Descriptors that this crate did not open: inherited ones, and those of
 //! socket activation.
 //!
-//! One is looked at before it is taken. What becomes a source must be what it
-//! is taken for: a stream that is read as a listener would fail far from here.
+//! A descriptor is checked before it becomes a source of a kind: a stream that
+//! the program reads as a listener would fail far from here.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,13 +48,13 @@ impl SourceKind {
         Self::PipeWriter,
     ];
 
-    /// Returns what an open descriptor is.
+    /// Returns the kind of an open descriptor.
     ///
     /// # Errors
     ///
     /// `ENOTSOCK` when it is neither a socket nor a pipe; `EPROTOTYPE` when it
-    /// is one of another sort, a stream socket that neither listens nor is
-    /// connected, or a pipe open both ways.
+    /// is a socket of another sort, a stream socket that neither listens nor is
+    /// connected, or a pipe that is open both ways.
     pub fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let mode = rustix::fs::fstat(fd)?.st_mode;
         match FileType::from_raw_mode(mode) {
@@ -112,7 +112,7 @@ fn listens(socket: &SockRef<'_>) -> bool {
     rustix::net::sockopt::socket_acceptconn(socket.as_fd()).unwrap_or_default()
 }
 
-/// Apple does not tell: what is bound and has no peer is taken for a listener.
+/// Apple does not say: a socket that is bound and has no peer counts as a listener.
 #[cfg(apple)]
 fn listens(socket: &SockRef<'_>) -> bool {
     let is_bound = socket.local_addr().is_ok_and(|address| match address.as_socket() {
@@ -122,13 +122,13 @@ fn listens(socket: &SockRef<'_>) -> bool {
     is_bound && socket.peer_addr().is_err()
 }
 
-/// Whether that is the socket's protocol: there are others of the same type.
+/// Whether the socket has that protocol: other protocols share its type.
 #[cfg(any(linux, target_os = "freebsd"))]
 fn speaks(socket: &SockRef<'_>, protocol: Protocol) -> bool {
     socket.protocol().is_ok_and(|known| known == Some(protocol))
 }
 
-/// Other systems do not tell.
+/// Other systems do not say.
 #[cfg(not(any(linux, target_os = "freebsd")))]
 fn speaks(_socket: &SockRef<'_>, _protocol: Protocol) -> bool {
     true
@@ -138,13 +138,13 @@ fn of_pipe(fd: BorrowedFd<'_>) -> io::Result<SourceKind> {
     match rustix::fs::fcntl_getfl(fd)? & OFlags::RWMODE {
         OFlags::RDONLY => Ok(SourceKind::PipeReader),
         OFlags::WRONLY => Ok(SourceKind::PipeWriter),
-        // FreeBSD's pipes, too: nothing tells their ends apart.
+        // FreeBSD's pipes, too: both ends look the same.
         _ => Err(Errno::PROTOTYPE.into()),
     }
 }
 
-/// Makes a descriptor one of `kind` as this crate opens it: non-blocking and
-/// close-on-exec. `EPROTOTYPE` when it is of another kind.
+/// Makes a descriptor of `kind` non-blocking and close-on-exec, as this crate opens
+/// its own. `EPROTOTYPE` when it is of another kind.
 pub fn prepare(fd: BorrowedFd<'_>, kind: SourceKind) -> io::Result<()> {
     if SourceKind::of(fd)? != kind {
         return Err(Errno::PROTOTYPE.into());
@@ -158,8 +158,8 @@ pub fn prepare(fd: BorrowedFd<'_>, kind: SourceKind) -> io::Result<()> {
     Ok(())
 }
 
-/// Adopts what is open: it becomes non-blocking, for all who share it, and
-/// close-on-exec. One of another kind is `EPROTOTYPE`, and closed.
+/// Adopts an open descriptor: it becomes close-on-exec, and non-blocking for all
+/// processes that share it. A descriptor of another kind is closed: `EPROTOTYPE`.
 macro_rules! adopts {
     ($($source:ident),*) => {
         $(impl TryFrom<OwnedFd> for $source {

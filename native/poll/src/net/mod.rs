@@ -1,9 +1,10 @@
-//! Sources: what can be registered, and read, written, accepted or sent by.
+//! Sources: sockets and pipes, which a registry registers and a program reads from,
+//! writes to and accepts by.
 //!
-//! One type a file; `operation.rs` is how each of them tells its registration
-//! what an operation left, `stream.rs` what TCP and Unix streams have in
-//! common, `option.rs` the options of all sockets, and `adopt.rs` where
-//! descriptors come in that this crate did not open.
+//! Each type has a file. `operation.rs` notifies a source's registration of the
+//! result of each operation, `stream.rs` has the methods of TCP and Unix streams,
+//! `option.rs` the options of all sockets, and `adopt.rs` takes descriptors that this
+//! crate did not open.
 
 mod adopt;
 mod operation;

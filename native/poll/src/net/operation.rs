@@ -1,7 +1,7 @@
-//! What an operation tells of the readiness that it left.
+//! Notifies a registration of what an operation left to read or write.
 //!
-//! Backends that only see levels hear of it here, and nowhere else; the others
-//! see for themselves, and pay one load of a number.
+//! Backends that only see levels learn it here, and nowhere else. The others learn
+//! it from the kernel, and an operation costs them one load of a number.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use crate::Registration;
 
 impl Registration {
-    /// Takes one of several things: a connection. The next may be there, or come.
+    /// Accepts. Another connection may wait already, or come later.
     #[inline]
     pub(super) fn take<T>(
         &self,
@@ -22,7 +22,7 @@ impl Registration {
         taken
     }
 
-    /// Reads a stream into room for `length` bytes, which ends with 0.
+    /// Reads a stream into `length` bytes; a result of 0 is its end.
     #[inline(always)]
     pub(super) fn read_stream(
         &self,
@@ -42,7 +42,7 @@ impl Registration {
         read
     }
 
-    /// Writes `length` bytes, or as many as there is room for.
+    /// Writes `length` bytes, or as many as fit.
     #[inline(always)]
     pub(super) fn write_stream(
         &self,
@@ -58,7 +58,7 @@ impl Registration {
         written
     }
 
-    /// Looks at what a read would give, and leaves it.
+    /// Reads and leaves the bytes.
     #[inline]
     pub(super) fn peek_with<T>(
         &self,
@@ -71,8 +71,8 @@ impl Registration {
         peeked
     }
 
-    /// Takes a datagram. An error is one that a datagram before left: it is
-    /// taken as well, and the socket goes on.
+    /// Receives a datagram. An error that an earlier datagram left is taken like a
+    /// datagram, and the socket goes on.
     #[inline]
     pub(super) fn receive<T>(
         &self,
@@ -83,7 +83,7 @@ impl Registration {
         received
     }
 
-    /// Looks at a datagram, and leaves it, but not an error.
+    /// Receives and leaves the datagram, but takes an error.
     #[inline]
     pub(super) fn peek_datagram<T>(
         &self,
@@ -112,8 +112,8 @@ impl Registration {
     }
 }
 
-/// Whether an operation has shown that readiness may come again: not when it
-/// has failed for good.
+/// Whether readiness may come again after this result: not after an error that
+/// lasts.
 fn may_be_told_again<T>(result: &io::Result<T>) -> bool {
     result.is_ok() || would_block(result)
 }

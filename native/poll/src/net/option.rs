@@ -11,7 +11,7 @@ use socket2::SockRef;
 
 use crate::SourceKind;
 
-/// What can be asked of a socket, and mostly be set.
+/// The options of a socket; most can be set as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum SocketOption {
@@ -23,14 +23,14 @@ pub enum SocketOption {
     KeepaliveIdle = 3,
     /// Seconds between probes.
     KeepaliveInterval = 4,
-    /// How many probes are lost before the connection is.
+    /// Lost probes after which the connection is lost.
     KeepaliveCount = 5,
     /// What closing does with data that is not sent yet: 0 sends it later, 1
     /// throws it away and resets the connection, n + 1 waits up to n seconds
     /// for it, and holds up the thread that closes meanwhile (`SO_LINGER`).
     Linger = 6,
-    /// Bytes of the receive buffer. Linux doubles what is set for its own use,
-    /// and tells the double.
+    /// Bytes of the receive buffer. Linux doubles the value that is set, for its own
+    /// use, and returns the double.
     ReceiveBuffer = 7,
     /// Bytes of the send buffer, as [`Self::ReceiveBuffer`].
     SendBuffer = 8,
@@ -45,9 +45,9 @@ pub enum SocketOption {
     /// connection is lost; 0 is the system's own (`TCP_USER_TIMEOUT` on Linux;
     /// `TCP_RXT_CONNDROPTIME` on Apple's systems, rounded up to seconds).
     UserTimeout = 12,
-    /// 1: datagrams may go to everyone (`SO_BROADCAST`).
+    /// 1: datagrams may be sent to every machine of a network (`SO_BROADCAST`).
     Broadcast = 13,
-    /// 1: what is sent to a group is heard on this machine, too.
+    /// 1: this machine receives what it sends to a group, too.
     MulticastLoop = 14,
     /// Hops that a datagram to a group may take, 0 to 255.
     MulticastTtl = 15,
@@ -79,7 +79,7 @@ impl SocketOption {
         Self::OnlyV6,
     ];
 
-    /// Whether sockets of a kind have it.
+    /// Whether sockets of a kind have the option.
     const fn is_of(self, kind: SourceKind) -> bool {
         match self {
             Self::ReceiveBuffer | Self::SendBuffer => true,
@@ -92,7 +92,7 @@ impl SocketOption {
         }
     }
 
-    /// What it can be set to. The system may draw it narrower.
+    /// The values that it can be set to. The system may allow fewer.
     const fn values(self) -> RangeInclusive<u32> {
         match self {
             Self::Nodelay | Self::Keepalive | Self::Broadcast | Self::MulticastLoop => 0..=1,
@@ -211,7 +211,7 @@ mod linux {
     }
 }
 
-/// Apple counts it in seconds.
+/// Apple counts seconds.
 #[cfg(apple)]
 mod apple {
     use super::{BorrowedFd, INT_MAX, io};
@@ -233,7 +233,7 @@ use elsewhere::{get as defer_accept, set as set_defer_accept};
 #[cfg(not(any(linux, apple)))]
 use elsewhere::{get as user_timeout, set as set_user_timeout};
 
-/// What a system has not got.
+/// The error of an option that this system has not got.
 #[cfg(not(linux))]
 mod elsewhere {
     use super::{BorrowedFd, Errno, io};

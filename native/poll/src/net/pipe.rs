@@ -23,11 +23,11 @@ pub struct PipeReader {
 }
 
 impl PipeReader {
-    /// Reads what has come; 0 is the end, or an empty buffer.
+    /// Reads the bytes that are there; 0 is the end, or an empty buffer.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` when nothing has come, and there are writers.
+    /// `EAGAIN` when the pipe is empty and has writers.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.registration.read_stream(buffer.len(), |fd| sys::pipe::read(fd, buffer))
     }
@@ -60,7 +60,7 @@ pub struct PipeWriter {
 }
 
 impl PipeWriter {
-    /// Writes what there is room for.
+    /// Writes as many bytes as fit.
     ///
     /// # Errors
     ///

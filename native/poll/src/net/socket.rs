@@ -1,4 +1,4 @@
-//! What every socket has.
+//! The methods of every socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use socket2::SockRef;
 use super::option;
 use crate::{SocketOption, Source, SourceKind};
 
-/// A listener, a stream or a datagram socket, of whichever family.
+/// A listener, a stream or a datagram socket, of any family.
 pub trait Socket: Source {
-    /// Which of them it is.
+    /// The kind of the socket.
     fn kind(&self) -> SourceKind;
 
-    /// Returns another of the same open socket (`dup(2)`), registered nowhere:
-    /// it can be registered beside this one, and lives on after it.
+    /// Returns another descriptor of the same open socket (`dup(2)`), registered
+    /// nowhere: it can be registered beside this one, and outlives it.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ fn inet(address: &socket2::SockAddr) -> io::Result<SocketAddr> {
     address.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
 }
 
-/// Whether connecting goes on, as it does on a socket that does not block.
+/// Takes the errors for success by which a non-blocking socket says that it connects.
 pub(super) fn has_begun(connected: io::Result<()>) -> io::Result<()> {
     match connected {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),

@@ -1,15 +1,15 @@
-//! What TCP and Unix streams have in common, written once.
+//! The methods of TCP and Unix streams, written once.
 
 /// Implements reading, by a function of `sys`, writing and ending for a stream
 /// with a `registration`.
 macro_rules! stream_methods {
     ($stream:ident, $recv:ident) => {
         impl $stream {
-            /// Reads what has come; 0 is the end of the stream, or an empty buffer.
+            /// Reads the bytes that are there; 0 is the end of the stream, or an empty buffer.
             ///
             /// # Errors
             ///
-            /// `EAGAIN` when nothing has come; `ECONNRESET` and others of `recv(2)`.
+            /// `EAGAIN` when there are no bytes; `ECONNRESET` and others of `recv(2)`.
             #[inline]
             pub fn read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 let length = buffer.len();
@@ -32,9 +32,8 @@ macro_rules! stream_methods {
                 self.registration.read_stream(length, read)
             }
 
-            /// Looks at what a read would give, which is then still there. An
-            /// event is told once all the same: what was only looked at is not
-            /// told again.
+            /// Reads bytes and leaves them in the stream. It does not make an event come
+            /// again: bytes that were peeked at are not reported a second time.
             ///
             /// # Errors
             ///
@@ -46,7 +45,7 @@ macro_rules! stream_methods {
                 self.registration.peek_with(|fd| $crate::sys::peek(fd, buffer))
             }
 
-            /// Writes what there is room for.
+            /// Writes as many bytes as fit.
             ///
             /// # Errors
             ///
@@ -73,19 +72,19 @@ macro_rules! stream_methods {
                 self.registration.write_stream(length, write)
             }
 
-            /// Bytes that were written and that the peer's side has not
-            /// acknowledged, with one for the end of a TCP stream. A Unix
-            /// stream on Linux counts the memory that holds them, which is
-            /// more, until the peer has read them.
+            /// Bytes that were written and that the peer's system has not acknowledged,
+            /// and one more for the end of a TCP stream. For a Unix stream on Linux it is
+            /// the memory of the bytes that the peer has not read, which is more than the
+            /// bytes.
             ///
             /// # Errors
             ///
-            /// `ENOTSUP` on systems that do not tell.
+            /// `ENOTSUP` on systems that do not count them.
             pub fn unacked(&self) -> ::std::io::Result<usize> {
                 $crate::sys::unacked(::std::os::fd::AsFd::as_fd(&self.registration))
             }
 
-            /// Bytes that have come and that nobody has read.
+            /// Bytes that the program can read now.
             ///
             /// # Errors
             ///

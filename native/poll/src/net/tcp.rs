@@ -28,11 +28,11 @@ pub struct ListenOptions {
     /// `TCP_NODELAY` on what is accepted. Set once on the listener, which
     /// hands it down, and not once a connection.
     pub nodelay: bool,
-    /// How silent peers of what is accepted are probed; `None` does not. Handed
-    /// down as `nodelay` is.
+    /// How silent peers of accepted connections are probed; `None` does not probe.
+    /// Handed down as `nodelay` is.
     pub keepalive: Option<Keepalive>,
-    /// Milliseconds for which a peer of what is accepted may leave bytes
-    /// unacknowledged; 0 is the system's own. Handed down as `nodelay` is, and
+    /// Milliseconds for which a peer of an accepted connection may leave bytes
+    /// unacknowledged; 0 is the system's default. Handed down as `nodelay` is, and
     /// ignored where the system has not got it.
     pub user_timeout_ms: u32,
 }
@@ -40,7 +40,7 @@ pub struct ListenOptions {
 impl Default for ListenOptions {
     fn default() -> Self {
         Self {
-            // nginx's backlog, and what Deno and Node ask for.
+            // nginx's backlog, which Deno and Node use as well.
             backlog: 511,
             reuse_port: false,
             only_v6: false,
@@ -58,13 +58,13 @@ pub struct Keepalive {
     pub idle: u32,
     /// Seconds between probes.
     pub interval: u32,
-    /// How many probes are lost before the connection is.
+    /// Lost probes after which the connection is lost.
     pub count: u32,
 }
 
 impl Default for Keepalive {
     fn default() -> Self {
-        // As Go has it: `net.KeepAliveConfig`.
+        // Go's default: `net.KeepAliveConfig`.
         Self { idle: 15, interval: 15, count: 9 }
     }
 }
@@ -98,12 +98,12 @@ impl TcpListener {
         Ok(Self::of(Registration::new(socket.into())))
     }
 
-    /// Takes one waiting connection, non-blocking and close-on-exec.
+    /// Accepts one waiting connection, non-blocking and close-on-exec.
     ///
     /// # Errors
     ///
     /// `EAGAIN` when none waits; `EMFILE` or `ENFILE` when out of descriptors;
-    /// `ECONNABORTED` when the one that waited has gone.
+    /// `ECONNABORTED` when the connection ended while it waited.
     #[inline]
     pub fn accept(&self) -> io::Result<TcpStream> {
         let (fd, address) = self.registration.take(sys::accept)?;
@@ -145,16 +145,16 @@ impl Socket for TcpListener {
 #[derive(Debug)]
 pub struct TcpStream {
     registration: Registration,
-    /// The peer that `accept` named, since `getpeername(2)` knows nothing of it
-    /// after a reset.
+    /// The peer that `accept` named, because `getpeername(2)` does not know it after
+    /// a reset.
     peer: Option<SocketAddr>,
 }
 
 stream_methods!(TcpStream, recv);
 
 impl TcpStream {
-    /// Begins to connect. A writable event tells that it is done, and
-    /// [`Socket::take_error`] whether it worked.
+    /// Begins to connect. A writable event says that the connect is over, and
+    /// [`Socket::take_error`] whether it failed.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl TcpStream {
         Ok(Self::of(Registration::new(socket.into())))
     }
 
-    /// Our end's address.
+    /// The address of our end.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl TcpStream {
         local_inet(self.registration.as_fd())
     }
 
-    /// The other end's address; for an accepted stream also after a reset.
+    /// The address of the peer's end; for an accepted stream also after a reset.
     ///
     /// # Errors
     ///
@@ -183,11 +183,10 @@ impl TcpStream {
         self.peer.map_or_else(|| peer_inet(self.registration.as_fd()), Ok)
     }
 
-    /// A number for the network that the peer is in, without its port: equal
-    /// for equal ones in this process, and from 1 to `i32::MAX`. Nobody outside
-    /// can choose networks that have one number: its key is made at random when
-    /// the process begins. An IPv6 site has whole /64
-    /// networks to choose addresses from (RFC 6177), so those count as one.
+    /// A number from 1 to `i32::MAX` for the peer's network, without its port. Peers of
+    /// one network have the same number in this process. A peer cannot choose networks
+    /// with the same number, because its key is random for each process. An IPv6 site has
+    /// whole /64 networks to choose addresses from (RFC 6177), so one /64 is one network.
     ///
     /// # Errors
     ///
@@ -234,7 +233,7 @@ fn open(address: SocketAddr) -> io::Result<RawSocket> {
     Ok(socket)
 }
 
-/// Has silent peers of what a new listener accepts probed, or not.
+/// Turns probes of a new listener's connections on or off.
 fn set_keepalive(socket: &RawSocket, keepalive: Option<Keepalive>) -> io::Result<()> {
     let Some(Keepalive { idle, interval, count }) = keepalive else { return Ok(()) };
     let numbers = [
@@ -248,7 +247,7 @@ fn set_keepalive(socket: &RawSocket, keepalive: Option<Keepalive>) -> io::Result
         .try_for_each(|(option, value)| option::set(socket, SourceKind::TcpListener, option, value))
 }
 
-/// Bounds how long bytes of what a new listener accepts stay unacknowledged.
+/// Limits how long bytes of a new listener's connections stay unacknowledged.
 fn set_user_timeout(socket: &RawSocket, ms: u32) -> io::Result<()> {
     if ms == 0 {
         return Ok(());

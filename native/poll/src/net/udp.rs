@@ -16,14 +16,14 @@ pub struct BindOptions {
     /// Several sockets on one address, between which the system spreads
     /// datagrams (`SO_REUSEPORT`).
     pub reuse_port: bool,
-    /// Several sockets on one address, of which each hears what is sent to a
-    /// group (`SO_REUSEADDR`).
+    /// Several sockets on one address; each receives what is sent to a group
+    /// (`SO_REUSEADDR`).
     pub reuse_address: bool,
     /// No IPv4 through an IPv6 address (`IPV6_V6ONLY`).
     pub only_v6: bool,
 }
 
-/// A group of receivers, and by which interface it is heard.
+/// A group of receivers, and the interface that receives its datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Membership {
     /// An IPv4 group, and the address of the interface: unspecified leaves the
@@ -44,14 +44,14 @@ pub enum Membership {
     },
 }
 
-/// What was received, beside the bytes.
+/// A received datagram, beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// How many bytes of it are in the buffer.
     pub count: usize,
-    /// Whether it had more than the buffer has room for: the rest is lost.
+    /// Whether it was longer than the buffer: the rest is lost.
     pub is_cut: bool,
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddr,
 }
 
@@ -90,7 +90,7 @@ impl UdpSocket {
         Ok(Self::of(Registration::new(socket.into())))
     }
 
-    /// Sets the one peer of [`Self::send`]; only what that one sends is received.
+    /// Sets the one peer of [`Self::send`]; only its datagrams are received.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl UdpSocket {
     /// # Errors
     ///
     /// `EAGAIN` when there is no room; `EMSGSIZE` when it is too long;
-    /// `EDESTADDRREQ` without a peer; `ECONNREFUSED` when an earlier one was.
+    /// `EDESTADDRREQ` without a peer; `ECONNREFUSED` when the peer refused an earlier one.
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.registration.send_datagram(|fd| sys::send(fd, bytes))
@@ -124,14 +124,14 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `EAGAIN` when none has come; what became of a datagram that was sent
-    /// before, as `ECONNREFUSED`. Others may wait behind that: it is no end.
+    /// `EAGAIN` when there is none; the error of a datagram that was sent before, as
+    /// `ECONNREFUSED`. Datagrams may wait behind such an error: it is not the end.
     #[inline]
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
         self.registration.receive(|fd| sys::recv_datagram(fd, buffer, false)).map(Datagram::from)
     }
 
-    /// Looks at the next datagram, which is then still there.
+    /// Receives the next datagram and leaves it in the socket.
     ///
     /// # Errors
     ///
@@ -141,12 +141,12 @@ impl UdpSocket {
         peeked.map(Datagram::from)
     }
 
-    /// Hears what is sent to a group.
+    /// Receives what is sent to a group.
     ///
     /// # Errors
     ///
     /// `EINVAL` when it is no group's address, or of another family;
-    /// `EADDRINUSE` when it is heard already; `ENODEV` without the interface.
+    /// `EADDRINUSE` when the socket is in the group; `ENODEV` without the interface.
     pub fn join(&self, membership: &Membership) -> io::Result<()> {
         let socket = SockRef::from(&self.registration);
         match membership {
@@ -155,11 +155,11 @@ impl UdpSocket {
         }
     }
 
-    /// Hears a group no more.
+    /// Leaves a group.
     ///
     /// # Errors
     ///
-    /// `EADDRNOTAVAIL` when it was not heard.
+    /// `EADDRNOTAVAIL` when the socket is not in the group.
     pub fn leave(&self, membership: &Membership) -> io::Result<()> {
         let socket = SockRef::from(&self.registration);
         match membership {

@@ -55,8 +55,8 @@ impl UnixAddress {
         Self::new(path.as_ref().as_os_str().as_bytes())
     }
 
-    /// The path or the abstract name as [`Self::new`] takes it; none of what
-    /// is unnamed.
+    /// The path or the abstract name as [`Self::new`] takes it; `None` for an unnamed
+    /// address.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
@@ -75,8 +75,8 @@ impl UnixAddress {
         Some(address)
     }
 
-    /// What the system says of a socket. One without a name has no bytes at
-    /// all, or on some systems zeroes.
+    /// Converts the system's address. An address without a name has no bytes at all,
+    /// or on some systems zeroes.
     fn from_system(address: &SockAddr) -> io::Result<Self> {
         if !address.is_unix() {
             return Err(Errno::AFNOSUPPORT.into());
@@ -120,8 +120,8 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Binds and listens. A path must not exist yet, and stays when the
-    /// listener is gone: its file is the caller's to remove.
+    /// Binds and listens. A path must not exist yet. Its file stays when the listener
+    /// is gone: the caller removes it.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl UnixListener {
         Ok(Self::of(Registration::new(socket.into())))
     }
 
-    /// Takes one waiting connection, non-blocking and close-on-exec.
+    /// Accepts one waiting connection, non-blocking and close-on-exec.
     ///
     /// # Errors
     ///
@@ -183,12 +183,12 @@ pub struct UnixStream {
 stream_methods!(UnixStream, recv_unix);
 
 impl UnixStream {
-    /// Connects. Unlike TCP it is done at once, or not at all.
+    /// Connects. Unlike TCP this is done at once, or fails.
     ///
     /// # Errors
     ///
-    /// `ENOENT` and `ECONNREFUSED` when nobody listens; `EAGAIN` on Linux when
-    /// the listener's backlog is full, of which no event tells the end.
+    /// `ENOENT` and `ECONNREFUSED` when no program listens; `EAGAIN` on Linux when the
+    /// listener's backlog is full. No event reports that there is room again.
     pub fn connect(address: &UnixAddress) -> io::Result<Self> {
         let socket = open()?;
         let address = address.to_system()?;
@@ -209,7 +209,7 @@ impl UnixStream {
         Ok((one, other))
     }
 
-    /// Our end's address: unnamed, but for one that was accepted.
+    /// The address of our end: unnamed, unless a listener accepted the stream.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl UnixStream {
         local_unix(self.registration.as_fd())
     }
 
-    /// The other end's address: the listener's, or most often none.
+    /// The address of the peer's end: the listener's; most often none.
     ///
     /// # Errors
     ///

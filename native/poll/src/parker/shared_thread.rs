@@ -1,27 +1,60 @@
-//! The thread that waits for all parked polls with a descriptor of their own.
+//! The thread that waits for all parked polls that have a descriptor.
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::parked_poll::{ParkedPoll, Watch, start};
-use crate::{Event, Interest, Mode, Poll, Token, Waker};
+use crate::sync::thread;
+use crate::{Event, Interest, Mode, Poll, Registration, Source, Token, Waker};
 
-/// Polls that become ready in one wait of the thread.
+/// Events that one wait of the thread takes.
 const EVENTS: usize = 64;
 
-/// The thread, and what it waits by.
+/// The stack of a thread that only waits, with room for a batch of events.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// A parked poll, as the thread knows it.
+pub trait Parked: Send + Sync {
+    /// The token under which the thread registers the poll.
+    fn token(&self) -> Token;
+
+    /// The time at which its wait is over, if it has one.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Ends the wait, if there is one.
+    fn end_wait(&self);
+}
+
+/// A second descriptor of a parked poll, as a source of the thread's poll.
+#[derive(Debug)]
+pub struct Watch(Registration);
+
+impl Watch {
+    /// Owns `fd`, another descriptor of the poll's open file.
+    pub fn new(fd: OwnedFd) -> Self {
+        Self(Registration::shared(fd))
+    }
+}
+
+impl Source for Watch {
+    fn registration(&self) -> &Registration {
+        &self.0
+    }
+}
+
+/// The thread, and the poll by which it waits.
 pub struct SharedThread {
     poll: Poll,
     waker: Waker,
-    parked: Mutex<Parked>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Parked {
-    polls: HashMap<Token, Arc<ParkedPoll>>,
-    /// When the thread wakes up for a deadline, if ever.
+struct State {
+    polls: HashMap<Token, Arc<dyn Parked>>,
+    /// When the thread wakes up for a deadline; `None` without one.
     wakes_at: Option<Instant>,
 }
 
@@ -29,7 +62,7 @@ impl SharedThread {
     /// The token of the thread's waker, which no parked poll has.
     pub const WAKER: Token = Token(0);
 
-    /// Returns the one of the process, which the first call starts.
+    /// Returns the process's shared thread, which the first call starts.
     pub fn get() -> io::Result<&'static Self> {
         static THREAD: OnceLock<Arc<SharedThread>> = OnceLock::new();
         static STARTING: Mutex<()> = Mutex::new(());
@@ -42,47 +75,42 @@ impl SharedThread {
         }
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Self::WAKER)?;
-        let thread = Arc::new(Self { poll, waker, parked: Mutex::default() });
+        let thread = Arc::new(Self { poll, waker, state: Mutex::default() });
         let running = Arc::clone(&thread);
         start("denio-parking", move || running.run())?;
         Ok(THREAD.get_or_init(|| thread))
     }
 
-    /// Registers a poll that can be parked from now on.
-    pub fn enter(&self, parked: &Arc<ParkedPoll>, watch: &Watch) -> io::Result<()> {
+    /// Registers a poll, which can be parked from now on.
+    pub fn enter(&self, parked: Arc<dyn Parked>, watch: &Watch) -> io::Result<()> {
         let token = parked.token();
-        self.parked().polls.insert(token, Arc::clone(parked));
+        self.state().polls.insert(token, parked);
         let registry = self.poll.registry();
         registry
             .register_with(watch, token, Interest::READABLE, Mode::ONE_SHOT)
-            .inspect_err(|_| self.leave(parked, watch))
+            .inspect_err(|_| self.leave(token, watch))
     }
 
     /// Forgets a poll.
-    pub fn leave(&self, parked: &ParkedPoll, watch: &Watch) {
-        self.parked().polls.remove(&parked.token());
-        // It may not have been registered.
+    pub fn leave(&self, token: Token, watch: &Watch) {
+        self.state().polls.remove(&token);
+        // The poll may not be registered.
         let _ = self.poll.registry().deregister(watch);
     }
 
     /// Waits for a poll, until `deadline` if there is one.
-    pub fn park(
-        &self,
-        parked: &ParkedPoll,
-        watch: &Watch,
-        deadline: Option<Instant>,
-    ) -> io::Result<()> {
+    pub fn park(&self, token: Token, watch: &Watch, deadline: Option<Instant>) -> io::Result<()> {
         // Fires at once when something is ready already.
         let registry = self.poll.registry();
-        registry.reregister_with(watch, parked.token(), Interest::READABLE, Mode::ONE_SHOT)?;
+        registry.reregister_with(watch, token, Interest::READABLE, Mode::ONE_SHOT)?;
         let Some(deadline) = deadline else { return Ok(()) };
-        // The thread wakes up when it has planned to: only sooner is worth a call.
-        let mut parked = self.parked();
-        if parked.wakes_at.is_some_and(|wakes_at| wakes_at <= deadline) {
+        // A thread that wakes up no later than the deadline needs no call.
+        let mut state = self.state();
+        if state.wakes_at.is_some_and(|wakes_at| wakes_at <= deadline) {
             return Ok(());
         }
-        parked.wakes_at = Some(deadline);
-        drop(parked);
+        state.wakes_at = Some(deadline);
+        drop(state);
         self.waker.wake()
     }
 
@@ -93,7 +121,7 @@ impl SharedThread {
             // An interrupted wait has no events.
             let count = self.poll.poll(&mut events, timeout).unwrap_or(0);
             for event in events.iter().take(count) {
-                let parked = self.parked().polls.get(&event.token()).map(Arc::clone);
+                let parked = self.state().polls.get(&event.token()).map(Arc::clone);
                 if let Some(parked) = parked {
                     parked.end_wait();
                 }
@@ -101,15 +129,15 @@ impl SharedThread {
         }
     }
 
-    /// Ends the waits that are over, and returns how long until the next may be.
+    /// Ends the waits that are over, and returns the time until the next may be over.
     ///
-    /// A time that was planned is kept, though the wait that it was for has
-    /// ended: a poll that parks again before it need not wake the thread.
+    /// A planned time stays planned, also when its wait has ended: a poll that parks
+    /// again with a later deadline need not wake the thread.
     fn end_overdue_waits(&self) -> Option<Duration> {
         let now = Instant::now();
-        let mut parked = self.parked();
-        let mut next = parked.wakes_at.filter(|wakes_at| *wakes_at > now);
-        for poll in parked.polls.values() {
+        let mut state = self.state();
+        let mut next = state.wakes_at.filter(|wakes_at| *wakes_at > now);
+        for poll in state.polls.values() {
             let Some(deadline) = poll.deadline() else { continue };
             if deadline <= now {
                 poll.end_wait();
@@ -117,11 +145,17 @@ impl SharedThread {
                 next = Some(next.map_or(deadline, |next| next.min(deadline)));
             }
         }
-        parked.wakes_at = next;
+        state.wakes_at = next;
         next.map(|next| next - now)
     }
 
-    fn parked(&self) -> MutexGuard<'_, Parked> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Starts a thread that only waits.
+pub fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    builder.spawn(run).map(drop)
 }

@@ -55,24 +55,24 @@ struct Completion {
 const _: () = assert!(size_of::<Request>() == 64 && size_of::<Completion>() == 32);
 const _: () = assert!(EVENTS == libc::POLLIN as u64);
 
-/// What completes, by its `data`.
+/// The values of `data`, by which a completion names its request.
 const READY: u64 = 0;
 const ALARM: u64 = 1;
-/// One poll of each.
+/// One request polls the poll, the other the timer.
 const REQUESTS: usize = 2;
 /// The stack of a thread that makes one call.
 const STACK_BYTES: usize = 16 * 1024;
 
-/// Where one poll is parked.
+/// The place where one poll is parked.
 #[derive(Debug)]
 pub struct KernelPark {
     context: libc::c_ulong,
     watched: OwnedFd,
     signal: OwnedFd,
     timer: OwnedFd,
-    /// Whether readiness will still be signalled.
+    /// Whether the kernel will still signal readiness.
     is_ready_armed: bool,
-    /// Whether the timer's end will still be signalled.
+    /// Whether the kernel will still signal the timer's end.
     is_alarm_armed: bool,
     /// When the timer ends.
     alarm: Option<Instant>,
@@ -101,12 +101,12 @@ impl KernelPark {
             is_alarm_armed: false,
             alarm: None,
         };
-        // Shows at once whether the kernel knows the command.
+        // The first call shows whether the kernel knows the command.
         park.park(None)?;
         Ok(park)
     }
 
-    /// Returns another descriptor of the eventfd, whose owner reads it.
+    /// Returns another descriptor of the eventfd, for the event loop that reads it.
     pub fn signal(&self) -> io::Result<OwnedFd> {
         self.signal.try_clone()
     }
@@ -140,7 +140,7 @@ impl KernelPark {
 
     /// Signals now.
     pub fn wake(&self) {
-        // A full counter has been signalled.
+        // A write fails only when the counter is full: then it is readable already.
         let _ = rustix::io::write(&self.signal, &1_u64.to_ne_bytes());
     }
 
@@ -156,8 +156,8 @@ impl KernelPark {
         }
     }
 
-    /// Sets the timer, unless it ends sooner already: a wait may end too early,
-    /// and whoever parks again with the same deadline needs no call.
+    /// Sets the timer, unless it ends sooner already. A wait may end too early, and a
+    /// program that parks again with the same deadline needs no system call.
     fn set_timer(&mut self, timeout: Duration) -> io::Result<()> {
         let now = Instant::now();
         let deadline = now + timeout;
@@ -192,8 +192,8 @@ impl KernelPark {
 impl Drop for KernelPark {
     fn drop(&mut self) {
         let context = self.context;
-        // Linux waits until all processors have seen the end, for some 30 milliseconds, which
-        // the caller must not: a thread waits in its place, where one can be started.
+        // Linux waits about 30 milliseconds until all processors have seen the end. The caller
+        // must not wait that long: a thread makes the call, where one can be started.
         let builder = thread::Builder::new().name("denio-unpark".to_owned());
         let waits = builder.stack_size(STACK_BYTES).spawn(move || destroy(context));
         if waits.is_err() {

@@ -1,12 +1,12 @@
-//! Edges, and one shots, out of system calls that only know levels.
+//! Edges and one shots, made from system calls that only know levels.
 //!
-//! A level would be reported by each wait. So readiness that was reported is
-//! *disarmed*: the next wait does not ask for it. It is *armed* again by what
-//! makes the next readiness a new one: a read or an accept, a write for which
-//! there was not room, or a new registration. A source that nobody touches is
-//! not reported again, which is an edge. A source that is read in part is
-//! reported again, where epoll would wait for new data: a missing event would
-//! hang a program, one too many is only spurious.
+//! A wait on levels would report the same readiness each time. So readiness that was
+//! reported is *disarmed*: the next wait does not ask for it. Operations after which
+//! readiness is new *arm* it again: a read, an accept, a write that found too little
+//! room, and a new registration. A source that the program does not touch is not
+//! reported again, which is an edge. A source that is read in part is reported again,
+//! where epoll would wait for new data: a missing event would hang a program, an
+//! extra event is only spurious.
 //!
 //! A registered descriptor that other code closes is reported once, as an error,
 //! and is taken out.
@@ -34,7 +34,7 @@ use model::EventFd;
 /// A system call that takes every descriptor with each wait.
 #[derive(Clone, Copy, Debug)]
 pub struct System {
-    /// Which one it is.
+    /// The backend that it serves.
     pub backend: Backend,
     /// Refuses a descriptor that it cannot take.
     pub check: fn(RawFd) -> io::Result<()>,
@@ -42,8 +42,8 @@ pub struct System {
     pub wait: fn(&mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize>,
 }
 
-/// Whether a source can be registered so. Several polls report each by itself:
-/// none knows of the others.
+/// Whether a source can be registered with this mode. Never exclusively: the
+/// selectors do not know of each other, so each reports the source.
 pub fn supports(_interest: Interest, mode: Mode) -> bool {
     !mode.is_exclusive()
 }
@@ -62,7 +62,7 @@ pub struct Emulated {
 #[derive(Debug)]
 struct Shared {
     system: System,
-    /// Ends waits that do not know of the latest change.
+    /// Ends waits that began before the latest change.
     changed: EventFd,
     state: Mutex<State>,
 }
@@ -78,12 +78,12 @@ struct State {
     /// change.
     waiting: usize,
     outdated: usize,
-    /// Where the next search for events begins, so that with little room none
-    /// comes before the others for ever.
+    /// The index at which the next search for events begins: every source gets its
+    /// turn, also when `events` is short.
     first: usize,
     waker: Option<Token>,
     is_woken: bool,
-    /// The entries of the wait before, to be filled again.
+    /// The entries of the last wait: the next wait fills the same memory.
     spare: Vec<libc::pollfd>,
 }
 
@@ -93,18 +93,18 @@ struct Source {
     file: File,
     token: Token,
     mode: Mode,
-    /// What is asked for, as `poll(2)` has it.
+    /// The `poll(2)` events that the program asked for.
     wanted: u32,
-    /// What the next wait asks for: of `wanted`, and of `ENDS`.
+    /// The events that the next wait asks for: some of `wanted` and of `ENDS`.
     armed: u32,
     /// Whether the end of both ways was reported.
     has_hung_up: bool,
-    /// The state's version when this was registered: an entry of an earlier
-    /// wait is of another registration.
+    /// The state's version at this registration: an entry of an earlier wait belongs
+    /// to an earlier registration.
     since: u64,
 }
 
-/// What an open file is known by, whichever descriptor one has of it.
+/// Identifies an open file, by whichever descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct File {
     device: u64,
@@ -112,7 +112,7 @@ struct File {
     is_pipe: bool,
 }
 
-/// What one system call waits for.
+/// The entries of one system call.
 struct Snapshot {
     /// The first is the selector's own.
     entries: Vec<libc::pollfd>,
@@ -121,7 +121,7 @@ struct Snapshot {
 }
 
 impl Emulated {
-    /// Makes one that waits by `system`.
+    /// Opens a selector that waits by `system`.
     pub fn new(system: System) -> io::Result<Self> {
         #[cfg(all(test, loom))]
         let system = System { wait: model::wait, ..system };
@@ -130,7 +130,7 @@ impl Emulated {
         Ok(Self { shared: Arc::new(Shared { system, changed, state: Mutex::default() }) })
     }
 
-    /// What it waits with.
+    /// The backend.
     pub fn backend(&self) -> Backend {
         self.shared.system.backend
     }
@@ -138,20 +138,20 @@ impl Emulated {
     /// Waits for events, and disarms those that it reports.
     pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
         if events.is_empty() {
-            // As epoll has it.
+            // epoll does the same.
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         self.shared.until(timeout_ms, |state, snapshot| state.take(snapshot, events))
     }
 
-    /// Waits until there is an event, and leaves it.
+    /// Waits until there is an event, and takes none.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         let ready = self.shared.until(timeout_ms, |state, snapshot| state.count(snapshot))?;
         Ok(ready > 0)
     }
 
-    /// The same, or until `is_over` says so when it is asked: at the beginning,
-    /// and after [`Emulated::interrupt`].
+    /// Parks until there is an event or `is_over` returns true. It is called at the
+    /// beginning, and after each [`Emulated::interrupt`].
     pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
         let found =
             |state: &mut State, snapshot: &Snapshot| state.count(snapshot) + usize::from(is_over());
@@ -211,8 +211,8 @@ impl Emulated {
         }
     }
 
-    /// Looks for the next edge of an open file, by whichever descriptor it is
-    /// registered.
+    /// Looks for the next edge of an open file, under every descriptor by which it
+    /// is registered.
     pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let Ok(file) = File::of(fd) else { return };
         let mut state = self.shared.lock();
@@ -226,7 +226,7 @@ impl Emulated {
         }
     }
 
-    /// Looks no more for readiness that was reported already.
+    /// Stops looking for readiness that was reported already.
     pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         let mut state = self.shared.lock();
         if let Some(source) = state.find(fd.as_raw_fd()).filter(|source| source.mode.is_edge()) {
@@ -261,7 +261,7 @@ impl Shared {
         state.version += 1;
         if state.waiting > state.outdated {
             state.outdated = state.waiting;
-            // A counter that cannot be written to is at its limit: waits end.
+            // A write fails only when the counter is full: then it ends waits already.
             let _ = self.changed.signal();
         }
     }
@@ -275,8 +275,8 @@ impl Shared {
         self.until_either(timeout_ms, found, &|| false)
     }
 
-    /// The same, and does not wait when `is_over` returns true. It is asked once
-    /// an interrupt would end the wait: one in between would be lost otherwise.
+    /// The same, but returns when `is_over` returns true. It is called after `begin`,
+    /// from where on an interrupt ends the wait: an earlier call could miss one.
     fn until_either(
         &self,
         timeout_ms: i32,
@@ -323,7 +323,7 @@ impl Shared {
         }
         state.outdated -= 1;
         if state.outdated == 0 {
-            // Only now: the other waits have to end by it, too.
+            // Not earlier: the signal has to end the other waits as well.
             let _ = self.changed.reset();
         }
     }
@@ -349,9 +349,9 @@ impl State {
         true
     }
 
-    /// Writes what is ready, and disarms it. A source whose descriptor other code
-    /// has closed is reported once, as failed, and taken out: it would end each
-    /// wait at once, and the number may become another source's.
+    /// Writes what is ready, and disarms it. A source whose descriptor was closed by
+    /// other code is reported once, as failed, and taken out: it would end each wait
+    /// at once, and another source may get the number.
     fn take(&mut self, snapshot: &Snapshot, events: &mut [Event]) -> usize {
         let mut room = events.iter_mut();
         let mut count = 0;
@@ -381,7 +381,7 @@ impl State {
         count
     }
 
-    /// How many events there are, at least.
+    /// Returns 1 when there is an event, and 0 when there is none.
     fn count(&mut self, snapshot: &Snapshot) -> usize {
         if self.is_woken {
             return 1;
@@ -413,9 +413,9 @@ impl Source {
         true
     }
 
-    /// What the next wait asks for. Ends come unasked for, but not with select,
-    /// which looks at nothing that is not in a set: a pipe's writer, of which
-    /// only the end is left to report, asks for what it can never have.
+    /// The events that the next wait asks for. The system reports ends without being
+    /// asked, but select looks only at descriptors that are in a set. So a pipe's
+    /// writer that waits for its end alone asks for an event that it can never have.
     fn events(&self) -> u32 {
         match self.armed & !ENDS {
             0 if self.file.is_pipe && self.wanted & READ == 0 => libc::POLLRDHUP as u32,
@@ -423,7 +423,7 @@ impl Source {
         }
     }
 
-    /// What an entry reports of what is armed still.
+    /// The events of an entry that are still armed.
     fn reportable(&self, entry: &libc::pollfd) -> u32 {
         if is_closed(entry) {
             return libc::POLLERR as u32;
@@ -465,7 +465,7 @@ fn entry(fd: RawFd, events: u32) -> libc::pollfd {
     libc::pollfd { fd, events: events as i16, revents: 0 }
 }
 
-/// Whether no descriptor of that number was open.
+/// Whether the descriptor of the entry was not open.
 fn is_closed(entry: &libc::pollfd) -> bool {
     entry.revents & libc::POLLNVAL != 0
 }
@@ -474,7 +474,7 @@ fn not_registered() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOENT)
 }
 
-/// Milliseconds, rounded up: what is left must not become a busy loop.
+/// Milliseconds, rounded up: a rest below one must not become a busy loop.
 fn left_until(deadline: Instant) -> i32 {
     let left = deadline.saturating_duration_since(Instant::now());
     i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
@@ -536,7 +536,7 @@ mod tests {
         events[..count].iter().map(|event| event.token().0).collect()
     }
 
-    /// A source that is readable for ever: its peer has gone.
+    /// A source that stays readable: its peer has gone.
     fn ended() -> UnixStream {
         UnixStream::pair().unwrap().0
     }
@@ -627,7 +627,7 @@ mod tests {
         }
     }
 
-    /// A readable source by a number that nothing else in this process gets, when it is closed.
+    /// A readable source with a descriptor so high that nothing else here gets it after a close.
     fn far_away() -> OwnedFd {
         rustix::io::fcntl_dupfd_cloexec(ended(), 900).unwrap()
     }
@@ -647,7 +647,7 @@ mod tests {
             assert_eq!(selector.wait(&mut events, -1).unwrap(), 1);
             let failed = Event::ERROR | Event::WRITE_CLOSED;
             assert_eq!((events[0].token(), events[0].readiness()), (Token(7), failed));
-            // With one system call a wait, which ends by its time.
+            // Each wait is one system call, which ends by its timeout.
             let mut rounds = 0;
             let wait = selector.shared.until(20, |_, _| {
                 rounds += 1;

@@ -11,10 +11,10 @@ use super::eventfd::EventFd;
 use super::socket::{timespec, wait_readable};
 use crate::{Backend, Event, Interest, Mode, Token};
 
-/// Which backend this is.
+/// The backend of this file.
 pub const BACKEND: Backend = Backend::Epoll;
 
-/// Whether epoll has it. `EPOLLEXCLUSIVE` goes with reading and writing alone
+/// Whether epoll can do it. `EPOLLEXCLUSIVE` goes with reading and writing alone
 /// (`epoll_ctl(2)`).
 pub fn supports(interest: Interest, mode: Mode) -> bool {
     !mode.is_exclusive() || !mode.is_one_shot() && !interest.is_priority()
@@ -39,7 +39,7 @@ impl Selector {
         let room = room.get_mut(..events.len().min(BATCH_MAX)).unwrap_or_default();
         let (ready, _) = epoll::wait(&self.epoll, room, timespec(timeout_ms).as_ref())?;
         for (event, ready) in events.iter_mut().zip(&*ready) {
-            // Copied, for the system's struct is packed.
+            // Copied, because the system's struct is packed.
             let (data, flags) = (ready.data, ready.flags);
             *event = Event::new(Token(data.u64() as u32), readiness(flags.bits()));
         }
@@ -93,7 +93,7 @@ impl AsFd for Selector {
     }
 }
 
-/// What epoll is asked for.
+/// The flags of a registration.
 fn flags(interest: Interest, mode: Mode) -> u32 {
     let mut flags = interest_flags(interest);
     if mode.is_edge() {
@@ -103,16 +103,16 @@ fn flags(interest: Interest, mode: Mode) -> u32 {
         flags |= libc::EPOLLONESHOT as u32;
     }
     if mode.is_exclusive() {
-        // Linux refuses the one with the other. What is shared is a listener,
-        // and no peer can end that.
+        // Linux refuses `EPOLLRDHUP` beside `EPOLLEXCLUSIVE`. A shared source is a
+        // listener, and no peer can end a listener.
         flags &= !(libc::EPOLLRDHUP as u32);
         flags |= libc::EPOLLEXCLUSIVE as u32;
     }
     flags
 }
 
-/// What is waited for. `EPOLLRDHUP` goes with reading, so that the end of a
-/// stream is told in the event that brings its last bytes.
+/// The flags of an interest. `EPOLLRDHUP` goes with reading, so that the event of a
+/// stream's last bytes reports its end as well.
 pub fn interest_flags(interest: Interest) -> u32 {
     let mut flags = 0;
     if interest.is_readable() {

@@ -1,4 +1,4 @@
-//! A counter that can be waited for: `eventfd(2)` (Linux, Android).
+//! A counter that a poll can wait for: `eventfd(2)` (Linux, Android).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,7 +13,7 @@ pub struct EventFd {
 }
 
 impl EventFd {
-    /// Opens one that is zero.
+    /// Opens a counter of zero.
     pub fn new() -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self { fd: rustix::event::eventfd(0, flags)? })

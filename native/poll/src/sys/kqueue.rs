@@ -1,10 +1,10 @@
 //! Readiness from kqueue (macOS, iOS, the BSDs): `kqueue(2)`.
 //!
-//! Only the calls are here; what is asked and what the answers mean is in
-//! `kqueue_plan`, whose tests run everywhere.
+//! Only the calls are here. `kqueue_plan` decides what to ask and reads the answers;
+//! its tests run everywhere.
 
-// The fields' types are each system's own: what is a cast on one is none on
-// another.
+// Each system has its own types for the fields: a cast that one system needs is
+// unnecessary on another.
 #![allow(clippy::unnecessary_cast)]
 
 use std::io;
@@ -20,11 +20,11 @@ use super::kqueue_plan::{self as plan, CHANGES_MAX, Filter, Kernel, Kevent, Queu
 use super::socket::wait_readable;
 use crate::Backend;
 
-/// Which backend this is.
+/// The backend of this file.
 pub const BACKEND: Backend = Backend::Kqueue;
 
 // Apple packs the struct to four bytes, and FreeBSD has four more words in it
-// since 12: with the wrong one the kernel would write past our array.
+// since 12: with the wrong struct the kernel would write past our array.
 #[cfg(apple)]
 const _: () = assert!(size_of::<libc::kevent>() == 32 && align_of::<libc::kevent>() == 4);
 #[cfg(all(target_os = "freebsd", target_pointer_width = "64"))]
@@ -44,7 +44,7 @@ const _: () = assert!(plan::NOTE_TRIGGER == libc::NOTE_TRIGGER as u32);
 
 /// One kqueue.
 pub type Selector = Queue<Kqueue>;
-/// A user event of one.
+/// A user event of a kqueue.
 pub type Waker = plan::Waker<Kqueue>;
 
 /// The descriptor of a kqueue.
@@ -116,7 +116,7 @@ impl Kernel for Kqueue {
 
 /// An entry of zeroes: FreeBSD's has fields that the others lack.
 fn blank() -> libc::kevent {
-    // SAFETY: integers and a pointer, all of which may be zero.
+    // SAFETY: the fields are integers and a pointer, and zero is a value of each.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
@@ -139,7 +139,7 @@ fn decode(ready: &libc::kevent) -> Option<Kevent> {
         libc::EVFILT_READ => Filter::Read,
         libc::EVFILT_WRITE => Filter::Write,
         libc::EVFILT_USER => Filter::User,
-        // Nobody asks for another.
+        // No other filter is registered.
         _ => return None,
     };
     Some(Kevent {

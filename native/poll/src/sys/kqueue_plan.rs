@@ -1,19 +1,19 @@
-//! What kqueue is asked, and what its answers mean: pure functions, so that
-//! their tests run where there is no kqueue. No system call may come in here.
+//! The questions to kqueue, and the meaning of its answers: pure functions, whose
+//! tests run on systems without a kqueue. This file must make no system call.
 //!
-//! The facts they rest on are those of `kqueue(2)` and FreeBSD 13's kernel:
+//! The functions rest on facts of `kqueue(2)` and FreeBSD 13's kernel:
 //!
 //! - reading and writing are two filters of a descriptor, and two events;
-//! - adding again what is there takes the new token, but not the new mode:
-//!   `EV_CLEAR` sticks. So what is replaced is deleted first, in the same call;
-//! - what is added fires when the source is ready already;
+//! - adding a filter again replaces its token, but not its mode: `EV_CLEAR` sticks.
+//!   So a filter is deleted before it is replaced, in the same call;
+//! - a filter that is added fires when the source is ready already;
 //! - `EV_ONESHOT` deletes the filter that has fired, and leaves the other;
-//! - a user event that is added with `NOTE_TRIGGER` does not fire, and one that
-//!   is triggered with `EV_CLEAR` is cleared instead: adding is one change, and
-//!   triggering, with neither flag, another;
+//! - adding a user event with `NOTE_TRIGGER` does not fire it, and triggering it with
+//!   `EV_CLEAR` clears it instead: adding is one change, and triggering, with neither
+//!   flag, another;
 //! - `EV_RECEIPT` answers each change, in order and before any event.
 //!
-//! `queue.rs` makes calls of it, by a kernel that tests write themselves.
+//! `queue.rs` makes the calls; tests give it a kernel that they have scripted.
 
 mod queue;
 
@@ -47,12 +47,12 @@ pub const EV_EOF: u16 = 0x8000;
 /// `NOTE_TRIGGER`.
 pub const NOTE_TRIGGER: u32 = 0x0100_0000;
 
-/// Whether kqueue has it.
+/// Whether kqueue can do it.
 pub const fn supports(interest: Interest, mode: Mode) -> bool {
     !interest.is_priority() && !mode.is_exclusive()
 }
 
-/// Which of its events a source has.
+/// The kinds of events that a source can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Filter {
     /// `EVFILT_READ`.
@@ -68,7 +68,7 @@ pub enum Filter {
 pub struct Kevent {
     /// The descriptor, or the waker's number.
     pub ident: usize,
-    /// What of it.
+    /// The kind of event.
     pub filter: Filter,
     /// `EV_` flags.
     pub flags: u16,
@@ -76,24 +76,24 @@ pub struct Kevent {
     pub fflags: u32,
     /// With `EV_ERROR`, the errno or 0.
     pub data: i64,
-    /// What the filter was added with: a [`Tag`].
+    /// The [`Tag`] with which the filter was added.
     pub udata: u64,
 }
 
 impl Kevent {
-    /// What a receipt says of its change: an errno, or 0.
+    /// What a receipt says about its change: an errno, or 0.
     pub const fn errno(&self) -> i32 {
         if self.flags & EV_ERROR == 0 { 0 } else { self.data as i32 }
     }
 }
 
-/// What comes back with each event of a registration.
+/// The numbers that kqueue returns with each event of a registration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
     /// The caller's own.
     pub token: Token,
-    /// The number of a registration of which two filters share one shot, and 0
-    /// for any other.
+    /// The number of a registration in which two filters share one shot; 0 for any
+    /// other registration.
     pub shot: u32,
 }
 
@@ -109,7 +109,7 @@ impl Tag {
     }
 }
 
-/// The filters of a socket that may be there, or that should be.
+/// A set of a socket's filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters {
     read: bool,
@@ -119,11 +119,11 @@ pub struct Filters {
 impl Filters {
     /// Not registered.
     pub const NONE: Self = Self { read: false, write: false };
-    /// Registered, and nobody remembers for what; or for everything.
+    /// Both filters; also for a registration whose filters are not known.
     pub const BOTH: Self = Self { read: true, write: true };
 
-    /// The filters that an interest asks for; `ENOTSUP` for urgent data, which
-    /// kqueue has no portable filter for.
+    /// The filters that an interest needs; `ENOTSUP` for urgent data, for which
+    /// kqueue has no portable filter.
     pub fn of(interest: Interest) -> io::Result<Self> {
         if interest.is_priority() {
             return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
@@ -132,10 +132,10 @@ impl Filters {
     }
 }
 
-/// One entry of a change list, before it is said of what.
+/// One entry of a change list, without its descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// What is changed.
+    /// The filter to change.
     pub filter: Filter,
     /// `EV_` flags.
     pub flags: u16,
@@ -161,8 +161,8 @@ impl Change {
         Self { filter, flags: EV_DELETE | EV_RECEIPT, fflags: 0 }
     }
 
-    /// Fires a user event. It also takes the tag that comes with this, so that
-    /// has to be the one it was added with.
+    /// Fires a user event. The change replaces the event's tag as well, so its tag
+    /// must be the one of the registration.
     pub const fn trigger() -> Self {
         Self { filter: Filter::User, flags: EV_RECEIPT, fflags: NOTE_TRIGGER }
     }
@@ -177,8 +177,8 @@ impl Change {
 /// The longest change list: both filters of a socket, deleted and added.
 pub const CHANGES_MAX: usize = 4;
 
-/// The changes that lead from what may be registered, in whatever mode, to
-/// what should be: at most [`CHANGES_MAX`].
+/// The changes that lead from the filters that may be there, in any mode, to the
+/// filters that should be there: at most [`CHANGES_MAX`].
 pub fn plan(old: Filters, new: Filters, mode: Mode) -> impl Iterator<Item = Change> {
     [(Filter::Read, old.read, new.read), (Filter::Write, old.write, new.write)]
         .into_iter()
@@ -189,12 +189,12 @@ pub fn plan(old: Filters, new: Filters, mode: Mode) -> impl Iterator<Item = Chan
         })
 }
 
-/// What came of a change list, from the errno (0 for none) of each change.
+/// The result of a change list, from the errno (0 for none) of each change.
 ///
-/// A filter to delete that was not there is forgiven: which sources are
-/// registered is known further up. So is a pipe whose other end has gone
-/// (`EPIPE`), as in mio: epoll takes such a pipe and tells of its end. macOS adds
-/// the filter all the same; where the kernel does not, the next write says it.
+/// Deleting a filter that is not there succeeds: the registry knows which sources
+/// are registered. So does adding to a pipe whose other end has gone (`EPIPE`), as
+/// in mio: epoll takes such a pipe and reports its end. macOS adds the filter all
+/// the same; where the kernel does not, the next write fails.
 pub fn outcome(results: impl Iterator<Item = (Kevent, i32)>) -> io::Result<()> {
     let forgiven = |change: Kevent, errno| match errno {
         0 => true,
@@ -223,26 +223,26 @@ pub const fn readiness(told: &Kevent) -> u32 {
     ready | if ended { closed } else { 0 } | if failed { Event::ERROR } else { 0 }
 }
 
-/// Makes events of what a kernel tells, in the caller's array: neighbours of
-/// one source become one event, as epoll would tell it, and so do the two that
-/// share a shot, wherever they come.
+/// Turns the kernel's events into ours, in the caller's array: consecutive events of
+/// one source become one, as epoll would report it. Two events that share a shot
+/// become one wherever they stand.
 #[derive(Debug)]
 pub struct Fold<'a> {
     events: &'a mut [Event],
     count: usize,
     last: Option<Kevent>,
-    /// Where the event of each shot is.
+    /// The index in `events` of each shot.
     shots: HashMap<u32, usize>,
 }
 
 impl<'a> Fold<'a> {
-    /// Has told nothing yet.
+    /// Has no events yet.
     pub fn new(events: &'a mut [Event]) -> Self {
         Self { events, count: 0, last: None, shots: HashMap::new() }
     }
 
-    /// Takes what is told next; what there is no room for is left out, so that
-    /// a kernel must not tell more than the array holds.
+    /// Adds the kernel's next event. An event without room is lost, so a kernel must
+    /// not report more events than the array holds.
     pub fn push(&mut self, told: Kevent) {
         let Tag { token, shot } = Tag::from_bits(told.udata);
         let place = self.place_of(&told, shot);
@@ -256,7 +256,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Returns how many events that made.
+    /// Returns the number of events in the array.
     pub const fn count(&self) -> usize {
         self.count
     }
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(of(&[(add, 0), (delete, libc::EBADF)]), Some(libc::EBADF));
         assert_eq!(of(&[(add, libc::ENOMEM), (delete, 0)]), Some(libc::ENOMEM));
         assert_eq!(of(&[(delete, libc::EPIPE)]), Some(libc::EPIPE));
-        // An interrupted call has made its changes, but answers none.
+        // An interrupted call has made its changes, but has no receipts.
         assert_eq!(of(&[]), None);
     }
 

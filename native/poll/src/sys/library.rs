@@ -4,11 +4,11 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::sync::Once;
 
-/// Has the system keep this library in memory until the process is gone.
+/// Keeps this library in memory until the process ends.
 ///
-/// Deno closes its libraries when a program ends, while a thread of its own
-/// may still be inside of a wait: unmapped, that thread's next instruction
-/// would be a crash. Linked into a program of its own this does nothing.
+/// Deno closes its libraries when a program ends, while a thread of the library may
+/// still wait: without the code, that thread's next instruction would be a crash.
+/// Linked into a program of its own this function does nothing.
 pub fn keep_loaded() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -21,7 +21,7 @@ pub fn keep_loaded() {
         // SAFETY: dladdr has found the address, and filled it.
         let found = unsafe { found.assume_init() };
         let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-        // SAFETY: the loader's own name for what it has loaded already.
+        // SAFETY: the loader itself gave this name of a library that is loaded.
         unsafe { libc::dlopen(found.dli_fname, flags) };
     });
 }

@@ -18,10 +18,10 @@
 //!   `Waker::wake(&self) -> io::Result<()>`
 //!
 //! `epoll.rs` and `kqueue.rs` are backends of their own. `poll.rs` and
-//! `select.rs` only know levels: each is one system call under `emulate.rs`,
-//! which makes edges of them. `socket.rs`, `pipe.rs` and `library.rs` hold calls
-//! that are the same on every Unix, and `kqueue_plan.rs` what of kqueue is no call: it
-//! is tested on every system.
+//! `select.rs` only know levels: each is one system call, and `emulate.rs` turns
+//! its levels into edges. `socket.rs`, `pipe.rs` and `library.rs` hold calls that are
+//! the same on every Unix. `kqueue_plan.rs` is the part of kqueue without system
+//! calls: its tests run on every system.
 
 #![allow(unsafe_code)]
 

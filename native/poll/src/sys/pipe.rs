@@ -44,18 +44,18 @@ pub fn write_vectored(writer: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> io::Re
     without_sigpipe(|| Ok(retry_on_intr(|| rustix::io::writev(writer, buffers))?))
 }
 
-/// Writes with `SIGPIPE` blocked in this thread, and takes the one that came.
+/// Writes with `SIGPIPE` blocked in this thread, and takes the signal of this write.
 ///
-/// Sockets have a flag for this, pipes have none, and a library cannot rely on
-/// what the program does with signals: the default ends it. A signal of a
-/// write is sent to the thread that wrote, so no other can get it. Costs two
-/// system calls, and no state that others could see.
+/// Sockets have a flag for this, pipes have none, and a library cannot rely on the
+/// program's treatment of signals: the default ends the process. The kernel sends the
+/// signal of a write to the thread that wrote, so no other thread can get it. This
+/// costs two system calls, and no state that others could see.
 fn without_sigpipe(write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
     let sigpipe = only_sigpipe();
     let before = change_mask(libc::SIG_BLOCK, &sigpipe)?;
     // SAFETY: `before` is a set that the system has filled.
     let was_blocked = unsafe { libc::sigismember(&before, libc::SIGPIPE) } == 1;
-    // One from before, of a thread that blocks it always, is not ours to take.
+    // A signal from before, in a thread that always blocks it, is not ours to take.
     let was_pending = was_blocked && is_pending();
     let written = write();
     let is_broken = matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe);
@@ -77,7 +77,7 @@ fn only_sigpipe() -> libc::sigset_t {
     set
 }
 
-/// Whether a `SIGPIPE` waits to be unblocked. One that is ignored never does.
+/// Whether a `SIGPIPE` is pending. An ignored signal never is.
 fn is_pending() -> bool {
     let mut pending = empty_set();
     // SAFETY: `pending` is a set.

@@ -1,4 +1,4 @@
-//! `poll(2)`: every wait hands the system every descriptor, and it looks at
+//! `poll(2)`: every wait passes every descriptor to the system, which looks at
 //! each.
 
 use std::io;
@@ -7,15 +7,15 @@ use std::os::fd::RawFd;
 use super::emulate::System;
 use crate::Backend;
 
-/// What `emulate.rs` makes edges of.
+/// The levels that `emulate.rs` turns into edges.
 pub const SYSTEM: System = System { backend: Backend::Poll, check, wait };
 
-/// Any descriptor will do.
+/// Takes any descriptor.
 fn check(_fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until an entry is ready, and tells in each what is.
+/// Waits until an entry is ready, and writes the readiness of each.
 pub fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
     let (pointer, count) = (entries.as_mut_ptr(), entries.len());
     // SAFETY: `pointer` is good for `count` entries, which outlive the call; a

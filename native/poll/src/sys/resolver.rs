@@ -1,16 +1,15 @@
 //! The system's resolver: `getaddrinfo(3)`.
 //!
-//! The standard library asks it too, and drops the number that says why it has
-//! failed: a name that nobody knows and a server that does not answer would be
-//! the same.
+//! The standard library asks it too, but drops the number of the error: an unknown
+//! name and a server that does not answer would be the same.
 
 use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ptr;
 
-/// The error number of `EAI_AGAIN`: no server has answered, now. It is none of
-/// the system's, which has no errno for that.
+/// The error number of `EAI_AGAIN`: no server has answered. The system has no errno
+/// for that, so the number is above those of the system.
 pub const EAI_AGAIN: i32 = 1001;
 /// The error number of `EAI_FAIL`: a server has answered that it cannot.
 pub const EAI_FAIL: i32 = 1002;
@@ -26,20 +25,20 @@ pub fn resolve(name: &str, is_address: bool) -> io::Result<Vec<SocketAddr>> {
     while !next.is_null() {
         // SAFETY: not null, and in the list until it is freed.
         let entry = unsafe { &*next };
-        // SAFETY: the list is the resolver's, whose entries say what they have.
+        // SAFETY: the resolver made the entry, so its fields agree.
         addresses.extend(unsafe { address_of(entry) });
         next = entry.ai_next;
     }
     Ok(addresses)
 }
 
-/// What the resolver has found, until it is dropped.
+/// The list that the resolver returned, freed when it is dropped.
 struct Found(*mut libc::addrinfo);
 
 impl Drop for Found {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: the resolver's list, which nobody has any more.
+            // SAFETY: the list is the resolver's, and no reference to it is left.
             unsafe { libc::freeaddrinfo(self.0) };
         }
     }
@@ -47,7 +46,7 @@ impl Drop for Found {
 
 fn ask(name: &CStr, flags: i32) -> io::Result<Found> {
     // One entry an address, not one for each type of socket.
-    // SAFETY: integers and pointers, all of which may be zero.
+    // SAFETY: the fields are integers and pointers, and zero is a value of each.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_socktype = libc::SOCK_STREAM;
     hints.ai_flags = flags;
@@ -60,7 +59,7 @@ fn ask(name: &CStr, flags: i32) -> io::Result<Found> {
 
 /// # Safety
 ///
-/// The entry's address is as long as it says, and of the family that it says.
+/// The entry's address has the length and the family that the entry names.
 unsafe fn address_of(entry: &libc::addrinfo) -> Option<SocketAddr> {
     match entry.ai_family {
         libc::AF_INET => {

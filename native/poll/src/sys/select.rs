@@ -1,11 +1,11 @@
-//! `select(2)`: three sets of bits, one a descriptor, of which there are
-//! `FD_SETSIZE`. A bit beyond them would lie in someone else's memory, so such
-//! a descriptor is refused when it is registered.
+//! `select(2)`: three sets with one bit a descriptor, `FD_SETSIZE` of them. A bit
+//! beyond would lie in other memory, so such a descriptor is refused when it is
+//! registered.
 //!
-//! The sets say that something can be read, not whether it is data, an end or
-//! an error. Those that are ready, and only those, are asked that with a
-//! `poll(2)` that does not wait. An end comes with reading and an error with
-//! both: a source that is in no set hears of neither, unlike with poll.
+//! The sets say that something can be read, not whether it is data, an end or an
+//! error. So a `poll(2)` that does not wait asks for the readiness of those
+//! descriptors that select found. select reports an end with reading, and an error
+//! with both; unlike poll it reports nothing of a source that is in no set.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,10 +16,10 @@ use super::emulate::System;
 use super::poll;
 use crate::Backend;
 
-/// What `emulate.rs` makes edges of.
+/// The levels that `emulate.rs` turns into edges.
 pub const SYSTEM: System = System { backend: Backend::Select, check, wait };
 
-/// What asks for each set: reading is told of ends, and errors go with both.
+/// The events of each set: reading reports ends, and both report errors.
 const READ: i16 = libc::POLLIN | libc::POLLRDHUP;
 const WRITE: i16 = libc::POLLOUT;
 const EXCEPT: i16 = libc::POLLPRI;
@@ -32,7 +32,7 @@ fn check(fd: RawFd) -> io::Result<()> {
     }
 }
 
-/// Waits until an entry is ready, and tells in each what is.
+/// Waits until an entry is ready, and writes the readiness of each.
 fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
     let mut sets = [Set::new(), Set::new(), Set::new()];
     let mut end = 0;
@@ -48,7 +48,7 @@ fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
     }
     match select(end, &mut sets, timeout_ms) {
         Ok(0) => return Ok(0),
-        // One of them is not open any more: poll says which.
+        // A descriptor is not open any more: poll says which.
         Err(error) if error.raw_os_error() == Some(libc::EBADF) => return poll::wait(entries, 0),
         selected => selected?,
     };
@@ -68,8 +68,8 @@ fn select(end: i32, sets: &mut [Set; 3], timeout_ms: i32) -> io::Result<usize> {
     };
     let timeout = if timeout_ms < 0 { ptr::null_mut() } else { ptr::from_mut(&mut timeout) };
     let [read, write, except] = sets;
-    // SAFETY: the sets have `FD_SETSIZE` bits, which is no less than `end`; all
-    // that is pointed to outlives the call.
+    // SAFETY: the sets have `FD_SETSIZE` bits, no less than `end`, and every pointer
+    // is valid until the call returns.
     let ready =
         unsafe { libc::select(end, &mut read.bits, &mut write.bits, &mut except.bits, timeout) };
     usize::try_from(ready).map_err(|_| io::Error::last_os_error())
@@ -89,7 +89,7 @@ impl Set {
         Self { bits: unsafe { bits.assume_init() } }
     }
 
-    /// Adds one that [`check`] has let through.
+    /// Adds a descriptor that [`check`] has accepted.
     fn insert(&mut self, fd: RawFd) {
         if check(fd).is_ok() {
             // SAFETY: below `FD_SETSIZE`: the bit is inside the set.
@@ -137,7 +137,7 @@ mod tests {
         let mut entries = [entry(libc::POLLIN | libc::POLLRDHUP)];
         assert_eq!(wait(&mut entries, -1).unwrap(), 1);
         assert_eq!(entries[0].revents, libc::POLLIN | libc::POLLRDHUP | libc::POLLHUP);
-        // Nothing is asked: nothing is told, or a wait would never wait again.
+        // Without a question there is no report: such a wait would return at once.
         let mut entries = [entry(0)];
         assert_eq!(wait(&mut entries, 0).unwrap(), 0);
     }

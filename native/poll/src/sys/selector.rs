@@ -1,8 +1,8 @@
-//! One selector of whichever backend, and what all of them have: a number and
-//! a place for a waker.
+//! One selector of any backend, with what all selectors have: a number and a place
+//! for a waker.
 //!
-//! A call is one match away from its backend: there is no trait, and on a
-//! system with a single backend the match is none.
+//! A call reaches its backend by one `match`: there is no trait, and on a system
+//! with a single backend the compiler removes the match.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,11 +18,11 @@ use super::kqueue as native;
 use super::{poll, select};
 use crate::{Backend, Event, Interest, Mode, Token};
 
-/// Set in the number of a selector that makes edges out of levels: a source
-/// of such a one has to say when it is drained.
+/// Set in the number of a selector that turns levels into edges: its sources report
+/// each operation to it.
 pub const EMULATED: u32 = 1 << 31;
 
-/// What a poll waits with.
+/// The selector of a poll.
 #[derive(Debug)]
 pub struct Selector {
     id: u32,
@@ -37,7 +37,7 @@ enum Inner {
     Emulated(Emulated),
 }
 
-/// Runs the same call on whichever backend it is.
+/// Calls the same method on any backend.
 macro_rules! on {
     ($selector:expr, $inner:ident => $call:expr) => {
         match &$selector.inner {
@@ -49,7 +49,7 @@ macro_rules! on {
 }
 
 impl Selector {
-    /// Opens one; `ENOTSUP` when this system has not got the backend.
+    /// Opens a selector; `ENOTSUP` when this system has not got the backend.
     pub fn new(backend: Backend) -> io::Result<Self> {
         if !Backend::available().contains(&backend) {
             return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
@@ -70,7 +70,7 @@ impl Selector {
         self.id
     }
 
-    /// What it waits with.
+    /// The backend.
     pub fn backend(&self) -> Backend {
         match &self.inner {
             Inner::Native(_) => native::BACKEND,
@@ -79,7 +79,7 @@ impl Selector {
         }
     }
 
-    /// Whether something can be registered so.
+    /// Whether a source can be registered with this interest and mode.
     pub fn supports(&self, interest: Interest, mode: Mode) -> bool {
         match &self.inner {
             Inner::Native(_) => native::supports(interest, mode),
@@ -94,12 +94,12 @@ impl Selector {
         on!(self, inner => inner.wait(events, timeout_ms))
     }
 
-    /// Waits, but leaves the events.
+    /// Waits, but takes no event.
     pub fn park(&self, timeout_ms: i32) -> io::Result<bool> {
         on!(self, inner => inner.park(timeout_ms))
     }
 
-    /// Parks until `is_over` says so, where [`Selector::pollable`] is nothing.
+    /// Parks until `is_over` returns true, where [`Selector::pollable`] is nothing.
     pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
         match &self.inner {
             Inner::Native(inner) => inner.park(if is_over() { 0 } else { timeout_ms }).map(drop),
@@ -108,7 +108,7 @@ impl Selector {
         }
     }
 
-    /// Has those that park look whether that is over.
+    /// Makes calls that park ask `is_over` again.
     pub fn interrupt(&self) {
         match &self.inner {
             Inner::Native(_) => {}
@@ -117,8 +117,8 @@ impl Selector {
         }
     }
 
-    /// What another selector can wait for instead of this one, where there is
-    /// such a thing: the system's own queue.
+    /// The descriptor of the system's own queue, where there is one: another selector
+    /// can wait for it instead of this one.
     pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
         match &self.inner {
             Inner::Native(inner) => Some(inner.as_fd()),
@@ -127,7 +127,7 @@ impl Selector {
         }
     }
 
-    /// Begins to tell of a descriptor.
+    /// Adds a descriptor.
     pub fn register(
         &self,
         fd: BorrowedFd<'_>,
@@ -138,7 +138,7 @@ impl Selector {
         on!(self, inner => inner.register(fd, token, interest, mode))
     }
 
-    /// Replaces what was asked for, and fires again when ready now.
+    /// Replaces token, interest and mode, and fires again when ready now.
     pub fn reregister(
         &self,
         fd: BorrowedFd<'_>,
@@ -149,7 +149,7 @@ impl Selector {
         on!(self, inner => inner.reregister(fd, token, interest, mode))
     }
 
-    /// Stops telling.
+    /// Takes a descriptor out.
     pub fn deregister(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         on!(self, inner => inner.deregister(fd))
     }
@@ -164,7 +164,7 @@ impl Selector {
         }
     }
 
-    /// Looks for the next edge of an open file, by whichever descriptor it is
+    /// Looks for the next edge of an open file, under every descriptor by which it is
     /// registered, where edges are emulated.
     #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
@@ -175,8 +175,8 @@ impl Selector {
         }
     }
 
-    /// Looks no more at what a descriptor can only tell again, where edges are
-    /// emulated.
+    /// Stops looking for readiness that a descriptor can only report again, where edges
+    /// are emulated.
     #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
@@ -200,9 +200,9 @@ impl Selector {
 /// Ends the wait of its selector.
 #[derive(Debug)]
 pub enum Waker {
-    /// The system's own.
+    /// The waker of a system's own selector.
     Native(native::Waker),
-    /// One of a selector that is emulated.
+    /// The waker of an emulated selector.
     #[cfg(epoll)]
     Emulated(emulate::Waker),
 }
@@ -217,7 +217,7 @@ impl Waker {
         }
     }
 
-    /// Ends the current wait, or else the next one.
+    /// Ends the current wait; without one, the next wait.
     pub fn wake(&self) -> io::Result<()> {
         match self {
             Self::Native(waker) => waker.wake(),
@@ -227,7 +227,7 @@ impl Waker {
     }
 }
 
-/// Whether sources of this selector have to say when they are drained.
+/// Whether the sources of this selector report each operation to it.
 #[inline]
 pub const fn is_emulated(selector_id: u32) -> bool {
     selector_id & EMULATED != 0
@@ -239,7 +239,7 @@ fn emulated(id: u32, system: emulate::System) -> io::Result<(u32, Inner)> {
     Ok((id, Inner::Emulated(Emulated::new(system)?)))
 }
 
-/// Returns a number no other selector of this process has.
+/// Returns a number that no other selector of this process has.
 fn next_id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     loop {

@@ -14,39 +14,39 @@ use rustix::net::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-/// No `SIGPIPE` from a write to a dead peer: `EPIPE` says it.
+/// A write to a dead peer fails with `EPIPE`, and sends no `SIGPIPE`.
 #[cfg(not(apple))]
 const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Apple has no such flag; socket2 sets `SO_NOSIGPIPE` on what it opens, and
 /// `accept` inherits it from the listener.
 #[cfg(apple)]
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
-/// Whoever shares an open file may have it block again (`O_NONBLOCK` belongs to
-/// the file), and a call that blocks would stop the thread.
+/// Another owner of the open file may make it block again (`O_NONBLOCK` belongs to the
+/// file), and a call that blocks would stop the thread.
 const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 
 /// `recv(2)`.
 ///
-/// By `rustix`, which makes the system call itself: glibc's `recv` and `send`
-/// are cancellation points, two atomic operations a call that nobody needs.
+/// By `rustix`, which makes the system call itself: glibc's `recv` and `send` are
+/// cancellation points, with two atomic operations a call that denio does not need.
 #[inline]
 pub fn recv(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let received = retry_on_intr(|| rustix::net::recv(socket, &mut *buffer, RECV_FLAGS));
     Ok(received?.0)
 }
 
-/// Reads a Unix stream, and drops descriptors that come with what is read.
+/// Reads a Unix stream, and drops descriptors that the peer sends along.
 ///
-/// Linux ends a read behind a message with descriptors, although more waits:
-/// `unix(7)`. No poll tells of that, so it is read as well. `MSG_CTRUNC` says,
-/// at no cost, that there were some, which `recv(2)` could not.
+/// Linux ends a read behind a message with descriptors, although more bytes wait:
+/// `unix(7)`. No poll reports those bytes, so this reads them as well. `MSG_CTRUNC`
+/// says at no cost that there were descriptors; `recv(2)` could not say it.
 #[inline]
 pub fn recv_unix(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let (mut count, mut is_cut) = recv_message(socket, buffer)?;
-    // Asked before: an end, or an error, is left for the next read to tell.
+    // Asks first: a read of an end or an error would take it from the next read.
     while is_cut && count < buffer.len() && unread(socket)? > 0 {
         let rest = buffer.get_mut(count..).unwrap_or_default();
-        // Another thread may have read it meanwhile.
+        // Another thread may have read the bytes meanwhile.
         let Ok((more, is_cut_again)) = recv_message(socket, rest) else { break };
         count += more;
         is_cut = is_cut_again;
@@ -54,7 +54,7 @@ pub fn recv_unix(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize>
     Ok(count)
 }
 
-/// `recvmsg(2)`, which tells whether descriptors came and were dropped.
+/// `recvmsg(2)`; returns also whether the peer sent descriptors, which are dropped.
 fn recv_message(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
     let parts = &mut [IoSliceMut::new(buffer)];
     let nothing = &mut RecvAncillaryBuffer::default();
@@ -69,8 +69,8 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(received?.0)
 }
 
-/// A datagram that was received: how many bytes of it, whether there were more,
-/// and who sent it.
+/// Receives a datagram: the bytes that fit, whether the rest was cut off, and the
+/// sender.
 #[inline]
 pub fn recv_datagram(
     socket: BorrowedFd<'_>,
@@ -85,7 +85,7 @@ pub fn recv_datagram(
     Ok((received.bytes, received.flags.contains(ReturnFlags::TRUNC), from.try_into()?))
 }
 
-/// `recvmsg(2)` into several buffers; drops descriptors that come with it.
+/// `recvmsg(2)` into several buffers; drops descriptors that the peer sends along.
 #[inline]
 pub fn recv_vectored(socket: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     let nothing = &mut RecvAncillaryBuffer::default();
@@ -132,13 +132,13 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAdd
     Ok((fd, peer))
 }
 
-/// Bytes that have come and that nobody has read: `FIONREAD`.
+/// Bytes that the program can read now: `FIONREAD`.
 pub fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(rustix::io::ioctl_fionread(socket)?).unwrap_or(usize::MAX))
 }
 
-/// The request of `ioctl(2)` for what is not acknowledged: `SIOCOUTQ`, which has
-/// `TIOCOUTQ`'s number.
+/// The request of `ioctl(2)` for the bytes that are not acknowledged: `SIOCOUTQ`, which
+/// has `TIOCOUTQ`'s number.
 #[cfg(linux)]
 const UNACKED: libc::Ioctl = libc::TIOCOUTQ;
 /// The same on FreeBSD.
@@ -163,7 +163,7 @@ pub fn unacked(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Other systems do not tell.
+/// Other systems do not count them.
 #[cfg(not(any(linux, apple, target_os = "freebsd")))]
 pub fn unacked(_socket: BorrowedFd<'_>) -> io::Result<usize> {
     Err(Errno::NOTSUP.into())
@@ -191,7 +191,7 @@ pub fn connection_drop_time(socket: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME)? as u32)
 }
 
-/// Sets the seconds; 0 is the system's own.
+/// Sets the seconds; 0 is the system's default.
 #[cfg(apple)]
 pub fn set_connection_drop_time(socket: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
     set_int_option(socket, libc::IPPROTO_TCP, TCP_RXT_CONNDROPTIME, seconds as libc::c_int)
@@ -207,7 +207,7 @@ fn int_option(
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     let place = (&raw mut value).cast();
-    // SAFETY: the place is an int, and as long as is said.
+    // SAFETY: the value is an int, and the length is an int's.
     if unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &mut length) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -224,21 +224,20 @@ fn set_int_option(
 ) -> io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     let place = (&raw const value).cast();
-    // SAFETY: the place is an int, and as long as is said.
+    // SAFETY: the value is an int, and the length is an int's.
     if unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
 }
 
-/// `poll(2)` on one descriptor; tells whether it can be read.
+/// `poll(2)` on one descriptor; returns whether it can be read.
 pub fn wait_readable(source: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<bool> {
     let mut entry = [PollFd::from_borrowed_fd(source, PollFlags::IN)];
     Ok(rustix::event::poll(&mut entry, timespec(timeout_ms).as_ref())? > 0)
 }
 
-/// A timeout in milliseconds as the system has it; none without limit, which a
-/// negative one is.
+/// Converts milliseconds; a negative number, which waits without limit, is `None`.
 pub fn timespec(timeout_ms: i32) -> Option<Timespec> {
     let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis)?;
     timeout.try_into().ok()

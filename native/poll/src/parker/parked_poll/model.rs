@@ -1,5 +1,6 @@
-//! Every order in which a parker and the thread of a poll without a descriptor
-//! can meet: a byte for each wait that ends, and the thread ends with the parker.
+//! Every order in which the steps of a parker and of its poll's thread can mix, for a
+//! poll without a descriptor: each wait that ends has a byte, and the thread ends with
+//! the parker.
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -8,14 +9,14 @@ use super::*;
 use crate::sync::model;
 use crate::{Backend, Interest, Parker};
 
-/// A parker of a poll in which nothing is registered, and where bytes come.
+/// A poll without sources, its parker, and the socket that receives the bytes.
 fn parker() -> (Arc<Poll>, Parker, UnixStream) {
     let poll = Arc::new(Poll::with_backend(Backend::Poll).unwrap());
     let (parker, reader) = Parker::new(Arc::clone(&poll)).unwrap();
     (poll, parker, reader.into())
 }
 
-/// A source that is readable for ever.
+/// A source that stays readable.
 fn ended() -> crate::UnixStream {
     let (ours, theirs) = crate::UnixStream::pair().unwrap();
     theirs.shutdown(Shutdown::Both).unwrap();
@@ -26,8 +27,7 @@ fn register(poll: &Poll, source: &crate::UnixStream) {
     poll.registry().register(source, Token(1), Interest::READABLE).unwrap();
 }
 
-/// Takes the bytes that have come, once there is one: loom reports one that
-/// never comes.
+/// Reads the bytes as soon as there is one. loom reports a byte that does not come.
 fn await_byte(mut reader: &UnixStream) {
     while std::io::Read::read(&mut reader, &mut [0; 8]).is_err() {
         thread::yield_now();

@@ -1,9 +1,8 @@
 //! Every order in which threads that wait, register, wake and close can meet.
 //!
-//! The system call is the real `poll(2)`, which is asked again whenever the
-//! selector's own descriptor is signalled: loom cannot see other descriptors,
-//! and their readiness never changes here. A wait that nothing ends is a
-//! deadlock, which loom reports.
+//! The system call is the real `poll(2)`, called again whenever the selector's own
+//! descriptor is signalled: loom cannot see other descriptors, and their readiness
+//! never changes here. A wait that nothing ends is a deadlock, which loom reports.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -21,7 +20,7 @@ loom::lazy_static! {
     static ref SIGNALLED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 }
 
-/// The selector's own descriptor, by which the model's waits end.
+/// The selector's own descriptor, which ends the model's waits.
 #[derive(Debug)]
 pub struct EventFd(eventfd::EventFd);
 
@@ -61,7 +60,7 @@ pub fn wait(entries: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> 
         }
         drop(guard);
         if count == 1 && entries[0].revents != 0 {
-            // A wait that has heard of a change goes on until others have, too.
+            // A wait that was signalled goes on until the other waits have ended, too.
             thread::yield_now();
         }
         return Ok(count);
@@ -84,7 +83,7 @@ fn wait_once(selector: &Emulated) -> u32 {
     events[0].token().0
 }
 
-/// A source that is readable for ever: its peer has gone.
+/// A source that stays readable: its peer has gone.
 fn ended() -> UnixStream {
     UnixStream::pair().unwrap().0
 }
@@ -153,7 +152,7 @@ fn an_answer_of_the_system_counts_for_the_registration_that_was_asked_about() {
         register(&selector, &source, 1);
         let waiter = waiter(&selector);
         selector.deregister(source.as_fd()).unwrap();
-        // The same number is another file from now on, which has nothing to tell.
+        // From now on the same number is another file, which is not ready.
         let (quiet, _peer) = UnixStream::pair().unwrap();
         rustix::io::dup2(&quiet, &mut source).unwrap();
         register(&selector, &source, 2);

@@ -1,5 +1,5 @@
-//! One test a fact of `kqueue(2)` and FreeBSD 13's kernel: first the fact, as
-//! the script replays it, then what becomes of it.
+//! One test for each fact of `kqueue(2)` and FreeBSD 13's kernel: first the fact, as
+//! the script replays it, then the queue's use of it.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -171,7 +171,7 @@ fn close_drops_the_filters() {
     script.close(FD);
     assert_eq!(script.notes(), []);
     assert_eq!(wait(&queue, ROOM), []);
-    // The next descriptor of that number begins anew.
+    // The next descriptor with that number has no registration.
     script.open(FD);
     script.arrive(FD);
     assert_eq!(wait(&queue, ROOM), []);

@@ -1,5 +1,5 @@
-//! What holds whatever happens: any sequence of calls, and of what sources and
-//! other threads do meanwhile, ends in the events that the contract promises.
+//! Any sequence of calls, mixed with anything that sources and other threads do
+//! meanwhile, ends in the events that the contract promises.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use super::script::{Script, Told, wait};
 use super::*;
 
-/// Few, so that much happens to each.
+/// Few descriptors, so that much happens to each.
 const FDS: Range<RawFd> = 5..7;
-/// Room for all that the kernel can tell of them.
+/// Room for every event that the kernel can report of them.
 const ROOM: usize = 4;
 const DIRECTIONS: [u32; 2] = [Event::READABLE, Event::WRITABLE];
 
@@ -24,18 +24,18 @@ fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) }
 }
 
-/// What a program, or the world around it, does.
+/// A step of the program or of the world around it.
 #[derive(Clone, Debug)]
 enum Step {
     Register(RawFd, u32, Mode),
     Reregister(RawFd, u32, Mode),
     Deregister(RawFd),
-    /// Closes the descriptor without a word, and opens it anew.
+    /// Closes the descriptor without deregistering it, and opens it again.
     Reopen(RawFd),
     Arrive(RawFd, u32),
     Drain(RawFd, u32),
-    /// Waits with so much room. The steps are another thread's, when the kernel
-    /// has told its events and the wait has not returned yet.
+    /// Waits with room for so many events. Another thread takes the steps after the
+    /// kernel has reported its events and before the wait returns.
     Wait(usize, Vec<Step>),
 }
 
@@ -68,7 +68,7 @@ fn waits_among_others() -> impl Strategy<Value = Step> {
     (1..=ROOM, steps(6, waits_alone())).prop_map(|(room, others)| Step::Wait(room, others))
 }
 
-/// What a source must tell, by the contract of `sys/mod.rs` alone.
+/// The events that a source must have, by the contract of `sys/mod.rs` alone.
 #[derive(Clone, Debug, Default)]
 struct Source {
     registered: Option<Registered>,
@@ -81,7 +81,7 @@ struct Registered {
     interest: u32,
     mode: Mode,
     is_spent: bool,
-    /// What has become ready since it was told.
+    /// The readiness that is new since the last event.
     edges: u32,
 }
 
@@ -102,12 +102,12 @@ impl Source {
         self.ready &= !bits;
     }
 
-    /// What must be told now.
+    /// The readiness that a wait must report now.
     fn due(&self) -> u32 {
         self.allowed() & self.ready
     }
 
-    /// What may be told now: an edge that has gone is only spurious.
+    /// The readiness that a wait may report now: an edge that is over is only spurious.
     fn allowed(&self) -> u32 {
         match &self.registered {
             Some(registered) if registered.mode.is_level() => self.ready & registered.interest,
@@ -124,7 +124,7 @@ impl Source {
     }
 }
 
-/// A kqueue with its sources, and what has been told.
+/// A kqueue with its sources, and all events that it has reported.
 struct World {
     script: Script,
     queue: Rc<Queue<Script>>,
@@ -148,7 +148,7 @@ impl World {
         })
     }
 
-    /// Takes a step, and returns what a wait has told.
+    /// Takes a step, and returns the events of a wait.
     fn take(self: &Rc<Self>, step: Step) -> Vec<Told> {
         match step {
             Step::Register(fd, bits, mode) => self.register(fd, bits, mode, false),
@@ -180,7 +180,7 @@ impl World {
         Vec::new()
     }
 
-    /// As the registry has it: registered once, and replaced when it is there.
+    /// Does what the registry does: registers once, then replaces.
     fn register(&self, fd: RawFd, bits: u32, mode: Mode, is_there: bool) {
         if self.with(fd, |source| source.registered.is_some()) != is_there {
             return;
@@ -211,7 +211,7 @@ impl World {
         call(self.sources.borrow_mut().get_mut(&fd).unwrap())
     }
 
-    /// Compares what a wait has told with what the contract has.
+    /// Compares the events of a wait with the contract.
     fn check(&self, told: &[Told], room: usize) -> Result<(), TestCaseError> {
         prop_assert!(told.len() <= room);
         let mut sources = self.sources.borrow_mut();
@@ -235,7 +235,7 @@ impl World {
         Ok(())
     }
 
-    /// No shot was told twice, and none that was due is missing.
+    /// No shot was reported twice, and none that was due is missing.
     fn check_in_the_end(&self) -> Result<(), TestCaseError> {
         let told = self.told.borrow();
         let times = |token| told.iter().filter(|(of, _)| *of == token).count();
@@ -255,7 +255,7 @@ fn filters() -> impl Strategy<Value = Filter> {
     prop_oneof![Just(Filter::Read), Just(Filter::Write), Just(Filter::User)]
 }
 
-/// Anything that a kernel may tell: a token, and a shot, is of one source.
+/// Anything that a kernel may report: a token, and a shot, belongs to one source.
 fn told() -> impl Strategy<Value = Kevent> {
     let flags = proptest::sample::select(&[0, EV_EOF, EV_ERROR, EV_EOF | EV_CLEAR]);
     let told = (0..4usize, filters(), flags, 0..2u32, 0..3u32);

@@ -1,17 +1,16 @@
-//! A kqueue, but for its one system call: what is planned is submitted, and
-//! what is told becomes events.
+//! A kqueue without its one system call: submits the plan, and turns the kernel's
+//! reports into events.
 //!
-//! One shot of two filters is more than the kernel does: `EV_ONESHOT` deletes
-//! the filter that has fired, and the other would fire once more. So such a
-//! registration has a number, which comes back with its events, and a list of
-//! the numbers that are unspent. Who is told takes the number from the list
-//! and deletes the other filter; an event whose number is not on the list is
-//! the second one, or of a registration that has been replaced while the event
-//! was on its way, and is dropped.
+//! Two filters cannot share one shot in the kernel: `EV_ONESHOT` deletes the filter
+//! that has fired, and the other filter would fire once more. So such a registration
+//! has a number, which its events return, and the queue keeps a list of the numbers
+//! that are unspent. The wait that gets the first event takes the number from the
+//! list and deletes the other filter. An event whose number is not on the list is
+//! dropped: it is the second event, or belongs to a registration that was replaced
+//! while the event was on its way.
 //!
-//! Invariant: filters are changed under the lock of that list, so that what is
-//! deleted is never the filter of a later registration, made meanwhile by
-//! another thread.
+//! Invariant: filters change under the lock of that list, so that a wait never
+//! deletes the filter of a later registration that another thread has made meanwhile.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,7 +24,7 @@ use crate::{Event, Interest, Mode, Token};
 /// The system call.
 pub trait Kernel: Sized {
     /// `kevent(2)`: makes changes, at most [`CHANGES_MAX`], then takes at most
-    /// `room` events, no more than [`BATCH_MAX`], and hands over each one.
+    /// `room` events, no more than [`BATCH_MAX`], and calls back with each.
     fn kevent(
         &self,
         changes: &[Kevent],
@@ -34,7 +33,7 @@ pub trait Kernel: Sized {
         told: impl FnMut(Kevent),
     ) -> io::Result<()>;
 
-    /// Another way to the same kqueue.
+    /// Another descriptor of the same kqueue.
     fn try_clone(&self) -> io::Result<Self>;
 }
 
@@ -46,12 +45,12 @@ pub struct Queue<K> {
     shots: Mutex<Shots>,
 }
 
-/// Registrations of which two filters share one shot.
+/// Registrations in which two filters share one shot.
 #[derive(Debug, Default)]
 struct Shots {
     latest: u32,
-    /// Their numbers, by descriptor. One that was closed leaves its number
-    /// behind, until there is another registration of the same descriptor.
+    /// Their numbers, by descriptor. A descriptor that was closed leaves its number
+    /// here until the same descriptor is registered again.
     unspent: HashMap<usize, u32>,
 }
 
@@ -61,9 +60,9 @@ impl<K: Kernel> Queue<K> {
         Self { kernel, shots: Mutex::default() }
     }
 
-    /// Waits for events, at most [`BATCH_MAX`]. There are one or two a source,
-    /// so that fewer are written than the kernel told; none, when all were of
-    /// registrations that have been replaced meanwhile.
+    /// Waits for events, at most [`BATCH_MAX`]. The kernel has one or two events for
+    /// each source, so this may write fewer events than the kernel has reported; none
+    /// when all belong to registrations that were replaced meanwhile.
     pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
         let room = events.len().min(BATCH_MAX);
         if room == 0 {
@@ -90,7 +89,7 @@ impl<K: Kernel> Queue<K> {
         Ok(fold.count())
     }
 
-    /// Adds the filters that are asked for.
+    /// Adds the filters of an interest.
     pub fn register(
         &self,
         fd: impl AsRawFd,
@@ -100,14 +99,14 @@ impl<K: Kernel> Queue<K> {
     ) -> io::Result<()> {
         let fd = fd.as_raw_fd();
         self.change(Filters::NONE, fd, token, interest, mode).inspect_err(|_| {
-            // One of two filters may have been added. The error that matters
-            // is the one that is returned.
+            // One of two filters may have been added. The caller needs the first error, not
+            // one of this call.
             let _ = self.deregister(fd);
         })
     }
 
-    /// Deletes both filters and adds what is asked for, which fires again when
-    /// the source is ready now.
+    /// Deletes both filters and adds those of the interest, which fire again when the
+    /// source is ready now.
     pub fn reregister(
         &self,
         fd: impl AsRawFd,
@@ -143,14 +142,14 @@ impl<K: Kernel> Queue<K> {
         submit(&self.kernel, changes)
     }
 
-    /// Ends the registrations that have been told of: `shots` has been locked
-    /// since they were found unspent.
+    /// Ends the registrations of these events. `shots` has been locked since they were
+    /// found unspent.
     fn spend(&self, mut shots: MutexGuard<'_, Shots>, told: &[(usize, Filter)]) {
         for (ident, filter) in told {
             shots.unspent.remove(ident);
             let other = if *filter == Filter::Read { Filter::Write } else { Filter::Read };
             let delete = Change::delete(other).of(*ident, Tag::default());
-            // It may be closed, and the filter gone with it.
+            // The descriptor may be closed, and the filter gone with it.
             let _ = submit(&self.kernel, std::iter::once(delete));
         }
     }
@@ -161,8 +160,8 @@ impl<K: Kernel> Queue<K> {
 }
 
 impl Shots {
-    /// Forgets the registration before, and returns a new one's number: 0 for
-    /// one that needs none.
+    /// Forgets the descriptor's earlier registration, and returns a new number: 0 for a
+    /// registration that needs none.
     fn begin(&mut self, ident: usize, has_shot: bool) -> u32 {
         if !has_shot {
             self.unspent.remove(&ident);
@@ -186,7 +185,7 @@ fn submit(kernel: &impl Kernel, changes: impl Iterator<Item = Kevent>) -> io::Re
     let asked = asked.get(..count).unwrap_or_default();
     let mut errnos = [0; CHANGES_MAX];
     let mut places = errnos.iter_mut();
-    // As many answers as changes leave no room for events.
+    // With as many receipts as changes there is no room for events.
     let submitted = kernel.kevent(asked, count, timeout(0), |receipt| {
         if let Some(place) = places.next() {
             *place = receipt.errno();
@@ -200,11 +199,11 @@ fn submit(kernel: &impl Kernel, changes: impl Iterator<Item = Kevent>) -> io::Re
     }
 }
 
-/// The waker's number among user events: there is one waker a kqueue.
+/// The waker's number among user events: a kqueue has one waker.
 const WAKER_IDENT: usize = 0;
 
-/// A user event, by a way of its own to the kqueue, so that it can be triggered
-/// when that is closed.
+/// A user event with a descriptor of its own of the kqueue, so that it can be triggered
+/// after the queue is closed.
 #[derive(Debug)]
 pub struct Waker<K: Kernel> {
     kernel: K,
@@ -219,7 +218,7 @@ impl<K: Kernel> Waker<K> {
         Ok(waker)
     }
 
-    /// Triggers it: until it is taken, further triggers change nothing.
+    /// Triggers the event: until a wait takes it, further triggers change nothing.
     pub fn wake(&self) -> io::Result<()> {
         self.submit(Change::trigger())
     }

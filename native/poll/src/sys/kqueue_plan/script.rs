@@ -1,5 +1,5 @@
-//! A kqueue that tests write: sockets that are what a test says, and filters
-//! on them that do what `sys/kern/kern_event.c` of FreeBSD 13 does.
+//! A scripted kqueue: sockets in the state that a test gives them, with filters that
+//! do what `sys/kern/kern_event.c` of FreeBSD 13 does.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Event;
 
-/// The kernel; clones are the same one.
+/// The kernel; a clone is the same kernel.
 #[derive(Clone, Default)]
 pub struct Script(Rc<RefCell<State>>);
 
@@ -21,7 +21,7 @@ pub struct Script(Rc<RefCell<State>>);
 struct State {
     sockets: BTreeMap<usize, Socket>,
     notes: BTreeMap<Place, Note>,
-    /// What has fired, in this order.
+    /// The filters that have fired, in this order.
     queued: VecDeque<Place>,
     no_memory_for: Option<Filter>,
     meanwhile: Option<Box<dyn FnOnce()>>,
@@ -31,7 +31,7 @@ type Place = (usize, Filter);
 
 #[derive(Default)]
 struct Socket {
-    /// How many bytes, or connections, are there to take.
+    /// How many bytes, or connections, wait.
     pending: usize,
     has_room: bool,
     is_ended: bool,
@@ -61,7 +61,7 @@ impl Script {
         state.drop_notes(|(ident, filter)| ident == fd as usize && filter != Filter::User);
     }
 
-    /// Something comes that can be read or accepted, which is an edge.
+    /// Bytes or a connection arrive, which is an edge.
     pub fn arrive(&self, fd: RawFd) {
         self.change(fd, |socket| socket.pending += 1);
         self.0.borrow_mut().activate((fd as usize, Filter::Read));
@@ -72,7 +72,7 @@ impl Script {
         self.change(fd, |socket| socket.pending = 0);
     }
 
-    /// Accepts one connection: the ones that are left fire again.
+    /// Accepts one connection: the filter fires again for the others.
     pub fn accept(&self, fd: RawFd) {
         self.change(fd, |socket| socket.pending -= 1);
         self.0.borrow_mut().activate((fd as usize, Filter::Read));
@@ -89,7 +89,7 @@ impl Script {
         self.change(fd, |socket| socket.has_room = false);
     }
 
-    /// Nobody answers a connect.
+    /// The peer refuses a connect.
     pub fn refuse(&self, fd: RawFd) {
         self.change(fd, |socket| {
             (socket.is_ended, socket.error) = (true, libc::ECONNREFUSED);
@@ -99,30 +99,30 @@ impl Script {
         }
     }
 
-    /// The writing end of a pipe of which the reading one has gone.
+    /// Makes the descriptor the writing end of a pipe without a reader.
     pub fn lose_reader(&self, fd: RawFd) {
         self.change(fd, |socket| (socket.is_ended, socket.is_gone_pipe) = (true, true));
     }
 
-    /// `SO_ERROR`, which can be taken once.
+    /// `SO_ERROR`, which a program can take once.
     pub fn take_error(&self, fd: RawFd) -> i32 {
         let mut error = 0;
         self.change(fd, |socket| error = std::mem::take(&mut socket.error));
         error
     }
 
-    /// The kernel has no memory left when this is added next.
+    /// The kernel has no memory left when this filter is added next.
     pub fn no_memory_for(&self, filter: Filter) {
         self.0.borrow_mut().no_memory_for = Some(filter);
     }
 
-    /// What another thread does when the next wait has taken its events and has
-    /// not returned yet.
+    /// Calls `call` in the place of another thread, when the next wait has taken its events
+    /// and has not returned yet.
     pub fn meanwhile(&self, call: impl FnOnce() + 'static) {
         self.0.borrow_mut().meanwhile = Some(Box::new(call));
     }
 
-    /// The filters that there are, each with its flags and `udata`.
+    /// The filters of all sources, each with its flags and `udata`.
     pub fn notes(&self) -> Vec<(usize, Filter, u16, u64)> {
         let state = self.0.borrow();
         let notes = state.notes.iter();
@@ -134,7 +134,7 @@ impl Script {
         self.0.borrow_mut().register(change)
     }
 
-    /// Takes events as the kernel tells them.
+    /// Takes events as the kernel reports them.
     pub fn raw_wait(&self) -> Vec<Kevent> {
         self.0.borrow_mut().scan(usize::MAX)
     }
@@ -210,7 +210,7 @@ impl State {
         if is_refused { libc::EPIPE } else { 0 }
     }
 
-    /// `KNOTE_ACTIVATE()`, if there is a filter and it is so.
+    /// `KNOTE_ACTIVATE()`, if the filter is there and ready.
     fn activate(&mut self, place: Place) {
         let is_there = self.notes.contains_key(&place);
         if is_there && !self.queued.contains(&place) && self.told(place).is_some() {
@@ -228,7 +228,7 @@ impl State {
             }
             let flags = self.notes[&place].flags;
             if flags & EV_ONESHOT != 0 {
-                // It is not looked at again.
+                // The kernel does not look at a one-shot filter again.
                 told.push(self.event(place));
                 self.notes.remove(&place);
                 continue;
