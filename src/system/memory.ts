@@ -1,7 +1,7 @@
 /**
  * A system in memory, for tests: sockets are queues of bytes, a policy decides
- * how each call goes, and the clock stands still until a test lets time pass. A
- * reactor on it runs its turns in no time, the same each time.
+ * the result of each call, and the clock stands still until a test lets time
+ * pass. A reactor on it runs fast, and the same way each time.
  *
  * @module
  */
@@ -21,29 +21,29 @@ import type { System } from "./system.ts";
 export * from "./memory_poll.ts";
 export * from "./memory_sockets.ts";
 
-/** Where a test listens and connects. */
+/** The address of every listener and peer in memory. */
 export const MEMORY_ADDRESS: TcpAddress = {
   transport: "tcp",
   hostname: "127.0.0.1",
   port: 1,
 };
-/** Less than this is an error of the last digit, and no wait. */
+/** A shorter time is a rounding error of the last digit. */
 const ERROR_MS = 1e-6;
-/** The shortest wait that is one. */
+/** The shortest wait. */
 const WAIT_MS_MIN = 1e-3;
 
-/** What a system in memory is made of. */
+/** The options of a system in memory. */
 export interface MemorySystemOptions {
-  /** What the clock shows first, in milliseconds; 1000 when left out. */
+  /** The clock's first time, in milliseconds; 1000 when left out. */
   readonly startMs?: number | undefined;
-  /** Decides how calls go; all go well when it is left out. */
+  /** Decides the results of calls; when left out, all calls succeed. */
   readonly policy?: MemoryPolicy | undefined;
-  /** Whether several streams are read, and written to, in one call. */
+  /** Whether the system has `readAll` and `writeAll`; `false` when left out. */
   readonly batches?: boolean | undefined;
 }
 
 /**
- * Sockets, a poll and a clock, in memory.
+ * Sockets, a poll and a clock in memory.
  *
  * @example Usage
  * ```ts
@@ -65,17 +65,17 @@ export interface MemorySystemOptions {
  * ```
  */
 export class MemorySystem implements System, MemoryNetwork, MemoryTime {
-  /** Decides how calls go; it may be changed at any time. */
+  /** Decides the results of calls; a test may change it at any time. */
   policy: MemoryPolicy;
-  /** What is open, by handle. */
+  /** The open sockets, by handle. */
   readonly sources: Map<number, MemorySource> = new Map();
-  /** Streams that the reactor has begun to connect. */
+  /** All streams that the reactor has begun to connect. */
   readonly connects: MemoryStream[] = [];
-  /** Listeners that were opened. */
+  /** All listeners that the reactor has opened. */
   readonly listeners: MemoryListener[] = [];
-  /** Reads several streams in one call, where that can be done. */
+  /** Reads several streams in one call; missing without `batches`. */
   readAll?: NonNullable<System["readAll"]>;
-  /** Writes to several streams in one call, where that can be done. */
+  /** Writes to several streams in one call; missing without `batches`. */
   writeAll?: NonNullable<System["writeAll"]>;
   #nowMs: number;
   #untilMs: number;
@@ -83,7 +83,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
   #poll: MemoryPoll | undefined;
   #arrive: (() => void) | undefined;
 
-  /** Makes a system in which nothing is open. */
+  /** Makes a system without sockets. */
   constructor(options: MemorySystemOptions = {}) {
     this.policy = options.policy ?? {};
     this.#nowMs = this.#untilMs = options.startMs ?? 1_000;
@@ -92,7 +92,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     this.writeAll = this.#writeAll;
   }
 
-  // What a test does.
+  // Methods for tests.
 
   /** Returns the time, in milliseconds. */
   nowMs(): number {
@@ -100,8 +100,8 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
   }
 
   /**
-   * Lets time pass. The promise settles when the reactor has done all that is
-   * to be done by then and waits for more, or is closed.
+   * Lets time pass. The promise settles when the reactor has done all work that
+   * is due by then and waits, or when its poll is closed.
    */
   async pass(ms: number): Promise<void> {
     const poll = this.#poll;
@@ -113,7 +113,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     await promise;
   }
 
-  /** The same, of what is to be done by now. */
+  /** Lets the reactor do all work that is due now, without time passing. */
   settle(): Promise<void> {
     return this.pass(0);
   }
@@ -124,9 +124,10 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
   }
 
   /**
-   * A peer connects to the listener that was opened last.
+   * Makes a peer connect to the listener that was opened last.
    *
-   * @returns The stream that is accepted; its methods are the peer's, too.
+   * @returns The stream that the reactor will accept; the same object has the
+   * peer's methods.
    */
   arrive(): MemoryStream {
     const listener = this.listeners.at(-1)!;
@@ -135,14 +136,14 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     return stream;
   }
 
-  // What the reactor calls.
+  // Methods for the reactor.
 
   /** Opens the poll. */
   openPoll(): MemoryPoll {
     return this.#poll = new MemoryPoll(this);
   }
 
-  /** Listens. */
+  /** Opens a listener. */
   listen(options: Parameters<System["listen"]>[0]): MemoryListener {
     const port = "port" in options ? options.port : 1;
     const address = { ...MEMORY_ADDRESS, port };
@@ -151,7 +152,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     return listener;
   }
 
-  /** Connects, at once. */
+  /** Connects, at once unless the policy has `connect`. */
   connect(_address: HostPort): MemoryStream {
     const stream = new MemoryStream(this);
     stream.isConnecting = true;
@@ -161,31 +162,31 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     return stream;
   }
 
-  /** Calls back when what runs now, and its microtasks, are done. */
+  /** Runs `callback` in a microtask. */
   defer(callback: () => void): void {
     queueMicrotask(callback);
   }
 
-  // What the poll and the sockets call.
+  // Methods for the poll and the sockets.
 
-  /** Takes a socket in, and returns its handle. */
+  /** Registers a new socket, and returns its handle. */
   open(source: MemorySource): number {
     this.sources.set(++this.#handles, source);
     return this.#handles;
   }
 
-  /** Lets go of a socket that is closed. */
+  /** Removes a closed socket. */
   forget(source: MemorySource): void {
     this.sources.delete(source.handle);
     source.registration?.poll.forget(source.registration);
   }
 
-  /** Lets time pass while the poll waits on the thread. */
+  /** Lets time pass while the poll blocks the thread. */
   block(poll: MemoryPoll, timeoutMs: number): void {
     if (!poll.isReady) this.#advance(timeoutMs);
   }
 
-  /** Ends a wait that need not be; the time that a test gave it passes. */
+  /** Ends a wait when it is over within the time that the test lets pass. */
   waits(poll: MemoryPoll): void {
     const { isRound, deadlineMs, end } = poll.wait!;
     if (isRound || poll.isReady) return end();
@@ -194,21 +195,21 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     this.#arrive = undefined;
   }
 
-  /** Ends a wait for which there is something to do. */
+  /** Ends the wait when a source is ready. */
   changed(poll: MemoryPoll): void {
     if (poll.isClosed) this.#arrive?.();
     if (poll.isReady) poll.wait?.end();
   }
 
-  /** Throws an error that says what the reactor did. */
+  /** Throws an error about a wrong call of the reactor's. */
   misuse(message: string): never {
     this.policy.misuse?.(message);
-    throw new Error(`Cannot be done with a system: ${message}`);
+    throw new Error(`Wrong use of the system: ${message}`);
   }
 
-  /** Lets time pass, as far as a test allows; returns whether all has. */
+  /** Lets time pass, as far as the test allows; returns whether all did. */
   #advance(ms: number): boolean {
-    // Rounded up, as a system does, but not for an error of the last digit.
+    // Rounds up as a system does, except for an error of the last digit.
     const waitMs = ms === 0
       ? 0
       : Math.max(WAIT_MS_MIN, Math.ceil(ms - ERROR_MS));
@@ -248,7 +249,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     this.policy.log?.("system", `write ${batch.length}`);
   }
 
-  /** Nothing would be done, for ever. */
+  /** An empty batch is misuse, too: the reactor would repeat it without end. */
   #checkBatch(call: string, { length, capacity }: ReadBatch | WriteBatch) {
     if (length > 0 && length <= capacity) return;
     this.misuse(`${call} ${length} streams at once`);

@@ -1,8 +1,8 @@
 /**
- * A poll over sockets in memory: edge-triggered, as `epoll(7)` has it.
+ * A poll over sockets in memory: edge-triggered, like `epoll(7)`.
  *
- * An event follows a change of a source, or a registration of a source that is
- * ready. It tells the source's state at the time of the poll.
+ * A source gets an event after it changes, or when it is registered while
+ * ready. The event has the source's state at the time of the poll.
  *
  * @module
  */
@@ -22,69 +22,69 @@ import type {
 } from "./memory_sockets.ts";
 import { type ReactorPoll, WAKER_TOKEN } from "./system.ts";
 
-/** Bits that every event may have, whatever the interest. */
+/** Bits that every event may have, for any interest. */
 const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
 const NS_PER_MS = 1e6;
 const NS_PER_SECOND = 1e9;
 
-/** A wait of the reactor's, outside of {@linkcode MemoryPoll.poll}. */
+/** A wait of the reactor outside of {@linkcode MemoryPoll.poll}. */
 export interface MemoryWait {
-  /** Whether it only lets Deno's loop have a round. */
+  /** Whether the wait only gives Deno's loop a round. */
   readonly isRound: boolean;
-  /** When it ends by itself; infinity when it does not. */
+  /** When the wait ends by itself, in milliseconds; infinity for never. */
   readonly deadlineMs: number;
-  /** Ends it. */
+  /** Ends the wait. */
   readonly end: () => void;
 }
 
-/** The clock of a poll, and what ends its waits. */
+/** A poll's clock, which also ends the poll's waits. */
 export interface MemoryTime {
-  /** Decides how calls go. */
+  /** Decides the results of calls. */
   readonly policy: MemoryPolicy;
-  /** What is open, by handle. */
+  /** The open sockets, by handle. */
   readonly sources: ReadonlyMap<number, MemorySource>;
   /** Returns the time, in milliseconds. */
   nowMs(): number;
-  /** The poll waits on the thread, for `timeoutMs` or until it is ready. */
+  /** Called when the poll blocks, for `timeoutMs` or until it is ready. */
   block(poll: MemoryPoll, timeoutMs: number): void;
-  /** The reactor waits: see {@linkcode MemoryPoll.wait}. */
+  /** Called when the reactor waits: see {@linkcode MemoryPoll.wait}. */
   waits(poll: MemoryPoll): void;
-  /** A source has changed, or the poll was woken or closed. */
+  /** Called when a source changed, or the poll was woken or closed. */
   changed(poll: MemoryPoll): void;
-  /** The reactor did what it must not. */
+  /** Throws an error about a wrong call of the reactor's. */
   misuse(message: string): never;
 }
 
 /** A poll of sources in memory. */
 export class MemoryPoll implements ReactorPoll, MemoryWatch {
-  /** The backend that it behaves as. */
+  /** The backend as which the poll behaves. */
   readonly backend: Backend = "epoll";
-  /** Whether it cannot tell of urgent data. */
+  /** Whether the poll ignores `PRIORITY` interest. */
   readonly lacksPriority: boolean = false;
-  /** What the reactor waits for, when it does. */
+  /** The reactor's wait; `undefined` while it does not wait. */
   wait: MemoryWait | undefined;
-  /** Whether it is closed. */
+  /** Whether the poll is closed. */
   isClosed = false;
   /** Whether {@linkcode MemoryPoll.wake} was called since the last poll. */
   isWoken = false;
-  /** What is registered. */
+  /** All registrations. */
   readonly registered: Set<MemoryRegistration> = new Set();
-  /** Sources that have changed since their last event: the first `count`. */
+  /** Its first `count` entries have changed since their last event. */
   protected listed: MemoryRegistration[] = [];
-  /** How many of `listed` there are. */
+  /** The number of valid entries in `listed`. */
   protected count = 0;
   readonly #time: MemoryTime;
 
   /**
    * Opens a poll.
    *
-   * @param time The clock.
+   * @param time The poll's clock.
    */
   constructor(time: MemoryTime) {
     this.#time = time;
   }
 
-  /** How many sources are registered. */
+  /** The number of registered sources. */
   get size(): number {
     return this.registered.size;
   }
@@ -98,7 +98,9 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     return false;
   }
 
-  /** In whole nanoseconds, as events have it: or a due timer would not be. */
+  /**
+   * Rounded to nanoseconds, as in events; a due timer would be late otherwise.
+   */
   nowMs(): number {
     const nanoseconds = Math.round(this.#time.nowMs() * NS_PER_MS);
     return secondsOf(nanoseconds) * 1e3 + restOf(nanoseconds) / NS_PER_MS;
@@ -140,19 +142,19 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     const source = this.#find("poll.reregister", handle);
     const { registration } = source;
     if (registration === undefined) {
-      return this.#time.misuse(`${source.name} is reregistered, and never was`);
+      return this.#time.misuse(`${source.name} is not registered`);
     }
     registration.token = token;
     registration.interest = interest;
     this.list(registration);
   }
 
-  /** Notes that a source's state has changed in some of the bits. */
+  /** Lists a source after some of its `Readiness` bits changed. */
   changed(registration: MemoryRegistration, bits: number): void {
     if (bits & this.#maskOf(registration)) this.list(registration);
   }
 
-  /** Forgets a source that is closed. */
+  /** Removes a closed source. */
   forget(registration: MemoryRegistration): void {
     this.registered.delete(registration);
     registration.source.registration = undefined;
@@ -162,7 +164,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     this.count--;
   }
 
-  /** Waits until something is ready. */
+  /** Waits until a source is ready. */
   park(
     timeoutMs: number | undefined,
     _refed?: boolean,
@@ -180,22 +182,22 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
   yieldToDeno(nowMs: number): Promise<void> {
     this.#enter("poll.yieldToDeno");
     if (nowMs > this.#time.nowMs() + 1e-3) {
-      this.#time.misuse(`it is not ${nowMs} yet`);
+      this.#time.misuse(`the time ${nowMs} is in the future`);
     }
     return this.#begin(true, this.#time.nowMs());
   }
 
-  /** Does nothing: no wait is Deno's. */
+  /** Does nothing: no wait keeps the process alive. */
   ref(): void {
     this.#time.policy.call?.("poll.ref", undefined, undefined);
   }
 
-  /** Does nothing: no wait is Deno's. */
+  /** Does nothing: no wait keeps the process alive. */
   rest(): void {
     this.#time.policy.call?.("poll.rest", undefined, undefined);
   }
 
-  /** Ends a wait. */
+  /** Ends the reactor's wait. */
   wake(): void {
     if (this.isClosed) return;
     this.#time.policy.call?.("poll.wake", undefined, undefined);
@@ -203,20 +205,20 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     this.#time.changed(this);
   }
 
-  /** Closes it; no wait may be pending. */
+  /** Closes the poll; no wait may be pending. */
   close(): void {
     this.#enter("poll.close");
     if (this.wait !== undefined) {
-      this.#time.misuse("the poll is closed under a wait");
+      this.#time.misuse("the poll is closed during a wait");
     }
     this.isClosed = true;
     this.#time.changed(this);
   }
 
-  /** Writes events of what is listed. */
+  /** Fills `events` from the listed sources. */
   protected fill(events: Events): void {
     events.length = 0;
-    if (this.isWoken) this.tell(events, WAKER_TOKEN, Readiness.READABLE);
+    if (this.isWoken) this.writeEvent(events, WAKER_TOKEN, Readiness.READABLE);
     this.isWoken = false;
     let left = 0;
     for (let index = 0; index < this.count; index++) {
@@ -227,19 +229,19 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
       }
       one.isListed = false;
       const bits = this.bitsOf(one);
-      if (bits !== 0) this.tell(events, one.token, bits);
+      if (bits !== 0) this.writeEvent(events, one.token, bits);
     }
     this.count = left;
   }
 
   /** Writes one event. */
-  protected tell(events: Events, token: Token, bits: number): void {
+  protected writeEvent(events: Events, token: Token, bits: number): void {
     const at = CLOCK_WORDS + EVENT_WORDS * events.length++;
     events.words[at] = token;
     events.words[at + 1] = bits;
   }
 
-  /** Has the next poll look at a source that is ready. */
+  /** Lists a ready source, so that the next poll looks at it. */
   protected list(registration: MemoryRegistration): void {
     if (registration.isListed || this.bitsOf(registration) === 0) return;
     registration.isListed = true;
@@ -257,7 +259,7 @@ export class MemoryPoll implements ReactorPoll, MemoryWatch {
     deadlineMs: number,
     woken?: () => void,
   ): Promise<void> {
-    if (this.wait !== undefined) this.#time.misuse("it waits twice at once");
+    if (this.wait !== undefined) this.#time.misuse("two waits at once");
     return new Promise((resolve) => {
       const end = () => {
         this.wait = undefined;

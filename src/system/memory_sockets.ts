@@ -1,7 +1,7 @@
 /**
- * Sockets in memory: what a reactor calls on one side, what a peer does on the
- * other, the kernel's buffers between them, and the policy that decides how the
- * calls go.
+ * Sockets in memory: the reactor's methods on one side, the peer's methods on
+ * the other, the kernel's buffers between them, and the policy that decides the
+ * results of calls.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const READ_END = Readiness.READABLE | Readiness.READ_CLOSED;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
 
-/** A call that the reactor makes: `stream.tryRead`, `poll.park`. */
+/** The name of a reactor's call: `stream.tryRead`, `poll.park`. */
 export type MemoryCall = `${
   | "poll"
   | "stream"
@@ -37,16 +37,16 @@ export type MemoryCall = `${
   | "batch"}.${string}`;
 
 /**
- * Decides how the calls of a {@linkcode MemorySystem} go. What is left out goes
- * well. A method that returns nothing changes nothing.
+ * Decides the results of calls of a {@linkcode MemorySystem}. Where a method is
+ * left out, or returns `undefined`, the call succeeds.
  */
 export interface MemoryPolicy {
   /**
-   * A call begins. It fails when this throws, with what this throws; it takes
-   * time when this moves the clock.
+   * Runs when a call begins. An error that it throws is the call's error. It
+   * may move the clock, so that the call takes time.
    *
-   * @param amount The bytes that a read or a write is for, or the milliseconds
-   * that a poll or a park may wait.
+   * @param amount The bytes of a read or a write, or the timeout of a poll or a
+   * park in milliseconds.
    */
   call?(
     call: MemoryCall,
@@ -54,158 +54,161 @@ export interface MemoryPolicy {
     amount: number | undefined,
   ): void;
   /**
-   * A read begins that can have `most` bytes, 0 included.
+   * Decides the result of a read for which `most` bytes wait, perhaps 0.
    *
-   * @returns How many it has; 0 is the peer's end. Below 0 it fails:
-   * `WOULD_BLOCK` or `-errno`. An event follows a read that has less.
+   * @returns The number of bytes that the read returns; 0 is the peer's end. A
+   * negative result is an error: `WOULD_BLOCK` or `-errno`. After a result
+   * below `most` the stream gets another event.
    */
   read?(stream: MemoryStream, most: number): number | undefined;
   /**
-   * A write begins for which there is room for `most` bytes, 0 included.
+   * Decides the result of a write with room for `most` bytes, perhaps 0.
    *
-   * @returns How many it takes. Below 0 it fails, as a read.
+   * @returns The number of bytes that the write takes; a negative result is an
+   * error, as for a read.
    */
   write?(stream: MemoryStream, most: number): number | undefined;
   /**
-   * A connection is about to be accepted.
+   * Runs before a connection is accepted.
    *
-   * @returns The errno for which it is not, now; or 0.
+   * @returns The errno with which this accept fails; 0 to accept.
    */
   accept?(listener: MemoryListener): number;
   /**
-   * The reactor begins to connect. This calls the stream's `connected()` or
-   * `receiveReset()`, now or later; left out, the connection is there at once.
+   * Runs when the reactor begins to connect. It must call the stream's
+   * `connected()` or `receiveReset()`, now or later. When left out, the stream
+   * is connected at once.
    */
   connect?(stream: MemoryStream): void;
   /**
-   * A park is over. Returns whether the reactor is called at once, as on Linux;
-   * otherwise it goes on when the park's promise settles, with all that has
-   * happened until then. Left out, it is not called at once.
+   * Runs when a park is over. Returns whether the system calls `woken` at once,
+   * as on Linux. Otherwise, and when left out, the reactor goes on when the
+   * park's promise settles.
    */
   wakesAtOnce?(): boolean;
-  /** A poll is about to return these events; they may be changed. */
+  /** Runs before a poll returns these events, and may change them. */
   events?(events: Events): void;
   /**
-   * A stream with `unsent` bytes is reset, by this end.
+   * Runs when the reactor's end resets a stream with `unsent` bytes.
    *
-   * @returns How many of them reach the peer all the same; all when left out.
+   * @returns How many of these bytes still reach the peer; all when left out.
    */
   reset?(stream: MemoryStream, unsent: number): number;
   /**
-   * The reactor did what no program may do, such as reading a closed stream.
-   * The call throws an error after this, or without it.
+   * Runs when the reactor made a wrong call, such as reading a closed stream.
+   * The call then throws an error, also when this method is left out.
    */
   misuse?(message: string): void;
-  /** Is called for each thing that happens: `read 5 of 10`. */
-  log?(who: string, what: string): void;
+  /** Runs for each step of a socket or the system, such as `read 5 of 10`. */
+  log?(name: string, step: string): void;
 }
 
-/** A socket as its poll sees it. */
+/** A socket from the view of its poll. */
 export interface MemorySource extends Source {
   /** The number by which it is registered. */
   readonly handle: number;
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
-  /** Its registration, which the poll keeps there. */
+  /** Its registration, which the poll sets. */
   registration: MemoryRegistration | undefined;
-  /** Returns the bits of `Readiness` that are so now. */
+  /** Returns the current bits of `Readiness`. */
   readiness(): number;
 }
 
-/** One source's entry in a poll. */
+/** The registration of one source with a poll. */
 export interface MemoryRegistration {
-  /** What is registered. */
+  /** The registered source. */
   readonly source: MemorySource;
-  /** Where it is registered. */
+  /** The poll. */
   readonly poll: MemoryWatch;
-  /** The token that its events carry. */
+  /** The token of the source's events. */
   token: Token;
-  /** What its events tell. */
+  /** The readiness that the registration waits for. */
   interest: InterestSet;
-  /** Whether the next poll looks at it. */
+  /** Whether the next poll looks at the source. */
   isListed: boolean;
 }
 
-/** What sockets tell their poll. */
+/** The methods of a poll that its sockets call. */
 export interface MemoryWatch {
-  /** Notes that a source's state has changed in some of the bits. */
+  /** Called when some `Readiness` bits of a source have changed. */
   changed(registration: MemoryRegistration, bits: number): void;
-  /** Forgets a source that is closed. */
+  /** Called when a source is closed. */
   forget(registration: MemoryRegistration): void;
 }
 
-/** What sockets in memory belong to. */
+/** The system to which sockets in memory belong. */
 export interface MemoryNetwork {
-  /** Decides how calls go. */
+  /** Decides the results of calls. */
   readonly policy: MemoryPolicy;
   /** Returns the time, in milliseconds. */
   nowMs(): number;
-  /** Takes a socket in, and returns its handle. */
+  /** Registers a new socket, and returns its handle. */
   open(source: MemorySource): number;
-  /** Lets go of a socket that is closed. */
+  /** Removes a closed socket. */
   forget(source: MemorySource): void;
-  /** The reactor did what it must not. */
+  /** Throws an error about a wrong call of the reactor's. */
   misuse(message: string): never;
 }
 
-/** The far end of a stream, when a program plays it. */
+/** The handlers of a peer that a program plays. */
 export interface FarEnd {
-  /** Bytes, the end or a reset can be taken. */
+  /** Called when the peer can take bytes, an end or a reset. */
   hasOutput(): void;
-  /** There is room for more bytes. */
+  /** Called when the reactor has room for more bytes. */
   hasRoom(): void;
-  /** The connection that the reactor began is there. */
+  /** Called when the reactor's connect has succeeded. */
   connected?: (() => void) | undefined;
 }
 
 const HOSTNAME = "127.0.0.1";
 
-/** The reactor's end of a connection, and the methods of its peer. */
+/** The reactor's end of a connection, with the methods of its peer. */
 export class MemoryStream implements StreamSocket, MemorySource {
   /** The number by which it is registered. */
   readonly handle: number;
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
   /** Its registration with a poll. */
   registration: MemoryRegistration | undefined;
-  /** Whether the connect is not done yet. */
+  /** Whether the reactor's connect is not finished yet. */
   isConnecting = false;
   /** Whether the reactor has closed the stream. */
   isClosed = false;
-  /** Whether the peer was sent a reset. */
+  /** Whether the reactor's end has sent a reset. */
   hasReset = false;
-  /** Whether its listener has reset it before it was accepted. */
+  /** Whether the listener reset the connection before it was accepted. */
   isRefused = false;
-  /** Bytes that the peer's input still has room for. */
+  /** The room in the peer's input, in bytes. */
   room: number = Infinity;
-  /** The least room that makes the stream writable. */
+  /** The least room, in bytes, that makes the stream writable. */
   roomMin = 1;
-  /** Before this time there is no room, whatever `room` says. */
+  /** Before this time, in milliseconds, there is no room for any `room`. */
   fullUntilMs: number = -Infinity;
-  /** Bytes that may wait to be read. */
+  /** The most bytes that may wait to be read. */
   inputMax: number = Infinity;
-  /** How often a write took something. */
+  /** The number of writes that took bytes. */
   writes = 0;
-  /** Bytes that were written. */
+  /** The number of bytes that the reactor has written. */
   written = 0;
-  /** Bytes that have come from the peer. */
+  /** The number of bytes that the peer has sent. */
   arrived = 0;
-  /** Plays the peer; set before anything happens. */
+  /** The peer's handlers; set them before the first call. */
   farEnd: FarEnd | undefined;
   readonly #host: MemoryNetwork;
-  /** What has come and was not read. */
+  /** Bytes of the peer that the reactor has not read. */
   readonly #input = new ByteQueue();
-  /** What was written and the peer has not taken. */
+  /** Bytes of the reactor that the peer has not taken. */
   readonly #output = new ByteQueue();
   #resetOnClose = false;
   #taken = 0;
-  /** Where reads end: behind so many bytes, or nowhere. */
+  /** Reads stop after this many bytes, before an urgent one; -1 for no mark. */
   #mark = -1;
   #isInputEnded = false;
   #isOutputEnded = false;
   #isReset = false;
   #errno = 0;
-  /** Whether a write found no room, so that an event tells of it later. */
+  /** Whether a write found no room, so that later room makes an event. */
   #wantsRoom = false;
 
   /**
@@ -219,18 +222,18 @@ export class MemoryStream implements StreamSocket, MemorySource {
     this.name = `stream ${this.handle}`;
   }
 
-  // The reactor's calls.
+  // Methods for the reactor.
 
-  /** This end's address: the same for all. */
+  /** This end's address, the same for all streams. */
   get localAddress(): TcpAddress {
     this.#enter("stream.localAddress");
     return { transport: "tcp", hostname: HOSTNAME, port: 1 };
   }
 
   /**
-   * The peer's address, whose port is this stream's handle.
+   * The peer's address; its port is this stream's handle.
    *
-   * @throws {Deno.errors.NotConnected} while it connects.
+   * @throws {Deno.errors.NotConnected} while the stream connects.
    */
   get peerAddress(): TcpAddress {
     this.#enter("stream.peerAddress");
@@ -240,19 +243,19 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return { transport: "tcp", hostname: HOSTNAME, port: this.handle };
   }
 
-  /** One network for all peers. */
+  /** All peers are in one network. */
   get peerKey(): number {
     this.#enter("stream.peerKey");
     return 1;
   }
 
-  /** Bytes that wait to be read. */
+  /** The number of bytes that wait to be read. */
   get unreadBytes(): number {
     this.#enter("stream.unreadBytes");
     return this.#input.byteLength;
   }
 
-  /** Bytes that the peer has not taken; unknown where nobody plays it. */
+  /** The bytes that the peer has not taken; unknown without `FarEnd`. */
   get unackedBytes(): number | undefined {
     this.#enter("stream.unackedBytes");
     return this.farEnd === undefined ? undefined : this.#output.byteLength;
@@ -306,7 +309,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return count;
   }
 
-  /** Writes several parts. */
+  /** Writes several buffers. */
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {
     if (!(buffers.length > 0 && buffers.length <= BUFFERS_MAX)) {
       this.#host.misuse(`${this.name}: write ${buffers.length} buffers`);
@@ -338,7 +341,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return errno === 0 ? undefined : errorFrom(errno, "connect or transfer");
   }
 
-  /** Closes it: with a reset, when bytes are unread or it was asked for. */
+  /** Closes; with a reset when bytes are unread, or for `resetOnClose`. */
   close(): void {
     if (this.isClosed) this.#host.misuse(`${this.name} is closed twice`);
     this.#host.policy.call?.("stream.close", this, undefined);
@@ -356,7 +359,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     if (!this.isClosed) this.close();
   }
 
-  /** What its poll asks. */
+  /** Returns the current bits of `Readiness`, for the poll. */
   readiness(): number {
     if (this.isConnecting) return 0;
     let bits = 0;
@@ -373,35 +376,35 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return bits;
   }
 
-  // The peer's calls.
+  // Methods for the peer.
 
-  /** Whether the connection was reset, by the peer. */
+  /** Whether the peer has reset the connection. */
   get isReset(): boolean {
     return this.#isReset;
   }
 
-  /** What was written and not taken, as text. */
+  /** The bytes that the peer has not taken, as text. */
   get text(): string {
     return DECODER.decode(this.#output.joined());
   }
 
-  /** How many bytes can be taken. */
+  /** The number of bytes that the peer can take. */
   get outputBytes(): number {
     return this.#output.byteLength;
   }
 
-  /** Whether all was taken, and no more will come. */
+  /** Whether the peer has taken all bytes and the reactor's end. */
   get isOutputDone(): boolean {
     return this.#isOutputEnded && this.#output.byteLength === 0;
   }
 
-  /** How many bytes the reactor's input still has room for. */
+  /** The room in the reactor's input, in bytes. */
   get inputRoom(): number {
     if (this.isClosed || this.#isReset) return Infinity;
     return this.inputMax - this.#input.byteLength;
   }
 
-  /** The peer sends bytes, a text, or so many bytes of the letter x. */
+  /** The peer sends bytes, a text, or a number of letters x. */
   receive(what: Uint8Array<ArrayBuffer> | string | number): void {
     if (this.#isReset) return;
     if (this.isClosed) return this.#answerWithReset();
@@ -413,8 +416,9 @@ export class MemoryStream implements StreamSocket, MemorySource {
   }
 
   /**
-   * A byte `back` bytes before the last was urgent: reads end there. It takes
-   * the place of an earlier one, as in Linux; the byte itself is left out.
+   * The peer has sent an urgent byte, `back` bytes before the last byte: reads
+   * stop there. As on Linux, it replaces an earlier urgent byte. The stream
+   * does not contain the urgent byte itself.
    */
   receiveUrgent(back: number): void {
     this.#mark = this.arrived - back;
@@ -430,7 +434,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     changed(this, READ_END);
   }
 
-  /** The peer has gone; what is on its way to it is lost. */
+  /** The peer resets; bytes on their way to the peer are lost. */
   receiveReset(errno: number = ECONNRESET): void {
     if (this.#isReset) return;
     this.#isReset = true;
@@ -442,7 +446,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     changed(this, READ_END | Readiness.WRITABLE | Readiness.ERROR);
   }
 
-  /** The connection that the reactor began is there. */
+  /** The reactor's connect succeeds. */
   connected(): void {
     if (this.isClosed || this.#isReset) return;
     this.#log("connected");
@@ -451,22 +455,22 @@ export class MemoryStream implements StreamSocket, MemorySource {
     this.farEnd?.connected?.();
   }
 
-  /** The peer reads what was written, which makes room for as much. */
+  /** The peer reads up to `length` bytes, which makes room for as many. */
   take(length: number = Infinity): Uint8Array<ArrayBuffer> {
     const bytes = this.#output.take(Math.min(length, this.outputBytes));
     this.room += bytes.byteLength;
-    if (this.#wantsRoom) this.tellRoom();
+    if (this.#wantsRoom) this.announceRoom();
     return bytes;
   }
 
   /** The peer makes room for `count` bytes more. */
   makeRoom(count: number): void {
     this.room += count;
-    if (this.#wantsRoom) this.tellRoom();
+    if (this.#wantsRoom) this.announceRoom();
   }
 
-  /** Has an event tell of room, if there is some. */
-  tellRoom(): void {
+  /** Lists the stream as writable, if there is room. */
+  announceRoom(): void {
     if (!this.#hasRoom) return;
     this.#wantsRoom = false;
     changed(this, Readiness.WRITABLE);
@@ -480,7 +484,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     if (this.isConnecting) return WOULD_BLOCK;
     if (this.#mark === this.#taken) this.#mark = -1;
     let most = Math.min(length, this.#input.byteLength);
-    // No event tells of bytes behind the mark.
+    // Bytes behind the mark make no event.
     if (this.#mark >= 0) most = Math.min(most, this.#mark - this.#taken);
     const decided = this.#host.policy.read?.(this, most);
     if (decided !== undefined && decided <= 0) return decided;
@@ -491,12 +495,12 @@ export class MemoryStream implements StreamSocket, MemorySource {
     const count = Math.min(most, decided ?? most);
     this.#input.moveTo(buffer.subarray(0, offset + count), offset);
     this.#taken += count;
-    // The rest of a short read has come a moment later.
+    // The rest of a short read counts as received a moment later.
     if (decided !== undefined) changed(this, READ_END);
     return count;
   }
 
-  /** Returns how many bytes there is room for, or why there is none. */
+  /** Returns the number of bytes that a write takes, or `-errno`. */
   #write(length: number): number {
     if (this.isConnecting) return WOULD_BLOCK;
     if (this.#errno !== 0) return this.#fail();
@@ -511,7 +515,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     return count === 0 && decided === undefined ? WOULD_BLOCK : count;
   }
 
-  /** Returns the error once; after that the connection has only ended. */
+  /** Returns the error once; later calls only see the end. */
   #fail(): number {
     const errno = this.#errno;
     this.#errno = 0;
@@ -523,7 +527,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
       this.#host.nowMs() >= this.fullUntilMs;
   }
 
-  /** Answers bytes that come for a closed socket. */
+  /** Answers bytes for a closed socket with a reset. */
   #answerWithReset(): void {
     if (!this.hasReset) this.#sendReset();
     this.farEnd?.hasOutput();
@@ -535,7 +539,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     this.#keep(this.#host.policy.reset?.(this, unsent) ?? unsent);
   }
 
-  /** Loses what was written behind the first `length` bytes. */
+  /** Drops all untaken bytes after the first `length`. */
   #keep(length: number): void {
     const output = this.#output;
     if (length >= output.byteLength) return;
@@ -566,11 +570,11 @@ function outcome(count: number): string {
   return count < 0 ? errnoName(-count) : String(count);
 }
 
-/** A listening socket, to which a test's peers connect. */
+/** A listening socket to which peers of a test connect. */
 export class MemoryListener implements ListenerSocket, MemorySource {
   /** The number by which it is registered. */
   readonly handle: number;
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly name: string;
   /** The bound address. */
   readonly localAddress: TcpAddress;
@@ -578,7 +582,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
   registration: MemoryRegistration | undefined;
   /** Whether it is closed. */
   isClosed = false;
-  /** Connections that one accept brings at the most. */
+  /** The most connections that one accept call takes. */
   acceptMax: number = ACCEPT_MAX;
   readonly #host: MemoryNetwork;
   readonly #backlog: (() => MemoryStream)[] = [];
@@ -596,13 +600,13 @@ export class MemoryListener implements ListenerSocket, MemorySource {
     this.localAddress = localAddress;
   }
 
-  /** A peer connects; `open` makes the stream when it is accepted. */
+  /** A peer connects; accepting the connection calls `open`. */
   arrive(open: () => MemoryStream): void {
     this.#backlog.push(open);
     changed(this, Readiness.READABLE);
   }
 
-  /** Resets the connection that waits for the longest. */
+  /** Resets the connection that has waited longest. */
   refuse(): void {
     const stream = this.#backlog.shift()!();
     stream.isRefused = stream.resetOnClose = true;
@@ -619,7 +623,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
     return new AcceptBatch();
   }
 
-  /** Accepts what waits. */
+  /** Accepts waiting connections. */
   acceptBatch(batch: AcceptedBatch): number {
     const host = this.#host;
     if (this.isClosed) host.misuse(`${this.name}: accept when closed`);
@@ -634,7 +638,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
     return accepted.length;
   }
 
-  /** Closes it, and resets what waits. */
+  /** Closes the listener, and resets waiting connections. */
   close(): void {
     if (this.isClosed) this.#host.misuse(`${this.name} is closed twice`);
     this.isClosed = true;
@@ -649,7 +653,7 @@ export class MemoryListener implements ListenerSocket, MemorySource {
     if (!this.isClosed) this.close();
   }
 
-  /** Accepts, and returns why no more. */
+  /** Accepts, and returns the errno that stopped it, or 0. */
   #accept(): number {
     while (this.#accepted.length < this.acceptMax) {
       if (this.#backlog.length === 0) return -WOULD_BLOCK;
@@ -665,7 +669,7 @@ function describe(count: number, errno: number): string {
   return `accept ${count}, ${errno === 0 ? "full" : errnoName(errno)}`;
 }
 
-/** Tells the poll of a source, if there is one, that its state has changed. */
+/** Notifies a source's poll, if any, that the source's state has changed. */
 export function changed({ registration }: MemorySource, bits: number): void {
   registration?.poll.changed(registration, bits);
 }

@@ -1,12 +1,13 @@
 /**
- * Waiting for readiness without holding Deno's event loop, and without one of
- * the threads that Deno shares among files, names and cryptography: when those
- * are all taken, a loop that needed one would stand still.
+ * Parking: waiting for readiness without blocking Deno's event loop, and
+ * without one of the threads that Deno shares among files, names and
+ * cryptography. A reactor that needed such a thread would stand still while all
+ * are busy.
  *
- * Linux signals an eventfd that Deno's own event loop reads, by a raw pipe that
- * Deno does not document. Where that is not to be had, or does not work, a
- * thread of the native library waits, and writes to a socket that Deno reads.
- * While descriptors are short, a timer of Deno's ends each wait early.
+ * Linux signals an eventfd, and Deno's event loop reads it by a raw pipe, which
+ * Deno does not document. Where that does not work, a thread of the native
+ * library waits and writes to a socket that Deno reads. While the process is
+ * out of descriptors, one of Deno's timers ends each wait early.
  *
  * @module
  */
@@ -31,26 +32,26 @@ import {
 } from "./wake_handle.ts";
 
 /**
- * How long Deno may go without looking at its own sockets and files. It does so
+ * How long Deno may go without looking at its own sockets and files. It looks
  * when it has nothing else to run, or once in 61 rounds (tokio's
- * `event_interval`): at eight milliseconds a round, a `fetch` beside load would
- * take half a second. It costs a round through a socket each time.
+ * `event_interval`). At eight milliseconds a round, a `fetch` under load would
+ * take half a second. Making Deno look costs a round through a socket.
  */
 const IO_MS = 20;
 /**
- * A reactor has started when it was idle for so long: then it loads what waiting
- * through a socket takes, and nobody waits for that.
+ * A reactor has started when it was idle for this long. Then it loads the
+ * modules for the other ways to wait, and no client has to wait for that.
  */
 const STARTED_MS = 100;
 /**
- * Rounds of Deno's loop in which a reactor that starts does without immediates:
- * the first one has Deno load its timers, for five milliseconds, and so long
- * would the first client of a program wait for its answer.
+ * Rounds of Deno's loop in which a starting reactor uses no immediates: with
+ * the first immediate Deno loads its timers, and a program's first client would
+ * wait five milliseconds longer for its answer.
  */
 const FIRST_ROUNDS = 16;
-/** How long a raw pipe has to show that it works: it takes microseconds. */
+/** A raw pipe must work within this time; it needs microseconds. */
 const TRIAL_MS = 1_000;
-/** How long the end of a reactor waits for a call that is late. */
+/** How long a closing reactor waits for a late call on Deno's pool. */
 const LATE_MS = 500;
 
 const { getAsyncContext, setAsyncContext } = denoCore();
@@ -58,43 +59,43 @@ const { getAsyncContext, setAsyncContext } = denoCore();
 /** The waits of one reactor, one at a time. */
 export class Wait {
   readonly #poll: Poll;
-  /** Until it has started. */
+  /** The way to wait until the reactor has started. */
   #pool: PoolPark | undefined;
-  /** The same, also later: it may have a call that is late. */
+  /** The same object, also after the start, since its last call may be late. */
   readonly #late: PoolPark;
   #rounds = 0;
   #idleMs = 0;
   #parker: Parker | TimerPark | undefined = undefined;
   #handle: WakeHandle | undefined = undefined;
   #isRefed = true;
-  /** Whether raw pipes are not tried, or have been tried in vain. */
+  /** Whether to wait only by documented ways, since raw pipes did not work. */
   #isPublic = false;
   /** Ends the trial of a raw pipe. */
   #trial: DenoTimer | undefined = undefined;
-  /** Called where the wait that is pending ends. */
+  /** The `woken` callback of the pending wait. */
   #woken: (() => void) | undefined = undefined;
-  /** What `AsyncLocalStorage` has where that wait began. */
+  /** The `AsyncLocalStorage` context in which the pending wait began. */
   #context: unknown = undefined;
-  /** Ends the wait that is pending. */
+  /** Settles the promise of the pending wait. */
   #resolve: (() => void) | undefined = undefined;
   /** When Deno last looked at its sockets and files. */
   #lookedMs = -Infinity;
-  /** Whether it has done so since, in a park. */
+  /** Whether Deno has looked since, during a park. */
   #hasLooked = false;
 
-  /** @param poll What to wait for. */
+  /** @param poll The poll to wait for. */
   constructor(poll: Poll) {
     this.#poll = poll;
     this.#pool = this.#late = new PoolPark(poll);
   }
 
   /**
-   * Waits until something is ready, `timeoutMs` is over or `wake` is called;
+   * Waits until a source is ready, `timeoutMs` is over or `wake` is called;
    * `undefined` waits without limit.
    *
    * @param refed Whether the wait keeps the process alive.
-   * @param woken Called as soon as Deno's loop knows that the wait is over, where
-   * it can be: the promise settles only behind what else that loop has read.
+   * @param woken Called, where possible, as soon as Deno's loop learns that the
+   * wait is over. The promise settles later, after all else that the loop read.
    */
   park(
     timeoutMs: number | undefined,
@@ -104,24 +105,24 @@ export class Wait {
     this.#hasLooked = true;
     const onPool = this.#pool && this.#parkOnPool(timeoutMs, refed);
     if (onPool !== undefined) return onPool;
-    const told = new Promise<void>((resolve) => this.#resolve = resolve);
+    const waiting = new Promise<void>((resolve) => this.#resolve = resolve);
     this.#woken = woken;
     this.#context = getAsyncContext?.();
     this.#begin(timeoutMs, refed);
-    return told;
+    return waiting;
   }
 
   /**
-   * Returns once Deno's event loop has had a round.
+   * Returns a promise that settles after a round of Deno's event loop.
    *
    * @param nowMs The time, on any clock.
-   * @param refed Whether that keeps the process alive.
+   * @param refed Whether the promise keeps the process alive.
    */
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown> {
     if (this.#hasLooked) this.#lookedMs = nowMs;
     this.#hasLooked = false;
     const isEarly = this.#pool !== undefined && this.#rounds++ < FIRST_ROUNDS;
-    // An unrefed immediate runs only when something else wakes Deno's loop.
+    // An unrefed immediate would not run before another event of Deno's loop.
     const Immediate = refed && !isEarly && nowMs - this.#lookedMs < IO_MS
       ? immediateClass()
       : undefined;
@@ -131,35 +132,35 @@ export class Wait {
     this.#lookedMs = nowMs;
     const onPool = isEarly ? this.#parkOnPool(0, refed) : undefined;
     if (onPool !== undefined) return onPool;
-    // A call of the pool may be done before Deno has looked at anything else.
+    // Not by the pool: its call may end before Deno looks at sockets and files.
     this.#pool = undefined;
-    const told = new Promise<void>((resolve) => this.#resolve = resolve);
+    const waiting = new Promise<void>((resolve) => this.#resolve = resolve);
     this.#open(refed).wake();
-    return told;
+    return waiting;
   }
 
-  /** Ends the wait that is pending, if any. */
+  /** Ends the pending wait, if any. */
   wake(): void {
     const resolve = this.#resolve;
     this.#resolve = this.#woken = undefined;
     resolve?.();
   }
 
-  /** Has the wait that is pending, if any, keep the process alive. */
+  /** Makes a pending wait keep the process alive. */
   ref(): void {
     this.#pool?.ref();
     this.#setRef(true);
   }
 
-  /** Lets the process end: nothing waits until the next `park`. */
+  /** Lets the process end, until the next `park`. */
   rest(): void {
     this.#setRef(false);
   }
 
   /**
-   * Returns a promise for the end of a call that is still Deno's to make, if
-   * there is one: a thread of a busy pool may begin it late. A full pool may
-   * never begin it, so the promise resolves after half a second at the most.
+   * Returns a promise for the end of the late call on Deno's pool, if there is
+   * one: a busy pool begins a call late. A full pool may never begin it, so the
+   * promise resolves after half a second at most.
    */
   ended(): Promise<unknown> | undefined {
     const { late } = this.#late;
@@ -173,7 +174,7 @@ export class Wait {
     });
   }
 
-  /** Closes what waiting has opened. */
+  /** Closes the parker and its descriptor. */
   close(): void {
     cancelAfter(this.#trial);
     this.#parker?.close();
@@ -181,7 +182,7 @@ export class Wait {
     this.#parker = this.#handle = undefined;
   }
 
-  /** Nothing when it has started, or no thread of the pool is free. */
+  /** Parks on the pool; returns `undefined` when the pool is full. */
   #parkOnPool(
     timeoutMs: number | undefined,
     refed: boolean,
@@ -189,7 +190,7 @@ export class Wait {
     const ms = Math.min(timeoutMs ?? STARTED_MS, STARTED_MS);
     const parked = this.#pool!.park(ms, refed);
     if (parked === undefined) this.#pool = undefined;
-    // Beside it: a promise around it would delay whoever waits to be read.
+    // Not chained to the returned promise, so that the reactor wakes at once.
     else if (ms > 0) parked.then((count) => this.#idled(count, ms));
     return parked;
   }
@@ -199,7 +200,7 @@ export class Wait {
     if (this.#idleMs >= STARTED_MS) this.#pool = undefined;
   }
 
-  /** Begins a wait. What the system refuses, now or later, closes no reactor. */
+  /** Begins a wait, by another way when the system refuses one. */
   #begin(timeoutMs: number | undefined, refed: boolean): void {
     for (;;) {
       const parker = this.#open(refed);
@@ -220,7 +221,7 @@ export class Wait {
     return parker;
   }
 
-  /** Nothing where Linux or Deno have not got what it takes. */
+  /** Returns `undefined` where Linux or Deno lack a part. */
   #openByKernel(): Parker | undefined {
     const Pipe = this.#isPublic ? undefined : rawPipeClass();
     if (Pipe === undefined) return undefined;
@@ -237,7 +238,7 @@ export class Wait {
     return parker;
   }
 
-  /** Nothing where descriptors are short. */
+  /** Returns `undefined` when the process is out of descriptors. */
   #openByThread(): Parker | undefined {
     const Socket = socketClass();
     if (Socket === undefined) return undefined;
@@ -252,7 +253,7 @@ export class Wait {
     return parker;
   }
 
-  /** For one wait: the next one tries the other ways again. */
+  /** Serves one wait: the next wait tries the other ways again. */
   #openByTimer(): TimerPark {
     const parker = new TimerPark(() => {
       this.close();
@@ -267,12 +268,12 @@ export class Wait {
     this.#isRefed = true;
   }
 
-  /** Uses a socket from now on, since a raw pipe has read nothing. */
+  /** Gives raw pipes up, since this one has read nothing. */
   #giveUpPipe(): void {
     this.#trial = undefined;
     this.#isPublic = true;
     this.close();
-    // The reactor parks again.
+    // The reactor then parks again, by another way.
     this.wake();
   }
 
@@ -285,10 +286,10 @@ export class Wait {
     this.wake();
   };
 
-  /** Calls it where `AsyncLocalStorage` has what it has for the loop. */
+  /** Calls `woken` in the `AsyncLocalStorage` context of the reactor's loop. */
   #callWoken(woken: () => void): void {
     this.#woken = undefined;
-    // Deno calls the handle without any: most programs store nothing.
+    // Deno calls the handle without a context, and most programs have none.
     if (this.#context === undefined) return woken();
     const context = getAsyncContext?.();
     setAsyncContext?.(this.#context);

@@ -1,17 +1,17 @@
 /**
- * A Unix listener that takes its path with it, as `Deno.listen` does.
+ * A Unix listener that removes its path when it closes, as `Deno.listen` does.
  *
  * @module
  */
 
 import { UnixListener, type UnixListenOptions } from "../net/unix_listener.ts";
 
-/** What tells one file from another at the same path. */
+/** The identity of a file, to recognise another file at the same path. */
 type FileId = Pick<Deno.FileInfo, "dev" | "ino">;
 
 /**
- * A listening Unix socket whose path is removed when it is closed. Closing it
- * always closes the socket; what keeps the path there is thrown after that.
+ * A listening Unix socket that removes its path when it closes. Closing always
+ * closes the socket first, and then throws if the path cannot be removed.
  */
 export class PathListener extends UnixListener {
   readonly #path: string;
@@ -39,17 +39,17 @@ export class PathListener extends UnixListener {
   }
 
   /**
-   * Closes it and removes its path.
+   * Closes the socket and removes its path.
    *
-   * @throws {Deno.errors.NotCapable} when the permissions for the path were
-   * revoked meanwhile, and others of `unlink(2)`; it is closed all the same.
+   * @throws {Deno.errors.NotCapable} when the program has lost the permissions
+   * for the path, and others of `unlink(2)`; the socket is closed even then.
    */
   override close(): void {
     super.close();
     this.#removePath();
   }
 
-  /** Closes it and removes its path, unless it is closed already. */
+  /** Closes the socket and removes its path, unless it is closed already. */
   override [Symbol.dispose](): void {
     super[Symbol.dispose]();
     this.#removePath();
@@ -60,13 +60,16 @@ export class PathListener extends UnixListener {
     if (mine === undefined) return;
     requireFile(this.#path);
     const found = fileAt(this.#path);
-    // Somebody may have taken the path away and put a socket of their own.
+    // Another program may have replaced the path by a socket of its own.
     const isMine = found?.ino === mine.ino && found?.dev === mine.dev;
     if (isMine) remove(this.#path);
   }
 }
 
-/** A path for when the program's folder is another, if it may be asked for. */
+/**
+ * Returns the absolute path, which stays right when the program changes its
+ * folder; the path as given when Deno does not permit to read the folder.
+ */
 function absolute(path: string): string {
   if (path.startsWith("/") || path.startsWith("\0")) return path;
   try {
@@ -76,7 +79,7 @@ function absolute(path: string): string {
   }
 }
 
-/** Throws without the permissions to remove a path; never prompts for them. */
+/** Throws without the permissions to remove a path. Never prompts for them. */
 function requireFile(path: string): void {
   for (const name of ["read", "write"] as const) {
     const { state } = Deno.permissions.querySync({ name, path });

@@ -1,8 +1,7 @@
 /**
  * Waiting in a non-blocking native call, on one of the threads that Deno shares
- * among files, names and cryptography: what a reactor does while it starts,
- * since the way through a socket takes Deno's `node:net`, which is loaded in
- * some twenty milliseconds.
+ * among files, names and cryptography. A reactor waits so while it starts,
+ * since the other ways need modules of Deno's that take milliseconds to load.
  *
  * @module
  */
@@ -10,27 +9,27 @@
 import { denoCore } from "../base/deno_core.ts";
 import type { Poll } from "../poll/poll.ts";
 
-/** How long a thread of the pool may take to begin before it is full. */
+/** When no thread begins within this time, the pool counts as full. */
 const BEGIN_MS = 20;
 
 /** The waits of one reactor on Deno's pool of threads, one at a time. */
 export class PoolPark {
   readonly #poll: Poll;
-  /** Has a wait that is pending unrefed keep the process alive. */
+  /** Makes the pending, unrefed wait keep the process alive. */
   #ref: (() => void) | undefined = undefined;
   /** A call that no thread has begun in time, until it is over. */
   late: Promise<unknown> | undefined = undefined;
 
-  /** @param poll What to wait for. */
+  /** @param poll The poll to wait for. */
   constructor(poll: Poll) {
     this.#poll = poll;
   }
 
   /**
-   * Waits until something is ready or `timeoutMs` is over.
+   * Waits until a source is ready or `timeoutMs` is over.
    *
-   * @returns Deno's own promise, for 0 when nothing was ready; nothing when the
-   * pool is full.
+   * @returns Deno's own promise, which resolves to 0 when no source was ready;
+   * `undefined` when the pool is full.
    */
   park(
     timeoutMs: number | undefined,
@@ -42,7 +41,7 @@ export class PoolPark {
     const begun = this.#poll.parksBegun;
     const parked = this.#poll.parkRaw(timeoutMs);
     if (!this.#poll.awaitPark(begun, BEGIN_MS)) {
-      // It waits for a thread, and must not keep the process meanwhile.
+      // The call still waits for a thread, and must not keep the process alive.
       unrefOpPromise(parked);
       this.late = parked.finally(() => this.late = undefined);
       return undefined;
@@ -54,7 +53,7 @@ export class PoolPark {
     return parked;
   }
 
-  /** Has the wait that is pending, if any, keep the process alive. */
+  /** Makes a pending wait keep the process alive. */
   ref(): void {
     this.#ref?.();
     this.#ref = undefined;

@@ -1,6 +1,6 @@
 /**
- * The system that Deno runs on, by readiness: a `Poll` says which sockets are
- * ready, and reading and writing never wait.
+ * The real system, by readiness: a `Poll` reports which sockets are ready, and
+ * reads and writes never wait.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { Skew } from "./skew.ts";
 import { ifPossible } from "./stream_options.ts";
 import { type ReactorPoll, type System, WAKER_TOKEN } from "./system.ts";
 
-/** The system that Deno runs on. */
+/** The real system. */
 export const NATIVE: System = {
   openPoll: (options) => new NativePoll(options),
   listen: (options) =>
@@ -41,9 +41,9 @@ export const NATIVE: System = {
   defer,
 };
 
-/** kqueue alone lacks it. The backend's name would take a call to ask for. */
+/** Only kqueue lacks it. Asking for the backend's name would take a call. */
 const LACKS_PRIORITY = !["linux", "android"].includes(Deno.build.os);
-/** What may be asked of a poll. */
+/** The interests that the poll accepts. */
 const INTERESTS = Interest.READABLE | Interest.WRITABLE |
   (LACKS_PRIORITY ? 0 : Interest.PRIORITY);
 
@@ -60,7 +60,7 @@ class NativePoll implements ReactorPoll {
     try {
       this.#waker = waker = new Waker(poll.registry, WAKER_TOKEN);
       this.#wait = new Wait(poll);
-      // Nothing is registered yet but the waker: no event is taken by this.
+      // Only the waker is registered yet, so this poll takes no event.
       const events = new Events(1);
       const ownMs = nowMs();
       poll.poll(events, 0);

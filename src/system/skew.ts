@@ -1,28 +1,29 @@
 /**
- * How far the clock of events is from the program's own.
+ * The difference between the events' clock and the program's clock.
  *
- * Both are monotonic, from different starts. On Linux they run alike. On macOS
- * the program's clock rests while the machine sleeps, and that of events goes
- * on: who goes by what was measured at the start would set timers in the past.
+ * Both clocks never go back; they begin at different times. On Linux they run
+ * equally. On macOS the program's clock stops while the machine sleeps, and the
+ * events' clock goes on: with a difference measured only at the start, the
+ * reactor would then set timers in the past.
  *
  * @module
  */
 
-/** A jump between two waits that a sleep may have made, in milliseconds. */
+/** A longer time between two waits may be a sleep, in milliseconds. */
 const JUMP_MS = 1_000;
-/** A difference that no measuring makes: a busy machine is late by less. */
+/** A smaller change may come from measuring late on a busy machine. */
 const PARTED_MS = 500;
 
-/** The events' clock less the program's, measured again after a jump. */
+/** The events' clock minus the program's, measured again after a jump. */
 export class Skew {
   /** In milliseconds. */
   ms: number;
   #lastMs: number;
 
   /**
-   * @param eventsMs The time that a wait told.
-   * @param ownMs The program's time before that wait: what is set by it is then
-   * never early.
+   * @param eventsMs The time at the end of a wait, on the events' clock.
+   * @param ownMs The program's time before that wait, so that no timer is
+   * early.
    */
   constructor(eventsMs: number, ownMs: number) {
     this.ms = eventsMs - ownMs;
@@ -30,9 +31,10 @@ export class Skew {
   }
 
   /**
-   * Takes note of the time that a wait told.
+   * Measures the difference again after a jump of the events' clock.
    *
-   * @param ownMs Returns the program's time, when it is needed.
+   * @param eventsMs The time at the end of a wait.
+   * @param ownMs Returns the program's time; called only after a jump.
    */
   note(eventsMs: number, ownMs: () => number): void {
     const jumpedMs = eventsMs - this.#lastMs;

@@ -1,17 +1,17 @@
 /**
- * Options of a stream that not every system has, or takes at any time.
+ * Stream options that some systems lack, or refuse at some times.
  *
  * @module
  */
 
 import type { StreamSocket } from "./system.ts";
 
-/** The longest `TCP_USER_TIMEOUT`, in milliseconds: the option is an `int`. */
+/** The largest `TCP_USER_TIMEOUT` in milliseconds: the option is an `int`. */
 const USER_TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 /**
- * Returns the `userTimeout` that has the system watch over a `writeMs`: 0, the
- * system's own, when there is no such limit.
+ * Returns the `userTimeout` for a `writeMs`; 0, the system's own limit, when
+ * `writeMs` is left out or infinite.
  */
 export function userTimeoutOf(writeMs: number | undefined): number {
   if (writeMs === undefined || !(writeMs <= USER_TIMEOUT_MS_MAX)) return 0;
@@ -19,10 +19,10 @@ export function userTimeoutOf(writeMs: number | undefined): number {
 }
 
 /**
- * Has the system give up a stream whose peer's side acknowledges nothing for
- * `writeMs`, or, with infinity, no longer. It sees what nobody here can: bytes
- * that were written, and wait in the system for a peer that has vanished. Does
- * nothing where the system cannot.
+ * Makes the system end a stream when its peer's system acknowledges nothing for
+ * `writeMs`; infinity removes the limit. Only the system sees bytes that were
+ * written and wait for a peer that has vanished. Does nothing where the system
+ * lacks the option.
  */
 export function limitUnacked(stream: StreamSocket, writeMs: number): void {
   if (!("userTimeout" in stream)) return;
@@ -30,13 +30,14 @@ export function limitUnacked(stream: StreamSocket, writeMs: number): void {
 }
 
 /**
- * Sets an option that a stream can do without. Some systems have not got it, and
- * macOS refuses all options of a stream that was reset, which reading tells.
+ * Sets an optional option, and ignores errors. Some systems lack the option,
+ * and macOS refuses every option of a stream that was reset; the next read
+ * reports that reset.
  */
 export function ifPossible(set: () => void): void {
   try {
     set();
   } catch {
-    // It goes on without.
+    // The stream works without the option.
   }
 }

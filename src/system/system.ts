@@ -1,10 +1,8 @@
 /**
- * The interface of the system that a reactor stands on: a poll, sockets and a
- * clock.
+ * The interface of the system below a reactor: a poll, sockets and a clock.
  *
- * The reactor, and all that is built on it, reaches the system through this
- * interface alone. `readiness.ts` implements it for Deno; a simulation takes
- * its place in tests.
+ * The reactor and all rooms above it reach the system only through this
+ * interface. `readiness.ts` implements it for Deno, `memory.ts` for tests.
  *
  * @module
  */
@@ -20,47 +18,47 @@ import type { Shutdown } from "../net/stream.ts";
 import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 
-/** The token of a poll's own waker: one that no source of a reactor has. */
+/** The token of a poll's own waker; no source of a reactor has it. */
 export const WAKER_TOKEN = 0xffff_ffff;
 
 /** A non-blocking stream, as `TcpStream` and `UnixStream` are. */
 export interface StreamSocket extends Source, Disposable {
   /** This end's address. */
   readonly localAddress: StreamAddress;
-  /** The other end's address. */
+  /** The peer's address. */
   readonly peerAddress: StreamAddress;
-  /** A number for the network that the peer is in; 0 when it is this machine. */
+  /** A number for the peer's network; 0 for a Unix socket. */
   readonly peerKey: number;
-  /** Written bytes that the peer's side has not acknowledged, if it can tell. */
+  /** The number of unacknowledged bytes; `undefined` when unknown. */
   readonly unackedBytes?: number | undefined;
-  /** Bytes that have come and that nobody has read, if it can tell. */
+  /** The number of received, unread bytes; `undefined` when unknown. */
   readonly unreadBytes?: number | undefined;
   /**
-   * Milliseconds for which written bytes may stay unacknowledged; 0 for the
-   * system's own. Set it by {@linkcode limitUnacked}: it may throw.
+   * Milliseconds for which written bytes may stay unacknowledged; 0 leaves the
+   * limit to the system. Setting it may throw: use {@linkcode limitUnacked}.
    */
   userTimeout?: number;
-  /** Makes closing answer with a reset instead of a FIN, where there is one. */
+  /** Makes closing send a reset instead of a FIN. Missing on Unix sockets. */
   resetOnClose?: boolean;
-  /** Reads; 0 at the end, `-errno` for an error. */
+  /** Reads; returns 0 at the end, `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
     offset: number,
     length: number,
   ): number;
-  /** Writes; `-errno` for an error. */
+  /** Writes; returns `-errno` for an error. */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
     offset: number,
     length: number,
   ): number;
-  /** Writes one buffer after the other, up to eight; `-errno` for an error. */
+  /** Writes up to eight buffers in order; returns `-errno` for an error. */
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number;
   /** Shuts down one half or both. */
   shutdown(how: Shutdown): void;
   /** Returns and clears the socket's error, if it has one. */
   takeError(): Error | undefined;
-  /** Closes it. */
+  /** Closes the object. */
   close(): void;
 }
 
@@ -68,99 +66,99 @@ export interface StreamSocket extends Source, Disposable {
 export interface ListenerSocket extends Source, Disposable {
   /** The bound address. */
   readonly localAddress: StreamAddress;
-  /** Returns an empty batch of the streams that it accepts. */
+  /** Returns an empty batch for `acceptBatch`. */
   batch(): AcceptedBatch;
-  /** Accepts several, or up to `capacity`; the batch says why no more. */
+  /** Accepts up to `capacity` streams; `batch.stopped` says why it stopped. */
   acceptBatch(batch: AcceptedBatch, capacity?: number): number;
   /**
-   * The same, whoever else shares the socket and is to accept first: for one
-   * that is about to close it.
+   * Accepts even when another Worker that shares the socket should accept
+   * first: for a listener that is about to close.
    */
   acceptRest?(batch: AcceptedBatch): number;
   /**
-   * How long to wait before trying again, since others who share the socket are
-   * to accept first; nothing when events tell.
+   * Milliseconds after which to try again, because other Workers that share the
+   * socket should accept first; `undefined` to wait for an event.
    */
   readonly restMs?: number | undefined;
-  /** Has another who shares the socket accept, when it cannot itself. */
+  /** Lets another Worker that shares the socket accept in its place. */
   passOn?(): void;
-  /** Closes it. */
+  /** Closes the object. */
   close(): void;
 }
 
-/** Streams that a listener accepted, as `AcceptBatch` has them. */
+/** Streams that a listener accepted, in the form of `AcceptBatch`. */
 export interface AcceptedBatch {
-  /** Why it stopped, as a positive errno, how many failed, then handles. */
+  /** `stopped`, `passedOver`, then the handles. */
   readonly words: Float64Array<ArrayBuffer>;
-  /** Why it stopped: 0 when the batch is full. */
+  /** Why accepting stopped, as a positive errno; 0 when the batch is full. */
   readonly stopped: number;
-  /** How many had failed while they waited, and were passed over. */
+  /** How many connections failed while they waited, and were skipped. */
   readonly passedOver: number;
-  /** Returns stream `index`; a listener that has its own puts its own here. */
+  /** Returns stream `index`. A listener may replace this function. */
   stream(index: number): StreamSocket;
 }
 
-/** A poll with its waker, its clock and its ways to wait. */
+/** A reactor's poll, with its waker, its clock and its ways to wait. */
 export interface ReactorPoll {
   /** The backend in use. */
   readonly backend: Backend;
   /**
-   * Whether it cannot tell of urgent data, and takes no notice of an interest
-   * in it: a read may then stop short at any time although more waits.
+   * Whether the poll ignores `PRIORITY` interest. A short read then does not
+   * prove that a stream is drained, since a read also stops at urgent data.
    */
   readonly lacksPriority?: boolean | undefined;
-  /** The time on the clock of the events, exactly. */
+  /** Returns the time on the events' clock, in milliseconds. */
   nowMs(): number;
-  /** Waits, at most a millisecond or so, and fills `events`. */
+  /** Blocks for up to `timeoutMs`, a few milliseconds, and fills `events`. */
   poll(events: Events, timeoutMs: number): number;
-  /** Asks to be told of a source. */
+  /** Registers a source. */
   register(source: Source, token: Token, interest: InterestSet): void;
-  /** Replaces what was asked for. */
+  /** Replaces a source's token and interest. */
   reregister(source: Source, token: Token, interest: InterestSet): void;
   /**
-   * Waits without holding Deno's loop, until something is ready, `wake` is
+   * Waits without blocking Deno's loop until a source is ready, `wake` is
    * called or `timeoutMs` is over; `undefined` waits without limit.
    *
-   * @param refed Whether that keeps the process alive.
-   * @param woken Called, where the system can, as soon as it is known that
-   * something is ready or the time is over, before the promise settles.
+   * @param refed Whether the wait keeps the process alive.
+   * @param woken Called when a source is ready or the time is over, where the
+   * system can, before the promise settles.
    */
   park(
     timeoutMs: number | undefined,
     refed: boolean,
     woken?: () => void,
   ): Promise<unknown>;
-  /** Returns once Deno's loop has had a round. */
+  /** Returns a promise that settles after a round of Deno's loop. */
   yieldToDeno(nowMs: number, refed: boolean): Promise<unknown>;
-  /** Has a wait that is pending keep the process alive. */
+  /** Makes a pending wait keep the process alive. */
   ref(): void;
-  /** Lets the process end: nothing waits until the next `park`. */
+  /** Lets the process end, until the next `park`. */
   rest(): void;
   /** Returns a promise for the end of what Deno still does for it, if any. */
   ended?(): Promise<unknown> | undefined;
   /** Ends `park`. */
   wake(): void;
-  /** Closes it. */
+  /** Closes the object. */
   close(): void;
 }
 
-/** Opens what a reactor needs. */
+/** The system below a reactor. */
 export interface System {
   /** Opens a poll. */
   openPoll(options: PollOptions): ReactorPoll;
-  /** Listens. */
+  /** Opens a listener. */
   listen(options: ListenOptions | UnixListenOptions): ListenerSocket;
   /**
    * Begins to connect.
    *
-   * @param isPermitted Whether the permission was asked for, by a name that
-   * this is an address of.
+   * @param isPermitted Whether the caller has checked the permission for the
+   * name to which this address belongs.
    */
   connect(address: HostPort | UnixPath, isPermitted?: boolean): StreamSocket;
   /**
-   * Reads each stream of a batch once, in order, one's bytes behind the other's
-   * from `offset` on, and stops before one with less than `roomMin` bytes of
-   * room. Without this each is read by itself, by its own `tryRead`.
+   * Reads each stream of a batch once, in order, into `bytes` from `offset` on.
+   * Stops before a stream for which less than `roomMin` bytes of room are left.
+   * Without this method, the reactor calls `tryRead` of each stream.
    *
    * @returns How many streams were read.
    */
@@ -172,9 +170,9 @@ export interface System {
   ): number;
   /**
    * Writes to each stream of a batch once, in order, its part of `bytes`.
-   * Without this each is written to by its own `tryWrite`.
+   * Without this method, the reactor calls `tryWrite` of each stream.
    */
   writeAll?(batch: WriteBatch, bytes: Uint8Array<ArrayBuffer>): void;
-  /** Runs `callback` when what runs now, and its microtasks, are done. */
+  /** Runs `callback` after the running code and its microtasks. */
   defer(callback: () => void): void;
 }

@@ -1,7 +1,7 @@
 /**
- * What Deno's own event loop waits for, and that ends a wait of a reactor: a
- * descriptor that the native library writes to, or a timer while there is none.
- * Each runs a callback on this thread.
+ * The handles by which Deno's own event loop ends a reactor's wait: a
+ * descriptor that the native library writes to, or a timer when there is no
+ * descriptor. Each runs a callback on this thread.
  *
  * @module
  */
@@ -9,25 +9,25 @@
 import type { Socket } from "node:net";
 import { after, cancelAfter, type DenoTimer, ownProcess } from "../base/own.ts";
 
-/** What Deno's event loop reads until it is closed. */
+/** A handle of Deno's event loop. */
 export interface WakeHandle {
-  /** Has it keep the process alive, as it does at first. */
+  /** Keeps the process alive, as at first. */
   ref(): void;
-  /** Lets the process end meanwhile. */
+  /** Lets the process end. */
   unref(): void;
-  /** Closes the descriptor. */
+  /** Closes the handle and its descriptor. */
   close(): void;
 }
 
-/** Bytes that one read takes from a socket: a byte a wait, and few are late. */
+/** Bytes of one read from a socket: each wait sends one byte. */
 const BUFFER_BYTES = 64;
-/** What a read of an eventfd takes: its counter. */
+/** Bytes of one read from an eventfd: its counter. */
 const COUNTER_BYTES = 8;
 
-/** The longest wait by a timer, which does not know when a source is ready. */
+/** The longest wait by a timer, since a timer cannot see a ready source. */
 const TIMER_MS = 10;
 
-/** The part of node's sockets that is used. */
+/** The used part of node's sockets. */
 export type SocketClass = new (options: {
   fd: number;
   readable: boolean;
@@ -36,9 +36,9 @@ export type SocketClass = new (options: {
 }) => Socket;
 
 /**
- * Loads node's class of sockets: a program that never waits does not pay for it.
+ * Loads node's class of sockets, on first use, since loading takes time.
  *
- * @returns Nothing where the program has removed it.
+ * @returns `undefined` when it cannot be loaded.
  */
 export function socketClass(): SocketClass | undefined {
   try {
@@ -49,7 +49,7 @@ export function socketClass(): SocketClass | undefined {
   }
 }
 
-/** Reads a Unix socket: a public way, which all systems have. */
+/** Reads a Unix socket: the documented way, on all systems. */
 export function openSocket(
   Socket: SocketClass,
   fd: number,
@@ -62,7 +62,7 @@ export function openSocket(
   const buffer = new Uint8Array(BUFFER_BYTES);
   const onread = { buffer, callback };
   const socket = new Socket({ fd, readable: true, writable: false, onread });
-  // Where `onread` is not known to Deno, bytes come by an event.
+  // A Deno without `onread` emits an event for the bytes.
   socket.on("data", callback);
   socket.on("error", () => {});
   socket.resume();
@@ -73,7 +73,7 @@ export function openSocket(
   };
 }
 
-/** The part of Deno's raw pipe that is used, as node has it. */
+/** The used part of Deno's raw pipe, as in node. */
 interface RawPipe {
   onread: () => void;
   open(fd: number): number;
@@ -88,8 +88,8 @@ interface RawPipe {
 export type RawPipeClass = new (type: number) => RawPipe;
 
 /**
- * Returns Deno's class of raw pipes, where there is one. It is not documented:
- * whoever uses it must see that it works, and have another way.
+ * Returns Deno's class of raw pipes, or `undefined`. Deno does not document the
+ * class: the caller must check that a pipe works, and have another way.
  */
 export function rawPipeClass(): RawPipeClass | undefined {
   try {
@@ -106,10 +106,10 @@ export function rawPipeClass(): RawPipeClass | undefined {
 }
 
 /**
- * Reads an eventfd, which node's sockets refuse: a raw pipe takes it, and has
- * less of Deno's own code between the system and the callback.
+ * Reads an eventfd by a raw pipe, since node's sockets refuse one. A raw pipe
+ * also runs less of Deno's code between the system and the callback.
  *
- * @throws {Error} when Deno does not take the descriptor.
+ * @throws {Error} when Deno refuses the descriptor.
  */
 export function openEventfd(
   Pipe: RawPipeClass,
@@ -126,8 +126,8 @@ export function openEventfd(
 }
 
 /**
- * Waits without a descriptor, by a timer of Deno's: it ends at the latest after
- * ten milliseconds, whether something is ready or not.
+ * Waits without a descriptor, by a timer of Deno's, for at most ten
+ * milliseconds: the timer ends the wait whether a source is ready or not.
  */
 export class TimerPark implements WakeHandle {
   readonly #woken: () => void;
@@ -139,7 +139,7 @@ export class TimerPark implements WakeHandle {
     this.#woken = woken;
   }
 
-  /** Begins a wait, in place of the one before. */
+  /** Begins a wait, and cancels the one before. */
   park(timeoutMs: number = TIMER_MS): void {
     cancelAfter(this.#timer);
     this.#timer = after(Math.min(timeoutMs, TIMER_MS), this.#woken);

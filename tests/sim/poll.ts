@@ -49,7 +49,7 @@ export class SimulatedPoll extends MemoryPoll {
     const world = this.#world;
     const most = Math.min(events.capacity, world.faults.eventsMax);
     events.length = 0;
-    if (this.isWoken) this.tell(events, WAKER_TOKEN, Readiness.READABLE);
+    if (this.isWoken) this.writeEvent(events, WAKER_TOKEN, Readiness.READABLE);
     this.isWoken = false;
     this.#mislead(events);
     const listed = this.listed.slice(0, this.count);
@@ -74,7 +74,7 @@ export class SimulatedPoll extends MemoryPoll {
     );
     this.#world.shuffle(pairs);
     events.length = 0;
-    for (const [token, bits] of pairs) this.tell(events, token, bits);
+    for (const [token, bits] of pairs) this.writeEvent(events, token, bits);
   }
 
   #tellOf(events: Events, one: MemoryRegistration, bits: number): void {
@@ -91,9 +91,9 @@ export class SimulatedPoll extends MemoryPoll {
     const reading = bits & READ_HALF;
     const splits = faults.splitEvents && writing && bits & READING &&
       events.length + 1 < events.capacity;
-    if (!splits) return this.tell(events, token, bits);
-    this.tell(events, token, writing);
-    this.tell(events, token, reading);
+    if (!splits) return this.writeEvent(events, token, bits);
+    this.writeEvent(events, token, writing);
+    this.writeEvent(events, token, reading);
   }
 
   /** Adds an event of a source that has not changed. */
@@ -109,7 +109,7 @@ export class SimulatedPoll extends MemoryPoll {
     const bits = world.whole(1, both) & interest;
     if (bits === 0) return;
     world.log(source.name, `event ${describe(bits)}, for nothing`);
-    this.tell(events, token as Token, bits);
+    this.writeEvent(events, token as Token, bits);
   }
 }
 

@@ -234,12 +234,12 @@ class Weather implements MemoryPolicy {
     if (world.chance(faults.lateWrite)) {
       const lateMs = world.delayMs(LATE_MS);
       stream.fullUntilMs = world.nowMs + lateMs;
-      world.inNetwork(lateMs, () => stream.tellRoom());
+      world.inNetwork(lateMs, () => stream.announceRoom());
       return world.chance(0.2) ? 0 : WOULD_BLOCK;
     }
     if (most <= 1 || !world.chance(faults.shortWrite)) return undefined;
     const count = world.whole(1, most - 1);
-    world.inNetwork(world.delayMs(LATE_MS), () => stream.tellRoom());
+    world.inNetwork(world.delayMs(LATE_MS), () => stream.announceRoom());
     return count;
   }
 
