@@ -154,13 +154,15 @@ export function parseOptions(args: string[]): Options {
     );
   }
   if (module !== undefined && values.echo) {
-    throw new UsageError(`Cannot serve "${module}" with --echo: take one`);
+    throw new UsageError(
+      `Cannot serve "${module}" with --echo: use one of them`,
+    );
   }
   const { path, workers } = values;
   const balance = balanceOf(values.balance, { path, workers });
   if (path !== undefined && (values.port ?? values.hostname) !== undefined) {
     throw new UsageError(
-      `Cannot serve path "${path}" with --port or --hostname: take one`,
+      `Cannot serve path "${path}" with --port or --hostname: use one of them`,
     );
   }
   return {
@@ -260,7 +262,7 @@ function balanceOf(
   }
   if (workers === undefined) {
     throw new UsageError(
-      `Cannot balance by "${name}" without --workers: there is one thread`,
+      `Cannot balance by "${name}" without --workers: it is for Workers`,
     );
   }
   if (path !== undefined && balance === "reuse-port") {
@@ -283,7 +285,7 @@ function graceOf(
   }
   if (workers !== undefined) return Number(text);
   throw new UsageError(
-    `Cannot use grace-ms "${text}" without --workers: nothing is terminated`,
+    `Cannot use grace-ms "${text}" without --workers: it is for Workers`,
   );
 }
 

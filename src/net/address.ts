@@ -191,7 +191,7 @@ export function encodePath(path: string): Uint8Array<ArrayBuffer> {
   if (why === undefined && bytes.length <= bytesMax) return bytes;
   throw new TypeError(
     `Cannot use Unix path "${pathText(path)}": ${
-      why ?? `it has ${bytes.length} bytes and may have ${bytesMax}`
+      why ?? `it has ${bytes.length} bytes, the most is ${bytesMax}`
     }`,
   );
 }

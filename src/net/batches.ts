@@ -168,7 +168,7 @@ export class WriteBatch {
     checkMemory(bytes);
     if (bytes.byteLength > CALL_BYTES_MAX) {
       throw new RangeError(
-        `Cannot write parts of "${bytes.byteLength}" bytes: there may be ` +
+        `Cannot write parts of "${bytes.byteLength}" bytes: the most is ` +
           `${CALL_BYTES_MAX}`,
       );
     }
@@ -189,6 +189,6 @@ export class WriteBatch {
 function checkLength(length: number, capacity: number): void {
   if (length >= 0 && length <= capacity) return;
   throw new RangeError(
-    `Cannot use "${length}" streams at once: there may be ${capacity}`,
+    `Cannot use "${length}" streams at once: the most is ${capacity}`,
   );
 }

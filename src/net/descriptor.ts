@@ -75,7 +75,7 @@ function describe(
   switch (found) {
     case -errnoNumber("EBADF"):
       throw new Deno.errors.BadResource(
-        `Cannot adopt descriptor ${fd}: there is none`,
+        `Cannot adopt descriptor ${fd}: it is not open`,
       );
     case -errnoNumber("ENOTSOCK"):
       throw otherKind(fd, kind, "neither a socket nor a pipe");

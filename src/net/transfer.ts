@@ -122,7 +122,7 @@ export function partsOf(
 export function vector(buffers: readonly Uint8Array<ArrayBuffer>[]): Vector {
   if (buffers.length > BUFFERS_MAX) {
     throw new RangeError(
-      `Cannot use "${buffers.length}" buffers at once: there may be ` +
+      `Cannot use "${buffers.length}" buffers at once: the most is ` +
         `${BUFFERS_MAX}`,
     );
   }

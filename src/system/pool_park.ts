@@ -17,7 +17,7 @@ export class PoolPark {
   readonly #poll: Poll;
   /** Makes the pending, unrefed wait keep the process alive. */
   #ref: (() => void) | undefined = undefined;
-  /** A call that no thread has begun in time, until it is over. */
+  /** The last call that no thread began in time, until it is over. */
   late: Promise<unknown> | undefined = undefined;
 
   /** @param poll The poll to wait for. */

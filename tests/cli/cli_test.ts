@@ -123,7 +123,7 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   ],
   [
     ["--grace-ms", "10"],
-    /^Cannot use grace-ms "10" without --workers: nothing is terminated$/,
+    /^Cannot use grace-ms "10" without --workers: it is for Workers$/,
   ],
   [
     ["--workers", "2", "--balance", "x"],
@@ -139,7 +139,7 @@ const BAD_USAGE: [args: string[], says: RegExp][] = [
   ],
   [["--path", "/a", "--port", "1"], /^Cannot serve path "\/a" with --port or/],
   [["a.ts", "b.ts"], /^Cannot serve "a.ts" and "b.ts": one module is enough$/],
-  [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: take one$/],
+  [["a.ts", "--echo"], /^Cannot serve "a.ts" with --echo: use one of them$/],
 ];
 
 for (const [args, says] of BAD_USAGE) {

@@ -61,7 +61,7 @@ for (const [name, type] of Object.entries(CLASSES)) {
       assertThrows(
         () => type.fromFd(fd),
         Deno.errors.BadResource,
-        `Cannot adopt descriptor ${fd}: there is none`,
+        `Cannot adopt descriptor ${fd}: it is not open`,
       );
     }
   });

@@ -378,7 +378,7 @@ cleanTest(
       assertThrows(
         () => stream.writeVectored(Array(9).fill(one)),
         RangeError,
-        'Cannot use "9" buffers at once: there may be 8',
+        'Cannot use "9" buffers at once: the most is 8',
       );
       assertThrows(() => stream.readVectored(Array(9).fill(one)), RangeError);
       assertThrows(() => stream.readVectored([one, one]), TypeError);

@@ -62,7 +62,7 @@ cleanTest(
       assertThrows(
         () => open({ path: `${path}x` }),
         TypeError,
-        `it has ${bytesMax + 1} bytes and may have ${bytesMax}`,
+        `it has ${bytesMax + 1} bytes, the most is ${bytesMax}`,
       );
     }
   },
