@@ -134,7 +134,7 @@ export interface ReactorPoll {
   ref(): void;
   /** Lets the process end, until the next `park`. */
   rest(): void;
-  /** Returns a promise for the end of Deno's late work for this poll, if any. */
+  /** Returns a promise for the end of a late call on Deno's pool, if any. */
   ended?(): Promise<unknown> | undefined;
   /** Ends `park`. */
   wake(): void;
