@@ -1,6 +1,6 @@
 /**
- * Connecting for fibers: a promise of a connection, which a time limit, a signal
- * or the end of its fiber breaks off.
+ * Connecting for fibers: a promise of a connection. A time limit, a signal or
+ * the end of its fiber ends the attempt.
  *
  * @module
  */
@@ -19,15 +19,16 @@ import type { AnyFiberConnection } from "./fiber_connection.ts";
 import type { FiberGuest } from "./fiber_guest.ts";
 import type { Owner } from "./owned.ts";
 
-/** Which Unix socket to connect to, which happens at once or not at all. */
+/** Which Unix socket to connect to; this succeeds or fails at once. */
 export interface UnixConnectOptions
   extends UnixPath, ConnectionOptions, Abortable {}
 
-/** Where to connect, how long to try, and what bounds the connection. */
+/** Where to connect, how long to try, and the limits of the connection. */
 export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
   /**
-   * How long to try all addresses, in milliseconds, the lookup included; without
-   * limit when left out. The `timeouts` count from the start as well.
+   * How long the lookup and the attempts at all addresses may take together, in
+   * milliseconds; without limit when left out. The connection's `timeouts` count
+   * from the start as well.
    */
   timeoutMs?: number;
 }
@@ -37,13 +38,13 @@ export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
  *
  * @throws {TypeError} when `timeoutMs` is no number.
  * @throws {Deno.errors.TimedOut} when the time is over.
- * @throws {Deno.errors.NotFound} when nobody knows the name, or no socket is at
- * the path.
- * @throws {Error} of the class of the first attempt's error, whose `cause` has
- * every attempt's.
+ * @throws {Deno.errors.NotFound} when the name is unknown, or no socket is at the
+ * path.
+ * @throws {Error} of the class of the first attempt's error; its `cause` has the
+ * errors of all attempts.
  */
 export async function connect(
-  host: FiberGuest,
+  guest: FiberGuest,
   options: ConnectOptions | UnixConnectOptions,
   owner: Owner | undefined,
 ): Promise<AnyFiberConnection> {
@@ -53,12 +54,12 @@ export async function connect(
   if (timeoutMs !== undefined) requireNumber("timeoutMs", timeoutMs);
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const connection = host.dial(options, { open: resolve, fail: reject });
+  const connection = guest.dial(options, { open: resolve, fail: reject });
   if (owner !== undefined) connection.moveTo(owner);
-  else host.running.add(connection);
+  else guest.running.add(connection);
   const timer = timeoutMs === undefined
     ? undefined
-    : host.setTimer(timeoutMs, () => {
+    : guest.setTimer(timeoutMs, () => {
       connection.cancel(timedOut(options as HostPort, timeoutMs));
     });
   try {
@@ -66,14 +67,14 @@ export async function connect(
   } catch (error) {
     throw connection.failedWith(error) ? withAddress(options, error) : error;
   } finally {
-    if (timer !== undefined) host.clearTimer(timer);
-    host.running.delete(connection);
+    if (timer !== undefined) guest.clearTimer(timer);
+    guest.running.delete(connection);
   }
   if (owner === undefined) connection.moveTo(undefined);
   return connection;
 }
 
-/** Says where an attempt has failed that was made at an IP address. */
+/** Adds the address to the error of an attempt at an IP address. */
 function withAddress(
   options: ConnectOptions | UnixConnectOptions,
   error: unknown,
@@ -87,6 +88,6 @@ function withAddress(
 function timedOut(address: HostPort, timeoutMs: number): Error {
   return new Deno.errors.TimedOut(
     `Cannot connect to "${addressText(address)}": ` +
-      `nobody answered in ${timeoutMs} ms`,
+      `no answer in ${timeoutMs} ms`,
   );
 }

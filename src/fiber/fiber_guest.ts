@@ -1,6 +1,6 @@
 /**
- * What fibers stand on: their reactor, the count of those that run, and what
- * ends when the reactor closes.
+ * The fibers' side of a reactor: connections and timers for fibers, the count of
+ * fibers that run, and all work that ends when the reactor closes.
  *
  * @module
  */
@@ -21,13 +21,12 @@ import { FiberListener } from "./fiber_listener.ts";
 import type { Owner, Running } from "./owned.ts";
 
 /**
- * Rounds of microtasks in which fibers that were cancelled can end by
- * themselves, before their promises are settled for them: each `await` of a
- * fiber's takes one to three.
+ * Rounds of microtasks in which cancelled fibers can end, before the guest
+ * settles their promises. Each `await` of a fiber takes one to three.
  */
 const ABANDON_ROUNDS = 32;
 
-/** The reactor, as fibers need it. */
+/** The guest that fibers are on a reactor. */
 export class FiberGuest implements Guest, Scheduler {
   /** Where running fibers are counted. */
   readonly loop: GuestLoop;
@@ -35,15 +34,15 @@ export class FiberGuest implements Guest, Scheduler {
   readonly running: Set<Running> = new Set();
   readonly #reactor: Reactor;
 
-  /** @param reactor What they run on. */
+  /** @param reactor The reactor that the fibers run on. */
   constructor(reactor: Reactor) {
     this.#reactor = reactor;
     this.loop = reactor.attach(this);
   }
 
   /**
-   * Cancels all that runs, since the reactor closes. Fibers that ignore the
-   * cancel and go on have their promises settled all the same.
+   * Cancels all that runs: the reactor closes. Settles the promises of fibers
+   * that ignore the cancel and go on.
    */
   async close(reason: ReactorClosed): Promise<void> {
     this.#each((running) => running.cancel(reason));
@@ -51,7 +50,7 @@ export class FiberGuest implements Guest, Scheduler {
     this.#each((running) => running.abandon?.());
   }
 
-  /** Calls `end` for all that runs: one that throws keeps no other. */
+  /** Calls `end` for all that runs, and reports what `end` throws. */
   #each(end: (running: Running) => void): void {
     for (const running of this.running) {
       try {
@@ -62,7 +61,7 @@ export class FiberGuest implements Guest, Scheduler {
     }
   }
 
-  /** Begins to connect; `opening` is called when that has ended. */
+  /** Begins to connect, and calls `opening` when the attempt has ended. */
   dial(
     options: (HostPort | UnixPath) & ConnectionOptions,
     opening: Opening,
@@ -71,7 +70,7 @@ export class FiberGuest implements Guest, Scheduler {
     return new EngineFiberConnection(this, dialled, opening);
   }
 
-  /** Listens, for code that calls `accept`. */
+  /** Listens, for programs that call `accept`. */
   listen(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     owner: Owner | undefined,
@@ -85,7 +84,7 @@ export class FiberGuest implements Guest, Scheduler {
     return accepting;
   }
 
-  /** Listens, and calls `accept` with each connection. */
+  /** Listens, and calls `accept` with each connection that comes. */
   listenWith(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     accept: (connection: AnyFiberConnection) => void,
@@ -99,7 +98,7 @@ export class FiberGuest implements Guest, Scheduler {
     return this.#reactor.listen(options, handlers);
   }
 
-  /** Whether the reactor is closed, and no timer runs any more. */
+  /** Whether the reactor is closed; then no timer runs any more. */
   get isClosed(): boolean {
     return this.#reactor.isClosed;
   }
@@ -119,7 +118,7 @@ export class FiberGuest implements Guest, Scheduler {
     return this.#reactor.settled();
   }
 
-  /** Gives the reactor's `onError` an error that nobody waits for. */
+  /** Reports to the reactor's `onError` an error that no promise has. */
   report(error: unknown): void {
     this.#reactor.report(error);
   }

@@ -1,5 +1,5 @@
 /**
- * A listener as a fiber sees it: `accept` that looks as if it blocked.
+ * A fiber's listener: `accept` that looks as if it blocked.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import type { Listener } from "../reactor/listener.ts";
 import { Owned, type Owner } from "./owned.ts";
 
 /**
- * Connections that are accepted and wait for `accept`; more stay in the
- * system's backlog. One batch of the system's.
+ * Connections that are accepted and wait for the program's `accept`: one batch
+ * of the reactor's. Further connections stay in the system's backlog.
  */
 const WAITING_MAX = 64;
 
@@ -33,15 +33,16 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   readonly #listener: Listener<Address>;
   readonly #waiting: FiberConnection<Address>[] = [];
   readonly #acceptors = new Set<Acceptor<Address>>();
-  /** Whether it was told to close, and not only its listener. */
+  /** Whether the program, or its fiber, has closed it. */
   #isReleased = false;
+  /** Whether it accepts no more, for whatever reason. */
   #isClosed = false;
 
   /** Made by `listen`. */
   constructor(listener: Listener<Address>) {
     super();
     this.#listener = listener;
-    // The reactor closes it when it drains or ends.
+    // The reactor closes the listener when the reactor drains or closes.
     listener.onClose = () => this.#end(closedError());
   }
 
@@ -51,8 +52,8 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   }
 
   /**
-   * Returns the next connection, waiting for it. It belongs to the fiber that
-   * the listener belongs to.
+   * Waits for the next connection, which the fiber that owns the listener will
+   * own.
    *
    * @throws {Deno.errors.BadResource} when the listener is closed, or its
    * reactor closes or drains.
@@ -94,7 +95,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     }
   }
 
-  /** Hands over a connection that was accepted. */
+  /** Gives a connection to an `accept` that waits, or keeps it for the next. */
   onAccept(connection: FiberConnection<Address>): void {
     for (const acceptor of this.#acceptors) {
       this.#acceptors.delete(acceptor);
@@ -106,9 +107,9 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
   }
 
   /**
-   * Stops accepting; connections that nobody has taken are closed.
+   * Stops accepting, and resets connections that no `accept` has returned.
    *
-   * @throws {Deno.errors.BadResource} when it was closed before.
+   * @throws {Deno.errors.BadResource} when the program has closed it before.
    */
   close(): void {
     if (this.#isReleased) throw closedError();
@@ -116,12 +117,12 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     this.#end(closedError());
   }
 
-  /** Closes, unless it is closed already. */
+  /** Closes, unless the program has closed it before. */
   [Symbol.dispose](): void {
     this.release();
   }
 
-  /** Closes, since its fiber has ended. */
+  /** Closes, because its fiber has ended. */
   release(): void {
     if (!this.#isReleased) this.close();
   }
@@ -132,7 +133,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     this.#end(reason);
   }
 
-  /** Gives it to another owner, a fiber as a rule. */
+  /** Gives it to another owner; to none when `owner` is `undefined`. */
   override moveTo(owner: Owner | undefined): void {
     if (this.#isClosed) return;
     for (const _ of this.#acceptors) this.owner?.endWait();
@@ -140,7 +141,7 @@ export class FiberListener<Address extends StreamAddress = TcpAddress>
     for (const _ of this.#acceptors) this.owner?.beginWait();
   }
 
-  /** Keeps the process alive while this is open, which is how it begins. */
+  /** Keeps the process alive while this is open, which is the default. */
   ref(): void {
     this.#listener.ref();
   }

@@ -1,5 +1,5 @@
 /**
- * A server of fibers: one a connection.
+ * A server that runs one fiber for each connection.
  *
  * @module
  */
@@ -9,33 +9,34 @@ import type { ListenOptions } from "../net/tcp_listener.ts";
 import type { UnixListenOptions } from "../net/unix_listener.ts";
 import type { Abortable } from "../base/abortable.ts";
 import { allowSignal, requireFunction } from "../base/checks.ts";
-import { Fiber } from "./fiber.ts";
+import type { Fiber } from "./fiber.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
+import { EngineFiber } from "./fiber_engine.ts";
 import type { FiberGuest } from "./fiber_guest.ts";
 import type { ConnectionOptions } from "../reactor/connection_options.ts";
 import type { AnyListener } from "../reactor/listener.ts";
 import type { Running } from "./owned.ts";
 
-/** What a fiber does with its connection. */
+/** The body of a fiber that serves one connection. */
 export type FiberHandler<Address extends StreamAddress = TcpAddress> = (
   connection: FiberConnection<Address>,
   fiber: Fiber,
 ) => unknown;
 
-/** Where and how fibers serve, and what bounds their connections. */
+/** Where to serve, and the limits of the connections. */
 export interface ServeFibersOptions
   extends ListenOptions, ConnectionOptions, Abortable {
-  /** What errors call it; `server` when left out. */
+  /** The server's name in errors; `server` when left out. */
   name?: string;
 }
 
-/** At which Unix socket fibers serve, and what bounds their connections. */
+/** At which Unix socket to serve, and the limits of the connections. */
 export interface ServeFibersUnixOptions
   extends UnixListenOptions, ConnectionOptions, Abortable {
-  /** What errors call it; `server` when left out. */
+  /** The server's name in errors; `server` when left out. */
   name?: string;
 }
 
@@ -48,21 +49,21 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
   extends AsyncDisposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Address;
-  /** How many fibers there are, one a connection. */
+  /** How many fibers run, one for each connection. */
   readonly size: number;
   /**
-   * Resolves when the server has shut down and its last fiber ended, or its
-   * reactor has closed.
+   * Resolves when the server accepts no more and its last fiber has ended, or
+   * when its reactor has closed.
    */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting and has each fiber's next read tell the end of the stream,
-   * so that it answers what it has and ends. Resolves when all have ended.
+   * Stops accepting, and ends the stream that each fiber reads, so that the
+   * fiber answers what it has and ends. Resolves when all fibers have ended.
    */
   shutdown(): Promise<void>;
   /** Stops accepting and cancels all fibers. */
   cancel(reason?: unknown): void;
-  /** Keeps the process alive while the server runs, which is how it begins. */
+  /** Keeps the process alive while the server runs, which is the default. */
   ref(): void;
   /** Lets the process end although the server runs. */
   unref(): void;
@@ -70,50 +71,50 @@ export interface FiberServer<Address extends StreamAddress = TcpAddress>
 
 /** Listens, and runs `handler` as a fiber for each connection. */
 export function serveFibers(
-  host: FiberGuest,
+  guest: FiberGuest,
   options: ServeFibersOptions | ServeFibersUnixOptions,
   handler: FiberHandler<StreamAddress>,
 ): FiberServer<StreamAddress> {
   requireFunction("handler", handler);
   allowSignal(options.signal);
   options.signal?.throwIfAborted();
-  return new FiberServerOnReactor(host, options, handler);
+  return new FiberServerOnReactor(guest, options, handler);
 }
 
 class FiberServerOnReactor implements FiberServer<StreamAddress>, Running {
   readonly addr: StreamAddress;
   readonly finished: Promise<void>;
-  readonly #host: FiberGuest;
+  readonly #guest: FiberGuest;
   readonly #handler: FiberHandler<StreamAddress>;
   readonly #name: string;
   readonly #listener: AnyListener;
-  readonly #open = new Map<Fiber, AnyFiberConnection>();
+  readonly #open = new Map<EngineFiber, AnyFiberConnection>();
   readonly #finish: () => void;
   #count = 0;
 
   constructor(
-    host: FiberGuest,
+    guest: FiberGuest,
     { name = "server", signal, ...options }:
       | ServeFibersOptions
       | ServeFibersUnixOptions,
     handler: FiberHandler<StreamAddress>,
   ) {
-    this.#host = host;
+    this.#guest = guest;
     this.#handler = handler;
     this.#name = name;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
-    this.#listener = host.listenWith(options, (connection) => {
+    this.#listener = guest.listenWith(options, (connection) => {
       this.#serve(connection);
     });
     this.addr = this.#listener.addr;
     const abort = () => this.cancel(signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
-    host.running.add(this);
+    guest.running.add(this);
     this.#finish = async () => {
-      host.running.delete(this);
+      guest.running.delete(this);
       signal?.removeEventListener("abort", abort);
-      await host.settled();
+      await guest.settled();
       resolve();
     };
     this.#listener.onClose = () => this.#checkFinished();
@@ -126,7 +127,7 @@ class FiberServerOnReactor implements FiberServer<StreamAddress>, Running {
   shutdown(): Promise<void> {
     this.#listener.close();
     for (const connection of this.#open.values()) {
-      // Somebody waits for its end, which the process must not come before.
+      // The program waits for its end: the process must not end before.
       connection.ref();
       connection.endReading();
     }
@@ -159,7 +160,7 @@ class FiberServerOnReactor implements FiberServer<StreamAddress>, Running {
 
   #serve(connection: AnyFiberConnection): void {
     const name = `${this.#name}/conn-${++this.#count}`;
-    const fiber: Fiber = new Fiber(this.#host, name, {
+    const fiber: EngineFiber = new EngineFiber(this.#guest, name, {
       parent: undefined,
       isScope: false,
       onEnd: () => {
@@ -176,7 +177,7 @@ class FiberServerOnReactor implements FiberServer<StreamAddress>, Running {
     try {
       await this.#handler(connection, fiber);
     } catch (error) {
-      // A peer that resets its connection is no fault of the server's.
+      // An error that the peer caused, such as a reset, is not reported.
       if (!connection.failedWith(error)) throw error;
     }
   }

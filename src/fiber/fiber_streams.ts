@@ -4,21 +4,21 @@
  * @module
  */
 
-/** What is read and written. */
+/** What the streams read and write. */
 export interface ByteChannel {
-  /** Returns a chunk to keep; `null` at the end. */
+  /** Returns a chunk to keep; `null` at the end of the stream. */
   readChunk(): Promise<Uint8Array<ArrayBuffer> | null>;
-  /** Writes all. */
+  /** Writes all of `bytes`. */
   write(bytes: Uint8Array): Promise<number>;
   /** Ends the writing half. */
   closeWrite(): Promise<void>;
   /** Closes with a reset. */
   abort(): void;
-  /** Closes, unless it is closed already. */
+  /** Closes, unless it was closed before. */
   [Symbol.dispose](): void;
 }
 
-/** Returns what comes as a stream that reads no more than is asked for. */
+/** Returns a stream of the bytes that come; it reads only what is pulled. */
 export function readableOf(
   channel: ByteChannel,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -28,12 +28,12 @@ export function readableOf(
       if (chunk === null) controller.close();
       else controller.enqueue(chunk);
     },
-    // As Deno's own does: who reads no more has no use for the connection.
+    // As Deno's own connections do: a program that cancels needs it no more.
     cancel: () => channel[Symbol.dispose](),
   }, { highWaterMark: 0 });
 }
 
-/** Returns a stream whose writes wait for a peer that is slower. */
+/** Returns a stream to write to; writes wait while the peer is slower. */
 export function writableOf(
   channel: ByteChannel,
 ): WritableStream<Uint8Array<ArrayBufferLike>> {

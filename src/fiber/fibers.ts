@@ -1,14 +1,14 @@
 /**
  * Fibers on a reactor: code that reads and writes as if it blocked.
  *
- * What a conversation remembers is where it stands in its own code. Choose
- * fibers where one message leads to another, as in logins, proxies and clients;
- * for code that was written for `Deno.Conn`; and where work has parts that must
- * end together. A fiber costs some promises for each message; handlers of a
- * `Reactor` cost none. One reactor may serve both.
+ * A fiber keeps the state of a conversation in its code. Choose fibers where one
+ * message leads to another, as in logins, proxies and clients; for code that was
+ * written for `Deno.Conn`; and where parts of a work must end together. A fiber
+ * costs a few promises for each message, the handlers of a `Reactor` none. One
+ * reactor may serve both.
  *
- * Rules: one reader a connection; what a fiber opens ends with it; pass
- * `fiber.signal` on to what is Deno's.
+ * Rules: one read waits on a connection at a time; what a fiber opens ends with
+ * the fiber; pass `fiber.signal` on to Deno's functions.
  *
  * @example Each line comes back with its length
  * ```ts
@@ -50,11 +50,12 @@ import {
   type ConnectOptions,
   type UnixConnectOptions,
 } from "./connect.ts";
-import { Fiber, type FiberBody, type FiberOptions } from "./fiber.ts";
+import type { Fiber, FiberBody, FiberOptions } from "./fiber.ts";
 import type {
   AnyFiberConnection,
   FiberConnection,
 } from "./fiber_connection.ts";
+import { EngineFiber } from "./fiber_engine.ts";
 import { FiberGuest } from "./fiber_guest.ts";
 import type { FiberListener } from "./fiber_listener.ts";
 import {
@@ -70,23 +71,24 @@ import { sleep } from "./sleep.ts";
 export class Fibers {
   /** The reactor. */
   readonly reactor: Reactor;
-  readonly #host: FiberGuest;
+  readonly #guest: FiberGuest;
   #spawned = 0;
 
   /**
-   * Makes fibers possible on a reactor.
+   * Prepares a reactor for fibers.
    *
-   * @param reactor What they run on; `Reactor.shared` when left out.
+   * @param reactor The reactor that they run on; `Reactor.shared` when left
+   * out.
    */
   constructor(reactor: Reactor = Reactor.shared) {
     this.reactor = reactor;
-    this.#host = new FiberGuest(reactor);
+    this.#guest = new FiberGuest(reactor);
   }
 
   /**
-   * Runs `body` as a fiber, which owns what it opens. An error that nobody
-   * waits for by `finished` goes to the reactor's `onError`, with the fiber's
-   * name.
+   * Runs `body` as a fiber, which owns what it opens. When it fails and the
+   * program has not read `finished`, the error is reported to the reactor's
+   * `onError`, with the fiber's name.
    *
    * @example Usage
    * ```ts
@@ -108,24 +110,24 @@ export class Fibers {
    * @throws {Deno.errors.BadResource} when the reactor is closed.
    */
   spawn<T>(body: FiberBody<T>, options: FiberOptions = {}): Fiber<T> {
-    const host = this.#host;
-    if (host.isClosed) throw new ReactorClosed();
+    const guest = this.#guest;
+    if (guest.isClosed) throw new ReactorClosed();
     requireFunction("body", body);
     allowSignal(options.signal);
     const name = options.name ?? `fiber-${++this.#spawned}`;
-    const fiber: Fiber<T> = new Fiber<T>(host, name, {
+    const fiber: EngineFiber<T> = new EngineFiber<T>(guest, name, {
       parent: undefined,
       isScope: false,
-      onEnd: () => void host.running.delete(fiber),
+      onEnd: () => void guest.running.delete(fiber),
     });
-    host.running.add(fiber);
+    guest.running.add(fiber);
     return fiber.start(body, options.signal);
   }
 
   /**
-   * Listens, and runs `handler` as a fiber for each connection, which is closed
-   * when the fiber ends, and reset when it throws: what is written and not yet
-   * sent is lost then.
+   * Listens, and runs `handler` as a fiber for each connection. The connection
+   * is closed when the fiber ends. It is reset when the fiber throws: bytes that
+   * were written and not sent yet are lost then.
    *
    * @example An echo
    * ```ts
@@ -175,34 +177,34 @@ export class Fibers {
   ): FiberServer<UnixAddress>;
   serve(
     options: ServeFibersOptions | ServeFibersUnixOptions,
-    // Whatever it listens on is what it accepts.
+    // The connections have addresses of the same form as the listener.
     handler: FiberHandler & FiberHandler<UnixAddress>,
   ): FiberServer<StreamAddress> {
     const serves = handler as FiberHandler<StreamAddress>;
-    return serveFibers(this.#host, options, serves);
+    return serveFibers(this.#guest, options, serves);
   }
 
   /**
-   * Listens, for code that calls `accept` or loops over the listener.
+   * Listens, for programs that call `accept` or loop over the listener.
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
    * @throws {RangeError} when one of the options is out of its range.
    */
   listen(options: ListenOptions & ConnectionOptions): FiberListener;
-  /** Listens on a Unix socket, for code that calls `accept`. */
+  /** Listens on a Unix socket, for programs that call `accept`. */
   listen(
     options: UnixListenOptions & ConnectionOptions,
   ): FiberListener<UnixAddress>;
   listen(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
   ): FiberListener<StreamAddress> {
-    return this.#host.listen(options, undefined);
+    return this.#guest.listen(options, undefined);
   }
 
   /**
-   * Connects to a name or an address. The addresses of a name are tried in
-   * turn, 250 ms apart, the families taking turns; the first to answer is taken
-   * (RFC 8305).
+   * Connects to a name or an address. An attempt at the next address of a name
+   * begins every 250 ms, IPv6 and IPv4 in alternation; the first connection that
+   * opens is used (RFC 8305).
    *
    * @example Usage
    * ```ts
@@ -219,32 +221,32 @@ export class Fibers {
    * ```
    *
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the name.
-   * @throws {Deno.errors.NotFound} when nobody knows the name.
+   * @throws {Deno.errors.NotFound} when the name is unknown.
    * @throws {Deno.errors.TimedOut} when the time is over.
    * @throws {RangeError} when one of the options is out of its range.
-   * @throws {Error} of the class of the first attempt's error, whose `cause`
-   * has every attempt's.
+   * @throws {Error} of the class of the first attempt's error; its `cause` has
+   * the errors of all attempts.
    */
   connect(options: ConnectOptions): Promise<FiberConnection>;
   /**
    * Connects to a Unix socket.
    *
-   * @throws {Deno.errors.NotFound} when there is none.
+   * @throws {Deno.errors.NotFound} when no socket is at the path.
    */
   connect(options: UnixConnectOptions): Promise<FiberConnection<UnixAddress>>;
   connect(
     options: ConnectOptions | UnixConnectOptions,
   ): Promise<AnyFiberConnection> {
-    return connect(this.#host, options, undefined);
+    return connect(this.#guest, options, undefined);
   }
 
   /**
-   * Resolves after `ms`; rejects with the signal's reason when it aborts.
+   * Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts.
    *
    * @throws {TypeError} when `ms` is no number.
    * @throws {RangeError} when it is `NaN`.
    */
   sleep(ms: number, options?: Abortable): Promise<void> {
-    return sleep(this.#host, ms, options);
+    return sleep(this.#guest, ms, options);
   }
 }

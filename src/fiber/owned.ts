@@ -1,49 +1,50 @@
 /**
- * What a fiber owns: it never outlives the fiber.
+ * What a fiber owns ends with the fiber.
  *
  * @module
  */
 
-/** What can own. */
+/** A fiber, as the things that it owns see it. */
 export interface Owner {
-  /** Something that it owns, or has asked for, waits for the reactor. */
+  /** Counts a wait for the reactor that begins. */
   beginWait(): void;
   /**
-   * That wait is over. What waits for two things at once is two from then on:
-   * one of them may wait for Deno while the other waits for the reactor.
+   * Counts a wait that is over. An owner that waits for two things counts as
+   * two from then on: while one wait is for the reactor, the other may be for
+   * Deno.
    */
   endWait(): void;
-  /** Takes note of what is released when this ends. */
+  /** Releases `owned` when this ends. */
   keep(owned: Owned): void;
-  /** Forgets what needs no release any more. */
+  /** Does not release `owned` any more. */
   lose(owned: Owned): void;
-  /** Ends it; what waits for something that it owns is told `reason`. */
+  /** Ends this; promises that wait for what it owns reject with `reason`. */
   cancel(reason?: unknown): void;
 }
 
-/** Something that is told when its reactor closes. */
+/** Work that ends when its reactor closes. */
 export interface Running {
-  /** Ends it; what waits for it is told `reason`. */
+  /** Ends it; promises that wait for it reject with `reason`. */
   cancel(reason: unknown): void;
   /**
-   * Settles its promises, although work of Deno's that ignores the cancel goes
-   * on: called some time after `cancel`.
+   * Settles its promises, although a wait for something of Deno's goes on and
+   * ignores the cancel. Called some time after `cancel`.
    */
   abandon?(): void;
 }
 
 /** Something that is released when its owner ends. */
 export abstract class Owned {
-  /** Who releases it; nobody when it was made outside of fibers. */
+  /** The fiber that releases it; `undefined` when it was made outside fibers. */
   owner: Owner | undefined = undefined;
 
-  /** Ends it, since its owner has ended. */
+  /** Ends it, because its owner has ended. */
   abstract release(): void;
 
-  /** Ends it at once; what waits for it is told `reason`. */
+  /** Ends it at once; promises that wait for it reject with `reason`. */
   abstract cancel(reason: unknown): void;
 
-  /** Gives it to another owner, or to nobody. */
+  /** Gives it to another owner; to none when `owner` is `undefined`. */
   moveTo(owner: Owner | undefined): void {
     this.owner?.lose(this);
     this.owner = owner;
@@ -51,26 +52,26 @@ export abstract class Owned {
   }
 }
 
-/** A bag of what one fiber owns; most own one thing. */
+/** What one fiber owns: most fibers own one thing. */
 export class OwnedSet {
   #first: Owned | undefined = undefined;
   #others: Set<Owned> | undefined = undefined;
 
-  /** Adds something that is not in it. */
+  /** Adds `owned`, which is not in the set. */
   add(owned: Owned): void {
     if (this.#first === undefined) this.#first = owned;
     else (this.#others ??= new Set()).add(owned);
   }
 
-  /** Removes something, if it is there. */
+  /** Removes `owned`, if it is in the set. */
   delete(owned: Owned): void {
     if (this.#first === owned) this.#first = undefined;
     else this.#others?.delete(owned);
   }
 
   /**
-   * Calls `end` for each, the newest first, and forgets them. One that throws
-   * does not keep the others: `report` is told.
+   * Empties the set and calls `end` for each member, the newest first. Calls
+   * `report` with what `end` throws, and goes on.
    */
   drain(end: (owned: Owned) => void, report: (error: unknown) => void): void {
     const all = [...this.#others ?? []].reverse();
@@ -84,5 +85,28 @@ export class OwnedSet {
         report(error);
       }
     }
+  }
+}
+
+/** Returns `thing`, as something that a fiber can own. */
+export function ownedOf(thing: Disposable): Owned {
+  return thing instanceof Owned ? thing : new OwnedDisposable(thing);
+}
+
+/** Anything that can be disposed of. */
+class OwnedDisposable extends Owned {
+  readonly #thing: Disposable;
+
+  constructor(thing: Disposable) {
+    super();
+    this.#thing = thing;
+  }
+
+  release(): void {
+    this.#thing[Symbol.dispose]();
+  }
+
+  cancel(): void {
+    this.#thing[Symbol.dispose]();
   }
 }

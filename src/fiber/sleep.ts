@@ -1,31 +1,34 @@
 /**
- * Sleeping on the reactor's own timers.
+ * Sleeping, on the reactor's timers.
  *
  * @module
  */
 
-import { type Abortable, obeying } from "../base/abortable.ts";
-import { allowSignal, requireNumber } from "../base/checks.ts";
+import { type Abortable, obeying, refusalBy } from "../base/abortable.ts";
+import { requireNumber } from "../base/checks.ts";
 import { Owned, type Owner } from "./owned.ts";
 import { ReactorClosed } from "../reactor/guest.ts";
 import type { Scheduler, Timer } from "../reactor/timers.ts";
 
-/** Resolves after `ms`, unless the owner or the signal ends it before. */
+/**
+ * Resolves after `ms` milliseconds; rejects when the owner is cancelled or the
+ * signal aborts before.
+ */
 export function sleep(
-  host: Scheduler,
+  scheduler: Scheduler,
   ms: number,
   { signal, owner }: Abortable & { owner?: Owner } = {},
 ): Promise<void> {
   try {
     requireNumber("ms", ms);
-    allowSignal(signal);
   } catch (error) {
     return Promise.reject(error);
   }
-  if (signal?.aborted) return Promise.reject(signal.reason);
-  if (host.isClosed) return Promise.reject(new ReactorClosed());
+  const refusal = refusalBy(signal);
+  if (refusal !== undefined) return refusal;
+  if (scheduler.isClosed) return Promise.reject(new ReactorClosed());
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const sleeper = new Sleeper(host, ms, { resolve, reject });
+  const sleeper = new Sleeper(scheduler, ms, { resolve, reject });
   sleeper.moveTo(owner);
   owner?.beginWait();
   return obeying(signal, promise, (reason) => {
@@ -34,13 +37,13 @@ export function sleep(
 }
 
 class Sleeper extends Owned {
-  readonly #host: Scheduler;
+  readonly #scheduler: Scheduler;
   readonly #timer: Timer;
   readonly #reject: (reason: unknown) => void;
   #isOver = false;
 
   constructor(
-    host: Scheduler,
+    scheduler: Scheduler,
     ms: number,
     { resolve, reject }: {
       resolve: () => void;
@@ -48,23 +51,23 @@ class Sleeper extends Owned {
     },
   ) {
     super();
-    this.#host = host;
+    this.#scheduler = scheduler;
     this.#reject = reject;
-    this.#timer = host.setTimer(ms, () => {
+    this.#timer = scheduler.setTimer(ms, () => {
       this.release();
       resolve();
     });
     this.#timer.onDrop = (reason) => {
-      // The reactor closes: the fiber ends as one that was cancelled.
+      // The reactor closes: it cancels the fiber.
       (this.owner ?? this).cancel(reason);
     };
   }
 
-  /** Ends the sleep with its fiber. The promise never settles: nobody waits. */
+  /** Ends the sleep; the fiber has ended, so no code waits for its promise. */
   release(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#host.clearTimer(this.#timer);
+    this.#scheduler.clearTimer(this.#timer);
     const { owner } = this;
     if (owner === undefined) return;
     owner.lose(this);
@@ -73,7 +76,7 @@ class Sleeper extends Owned {
 
   cancel(reason: unknown): void {
     this.release();
-    // After the sleep is over this does nothing.
+    // Does nothing when the sleep is over: its promise has settled.
     this.#reject(reason);
   }
 }

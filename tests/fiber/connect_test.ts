@@ -252,7 +252,7 @@ cleanTest(
           timeoutMs: 5,
         }),
       Deno.errors.TimedOut,
-      "nobody answered in 5 ms",
+      "no answer in 5 ms",
     );
   },
 );
