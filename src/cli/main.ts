@@ -129,7 +129,7 @@ async function start(
   const { handler, observer }: Served = module === undefined
     ? { handler: app, observer: undefined }
     : await loadServed(module, callersFolder());
-  // The line that says where comes after this, and says more.
+  // `printAddress` prints a better line later.
   const how = {
     ...limits,
     ...observer && { observer },

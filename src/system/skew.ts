@@ -1,7 +1,7 @@
 /**
  * The difference between the events' clock and the program's clock.
  *
- * Both clocks never go back; they begin at different times. On Linux they run
+ * Neither clock goes back; they begin at different times. On Linux they run
  * equally. On macOS the program's clock stops while the machine sleeps, and the
  * events' clock goes on: with a difference measured only at the start, the
  * reactor would then set timers in the past.
