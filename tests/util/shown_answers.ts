@@ -1,6 +1,6 @@
 /**
- * What a server makes of some bytes, in a form that can be compared with what
- * another makes of them.
+ * The answers of a server to some bytes, in a form that can be compared with the
+ * answers of another server.
  *
  * @module
  */
@@ -57,7 +57,10 @@ class Client {
   readonly #conn: Deno.TcpConn;
   readonly #reader = new AnswerReader();
   readonly #buffer = new Uint8Array(READ_BYTES);
+  /** Whether the server sends no more. */
   #isEnded = false;
+  /** Whether a reset was the end: it does not end a body, as a close does. */
+  #isReset = false;
 
   constructor(conn: Deno.TcpConn) {
     this.#conn = conn;
@@ -79,7 +82,10 @@ class Client {
   async answersTo(method: string): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (;;) {
-      const answer = this.#reader.take(method, this.#isEnded);
+      const answer = this.#reader.take(
+        method,
+        this.#isEnded && !this.#isReset,
+      );
       if (answer === undefined) {
         if (this.#isEnded) return answers;
         await this.#read();
@@ -91,7 +97,10 @@ class Client {
   }
 
   async #read(): Promise<void> {
-    const reading = this.#conn.read(this.#buffer).catch(() => null);
+    const reading = this.#conn.read(this.#buffer).catch(() => {
+      this.#isReset = true;
+      return null;
+    });
     const count = await within(reading, "an answer");
     if (count === null) {
       this.#isEnded = true;
@@ -102,7 +111,7 @@ class Client {
   }
 }
 
-/** As if the server had said that it closes: to HTTP/1.0 that is unsaid. */
+/** Adds the `Connection: close` that an answer to HTTP/1.0 need not have. */
 function asHttp11(text: string): string {
   const close = /\r\nconnection: /i.test(text) ? "" : "connection: close\r\n";
   return text.replace(/^HTTP\/1\.0 (.*\r\n)/, `HTTP/1.1 $1${close}`);
