@@ -1,55 +1,67 @@
 /**
  * The plan of an answer: what a server sends for a response, as a value.
  *
- * A pure function of the request's flags and the response's parts. It knows no
- * connection and writes nothing, so every rule about fields and bodies can be
- * read, and is tested, as a row of a table.
+ * Planning is a pure function of the request's flags and the response's parts:
+ * it writes nothing and knows no connection. So each rule about fields and
+ * bodies is tested as a row of a table.
  *
  * @module
  */
 
 import { notSendable, REASONS } from "./errors.ts";
-import { RequestFlag } from "./request_flag.ts";
 import { type BodyInit, type ResponseParts, TEXT_TYPE } from "./response.ts";
 
 // Deno's globals are getters, which cost a call.
 const { ReadableStream } = globalThis;
 
+/**
+ * The properties of a request that decide the framing of its answer, as bits of
+ * one number. The bits below are those of `HeadFlag`.
+ */
+export const RequestFlag = {
+  /** The version is HTTP/1.0, which has no chunks. */
+  HTTP_1_0: 128,
+  /** The method is HEAD: the answer has no body. */
+  HEAD_METHOD: 256,
+  /** The method is CONNECT: an answer of success has no body. */
+  CONNECT_METHOD: 512,
+} as const;
+
 /** RFC 9110 section 15.3.5. */
 const NO_CONTENT = 204;
-/** Has no body, and says so: RFC 9110 section 15.3.6. */
+/** Its answer has a length, which is 0: RFC 9110 section 15.3.6. */
 const RESET_CONTENT = 205;
 /** RFC 9110 section 15.4.5. */
 const NOT_MODIFIED = 304;
 
-/** A handler's own fields, in its order. */
+/** The fields of the handler's response, in their order. */
 export type Fields = readonly [string, string][];
 
-/** How the peer finds the end of a body, where that is no length. */
+/** How the peer finds the end of a body without a known length. */
 export const Framing = {
-  /** There is no body, and the head says nothing about one. */
+  /** There is no body, and the head has no field about one. */
   NONE: -1,
-  /** The body ends by itself: in chunks, as HTTP/1.1 has them. */
+  /** The last chunk ends the body: HTTP/1.1. */
   CHUNKED: -2,
   /** The end of the connection ends the body: HTTP/1.0. */
   UNTIL_CLOSE: -3,
-  /** A length: that of a text, which is measured while it is encoded. */
+  /** The length of a text, which is measured while the text is encoded. */
   MEASURED: -4,
 } as const;
 
-/** What is sent for a response. */
+/** The answer that is sent for a response. */
 export interface AnswerPlan {
   /** From 200 to 599. */
   readonly status: number;
-  /** The reason phrase, empty when the status' own is meant. */
+  /** The reason phrase; empty for the usual phrase of the status. */
   readonly statusText: string;
   /** The type of a response without other fields. */
   readonly contentType: string | undefined;
-  /** The handler's own fields; some are not sent: see `Heads`. */
+  /** The response's fields; some are not sent: see `Heads`. */
   readonly fields: Fields;
   /** The content length, or one of {@linkcode Framing}. */
   readonly framing: number;
-  /** What is sent behind the head; null when nothing is. */
+  /** The body that is sent behind the head; null when there is none. */
   readonly body: BodyInit;
 }
 
@@ -58,7 +70,7 @@ const encoder = new TextEncoder();
 
 /**
  * Whether a response is the common one: 200, a text and no field but its type,
- * for a request whose answer may have a body. Its plan has one form, so none is
+ * for a request that allows a body. All such plans are alike, so no plan is
  * made.
  *
  * @param flags The request's bits of {@linkcode RequestFlag}.
@@ -70,12 +82,12 @@ export function isPlain(flags: number, parts: ResponseParts): boolean {
 }
 
 /**
- * Returns what is sent for a response.
+ * Returns the answer to send for a response.
  *
  * @param flags The request's bits of {@linkcode RequestFlag}.
- * @throws {TypeError} when no server can send the response: its status is below
- * 200. RFC 9110 section 15: 101 needs an upgrade, which is not offered here, and
- * 0 is `Response.error()`.
+ * @throws {TypeError} when the status is below 200: 101 needs an upgrade, which
+ * this server does not offer (RFC 9110 section 15), and 0 is
+ * `Response.error()`.
  */
 export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
   const { status, statusText, contentType, body } = parts;
@@ -94,10 +106,9 @@ export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
 }
 
 /**
- * Returns what a refused request is answered: its status, in words.
+ * Returns the answer that refuses a request: its body is the status in words.
  *
- * @param flags The request's bits of {@linkcode RequestFlag}, as far as they
- * are known.
+ * @param flags The request's known bits of {@linkcode RequestFlag}.
  */
 export function planRefusal(flags: number, status: number): AnswerPlan {
   const text = `${REASONS[status] ?? "Error"}\n`;
@@ -123,13 +134,13 @@ function streamFraming(
   if (status === RESET_CONTENT) return 0;
   const declared = declaredLength(fields) ?? length;
   if (declared !== undefined) return declared;
-  // RFC 9112 section 6.1: HTTP/1.0 knows no chunks.
+  // RFC 9112 section 6.1: HTTP/1.0 has no chunks.
   return flags & RequestFlag.HTTP_1_0 ? Framing.UNTIL_CLOSE : Framing.CHUNKED;
 }
 
 /**
- * Returns how a body that is whole is framed: RFC 9110 section 8.6 and RFC 9112
- * section 6.3.
+ * Returns how a whole body is framed: RFC 9110 section 8.6 and RFC 9112 section
+ * 6.3.
  */
 function wholeFraming(
   flags: number,
@@ -138,10 +149,11 @@ function wholeFraming(
 ): number {
   if (status === NO_CONTENT || isTunnel(flags, status)) return Framing.NONE;
   if (status === RESET_CONTENT) return 0;
-  // It may have one, of the 200 that the client knows. Deno has none.
+  // A 304 may have the length of the 200 that the client knows. Deno sends
+  // none.
   if (status === NOT_MODIFIED) return Framing.NONE;
   const isHead = (flags & RequestFlag.HEAD_METHOD) !== 0;
-  // How long the body of a GET would be only the handler can say.
+  // Only the handler knows the length of the body for GET.
   if (body === null) {
     return isHead ? declaredLength(fields) ?? Framing.NONE : 0;
   }
@@ -156,18 +168,18 @@ function mayHaveBody(flags: number, status: number): boolean {
     !isTunnel(flags, status);
 }
 
-/** RFC 9110 section 9.3.6: what follows a success is the tunnel's. */
+/** RFC 9110 section 9.3.6: the bytes behind a success belong to the tunnel. */
 function isTunnel(flags: number, status: number): boolean {
   return (flags & RequestFlag.CONNECT_METHOD) !== 0 && status < 300;
 }
 
-/** Returns the handler's own fields. */
+/** Returns the fields of the handler's response. */
 function fieldList({ headers }: ResponseParts): Fields {
   if (headers === undefined) return NO_FIELDS;
   return Array.isArray(headers) ? headers : [...headers];
 }
 
-/** The handler's own `Content-Length`, when it is one number. */
+/** The `Content-Length` of the handler's response, when it is one number. */
 function declaredLength(fields: Fields): number | undefined {
   const lengths = fields.filter(([name]) =>
     name.length === 14 && name.toLowerCase() === "content-length"

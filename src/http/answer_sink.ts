@@ -1,6 +1,6 @@
 /**
- * The way that an exchange's answer takes: what HTTP/1.1 does by a connection,
- * and HTTP/2 by a stream of one.
+ * Where an exchange's answer goes: in HTTP/1.1 to a connection, in HTTP/2 to a
+ * stream of a connection.
  *
  * @module
  */
@@ -10,116 +10,118 @@ import type { ResponseParts } from "./response.ts";
 import type { Service } from "./service.ts";
 import type { ServeAddress } from "./transport.ts";
 
-/** An exchange that is not answered, as its sink sees it. */
+/** An exchange without a whole answer, as its sink sees it. */
 export interface PendingExchange {
   /** Whether a stream is being written. */
   readonly isStreaming: boolean;
-  /** Whether the peer would take the end of the connection for the body's. */
+  /** Whether the peer takes the end of the connection for the body's end. */
   readonly endsByClosing: boolean;
-  /** The peer sends no more: it may have gone, and the handler is notified. */
+  /** The peer sends no more and may be gone: the request's signal aborts. */
   peerEnded(): void;
-  /** The peer has read: a stream goes on. */
+  /** The peer has read: the stream goes on. */
   drain(): void;
-  /** Nothing more of a stream can be sent, or has come for too long. */
+  /**
+   * Cancels the stream: the peer is gone, or the stream was silent too long.
+   */
   cancelStream(): void;
   /**
    * The connection is gone.
    *
-   * @param cause Why, if this side has ended it.
+   * @param cause Why, when this side has ended the connection.
    */
   lose(cause: unknown): void;
 }
 
 /** Where the answer of one exchange goes. */
 export interface AnswerSink {
-  /** What all exchanges of one server share. */
+  /** The handler, limits and heads that all exchanges of a server share. */
   readonly service: Service;
-  /** The authority for a request that names none. */
+  /** The authority for a request that has none. */
   readonly authority: string;
-  /** The peer's address, also when the peer has gone. */
+  /** The peer's address, also after the peer has gone. */
   readonly peerAddress: ServeAddress;
   /** Whether nothing can be sent any more. */
   readonly isClosed: boolean;
-  /** Whether the peer sends no more than what has come, and may have gone. */
+  /** Whether the peer has sent its end: the peer may be gone. */
   readonly peerHasEnded: boolean;
-  /** Bytes of the request's body that have come. */
+  /** Received bytes of the request's body. */
   readonly receivedBytes: number;
   /**
-   * Keeps the exchange, which is not answered yet: it is notified when the peer
-   * ends or has gone.
+   * Keeps the exchange until it is answered, to notify it when the peer ends or
+   * is gone.
    */
   hold(exchange: PendingExchange): void;
-  /** An answer begins: decides what becomes of a body that has not come. */
+  /** An answer begins: the sink decides whether to read the body to its end. */
   prepare(parts: ResponseParts): void;
   /**
    * Writes a 200 of text with no field but its type: the common answer.
    *
-   * @returns Whether that was possible; if not, nothing is written.
+   * @returns Whether the answer was written; nothing is written otherwise.
    */
   plain(type: string | undefined, text: string): boolean;
   /**
-   * Writes an answer whose body is whole, or that has none.
+   * Writes an answer with a whole body or without a body.
    *
-   * @returns The bytes of its body.
+   * @returns The length of the body in bytes.
    * @throws {TypeError} when a field cannot be sent; nothing is written then.
    */
   whole(plan: AnswerPlan): number;
   /**
-   * Writes the head of an answer whose body is a stream.
+   * Writes the head of an answer with a streamed body.
    *
    * @throws {TypeError} as {@linkcode AnswerSink.whole} does.
    */
   head(plan: AnswerPlan): BodySink;
-  /** The answer is handed over in whole: the next request may begin. */
+  /** The whole answer was handed over: the next request may begin. */
   finished(): void;
   /**
-   * Answers with a status alone, and takes no further request.
+   * Refuses the request with a status, and takes no further request.
    *
-   * @returns The status that was said.
+   * @returns The status that was sent.
    */
   refuse(status: number): number;
   /**
-   * Ends an answer that is not whole, so that the peer can tell.
+   * Ends an answer that is not whole, so that the peer notices.
    *
-   * @param body What was written to, if anything was.
+   * @param body The sink that the answer's body was written to.
    */
   breakOff(body: BodySink): void;
   /** Ends the connection at once. */
   abort(): void;
-  /** Goes on with what waited for an answer that came later. */
+  /** Acts on the requests that waited for an answer, after it came late. */
   proceed(): void;
 }
 
-/** Where the body of one answer goes, piece by piece. */
+/** Where the streamed body of one answer goes. */
 export interface BodySink {
-  /** Whether nothing has left: the head waits for the first bytes. */
+  /** Whether no byte was sent: the head waits for the first chunk. */
   readonly isUnsent: boolean;
-  /** Whether the end of the connection is that of the body. */
+  /** Whether the end of the connection ends the body. */
   readonly endsByClosing: boolean;
-  /** Whether so many bytes wait for the peer that no more should be written. */
+  /** Whether too many bytes wait for the peer to write more. */
   readonly isBusy: boolean;
   /** Sends the head, if it still waits. */
   flush(): void;
-  /** Writes a chunk: copies it, so that several leave together. */
+  /** Copies a chunk, so that several chunks are sent in one call. */
   data(chunk: Uint8Array<ArrayBuffer>): void;
-  /** A chunk follows in pieces, none of which is copied. */
+  /** Begins a chunk that is written in pieces, which are not copied. */
   beginPieces(byteLength: number): void;
   /**
    * Writes a piece.
    *
-   * @param isLast Whether it is the last one of its chunk.
-   * @param endsBody Whether the body ends with it.
+   * @param isLast Whether the piece ends its chunk.
+   * @param endsBody Whether the piece ends the body.
    */
   piece(
     piece: Uint8Array<ArrayBuffer>,
     isLast: boolean,
     endsBody: boolean,
   ): void;
-  /** Ends the body, unless the last piece did, and sends what waits. */
+  /** Ends the body, unless the last piece did, and sends a waiting head. */
   end(): void;
   /**
-   * Has the connection's `timeout` be called `delayMs` from now; `Infinity`
-   * clears that.
+   * Sets when the connection's `timeout` is called, `delayMs` from now;
+   * `Infinity` clears that.
    */
   setDeadline(delayMs: number): void;
 }

@@ -1,5 +1,5 @@
 /**
- * What URLs name when a request names no host.
+ * The authority in the URLs of requests without `Host`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const encoder = new TextEncoder();
 
 /**
  * Returns the authority for a request without `Host`, as `Deno.serve` has it:
- * `localhost` for an address that is every address or the machine's own.
+ * `localhost` for an unspecified or a loopback address.
  *
  * @param addr Where the server listens.
  */
@@ -34,7 +34,7 @@ function isLocal(hostname: string): boolean {
     hostname.startsWith("127.");
 }
 
-/** Escapes all that is no letter or digit, as `Deno.serve` does with a path. */
+/** Escapes all but letters and digits, as `Deno.serve` does with a path. */
 function escaped(path: string): string {
   let text = "";
   for (const byte of encoder.encode(path)) {

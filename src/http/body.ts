@@ -1,8 +1,8 @@
 /**
- * The body of a request on its way to its reader: buffering, backpressure.
+ * The body of a request on its way to its reader: buffering and backpressure.
  *
- * Where the body ends is for the connection to know, by the rules of its
- * protocol; here are the bytes, and what becomes of them.
+ * The connection knows where the body ends, by the rules of its protocol. This
+ * file only keeps the bytes for the reader.
  *
  * @module
  */
@@ -13,62 +13,63 @@ import { type RequestBody, StreamBody } from "./stream_body.ts";
 import { forgive } from "./unawaited.ts";
 
 /**
- * Memory that a body which nobody reads may take before reading from the peer
+ * Bytes of memory that an unread body may take before reading from the peer
  * stops.
  */
 const MEMORY_BYTES_MAX = 65_536;
 /**
- * Bytes up to this number are copied when they are kept, a quarter of a read
- * buffer: a reference to them keeps the whole buffer in memory, and is counted
- * as such.
+ * Runs up to this size, a quarter of a read buffer, are copied when they are
+ * kept: a reference keeps the whole buffer in memory, and counts for all of it.
  */
 const COPY_BYTES_MAX = 16_384;
 
-/** How a body is read. */
+/** How the program reads a body. */
 const Reader = {
-  /** Nobody has begun, though somebody may have the stream. */
+  /** The program has not begun, though it may have the stream. */
   NONE: 0,
-  /** The stream has been read from. */
+  /** The program has read from the stream. */
   STREAM: 1,
-  /** Somebody has asked for all of it in one array. */
+  /** The program has asked for the whole body in one array. */
   COLLECTOR: 2,
 } as const;
 
-/** What becomes of the bytes that have come and that still come. */
+/** What the body does with received bytes. */
 const Keeping = {
-  /** Bytes may stay in the buffer that they were read into. */
+  /** It refers to the buffer that the bytes were read into. */
   REFERRED: 0,
-  /** They are copied: the handler waits, and the buffer is needed again. */
+  /** It copies them: the handler waits, and the buffer is used again. */
   COPIED: 1,
-  /** All of them are kept, however many, for a reader that may be slow. */
+  /** It keeps all of them, however many, for a reader that may be slow. */
   GATHERED: 2,
-  /** They are thrown away; the body cannot be read any more. */
+  /** It throws them away; the body cannot be read any more. */
   DISCARDED: 3,
 } as const;
 
-/** What a body needs of its connection. */
+/** The connection, as a body uses it. */
 export interface BodySupply {
-  /** A reader wants bytes: read on, and send `100 Continue` if it is due. */
+  /**
+   * A reader waits: read on, and send `100 Continue` if the client expects it.
+   */
   wantBody(): void;
-  /** The rest is thrown away, or kept for its reader: read on. */
+  /** The rest is thrown away, or kept whole for its reader: read on. */
   resumeBody(): void;
-  /** Enough bytes wait: stop reading. */
+  /** Enough bytes wait for the reader: stop reading. */
   pauseBody(): void;
-  /** The body takes more or less memory than before. */
+  /** The body takes another amount of memory: count it. */
   countBody(): void;
-  /** A reading of the body that nobody waits for has failed. */
+  /** A read of the body failed, and the program does not handle that. */
   reportBody(error: unknown): void;
 }
 
 /**
- * A request's body while it comes. A body that comes whole with its head is
- * referred to where it was read; any other is in a queue.
+ * A request's body while it arrives. A body that arrives whole with its head
+ * stays in the buffer that it was read into; any other body is in a queue.
  */
 export class IncomingBody implements RequestBody {
-  readonly #host: BodySupply;
-  /** All that waits, as long as that is one run of read bytes. */
+  readonly #supply: BodySupply;
+  /** All bytes that wait, as long as they are one run of a read buffer. */
   #run: Uint8Array<ArrayBuffer> | undefined = undefined;
-  /** All that waits, otherwise. */
+  /** All bytes that wait, otherwise. */
   #queue: ByteQueue | undefined = undefined;
   #received = 0;
   #isComplete = false;
@@ -76,33 +77,33 @@ export class IncomingBody implements RequestBody {
   #reader: number = Reader.NONE;
   /** One of `Keeping`. */
   #keeping: number = Keeping.REFERRED;
-  /** The body as a stream, once somebody has asked for that. */
+  /** The body as a stream, once the program has asked for it. */
   #streamed: StreamBody | undefined = undefined;
-  /** Why no more bytes come, when the body has ended before its time. */
+  /** Why the body ended early. */
   #error: Error | undefined = undefined;
   #wake: (() => void) | undefined = undefined;
 
-  /** Made by the connection that the body comes on. */
-  constructor(host: BodySupply) {
-    this.#host = host;
+  /** @param supply The connection that the body arrives on. */
+  constructor(supply: BodySupply) {
+    this.#supply = supply;
   }
 
-  /** Whether all of it has come. */
+  /** Whether the whole body has arrived. */
   get isComplete(): boolean {
     return this.#isComplete;
   }
 
-  /** Whether somebody has read of it. */
+  /** Whether the program has read from it. */
   get isUsed(): boolean {
     return this.#isCollected || this.#streamed?.isUsed === true;
   }
 
-  /** Whether it was read, or somebody else is reading it. */
+  /** Whether it was read from, or is locked by a reader. */
   get isUnusable(): boolean {
     return this.#isCollected || this.#streamed?.isUnusable === true;
   }
 
-  /** Whether somebody has it as a stream. */
+  /** Whether the program has it as a stream. */
   get isStreamed(): boolean {
     return this.#streamed !== undefined;
   }
@@ -113,23 +114,23 @@ export class IncomingBody implements RequestBody {
   }
 
   /**
-   * Whether somebody reads the bytes that are still to come: collects them, or
-   * has the lock of the stream or of a clone's.
+   * Whether the program reads the bytes that are still to arrive: it collects
+   * them, or holds the lock of the stream or of a clone's stream.
    */
   get isHeld(): boolean {
     if (this.#isComplete || this.isDiscarded) return false;
     return this.#isCollected || this.#streamed?.isHeld === true;
   }
 
-  /** Whether a reader waits for bytes, or has not had any yet. */
+  /** Whether a reader waits for bytes, or has not got any yet. */
   get isAwaited(): boolean {
     return this.#wake !== undefined || this.#reader !== Reader.STREAM;
   }
 
   /**
-   * Whether memory is taken for all of it, however fast it is read: somebody
-   * collects it, it is gathered for a reader, or one clone is read and another
-   * is not.
+   * Whether the whole body takes memory, however fast it is read: the program
+   * collects it, it is gathered for a reader, or one clone is read and the
+   * other is not.
    */
   get isGathered(): boolean {
     return this.#isCollected || this.#keeping === Keeping.GATHERED ||
@@ -137,9 +138,9 @@ export class IncomingBody implements RequestBody {
   }
 
   /**
-   * Bytes of memory that it takes, but for a whole body that is being taken
-   * out. Clones take the bytes that one of them has read and the other has not,
-   * which are known as long as one of them was not read at all.
+   * Bytes of memory that it takes, without a whole body that a collector takes
+   * out. Clones take the bytes that only one of them has read; these can be
+   * counted while the other was not read at all.
    */
   get memoryBytes(): number {
     const isOver = this.isDiscarded || this.#error !== undefined;
@@ -149,12 +150,12 @@ export class IncomingBody implements RequestBody {
       (run?.buffer.byteLength ?? 0);
   }
 
-  /** How many bytes have come. */
+  /** Bytes received. */
   get received(): number {
     return this.#received;
   }
 
-  /** How many bytes its reader has taken. */
+  /** Bytes that the reader has taken. */
   get taken(): number {
     return this.#received - (this.#queue?.byteLength ?? 0);
   }
@@ -164,9 +165,8 @@ export class IncomingBody implements RequestBody {
   }
 
   /**
-   * Takes bytes of the body. They may be referred to until
-   * {@linkcode IncomingBody.settle} is called. How many there may be is for the
-   * caller to check.
+   * Takes bytes of the body, and may refer to them until {@linkcode
+   * IncomingBody.settle} is called. The caller checks the size of the body.
    */
   push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     this.#received += end - start;
@@ -179,16 +179,16 @@ export class IncomingBody implements RequestBody {
   }
 
   /**
-   * Ends a run of pushes, and notifies the reader. Bytes of a body that is
-   * complete now, or gathered, may be referred to from now on: the caller
-   * keeps them as they are. All others have been copied.
+   * Ends a run of pushes, and wakes the reader. A body that is complete now, or
+   * gathered, may refer to the bytes from now on, so the caller must not change
+   * them. Any other body has copied them.
    *
    * @param isComplete Whether the body ends here.
-   * @param isMore Whether anything has come.
+   * @param isMore Whether bytes were pushed.
    */
   settle(isComplete: boolean, isMore: boolean): void {
     if (isComplete) this.#isComplete = true;
-    // A handler that waits would copy the bytes later, where they are left.
+    // A pending handler keeps the body for longer than its turn: copy now.
     const mayRefer = isComplete &&
       (this.#keeping === Keeping.REFERRED || this.#isCollected);
     if (!mayRefer) this.#keepRun();
@@ -196,29 +196,29 @@ export class IncomingBody implements RequestBody {
     if (isComplete || this.#isCollected) return;
     if (this.#keeping === Keeping.GATHERED) return;
     const memoryBytes = this.#queue?.memoryBytes ?? 0;
-    if (memoryBytes >= MEMORY_BYTES_MAX) this.#host.pauseBody();
+    if (memoryBytes >= MEMORY_BYTES_MAX) this.#supply.pauseBody();
   }
 
-  /** Has all of it come, and wait for its reader. */
+  /** Keeps the whole body for its reader, and reads on. */
   gather(): void {
     this.#keeping = Keeping.GATHERED;
-    this.#host.resumeBody();
+    this.#supply.resumeBody();
   }
 
   /**
-   * Ends the body before its time. Its reader gets `error`, in the class that
-   * `Deno.serve` gives a body whose client has gone.
+   * Ends the body early. Its reader gets `error`, as the cause of the error
+   * that `Deno.serve` throws when the client has gone.
    */
   fail(error: Error): void {
     if (this.#isComplete) return;
     this.#error ??= error instanceof HttpError ? error : unavailable(error);
     if (this.#isCollected) this.#free();
     else this.#keepRun();
-    this.#host.countBody();
+    this.#supply.countBody();
     this.#wakeReader();
   }
 
-  /** Lets go of the buffers that small parts of it lie in. */
+  /** Copies small parts, so that they do not keep large buffers in memory. */
   detach(): void {
     if (this.#keeping === Keeping.REFERRED) this.#keeping = Keeping.COPIED;
     const run = this.#run;
@@ -226,14 +226,14 @@ export class IncomingBody implements RequestBody {
     if (run.byteLength < run.buffer.byteLength) this.#run = run.slice();
   }
 
-  /** Throws its bytes away, also those to come: it cannot be read any more. */
+  /** Throws its bytes away, also future ones: it cannot be read any more. */
   discard(): void {
     this.#keeping = Keeping.DISCARDED;
     this.#free();
     this.#wakeReader();
   }
 
-  /** Resolves to all of it: see {@linkcode RequestBody.collect}. */
+  /** Resolves to the whole body: see {@linkcode RequestBody.collect}. */
   async collect(isOwned: boolean = false): Promise<Uint8Array<ArrayBuffer>> {
     if (this.isUnusable) throw new TypeError("Body already consumed");
     this.#reader = Reader.COLLECTOR;
@@ -243,7 +243,7 @@ export class IncomingBody implements RequestBody {
     return this.#takeAll(isOwned);
   }
 
-  /** Returns all of it: see {@linkcode RequestBody.collectNow}. */
+  /** Returns the whole body: see {@linkcode RequestBody.collectNow}. */
   collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined {
     const isThere = this.#isComplete && !this.isDiscarded;
     if (!isThere || this.#isCollected || this.#streamed !== undefined) {
@@ -261,19 +261,19 @@ export class IncomingBody implements RequestBody {
       return all;
     }
     this.#run = undefined;
-    // A run that fills its buffer shares it with nobody.
+    // A run that fills its buffer does not share it.
     const isShared = run.byteLength < run.buffer.byteLength;
     return isOwned && isShared ? run.slice() : run;
   }
 
-  /** The body as a stream of bytes, which reads only when it is read. */
+  /** The body as a stream of bytes, which takes bytes only when it is read. */
   get stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#streamBody().stream;
   }
 
-  /** Returns two that read the same bytes. */
+  /** Returns two bodies that read the same bytes. */
   tee(): [RequestBody, RequestBody] {
-    // The request has its branch from now on, and detaches that one.
+    // From now on the request has a branch, and detaches the branch only.
     this.detach();
     return this.#streamBody().tee();
   }
@@ -297,7 +297,7 @@ export class IncomingBody implements RequestBody {
       },
       cancel: () => {
         this.discard();
-        this.#host.resumeBody();
+        this.#supply.resumeBody();
       },
     }, { highWaterMark: 0 });
   }
@@ -306,10 +306,10 @@ export class IncomingBody implements RequestBody {
     this.#run = undefined;
     if (this.#queue === undefined) return;
     this.#queue = undefined;
-    this.#host.countBody();
+    this.#supply.countBody();
   }
 
-  /** Returns the queue, with a copy of the run that was referred to. */
+  /** Moves the run, if there is one, to a queue, and returns the queue. */
   #keepRun(): ByteQueue | undefined {
     const run = this.#run;
     if (run === undefined) return this.#queue;
@@ -331,13 +331,13 @@ export class IncomingBody implements RequestBody {
     return undefined;
   }
 
-  /** Takes bytes in a buffer of their own: a byte stream transfers it. */
+  /** Takes bytes in a buffer of their own, since a byte stream transfers it. */
   #takeChunk(): Uint8Array<ArrayBuffer> | undefined {
     const run = this.#run;
     this.#run = undefined;
     if (run !== undefined) return run.slice();
     const chunk = this.#queue?.takeFirst();
-    if (chunk !== undefined) this.#host.countBody();
+    if (chunk !== undefined) this.#supply.countBody();
     return chunk;
   }
 
@@ -345,7 +345,7 @@ export class IncomingBody implements RequestBody {
     this.#throwIfFailed();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    this.#host.wantBody();
+    this.#supply.wantBody();
     await promise;
   }
 
@@ -363,13 +363,13 @@ export class IncomingBody implements RequestBody {
     }
     const error = this.#error;
     if (error === undefined) return;
-    const host = this.#host;
-    if (this.isStreamed) forgive(error, (error) => host.reportBody(error));
+    const supply = this.#supply;
+    if (this.isStreamed) forgive(error, (error) => supply.reportBody(error));
     throw error;
   }
 }
 
-/** The error that `Deno.serve` gives; why the body ended is its cause. */
+/** Returns the error that `Deno.serve` throws, with `cause` as its cause. */
 function unavailable(cause: Error): Error {
   return new Deno.errors.BadResource(
     "Cannot read request body as underlying resource unavailable",

@@ -1,22 +1,22 @@
 /**
- * Whether an answer was handed over. It is kept only for exchanges whose handler
- * has asked for it, so that other exchanges pay nothing.
+ * The promises of `ServeHandlerInfo.completed`. Only exchanges with a handler
+ * that reads `completed` have one, so other exchanges pay nothing.
  *
  * @module
  */
 
-/** How far the answer to a request is. */
+/** Whether the answer was handed over: not yet, in whole, or never. */
 export type Outcome = "pending" | "whole" | "lost";
 
-/** The promises that were handed out, by exchange. */
+/** The promises that handlers got, by exchange. */
 const completions = new WeakMap<object, PromiseWithResolvers<void>>();
 
 /**
- * Returns the promise for an exchange, the same each time: it resolves when the
- * answer was handed over in whole, and rejects with `Deno.errors.Interrupted`
- * when it could not be.
+ * Returns the promise of an exchange, the same each time. It resolves when the
+ * whole answer was handed over, and rejects with `Deno.errors.Interrupted` when
+ * that has become impossible.
  *
- * @param outcome What is known when it is asked for first.
+ * @param outcome What is known of the answer now.
  */
 export function completionOf(
   exchange: object,
@@ -25,7 +25,7 @@ export function completionOf(
   const made = completions.get(exchange);
   if (made !== undefined) return made.promise;
   const completion = Promise.withResolvers<void>();
-  // A handler that asks need not wait: a client must not end the process.
+  // Not every handler waits for it, and a client must not end the process.
   completion.promise.catch(() => {});
   completions.set(exchange, completion);
   if (outcome === "whole") completion.resolve();
@@ -33,15 +33,15 @@ export function completionOf(
   return completion.promise;
 }
 
-/** The answer was handed over in whole. */
+/** Resolves the promise, if there is one: the whole answer was handed over. */
 export function complete(exchange: object): void {
   completions.get(exchange)?.resolve();
 }
 
 /**
- * The answer will never be whole.
+ * Rejects the promise, if there is one: the answer will never be whole.
  *
- * @param cause What went wrong; `undefined` when the connection is gone.
+ * @param cause The error; `undefined` when the client has gone.
  */
 export function interrupt(exchange: object, cause: unknown): void {
   completions.get(exchange)?.reject(interrupted(cause));

@@ -1,5 +1,5 @@
 /**
- * Why a request is refused, as a status.
+ * The errors of requests and responses, and the statuses that say them.
  *
  * @module
  */
@@ -69,28 +69,38 @@ export const REASONS: Readonly<Record<number, string>> = {
   511: "Network Authentication Required",
 };
 
-/** What `Deno.serve` says before the error that `onError` threw. */
+/** The text that `Deno.serve` prints before an error of `onError`. */
 export const ON_ERROR_FAILED = "Exception in onError while handling exception";
 
 const ERROR_BYTES = new TextEncoder().encode("Internal Server Error");
 
-/** Returns what is answered when the handler has failed: bytes of no type. */
+/** Returns the answer for a failed handler: bytes without a type. */
 export function internalServerError(): Response {
   return new Response(ERROR_BYTES, { status: 500 });
 }
 
+/**
+ * Returns the status to send. RFC 6585 section 5 has 431 for a head that is too
+ * large; RFC 9110 section 5.4 allows any 4xx, and Deno sends 400.
+ *
+ * @param isStrict Whether the server is stricter than `Deno.serve`.
+ */
+export function sentStatus(status: number, isStrict: boolean): number {
+  return status === 431 && !isStrict ? 400 : status;
+}
+
 /** A request that cannot be served, and the status that says why. */
 export class HttpError extends Error {
-  /** The error's name, which a log shows. */
+  /** The error's name, for logs. */
   override readonly name = "HttpError";
-  /** The status to answer, from 400. */
+  /** The status of the answer, from 400. */
   readonly status: number;
 
   /**
    * Makes an error for a status.
    *
-   * @param status The status to answer, from 400.
-   * @param message What was wrong, for a log; the client does not see it.
+   * @param status The status of the answer, from 400.
+   * @param message What was wrong, for logs; the client does not see it.
    */
   constructor(status: number, message: string) {
     super(message);
@@ -98,7 +108,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Returns the error of a handler that returned something else. */
+/** Returns the error for a handler that returned no `Response`. */
 export function notAResponse(): TypeError {
   return new TypeError(
     "Return value from serve handler must be a response or a promise " +
@@ -106,7 +116,7 @@ export function notAResponse(): TypeError {
   );
 }
 
-/** Returns the error of a response that no server can send. */
+/** Returns the error for a response that no server can send. */
 export function notSendable(status: number): TypeError {
   return new TypeError(
     status === 0

@@ -1,9 +1,9 @@
 /**
  * An exchange: one request and its answer.
  *
- * It runs the handler, waits for it, turns its errors into answers, and knows
- * how far the answer is. It knows nothing of the connection: not the order of
- * answers, not whether a further request follows. Those belong to its sink.
+ * An exchange calls the handler, waits for it, turns its errors into answers,
+ * and knows how far the answer is. It knows nothing of the connection: the
+ * order of answers and further requests belong to its sink.
  *
  * @module
  */
@@ -11,7 +11,6 @@
 import { isPlain, planAnswer } from "./answer_plan.ts";
 import type { AnswerSink, PendingExchange } from "./answer_sink.ts";
 import { complete, completionOf, interrupt } from "./completion.ts";
-import { reportStream, watchEnd } from "./endless.ts";
 import {
   HttpError,
   internalServerError,
@@ -21,10 +20,15 @@ import {
 import { LazyRequest, type RequestExchange } from "./request.ts";
 import { type ResponseParts, takeResponse } from "./response.ts";
 import type { ServeHandlerInfo } from "./service.ts";
-import { CANCEL_REASON, StreamPump } from "./stream_pump.ts";
+import {
+  CANCEL_REASON,
+  reportStream,
+  StreamPump,
+  watchEnd,
+} from "./stream_pump.ts";
 import type { ServeAddress } from "./transport.ts";
 
-/** How far the answer is: two bits of the state. */
+/** How far the answer is: the lower two bits of the state. */
 const Phase = {
   /** The handler has not answered. */
   HANDLER: 0,
@@ -32,35 +36,36 @@ const Phase = {
   STREAM: 1,
   /** The answer will never be whole. */
   LOST: 2,
-  /** The answer was handed over in whole: all bits are set, from any phase. */
+  /** The whole answer was handed over: both bits are set, from any phase. */
   ANSWERED: 3,
 } as const;
 
 const PHASE_MASK = 3;
-/** Somebody waits for the answer to be handed over. */
+/** The handler has read `completed`. */
 const IS_AWAITED = 1 << 2;
-/** A stream has failed before a byte of the answer had left. */
+/** A stream has failed before a byte of its answer was sent. */
 const HAS_FAILED = 1 << 3;
 /** The connection is gone, or the answer was broken off. */
 const IS_LOST = 1 << 4;
-/** Above the bits of the state are those of `RequestFlag`. */
+/** The bits of `RequestFlag` begin here. */
 const FLAGS_SHIFT = 5;
 
 // Deno's globals are getters, which load a class on first use and cost a call.
 const { ReadableStream, Response } = globalThis;
 
-/** Streams that are being written: few exchanges have one. */
+/** The streams that are being written: few exchanges have one. */
 const pumps = new WeakMap<Exchange, StreamPump>();
 
 /**
- * One request and its answer. The handler gets it as its second argument: an
- * object of its own for that would be made for each request.
+ * One request and its answer. The exchange is the second argument of the
+ * handler too, since a separate object for that would cost memory for each
+ * request.
  */
 export class Exchange
   implements ServeHandlerInfo<ServeAddress>, RequestExchange, PendingExchange {
   readonly #sink: AnswerSink;
   #state: number;
-  /** What aborts the request's signal; false when it has aborted unasked. */
+  /** Aborts the request's signal; false when it is aborted but not made yet. */
   #abort: AbortController | false | undefined = undefined;
 
   /** @param flags The request's bits of `RequestFlag`. */
@@ -69,12 +74,12 @@ export class Exchange
     this.#state = flags << FLAGS_SHIFT;
   }
 
-  /** The peer's address, asked for when it is read. */
+  /** The peer's address, looked up when it is read. */
   get remoteAddr(): ServeAddress {
     return this.#sink.peerAddress;
   }
 
-  /** Settles when the answer is handed over, or cannot be any more. */
+  /** Settles when the answer was handed over, or never will be. */
   get completed(): Promise<void> {
     const phase = this.#phase;
     if (phase === Phase.ANSWERED) return completionOf(this, "whole");
@@ -86,22 +91,22 @@ export class Exchange
     return completionOf(this, "pending");
   }
 
-  /** What URLs begin with. */
+  /** The scheme of URLs. */
   get scheme(): string {
     return this.#sink.service.scheme;
   }
 
-  /** The authority for a request that names none. */
+  /** The authority for a request that has none. */
   get authority(): string {
     return this.#sink.authority;
   }
 
-  /** The request's signal, when somebody has asked for it. */
+  /** The request's signal, if it was made. */
   get madeSignal(): AbortSignal | false | undefined {
     return this.#abort && this.#abort.signal;
   }
 
-  /** The request's signal, made when it is asked for first. */
+  /** The request's signal, made when it is read first. */
   get signal(): AbortSignal {
     if (this.#abort) return this.#abort.signal;
     const controller = new AbortController();
@@ -115,7 +120,7 @@ export class Exchange
     return this.#phase === Phase.STREAM;
   }
 
-  /** Whether the peer would take the end of the connection for the body's. */
+  /** Whether the peer takes the end of the connection for the body's end. */
   get endsByClosing(): boolean {
     return pumps.get(this)?.sink.endsByClosing === true;
   }
@@ -133,9 +138,9 @@ export class Exchange
   }
 
   /**
-   * Has the handler answer the request. Static, and without a method of the
-   * exchange on the way to a plain answer: V8 does not allocate an exchange of
-   * which only fields are used.
+   * Calls the handler and answers. Static, and without a call of the exchange's
+   * methods on the way to a plain answer: V8 does not allocate an exchange when
+   * only its fields are used.
    */
   static run(exchange: Exchange, request: LazyRequest): void {
     const sink = exchange.#sink;
@@ -166,14 +171,14 @@ export class Exchange
     }
   }
 
-  /** Answers a request that has failed before its handler was called. */
+  /** Answers a request that failed before its handler was called. */
   failBefore(request: LazyRequest, error: unknown): void {
     this.began(request);
     this.#hold(request);
     this.#fail(error);
   }
 
-  /** The peer sends no more: it may have gone, and the handler is notified. */
+  /** The peer sends no more and may be gone: the request's signal aborts. */
   peerEnded(): void {
     this.abort();
     pumps.get(this)?.peerEnded();
@@ -185,16 +190,19 @@ export class Exchange
     else this.#abort = false;
   }
 
-  /** The peer has read: a stream goes on. */
+  /** The peer has read: the stream goes on. */
   drain(): void {
     pumps.get(this)?.drain();
   }
 
-  /** Nothing more of a stream can be sent, or has come for too long. */
+  /**
+   * Cancels the stream: the peer is gone, or the stream was silent too long.
+   */
   cancelStream(): void {
     const pump = pumps.get(this);
     if (pump === undefined) return;
-    // The handler that waits for the answer hears of it before the stream does.
+    // First: the handler that waits for `completed` is notified before the
+    // stream.
     this.#breakOff(pump, undefined);
     pump.cancel();
   }
@@ -202,7 +210,7 @@ export class Exchange
   /**
    * The connection is gone.
    *
-   * @param cause Why, if this side has ended it.
+   * @param cause Why, when this side has ended the connection.
    */
   lose(cause: unknown): void {
     this.#interrupt(cause);
@@ -210,7 +218,9 @@ export class Exchange
     pumps.get(this)?.cancel();
   }
 
-  /** Keeps the exchange, and what the request needs of a shared buffer. */
+  /**
+   * Keeps the exchange, and copies what the request needs of shared buffers.
+   */
   #hold(request: LazyRequest): void {
     LazyRequest.detach(request);
     this.#sink.hold(this);
@@ -252,7 +262,7 @@ export class Exchange
   /** Answers for a handler, or a stream, that has failed. */
   #fail(error: unknown): void {
     if (this.#phase !== Phase.HANDLER) {
-      // The answer had begun: the peer can only be shown that it is not whole.
+      // The answer had begun: only a reset shows the peer that it is not whole.
       this.#sink.abort();
       return;
     }
@@ -284,7 +294,7 @@ export class Exchange
     }
   }
 
-  /** Answers with a response, unless it comes too late. */
+  /** Answers with a response, unless it is too late. */
   #respond(response: Response): void {
     if (this.#sink.isClosed || this.#phase !== Phase.HANDLER) {
       return discard(response);
@@ -295,7 +305,7 @@ export class Exchange
     this.#answer(parts);
   }
 
-  /** Writes the answer, or begins to. */
+  /** Writes the answer, or begins to write it. */
   #answer(parts: ResponseParts): void {
     const { body } = parts;
     if (!(body instanceof ReadableStream)) return this.#answerWhole(parts);
@@ -350,7 +360,7 @@ export class Exchange
     }
   }
 
-  /** Answers for a stream that failed before a byte of its answer has left. */
+  /** Answers for a stream that failed before a byte of its answer was sent. */
   #answerUnsent(error: unknown): void {
     pumps.delete(this);
     this.#phase = Phase.HANDLER;
@@ -358,7 +368,7 @@ export class Exchange
       this.#state |= HAS_FAILED;
       return this.#fail(error);
     }
-    // It was the answer to an error itself, and the next one may fail as well.
+    // The stream was itself the answer of `onError`, and the next may fail too.
     this.#sink.service.report(error, ON_ERROR_FAILED);
     this.#respond(internalServerError());
     this.#sink.proceed();
@@ -371,7 +381,7 @@ export class Exchange
     this.#sink.breakOff(pump.sink);
   }
 
-  /** The answer is handed over: the sink goes on with the next request. */
+  /** The answer was handed over: the sink begins the next request. */
   #finish(status: number, sentBytes: number): void {
     this.#answered();
     this.answered(status, sentBytes);
@@ -390,25 +400,25 @@ export class Exchange
   #interrupt(cause: unknown): void {
     if (this.#state & IS_LOST) return;
     this.#state |= IS_LOST;
-    // A handler may still fail, and that is reported.
+    // In the handler's phase the handler may still fail, which is reported.
     if (this.#phase === Phase.STREAM) this.#phase = Phase.LOST;
     if (this.#state & IS_AWAITED) interrupt(this, cause);
     const pump = pumps.get(this);
     this.failed(pump?.status, pump?.written ?? 0, cause);
   }
 
-  // What an exchange of which an observer is notified does: nothing here.
+  // Hooks of `ObservedExchange`; they do nothing without an observer.
 
   /** The handler is called next. */
   protected began(_request: LazyRequest): void {}
 
-  /** The handler has thrown, or a stream before its first byte. */
+  /** The handler failed, or a stream before its first byte. */
   protected erred(_error: unknown): void {}
 
   /** The answer was handed over. */
   protected answered(_status: number, _sentBytes: number): void {}
 
-  /** The server itself has answered. */
+  /** The server has refused the request. */
   protected refused(_status: number, _receivedBytes: number): void {}
 
   /** The answer will never be whole. */
@@ -422,7 +432,7 @@ export class Exchange
 /**
  * Writes a plain answer.
  *
- * @returns The bytes of its body; -1 when the answer is not plain.
+ * @returns The length of its body in bytes; -1 when the answer is not plain.
  */
 function answerPlain(
   sink: AnswerSink,
@@ -435,7 +445,7 @@ function answerPlain(
   return sink.plain(parts.contentType, text) ? text.length : -1;
 }
 
-/** Throws a response away that comes too late. */
+/** Throws away a response that is too late. */
 function discard(response: Response): void {
   response.body?.cancel(CANCEL_REASON).catch(() => {});
 }

@@ -7,15 +7,15 @@
 import type { RequestHead } from "./h1/head.ts";
 import { standInFor } from "./lazy.ts";
 
-/** RFC 9110 section 5.6.2: what a field name is made of. */
+/** A field name: RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Headers that throw what is right, and in its words, when changed. */
+/** Immutable headers: changing them throws the error that Deno throws. */
 const IMMUTABLE = Response.error().headers;
 
 /**
- * Stands in for `Headers`: `get` and `has` look at the bytes; what is inherited,
- * such as iterating, builds the real one. Immutable, as the fields of a
- * received request are.
+ * Stands in for `Headers`: `get` and `has` read the bytes; inherited methods,
+ * such as iteration, build the real `Headers`. Immutable, like the fields of
+ * any received request.
  */
 export class RequestHeaders {
   readonly #head: RequestHead;
@@ -26,7 +26,7 @@ export class RequestHeaders {
     this.#head = head;
   }
 
-  /** Builds the real headers behind a lazy object. */
+  /** Returns the real headers of a lazy object, built at the first call. */
   static real(headers: RequestHeaders): Headers {
     return headers.#real ??= new Headers(headers.#head.fields());
   }
@@ -36,7 +36,7 @@ export class RequestHeaders {
     return this.#find(name) ?? null;
   }
 
-  /** Returns whether there is such a field. */
+  /** Returns whether the request has the field. */
   has(name: string): boolean {
     return this.#find(name) !== undefined;
   }
@@ -59,7 +59,7 @@ export class RequestHeaders {
   #find(name: string): string | undefined {
     const text = String(name);
     const found = this.#head.get(text.toLowerCase());
-    // The real one throws what is right for a name that is none.
+    // The real headers throw the error for an invalid name.
     if (found === undefined && !TOKEN.test(text)) {
       RequestHeaders.real(this).has(text);
     }

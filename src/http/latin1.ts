@@ -1,11 +1,11 @@
 /**
- * Bytes as text and back: a header field is bytes, not UTF-8 (RFC 9110
- * section 5.5), and fetch shows each byte as one character.
+ * Bytes to text and back. A header field is bytes, not UTF-8 (RFC 9110 section
+ * 5.5), and fetch shows each byte as one character.
  *
  * @module
  */
 
-/** What node's `Buffer` has and the web has not, at a call's price. */
+/** Methods of node's `Buffer` that the web does not have. */
 interface Calls {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
   utf8Write(
@@ -16,17 +16,18 @@ interface Calls {
   ): number;
 }
 
-// TextDecoder's "latin1" is Windows-1252, and a subarray costs as much as this.
+// TextDecoder's "latin1" is Windows-1252, and would need a subarray, which
+// costs as much as these calls.
 let latin1Slice: Calls["latin1Slice"] | undefined;
 let utf8Write: Calls["utf8Write"] | undefined;
 /**
- * After so many loops node's module is loaded, which takes Deno 2 to 3
- * milliseconds: not before, since the first client would wait for it.
+ * Node's module is loaded after so many loops: loading takes 2 to 3
+ * milliseconds, for which the first client would wait.
  */
 const LOOPS_MAX = 32;
 let loops = 0;
 
-/** Counts a loop that node's calls would do faster. */
+/** Counts a loop that a call of node's would do faster. */
 function countLoop(): void {
   if (++loops !== LOOPS_MAX) return;
   import("node:buffer").then(({ Buffer }) => {
@@ -37,18 +38,18 @@ function countLoop(): void {
 }
 
 /**
- * Texts up to this length are written faster by a loop, at 1.4 nanoseconds a
- * character, than by a call, at 90 in all.
+ * A loop writes texts up to this length faster, at 1.4 nanoseconds a character,
+ * than a call, at 90 nanoseconds.
  */
 const LOOP_MAX = 64;
 /**
- * Room beyond a text's length that tells whether it was ASCII: a text that is
- * not takes more bytes than it has characters, and what is left out of it for
- * want of room is one character of three bytes at the most.
+ * Room beyond a text's length that shows whether the text was ASCII: any other
+ * text takes more bytes than it has characters. A character takes three bytes
+ * at the most, so one always fits.
  */
 export const ASCII_ROOM = 4;
 
-/** Returns the bytes from `start` to `end`, one character each. */
+/** Returns the bytes from `start` to `end` as one character each. */
 export function decodeLatin1(
   bytes: Uint8Array,
   start: number,
@@ -70,8 +71,8 @@ function decodeByLoop(bytes: Uint8Array, start: number, end: number): string {
 }
 
 /**
- * Writes one byte a character and returns where the next goes. There must be
- * room; characters above 255 lose their upper bits.
+ * Writes one byte a character and returns where the next byte goes. The caller
+ * provides the room; characters above 255 lose their upper bits.
  */
 export function writeLatin1(
   bytes: Uint8Array,
@@ -85,7 +86,7 @@ export function writeLatin1(
   return offset + length;
 }
 
-/** Returns a text's characters as bytes. */
+/** Returns the characters of a text as bytes. */
 export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   writeLatin1(bytes, 0, text);
@@ -93,8 +94,8 @@ export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Writes a text that is all ASCII and returns where the next byte goes, or -1
- * when it is not. There must be room for it and {@linkcode ASCII_ROOM}.
+ * Writes an ASCII text and returns where the next byte goes, or -1 when the
+ * text is not ASCII. The caller provides the room, and {@linkcode ASCII_ROOM}.
  */
 export function writeAscii(
   bytes: Uint8Array,

@@ -1,20 +1,20 @@
 /**
- * Objects that are a `Request` or a `Headers` to everybody, and are built only
- * when somebody needs the real one.
+ * Objects that stand in for a `Request` or a `Headers`, which is built only
+ * when the program needs it.
  *
  * @module
  */
 
 /**
  * Puts `lazy` into the prototype chain of a web class, so that `instanceof`
- * holds, and forwards the symbols under which Deno keeps its own state: a
- * method of the web class then works on a lazy object, by way of its real one.
- * Its objects name the web class as their constructor, as `Deno.inspect` shows
- * it, and their properties are listed by `for in` as those of the web class.
+ * holds, and forwards the symbols under which Deno keeps its state, so that
+ * methods of the web class work on a lazy object: they use its real object. A
+ * lazy object has the web class as its constructor, which `Deno.inspect` shows,
+ * and `for in` lists its properties like those of the web class.
  *
- * @param lazy The class whose objects stand in.
+ * @param lazy The class of the objects that stand in.
  * @param sample An object of the web class.
- * @param real Returns, or builds, the real object behind a lazy one.
+ * @param real Returns, or builds, the real object of a lazy object.
  */
 export function standInFor<Lazy extends object, Real extends object>(
   lazy: { prototype: Lazy },

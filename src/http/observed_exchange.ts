@@ -1,5 +1,5 @@
 /**
- * An exchange of which an observer is notified.
+ * An exchange that notifies the server's observer.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { notify, type RequestEnded } from "./observer.ts";
 import type { LazyRequest } from "./request.ts";
 import type { ServeAddress } from "./transport.ts";
 
-/** What an observer gets: addresses are asked for when they are read. */
+/** An observer's event: the address is looked up when it is read. */
 class Event {
   readonly request: Request;
   readonly #sink: AnswerSink;
@@ -26,12 +26,12 @@ class Event {
   }
 }
 
-/** An exchange that notifies its server's observer. */
+/** An exchange that notifies the server's observer. */
 export class ObservedExchange extends Exchange {
   readonly #sink: AnswerSink;
   #request: Request | undefined = undefined;
   #beganMs = 0;
-  /** What the handler, or the stream before the first byte, has thrown. */
+  /** The error of the handler, or of the stream before its first byte. */
   #error: unknown = undefined;
 
   /** @param flags The request's bits of `RequestFlag`. */
@@ -83,7 +83,7 @@ export class ObservedExchange extends Exchange {
   }
 }
 
-/** Notifies an observer of a request that no handler has seen. */
+/** Notifies an observer of a request that never reached a handler. */
 export function notifyRefused(
   sink: AnswerSink,
   request: LazyRequest | undefined,

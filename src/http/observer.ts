@@ -1,5 +1,5 @@
 /**
- * Observers: what a program hears of requests, for its logs and metrics.
+ * Observers: the events of requests, for a program's logs and metrics.
  *
  * @module
  */
@@ -8,87 +8,87 @@ import type { ServeAddress } from "./transport.ts";
 
 /** A request that has begun. */
 export interface RequestBegan {
-  /** The request that the handler gets. Its body is the handler's to read. */
+  /** The handler's request. Only the handler may read its body. */
   readonly request: Request;
-  /** The peer's address, asked for when it is read. */
+  /** The peer's address, looked up when it is read. */
   readonly remoteAddr: ServeAddress;
 }
 
 /** A request that has ended. */
 export interface RequestEnded extends RequestBegan {
-  /** Bytes of the request's body that have come, without their framing. */
+  /** Received bytes of the request's body, without their framing. */
   readonly receivedBytes: number;
-  /** Bytes of the answer's body that were handed over, without framing. */
+  /**
+   * Bytes of the answer's body that were handed over, without their framing.
+   */
   readonly sentBytes: number;
   /**
-   * Milliseconds from the call of the handler until now; 0 for a request that no
-   * handler has seen.
+   * Milliseconds from the call of the handler until now; 0 when no handler was
+   * called.
    */
   readonly durationMs: number;
 }
 
-/** A request whose answer was handed over in whole. */
+/** A request with a whole answer that was handed over. */
 export interface RequestAnswered extends RequestEnded {
   /** The status of the answer: from 200 to 599. */
   readonly status: number;
   /**
-   * What the handler has thrown, when the answer is that of `onError`, else
-   * `undefined`.
+   * The handler's error, when `onError` made the answer; `undefined` otherwise.
    */
   readonly error: unknown;
 }
 
-/** A request that the server itself has answered with a status. */
+/** A request that the server refused with a status. */
 export interface RequestRefused extends Omit<RequestEnded, "request"> {
   /**
-   * The request, as far as its head is valid: `undefined` for most requests
-   * that no handler has seen.
+   * The request, when its head is valid: `undefined` for most refused requests.
    */
   readonly request: Request | undefined;
   /** The status of the answer: from 400 to 599. */
   readonly status: number;
 }
 
-/** A request whose answer will never be whole. */
+/** A request with an answer that will never be whole. */
 export interface RequestFailed extends RequestEnded {
   /** The status of the answer, or `undefined` when no answer had begun. */
   readonly status: number | undefined;
   /**
-   * Why: what the answer's stream has thrown, or why this side has reset the
+   * The error of the answer's stream, or the reason why this side has reset the
    * client; `undefined` when the client has gone.
    */
   readonly error: unknown;
 }
 
 /**
- * Notified of requests, in order on each connection. A server without an
- * observer pays nothing for it.
+ * Functions that the server notifies of requests, in order on each connection.
+ * A server without an observer pays nothing.
  *
- * A function is called while the server works: it must be quick, and must not
- * wait. What it throws is printed, and changes nothing for the client.
+ * The server waits while a function runs: it must be quick. An error that it
+ * throws is printed, and changes nothing for the client.
  */
 export interface Observer {
-  /** A request has come, and its handler is called next. */
+  /** A request has begun: its handler is called next. */
   began?(event: RequestBegan): void;
-  /** An answer was handed over in whole, though the peer may not have read it. */
+  /** A whole answer was handed over; the peer may not have read it yet. */
   answered?(event: RequestAnswered): void;
   /**
-   * The server has answered a request that it cannot serve: 400, 408, 413, 414,
-   * 417, 431, 501 or 503, as a rule before a handler was called. `began` comes
-   * before only when a handler was called.
+   * The server has refused a request: 400, 408, 413, 414, 417, 431, 501 or 503,
+   * usually before the handler was called. `began` is called before only when
+   * the handler was called.
    */
   refused?(event: RequestRefused): void;
-  /** The client has gone before it had its answer, or the answer has failed. */
+  /** The client went before it had its answer, or the answer failed. */
   failed?(event: RequestFailed): void;
 }
 
 /** The names of an observer's functions. */
 const NAMES = ["began", "answered", "refused", "failed"] as const;
 
-/** What is said before the error that an observer threw. */
+/** The text that is printed before an observer's error. */
 const OBSERVER_FAILED = "Exception in an observer";
 
-/** Calls an observer, and reports what it throws. */
+/** Calls an observer's function, and reports an error that it throws. */
 export function notify<Name extends keyof Observer>(
   { observer, report }: {
     observer: Observer | undefined;
@@ -108,9 +108,9 @@ export function notify<Name extends keyof Observer>(
 }
 
 /**
- * Returns the observer that an option means, `undefined` when there is none.
+ * Returns the observer of an option; `undefined` for a missing one.
  *
- * @throws {TypeError} when it is no object, or has something else than functions.
+ * @throws {TypeError} when it is no object, or one of its functions is none.
  */
 export function observerOf(option: unknown): Observer | undefined {
   if (option === undefined || option === null) return undefined;

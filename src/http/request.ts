@@ -1,5 +1,5 @@
 /**
- * What a handler receives: a `Request` that decodes only what is looked at.
+ * The handler's request: a `Request` that decodes only what the handler reads.
  *
  * @module
  */
@@ -11,27 +11,29 @@ import { type RequestBody, StreamBody } from "./stream_body.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const SAMPLE = new Request("http://localhost/");
-/** Where Deno keeps what a request is made of. */
+/** The symbol of a request's inner state in Deno. */
 const INNER = Object.getOwnPropertySymbols(SAMPLE)
   .find(({ description }) => description === "request");
-/** Where Deno keeps a request's signal, or `false` for one that has aborted. */
+/** The symbol of a request's signal in Deno; `false` when it is aborted. */
 const SIGNAL = Object.getOwnPropertySymbols(SAMPLE)
   .find(({ description }) => description === "signalCache");
 
-/** Methods that the constructor refuses, or takes for ones without a body. */
+/** Methods that the constructor refuses, or allows no body for. */
 const REFUSED = /^(CONNECT|TRACE|TRACK|GET|HEAD)$/i;
 
 const decoder = new TextDecoder();
 
-/** What a request needs of its exchange. */
+/** The exchange, as its request uses it. */
 export interface RequestExchange {
-  /** The authority to use when the request names none. */
+  /** The authority for a request that has none. */
   readonly authority: string;
-  /** What URLs begin with. */
+  /** The scheme of URLs. */
   readonly scheme: string;
-  /** Aborts when the client goes; made when it is asked for first. */
+  /** Aborts when the client goes; made when it is read first. */
   readonly signal: AbortSignal;
-  /** The same, if it was made; `false` when it would be aborted. */
+  /**
+   * The signal, if it was made; `false` when it is aborted but not made yet.
+   */
   readonly madeSignal: AbortSignal | false | undefined;
   /** Aborts the signal. */
   abort(): void;
@@ -40,42 +42,44 @@ export interface RequestExchange {
 /** Stands in for `Request`: see {@linkcode standInFor}. */
 export class LazyRequest {
   readonly #head: RequestHead;
-  readonly #host: RequestExchange;
+  readonly #exchange: RequestExchange;
   #incoming: RequestBody | undefined;
   #url: string | undefined = undefined;
   #headers: RequestHeaders | undefined = undefined;
   #real: Request | undefined = undefined;
 
-  /** Made by a connection, for an exchange. */
+  /** @param body The request's body; `undefined` for none. */
   constructor(
     head: RequestHead,
-    host: RequestExchange,
+    exchange: RequestExchange,
     body: RequestBody | undefined,
   ) {
     this.#head = head;
-    this.#host = host;
+    this.#exchange = exchange;
     this.#incoming = body;
   }
 
-  /** Builds the real request behind a lazy one. */
+  /** Returns the real request of a lazy request, built at the first call. */
   static real(request: LazyRequest): Request {
     return request.#real ?? LazyRequest.#build(request);
   }
 
-  /** The signal, when somebody has asked for it; `false` for an aborted one. */
+  /**
+   * The signal, if it was made; `false` when it is aborted but not made yet.
+   */
   static signalOf(this: LazyRequest): AbortSignal | false | undefined {
-    return this.#host.madeSignal;
+    return this.#exchange.madeSignal;
   }
 
-  /** Lets go of the bytes that the request was read into. */
+  /** Copies what the request needs of the buffers that it was read into. */
   static detach(request: LazyRequest): void {
     request.#head.detach();
     request.#incoming?.detach();
   }
 
-  /** Says that the client has gone. */
+  /** Aborts the request's signal. */
   static abort(request: LazyRequest): void {
-    request.#host.abort();
+    request.#exchange.abort();
   }
 
   /** The method as sent. */
@@ -94,7 +98,7 @@ export class LazyRequest {
     return headers as unknown as Headers;
   }
 
-  /** Always `follow`: an inspected request needs no real one. */
+  /** Always `follow`: so that inspecting a request builds no real one. */
   get redirect(): RequestRedirect {
     return "follow";
   }
@@ -104,14 +108,14 @@ export class LazyRequest {
     return LazyRequest.#bodyOf(this)?.stream ?? null;
   }
 
-  /** Whether the body was read, or is being read. */
+  /** Whether the program has read from the body. */
   get bodyUsed(): boolean {
     return LazyRequest.#bodyOf(this)?.isUsed ?? false;
   }
 
   /** Aborts when the client goes away before it has its answer. */
   get signal(): AbortSignal {
-    return this.#host.signal;
+    return this.#exchange.signal;
   }
 
   /** Resolves to the body's bytes. */
@@ -154,15 +158,15 @@ export class LazyRequest {
   /**
    * Returns a second request with the same body.
    *
-   * @throws {TypeError} when the body was read, or is being read.
+   * @throws {TypeError} when the body was read from, or is locked by a reader.
    */
   clone(): Request {
     const body = LazyRequest.#bodyOf(this);
     if (body?.isUnusable) throw new TypeError("Body is unusable");
-    const clone = new LazyRequest(this.#head, this.#host, undefined);
+    const clone = new LazyRequest(this.#head, this.#exchange, undefined);
     if (body !== undefined) {
       [this.#incoming, clone.#incoming] = body.tee();
-      // Its body is the stream that has just been shared out.
+      // The body of the real request is the stream that is locked now.
       this.#real = undefined;
     }
     return clone as unknown as Request;
@@ -171,8 +175,8 @@ export class LazyRequest {
   // Static, since private methods would mark each request with a field.
 
   /**
-   * What there is to read. As with `Deno.serve`, a GET or HEAD has nothing,
-   * whatever its client sent, and others have something, if only no bytes.
+   * Returns the body to read. As with `Deno.serve`, GET and HEAD have none,
+   * whatever the client sent; any other method has one, which may be empty.
    */
   static #bodyOf(request: LazyRequest): RequestBody | undefined {
     if (request.#head.hasNoBody) return undefined;
@@ -180,9 +184,9 @@ export class LazyRequest {
   }
 
   /**
-   * Resolves to what `make` makes of the body.
+   * Resolves to what `make` returns for the bytes of the body.
    *
-   * @param isOwned Whether that is for the handler to keep, or change.
+   * @param isOwned Whether the handler may keep or change the bytes.
    */
   static #read<T>(
     request: LazyRequest,
@@ -190,7 +194,7 @@ export class LazyRequest {
     isOwned: boolean = false,
   ): Promise<T> {
     const body = LazyRequest.#bodyOf(request);
-    // Not one for all: a buffer can be transferred.
+    // A new array each time, since the handler may transfer its buffer.
     const now = body === undefined
       ? new Uint8Array(0)
       : body.collectNow(isOwned);
@@ -198,8 +202,8 @@ export class LazyRequest {
       ? body!.collect(isOwned).then(make)
       : made(make, now);
     if (!(result instanceof Promise)) return Promise.resolve(result);
-    // A client can have it fail at any time: where the handler does not wait
-    // for it, that must not end the process.
+    // A client can cause a rejection at any time. When the handler does not
+    // wait for the promise, that must not end the process.
     result.catch(ignore);
     return result;
   }
@@ -216,12 +220,12 @@ export class LazyRequest {
 
   static #buildUrl(request: LazyRequest): string {
     const { target, host } = request.#head;
-    const { scheme } = request.#host;
-    const authority = host || request.#host.authority;
+    const { scheme } = request.#exchange;
+    const authority = host || request.#exchange.authority;
     if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
     if (target === "*") return `${scheme}://${authority}/*`;
-    // RFC 9112 section 3.3: an absolute target is the URL itself, less the path
-    // that it may leave out; the authority of a CONNECT is without a scheme.
+    // RFC 9112 section 3.3: an absolute target is the URL itself, but may leave
+    // its path out; the target of CONNECT is an authority without a scheme.
     if (!target.includes("/")) return `${scheme}://${target}`;
     return /^[a-z]+:\/\/[^/?]*$/i.test(target) ? `${target}/` : target;
   }
@@ -238,14 +242,14 @@ export class LazyRequest {
     });
     setMethod(request, method);
     if (!isUnusable) return lazy.#real = request;
-    // The body stays with its reader; the real request says that it is used.
+    // The body stays with its reader; the real request's body counts as used.
     request.body?.cancel().catch(ignore);
     return request;
   }
 }
 
 standInFor(LazyRequest, SAMPLE, LazyRequest.real);
-// Looking for a signal makes none, as in Deno.
+// Reading this symbol makes no signal, as in Deno.
 if (SIGNAL !== undefined) {
   Object.defineProperty(LazyRequest.prototype, SIGNAL, {
     configurable: true,
@@ -253,7 +257,7 @@ if (SIGNAL !== undefined) {
   });
 }
 
-/** Makes something of a body that is there. */
+/** Returns what `make` returns, or a promise rejected with what it throws. */
 function made<T>(
   make: (bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>,
   bytes: Uint8Array<ArrayBuffer>,
@@ -282,7 +286,7 @@ function decode(bytes: Uint8Array<ArrayBuffer>): string {
   return decoder.decode(bytes);
 }
 
-/** Gives a request its method as sent, whatever the constructor makes of it. */
+/** Sets a request's method as sent, since the constructor changes some. */
 function setMethod(request: Request, method: string): void {
   const inner = INNER && Reflect.get(request, INNER) as { method?: string };
   if (inner?.method !== undefined) inner.method = method;

@@ -1,11 +1,11 @@
 /**
  * Takes a `Response` apart without promises.
  *
- * Deno keeps what a response was made of under symbols of the object. Reading
- * them is how a body of text or bytes is known at once, where the public
- * interface has only streams. They are Deno's own affair, so they are tried
- * out against the public interface before they are trusted; where one is
- * missing or means something else, the public interface is used.
+ * Deno keeps the parts of a response under symbols of the object. By them a
+ * body of text or bytes is read at once, where the public interface has only
+ * streams. The symbols are private to Deno, so this file compares them with the
+ * public interface before it trusts them. When one is missing or means
+ * something else, it uses the public interface.
  *
  * @module
  */
@@ -17,23 +17,23 @@ export type BodyInit =
   | ReadableStream<Uint8Array<ArrayBuffer>>
   | null;
 
-/** What a response is made of. */
+/** The parts of a response. */
 export interface ResponseParts {
   /** From 101 to 599; 0 for `Response.error()`. */
   status: number;
-  /** The reason phrase, empty when the status' own is meant. */
+  /** The reason phrase; empty for the usual phrase of the status. */
   statusText: string;
-  /** All fields, or `undefined` when there is none but the type. */
+  /** All fields; `undefined` when the type is the only one. */
   headers: Iterable<[string, string]> | undefined;
   /** The type of a response without other fields. */
   contentType: string | undefined;
   /** The body. */
   body: BodyInit;
-  /** The length of a stream, where it is known. */
+  /** The length of a stream in bytes, if it is known. */
   length: number | undefined;
 }
 
-/** What `fetch` says of a string body. */
+/** The type that `fetch` gives a string body. */
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
 
 interface StaticBody {
@@ -62,17 +62,17 @@ const NAMES = {
   consumed: "serve fast consumed",
 } as const;
 
-/** The class's own, whatever a subclass makes of it. */
+/** The class's own getter, also for objects of subclasses. */
 const headersOf = Object.getOwnPropertyDescriptor(Response.prototype, "headers")
   ?.get;
 
 type Symbols = Record<keyof typeof NAMES, symbol>;
 type Opened = Record<symbol, unknown>;
 
-/** The codings that Deno's `fetch` asks for and takes off. */
+/** The codings that Deno's `fetch` asks for and decodes. */
 const DECODED = /^(gzip|br)$/i;
 
-/** The kinds of fields that a fast response has. */
+/** The kinds of fields of a fast response: none but a type. */
 const KIND_TEXT = 1;
 const KIND_TYPE = 2;
 
@@ -89,14 +89,13 @@ let symbols: Symbols | undefined;
 let isSearched = false;
 let isFirst = true;
 /**
- * Where Deno keeps what its own server would send of a response with several
- * fields: a native object, which a `FinalizationRegistry` frees. It is freed at
- * once when somebody asks for the headers, which costs less than what the garbage
- * collector takes for it.
+ * The symbol of a native object in which Deno keeps a response with several
+ * fields for its own server. A `FinalizationRegistry` frees it; reading the
+ * headers frees it at once, which costs less than the garbage collector's work.
  */
 let twin: symbol | undefined;
 
-/** Whether responses are read by Deno's symbols; false: by the public face. */
+/** Whether responses are read by Deno's symbols, or by the public interface. */
 export function readsSymbols(): boolean {
   if (!isSearched) search();
   return symbols !== undefined;
@@ -109,12 +108,12 @@ export function useSymbols(use: boolean): void {
   symbols = undefined;
 }
 
-/** Looks for the symbols, and says so when this Deno has others. */
+/** Looks for the symbols, and prints a warning when this Deno has others. */
 function search(): void {
   isSearched = true;
   symbols = findTrusted();
   if (symbols !== undefined) return;
-  // Answers stay right, but all of them are streams then: nothing else tells.
+  // Answers stay correct, but all are streams then, which nothing else shows.
   // deno-lint-ignore no-console
   console.warn(
     `denio does not know how Deno ${Deno.version.deno} keeps the parts of a ` +
@@ -124,8 +123,8 @@ function search(): void {
 }
 
 /**
- * Returns the parts of a response and marks its body as used. The object is
- * the same each time.
+ * Returns the parts of a response, and marks its body as used. All calls return
+ * the same object.
  *
  * @throws {TypeError} when the body was used before.
  */
@@ -137,9 +136,9 @@ export function takeResponse(response: Response): ResponseParts {
 }
 
 /**
- * Takes a program's first response when it is a plain text, for which one kind
- * of sample says enough. All samples take 1.5 milliseconds more, for which the
- * first client would wait.
+ * Takes a program's first response when it is a plain text, for which one
+ * sample is enough. All samples take 1.5 milliseconds more, for which the first
+ * client would wait.
  */
 function takeFirst(response: Response): ResponseParts | undefined {
   isFirst = false;
@@ -157,14 +156,14 @@ function isPlain(response: Response, names: Symbols): boolean {
 function takeOpened(response: Response, names: Symbols): ResponseParts {
   const opened = response as unknown as Opened;
   const inner = opened[names.inner] as InnerResponse | undefined;
-  // A subclass or a stand-in may keep its state elsewhere.
+  // A stand-in for a Response has no state under Deno's symbols.
   if (inner === undefined) return takeStandIn(response);
   const held = inner.body?.streamOrStatic;
   if (opened[names.consumed] === true || isConsumed(response, held)) {
     throw used();
   }
   const status = opened[names.status] as number;
-  // Deno keeps the phrase of a fast response elsewhere, and does not send it.
+  // Deno keeps the phrase of a fast response elsewhere, and never sends it.
   const isFast = status !== 0 && inner.statusMessage === "";
   if (isFast && opened[names.kind] !== undefined) {
     return takeFast(opened, names, status);
@@ -181,7 +180,7 @@ function takeOpened(response: Response, names: Symbols): ResponseParts {
   return parts;
 }
 
-/** A response of a plain body and no field but its type. */
+/** Takes a response with a plain body and no field but its type. */
 function takeFast(
   opened: Opened,
   names: Symbols,
@@ -234,15 +233,15 @@ function takePublic(response: Response): ResponseParts {
 }
 
 /**
- * Whether `fetch` has decoded the body, which it does without a word: the
- * fields still tell of the coded one.
+ * Whether `fetch` has decoded the body. It leaves the fields as they were, so
+ * they still describe the coded body.
  */
 function isDecoded({ url, headers }: Response): boolean {
   // A stand-in for a Response may have no URL at all.
   return Boolean(url) && DECODED.test(headers.get("content-encoding") ?? "");
 }
 
-/** Leaves out the fields that are true of the coded body only. */
+/** Leaves out the fields that describe the coded body. */
 function decoded(headers: Iterable<[string, string]>): [string, string][] {
   return [...headers].filter(([name]) => {
     const lower = name.toLowerCase();
@@ -250,12 +249,12 @@ function decoded(headers: Iterable<[string, string]>): [string, string][] {
   });
 }
 
-/** A response without Deno's parts, which must answer for itself. */
+/** Takes a response without Deno's symbols by the public interface. */
 function takeStandIn(response: Response): ResponseParts {
   try {
     void response.status;
   } catch (cause) {
-    // It has but the prototype of a Response: there is nothing to take.
+    // It has only the prototype of a Response, and no parts.
     throw new TypeError(
       "Return value from serve handler must be a Response constructed via " +
         "the Response constructor in this realm",
@@ -281,7 +280,7 @@ function findSymbols(): Symbols | undefined {
   return Object.fromEntries(entries) as Symbols;
 }
 
-/** Returns the symbols when they mean what they seem to, for every kind. */
+/** Returns the symbols when they mean what their names say, for all samples. */
 function findTrusted(): Symbols | undefined {
   const found = findSymbols();
   if (found === undefined) return undefined;
@@ -294,7 +293,7 @@ function findTrusted(): Symbols | undefined {
 type Sample = readonly [make: () => Response, body: string | undefined];
 
 const PLAIN: Sample = [() => new Response("text"), "text"];
-/** Responses of every kind, with the body that each must be seen to have. */
+/** Responses of every kind, each with its body as text. */
 const SAMPLES: readonly Sample[] = [
   PLAIN,
   [() => new Response(null, { status: 204 }), undefined],
@@ -311,12 +310,12 @@ const SAMPLES: readonly Sample[] = [
   [() => Response.redirect("http://localhost/"), undefined],
 ];
 
-/** Whether a sample is read as the public interface shows it. */
+/** Whether the symbols and the public interface show the same of a sample. */
 function agrees(sample: Sample, names: Symbols): boolean {
   try {
     return isRead(sample, names);
   } catch {
-    // What lies under the symbols is not what was read from it.
+    // The values under the symbols have other types than expected.
     return false;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What all connections of one server share: the handler and the limits.
+ * The handler, the limits and the heads that all connections of a server share.
  *
  * @module
  */
@@ -16,15 +16,15 @@ import type { ServeAddress } from "./transport.ts";
  */
 export interface ServeHandlerInfo<Addr extends ServeAddress = Deno.NetAddr> {
   /**
-   * The peer's address, asked for when it is read. A Unix peer has none: it is
-   * the server's own, as `Deno.serve` has it.
+   * The peer's address, looked up when it is read. A Unix peer has none, so it
+   * is the server's address, as with `Deno.serve`.
    */
   readonly remoteAddr: Addr;
   /**
-   * Resolves when the answer was handed over in whole: written, though the peer
-   * may not have read it. Rejects with `Deno.errors.Interrupted` when it could
-   * not be, because the client went, the server was ended or the body failed.
-   * A handler that reads it need not wait for it.
+   * Resolves when the whole answer was handed over to the connection; the peer
+   * may not have read it yet. Rejects with `Deno.errors.Interrupted` when the
+   * client went, the server ended or the body failed before. A handler that
+   * reads this property need not wait for the promise.
    */
   readonly completed: Promise<void>;
 }
@@ -42,30 +42,30 @@ export type Handler<Addr extends ServeAddress = Deno.NetAddr> = (
 /** The schemes that `Deno.serve` gives URLs, by TCP and by Unix sockets. */
 export type Scheme = "http" | "http+unix";
 
-/** The way from a connection to its server. */
+/** What a service is made of. */
 export interface ServiceOptions {
   /** Answers requests. */
   handler: Handler<ServeAddress>;
-  /** What URLs begin with; `http` when left out. */
+  /** The scheme of URLs; `http` when left out. */
   scheme?: Scheme;
-  /** Answers when the handler fails. */
+  /** Answers for a handler that failed. */
   onError: (error: unknown) => Response | Promise<Response>;
-  /** What a peer may ask. */
+  /** The limits of requests. */
   limits: HttpLimits;
   /**
-   * Whether to refuse what `Deno.serve` takes and RFC 9112 does not: no `Host`
-   * or an empty one, lines of a head that end in a bare LF, and CONNECT. Also
-   * whether a head that is too large is 431, where Deno says 400. True when left
-   * out.
+   * Whether to refuse requests that `Deno.serve` takes and RFC 9112 does not:
+   * no `Host` or an empty one, lines of a head that end in a bare LF, and
+   * CONNECT. Also whether a head that is too large is 431, where Deno sends
+   * 400. True when left out.
    */
   requireHost?: boolean;
-  /** Called with an error that nobody answers, and when that was. */
+  /** Called with an error that no answer shows, and a text for the log. */
   report: (error: unknown, when?: string) => void;
-  /** Notified of requests; left out, nothing is. */
+  /** Notified of requests, when given. */
   observer?: Observer;
-  /** A handler's promise is pending: Deno's loop must go on. */
+  /** Counts a pending promise of a handler: Deno's loop must go on. */
   beginWork: () => void;
-  /** It has settled. */
+  /** Uncounts a promise that has settled. */
   endWork: () => void;
 }
 
@@ -73,27 +73,27 @@ export interface ServiceOptions {
 export class Service {
   /** Answers requests. */
   readonly handler: Handler<ServeAddress>;
-  /** What URLs begin with. */
+  /** The scheme of URLs. */
   readonly scheme: Scheme;
-  /** Answers when the handler fails. */
+  /** Answers for a handler that failed. */
   readonly onError: (error: unknown) => Response | Promise<Response>;
-  /** What a peer may ask. */
+  /** The limits of requests. */
   readonly limits: HttpLimits;
   /** Whether to be stricter than `Deno.serve`. */
   readonly requireHost: boolean;
   /** Serialises heads. */
   readonly heads: Heads;
-  /** Called with an error that nobody answers, and when that was. */
+  /** Called with an error that no answer shows, and a text for the log. */
   readonly report: (error: unknown, when?: string) => void;
   /** Notified of requests. */
   readonly observer: Observer | undefined;
-  /** Counts a pending handler. */
+  /** Counts a pending promise of a handler. */
   readonly beginWork: () => void;
-  /** Uncounts it. */
+  /** Uncounts a promise that has settled. */
   readonly endWork: () => void;
-  /** Whether the server is shutting down: no connection is used again. */
+  /** Whether the server shuts down: no connection is used again. */
   isClosing = false;
-  /** Where the server listens, once it does: see `authorityOf`. */
+  /** The address, once the server listens: see `authorityOf`. */
   addr: ServeAddress | undefined = undefined;
 
   /** @param options See {@linkcode ServiceOptions}. */

@@ -1,71 +1,71 @@
 /**
- * A request's body as its request reads it, and one that is a stream.
+ * A body as its request reads it, and a body that is a stream.
  *
  * @module
  */
 
 /** A body as its request reads it. */
 export interface RequestBody {
-  /** Whether somebody has read of it. */
+  /** Whether the program has read from it. */
   readonly isUsed: boolean;
-  /** Whether it was read, or somebody else is reading it. */
+  /** Whether it was read from, or is locked by a reader. */
   readonly isUnusable: boolean;
-  /** It as a stream of bytes, the same each time. */
+  /** The body as a stream of bytes, the same each time. */
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
-   * Resolves to all of it in one array.
+   * Resolves to the whole body in one array.
    *
-   * @param isOwned Whether the array is for somebody to keep, or change; else it
-   * may lie in a buffer that other requests share.
+   * @param isOwned Whether the program may keep or change the array; otherwise
+   * it may lie in a buffer that other requests share.
    */
   collect(isOwned?: boolean): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * The same without a promise, where all has come and nobody has read of it;
-   * else nothing.
+   * Returns the whole body without a promise; `undefined` when it has not
+   * arrived yet, or was read from.
    */
   collectNow(isOwned: boolean): Uint8Array<ArrayBuffer> | undefined;
-  /** Returns two that read the same bytes; this one is locked from now on. */
+  /** Returns two bodies with the same bytes, and locks this one. */
   tee(): [RequestBody, RequestBody];
-  /** Lets go of the buffers that small parts of it lie in. */
+  /** Copies small parts, so that they do not keep large buffers in memory. */
   detach(): void;
 }
 
 /**
- * A body that is all in a stream: that of an {@linkcode IncomingBody}, a branch
- * of it, or one without a byte. A `Response` around the stream knows what a
- * stream does not tell: whether it was read.
+ * A body that is a stream: of an `IncomingBody`, a branch of one, or an empty
+ * one. A `Response` around the stream knows whether the stream was read from,
+ * which a stream does not show.
  */
 export class StreamBody implements RequestBody {
   readonly #response: Response;
-  /** Those that it was shared out to, which have it locked. */
+  /** The branches of `tee`, which lock this body. */
   #branches: [StreamBody, StreamBody] | undefined;
 
-  /** @param body What `Response` takes; nothing is read of it here. */
+  /** @param body A body for a `Response`; nothing is read from it here. */
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>> | string) {
     this.#response = new Response(body);
   }
 
-  /** Whether somebody has read of it. */
+  /** Whether the program has read from it. */
   get isUsed(): boolean {
     return this.#response.bodyUsed;
   }
 
-  /** Whether it was read, or somebody else is reading it. */
+  /** Whether it was read from, or is locked by a reader. */
   get isUnusable(): boolean {
     return this.isUsed || this.stream.locked;
   }
 
-  /** Whether somebody has the lock of it, or of a branch of it. */
+  /** Whether a reader holds its lock, or the lock of one of its branches. */
   get isHeld(): boolean {
     return this.#branches?.some(({ isHeld }) => isHeld) ?? this.stream.locked;
   }
 
-  /** Whether it has branches, and one of them was not read yet. */
+  /** Whether it has branches, one of them not read from yet. */
   get hasIdleBranch(): boolean {
     return this.#branches?.some(({ isIdle }) => isIdle) === true;
   }
 
-  /** Whether nobody has begun to read it, or a branch of it. */
+  /** Whether it, or one of its branches, was not read from yet. */
   get isIdle(): boolean {
     return this.#branches === undefined ? !this.isUnusable : this.hasIdleBranch;
   }
@@ -75,27 +75,27 @@ export class StreamBody implements RequestBody {
     return this.#response.body!;
   }
 
-  /** Has nobody read it any more. */
+  /** Locks the stream, so that it cannot be read any more. */
   lock(): void {
     this.stream.getReader();
   }
 
-  /** Resolves to all of it. */
+  /** Resolves to the whole body. */
   collect(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#response.bytes();
   }
 
-  /** Returns nothing: a stream comes by promises. */
+  /** Returns `undefined`: a stream is read by promises. */
   collectNow(): undefined {
     return undefined;
   }
 
-  /** Returns two that read the same bytes. */
+  /** Returns two bodies with the same bytes. */
   tee(): [RequestBody, RequestBody] {
     const [left, right] = this.stream.tee();
     return this.#branches = [new StreamBody(left), new StreamBody(right)];
   }
 
-  /** Does nothing: a stream's bytes are its own. */
+  /** Does nothing: a stream refers to no shared buffer. */
   detach(): void {}
 }

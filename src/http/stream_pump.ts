@@ -1,11 +1,10 @@
 /**
  * Reads a streamed body and writes it, chunk by chunk, no faster than the peer
- * reads.
+ * reads; then waits for the end of the stream, which may come late or never.
  *
- * A chunk is written, or copied, before the next one is read: a stream may
- * yield one buffer that it fills again and again. So no chunk waits to be sent
- * together with the next one. Only the head waits, as long as chunks are there
- * at once.
+ * Each chunk is written, or copied, before the next one is read, since a stream
+ * may fill one buffer again and again. Only the head waits for the first chunk,
+ * while that is there at once.
  *
  * @module
  */
@@ -13,35 +12,36 @@
 import { defer } from "../base/own.ts";
 import type { AnswerPlan } from "./answer_plan.ts";
 import type { BodySink } from "./answer_sink.ts";
+import { ON_ERROR_FAILED } from "./errors.ts";
 import type { Service } from "./service.ts";
 import { isCopiedBehind } from "../stream/copying.ts";
 
 /**
- * Chunks that are not copied are written in pieces of this size, each when the
- * peer has read: the part of a piece that the system does not take is copied.
+ * Large chunks are written in pieces of this size, each when the peer has read
+ * enough, since the part of a piece that the system does not take is copied.
  */
 const PIECE_BYTES = 262_144;
-/** Bytes written before Deno's loop gets a round: a stream can be endless. */
+/** Bytes between two rounds of Deno's loop: a stream can be endless. */
 const ROUND_BYTES = 262_144;
-/** What a chunk counts for at least in that: it costs time, too. */
+/** The least that a chunk counts in `ROUND_BYTES`, for the time it takes. */
 const CHUNK_COST_BYTES = 256;
 /**
- * Rounds of microtasks in which a chunk is there at once: through three pipes
- * it takes eleven. They cost less than a microsecond, once for each answer.
+ * Rounds of microtasks that a first chunk may take to be there at once: through
+ * three pipes it takes eleven. They cost less than a microsecond an answer.
  */
 const ROUNDS_AT_ONCE = 16;
 /**
- * How long a stream may have nothing to give after the peer's end. Such a peer
- * may read on, or have gone for good, and only bytes that are sent to it tell
- * which. A server that gives up at once, as Deno's does, breaks clients that
- * end their half first; a second costs little for a client that has gone.
+ * Milliseconds for which a stream may give nothing after the peer's end. The
+ * peer may still read, or be gone, and only sending bytes shows which. Giving
+ * up at once, as Deno does, breaks clients that end their half first; a second
+ * costs little for a client that has gone.
  */
 const SILENCE_MS = 1_000;
 
-/** The reason that cancelled streams are given; the same as Deno's. */
+/** The reason for cancelling a stream; the same as Deno's. */
 export const CANCEL_REASON = "resource closed";
 
-/** Counts work that Deno's loop must go on for. */
+/** Counts work, for which Deno's loop must go on. */
 type Work = Pick<Service, "beginWork" | "endWork">;
 
 /** One streamed body on its way out. */
@@ -52,23 +52,23 @@ export class StreamPump {
   readonly status: number;
   readonly #work: Work;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-  /** The content length, which the stream must keep; else infinity. */
+  /** The content length, which the stream must keep; infinity without one. */
   readonly #length: number;
   #written = 0;
   #sinceRound = 0;
   #isCancelled = false;
-  /** Whether the stream is known to have no more to give. */
+  /** Whether the stream has closed. */
   #isOver = false;
   #peerHasEnded = false;
   /** Whether the end of the stream was read. */
   #hasEnded = false;
-  /** Whether the stream has given more than its content length. */
+  /** Whether the stream gave more bytes than its content length. */
   #isTooLong = false;
   #drained: (() => void) | undefined;
 
   /**
-   * @param sink Where the body goes; the head is written.
-   * @param plan What the head says.
+   * @param sink Where the body goes; the head is written already.
+   * @param plan The plan of the answer.
    */
   constructor(
     { sink, work, plan }: { sink: BodySink; work: Work; plan: AnswerPlan },
@@ -82,17 +82,17 @@ export class StreamPump {
     this.#reader.closed.then(() => this.#isOver = true, () => {});
   }
 
-  /** How many bytes of the body were written. */
+  /** Written bytes of the body. */
   get written(): number {
     return this.#written;
   }
 
-  /** Whether the stream's end was read. */
+  /** Whether the end of the stream was read. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** Whether nothing has left of the answer, and nothing came of its body. */
+  /** Whether no byte of the answer was sent, and none of its body written. */
   get isUnsent(): boolean {
     return this.sink.isUnsent && this.#written === 0;
   }
@@ -100,20 +100,21 @@ export class StreamPump {
   /**
    * Writes the stream.
    *
-   * @returns Whether the answer is whole; false when it was cancelled. The
-   * stream may have more to give: see {@linkcode StreamPump.expectEnd}.
-   * @throws What the stream throws, or that it ended before its content length;
-   * the head has not left when {@linkcode StreamPump.isUnsent} says so.
+   * @returns Whether the answer is whole; false when the stream was cancelled.
+   * The stream may have more to give: see {@linkcode StreamPump.expectEnd}.
+   * @throws The stream's error, or a `TypeError` when the stream ended before
+   * its content length. The head was not sent if {@linkcode
+   * StreamPump.isUnsent}.
    */
   async run(): Promise<boolean> {
-    // The stream may wait for something that Deno's loop does.
+    // The stream may wait for work of Deno's loop.
     this.#work.beginWork();
     try {
       return await this.#writeAll();
     } catch (error) {
       if (this.#isCancelled) return false;
       if (!this.isUnsent) this.sink.flush();
-      // Nobody waits for it: the stream has failed, or is of no more use.
+      // The result does not matter: the stream failed, or is not needed now.
       this.#reader.cancel(error).catch(() => {});
       throw error;
     } finally {
@@ -125,7 +126,8 @@ export class StreamPump {
   /**
    * Resolves when the stream ends behind a whole answer, or is cancelled.
    *
-   * @throws What the stream throws, or that it is longer than it may be.
+   * @throws The stream's error, or a `TypeError` when the stream is longer than
+   * its content length.
    */
   async expectEnd(): Promise<void> {
     try {
@@ -144,20 +146,20 @@ export class StreamPump {
     }
   }
 
-  /** Goes on after the peer has read. */
+  /** The peer has read: the pump goes on. */
   drain(): void {
     const drained = this.#drained;
     this.#drained = undefined;
     drained?.();
   }
 
-  /** The peer sends no more: it has gone, or reads on. */
+  /** The peer sends no more: it may be gone, or read on. */
   peerEnded(): void {
     this.#peerHasEnded = true;
     if (this.#drained === undefined) this.#watchSilence();
   }
 
-  /** Ends it because the peer has gone. */
+  /** Cancels the stream. */
   cancel(): void {
     if (this.#isCancelled) return;
     this.#isCancelled = true;
@@ -166,7 +168,7 @@ export class StreamPump {
   }
 
   async #writeAll(): Promise<boolean> {
-    // The content length is all that can be sent, whatever else there is.
+    // Nothing can be sent beyond the content length.
     while (this.#written !== this.#length) {
       const reading = this.#reader.read();
       if (this.sink.isUnsent) await this.#giveRounds(reading);
@@ -176,7 +178,8 @@ export class StreamPump {
         this.#hasEnded = true;
         break;
       }
-      // It has begun, with whatever that is: Deno breaks its answer off.
+      // Deno sends the head, and breaks the answer off, for a chunk of any
+      // type.
       if (!(value instanceof Uint8Array)) this.sink.flush();
       const chunk = this.#count(checkChunk(value));
       if (isCopiedBehind(chunk.byteLength)) {
@@ -191,7 +194,7 @@ export class StreamPump {
     return this.#finish();
   }
 
-  /** Sends the head alone, unless something is there at once. */
+  /** Sends the head alone, unless the first chunk is there at once. */
   async #giveRounds(reading: Promise<unknown>): Promise<void> {
     let isThere = false;
     const notice = () => void (isThere = true);
@@ -203,7 +206,7 @@ export class StreamPump {
     if (!this.#isCancelled) this.sink.flush();
   }
 
-  /** Counts a chunk, and returns as much of it as may be sent. */
+  /** Counts a chunk, and returns the part that may be sent. */
   #count(chunk: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const { byteLength } = chunk;
     this.#written += byteLength;
@@ -217,13 +220,13 @@ export class StreamPump {
   #writeSmall(chunk: Uint8Array<ArrayBuffer>): void {
     const { byteLength } = chunk;
     this.#sinceRound += Math.max(byteLength, CHUNK_COST_BYTES);
-    // A chunk of nothing would be the last.
+    // An empty chunk would be the last one.
     if (byteLength > 0) this.sink.data(chunk);
   }
 
   async #writeLarge(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
     const { byteLength } = chunk;
-    // A stream that gives a chunk and closes has closed a round later.
+    // A stream that closes right after a chunk closes one round later.
     await undefined;
     if (this.#isCancelled) return;
     this.sink.beginPieces(byteLength);
@@ -260,7 +263,7 @@ export class StreamPump {
     await new Promise<void>((resolve) => defer(resolve));
   }
 
-  /** Waits for the peer, which may take all the time that it wants. */
+  /** Waits until the peer has read; `writeMs` limits that time. */
   async #drain(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drained = resolve;
@@ -277,7 +280,7 @@ export class StreamPump {
 
 const SHRUNK = "Cannot send a chunk that has shrunk while it was sent";
 
-/** Memory that other threads may write to is copied before it is sent. */
+/** Returns a piece; a copy of memory that other threads may write to. */
 function pieceOf(
   chunk: Uint8Array<ArrayBufferLike>,
   start: number,
@@ -291,9 +294,57 @@ function pieceOf(
 
 function checkChunk(value: unknown): Uint8Array<ArrayBuffer> {
   if (value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer>;
-  // Deno's own words, for a program that looks for them.
+  // The same text as Deno's, for programs that look for it.
   throw new TypeError(
     `Cannot send a chunk of type "${typeof value}": expected typed ` +
       "ArrayBufferView, which must be a Uint8Array",
   );
+}
+
+/** Streams that one connection may have behind whole answers. */
+const ENDLESS_MAX = 16;
+
+/** Pumps of whole answers that wait for the end of their streams. */
+const waiting = new WeakMap<object, Set<StreamPump>>();
+
+/**
+ * Waits for the end of a stream behind its whole answer, and reports an error
+ * or further bytes. When a connection has more than sixteen such streams, the
+ * oldest is cancelled.
+ */
+export async function watchEnd(
+  connection: { readonly service: Service },
+  pump: StreamPump,
+): Promise<void> {
+  const pumps = waiting.get(connection) ?? new Set();
+  waiting.set(connection, pumps.add(pump));
+  const [oldest] = pumps;
+  if (pumps.size > ENDLESS_MAX) oldest!.cancel();
+  try {
+    await pump.expectEnd();
+  } catch (error) {
+    reportStream(connection.service, error);
+  }
+  pumps.delete(pump);
+}
+
+/**
+ * Reports a failed stream to `onError`, as Deno does. The response of `onError`
+ * is not sent, since the answer had begun.
+ */
+export async function reportStream(
+  { onError, report }: Service,
+  error: unknown,
+): Promise<void> {
+  try {
+    const response = await onError(error);
+    response?.body?.cancel().catch(() => {});
+  } catch (second) {
+    report(second, ON_ERROR_FAILED);
+  }
+}
+
+/** Cancels the streams behind whole answers of a connection that is gone. */
+export function cancelEndless(connection: object): void {
+  for (const pump of waiting.get(connection) ?? []) pump.cancel();
 }

@@ -1,6 +1,6 @@
 /**
- * What HTTP needs of the way to its peer. A reactor's connection has it all;
- * nothing here knows sockets.
+ * The transport, as HTTP uses it. A reactor's connection is one; HTTP itself
+ * knows no sockets.
  *
  * @module
  */
@@ -8,10 +8,10 @@
 import type { Output, SharedTransport } from "../stream/shared.ts";
 import type { Transport } from "../stream/transport.ts";
 
-/** A server's or a client's address, in the form that `Deno.serve` gives it. */
+/** A server's or a client's address, in the form of `Deno.serve`. */
 export type ServeAddress = Deno.NetAddr | Deno.UnixAddr;
 
-/** What HTTP uses of a transport; one need not lend its buffers. */
+/** The part of a transport that HTTP uses; shared buffers are optional. */
 export type HttpTransport =
   & Partial<Pick<SharedTransport, Lent>>
   & Pick<
@@ -39,21 +39,21 @@ export type HttpTransport =
 
 type Lent = "reserve" | "retain";
 
-/** Bytes waiting for a peer at which no further answer is begun. */
+/** No further answer is begun while so many bytes wait for the peer. */
 export const BUSY_BYTES = 65_536;
 
-/** Returns room in the shared buffer, or of its own: see {@linkcode sendOwn}. */
+/** Returns room in the shared buffer, or new room: see {@linkcode sendOwn}. */
 export function roomFor(transport: HttpTransport, size: number): Output {
   return transport.reserve?.(size) ?? new OwnOutput(size);
 }
 
-/** Sends what was written to room of its own. */
+/** Sends bytes that were written to new room, not to the shared buffer. */
 export function sendOwn(transport: HttpTransport, output: Output): void {
   if (!(output instanceof OwnOutput)) return;
   transport.write(output.bytes, 0, output.length);
 }
 
-/** Room for what is too large for the shared buffer, or while that is sent. */
+/** New room: for large bytes, or while the shared buffer is being sent. */
 class OwnOutput implements Output {
   readonly bytes: Uint8Array<ArrayBuffer>;
   length = 0;

@@ -1,22 +1,21 @@
 /**
- * Errors of readings that nobody waits for.
+ * Rejections of body reads that the program does not handle.
  *
- * A client can have any reading of its request's body fail. A handler that has
- * answered may have dropped the promise of such a reading, as that of
- * `request.body.pipeTo(file.writable)`. Deno ends the process for a rejection
- * that nobody handles, so a client could end the server. Such a rejection is
- * reported instead.
+ * A client can make any read of its request's body fail. A handler may have
+ * dropped the promise of the read, as of `request.body.pipeTo(file.writable)`,
+ * and Deno ends the process for an unhandled rejection: a client could end the
+ * server. So such a rejection is reported instead.
  *
  * @module
  */
 
-/** What to call with an error that was not reported yet. */
+/** The function to call with an error that was not reported yet. */
 const reports = new WeakMap<WeakKey, (error: unknown) => void>();
 let isListening = false;
 
 /**
- * Has `report` be called, and the process go on, when a promise is rejected with
- * `error` and nobody handles that.
+ * From now on, an unhandled rejection with `error` calls `report` and does not
+ * end the process.
  */
 export function forgive(
   error: Error,

@@ -7,8 +7,8 @@ import {
   isPlain,
   planAnswer,
   planRefusal,
+  RequestFlag,
 } from "../../src/http/answer_plan.ts";
-import { RequestFlag } from "../../src/http/request_flag.ts";
 import { type ResponseParts, TEXT_TYPE } from "../../src/http/response.ts";
 import { latin1 } from "../util/http_bytes.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Writes answers whose body is whole: the head, and the body behind it, where
- * short bodies are copied and long ones are sent by a call of their own.
+ * Writes answers with a whole body: the head, and the body behind it. Short
+ * bodies are copied; a long body is sent by its own call.
  *
  * @module
  */
@@ -15,11 +15,11 @@ const encoder = new TextEncoder();
 
 /**
  * Writes a 200 of ASCII text with no field but its type, on a connection of
- * HTTP/1.1 that is used again. Four parameters, since an object of them would be
- * made for each answer.
+ * HTTP/1.1 that is used again. It has four parameters, since an object would be
+ * allocated for each answer.
  *
- * @returns Whether it was written: not when the text is not ASCII, or longer than
- * the shared buffer.
+ * @returns Whether the answer was written: false when the text is not ASCII, or
+ * is longer than the shared buffer.
  */
 export function writePlain(
   transport: HttpTransport,
@@ -39,10 +39,10 @@ export function writePlain(
 }
 
 /**
- * Writes an answer whose body is whole, or that has none.
+ * Writes an answer with a whole body or without a body.
  *
  * @param connection One of `ConnectionField`.
- * @returns The bytes of the body.
+ * @returns The length of the body in bytes.
  * @throws {TypeError} when a field cannot be sent; nothing is written then.
  */
 export function writeWhole(
@@ -61,7 +61,7 @@ export function writeWhole(
   return writeBytes(transport, heads, { plan, bytes, connection });
 }
 
-/** Writes a text, if it fits and is ASCII: a character is a byte then. */
+/** Writes a text, if it fits and is ASCII: then a character is one byte. */
 function writeText(
   transport: HttpTransport,
   heads: Heads,
@@ -103,12 +103,12 @@ function writeBytes(
     output.length += length;
   }
   sendOwn(transport, output);
-  // The bytes are the response's own, which is used up.
+  // The bytes belong to the response, which is used up.
   if (bytes !== null && !isBehind) transport.writeOwned(bytes);
   return length;
 }
 
-/** Returns the most bytes that the head of an answer takes. */
+/** Returns the most bytes that the head of an answer can take. */
 export function headRoom(plan: AnswerPlan): number {
   return HEAD_BYTES_FIXED + plan.statusText.length +
     (plan.contentType?.length ?? 0) + fieldBytes(plan.fields);

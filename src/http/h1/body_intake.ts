@@ -1,6 +1,6 @@
 /**
- * The body of the current request as HTTP/1.1 sends it: where it ends, how fast
- * it must come, and what becomes of a body that its handler does not read.
+ * The body of the current request in HTTP/1.1: its end, its least rate, and the
+ * rest that the handler does not read.
  *
  * @module
  */
@@ -17,38 +17,37 @@ import { HeadFlag, type RequestHead } from "./head.ts";
 // Deno's globals are getters, which cost a call.
 const { ReadableStream } = globalThis;
 
-/** How far the body and the answer to its request are. */
+/** The states of a body and of the answer to its request. */
 const Phase = {
-  /** The client sends the body when it is told to: `Expect: 100-continue`. */
+  /** The client waits for `100 Continue` before it sends the body. */
   EXPECTED: 0,
-  /** The body comes, and its request is not answered. */
+  /** The client sends the body; its request is not answered. */
   COMING: 1,
-  /** Its request is answered; the rest is read for a reader, or for nothing. */
+  /** The request is answered; the rest is read for a reader, or discarded. */
   ANSWERED: 2,
-  /** The connection closes, and wants nothing of the body any more. */
+  /** The connection closes: the rest is not read. */
   OVER: 3,
 } as const;
 
 /**
- * Time over which a body's rate is taken: a client that pauses between two
- * writes is not slow.
+ * Milliseconds over which a body's rate is measured: a client may pause between
+ * two writes.
  */
 const WINDOW_MS = 10_000;
 const SECOND_MS = 1_000;
 /**
- * A body that was looked at and is not wanted any more is read to its end up to
- * this size, so that the connection can be used again; for more, a new
- * connection is cheaper.
+ * The rest of a body is discarded up to this size, so that the connection can
+ * be used again; beyond it, a new connection is cheaper.
  */
 const DISCARD_BYTES_MAX = 262_144;
-/** What is said before the error of a reading that nobody waits for. */
+/** The text that is reported before the error of an unhandled body read. */
 const BODY_FAILED = "Reading a request body failed, and nobody waited for it";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** What a head says of the body behind it. */
+/** The part of a head that describes the body. */
 type BodyHead = Pick<RequestHead, "flags" | "contentLength" | "hasNoBody">;
 
-/** What a body needs of the connection that it comes on. */
+/** The connection, as a body uses it. */
 export interface IntakeOwner {
   readonly transport: HttpTransport;
   readonly service: Service;
@@ -60,9 +59,9 @@ export interface IntakeOwner {
   pause(): void;
   /** Goes on reading. */
   unpause(): void;
-  /** The body takes more or less memory than before. */
+  /** The body takes another amount of memory: count it. */
   countHeld(): void;
-  /** All of the body has come. */
+  /** The whole body has arrived. */
   bodyEnded(): void;
   /** The body will never be whole. */
   failBody(error: HttpError): void;
@@ -70,25 +69,26 @@ export interface IntakeOwner {
   closeAnswered(): void;
 }
 
-/** One request's body on its way in. */
+/** The body of one request while it arrives. */
 export class BodyIntake implements BodySupply {
-  /** The bytes that have come. */
+  /** The received bytes. */
   readonly body: IncomingBody;
   readonly #owner: IntakeOwner;
-  /** Decodes chunks; a body of known length needs no decoder. */
+  /** Decodes chunks; `undefined` for a body of known length. */
   readonly #decoder: ChunkedDecoder | undefined;
-  /** Bytes of a body of known length that are still to come. */
+  /** Missing bytes of a body of known length. */
   #remaining = 0;
   /** One of `Phase`. */
   #phase: number;
-  /** Bytes received, and taken by the reader, when the window began. */
+  /** Bytes received when the window began. */
   #marked = 0;
+  /** Bytes that the reader had taken when the window began. */
   #markedTaken = 0;
 
   /**
-   * @param head A head that says that a body follows.
-   * @param bytesMax How many bytes the body may have; a head that says that
-   * there are more was refused.
+   * @param head A head with a body behind it.
+   * @param bytesMax The most bytes of the body. A head with a larger length was
+   * refused before.
    */
   constructor(owner: IntakeOwner, head: BodyHead, bytesMax: number) {
     this.#owner = owner;
@@ -107,9 +107,9 @@ export class BodyIntake implements BodySupply {
   }
 
   /**
-   * Takes the bytes that belong to the body and returns where they end.
+   * Takes the bytes of the body, and returns where they end.
    *
-   * @throws {HttpError} when framing or size is wrong.
+   * @throws {HttpError} when the framing is wrong, or the body too large.
    */
   feed(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     const { body } = this;
@@ -143,9 +143,10 @@ export class BodyIntake implements BodySupply {
   }
 
   /**
-   * Ends a body for which memory is taken when all peers together have too much.
+   * Refuses more of a gathered body when all peers together take too much
+   * memory.
    *
-   * @throws {HttpError} 503, of RFC 9110 section 15.6.4.
+   * @throws {HttpError} 503: RFC 9110 section 15.6.4.
    */
   #checkRoom(): void {
     const { transport, service } = this.#owner;
@@ -157,8 +158,8 @@ export class BodyIntake implements BodySupply {
   }
 
   /**
-   * Begins a time in which the body must bring enough. A server that is closing
-   * looks at each body that it still waits for.
+   * Begins a window in which the client must send enough. A closing server
+   * checks each body that it waits for, also without a least rate.
    */
   watch(): void {
     const { limits, isClosing } = this.#owner.service;
@@ -166,7 +167,7 @@ export class BodyIntake implements BodySupply {
     if (limits.bodyBytesPerSecondMin > 0 || isClosing) this.#mark();
   }
 
-  /** Begins a time in which the body's reader must take something. */
+  /** Begins a window in which the reader of the body must take bytes. */
   watchReader(): void {
     this.#mark();
   }
@@ -177,9 +178,9 @@ export class BodyIntake implements BodySupply {
     this.#owner.transport.setDeadline(WINDOW_MS);
   }
 
-  /** Looks what the body has brought when its time is over. */
+  /** Checks the received bytes at the end of a window. */
   check(): void {
-    // The server did not want it yet, or has stopped reading: it is not slow.
+    // The client waits for `100 Continue`, or for us to read: it is not slow.
     if (this.#phase === Phase.EXPECTED) return;
     if (this.#owner.isPaused) return this.#checkReader();
     const { bodyBytesPerSecondMin } = this.#owner.service.limits;
@@ -188,7 +189,7 @@ export class BodyIntake implements BodySupply {
     this.#owner.failBody(new HttpError(408, "The body came too slowly"));
   }
 
-  /** Ends a body that keeps a closing server, and that nobody reads. */
+  /** Ends a body that delays a closing server and that its reader left. */
   #checkReader(): void {
     if (!this.#owner.service.isClosing || !this.isAnswered) return;
     if (this.body.taken > this.#markedTaken) this.#mark();
@@ -196,16 +197,16 @@ export class BodyIntake implements BodySupply {
   }
 
   /**
-   * The answer begins: a client that waits for it is told to send its body, or
-   * need not send it any more.
+   * The answer begins. A client that waits for `100 Continue` gets it now if
+   * the answer may need the body, and need not send the body otherwise.
    *
    * @returns Whether the connection must close after the answer.
    */
   answerBegins({ status, body: answer }: ResponseParts): boolean {
     const { body } = this;
     if (this.#phase === Phase.EXPECTED) {
-      // The answer may be made of the body, also when its stream has not asked
-      // for it yet: behind the head of the answer there is no 100 any more.
+      // The answer's stream may read the body later, when the head of the
+      // answer is sent and a 100 cannot be sent any more.
       const mayRead = answer instanceof ReadableStream &&
         (status < 300 || body.isStreamed);
       if (mayRead || body.isHeld) this.wantBody();
@@ -218,21 +219,21 @@ export class BodyIntake implements BodySupply {
   }
 
   /**
-   * Whether a body comes at which its handler has not looked. As with
-   * `Deno.serve`, the connection closes then, so that a client that gets its
-   * answer early can stop sending; RFC 9112 section 9.3 leaves the choice.
+   * Whether the client still sends a body that the handler has not touched. As
+   * with `Deno.serve`, the connection closes then, so that a client with an
+   * early answer can stop sending; RFC 9112 section 9.3 allows it.
    */
   get #isIgnored(): boolean {
     const { isComplete, isDiscarded, isStreamed, isUsed } = this.body;
     return !isComplete && !isDiscarded && !isStreamed && !isUsed;
   }
 
-  /** Whether more is still to come than is read for nothing. */
+  /** Whether the rest has no reader and is too large to discard. */
   get #isTooMuch(): boolean {
     return !this.body.isHeld && this.#isMuch;
   }
 
-  /** The same, also when somebody reads the body. */
+  /** Whether the rest is too large to discard. */
   get #isMuch(): boolean {
     const { isComplete, received } = this.body;
     if (isComplete) return false;
@@ -241,17 +242,17 @@ export class BodyIntake implements BodySupply {
       : received > DISCARD_BYTES_MAX;
   }
 
-  /** The request is answered, and somebody still reads the body. */
+  /** The request is answered, and the program still reads the body. */
   goOnReading(): void {
     const { body } = this;
     this.#phase = Phase.ANSWERED;
-    // A reader that waits for nothing may have been forgotten: the next request
-    // need not wait for it.
+    // A reader that does not wait for bytes may have been dropped: gather the
+    // body, so that the next request need not wait for it.
     if (!body.isAwaited && !this.#isMuch) body.gather();
     if (this.#owner.service.isClosing) this.#mark();
   }
 
-  /** The request is answered, and nobody wants the rest of the body. */
+  /** The request is answered, and the rest of the body has no reader. */
   discard(): void {
     this.#phase = Phase.ANSWERED;
     this.body.discard();
@@ -259,10 +260,10 @@ export class BodyIntake implements BodySupply {
     this.#checkRest();
   }
 
-  /** Reads an unread body to its end, unless it is too much to read. */
+  /** Discards the rest of an unread body, or closes when it is too large. */
   #checkRest(): void {
     const { body } = this;
-    // Somebody reads it, though its request is answered.
+    // The program reads it, though its request is answered.
     if (body.isHeld) return;
     body.discard();
     if (!this.#owner.isKeptAlive || this.#isTooMuch) {
@@ -270,13 +271,13 @@ export class BodyIntake implements BodySupply {
     }
   }
 
-  /** The connection closes: nothing of the body is wanted any more. */
+  /** The connection closes: the rest of the body is not read. */
   end(): void {
     this.#phase = Phase.OVER;
     if (!this.body.isComplete) this.body.discard();
   }
 
-  /** A reader wants bytes. */
+  /** A reader waits for bytes. */
   wantBody(): void {
     if (this.#phase === Phase.EXPECTED) {
       this.#phase = Phase.COMING;
@@ -286,23 +287,23 @@ export class BodyIntake implements BodySupply {
     this.#owner.unpause();
   }
 
-  /** Nobody has to wait for the rest of the body. */
+  /** The rest is discarded or gathered: reading goes on. */
   resumeBody(): void {
     this.#owner.unpause();
     if (!this.body.isComplete && this.isAnswered) this.#checkRest();
   }
 
-  /** Nobody reads the body: it waits at the client. */
+  /** Enough bytes wait for the reader: reading stops. */
   pauseBody(): void {
     this.#owner.pause();
   }
 
-  /** The body takes more or less memory than before. */
+  /** Counts the memory of the body. */
   countBody(): void {
     this.#owner.countHeld();
   }
 
-  /** Reports the error of a reading that nobody waits for. */
+  /** Reports the error of an unhandled read. */
   reportBody(error: unknown): void {
     this.#owner.service.report(error, BODY_FAILED);
   }

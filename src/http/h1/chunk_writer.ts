@@ -1,5 +1,5 @@
 /**
- * Writes a streamed body as HTTP/1.1 frames it: in chunks, or as it is.
+ * Writes a streamed body: in chunks, or unframed.
  *
  * @module
  */
@@ -15,16 +15,16 @@ import {
   sendOwn,
 } from "../transport.ts";
 
-/** Bytes of a chunk's size line and line end, at the most. */
+/** The most bytes of a chunk's size line and line end. */
 const CHUNK_FRAME_BYTES = 16;
-/** Bytes of chunks that fit behind the head, to leave with it. */
+/** Room behind the head for chunks that are sent with it. */
 const FIRST_BYTES = 4_096;
 
 const LINE_END = encodeLatin1("\r\n");
 const LAST_CHUNK = encodeLatin1("0\r\n\r\n");
 const LINE_END_AND_LAST_CHUNK = encodeLatin1("\r\n0\r\n\r\n");
 
-/** Returns where the head of a streamed answer is written. */
+/** Returns the output for the head of a streamed answer. */
 export function headOutput(room: number): Output {
   return { bytes: new Uint8Array(room + FIRST_BYTES), length: 0 };
 }
@@ -33,13 +33,13 @@ export function headOutput(room: number): Output {
 export class ChunkWriter implements BodySink {
   readonly #transport: HttpTransport;
   readonly #framing: number;
-  /** The head, and the chunks that leave with it. */
+  /** The head, and chunks that are sent with it; `undefined` once sent. */
   #first: Output | undefined;
   /** Whether the last chunk is written. */
   #isFinished = false;
 
   /**
-   * @param head The head as it was serialised, from {@linkcode headOutput}.
+   * @param head The serialised head, in the output of {@linkcode headOutput}.
    * @param framing A content length, or one of `Framing`.
    */
   constructor(transport: HttpTransport, head: Output, framing: number) {
@@ -48,17 +48,17 @@ export class ChunkWriter implements BodySink {
     this.#framing = framing;
   }
 
-  /** Whether nothing has left. */
+  /** Whether no byte was sent. */
   get isUnsent(): boolean {
     return this.#first !== undefined;
   }
 
-  /** Whether the end of the connection is that of the body. */
+  /** Whether the end of the connection ends the body. */
   get endsByClosing(): boolean {
     return this.#framing === Framing.UNTIL_CLOSE;
   }
 
-  /** Whether the peer has enough to read. */
+  /** Whether too many bytes wait for the peer to write more. */
   get isBusy(): boolean {
     return this.#transport.bufferedBytes >= BUSY_BYTES;
   }
@@ -67,7 +67,7 @@ export class ChunkWriter implements BodySink {
     return this.#framing === Framing.CHUNKED;
   }
 
-  /** Writes a chunk behind what was written before. */
+  /** Copies a chunk behind the bytes that were written before. */
   data(chunk: Uint8Array<ArrayBuffer>): void {
     const { byteLength } = chunk;
     const output = this.#reserve(byteLength + CHUNK_FRAME_BYTES);
@@ -80,7 +80,7 @@ export class ChunkWriter implements BodySink {
     sendOwn(this.#transport, output);
   }
 
-  /** Announces a chunk that follows in pieces. */
+  /** Writes the size line of a chunk that follows in pieces. */
   beginPieces(byteLength: number): void {
     this.flush();
     if (!this.#isChunked) return;
@@ -90,7 +90,7 @@ export class ChunkWriter implements BodySink {
     sendOwn(this.#transport, output);
   }
 
-  /** Writes a piece, and the end of its chunk with it in one call. */
+  /** Writes a piece; the last one with the end of its chunk, in one call. */
   piece(
     piece: Uint8Array<ArrayBuffer>,
     isLast: boolean,
@@ -113,7 +113,7 @@ export class ChunkWriter implements BodySink {
     this.flush();
   }
 
-  /** Sends the head and the chunks behind it; nothing waits for it any more. */
+  /** Sends the head and the chunks behind it. */
   flush(): void {
     const first = this.#first;
     if (first === undefined) return;
@@ -128,12 +128,12 @@ export class ChunkWriter implements BodySink {
     output.length += length;
   }
 
-  /** Passes a deadline on to the connection. */
+  /** Sets the connection's deadline. */
   setDeadline(delayMs: number): void {
     this.#transport.setDeadline(delayMs);
   }
 
-  /** Makes room: behind the head while that waits. */
+  /** Returns room for bytes: behind the head, as long as that waits. */
   #reserve(size: number): Output {
     const first = this.#first;
     if (first !== undefined) {

@@ -1,9 +1,9 @@
 /**
  * Decodes the chunked transfer coding: RFC 9112 section 7.1.
  *
- * Keeps no bytes: it tells which parts of what came are data. Strict about
- * line ends, sizes, extensions and trailers, since a lenient decoder and a
- * strict one behind the same proxy disagree about where a request ends.
+ * The decoder keeps no bytes: it passes on the runs that are data. It is strict
+ * about line ends, sizes, extensions and trailers: a lenient decoder and a
+ * strict proxy in front of it would disagree about the end of a request.
  *
  * @module
  */
@@ -22,20 +22,19 @@ const BACKSLASH = 92;
 const DELETE = 127;
 
 /**
- * Bytes of all chunk extensions of a body: single bytes in chunks of their own
- * would carry any amount past the body's limit. Node and hyper have the same.
+ * The most bytes of all chunk extensions of a body, as in node and hyper:
+ * extensions do not count for the body's limit.
  */
 const EXTENSION_BYTES_MAX = 16_384;
 const TRAILER_BYTES_MAX = 16_384;
 /**
- * Digits of a size, zeros in front among them: the width of 64 bits, beyond
- * which Go stops reading as well.
+ * The most digits of a size, leading zeros included: 64 bits, as in Go.
  */
 const SIZE_DIGITS_MAX = 16;
-/** RFC 9110 section 5.6.2: what a token has beside letters and digits. */
+/** The characters of a token but letters and digits: RFC 9110 section 5.6.2. */
 const TOKEN_SIGNS = "!#$%&'*+-.^_`|~";
 
-/** Where in a chunk the decoder is. */
+/** The part of a chunk that the next byte belongs to. */
 type State =
   | "size"
   | ExtensionState
@@ -50,23 +49,23 @@ type State =
   | "end-lf"
   | "done";
 
-/** Where in the extensions of a chunk: RFC 9112 section 7.1.1. */
+/** The part of an extension: RFC 9112 section 7.1.1. */
 type ExtensionState =
-  /** Space behind a size or a value: a semicolon must come. */
+  /** Space behind a size or a value: a semicolon must follow. */
   | "gap"
   /** Behind a semicolon. */
   | "name-start"
   | "name"
   /** Space behind a name. */
   | "name-end"
-  /** Behind the sign of equality. */
+  /** Behind an equals sign. */
   | "value-start"
   | "value"
   | "quoted"
   | "quoted-pair"
   | "quoted-end";
 
-/** Takes each run of data bytes. */
+/** Receives each run of data bytes. */
 export interface DataSink {
   /** Takes the bytes from `start` to `end`. */
   push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
@@ -78,27 +77,27 @@ export class ChunkedDecoder {
   #state: State = "size";
   #size = 0;
   #digits = 0;
-  /** Data bytes of all chunks that were begun. */
+  /** The sum of the sizes of all chunks that have begun. */
   #announced = 0;
   #extensionBytes = 0;
   #trailerBytes = 0;
 
-  /** @param bytesMax How many bytes of data there may be. */
+  /** @param bytesMax The most bytes of data. */
   constructor(bytesMax: number = Infinity) {
     this.#bytesMax = bytesMax;
   }
 
-  /** Whether the last chunk and its trailers have come. */
+  /** Whether the last chunk and the trailers have arrived. */
   get isDone(): boolean {
     return this.#state === "done";
   }
 
   /**
-   * Decodes bytes from `start` to `end`, handing data to `sink`, and returns
+   * Decodes the bytes from `start` to `end`, pushes data to `sink`, and returns
    * where it stopped: at `end`, or behind the body.
    *
-   * @throws {HttpError} 400 when the bytes are no chunked coding, 413 when a
-   * chunk says that there is too much data, 431 for too many other bytes.
+   * @throws {HttpError} 400 for malformed bytes, 413 when the sizes of the
+   * chunks exceed the limit, 431 for too long extensions or trailers.
    */
   feed(
     bytes: Uint8Array<ArrayBuffer>,
@@ -121,7 +120,7 @@ export class ChunkedDecoder {
     return at;
   }
 
-  /** Returns what is expected behind `byte`. */
+  /** Returns the state behind `byte`. */
   #step(state: Exclude<State, "data" | "done">, byte: number): State {
     switch (state) {
       case "size":
@@ -158,14 +157,14 @@ export class ChunkedDecoder {
     if (this.#digits === 0) throw malformed("no size");
     if (byte === CR) return "size-lf";
     if (byte === SEMICOLON) return "name-start";
-    // RFC 9110 section 5.6.3: such space is bad, but must be read.
+    // RFC 9110 section 5.6.3: such space is bad, but must be accepted.
     if (isSpace(byte)) return "gap";
     throw malformed("bad size");
   }
 
   #endSizeLine(byte: number): State {
     const state = expect(byte, LF, this.#size === 0 ? "trailer-start" : "data");
-    // Beyond this, numbers lose bytes.
+    // Larger numbers are not exact.
     if (this.#size > Number.MAX_SAFE_INTEGER) throw malformed("size too large");
     this.#announced += this.#size;
     if (this.#announced > this.#bytesMax) {
@@ -188,8 +187,8 @@ export class ChunkedDecoder {
 }
 
 /**
- * RFC 9112 section 7.1.1. What extensions say is ignored, but read exactly:
- * where their line ends must be the same for everybody.
+ * RFC 9112 section 7.1.1. Extensions are ignored, but parsed exactly: a proxy
+ * and the server must agree about the end of the line.
  */
 function extensionState(state: ExtensionState, byte: number): State {
   switch (state) {
@@ -224,8 +223,8 @@ function extensionState(state: ExtensionState, byte: number): State {
 }
 
 /**
- * RFC 9112 section 7.1.2. Trailers are thrown away, whatever their names: to
- * merge one with the head's fields could change how the request is read.
+ * RFC 9112 section 7.1.2. All trailers are thrown away: merging one with the
+ * fields of the head could change the meaning of the request.
  */
 function trailerState(
   state: "trailer-start" | "trailer-name" | "trailer-value",
@@ -253,7 +252,7 @@ function tokenState(byte: number, next: State): State {
   throw malformed("bad name");
 }
 
-/** Text holds no line end and no other control character. */
+/** Text has no control character but the tab, and so no line end. */
 function textState(byte: number, next: State): State {
   const isControl = byte < SPACE && byte !== TAB || byte === DELETE;
   if (isControl) throw malformed("control character");

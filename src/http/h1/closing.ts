@@ -1,5 +1,5 @@
 /**
- * How a connection ends: when the server shuts down, when its time is over, or at
+ * How a connection ends: when the server shuts down, when a time is over, or at
  * once.
  *
  * @module
@@ -17,28 +17,29 @@ import {
 } from "./state.ts";
 
 /**
- * Closes when idle, else after the current answer. Never call it while bytes
- * are handed over: it reads what has come by now, which is still answered.
+ * Closes an idle connection at once, any other after the current answer. Never
+ * call it while `data` runs: it reads the bytes that have arrived by now, and
+ * their requests are still answered.
  */
 export function shutdown(connection: Http1): void {
   connection.state &= ~KEEP_ALIVE;
   if (connection.state & BUSY) return;
   const intake = connection.intake;
-  // Its request is answered, and the body's reader gets all of it.
+  // The request is answered, but the reader of its body gets the whole body.
   if (intake?.body.isHeld) return intake.watchReader();
   if (connection.reading !== Reading.HEAD) return;
-  // While the peer does not read, requests may wait unread in the system.
+  // Requests may wait unread in the system, since the peer does not read.
   if (connection.transport.bufferedBytes > 0) return connection.closeAnswered();
   connection.transport.readNow();
   if (connection.isIdle) closeIdle(connection);
 }
 
 /**
- * Closes a connection that waits for a request, unless bytes of one have come
- * by now. Never call it while bytes are handed over.
+ * Closes a connection that waits for a request, unless bytes of a request have
+ * arrived by now. Never call it while `data` runs.
  */
 export function closeUnasked(connection: Http1): void {
-  // A handler may be at work, and looks at all connections when it is done.
+  // Shutting down closes all connections itself, outside of handlers.
   if (connection.service.isClosing) return;
   if (connection.transport.readNow() === 0 && connection.isIdle) {
     closeIdle(connection);
@@ -46,7 +47,7 @@ export function closeUnasked(connection: Http1): void {
 }
 
 function closeIdle(connection: Http1): void {
-  // A request that crosses our end cannot be answered any more.
+  // A request that arrives after our end cannot be answered any more.
   connection.reading = Reading.NOTHING;
   connection.pending = undefined;
   connection.countHeld();
@@ -54,25 +55,25 @@ function closeIdle(connection: Http1): void {
 }
 
 /**
- * Something has taken too long: `write`, unsent bytes; `idle`, any byte;
- * `deadline`, what the last deadline was set for.
+ * A time is over: `write`, for the peer to take bytes; `idle`, for any byte;
+ * `deadline`, the time of the last `setDeadline`.
  */
 export function timeout(connection: Http1, reason: string): void {
   if (reason === "write") return connection.transport.abort(reason);
   const { peerHasEnded } = connection.transport;
   if (connection.exchange?.isStreaming && peerHasEnded) {
-    // The stream had nothing to give for too long, and the peer may be gone.
+    // The stream gave nothing for too long, and the peer may be gone.
     if (reason === "deadline") connection.exchange.cancelStream();
     return;
   }
-  // Nobody knows whether the peer still listens, and it has had its time.
+  // The peer has sent its end, may be gone, and has had its time.
   if (reason === "idle" && peerHasEnded) return connection.transport.close();
   if (connection.reading === Reading.BODY) {
     if (reason === "deadline") connection.intake!.check();
     else if (!(connection.state & BUSY)) connection.closeAnswered();
     return;
   }
-  // While a handler works, or the client owes us reading, it is not late.
+  // The client is not late while a handler works, or while it has to read.
   if (connection.reading !== Reading.HEAD) return;
   if (!connection.isIdle && isHeld(connection)) return;
   if (connection.state & PARTIAL) connection.refuseUnseen(408);
@@ -80,9 +81,9 @@ export function timeout(connection: Http1, reason: string): void {
 }
 
 /**
- * Ends at once, whatever is in progress; bytes that were written are still
- * sent. A handler that has not answered may do so in this round of Deno's
- * loop, as with `Deno.serve`: it may be the one that ends the server.
+ * Ends the connection at once; written bytes are still sent. A pending handler
+ * may answer in this round of Deno's loop, as with `Deno.serve`, since that
+ * handler may have ended the server.
  */
 export function terminate(connection: Http1): void {
   connection.state &= ~KEEP_ALIVE;
@@ -94,7 +95,8 @@ export function terminate(connection: Http1): void {
 
 function cutOff(connection: Http1): void {
   if (connection.state & CLOSED) return;
-  // A peer that is owed bytes would take those that came for all.
+  // When the end of the connection ends the body, only a reset shows the peer
+  // that the body is not whole.
   if (!connection.exchange?.endsByClosing) connection.transport.close();
   if (!(connection.state & CLOSED)) connection.transport.abort();
 }

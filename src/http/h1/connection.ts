@@ -1,25 +1,29 @@
 /**
- * A connection of HTTP/1.1: heads are read, exchanges run, bodies are fed, and
- * the connection is kept alive or closed.
+ * A connection of HTTP/1.1: it reads heads and bodies, runs exchanges, and is
+ * kept alive or closed.
  *
- * It knows no sockets: bytes come by `data` and leave by a `Transport`. Requests
- * are handled one after the other, so answers are in order by construction, and
- * a client that pipelines without end waits in its own buffers, not in ours.
+ * It knows no sockets: it receives bytes by `data` and sends by a `Transport`.
+ * It handles one request after the other, so answers are in order, and the
+ * requests of a client that pipelines without end wait in the client's buffers.
  *
  * @module
  */
 
-import { type AnswerPlan, Framing, planRefusal } from "../answer_plan.ts";
+import {
+  type AnswerPlan,
+  Framing,
+  planRefusal,
+  RequestFlag,
+} from "../answer_plan.ts";
 import type { BodySink, PendingExchange } from "../answer_sink.ts";
 import { authorityOf } from "../authority.ts";
-import { cancelEndless } from "../endless.ts";
-import type { HttpError } from "../errors.ts";
+import { type HttpError, sentStatus } from "../errors.ts";
 import { Exchange } from "../exchange.ts";
 import { notifyRefused } from "../observed_exchange.ts";
 import { LazyRequest } from "../request.ts";
-import { RequestFlag } from "../request_flag.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
+import { cancelEndless } from "../stream_pump.ts";
 import type { HttpTransport, ServeAddress } from "../transport.ts";
 import { keepAddresses, localAddressOf, remoteAddressOf } from "./addresses.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
@@ -27,11 +31,9 @@ import type { BodyIntake } from "./body_intake.ts";
 import { closeUnasked, shutdown, terminate, timeout } from "./closing.ts";
 import { ChunkWriter, headOutput } from "./chunk_writer.ts";
 import type { RequestHead } from "./head.ts";
-import { ConnectionField } from "./heads.ts";
+import { ConnectionField, saysClose } from "./heads.ts";
 import { addPending, keep, proceed } from "./pending.ts";
-import { saysClose } from "./persistence.ts";
 import { consume } from "./reading.ts";
-import { saidStatus } from "./refusal.ts";
 import {
   BUSY,
   CLOSED,
@@ -46,22 +48,22 @@ import {
   READING_SHIFT,
 } from "./state.ts";
 
-/** What handlers hear when this side has reset a client, by close reason. */
+/** The errors that handlers get when this side resets, by close reason. */
 const RESETS: Readonly<Record<string, string>> = {
   write: "The client was reset: it has not read its answer in time",
   shed: "The client was reset: connections took all memory they may",
 };
 
 /**
- * One connection. Many connections wait for nothing but their next request:
- * fields that few connections need are kept in objects of their own.
+ * One connection. Most connections only wait for their next request, so fields
+ * that few connections need are in separate objects.
  */
 export class HttpConnection implements Http1 {
-  /** The way to the peer. */
+  /** Sends to the peer. */
   readonly transport: HttpTransport;
-  /** What all connections of the server share. */
+  /** The handler, limits and heads that all connections share. */
   readonly service: Service;
-  // What these are stands in `Http1`.
+  // `Http1` describes these fields.
   /** @ignore */
   state: number = KEEP_ALIVE;
   /** @ignore */
@@ -75,13 +77,13 @@ export class HttpConnection implements Http1 {
   /** @ignore */
   intake: BodyIntake | undefined = undefined;
 
-  /** @param transport The way to the peer. */
+  /** @param transport Sends to the peer. */
   constructor(transport: HttpTransport, service: Service) {
     this.transport = transport;
     this.service = service;
   }
 
-  /** Whether it waits for a request, and owes nobody anything. */
+  /** Whether it waits for a request, and all answers were sent. */
   get isIdle(): boolean {
     return this.reading === Reading.HEAD && (this.state & BUSY) === 0 &&
       this.transport.bufferedBytes === 0 &&
@@ -103,12 +105,12 @@ export class HttpConnection implements Http1 {
     return (this.state & KEEP_ALIVE) !== 0;
   }
 
-  /** Whether the peer sends no more than what has come. */
+  /** Whether the peer has sent its end. */
   get peerHasEnded(): boolean {
     return this.transport.peerHasEnded;
   }
 
-  /** Bytes of the current request's body that have come. */
+  /** Received bytes of the current request's body. */
   get receivedBytes(): number {
     return this.intake?.body.received ?? 0;
   }
@@ -118,7 +120,7 @@ export class HttpConnection implements Http1 {
     return authorityOf(this.service.addr ?? localAddressOf(this));
   }
 
-  /** The peer's address, or our own for a Unix peer, which has none. */
+  /** The peer's address; this side's for a Unix peer, which has none. */
   get peerAddress(): ServeAddress {
     return remoteAddressOf(this);
   }
@@ -132,7 +134,9 @@ export class HttpConnection implements Http1 {
     this.state = others | reading << READING_SHIFT;
   }
 
-  /** Takes bytes from the peer, which are kept only if retained. */
+  /**
+   * Takes bytes from the peer; they are valid until it returns, or retained.
+   */
   data(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const pending = this.pending;
     if (pending !== undefined) {
@@ -141,7 +145,7 @@ export class HttpConnection implements Http1 {
     const intake = this.reading === Reading.BODY ? this.intake : undefined;
     const rest = consume(this, bytes, start, end, 0);
     if (rest < end) keep(this, bytes, rest, end);
-    // A body that is neither whole nor gathered has copied its bytes.
+    // A body that is neither whole nor gathered copies its bytes.
     const isCopied = intake?.body.isComplete === false &&
       !intake.body.isGathered && this.intake === intake;
     // A request or a body may refer to these bytes from now on.
@@ -159,27 +163,28 @@ export class HttpConnection implements Http1 {
       this.state &= ~KEEP_ALIVE;
     }
     this.ending();
-    // Requests that have come are still answered: a peer may close its half.
+    // Received requests are still answered: a peer may close its half only.
     if (!(this.state & BUSY)) this.proceed();
   }
 
   /**
-   * The peer sends no more than what has come. It may have gone, of which the
-   * handler is notified (RFC 9112 section 9.5); its answer is still sent.
+   * The peer has sent its end, and unread bytes may come before it. The peer
+   * may be gone: the request's signal aborts (RFC 9112 section 9.5), and the
+   * answer is still sent.
    */
   ending(): void {
     this.exchange?.peerEnded();
   }
 
-  /** The peer has read: a stream goes on, and requests that waited for that. */
+  /** The peer has read: a stream, or requests that waited, go on. */
   drain(): void {
     this.exchange?.drain();
     if (!(this.state & BUSY)) this.proceed();
   }
 
   /**
-   * Nothing can be sent any more: the handler's signal aborts, and a stream is
-   * cancelled. A body that has come can still be read to its end.
+   * Nothing can be sent any more: the request's signal aborts, and a stream is
+   * cancelled. The received part of a body can still be read.
    */
   broken(): void {
     this.ending();
@@ -189,7 +194,7 @@ export class HttpConnection implements Http1 {
   /**
    * The connection is gone.
    *
-   * @param why What a reactor's connection says: its close reason.
+   * @param why The close reason of a reactor's connection.
    */
   closed(why: string = "ended"): void {
     this.state |= CLOSED;
@@ -200,7 +205,7 @@ export class HttpConnection implements Http1 {
     const cause = reset === undefined
       ? undefined
       : new Deno.errors.ConnectionReset(reset);
-    // The reactor itself reports connections that it resets for memory.
+    // The reactor reports connections that it resets for memory.
     if (why === "write") this.service.report(cause);
     const isBusy = (this.state & BUSY) !== 0;
     if (!isBusy && this.intake === undefined) return;
@@ -222,36 +227,37 @@ export class HttpConnection implements Http1 {
     closeUnasked(this);
   }
 
-  /** Something has taken too long: see `closing.ts`. */
+  /** A time is over: see `closing.ts`. */
   timeout(reason: string): void {
     timeout(this, reason);
   }
 
-  /** Ends at once, whatever is in progress: see `closing.ts`. */
+  /** Ends the connection at once: see `closing.ts`. */
   terminate(): void {
     terminate(this);
   }
 
-  /** All of the body has come: the next bytes are a head. */
+  /** The whole body has arrived: the next bytes are a head. */
   bodyEnded(): void {
     if (this.reading === Reading.BODY) this.reading = Reading.HEAD;
     if (this.intake!.isAnswered) this.#nextRequest();
   }
 
-  /** A broken or too large body: the handler hears of it and may answer. */
+  /** The body is malformed or too large: its reader gets the error. */
   failBody(error: HttpError): void {
     const intake = this.intake!;
     intake.body.fail(error);
     this.state &= ~KEEP_ALIVE;
     this.reading = Reading.NOTHING;
-    // Answered already: the client would take a second answer for its next one.
+    // The client would take a second answer for that to its next request.
     if (intake.isAnswered) this.closeAnswered();
     else if (!(this.state & BUSY)) this.refuseUnseen(error.status);
   }
 
   /**
-   * Says how much memory is taken for the peer, after bytes were kept or freed:
-   * also when that is as much as before, since it tells that the peer moves.
+   * Counts the memory that is held for the peer, after bytes were kept or
+   * freed. Also when the amount is the same: it shows that the peer makes
+   * progress.
    */
   countHeld(): void {
     const pending = this.pending?.queue.memoryBytes ?? 0;
@@ -260,7 +266,7 @@ export class HttpConnection implements Http1 {
     if (held > 0 || transport.heldBytes > 0) transport.heldBytes = held;
   }
 
-  /** Goes on with requests that waited. */
+  /** Acts on requests that waited. */
   proceed(): void {
     proceed(this);
   }
@@ -280,33 +286,33 @@ export class HttpConnection implements Http1 {
     this.transport.resume();
   }
 
-  // The answer of the current exchange.
+  // The methods of `AnswerSink`, for the current exchange.
 
-  /** Keeps the exchange, whose handler has returned without an answer. */
+  /** Keeps the exchange: its handler has returned without an answer. */
   hold(exchange: PendingExchange): void {
     this.exchange = exchange;
   }
 
   /** An answer begins. */
   prepare(parts: ResponseParts): void {
-    // Said in the answer, since the connection closes after it.
+    // Before the head is written, which then says `Connection: close`.
     if (this.intake?.answerBegins(parts)) this.state &= ~KEEP_ALIVE;
   }
 
-  /** Writes the common answer, where the head says nothing of connections. */
+  /** Writes the common answer, when its head needs no `Connection`. */
   plain(type: string | undefined, text: string): boolean {
     if (this.#connectionField() !== ConnectionField.NONE) return false;
     return writePlain(this.transport, this.service.heads, type, text);
   }
 
-  /** Writes an answer whose body is whole. */
+  /** Writes an answer with a whole body. */
   whole(plan: AnswerPlan): number {
     if (saysClose(plan.fields)) this.state &= ~KEEP_ALIVE;
     const connection = this.#connectionField();
     return writeWhole(this.transport, this.service.heads, plan, connection);
   }
 
-  /** Writes the head of a streamed answer, which waits for its first bytes. */
+  /** Writes the head of a streamed answer, which waits for the first chunk. */
   head(plan: AnswerPlan): BodySink {
     const { framing } = plan;
     const isLast = framing === Framing.UNTIL_CLOSE || saysClose(plan.fields);
@@ -333,10 +339,10 @@ export class HttpConnection implements Http1 {
     this.#nextRequest();
   }
 
-  /** Makes ready for the next request. */
+  /** Prepares for the next request, or closes. */
   #nextRequest(): void {
     const intake = this.intake;
-    // As with Deno.serve, a reader of the body by now gets all of it.
+    // As with Deno.serve, a reader of the body gets the whole body.
     if (intake?.body.isHeld) return intake.goOnReading();
     if (!(this.state & KEEP_ALIVE)) return this.closeAnswered();
     if (intake === undefined) return;
@@ -345,9 +351,9 @@ export class HttpConnection implements Http1 {
     this.countHeld();
   }
 
-  /** Answers a request that cannot be served, and closes. */
+  /** Refuses a request, and closes; returns the status that was sent. */
   refuse(reason: number): number {
-    const status = saidStatus(reason, this.service.requireHost);
+    const status = sentStatus(reason, this.service.requireHost);
     this.state &= ~(KEEP_ALIVE | BUSY);
     this.reading = Reading.NOTHING;
     this.exchange = undefined;
@@ -356,7 +362,7 @@ export class HttpConnection implements Http1 {
     return status;
   }
 
-  /** The same for a request that no handler has seen. */
+  /** Refuses a request that never reached a handler. */
   refuseUnseen(reason: number, head?: RequestHead): void {
     const { receivedBytes } = this;
     const status = this.refuse(reason);
@@ -366,11 +372,11 @@ export class HttpConnection implements Http1 {
     notifyRefused(this, request, { status, receivedBytes });
   }
 
-  /** Ends an answer that is not whole: its end is not sent. */
+  /** Ends an answer that is not whole, without sending an end of its body. */
   breakOff(body: BodySink): void {
     this.state &= ~(KEEP_ALIVE | BUSY);
     this.exchange = undefined;
-    // Where the end of the connection is that of the body, a reset tells.
+    // When the end of the connection ends the body, only a reset shows that.
     if (body.endsByClosing) this.transport.abort();
     else this.closeAnswered();
   }
@@ -380,7 +386,7 @@ export class HttpConnection implements Http1 {
     this.transport.abort();
   }
 
-  /** Closes after the last answer; unread bytes must not destroy it. */
+  /** Closes after the last answer, which unread bytes must not destroy. */
   closeAnswered(): void {
     this.reading = Reading.NOTHING;
     this.pending = undefined;

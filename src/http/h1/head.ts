@@ -1,13 +1,14 @@
 /**
- * Request heads: parsed natively into a table of positions, decoded only where
- * somebody looks.
+ * Request heads: native code parses a head into a table of positions; a value
+ * is decoded when it is read.
  *
  * @module
  */
 
 import { native } from "../../native/library.ts";
 import { decodeLatin1, encodeLatin1 } from "../latin1.ts";
-import { RequestFlag } from "../request_flag.ts";
+import { RequestFlag } from "../answer_plan.ts";
+import type { HttpLimits } from "../http_limits.ts";
 
 /**
  * Bits of {@linkcode RequestHead.flags}, below those of `RequestFlag` and the
@@ -22,7 +23,7 @@ export const HeadFlag = {
   HAS_LENGTH: 4,
   /** The client waits for `100 Continue`. */
   EXPECT_CONTINUE: 8,
-  /** There is an expectation that nobody can meet. */
+  /** There is an expectation that the server cannot meet. */
   EXPECT_OTHER: 16,
   /** The client offers to change the protocol. */
   UPGRADE: 32,
@@ -30,7 +31,7 @@ export const HeadFlag = {
   HAS_HOST: 64,
 } as const;
 
-/** Where in the flags the four bits of the method's number begin. */
+/** Where the four bits of the method's number begin in the flags. */
 const METHOD_SHIFT = 10;
 const METHOD_MASK = 15;
 
@@ -68,12 +69,12 @@ const METHODS = [
 const METHOD_HEAD = 2;
 const METHOD_CONNECT = 8;
 const COOKIE = "cookie";
-/** The strict parser's choice, and that of `Deno.serve`. */
+/** The parser's modes: RFC 9112 alone, or all that `Deno.serve` takes. */
 const STRICT = 0;
 const LENIENT = 1;
-/** The number of a head that is not in the table. */
+/** The number of a detached head: never the one in the table. */
 const NOT_PARSED = -1;
-/** Has the numbers of heads begin again at 0, and never be negative. */
+/** Numbers of heads wrap to 0, so that none is negative. */
 const NUMBER_MASK = 0x7fff_ffff;
 
 const LF = 10;
@@ -83,22 +84,21 @@ const UPPER_A = 65;
 const UPPER_Z = 90;
 const TO_LOWER = 32;
 
-/** One table for all: it describes the head that was parsed last. */
+/** The table of the head that was parsed last. */
 const table = new Uint32Array(FIXED + PER_HEADER * HEADERS_MAX);
 /**
- * Counts parsed heads: the table is that of the head with this number. A number
- * and not a reference, whose every change the garbage collector would note.
+ * The number of the head that the table describes. A reference to the head
+ * would cost a GC write barrier for each head.
  */
 let parsed = 0;
 
 /**
- * Parses the head that starts at `start` of `bytes`, whose first `scanned`
- * bytes were partial before.
+ * Parses the head that starts at `start`.
  *
- * @param requireHost Whether to refuse what `Deno.serve` takes and RFC 9112 does
- * not: no `Host`, lines that end in a bare LF, CONNECT.
- * @returns A head, 0 while it is partial, or the negative status to refuse it
- * with.
+ * @param scanned The first bytes that were parsed before, and were partial.
+ * @param requireHost Whether to refuse heads that `Deno.serve` takes and RFC
+ * 9112 does not: without `Host`, with lines that end in a bare LF, CONNECT.
+ * @returns The head; 0 while it is partial; the negative status of a refusal.
  */
 export function parseHead(
   bytes: Uint8Array<ArrayBuffer>,
@@ -116,17 +116,17 @@ export function parseHead(
     table,
   );
   if (length === 0) return 0;
-  // Also a head that is refused may have been written, in part.
+  // A refused head may have changed the table too.
   parsed = parsed + 1 & NUMBER_MASK;
   if (length < 0) return length;
   return new RequestHead(bytes, start, start + length);
 }
 
 /**
- * Returns the status for a head that is too long: RFC 9112 section 3 has one of
- * its own for a method, and one for a target.
+ * Returns the status for a partial head that is too long: 501 for its method,
+ * 414 for its target (RFC 9112 section 3), 431 otherwise.
  *
- * @param end Where a head had to end that is not too long.
+ * @param end Where the longest allowed head ends.
  */
 export function tooLongStatus(
   bytes: Uint8Array,
@@ -144,11 +144,10 @@ export function tooLongStatus(
 }
 
 /**
- * Returns where the empty lines end that may come before a head: RFC 9112
- * section 2.2.
+ * Returns where the empty lines before a head end: RFC 9112 section 2.2.
  *
- * @param start Where they begin, or where they are known not to have ended.
- * @param requireHost As {@linkcode parseHead} has it: a bare LF ends no line.
+ * @param start Where they begin, or where an earlier call stopped.
+ * @param requireHost As for {@linkcode parseHead}: a bare LF ends no line.
  */
 export function emptyLinesEnd(
   bytes: Uint8Array,
@@ -165,12 +164,12 @@ export function emptyLinesEnd(
   return at;
 }
 
-/** Whether a line ends at `at`, by an LF alone. */
+/** Whether there is a bare LF at `at`. */
 export function isBareLineEnd(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === LF;
 }
 
-/** What the answer to a head must know of it, as far as its bytes tell. */
+/** Returns the bit of `RequestFlag` for the method of a partial or bad head. */
 export function methodFlag(
   bytes: Uint8Array<ArrayBuffer>,
   start: number,
@@ -181,6 +180,18 @@ export function methodFlag(
   return isHead ? RequestFlag.HEAD_METHOD : 0;
 }
 
+/** Returns the status for a head that exceeds a limit; 0 for any other. */
+export function excessOf(head: RequestHead, limits: HttpLimits): number {
+  const { headBytesMax, headerCountMax, urlBytesMax } = limits;
+  const { byteLength } = head;
+  if (byteLength > urlBytesMax && head.targetByteLength > urlBytesMax) {
+    return 414;
+  }
+  const isTooMuch = byteLength > headBytesMax ||
+    head.fieldCount > headerCountMax;
+  return isTooMuch ? 431 : 0;
+}
+
 /** Where the request line begins, behind empty lines: RFC 9112 section 2.2. */
 function requestStart(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
@@ -188,13 +199,15 @@ function requestStart(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** A parsed request head, which refers to the bytes it was read into. */
+/** A parsed request head, which refers to the buffer that it was read into. */
 export class RequestHead {
   /** Where the head ends in the bytes that it was parsed from. */
   readonly end: number;
-  /** The bits of {@linkcode HeadFlag} and `RequestFlag`, and the method's. */
+  /**
+   * The bits of {@linkcode HeadFlag}, `RequestFlag` and the method's number.
+   */
   readonly flags: number;
-  /** The bytes that it was read into; a copy as text, once it is detached. */
+  /** The buffer that it was read into; a copy as text, once it is detached. */
   #source: Uint8Array<ArrayBuffer> | string;
   #start: number;
   #number: number;
@@ -213,18 +226,18 @@ export class RequestHead {
       method << METHOD_SHIFT;
   }
 
-  /** How long the head is. */
+  /** The length of the head in bytes. */
   get byteLength(): number {
     return this.end - this.#start;
   }
 
-  /** How long the request target is. */
+  /** The length of the request target in bytes. */
   get targetByteLength(): number {
     const words = RequestHead.#table(this);
     return words[TARGET_END]! - words[TARGET_START]!;
   }
 
-  /** How many fields there are. */
+  /** The number of fields. */
   get fieldCount(): number {
     return RequestHead.#table(this)[HEADER_COUNT]!;
   }
@@ -237,8 +250,8 @@ export class RequestHead {
   }
 
   /**
-   * Whether fetch gives a request of this method no body: what comes as one is
-   * thrown away, as `Deno.serve` does.
+   * Whether a `Request` of this method has no body: a received body is thrown
+   * away, as by `Deno.serve`.
    */
   get hasNoBody(): boolean {
     const { method } = this;
@@ -250,20 +263,20 @@ export class RequestHead {
     return RequestHead.#slice(this, TARGET_START, TARGET_END);
   }
 
-  /** The value of `Host`, empty when there is none. */
+  /** The value of `Host`; empty without the field. */
   get host(): string {
     return RequestHead.#slice(this, HOST_START, HOST_END);
   }
 
-  /** The value of `Content-Length`; 0 when there is none. */
+  /** The value of `Content-Length`; 0 without the field. */
   get contentLength(): number {
     const words = RequestHead.#table(this);
     return words[LENGTH_HIGH]! * 2 ** 32 + words[LENGTH_LOW]!;
   }
 
   /**
-   * Returns a field's value, several joined by a comma as fetch does (cookies
-   * by a semicolon, as `Deno.serve` does), or `undefined`.
+   * Returns a field's value, or `undefined`. Several values are joined by a
+   * comma, as by fetch; cookies by a semicolon, as by `Deno.serve`.
    *
    * @param name The name in lower case.
    */
@@ -280,7 +293,7 @@ export class RequestHead {
     return found;
   }
 
-  /** Returns all fields as sent, in order; the cookies are one field. */
+  /** Returns all fields as sent, in order, with all cookies in one field. */
   fields(): [string, string][] {
     const words = RequestHead.#table(this);
     const bytes = this.#source as Uint8Array<ArrayBuffer>;
@@ -307,19 +320,19 @@ export class RequestHead {
   }
 
   /**
-   * Lets go of the bytes, keeping a copy as text: for a request that is
-   * still being handled when its turn is over. A string lies in V8's own heap,
-   * where small objects cost least.
+   * Copies the head as text, for a handler that is still pending at the end of
+   * its turn: the buffer is used again. A string lies in V8's own heap, where
+   * small objects cost least.
    */
   detach(): void {
     const source = this.#source;
     if (typeof source === "string") return;
     this.#source = decodeLatin1(source, this.#start, this.end);
-    // Positions in the bytes mean nothing in the text.
+    // The positions in the table are those in the buffer, not in the text.
     this.#number = NOT_PARSED;
   }
 
-  // Static, since private methods would mark each instance with a field.
+  // Static, since private methods would cost each instance a field.
 
   static #slice(head: RequestHead, start: number, end: number): string {
     const words = RequestHead.#table(head);
@@ -328,8 +341,8 @@ export class RequestHead {
   }
 
   /**
-   * The table, filled for this head: parsed again when another head had it.
-   * The source is bytes from then on.
+   * Returns the table of this head. When it describes another head by now, this
+   * one is parsed again, and its source is bytes from then on.
    */
   static #table(head: RequestHead): Uint32Array {
     if (head.#number === parsed) return table;
@@ -339,7 +352,7 @@ export class RequestHead {
       head.#start = 0;
     }
     const length = source.byteLength - head.#start;
-    // It was taken before: what a strict parser takes, the other takes alike.
+    // Lenient is right for all: it parses what strict accepts in the same way.
     native().denio_http1_parse(
       source,
       head.#start,
@@ -353,7 +366,7 @@ export class RequestHead {
   }
 }
 
-/** RFC 9113 section 8.2.3: a comma would be part of a cookie's value. */
+/** RFC 9113 section 8.2.3: a comma would belong to a cookie's value. */
 function joined(name: string, left: string, right: string): string {
   return name === COOKIE ? `${left}; ${right}` : `${left}, ${right}`;
 }

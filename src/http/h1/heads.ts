@@ -1,8 +1,8 @@
 /**
  * Serialises the heads of answers: status line, fields, framing.
  *
- * What repeats is kept as bytes: a status line for ever, a status line with
- * type and date for the second that the date lasts.
+ * Repeated parts are kept as bytes: status lines always, a status line with
+ * type and date for the second in which the date is valid.
  *
  * @module
  */
@@ -10,13 +10,13 @@
 import { utcText, wallMs as wallNowMs } from "../../base/own.ts";
 import { REASONS } from "../errors.ts";
 import { encodeLatin1, writeDecimal, writeLatin1 } from "../latin1.ts";
-import { type AnswerPlan, Framing } from "../answer_plan.ts";
+import { type AnswerPlan, type Fields, Framing } from "../answer_plan.ts";
 import type { Output } from "../../stream/shared.ts";
 
 const SECOND_MS = 1_000;
-/** Types whose heads are kept; an application has a handful. */
+/** Types with a kept head; a program has a handful. */
 const TYPES_MAX = 64;
-/** Bytes of everything in a head but the handler's own fields. */
+/** The most bytes of a head without the fields of the response. */
 export const HEAD_BYTES_FIXED = 512;
 
 const CRLF_CRLF = encodeLatin1("\r\n\r\n");
@@ -27,9 +27,9 @@ const CONTENT_TYPE = encodeLatin1("\r\ncontent-type: ");
 const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
 const CHUNKED = encodeLatin1("\r\ntransfer-encoding: chunked");
 
-/** What the connection says in the head of an answer. */
+/** What the head of an answer says of its connection. */
 export const ConnectionField = {
-  /** HTTP/1.1 goes on by itself; how long it does is said. */
+  /** HTTP/1.1 is kept alive: only `Keep-Alive: timeout` is sent. */
   NONE: 0,
   /** `Connection: close`. */
   CLOSE: 1,
@@ -37,19 +37,19 @@ export const ConnectionField = {
   KEEP_ALIVE: 2,
 } as const;
 
-/** What the server does with a field of the handler's. */
+/** What the server does with a field of the response. */
 const FieldKind = {
-  /** Nothing. */
+  /** It sends the field. */
   PLAIN: 0,
-  /** The connection decides, whatever the handler says. */
+  /** It leaves the field out: the connection decides. */
   HOP_BY_HOP: 1,
-  /** The same, but in one answer. */
+  /** It leaves the field out, but in an answer with 426. */
   UPGRADE: 2,
-  /** Ours is left out. */
+  /** It sends the field instead of its own date. */
   DATE: 3,
 } as const;
 
-/** The fields that mean something, in lower case. */
+/** The fields that are not plain, in lower case. */
 const FIELD_KINDS: Readonly<Record<string, number>> = {
   "connection": FieldKind.HOP_BY_HOP,
   "keep-alive": FieldKind.HOP_BY_HOP,
@@ -59,32 +59,32 @@ const FIELD_KINDS: Readonly<Record<string, number>> = {
   "date": FieldKind.DATE,
 };
 
-/** A field name that was written before. */
+/** A serialised field name. */
 interface FieldName {
-  /** The name as handlers write it, with what stands around it. */
+  /** A line end, the name as the response has it, and a colon. */
   readonly line: Uint8Array<ArrayBuffer>;
   /** One of `FieldKind`. */
   readonly kind: number;
 }
 
-/** Names that are kept; an application has a few dozen. */
+/** Names that are kept; a program has a few dozen. */
 const NAMES_MAX = 256;
 const names = new Map<string, FieldName>();
 
-/** The one status whose answer offers protocols: RFC 9110 section 15.5.22. */
+/** Only this status offers protocols: RFC 9110 section 15.5.22. */
 const UPGRADE_REQUIRED = 426;
-/** Texts up to this length are written faster by a loop than by a call. */
+/** A loop writes texts up to this length faster than a call. */
 const LOOP_MAX = 256;
-/** What RFC 9110 section 5.5 has in no field and no phrase. */
+/** Characters that no field and no phrase may have: RFC 9110 section 5.5. */
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** What a plan says of the head. */
+/** The part of a plan that is in the head. */
 type Head = Pick<
   AnswerPlan,
   "status" | "statusText" | "contentType" | "fields"
 >;
 
-/** Heads that are kept as bytes while their date lasts. */
+/** Serialises heads, and keeps them while their date is valid. */
 export class Heads {
   readonly #statusLines = new Map<number, Uint8Array<ArrayBuffer>>();
   #untilMs = -Infinity;
@@ -92,27 +92,27 @@ export class Heads {
   #plainType: string | undefined;
   #plain: Uint8Array<ArrayBuffer> | undefined;
   readonly #typed = new Map<string, Uint8Array<ArrayBuffer>>();
-  /** How long the connection is kept: RFC 2068 section 19.7.1.1. */
+  /** `Keep-Alive: timeout`: RFC 2068 section 19.7.1.1. */
   readonly #alive: string;
 
   /**
    * Makes heads.
    *
-   * @param keepAliveMs How long connections are kept, which is advertised in
-   * whole seconds, if there are any.
+   * @param keepAliveMs How long idle connections are kept. Clients get it in
+   * whole seconds, when it is at least one second.
    */
   constructor(keepAliveMs: number = Infinity) {
     const seconds = Math.floor(keepAliveMs / SECOND_MS);
-    const isTold = seconds >= 1 && seconds < Infinity;
-    this.#alive = isTold
+    const isSent = seconds >= 1 && seconds < Infinity;
+    this.#alive = isSent
       ? `${KEEP_ALIVE}\r\nkeep-alive: timeout=${seconds}`
       : "";
   }
 
   /**
-   * Writes the head of a 200 with no field but its type, on a connection of
-   * HTTP/1.1 that goes on: the common answer, in one copy and a number. Four
-   * parameters, since an object of two would be made for each answer.
+   * Writes the head of the common answer, by one copy and a number: a 200 with
+   * no field but its type, on a connection of HTTP/1.1 that is used again. It
+   * has four parameters, since an object would be allocated for each answer.
    */
   writePlain(
     output: Output,
@@ -136,8 +136,8 @@ export class Heads {
   }
 
   /**
-   * Writes any head, dated as {@linkcode Heads.refresh} was told. There must be
-   * {@linkcode HEAD_BYTES_FIXED} bytes of room and those of
+   * Writes any head, with the date of the last {@linkcode Heads.refresh}. The
+   * caller provides room for {@linkcode HEAD_BYTES_FIXED} bytes and
    * {@linkcode fieldBytes}.
    *
    * @param framing A content length, or one of `Framing`.
@@ -159,7 +159,7 @@ export class Heads {
       at = writeText(bytes, at, plan.contentType);
     }
     const { fields } = plan;
-    // By index here and below: iterators are objects.
+    // By index here and below: an iterator would be allocated.
     for (let index = 0; index < fields.length; index++) {
       const field = fields[index]!;
       const { line, kind } = nameOf(field[0]);
@@ -225,7 +225,7 @@ export class Heads {
     return writeLatin1(bytes, at, alive);
   }
 
-  /** Has heads be dated `nowMs`, by the transport's clock. */
+  /** Renews the date of heads if needed; `nowMs` is the transport's clock. */
   refresh(nowMs: number): void {
     if (nowMs >= this.#untilMs) this.#renew(nowMs);
   }
@@ -240,7 +240,7 @@ export class Heads {
   }
 }
 
-/** Returns the bytes that fields take in a head, at the most. */
+/** Returns the most bytes that fields take in a head. */
 export function fieldBytes(fields: readonly [string, string][]): number {
   let bytes = 0;
   for (let index = 0; index < fields.length; index++) {
@@ -250,12 +250,28 @@ export function fieldBytes(fields: readonly [string, string][]): number {
   return bytes;
 }
 
-/** Looks a name up, which costs less than writing it by its letters. */
+/**
+ * Whether the response's own `Connection` closes the connection behind this
+ * answer: RFC 9112 section 9.3.
+ */
+export function saysClose(fields: Fields): boolean {
+  // By index: this runs for each answer.
+  for (let index = 0; index < fields.length; index++) {
+    const field = fields[index]!;
+    const name = field[0];
+    const isConnection = name.length === 10 &&
+      name.toLowerCase() === "connection";
+    if (isConnection && /(^|,)\s*close\s*(,|$)/i.test(field[1])) return true;
+  }
+  return false;
+}
+
+/** Returns a serialised name; a look-up costs less than writing the name. */
 function nameOf(name: string): FieldName {
   const known = names.get(name);
   if (known !== undefined) return known;
   checkText(name);
-  // A handler may make names up without end.
+  // A handler may use any number of names.
   if (names.size >= NAMES_MAX) names.clear();
   const lower = name.toLowerCase();
   const kind = Object.hasOwn(FIELD_KINDS, lower)
@@ -267,8 +283,8 @@ function nameOf(name: string): FieldName {
 }
 
 /**
- * Writes text that must not end its line. `Headers` refuses such a value, but a
- * `Blob` may say that it is of any type, and Deno takes that as it is.
+ * Writes text that must not contain a line end. `Headers` refuses line ends,
+ * but the type of a `Blob` may contain one, and Deno does not check it.
  */
 function writeText(
   bytes: Uint8Array<ArrayBuffer>,
@@ -283,7 +299,7 @@ function writeText(
   let outside = 0;
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
-    // Negative from the first that is not printable ASCII: no branch a byte.
+    // Negative after a character that is not printable ASCII: no branch a byte.
     outside |= code - 0x20 | 0x7e - code;
     bytes[at + index] = code;
   }
@@ -294,8 +310,8 @@ function writeText(
 function checkText(text: string): void {
   if (!UNSENDABLE.test(text)) return;
   throw new TypeError(
-    `Cannot send ${JSON.stringify(text)} in a head: it must be bytes, and ` +
-      "none a control character",
+    `Cannot send ${JSON.stringify(text)} in a head: it must be bytes without ` +
+      "control characters",
   );
 }
 

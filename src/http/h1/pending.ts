@@ -1,6 +1,6 @@
 /**
- * Bytes that wait on a connection: for the rest of a head, for the answer to the
- * request before, or for memory. All of them are bounded.
+ * Bytes that wait on a connection: for the rest of a head, for the answer to
+ * the previous request, or for memory. Their number is bounded.
  *
  * @module
  */
@@ -20,12 +20,14 @@ import {
 } from "./state.ts";
 
 /**
- * Memory that bytes may take which are kept for later while a request is
- * handled; then reading stops.
+ * Bytes of memory that waiting bytes may take while a handler works, before
+ * reading stops.
  */
 const PENDING_BYTES_MAX = 65_536;
 
-/** Keeps bytes until the current request is answered, or a head complete. */
+/**
+ * Keeps bytes until the current request is answered, or their head is whole.
+ */
 export function keep(
   connection: Http1,
   bytes: Uint8Array<ArrayBuffer>,
@@ -37,7 +39,7 @@ export function keep(
   boundPending(connection, connection.pending = { queue, emptyBytes: 0 });
 }
 
-/** Keeps bytes behind those that wait, and acts on them if it can. */
+/** Keeps bytes behind those that wait, and acts on them if it may. */
 export function addPending(
   connection: Http1,
   pending: Pending,
@@ -68,7 +70,7 @@ function consumePending(
   const { requireHost } = connection.service;
   const bytes = queue.joined();
   const end = bytes.byteLength;
-  // They are looked at once, and not with every piece that follows them.
+  // Empty lines are scanned once, not again with each further byte.
   const from = emptyLinesEnd(bytes, pending.emptyBytes, end, requireHost);
   let rest = end;
   if (requireHost && isBareLineEnd(bytes, from)) connection.refuseUnseen(400);
@@ -91,25 +93,25 @@ function consumePending(
   boundPending(connection, pending);
 }
 
-/** Refuses a head that is too long, and stops reading when enough waits. */
+/** Refuses a head that is too long; stops reading when enough bytes wait. */
 function boundPending(connection: Http1, { queue }: Pending): void {
   const { headBytesMax } = connection.service.limits;
   if (connection.state & PARTIAL && queue.byteLength > headBytesMax) {
     connection.refuseUnseen(tooLongStatus(queue.joined(), 0, headBytesMax));
   }
-  // A head that is not whole must come, however large it may be.
+  // The rest of a head is always read: its own limit bounds it.
   const isFull = queue.memoryBytes >= PENDING_BYTES_MAX ||
     connection.transport.isOverfull;
   if (isFull && isHeld(connection)) connection.pause();
   connection.countHeld();
 }
 
-/** Goes on with requests that waited. */
+/** Acts on requests that waited. */
 export function proceed(connection: Http1): void {
   const pending = connection.pending;
   if (connection.state & CLOSED || isHeld(connection)) return;
   connection.unpause();
-  // A head that is partial has not become more.
+  // A partial head was parsed already, and has no new bytes.
   const isNew = pending !== undefined && !(connection.state & PARTIAL);
   if (isNew) consumePending(connection, pending, 0);
   const isAnswered = !(connection.state & BUSY) && !isHeld(connection);

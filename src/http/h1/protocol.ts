@@ -1,5 +1,5 @@
 /**
- * HTTP/1.1 as a protocol: what it does with each of its transports.
+ * HTTP/1.1 as a protocol, for any transport.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { Protocol, Transport } from "../../stream/transport.ts";
 import type { Service } from "../service.ts";
 import { HttpConnection } from "./connection.ts";
 
-/** The way to a peer that speaks HTTP/1.1, which may lend its buffers. */
-type Way =
+/** A transport, which may have shared buffers. */
+type AnyTransport =
   & Transport<HttpConnection>
   & Partial<SharedTransport<HttpConnection>>;
 
 /**
  * Returns HTTP/1.1 for any transport.
  *
- * A transport that was closed instead of opened has no data, and is told of its
- * end all the same.
+ * `close` is also called for a transport that was never opened, which has no
+ * data.
  *
- * @param service What all of its connections share.
+ * @param service The handler, limits and heads that all connections share.
  */
 export function http1(service: Service): Required<Http1Protocol> {
   return {
@@ -30,7 +30,8 @@ export function http1(service: Service): Required<Http1Protocol> {
     },
     data: (transport, bytes, start, end) => {
       if (transport.retain === undefined) {
-        // A request may refer to its bytes for longer than they are valid.
+        // A request may refer to its bytes longer than they are valid: copy
+        // them.
         bytes = bytes.slice(start, end);
         [start, end] = [0, bytes.byteLength];
       }
@@ -48,5 +49,8 @@ export function http1(service: Service): Required<Http1Protocol> {
   };
 }
 
-/** What HTTP does; an error of a transport is told by its `close` alone. */
-export type Http1Protocol = Omit<Protocol<HttpConnection, Way>, "error">;
+/** The protocol without `error`: `close` is enough for HTTP. */
+export type Http1Protocol = Omit<
+  Protocol<HttpConnection, AnyTransport>,
+  "error"
+>;

@@ -1,6 +1,6 @@
 /**
- * Acts on the bytes of a connection: heads, bodies, and the exchanges that they
- * begin.
+ * Acts on the bytes of a connection: reads heads and bodies, and begins
+ * exchanges.
  *
  * @module
  */
@@ -11,8 +11,13 @@ import { checkRange } from "../http_limits.ts";
 import { ObservedExchange } from "../observed_exchange.ts";
 import { LazyRequest } from "../request.ts";
 import { BodyIntake } from "./body_intake.ts";
-import { HeadFlag, methodFlag, parseHead, type RequestHead } from "./head.ts";
-import { excessOf } from "./refusal.ts";
+import {
+  excessOf,
+  HeadFlag,
+  methodFlag,
+  parseHead,
+  type RequestHead,
+} from "./head.ts";
 import {
   beginPartial,
   BUSY,
@@ -25,9 +30,10 @@ import {
 } from "./state.ts";
 
 /**
- * Acts on bytes and returns where it stopped.
+ * Acts on bytes, and returns where it stopped.
  *
- * @param scanned How many of them are known to be no whole head.
+ * @param scanned The first bytes, known to be no whole head, that need not be
+ * scanned again.
  */
 export function consume(
   connection: Http1,
@@ -63,7 +69,7 @@ export function consume(
   return at;
 }
 
-/** Begins a request and returns where in the bytes it goes on. */
+/** Begins a request, and returns where the bytes behind it begin. */
 function begin(
   connection: Http1,
   head: RequestHead,
@@ -99,8 +105,8 @@ function begin(
 }
 
 /**
- * Takes the bytes that a body has behind its head, and returns where they
- * end. It has refused the request if nothing more is read.
+ * Takes the bytes of a body that arrived with its head, and returns where they
+ * end. The request was refused if the connection reads no more.
  */
 function beginBody(
   connection: Http1,
@@ -124,7 +130,9 @@ function beginBody(
   return at;
 }
 
-/** How large a body may be; nothing when asking failed, which is answered. */
+/**
+ * The most bytes of a body; `undefined` when the function failed (answered).
+ */
 function bodyLimit(connection: Http1, head: RequestHead): number | undefined {
   const { bodyBytesMax } = connection.service.limits;
   if (typeof bodyBytesMax === "number") return bodyBytesMax;
@@ -137,7 +145,7 @@ function bodyLimit(connection: Http1, head: RequestHead): number | undefined {
     checkRange("bodyBytesMax", bytesMax, 0);
     return bytesMax;
   } catch (error) {
-    // Where its body ends is known, but not that anybody would want it.
+    // The rest of the body is not read: the connection closes.
     connection.state = connection.state & ~KEEP_ALIVE | BUSY;
     connection.reading = Reading.NOTHING;
     exchange.failBefore(request, error);

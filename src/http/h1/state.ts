@@ -1,5 +1,6 @@
 /**
- * The state of a connection of HTTP/1.1: what all the files here work on.
+ * The state of a connection of HTTP/1.1, on which the files of this folder
+ * work.
  *
  * @module
  */
@@ -10,13 +11,13 @@ import { BUSY_BYTES } from "../transport.ts";
 import type { BodyIntake, IntakeOwner } from "./body_intake.ts";
 import type { RequestHead } from "./head.ts";
 
-/** What the next bytes are. */
+/** What the next bytes belong to. */
 export const Reading = {
   /** A request head. */
   HEAD: 0,
   /** The body of the current request. */
   BODY: 1,
-  /** Of no interest: the connection is being closed. */
+  /** Nothing: the connection closes, and they are thrown away. */
   NOTHING: 2,
 } as const;
 
@@ -30,33 +31,33 @@ export const ENDED = 1 << 2;
 export const PAUSED = 1 << 3;
 /** A request is not answered yet. */
 export const BUSY = 1 << 4;
-/** All that waits was looked at: it is a head that is not whole. */
+/** The bytes that wait were parsed: they are a part of a head. */
 export const PARTIAL = 1 << 5;
-/** Where in the state the two bits of `Reading` begin. */
+/** Where the two bits of `Reading` begin in the state. */
 export const READING_SHIFT = 6;
-/** The two bits, where they begin. */
+/** The mask of the two bits of `Reading`, after the shift. */
 export const READING_MASK = 3;
 
-/** Bytes that have come and were not acted on. */
+/** Received bytes that wait. */
 export interface Pending {
   readonly queue: ByteQueue;
-  /** How many of its first bytes are known to be empty lines before a head. */
+  /** The first bytes of the queue that are empty lines before a head. */
   emptyBytes: number;
 }
 
-/** A connection as the files of this folder see it. */
+/** A connection, as the files of this folder use it. */
 export interface Http1 extends AnswerSink, IntakeOwner {
-  /** Whether it waits for a request, and owes nobody anything. */
+  /** Whether it waits for a request, and all answers were sent. */
   readonly isIdle: boolean;
-  /** The bits that are named above. */
+  /** The bits above, from `KEEP_ALIVE` on. */
   state: number;
   /** One of {@linkcode Reading}, which is part of the state. */
   reading: number;
-  /** Bytes that wait; `undefined` when there are none. */
+  /** Bytes that wait; `undefined` when no bytes do. */
   pending: Pending | undefined;
-  /** Requests that have begun. */
+  /** The number of requests that have begun. */
   requests: number;
-  /** The current head's bits of `HeadFlag` and `RequestFlag`. */
+  /** The bits of `HeadFlag` and `RequestFlag` of the current head. */
   flags: number;
   /**
    * The current exchange, once its handler has returned without an answer.
@@ -66,9 +67,9 @@ export interface Http1 extends AnswerSink, IntakeOwner {
   /** The body of the current request. */
   intake: BodyIntake | undefined;
   /**
-   * Answers a request that cannot be served and that no handler has seen.
+   * Refuses a request that never reached a handler.
    *
-   * @param head The request's head, when it is valid.
+   * @param head The request's head, if it is valid.
    */
   refuseUnseen(reason: number, head?: RequestHead): void;
 }
@@ -81,11 +82,11 @@ export function isHeld(connection: Http1): boolean {
       connection.transport.isOverfull && awaitsRoom(connection));
 }
 
-/** Whether the next request must wait for memory that other peers take. */
+/** Whether the next request must wait until other peers free memory. */
 function awaitsRoom(connection: Http1): boolean {
   const { transport } = connection;
   const { heldBytes } = transport;
-  // Memory that is held for this peer is freed only by going on.
+  // Only acting on the request frees the memory that is held for this peer.
   if (heldBytes > 0) transport.heldBytes = 0;
   const { isOverfull } = transport;
   if (heldBytes > 0) transport.heldBytes = heldBytes;
@@ -93,7 +94,7 @@ function awaitsRoom(connection: Http1): boolean {
   return isOverfull;
 }
 
-/** Has the rest of a head come in its time. */
+/** Sets the deadline for the rest of a head. */
 export function beginPartial(connection: Http1): void {
   if (connection.state & PARTIAL) return;
   connection.state |= PARTIAL;
