@@ -1,11 +1,11 @@
-//! The bare loop: what this machine allows a server that does nothing.
+//! The bare loop: the load that this machine allows a server that does nothing.
 //!
-//! One thread, edge-triggered epoll, one read buffer, and a canned reply for every request head
-//! that ends. It is the yardstick of the benchmarks, which print ratios against it, so it must
-//! never grow: whatever it learned to do would hide the same work in the server beside it.
+//! One thread, edge-triggered epoll, one read buffer, and a fixed answer to the end of every
+//! request head. The benchmarks print ratios against it, so it must never grow: work added here
+//! would hide the same work in a server beside it.
 //!
-//! `limit [--port N] [--echo]` prints `listening on 127.0.0.1:PORT`; `--echo` sends back the
-//! bytes themselves.
+//! `limit [--port N] [--echo]` prints `listening on 127.0.0.1:PORT`; `--echo` sends the received
+//! bytes back.
 
 #![allow(
     unsafe_code,
@@ -37,10 +37,10 @@ mod linux {
     const TERMINATOR: &[u8; 4] = b"\r\n\r\n";
     /// Room for sixteen pipelined requests of a browser's size, as the reactor's buffer has.
     const BUFFER_BYTES: usize = 64 * 1024;
-    /// No read can end more heads than this: that many replies lie ready in one block.
+    /// One read ends at most this many heads: so many answers lie ready in one block.
     const REPLIES_MAX: usize = BUFFER_BYTES / TERMINATOR.len() + 1;
     const EVENTS_MAX: usize = 1024;
-    /// What nginx and Deno ask for.
+    /// The backlog of nginx and Deno.
     const BACKLOG: i32 = 511;
 
     pub struct Options {
@@ -82,7 +82,7 @@ mod linux {
 
     #[derive(Default)]
     struct Connection {
-        /// What the peer had no room for yet. Nothing is read while it is there.
+        /// Bytes for which the peer has no room yet. While there are some, nothing is read.
         unsent: Vec<u8>,
         heads: Heads,
     }
@@ -90,7 +90,7 @@ mod linux {
     struct Server {
         epoll: OwnedFd,
         listener: OwnedFd,
-        /// By descriptor: the system hands out the lowest free one, so this stays dense.
+        /// Indexed by descriptor: the system gives the lowest free number, so this stays dense.
         connections: Vec<Option<Connection>>,
         buffer: Vec<u8>,
         replies: Vec<u8>,
@@ -113,7 +113,7 @@ mod linux {
             Ok(server)
         }
 
-        /// Waits once and acts on what is ready.
+        /// Waits once and serves the connections that are ready.
         fn turn(&mut self) -> io::Result<()> {
             let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX];
             let (epoll, room) = (self.epoll.as_raw_fd(), EVENTS_MAX as i32);
@@ -134,7 +134,7 @@ mod linux {
             Ok(())
         }
 
-        /// Accepts until none waits. Out of descriptors it stops: the next connection wakes it.
+        /// Accepts until none waits, or no descriptor is free: the next connection wakes it.
         fn accept_all(&mut self) -> io::Result<()> {
             let listener = self.listener.as_raw_fd();
             let (null, flags) = (std::ptr::null_mut(), libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
@@ -149,13 +149,13 @@ mod linux {
                     self.connections.resize_with(needed, || None);
                 }
                 self.connections[fd as usize] = Some(Connection::default());
-                // Writable too, once and for all: edge-triggered, it costs no wake of its own
-                // unless a send was cut short.
+                // Writable too, registered once: edge-triggered, it costs no wake unless a
+                // send was cut short.
                 self.watch(fd, libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP)?;
             }
         }
 
-        /// Sends what is left, then reads and answers until drained. An error means: close.
+        /// Sends the rest, then reads and answers until drained. An error closes the connection.
         fn serve(&mut self, fd: RawFd, ready: i32) -> io::Result<()> {
             let Some(connection) = &mut self.connections[fd as usize] else { return Ok(()) };
             let blocked = !connection.unsent.is_empty();
@@ -163,7 +163,7 @@ mod linux {
                 let sent = send(fd, &connection.unsent)?;
                 connection.unsent.drain(..sent);
             }
-            // Reading stopped while it was blocked, so what came meanwhile has no edge left.
+            // Reading stopped while bytes waited to be sent: bytes of that time have no edge.
             if !blocked && ready & !libc::EPOLLOUT == 0 {
                 return Ok(());
             }
@@ -179,7 +179,7 @@ mod linux {
                 let sent = if reply.is_empty() { 0 } else { send(fd, reply)? };
                 connection.unsent.extend_from_slice(&reply[sent..]);
                 // A short read has drained the socket, and the end of the stream is an edge of
-                // its own unless it has come already.
+                // its own unless it was there before.
                 if count < BUFFER_BYTES && !ends {
                     return Ok(());
                 }
@@ -202,10 +202,10 @@ mod linux {
         }
     }
 
-    /// Counts the ends of heads in a stream of bytes, wherever reads cut it.
+    /// Counts the ends of heads in a stream of bytes, at whichever byte a read ends.
     #[derive(Default)]
     struct Heads {
-        /// How much of [`TERMINATOR`] the bytes so far end in.
+        /// The part of [`TERMINATOR`] that the last bytes match.
         matched: usize,
     }
 
@@ -243,7 +243,7 @@ mod linux {
         (!found.is_null()).then(|| found as usize - start as usize)
     }
 
-    /// Reads what is there; `None` when nothing is. The end of the stream is an error.
+    /// Reads; `None` when there are no bytes. The end of the stream is an error.
     fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: writable for `length` bytes while this runs.
@@ -254,7 +254,7 @@ mod linux {
         }
     }
 
-    /// Sends what there is room for, which may be nothing.
+    /// Sends as many bytes as fit, which may be none.
     fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
         let (start, length) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: readable for `length` bytes while this runs.
@@ -264,7 +264,7 @@ mod linux {
         }
     }
 
-    /// A listener on 127.0.0.1. What it accepts inherits `TCP_NODELAY`.
+    /// A listener on 127.0.0.1. The connections that it accepts inherit `TCP_NODELAY`.
     fn listen(port: u16) -> io::Result<OwnedFd> {
         let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: takes no pointer.
@@ -295,7 +295,7 @@ mod linux {
     }
 
     fn bound_port(listener: &OwnedFd) -> io::Result<u16> {
-        // The standard library knows how to ask.
+        // The standard library can read the address.
         let listener = std::net::TcpListener::from(listener.try_clone()?);
         Ok(listener.local_addr()?.port())
     }

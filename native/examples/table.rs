@@ -1,4 +1,4 @@
-//! What a look-up in the table of handles costs, on one thread and on two that
+//! The cost of a look-up in the table of handles, on one thread and on two that
 //! use neighbouring handles: `cargo run --release --example table`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it has measured")]
@@ -24,7 +24,7 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Processor time of this thread: others may use the cores meanwhile.
+/// Processor time of this thread: other programs may use the cores meanwhile.
 fn cpu_nanoseconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64

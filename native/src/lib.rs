@@ -1,10 +1,8 @@
-//! The native half of denio: a flat C ABI, through which TypeScript holds what
-//! waits and what is waited for.
+//! The native half of denio: a flat C ABI for polls and their sources.
 //!
-//! JavaScript sees only [`ffi`], in which every object is a number: a handle of
-//! the process-wide [`source_table`]. Sockets and their readiness are the member
-//! `denio-poll`, heads of requests `denio-http1`: neither knows that JavaScript
-//! exists.
+//! JavaScript sees only [`ffi`], where every object is a number: a handle of the
+//! process-wide [`source_table`]. Sockets and their readiness are the member `denio-poll`,
+//! heads of requests `denio-http1`: neither knows of JavaScript.
 
 pub mod ffi;
 mod owner;

@@ -1,21 +1,20 @@
-//! The process-wide table of everything JavaScript holds by a number.
+//! The process-wide table of all objects that JavaScript knows by a number.
 //!
-//! A handle is a slot and a generation in 52 bits, all of which a number of
-//! JavaScript's carries. Closing a handle ends its generation: the number is
-//! stale from then on, and a stale number is `EBADF`, never whatever has the
-//! slot now. A slot whose generations are used up is not used again, so no
-//! number ever comes back.
+//! A handle is a slot and a generation in 52 bits, which a JavaScript number holds. Closing
+//! a handle ends its generation: the number is stale from then on, and a stale number is
+//! `EBADF`, never the slot's next object. A slot without generations left is not used
+//! again, so no number comes back.
 //!
-//! Every Worker of the process sees the same table, so a handle can be posted
-//! to one. A call holds its slot's read lock while it runs: a close on another
-//! thread waits for it, and no descriptor is reused under a system call.
+//! Every Worker of the process sees the same table, so a handle can be posted to a Worker.
+//! A call holds its slot's read lock while it runs: a close on another thread waits for it,
+//! and no descriptor is reused under a system call.
 //!
-//! A lock is written to by each call, so a slot has a cache line of its own:
-//! threads that work on different handles do not wait for each other. For the
-//! same reason each thread keeps some free slots for itself.
+//! Each call writes to a lock, so a slot has a cache line of its own: threads that work on
+//! different handles do not wait for each other. For the same reason each thread keeps some
+//! free slots for itself.
 //!
-//! A slot remembers which thread opened its object, if that thread owns what it
-//! opens ([`crate::owner`]): such handles end with their thread.
+//! A slot remembers the thread that opened its object, if the thread owns what it opens
+//! ([`crate::owner`]): such handles end with their thread.
 
 use std::cell::RefCell;
 use std::io;
@@ -30,34 +29,33 @@ use denio_poll::{
     TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
 
-/// What a handle is: the generation above the slot. 0 is none.
+/// A generation above a slot. 0 is no handle.
 pub type Handle = u64;
 
-/// Bits of a handle that name the slot: a million, Linux's `fs.nr_open`.
+/// Bits of a handle that are the slot: a million slots, Linux's `fs.nr_open`.
 const SLOT_BITS: u32 = if cfg!(loom) { 5 } else { 20 };
 const SLOTS_MAX: usize = 1 << SLOT_BITS;
 const SLOT_MASK: Handle = (1 << SLOT_BITS) - 1;
-/// Generation 0 is never given out, so handle 0 is none. The last generation is
-/// one that no handle has, too: a slot that has come to it is used up.
+/// No handle has generation 0, so handle 0 is none. No handle has the last generation
+/// either: a slot that has reached it is used up.
 const GENERATION_MAX: u32 = u32::MAX;
-/// Slots are allocated in blocks, so that a small program stays small and no
-/// slot ever moves.
+/// Slots are allocated in blocks, so that a small program stays small and no slot moves.
 const BLOCK_SLOTS: usize = if cfg!(loom) { 4 } else { 1024 };
-/// Free slots that a thread takes or gives back at once.
+/// Free slots that a thread takes or gives back at a time.
 const SPARE_SLOTS: usize = if cfg!(loom) { 1 } else { 64 };
-/// How long a thread that ends waits for a woken one to leave its poll: 20 ms.
+/// How long a thread that ends waits for woken threads to leave its poll: 20 ms.
 const UNSHARED_TRIES: usize = 20;
 const UNSHARED_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a handle can stand for.
+/// The object of a handle.
 #[derive(Debug)]
 pub enum Object {
-    /// A selector with its registry. Shared, so that closing the handle does
-    /// not pull it from under a wait on another thread.
+    /// A selector with its registry. Shared, so that a thread can close the handle while
+    /// another thread waits.
     Poll(Arc<Poll>),
     /// A cloned registry.
     Registry(Registry),
-    /// A waker. Boxed, since it is larger than a stream, of which there are more.
+    /// A waker. Boxed, because it is larger than a stream, and streams are many.
     Waker(Box<Waker>),
     /// A listening TCP socket.
     TcpListener(TcpListener),
@@ -69,7 +67,7 @@ pub enum Object {
     UnixStream(UnixStream),
     /// A UDP socket.
     UdpSocket(UdpSocket),
-    /// Where a poll is parked.
+    /// The place where a poll is parked.
     Parker(Parker),
     /// The reading end of a pipe.
     PipeReader(PipeReader),
@@ -78,7 +76,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Where a source is registered; none of what is no source.
+    /// Where a source is registered; `None` for an object that is no source.
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         match self {
@@ -89,7 +87,7 @@ impl Object {
         }
     }
 
-    /// What sockets have in common; none of what is no socket.
+    /// What sockets have in common; `None` for an object that is no socket.
     #[must_use]
     pub fn socket(&self) -> Option<&dyn Socket> {
         Some(match self {
@@ -117,7 +115,7 @@ struct Line(RwLock<Slot>);
 
 const _: () = assert!(cfg!(loom) || size_of::<Line>() == 64);
 
-/// Slots that no thread keeps for itself.
+/// Free slots that belong to no thread.
 #[derive(Debug)]
 struct Free {
     closed: Vec<u32>,
@@ -131,11 +129,11 @@ type Blocks = [OnceLock<Block>; SLOTS_MAX / BLOCK_SLOTS];
 process_state! {
     static BLOCKS: Blocks = [const { OnceLock::new() }; SLOTS_MAX / BLOCK_SLOTS];
     static FREE: Mutex<Free> = Mutex::new(Free { closed: Vec::new(), never_used: 0 });
-    /// Held while a descriptor is adopted: two threads could both find it free.
+    /// Held while a descriptor is adopted: two threads could both find it without an owner.
     static ADOPTING: Mutex<()> = Mutex::new(());
 }
 
-/// A thread's own free slots, which are everybody's when it ends.
+/// A thread's own free slots; the thread gives them back at its end.
 struct Spare(Vec<u32>);
 
 impl Drop for Spare {
@@ -150,12 +148,11 @@ thread_state! {
     static SPARE: RefCell<Spare> = RefCell::new(Spare(Vec::new()));
 }
 
-/// Runs `call` on what `handle` stands for.
+/// Runs `call` on the object of `handle`.
 ///
 /// # Errors
 ///
-/// `EBADF` when the handle is stale or was never given out, else what `call`
-/// returns.
+/// `EBADF` when the handle is stale or was never given out, otherwise the error of `call`.
 pub fn with<T>(handle: Handle, call: impl FnOnce(&Object) -> io::Result<T>) -> io::Result<T> {
     let slot = slot(index_of(handle)).ok_or_else(bad_handle)?;
     let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
@@ -174,13 +171,13 @@ pub fn insert(object: Object) -> io::Result<Handle> {
     insert_with(|| Ok(object))
 }
 
-/// Stores what `make` makes of the open descriptor `fd`, when no handle has it
-/// already. Two owners would each close it, and the second another's.
+/// Stores the object that `make` makes of the open descriptor `fd`, unless a handle has the
+/// descriptor already. Two owners would each close it, and the second would close another's.
 ///
 /// # Errors
 ///
-/// `EBUSY` when a source has it; `ENFILE` when a million handles are open; and
-/// what `make` returns.
+/// `EBUSY` when a source has it; `ENFILE` when a million handles are open; and the error of
+/// `make`.
 pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> io::Result<Handle> {
     let _turn = ADOPTING.lock().unwrap_or_else(PoisonError::into_inner);
     if is_owned(fd) {
@@ -189,12 +186,12 @@ pub fn insert_adopted(fd: RawFd, make: impl FnOnce() -> io::Result<Object>) -> i
     insert_with(make)
 }
 
-/// Stores what `make` makes, once there is a slot for it: what has no slot is
-/// not made, as a connection that nobody could hold is not accepted.
+/// Stores the object that `make` makes. `make` is called once there is a slot: a connection
+/// that no handle could name is not accepted.
 ///
 /// # Errors
 ///
-/// As [`insert`], and what `make` returns.
+/// As [`insert`], and the error of `make`.
 pub fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<Handle> {
     let index = take_free().ok_or_else(|| io::Error::from_raw_os_error(libc::ENFILE))?;
     let lock = slot_or_allocate(index).ok_or_else(bad_handle)?;
@@ -206,7 +203,7 @@ pub fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<Hand
     Ok(handle_of(index, slot.generation))
 }
 
-/// Whether some source has that descriptor: looks at every slot.
+/// Whether a source has that descriptor: looks at every slot.
 fn is_owned(fd: RawFd) -> bool {
     let never_used = free().never_used;
     (0..never_used).filter_map(slot).any(|slot| {
@@ -216,7 +213,7 @@ fn is_owned(fd: RawFd) -> bool {
     })
 }
 
-/// Ends `handle` and drops what it stands for.
+/// Ends `handle` and drops its object.
 ///
 /// # Errors
 ///
@@ -264,7 +261,7 @@ pub fn remove_all(owner: Owner) {
         if is_waker.unwrap_or(false) {
             wakers.push(handle);
         } else {
-            // Who else has the number may have closed it by now.
+            // Another thread may have closed it by now.
             let _ = remove(handle);
         }
     }
@@ -274,8 +271,8 @@ pub fn remove_all(owner: Owner) {
     }
 }
 
-/// Waits until no other thread is inside of `poll`, but not for ever: it may be
-/// one that has no waker.
+/// Waits until no other thread is inside of `poll`, but not longer than 20 ms: the poll may
+/// have no waker.
 fn await_unshared(poll: &Arc<Poll>) {
     for _ in 0..UNSHARED_TRIES {
         if Arc::strong_count(poll) == 1 {
@@ -298,8 +295,8 @@ fn handles_of(owner: Owner) -> Vec<Handle> {
     (0..never_used).filter_map(handle).collect()
 }
 
-/// How many handles are open in the whole process: what a leak test counts.
-/// Looks at every slot.
+/// The number of handles that are open in the whole process, for tests of leaks. Looks at
+/// every slot.
 #[must_use]
 pub fn open_count() -> usize {
     let never_used = free().never_used;
@@ -324,7 +321,7 @@ fn free() -> MutexGuard<'static, Free> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes a free slot, which is most often one of the thread's own.
+/// Takes a free slot, most often one of the thread's own.
 fn take_free() -> Option<u32> {
     let taken = SPARE.try_with(|spare| {
         let Spare(spare) = &mut *spare.borrow_mut();
@@ -333,7 +330,7 @@ fn take_free() -> Option<u32> {
         }
         spare.pop()
     });
-    // At the thread's end it has none of its own any more.
+    // At its end the thread has no slots of its own any more.
     taken.unwrap_or_else(|_| free().take())
 }
 
@@ -341,7 +338,7 @@ fn give_back(index: u32) {
     let given = SPARE.try_with(|spare| {
         let Spare(spare) = &mut *spare.borrow_mut();
         spare.push(index);
-        // One that closes what others open must not gather all there are.
+        // A thread that closes handles of others must not gather all free slots.
         if spare.len() > 2 * SPARE_SLOTS {
             free().closed.extend(spare.drain(..SPARE_SLOTS));
         }
@@ -422,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_slot_whose_generations_are_used_up_is_not_used_again() {
-        // On a thread of its own: the next slot is the one that was closed last.
+        // On a thread of its own, where the next slot is the one that was closed last.
         std::thread::spawn(|| {
             let handle = insert(a_poll()).unwrap();
             let index = index_of(handle);
@@ -443,15 +440,15 @@ mod tests {
     #[test]
     fn a_thread_that_closes_what_another_opens_gives_the_slots_back() {
         let never_used = || free().never_used as usize;
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let closer = std::thread::spawn(move || {
-            told.into_iter().try_for_each(remove).unwrap();
+            receiver.into_iter().try_for_each(remove).unwrap();
         });
         let before = never_used();
         for _ in 0..8 * SPARE_SLOTS {
-            tell.send(insert(a_poll()).unwrap()).unwrap();
+            sender.send(insert(a_poll()).unwrap()).unwrap();
         }
-        drop(tell);
+        drop(sender);
         closer.join().unwrap();
         // Other tests take slots, too, but none takes many at once.
         assert!(never_used() - before < 6 * SPARE_SLOTS, "{before} {}", never_used());

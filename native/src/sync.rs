@@ -1,5 +1,5 @@
-//! Locks, and state of the process and of a thread: std's, or under `--cfg loom`
-//! those of loom, which runs a model in every order in which its threads can meet.
+//! Locks, and state of the process and of a thread: those of std, or under `--cfg loom`
+//! those of loom, which runs a model in every order of its threads' steps.
 //!
 //! Modules with such models (`model.rs`) take these from here and nowhere else.
 
@@ -31,8 +31,8 @@ macro_rules! thread_state {
 
 pub(crate) use {process_state, thread_state};
 
-/// Runs `main` in every order of its threads' steps that needs at most four
-/// switches more than those where a thread has to wait.
+/// Runs `main` in every order of its threads' steps with at most four switches at which no
+/// thread had to wait.
 #[cfg(test)]
 #[cfg(loom)]
 pub fn model(main: impl Fn() + Send + Sync + 'static) {

@@ -1,7 +1,7 @@
-//! Any bytes as a request head: what must hold whatever they are.
+//! Parses any bytes as a request head, and checks what must hold for all.
 //!
-//! The places in the table lie in the head, in their order; the answer is the same however the
-//! bytes come; what follows a head changes nothing.
+//! The positions in the table lie in the head, in their order; the result is the same for every
+//! split of the bytes; bytes behind a head change nothing.
 
 #![no_main]
 
@@ -13,11 +13,11 @@ use libfuzzer_sys::fuzz_target;
 type Table = [u32; TABLE_WORDS];
 type Outcome = Result<Option<usize>, Refused>;
 
-/// What may come after a head: its body, another head, or something that is neither.
+/// Bytes behind a head: its body, another head, or neither.
 const TAILS: [&[u8]; 5] = [b"\0", b"\r\n", b" folded", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff"];
-/// As in `http1.rs`: the largest number that JavaScript counts to.
+/// As in `http1.rs`: the largest integer that JavaScript counts to.
 const LENGTH_MAX: u64 = (1 << 53) - 1;
-/// Beyond this only some splits are tried: each costs a parse of all.
+/// Longer heads are split at some bytes only: each split costs a parse of all.
 const SPLITS_MAX: usize = 64;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     check_offset(bytes, outcome, &table);
     check_lenient(bytes, outcome, &table);
-    // The end is made sure of, since scanned bytes put off an answer until it.
+    // The end of a head is given, because scanned bytes delay a result until there is one.
     check_splits(&[bytes, b"\r\n\r\n"].concat());
 });
 
@@ -44,14 +44,14 @@ fn parse(bytes: &[u8], offset: usize, scanned: usize) -> (Outcome, Table) {
     (http1::parse(bytes, offset, scanned, false, &mut table), table)
 }
 
-/// What is taken strictly is taken alike leniently; what else is taken still has all its places.
+/// A head that is accepted strictly is the same leniently; any other has its positions too.
 fn check_lenient(bytes: &[u8], outcome: Outcome, table: &Table) {
     let mut other = [u32::MAX; TABLE_WORDS];
     let lenient = http1::parse(bytes, 0, 0, true, &mut other);
     match (outcome, lenient) {
         (Err(status), Ok(Some(length))) => {
             check_table(&bytes[..length], &other);
-            // A tunnel is understood, but not made.
+            // The parser understands a tunnel, but refuses it.
             let tunnel = METHODS[other[word::METHOD] as usize] == "CONNECT";
             assert!(status == Refused(400) || tunnel && status == Refused(501));
         }
@@ -66,7 +66,7 @@ fn part<'b>(bytes: &'b [u8], table: &Table, start: usize) -> &'b [u8] {
     bytes.get(from..to).unwrap_or_else(|| panic!("{from}..{to} is not in the head"))
 }
 
-/// Every place lies in the head, after the one before; numbers are what they may be.
+/// Every position lies in the head, after the one before; numbers are in their ranges.
 fn check_table(head: &[u8], table: &Table) {
     let count = table[word::HEADER_COUNT] as usize;
     assert!(count <= HEADERS_MAX);
@@ -94,7 +94,7 @@ fn check_tails(head: &[u8], table: &Table) {
     }
 }
 
-/// A head is the same wherever it starts, its places that much further on.
+/// A head is the same wherever it starts, and its positions move with it.
 fn check_offset(bytes: &[u8], outcome: Outcome, table: &Table) {
     const BEFORE: &[u8] = b"GET / HTTP/1.1\r\nHost: other\r\n\r\n";
     let whole = [BEFORE, bytes].concat();
@@ -108,11 +108,11 @@ fn check_offset(bytes: &[u8], outcome: Outcome, table: &Table) {
     }
 }
 
-/// As a connection reads them: the first bytes, and if those are partial all of them.
+/// Parses as a connection does: the first bytes, and if those are partial all of them.
 fn check_splits(whole: &[u8]) {
     let at_once = parse(whole, 0, 0);
     let step = whole.len().div_ceil(SPLITS_MAX).max(1);
-    // Backwards: most is to be seen at the end.
+    // Backwards: the last splits find most.
     for split in (1..whole.len()).rev().step_by(step) {
         let first = parse(&whole[..split], 0, 0);
         if first.0 == Ok(None) {

@@ -1,5 +1,5 @@
-//! Any sequence of inserts, calls and removals of handles, live, stale and made up, against a map
-//! that does the same.
+//! Any sequence of inserts, calls and removals of handles, live, stale and invented, against a
+//! map that does the same.
 
 #![no_main]
 
@@ -10,11 +10,11 @@ use denio_poll::Poll;
 use denio::source_table::{self, Handle, Object};
 use libfuzzer_sys::fuzz_target;
 
-/// What is stored: told apart by where they are. A clone of one costs no descriptor.
+/// The stored objects: their addresses distinguish them. A clone costs no descriptor.
 const OBJECTS: usize = 4;
 /// The same on every system that denio runs on.
 const EBADF: i32 = 9;
-/// A second bound beside libFuzzer's own on the length of its input.
+/// Limits a run, as libFuzzer's limit on the length of its input does.
 const STEPS_MAX: usize = 4096;
 
 fn objects() -> &'static [Arc<Poll>; OBJECTS] {
@@ -22,10 +22,10 @@ fn objects() -> &'static [Arc<Poll>; OBJECTS] {
     POLLS.get_or_init(|| std::array::from_fn(|_| Arc::new(Poll::new().expect("a poll opens"))))
 }
 
-/// The table, and what it must be like.
+/// The table, and a model of it.
 #[derive(Default)]
 struct Model {
-    /// Which object each open handle stands for.
+    /// The object of each open handle.
     open: HashMap<Handle, usize>,
     /// Every handle of this run, in order.
     given: Vec<Handle>,
@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A number that the input spells out.
+/// A number made of bytes of the input.
 fn made_up(bytes: &mut impl Iterator<Item = u8>) -> Handle {
     Handle::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0)))
 }
@@ -66,7 +66,7 @@ impl Model {
     /// A handle of this run, open or closed, or 0 before the first.
     fn known(&self, bytes: &mut impl Iterator<Item = u8>) -> Handle {
         let choice = usize::from(bytes.next().unwrap_or(0));
-        // The latest are the likeliest to be open.
+        // The latest are most likely open.
         self.given.iter().rev().nth(choice % self.given.len().max(1)).copied().unwrap_or(0)
     }
 

@@ -1,28 +1,28 @@
-//! Answers, verified as their bytes come.
+//! Verifies answers while their bytes arrive.
 //!
-//! A head that is byte for byte the one before it means the same and is not parsed again: most are,
-//! since their dates change once a second.
+//! A head that equals the head before it, byte for byte, has the same meaning and is not parsed
+//! again: most do, because their dates change once a second.
 
 use crate::content::Content;
 use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options};
 
-/// The only right status: with any other there is no body to verify.
+/// The only right status: an answer with another has no body to verify.
 const OK: u16 = 200;
-/// Twice as much as servers send at the most.
+/// Twice the largest head that servers send.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 64;
 const CHUNK_HEAD_BYTES_MAX: usize = 64;
 const EVENT_BYTES_MAX: usize = 32;
-/// How much of what a server sent is quoted.
+/// The longest part of a server's bytes that a message quotes.
 const QUOTED_BYTES_MAX: usize = 60;
 
-/// Where in an answer a connection is.
+/// The part of an answer that a connection reads.
 #[derive(Clone, Copy, Default)]
 enum State {
     #[default]
     Head,
-    /// So many bytes of the body are to come.
+    /// The bytes of the body that are left to read.
     Sized(usize),
     ChunkHead,
     Chunk(usize),
@@ -30,7 +30,7 @@ enum State {
         is_last: bool,
     },
     UntilClose,
-    /// Behind the last byte of a connection that is to end.
+    /// After the last byte of a connection that the server is to end.
     Closing,
 }
 
@@ -38,9 +38,9 @@ enum State {
 #[derive(Default)]
 pub struct Reader {
     state: State,
-    /// The beginning of a head, or of a chunk's, that came in pieces.
+    /// The beginning of a head, or of a chunk's head, that arrived in pieces.
     pending: Vec<u8>,
-    /// How much of the body has come.
+    /// The bytes of the body that have been read.
     offset: usize,
     /// Whether the connection ends with this answer.
     closes: bool,
@@ -49,7 +49,7 @@ pub struct Reader {
     last_event: Option<u64>,
 }
 
-/// How an answer goes on behind its head.
+/// What follows a head.
 #[derive(Clone, Copy)]
 struct Head {
     bytes: usize,
@@ -57,11 +57,11 @@ struct Head {
     closes: bool,
 }
 
-/// What answers must be.
+/// The answers that the command line asks for.
 pub struct Answers {
     mode: Mode,
     expected: Expected,
-    /// The body of requests, or the echoed message.
+    /// The body of each request, or the echoed message.
     pub sent: Option<Content>,
     may_close: bool,
     known: Option<(Vec<u8>, Head)>,
@@ -74,7 +74,7 @@ impl Answers {
             mode: options.mode,
             expected,
             sent: options.body.take(),
-            // A stream may go on to the end of its connection, which must not come.
+            // A stream may last until the end of its connection, which must not come.
             may_close: options.closes || options.mode == Mode::Sse,
             known: None,
         }
@@ -144,7 +144,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Takes apart what is whole, and returns how many bytes that is.
+    /// Takes complete parts of answers, and returns their length in bytes.
     fn parse(
         &mut self,
         reader: &mut Reader,
@@ -163,7 +163,7 @@ impl Answers {
                     let Some(head) = self.head(bytes)? else { break };
                     bytes = &bytes[head.bytes..];
                     (reader.state, reader.closes, reader.offset) = (head.body, head.closes, 0);
-                    // At once: a body that is too short would be waited for in vain.
+                    // Fails at once: the rest of a body that is too short never arrives.
                     if let State::Sized(length) = head.body {
                         self.verify_length(length)?;
                     }
@@ -230,7 +230,7 @@ impl Answers {
         Ok(count)
     }
 
-    /// An answer that ends the connection is complete with the end of it, not before.
+    /// Completes an answer; an answer that ends its connection completes with that end.
     fn complete(&self, reader: &mut Reader, flight: &mut Flight) -> Result<(), String> {
         if self.mode == Mode::Sse {
             return Err("The stream of events ended".into());
@@ -254,7 +254,7 @@ impl Answers {
         }
     }
 
-    /// Reads the head at the front of `bytes`; `None` when not all of it is there.
+    /// Reads the head at the front of `bytes`; `None` when it is not complete.
     fn head(&mut self, bytes: &[u8]) -> Result<Option<Head>, String> {
         if let Some((same, head)) = &self.known {
             if bytes.starts_with(same) {
@@ -286,7 +286,7 @@ impl Answers {
             let found = answer.headers.iter().find(|each| each.name.eq_ignore_ascii_case(name));
             found.map(|each| String::from_utf8_lossy(each.value).to_ascii_lowercase())
         };
-        // How the end of a body is found: RFC 9112 section 6.3.
+        // Where a body ends: RFC 9112 section 6.3.
         let body = match (value("transfer-encoding").as_deref(), value("content-length")) {
             (Some("chunked"), _) => State::ChunkHead,
             (Some(coding), _) => return Err(format!("Transfer coding is {coding:?}")),
@@ -306,7 +306,7 @@ impl Answers {
 }
 
 impl Reader {
-    /// Takes bytes of a stream of events, each one more than the last, and counts their ends.
+    /// Takes bytes of a stream of events, each numbered one more than the last, and counts events.
     fn events(&mut self, bytes: &[u8]) -> Result<u64, String> {
         let mut count = 0;
         for byte in bytes {
@@ -330,7 +330,7 @@ impl Reader {
     }
 }
 
-/// Reads a chunk's head: its length, and the chunk's.
+/// Reads a chunk's head: the length of the head, and of the chunk.
 fn chunk_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
     match httparse::parse_chunk_size(bytes) {
         Ok(httparse::Status::Complete((length, size))) => Ok(Some((length, size as usize))),
@@ -343,7 +343,7 @@ fn no_chunk(bytes: &[u8]) -> String {
     format!("Cannot read a chunk at {}", quoted(bytes))
 }
 
-/// The beginning of what a server sent, printable.
+/// The beginning of a server's bytes, printable.
 fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes[..bytes.len().min(QUOTED_BYTES_MAX)].escape_ascii())
 }

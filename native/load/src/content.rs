@@ -1,17 +1,17 @@
-//! Bytes that are known beforehand: what is sent, and what must come back.
+//! The bytes that the generator sends, and those that it expects.
 
-/// The pattern of HTTP bodies, which the servers make too: prime, so that it falls in step with no
-/// buffer.
+/// The period of HTTP bodies, which the servers make too: a prime, so that no buffer's length is a
+/// multiple of it.
 const COUNTING_PERIOD: usize = 251;
-/// As many messages that follow one another all differ, so that none passes for another in flight.
+/// The period of echoed messages: so many in a row all differ, and none passes for another.
 const NOISE_PERIOD: usize = 65_521;
 
-/// Bytes that are known from the number of the request that they belong to.
+/// Bytes that depend only on the number of their request.
 pub struct Content {
-    /// So many bytes that a whole body begins anywhere in the first period.
+    /// Long enough to hold a whole body from any byte of the first period on.
     table: Vec<u8>,
     pub length: usize,
-    /// Request n begins at n % period; a period of 1 makes all the same.
+    /// Request n begins at byte n % period; with a period of 1 all are the same.
     period: usize,
 }
 
@@ -28,7 +28,7 @@ impl Content {
 
     /// Bytes without an order, the same in each run.
     pub fn noise(length: usize) -> Self {
-        // A linear congruential generator after Knuth, of which the high bits are good.
+        // Knuth's linear congruential generator; its high bits are good.
         let mut state = 1_u64;
         let next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -50,7 +50,7 @@ impl Content {
         &self.table[start..start + self.length]
     }
 
-    /// Compares bytes that came with those that must be there from `offset` on.
+    /// Compares received bytes with those that are expected from `offset` on.
     pub fn verify(&self, number: u64, offset: usize, came: &[u8]) -> Result<(), String> {
         let Some(wanted) = self.of(number).get(offset..offset + came.len()) else {
             return Err(format!("More than {} bytes came", self.length));

@@ -1,6 +1,6 @@
 //! A load generator that verifies every byte of every answer: `load --help`.
 //!
-//! One thread, one epoll, requests that are prepared before the first leaves, and answers that are
+//! One thread, one epoll, requests that are ready before the first is sent, and answers that are
 //! compared where they lie: the generator must cost less than any server that it measures.
 
 // An index out of bounds is a fault of this program, and ends it.

@@ -9,7 +9,7 @@ use crate::content::Content;
 
 pub const HELP: &str = include_str!("help.txt");
 
-/// What is spoken.
+/// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Http,
@@ -18,40 +18,40 @@ pub enum Mode {
     Idle,
 }
 
-/// What the body of an answer must be.
+/// The body that an answer must have.
 pub enum Expected {
     Anything,
     Content(Content),
     Echo,
 }
 
-/// What is to be done.
+/// The work of a run.
 pub struct Options {
     pub mode: Mode,
     pub port: u16,
-    /// How many connections send requests.
+    /// The number of connections that send requests.
     pub connections: usize,
-    /// How many more are opened first, and held.
+    /// The number of idle connections, opened before the others.
     pub idle: usize,
-    /// How long; without it until there were `requests`.
+    /// The time to measure; without it the run ends after `requests`.
     pub time: Option<Duration>,
     pub requests: u64,
-    /// How often each connection has a request; without it, one after another.
+    /// The time between two requests of a connection; without it one follows the other.
     pub interval: Option<Duration>,
     pub patience: Duration,
-    /// How many requests leave in one write.
+    /// The number of requests in one write.
     pub depth: u64,
     /// Whether each request has a connection of its own.
     pub closes: bool,
     pub method: String,
     pub path: String,
     pub headers: Vec<String>,
-    /// The body of requests, or the echoed message.
+    /// The body of each request, or the echoed message.
     pub body: Option<Content>,
     pub expected: Expected,
 }
 
-/// Reads the command line; `None` when help is asked for.
+/// Reads the command line; `None` when it asks for help.
 pub fn parse() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         mode: Mode::Http,

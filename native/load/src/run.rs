@@ -1,12 +1,12 @@
-//! The loop: one thread that waits, verifies what has come and sends what is next.
+//! The loop: one thread that waits, verifies received bytes and sends the next requests.
 //!
-//! First all connections are opened, unmeasured. Then requests are sent until the time is over or
-//! there were enough. Last, what is under way is waited for and verified: nothing that was sent
-//! escapes, though answers after the end of the time do not count.
+//! First the run opens all connections, unmeasured. Then it sends requests until the time is over
+//! or their number is reached. Last it waits for the answers to requests that are under way, and
+//! verifies them: no answer escapes, though answers after the end of the time do not count.
 //!
-//! The clock is read before a batch is written and after each read that brought bytes. Bytes that
-//! came while this thread was busy with other connections waited in the system, and that is in
-//! their time: keep the generator on a core of its own.
+//! The clock is read before a batch is written and after each read that returns bytes. Bytes that
+//! arrive while this thread serves other connections wait in the system, and the time of their
+//! request includes that wait: give the generator a core of its own.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -20,21 +20,21 @@ use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options};
 use crate::sockets::{Ready, Sockets};
 
-/// As much as is read at once, and compared while it is in a processor's second cache.
+/// The most bytes of one read: they are compared while the processor's second cache has them.
 const BUFFER_BYTES: usize = 128 * 1024;
-/// So many connections are opened at a time: half of the 511 that servers let wait.
+/// Connections that are opened at a time: half of the 511 that servers let wait.
 const LOT: usize = 256;
-/// Above this the system searches long for a port that one address has left for the same peer.
+/// With more connections the system searches long for a port that one address has left.
 const PORTS_EASY: usize = 10_000;
-/// How often connections on which nothing comes are looked for, at the least.
+/// The longest time between two looks for connections that receive nothing.
 const SWEEP_NS_MAX: u64 = 1_000_000_000;
 const SWEEPS_PER_PATIENCE: u64 = 4;
-/// The token of standard input; those of connections are their places.
+/// The token of standard input; a connection's token is its place.
 const INPUT_TOKEN: u64 = u64::MAX;
-/// What the histogram counts in, and its precision: a tenth of a microsecond or 0.1 %.
+/// The histogram's unit, and its precision: a tenth of a microsecond or 0.1 %.
 const UNIT_NS: u64 = 100;
 const DIGITS: u8 = 3;
-/// An hour: what takes longer counts as that.
+/// An hour: longer times count as an hour.
 const UNITS_MAX: u64 = 36_000_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,19 +44,19 @@ enum Phase {
     Finishing,
 }
 
-/// A place in a run, and the connection that it has at the moment.
+/// A place in a run, and its connection of the moment.
 #[derive(Default)]
 struct Connection {
     stream: Option<TcpStream>,
-    /// Whether it is not known yet that the peer accepted.
+    /// Whether the connect may still fail.
     is_connecting: bool,
     reader: Reader,
     flight: Flight,
     /// When the batch was written, the connection of one request opened, or the last event came.
     begun_ns: u64,
-    /// When bytes last came, or were first due.
+    /// When bytes last arrived, or were first expected.
     touched_ns: u64,
-    /// Whether a request is due that waits for the answer before it.
+    /// Whether a request is due that waits for the answer to another.
     is_due: bool,
 }
 
@@ -82,16 +82,16 @@ struct Tally {
 struct Run {
     options: Options,
     answers: Answers,
-    /// What is sent before the body: a request's head, or a batch of requests that are the same.
+    /// The bytes before the body: a request's head, or a batch of equal requests.
     prefix: Vec<u8>,
     sockets: Sockets,
-    /// Those that send requests, and then those that are held.
+    /// First the connections that send requests, then the idle ones.
     connections: Vec<Connection>,
-    /// Places whose connection failed, to be replaced at the end of the turn.
+    /// Places whose connection failed; they get another at the end of the turn.
     broken: Vec<usize>,
     buffer: Vec<u8>,
     phase: Phase,
-    /// How many of a lot are open.
+    /// The number of connections of a lot that are open.
     opened: usize,
     in_flight: usize,
     /// Requests that may still be sent.
@@ -113,7 +113,7 @@ struct Run {
     times: Histogram<u64>,
 }
 
-/// Does what the command line says.
+/// Runs what the options ask for.
 pub fn run(options: Options) -> Result<(), String> {
     let is_idle = options.mode == Mode::Idle;
     let mut run = Run::new(options).map_err(of("start"))?;
@@ -175,8 +175,8 @@ impl Run {
         place >= self.options.connections
     }
 
-    /// Opens places a lot at a time. A failure ends the run: what cannot be opened cannot be
-    /// measured.
+    /// Opens places, a lot at a time. A failure ends the run: a server that cannot be reached
+    /// cannot be measured.
     fn open(&mut self, places: Range<usize>) -> Result<(), String> {
         for start in places.clone().step_by(LOT) {
             let end = places.end.min(start + LOT);
@@ -192,12 +192,12 @@ impl Run {
     }
 
     /// Whether a connection's first request belongs to its opening. Only an answer proves that the
-    /// server has accepted it, and makes room for another lot to wait.
+    /// server has accepted the connection, and has room for another lot in its queue.
     const fn opens_with_request(&self, place: usize) -> bool {
         self.is_stream() || self.is_idle(place) || self.options.connections > LOT
     }
 
-    /// Sends requests until there are enough, and prints what was seen.
+    /// Sends requests until there are enough, and prints the result.
     fn measure(&mut self) -> Result<(), String> {
         self.began_ns = self.now_ns();
         (self.last_ns, self.next_due_ns) = (self.began_ns, self.began_ns);
@@ -217,7 +217,7 @@ impl Run {
         Ok(())
     }
 
-    /// Holds the connections until standard input ends. One that is closed meanwhile is a failure.
+    /// Holds the connections until standard input ends. A connection that ends before is a failure.
     fn hold(&mut self) -> Result<(), String> {
         println!("ready");
         let watched = self.sockets.watch_input(INPUT_TOKEN).map_err(of("watch standard input"))?;
@@ -259,7 +259,7 @@ impl Run {
         for index in 0..count {
             let ready = self.sockets.ready(index);
             if ready.token == INPUT_TOKEN {
-                // Only the end matters.
+                // Its bytes mean nothing, its end ends the run.
                 let count = io::stdin().lock().read(&mut self.buffer);
                 self.input_is_over = !matches!(count, Ok(1..));
                 continue;
@@ -273,7 +273,7 @@ impl Run {
         if now_ns >= self.next_sweep_ns { self.sweep(now_ns) } else { Ok(()) }
     }
 
-    /// Rounded up: a wait that ends too early would only be followed by another.
+    /// Rounded up: after a wait that ends too early there would only be another wait.
     fn timeout_ms(&self) -> i64 {
         let mut until_ns = self.next_sweep_ns;
         if self.phase == Phase::Measuring {
@@ -307,7 +307,7 @@ impl Run {
         if ready.to_read { self.receive(place, ready) } else { Ok(()) }
     }
 
-    /// Reads until there is no more, verifies it, and sends what is next.
+    /// Reads until the socket is drained, verifies the bytes, and sends the next requests.
     fn receive(&mut self, place: usize, ready: Ready) -> Result<(), String> {
         while let Some(mut stream) = self.connections[place].stream.as_ref() {
             let count = match stream.read(&mut self.buffer) {
@@ -316,7 +316,7 @@ impl Run {
                 Err(error) => return Err(of("read")(error)),
             };
             self.take(place, count)?;
-            // A short read has drained the socket, but the end may have no edge of its own.
+            // A short read has drained the socket, but its end may have no edge of its own.
             if count == 0 || count < self.buffer.len() && !ready.ends {
                 break;
             }
@@ -324,7 +324,7 @@ impl Run {
         Ok(())
     }
 
-    /// Verifies what lies in the buffer, nothing being the end of the connection.
+    /// Verifies `count` bytes of the buffer; 0 is the end of the connection.
     fn take(&mut self, place: usize, count: usize) -> Result<(), String> {
         let now_ns = self.look_at_clock();
         self.is_reached = true;
@@ -351,7 +351,7 @@ impl Run {
         Ok(())
     }
 
-    /// Counts answers that came at the same time.
+    /// Counts answers that arrived at the same time.
     fn record(&mut self, place: usize, answered: u64, now_ns: u64) {
         if answered == 0 {
             return;
@@ -363,7 +363,7 @@ impl Run {
             Phase::Opening => {}
             Phase::Finishing => self.tally.late += answered,
             Phase::Measuring => {
-                // From event to event: those that came together have no time between them.
+                // The time from event to event, none between events that arrived together.
                 let timed = if is_stream { 1 } else { answered };
                 let count = if is_stream { answered.min(self.left) } else { answered };
                 self.left -= if is_stream { count } else { 0 };
@@ -378,7 +378,7 @@ impl Run {
         self.last_ns = now_ns;
     }
 
-    /// All that was under way has been answered: on to what is next.
+    /// Goes on after the last answer to the requests that were under way.
     fn finish(&mut self, place: usize) -> Result<(), String> {
         let all = self.batch_bytes(self.connections[place].flight);
         let connection = &mut self.connections[place];
@@ -397,7 +397,7 @@ impl Run {
         self.go_on(place)
     }
 
-    /// Sends what is next, unless nothing is due yet.
+    /// Sends the next requests, unless none is due yet.
     fn go_on(&mut self, place: usize) -> Result<(), String> {
         let is_due = std::mem::take(&mut self.connections[place].is_due);
         if self.options.interval.is_none() || is_due { self.start(place) } else { Ok(()) }
@@ -421,7 +421,7 @@ impl Run {
         Ok(())
     }
 
-    /// Sends a batch that counts, unless there were enough.
+    /// Sends a batch that counts, unless the number of requests is reached.
     fn start(&mut self, place: usize) -> Result<(), String> {
         if self.phase != Phase::Measuring || self.left == 0 {
             return Ok(());
@@ -452,7 +452,7 @@ impl Run {
         (self.prefix.len() / self.options.depth as usize + body) * size
     }
 
-    /// Writes as much of the batch as there is room for.
+    /// Writes as much of the batch as fits.
     fn write(&mut self, place: usize) -> Result<(), String> {
         let all = self.batch_bytes(self.connections[place].flight);
         let Connection { stream: Some(stream), flight, .. } = &mut self.connections[place] else {
@@ -472,7 +472,7 @@ impl Run {
         Ok(())
     }
 
-    /// Begins to open a connection, and to wait until it is there.
+    /// Begins to connect.
     fn connect(&mut self, place: usize) -> Result<(), String> {
         self.connections[place].is_connecting = true;
         self.connections[place].touched_ns = self.now_ns();
@@ -485,7 +485,7 @@ impl Run {
         Ok(())
     }
 
-    /// A connection is there, or could not be opened.
+    /// Goes on after a connect, or with its error.
     fn connected(&mut self, place: usize) -> Result<(), String> {
         let connection = &mut self.connections[place];
         let stream = connection.stream.as_ref();
@@ -505,8 +505,8 @@ impl Run {
         }
     }
 
-    /// Counts a failure, and gives its connection up. Where nothing was reached, and while the
-    /// connections are opened, it ends the run.
+    /// Counts a failure, and gives its connection up. Ends the run while connections are being
+    /// opened, and when the server never accepted one.
     fn fail(&mut self, place: usize, failure: String) -> Result<(), String> {
         if !self.is_reached || self.phase == Phase::Opening {
             return Err(format!("Cannot load port {}: {failure}", self.options.port));
@@ -519,9 +519,9 @@ impl Run {
             return Ok(());
         }
         self.tally.first_failure.get_or_insert(failure);
-        // Also when all was answered, and something came behind it.
+        // Also when all requests are answered, and more bytes followed.
         self.in_flight -= usize::from(flight.size > 0);
-        // It stands for one request: others that were in flight with it are sent again.
+        // One request counts as failed: the others in flight with it are sent again.
         let lost = if self.is_stream() { 0 } else { flight.size - flight.answered };
         self.left = match lost {
             0 => self.left.saturating_sub(1),
@@ -531,7 +531,7 @@ impl Run {
         Ok(())
     }
 
-    /// Opens other connections for those that failed.
+    /// Opens other connections in the place of those that failed.
     fn replace(&mut self) -> Result<(), String> {
         for place in std::mem::take(&mut self.broken) {
             if self.phase != Phase::Measuring || self.left == 0 {
@@ -543,7 +543,7 @@ impl Run {
         Ok(())
     }
 
-    /// Fails the connections on which nothing came for too long.
+    /// Fails the connections that have received nothing for too long.
     fn sweep(&mut self, now_ns: u64) -> Result<(), String> {
         let patience_ns = self.options.patience.as_nanos() as u64;
         self.next_sweep_ns = now_ns + (patience_ns / SWEEPS_PER_PATIENCE).min(SWEEP_NS_MAX);
@@ -572,7 +572,7 @@ fn head(options: &Options) -> Vec<u8> {
     (lines.join("\r\n") + "\r\n\r\n").into_bytes()
 }
 
-/// Names the call that the system refused.
+/// Adds the name of a system call to its error.
 fn of(call: &str) -> impl FnOnce(io::Error) -> String {
     move |error| format!("Cannot {call}: {error}")
 }

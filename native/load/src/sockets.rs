@@ -10,23 +10,23 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// What a connection is watched for, once and for all: edge-triggered, the room to write costs no
-/// wake of its own unless a write was cut short.
+/// The events of a connection, registered once: edge-triggered, room to write costs no wake of its
+/// own unless a write was cut short.
 const EVERYTHING: EventFlags =
     EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
 /// The end of the peer's half, or a broken connection.
 const ENDS: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
-/// How many addresses of this machine connections come from, when there are very many: each address
-/// has its own ports, of which one that ended a connection rests for a minute.
+/// The addresses of this machine that connections come from, when there are very many. Each address
+/// has its own ports, and a port that ended a connection cannot be used for a minute.
 const SOURCES: u64 = 200;
 
-/// What one connection is ready for.
+/// The readiness of one connection.
 #[derive(Clone, Copy)]
 pub struct Ready {
     pub token: u64,
-    /// Whether there is something to read, an end or an error among it.
+    /// Whether it can be read, also to its end or an error.
     pub to_read: bool,
-    /// Whether an end or an error is there: it may have no edge of its own any more.
+    /// Whether it has ended or failed: that may have no further edge.
     pub ends: bool,
 }
 
@@ -35,13 +35,13 @@ pub struct Sockets {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     peer: SockAddr,
-    /// Whether each connection comes from the next of several addresses.
+    /// Whether successive connections come from different addresses.
     varies: bool,
     count: u64,
 }
 
 impl Sockets {
-    /// Raises the limit of descriptors as well, as far as it goes.
+    /// Raises the limit of descriptors as well, as far as the system allows.
     pub fn new(port: u16, varies: bool) -> io::Result<Self> {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
@@ -54,10 +54,10 @@ impl Sockets {
         })
     }
 
-    /// Begins to connect: whether the peer accepted shows later.
+    /// Begins to connect; a later event shows whether the peer accepted.
     pub fn connect(&mut self, token: u64) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)?;
-        // The end of a write is not to wait for an acknowledgement.
+        // The end of a write must not wait for an acknowledgement.
         socket.set_tcp_nodelay(true)?;
         if self.varies {
             self.count += 1;
@@ -100,8 +100,8 @@ impl Sockets {
     }
 }
 
-/// Lets a socket that is bound to an address choose its port when it connects: then the port only
-/// has to differ for the same peer.
+/// Lets a socket that is bound to an address choose its port when it connects: then two sockets
+/// may share a port when their peers differ.
 #[allow(unsafe_code, reason = "a socket option that no dependency wraps")]
 fn choose_port_late(socket: &Socket) -> io::Result<()> {
     let (on, option) = (1_i32, libc::IP_BIND_ADDRESS_NO_PORT);

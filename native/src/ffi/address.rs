@@ -11,10 +11,10 @@ use denio_poll::{local_inet, local_unix};
 
 /// Bytes of an address.
 ///
-/// IP: family (4 or 6), a zero, port and scope in network order, then the 4 or
-/// 16 bytes of the IP address. Unix: family (1), the length of the name, six
-/// zeroes, then the name: a path, or an abstract one, which begins with a NUL
-/// byte; of length 0 when there is none. All zeroes: what has no address.
+/// IP: family (4 or 6), a zero, port and scope in network order, then the 4 or 16 bytes of
+/// the IP address. Unix: family (1), the length of the name, six zeroes, then the name: a
+/// path, or an abstract name, which begins with a NUL byte; length 0 without a name. All
+/// zeroes: no address.
 pub const ADDRESS_BYTES: usize = 116;
 
 const HEAD_BYTES: usize = 8;
@@ -23,7 +23,7 @@ const FAMILY_UNIX: u8 = 1;
 const FAMILY_V4: u8 = 4;
 const FAMILY_V6: u8 = 6;
 
-/// An address of whichever family.
+/// An address of any family.
 pub(super) enum Address {
     /// A pipe has none.
     None,
@@ -44,7 +44,7 @@ impl From<UnixAddress> for Address {
 }
 
 impl Address {
-    /// The own address of what is of that kind.
+    /// The own address of a source of that kind.
     pub(super) fn of(fd: BorrowedFd<'_>, kind: SourceKind) -> io::Result<Self> {
         if kind.is_ip() {
             local_inet(fd).map(Self::Inet)

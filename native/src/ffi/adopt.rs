@@ -1,7 +1,7 @@
 //! Descriptors that come by their number: inherited, or by socket activation.
 //!
-//! JavaScript never sees the number of what this library opened; these are
-//! the ones that another opened, and named.
+//! JavaScript never sees the number of a descriptor that this library opened. These are
+//! numbers of descriptors that another program opened, and named.
 
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,13 +17,13 @@ use denio_poll::{
 /// Looks at an open descriptor, without taking it: returns the number of its
 /// [`SourceKind`], and writes its own address, [`super::ADDRESS_BYTES`] long.
 ///
-/// `EBADF` when none is open by that number; `ENOTSOCK` and `EPROTOTYPE` when
-/// it is nothing that [`denio_source_adopt`] takes.
+/// `EBADF` when no descriptor with that number is open; `ENOTSOCK` and `EPROTOTYPE` when
+/// [`denio_source_adopt`] takes none of its sort.
 ///
 /// # Safety
 ///
-/// `address` is null or writable for [`super::ADDRESS_BYTES`], and nobody closes
-/// the descriptor, until this returns.
+/// `address` is null or writable for [`super::ADDRESS_BYTES`], and no thread closes the
+/// descriptor, until this returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_descriptor_describe(fd: i32, address: *mut u8) -> i32 {
     // SAFETY: the caller's promise.
@@ -37,9 +37,9 @@ pub unsafe extern "C" fn denio_descriptor_describe(fd: i32, address: *mut u8) ->
     }))
 }
 
-/// Takes an open descriptor of that [`SourceKind`], and returns its handle: it
-/// becomes non-blocking, for all who share it, and close-on-exec. What fails
-/// leaves it to the caller.
+/// Takes an open descriptor of that [`SourceKind`], and returns its handle. The descriptor
+/// becomes close-on-exec, and non-blocking for all processes that share it. After an
+/// error it still belongs to the caller.
 ///
 /// `EBUSY` when a source has it; `EPROTOTYPE` when it is of another kind.
 ///
@@ -77,12 +77,12 @@ unsafe fn adopt(fd: RawFd, kind: u32) -> io::Result<Handle> {
     })
 }
 
-/// `EBADF` for what is no descriptor's number. Whether one is open by it the
-/// system says with the next call.
+/// `EBADF` for a negative number. For any other number the next system call shows whether
+/// a descriptor is open.
 ///
 /// # Safety
 ///
-/// Nobody closes the descriptor during `'a`, if it is open.
+/// No thread closes the descriptor during `'a`, if it is open.
 unsafe fn borrow<'a>(fd: RawFd) -> io::Result<BorrowedFd<'a>> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));

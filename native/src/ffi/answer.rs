@@ -1,4 +1,4 @@
-//! What a function answers: a number of zero or more, or `-errno`.
+//! The results of functions: a number of zero or more, or `-errno`.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub(super) fn answer_count(result: io::Result<usize>) -> i32 {
     answer(result.map(|count| i32::try_from(count).unwrap_or(i32::MAX)))
 }
 
-/// Stores what `open` opens, once there is a slot for it.
+/// Stores the object that `open` opens, once there is a slot for it.
 pub(super) fn answer_handle(open: impl FnOnce() -> io::Result<Object>) -> f64 {
     answer_opened(source_table::insert_with(open))
 }
@@ -26,12 +26,12 @@ pub(super) fn answer_opened(opened: io::Result<Handle>) -> f64 {
     opened.map_or_else(|error| errno(&error).into(), encode)
 }
 
-/// Writes the handles of two objects, or of none.
+/// Writes the handles of two objects; after an error neither is open.
 pub(super) fn answer_pair(objects: io::Result<[Object; 2]>, out: &mut [f64]) -> i32 {
     answer_unit(objects.and_then(|[one, other]| {
         let one = source_table::insert(one)?;
         let other = source_table::insert(other).inspect_err(|_| {
-            // It was opened just now, so there is nothing that could fail.
+            // It was opened just now, so closing it cannot fail.
             let _ = source_table::remove(one);
         })?;
         out.iter_mut().zip([one, other]).for_each(|(place, handle)| *place = encode(handle));
@@ -39,7 +39,7 @@ pub(super) fn answer_pair(objects: io::Result<[Object; 2]>, out: &mut [f64]) -> 
     }))
 }
 
-/// The negative errno. An error without one is this crate's own: `EINVAL`.
+/// The negative errno. This crate's own errors have none: `EINVAL`.
 pub(super) fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EINVAL)
 }

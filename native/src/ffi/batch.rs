@@ -1,9 +1,9 @@
 //! Reading and writing several streams in one call.
 //!
-//! A turn of a server reads a little from many streams and writes a little to
-//! many. One call for all of them costs one crossing from JavaScript instead of
-//! one a stream, and keeps what JavaScript does between reads and writes in one
-//! piece, which stays in the processor's caches.
+//! A turn of a server reads a little from many streams and writes a little to many. One
+//! call for all of them costs one crossing from JavaScript instead of one for each stream.
+//! JavaScript then runs in one piece between reads and writes, and stays in the
+//! processor's caches.
 
 use std::io;
 
@@ -18,7 +18,7 @@ use crate::source_table::Object;
 pub struct StreamRead {
     /// Its handle.
     pub stream: f64,
-    /// What reading it gave: as [`super::denio_stream_read`].
+    /// The result of reading it, as of [`super::denio_stream_read`].
     pub result: i32,
     /// Not used.
     pub rest: u32,
@@ -34,7 +34,7 @@ pub struct StreamWrite {
     pub start: u32,
     /// Where they end.
     pub end: u32,
-    /// What writing to it gave: as [`super::denio_stream_write`].
+    /// The result of writing to it, as of [`super::denio_stream_write`].
     pub result: i32,
     /// Not used.
     pub rest: u32,
@@ -43,17 +43,17 @@ pub struct StreamWrite {
 // JavaScript writes both through arrays of numbers: `src/net/batches.ts`.
 const _: () = assert!(size_of::<StreamRead>() == 16 && size_of::<StreamWrite>() == 24);
 
-/// Reads each of `count` streams once, in order, one's bytes behind the other's
-/// from `offset` on, and writes what each gave: as [`super::denio_stream_read`].
-/// Stops before one that would have less than `room_min` bytes, or none.
+/// Reads each of `count` streams once, in order, and lays their bytes one behind the other
+/// from `offset` on. Writes each result as of [`super::denio_stream_read`]. Stops before a
+/// stream that would have less than `room_min` bytes of room, or none.
 ///
 /// Returns how many were read.
 ///
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes, `reads` null, or
-/// aligned and writable for `count` streams, until this returns. Should they
-/// overlap, nothing is read: `EINVAL`.
+/// aligned and writable for `count` streams, until this returns. If they overlap,
+/// nothing is read: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_streams_read(
     buffer: *mut u8,
@@ -85,14 +85,14 @@ pub unsafe extern "C" fn denio_streams_read(
     done
 }
 
-/// Writes some bytes of `buffer` to each of `count` streams, in order, and writes
-/// what each gave: as [`super::denio_stream_write`].
+/// Writes a range of `buffer` to each of `count` streams, in order. Writes each result as
+/// of [`super::denio_stream_write`].
 ///
 /// # Safety
 ///
 /// `buffer` is null or readable for `length` bytes, `writes` null, or aligned
-/// and writable for `count` streams, until this returns. Should they overlap,
-/// nothing is written: `EINVAL`.
+/// and writable for `count` streams, until this returns. If they overlap, nothing is
+/// written: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_streams_write(
     buffer: *const u8,

@@ -9,23 +9,23 @@ use std::io;
 
 use crate::source_table::{self, Handle, Object};
 
-/// Runs `call` on what a handle stands for; `EBADF` for a number that is none.
+/// Runs `call` on the object of a handle; `EBADF` for a number that is no handle.
 #[inline]
 pub(super) fn with<T>(handle: f64, call: impl FnOnce(&Object) -> io::Result<T>) -> io::Result<T> {
     source_table::with(decode(handle), call)
 }
 
-/// The handle that a number is, or 0, which is none: for a fraction, a number
-/// below zero, what is no number.
+/// Converts a number to a handle; 0, which is no handle, for a fraction, a negative number
+/// and NaN.
 #[inline]
 pub(super) fn decode(number: f64) -> Handle {
-    // As `i64`, which one instruction converts to and from; what is out of its
-    // range becomes its limit, and no handle.
+    // By `i64`, for which the processor has one instruction each way. A number beyond its
+    // range becomes its limit, which is no handle.
     let handle = number as i64;
     if handle as f64 == number { handle as Handle } else { 0 }
 }
 
-/// The number that a handle is: all of its 52 bits are kept.
+/// Converts a handle to a number, without loss: a handle has 52 bits.
 #[inline]
 pub(super) fn encode(handle: Handle) -> f64 {
     handle as f64

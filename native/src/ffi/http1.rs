@@ -4,17 +4,16 @@ use super::answer::answer_count;
 use super::memory::{bytes, items_mut, overlap, range_of};
 use denio_http1 as http1;
 
-/// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were
-/// partial before; unless `lenient` is 0 it may be one that `Deno.serve` takes
-/// and the RFC does not, see [`http1::parse`]. Returns its length, 0 while it is
-/// partial, or the negative status to refuse it with: statuses begin at 400,
-/// errnos end below it.
+/// Parses the HTTP/1 head that starts at `offset`. `scanned` bytes of it were partial
+/// before. Unless `lenient` is 0, it accepts heads that `Deno.serve` accepts against the
+/// RFC: see [`http1::parse`]. Returns the head's length, 0 while it is partial, or the
+/// negative status that refuses it: statuses begin at 400, errnos end below.
 ///
 /// # Safety
 ///
 /// `buffer` is null or readable for `offset + length` bytes, `table` null, or
 /// four-byte aligned and writable for [`http1::TABLE_WORDS`], until this returns.
-/// Should they overlap, nothing is parsed: `EINVAL`.
+/// If they overlap, nothing is parsed: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_http1_parse(
     buffer: *const u8,

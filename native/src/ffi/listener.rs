@@ -13,11 +13,11 @@ const LISTEN_REUSE_PORT: u32 = 1;
 const LISTEN_ONLY_V6: u32 = 1 << 1;
 const LISTEN_NODELAY: u32 = 1 << 2;
 
-/// Binds, listens and returns the listener's handle. `flags`: 1 reuse port, 2
-/// IPv6 only, 4 nodelay for what is accepted. What is accepted is probed with
-/// the numbers of `keepalive`, in seconds and probes, when `keepalive_idle` is
-/// not 0, and lost when bytes stay unacknowledged for `user_timeout_ms`, if that
-/// is not 0. `EINVAL`: a number is out of range.
+/// Binds, listens and returns the listener's handle. `flags`: 1 reuse port, 2 IPv6 only, 4
+/// nodelay for accepted connections. The system probes silent peers of accepted connections
+/// by the numbers of `keepalive`, in seconds and probes, unless `keepalive_idle` is 0. A
+/// connection is lost when its bytes stay unacknowledged for `user_timeout_ms`, unless that
+/// is 0. `EINVAL`: a number is out of range.
 ///
 /// # Safety
 ///
@@ -67,14 +67,14 @@ pub unsafe extern "C" fn denio_unix_listener_bind(
 /// Words of [`denio_listener_accept`] before the handles.
 pub const ACCEPT_WORDS: usize = 2;
 
-/// Connections that one accept call finds gone before it gives up: without
-/// this, a system that refuses every accept would hold the caller for ever.
+/// Failed connections that one accept call passes over before it gives up: without this, a
+/// system that refuses every accept would hold the caller for as long as it does.
 const PASSED_MAX: u32 = 64;
 
-/// Accepts up to `capacity` connections and returns how many. `out` takes one
-/// word that says why it stopped (0 when full, else an errno, `EAGAIN` when
-/// none wait any more), one that says how many connections were passed over
-/// because they had failed while they waited, then the handles.
+/// Accepts up to `capacity` connections and returns how many. `out` gets one word with the
+/// reason for stopping (0 when full, otherwise an errno, `EAGAIN` when none waits), one with
+/// the number of connections that were passed over because they had failed while they
+/// waited, then the handles.
 ///
 /// # Safety
 ///
@@ -128,9 +128,9 @@ fn next<T>(mut accept: impl FnMut() -> io::Result<T>, passed_over: &mut u32) -> 
     }
 }
 
-/// Whether an error of accept is one of the connection that it takes from the
-/// queue by telling it, and not one of the listener or the process: `accept(2)`,
-/// under "Error handling", and `EPERM`, by which a firewall refuses one.
+/// Whether an error of accept belongs to the connection at the front of the queue, which
+/// accept takes out, and not to the listener or the process: `accept(2)`, under "Error
+/// handling", and `EPERM`, by which a firewall refuses a connection.
 fn has_failed(error: &io::Error) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if error.raw_os_error() == Some(libc::ENONET) {

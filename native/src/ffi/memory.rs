@@ -40,8 +40,7 @@ pub(super) unsafe fn bytes_mut<'a>(
 
 /// # Safety
 ///
-/// `pointer` is null, or writable for `count` items, of which any bits are one,
-/// during `'a`.
+/// `pointer` is null, or writable for `count` items during `'a`, and any bits are an item.
 pub(super) unsafe fn items_mut<'a, T>(pointer: *mut T, count: usize) -> Option<&'a mut [T]> {
     if pointer.is_null() || !pointer.is_aligned() {
         return None;
@@ -50,14 +49,14 @@ pub(super) unsafe fn items_mut<'a, T>(pointer: *mut T, count: usize) -> Option<&
     Some(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
 }
 
-/// The addresses of `count` items from `start` on; none for a null pointer.
+/// The addresses of `count` items from `start` on; empty for a null pointer.
 pub(super) fn range_of<T>(start: *const T, count: u64) -> Range<usize> {
     let count = if start.is_null() { 0 } else { usize::try_from(count).unwrap_or(usize::MAX) };
     start.addr()..start.addr().saturating_add(count.saturating_mul(size_of::<T>()))
 }
 
-/// Whether any two of several buffers have a byte in common. Of two slices, of
-/// which one can be written to, Rust takes for granted that they have none.
+/// Whether two of several buffers have a byte in common. Rust assumes that a slice which can
+/// be written to shares no byte with another.
 pub(super) fn overlap(ranges: &[Range<usize>]) -> bool {
     ranges.iter().enumerate().any(|(index, range)| {
         let mut before = ranges.iter().take(index);

@@ -1,14 +1,13 @@
 //! The C ABI: every function that JavaScript can call, and nothing else.
 //!
-//! Each returns an `i32`: a count or another number when zero or more, `-errno`
-//! otherwise. What returns a handle returns an `f64`, whose 53 bits hold one,
-//! and `-errno` likewise. Parameters are handles, integers and buffers. A buffer
-//! comes with an offset and a length in its own elements, since a `subarray` a
-//! call would cost more than the call. Handles are looked up in
-//! [`crate::source_table`]: any number may be given for one.
+//! Each returns an `i32`: a count or another number when zero or more, `-errno` otherwise.
+//! A function that returns a handle returns an `f64`, which has 53 bits, and `-errno`
+//! likewise. Parameters are handles, integers and buffers. A buffer has an offset and a
+//! length in its own elements, because a `subarray` for each call would cost more than the
+//! call. Handles are looked up in [`crate::source_table`]: any number is allowed.
 //!
-//! The buffer is the one thing that Rust must take on trust: the caller says
-//! how long it is. `src/native` checks that once, where a buffer comes in.
+//! Rust must trust the caller in one thing: the length of a buffer. `src/native` checks it
+//! once, where a buffer enters.
 
 #![allow(unsafe_code)]
 
@@ -45,8 +44,8 @@ pub use thread::*;
 pub use udp::*;
 pub use vectored::*;
 
-/// Raised with every change of a signature or a layout; TypeScript refuses a
-/// library with another number.
+/// Raised with every change of a signature or a layout; TypeScript refuses a library with
+/// another number.
 pub const ABI_VERSION: i32 = 10;
 
 /// Returns [`ABI_VERSION`].

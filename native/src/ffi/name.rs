@@ -1,4 +1,4 @@
-//! Names of hosts.
+//! Host names.
 
 use std::io;
 
@@ -6,17 +6,16 @@ use super::address::{ADDRESS_BYTES, encode_address};
 use super::answer::{answer_count, invalid};
 use super::memory::{bytes, bytes_mut, overlap, range_of};
 
-/// Writes up to `capacity` addresses that the system's resolver knows for a
-/// name, and returns how many; `ENOENT` when nobody knows it, and two numbers
-/// above those of the system when no server has answered. Blocks while the
-/// resolver works; unless `is_address` is 0, the name must be an IP address
-/// itself, and no resolver is asked.
+/// Writes up to `capacity` addresses that the system's resolver knows for a name, and
+/// returns how many. `ENOENT` when the name is unknown, and two numbers above those of the
+/// system when no server has answered. Blocks while the resolver works. Unless `is_address`
+/// is 0, the name must be an IP address itself, and no resolver is asked.
 ///
 /// # Safety
 ///
 /// `name` is null or readable for `length` bytes, `addresses` null or writable
-/// for `capacity` times [`ADDRESS_BYTES`], until this returns. Should they
-/// overlap, nothing is asked: `EINVAL`.
+/// for `capacity` times [`ADDRESS_BYTES`], until this returns. If they overlap, nothing is
+/// asked: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_name_resolve(
     name: *const u8,

@@ -6,8 +6,8 @@ use super::answer::{answer, answer_unit, invalid, not_a_socket};
 use super::handle::with;
 use denio_poll::{Socket, SocketOption};
 
-/// Returns the value of a [`SocketOption`]. `ENOPROTOOPT`: the socket has not
-/// got it; `ENOTSUP`: this system has not.
+/// Returns the value of a [`SocketOption`]. `ENOPROTOOPT`: the socket has not got it;
+/// `ENOTSUP`: this system has not got it.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_source_option(handle: f64, option: u32) -> i32 {
     let value = with_option(handle, option, |socket, option| socket.option(option));

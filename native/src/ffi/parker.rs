@@ -1,4 +1,4 @@
-//! Waiting for a poll without holding an event loop: see [`Parker`].
+//! Waits for a poll without holding an event loop: see [`Parker`].
 
 use std::io;
 use std::os::fd::IntoRawFd;
@@ -11,10 +11,9 @@ use super::poll::{shared_poll, timeout};
 use crate::source_table::{self, Object};
 use denio_poll::Parker;
 
-/// Opens a place where a poll is parked, and writes its handle and a descriptor
-/// that becomes readable when a wait is over: of a Unix socket, or, with
-/// `by_kernel`, of an eventfd. The caller reads from the descriptor and closes
-/// it.
+/// Opens a place where a poll is parked, and writes its handle and a descriptor that
+/// becomes readable when a wait is over: of a Unix socket, or, with `by_kernel`, of an
+/// eventfd. The caller reads from the descriptor and closes it.
 ///
 /// # Safety
 ///

@@ -14,11 +14,11 @@ use denio_poll::{Backend, Event, Interest, Mode, Poll, Registry, Source, Token, 
 /// a clock that never goes back, read after the wait.
 pub const CLOCK_WORDS: usize = 2;
 
-/// Opens a poll and returns its handle. `backend`: 0 the system's best, else a
+/// Opens a poll and returns its handle. `backend`: 0 for the system's best, otherwise a
 /// number of [`Backend`]; `ENOTSUP` when this system has not got it.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_new(backend: u32) -> f64 {
-    // Before anything can be parked on another thread.
+    // Before another thread can park in this library.
     denio_poll::keep_loaded();
     answer_handle(|| Ok(Object::Poll(Arc::new(open(backend)?))))
 }
@@ -43,8 +43,7 @@ pub extern "C" fn denio_poll_backends() -> i32 {
     Backend::available().iter().fold(0, |bits, backend| bits | 1 << *backend as u32)
 }
 
-/// Returns 1 when sources can be registered for this interest in this mode, 0
-/// when not.
+/// Returns 1 when sources can be registered for this interest in this mode, otherwise 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_supports(poll: f64, interest: u32, mode: u32) -> i32 {
     let asked =
@@ -54,8 +53,7 @@ pub extern "C" fn denio_poll_supports(poll: f64, interest: u32, mode: u32) -> i3
     answer(supports.map(i32::from))
 }
 
-/// Waits up to `timeout_ms` (negative: without limit), writes the clock and
-/// what is ready.
+/// Waits up to `timeout_ms` (negative: without limit), writes the clock and the events.
 ///
 /// Returns the number of events written, or `-errno`. An interrupted wait is
 /// zero events: `EINTR` never reaches JavaScript.
@@ -88,13 +86,13 @@ pub unsafe extern "C" fn denio_poll_wait(
 }
 
 fn wait(poll: f64, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
-    // The handle is not held through the wait, or nobody could close it.
+    // The wait does not hold the handle: another thread must be able to close it.
     let ready = shared_poll(poll)?.poll(events, timeout(timeout_ms));
     if_interrupted(ready, 0)
 }
 
-/// Waits like [`denio_poll_wait`] but takes no event, and returns 1 when there
-/// is one. Made to be called from another thread: it touches no buffer.
+/// Waits like [`denio_poll_wait`] but takes no event, and returns 1 when there is one.
+/// Another thread may call it: it touches no buffer.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_park(poll: f64, timeout_ms: i32) -> i32 {
     let ready = shared_poll(poll).and_then(|poll| {
@@ -104,9 +102,9 @@ pub extern "C" fn denio_poll_park(poll: f64, timeout_ms: i32) -> i32 {
     answer(if_interrupted(ready, false).map(i32::from))
 }
 
-/// Waits up to `timeout_ms`, a second at the most, until a call of [`denio_poll_park`] has begun that is
-/// not among the first `begun`, and returns how many have begun in all. A call
-/// that needs a thread begins when one is free.
+/// Waits up to `timeout_ms`, a second at most, until the number of calls of
+/// [`denio_poll_park`] that have begun differs from `begun`, and returns that number. A
+/// call that needs a thread begins when a thread is free.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_await_park(poll: f64, begun: i32, timeout_ms: i32) -> i32 {
     let timeout = Duration::from_millis(timeout_ms.clamp(0, 1_000).unsigned_abs().into());
@@ -150,7 +148,7 @@ pub extern "C" fn denio_registry_reregister(
     }))
 }
 
-/// Stops telling about a source.
+/// Stops the events of a source.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_registry_deregister(registry: f64, source: f64) -> i32 {
     answer_unit(with_registration(registry, source, |registry, source| registry.deregister(source)))
@@ -193,7 +191,7 @@ fn with_registry<T>(handle: f64, call: impl FnOnce(&Registry) -> io::Result<T>) 
     })
 }
 
-/// Something registerable, whichever type it is.
+/// A source of any type.
 struct AnySource<'o>(&'o denio_poll::Registration);
 
 impl Source for AnySource<'_> {
@@ -207,8 +205,8 @@ fn with_registration(
     source: f64,
     call: impl FnOnce(&Registry, &AnySource<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    // One handle at a time: two read locks on one slot could wait for a
-    // writer that waits for the first.
+    // One handle at a time: two read locks on one slot could wait for a writer that waits for
+    // the first lock.
     let registry = with_registry(registry, Registry::try_clone)?;
     with(source, |object| {
         let registration = object.registration().ok_or_else(invalid)?;

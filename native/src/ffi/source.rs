@@ -1,4 +1,4 @@
-//! What any handle has.
+//! The functions of every handle.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ pub extern "C" fn denio_source_count() -> i32 {
     answer_count(Ok(source_table::open_count()))
 }
 
-/// Closes any handle: the source, poll, registry or waker is gone at once.
+/// Closes any handle: its source, poll, registry or waker ends at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_source_close(handle: f64) -> i32 {
     answer_unit(source_table::remove(decode(handle)))

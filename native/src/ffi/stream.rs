@@ -64,8 +64,8 @@ pub unsafe extern "C" fn denio_pipe_new(out: *mut f64) -> i32 {
     answer_pair(ends, out)
 }
 
-/// Returns a number from 1 for the network that a TCP stream's peer is in, or 0
-/// for a Unix stream, whose peers are all on this machine.
+/// Returns a number of at least 1 for the network of a TCP stream's peer, or 0 for a Unix
+/// stream, whose peer is on this machine.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_stream_peer_key(stream: f64) -> i32 {
     answer(with(stream, |object| match object {
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn denio_stream_peer_address(stream: f64, address: *mut u8
     unsafe { write_address(found, address) }
 }
 
-/// Reads into `length` bytes from `offset`; 0 is the end of the stream, and
-/// also what a length of 0 gives.
+/// Reads into `length` bytes from `offset`; 0 is the end of the stream, or the result of a
+/// length of 0.
 ///
 /// # Safety
 ///
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn denio_stream_read(
     }))
 }
 
-/// Writes `length` bytes from `offset` and returns how many were taken.
+/// Writes `length` bytes from `offset` and returns how many the system has taken.
 ///
 /// # Safety
 ///
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn denio_stream_write(
     }))
 }
 
-/// Reads as [`denio_stream_read`] does, and leaves what it has read. A pipe
-/// cannot: `ENOTSOCK`.
+/// Reads as [`denio_stream_read`] does, and leaves the bytes. A pipe cannot do this:
+/// `ENOTSOCK`.
 ///
 /// # Safety
 ///
@@ -164,8 +164,8 @@ pub unsafe extern "C" fn denio_stream_peek(
     }))
 }
 
-/// Returns how many bytes were written that the peer's side has not
-/// acknowledged. A pipe cannot tell: `ENOTSOCK`; some systems cannot: `ENOTSUP`.
+/// Returns how many written bytes the peer's system has not acknowledged. `ENOTSOCK` for a
+/// pipe, `ENOTSUP` on systems that do not count them.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_stream_unacked(stream: f64) -> i32 {
     answer_count(with(stream, |object| match object {
@@ -175,8 +175,7 @@ pub extern "C" fn denio_stream_unacked(stream: f64) -> i32 {
     }))
 }
 
-/// Returns how many bytes have come that nobody has read. A pipe is not asked:
-/// `ENOTSOCK`.
+/// Returns how many bytes can be read now. `ENOTSOCK` for a pipe.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_stream_unread(stream: f64) -> i32 {
     answer_count(with(stream, |object| match object {
@@ -186,8 +185,8 @@ pub extern "C" fn denio_stream_unread(stream: f64) -> i32 {
     }))
 }
 
-/// Shuts down reading (0), writing (1) or both (2). A pipe is closed instead:
-/// `ENOTSOCK`.
+/// Shuts down reading (0), writing (1) or both (2). `ENOTSOCK` for a pipe, which the caller
+/// closes instead.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_stream_shutdown(stream: f64, how: u32) -> i32 {
     let how = match how {

@@ -14,8 +14,8 @@ const BIND_REUSE_PORT: u32 = 1;
 const BIND_ONLY_V6: u32 = 1 << 1;
 const BIND_REUSE_ADDRESS: u32 = 1 << 3;
 
-/// Set in the count of a datagram that was cut off. No datagram is so long:
-/// RFC 768 gives its length 16 bits.
+/// Set in the count of a datagram that was cut off. No datagram is so long: RFC 768 gives
+/// its length 16 bits.
 pub const DATAGRAM_CUT: i32 = 1_073_741_824;
 
 /// Opens a UDP socket, binds it and returns its handle. `flags`: 1 reuse port,
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn denio_udp_bind(address: *const u8, flags: u32) -> f64 {
     answer_handle(|| Ok(Object::UdpSocket(UdpSocket::bind(address?, &options)?)))
 }
 
-/// Sets the peer to which is sent without an address, and which alone is heard.
+/// Sets the peer of sends without an address; only its datagrams are received.
 ///
 /// # Safety
 ///
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn denio_udp_peer_address(udp: f64, address: *mut u8) -> i
     unsafe { write_address(found, address) }
 }
 
-/// Sends a datagram of `length` bytes, also of none, to the peer.
+/// Sends a datagram of `length` bytes, which may be 0, to the peer.
 ///
 /// # Safety
 ///
@@ -79,8 +79,8 @@ pub unsafe extern "C" fn denio_udp_send(
     answer_count(with_udp(udp, |udp| udp.send(buffer)))
 }
 
-/// Receives one datagram and returns how many bytes of it there was room for,
-/// and [`DATAGRAM_CUT`] beside when there were more: the rest is lost.
+/// Receives one datagram and returns the number of bytes that fit, with [`DATAGRAM_CUT`]
+/// set when there were more: the rest is lost.
 ///
 /// # Safety
 ///
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn denio_udp_peek(
     answer_datagram(with_udp(udp, |udp| udp.peek(buffer)))
 }
 
-/// Sends a datagram of `length` bytes, also of none, to an address.
+/// Sends a datagram of `length` bytes, which may be 0, to an address.
 ///
 /// # Safety
 ///
@@ -141,13 +141,13 @@ pub unsafe extern "C" fn denio_udp_send_to(
     answer_count(with_udp(udp, |udp| udp.send_to(buffer, address?)))
 }
 
-/// As [`denio_udp_receive`], and writes who sent it.
+/// As [`denio_udp_receive`], and writes the sender's address.
 ///
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes, `address` null or
-/// writable for [`super::ADDRESS_BYTES`], until this returns. Should they
-/// overlap, nothing is received: `EINVAL`.
+/// writable for [`super::ADDRESS_BYTES`], until this returns. If they overlap, nothing is
+/// received: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_receive_from(
     udp: f64,
@@ -178,8 +178,8 @@ pub unsafe extern "C" fn denio_udp_receive_from(
 /// # Safety
 ///
 /// `buffer` is null or writable for `offset + length` bytes, `address` null or
-/// writable for [`super::ADDRESS_BYTES`], until this returns. Should they
-/// overlap, nothing is received: `EINVAL`.
+/// writable for [`super::ADDRESS_BYTES`], until this returns. If they overlap, nothing is
+/// received: `EINVAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn denio_udp_peek_from(
     udp: f64,
@@ -205,10 +205,10 @@ pub unsafe extern "C" fn denio_udp_peek_from(
     }))
 }
 
-/// Joins a group (or with `join` of 0 leaves it). Both are addresses, of which
-/// the ports do not count: an IPv4 group is heard by the interface with the
-/// address `interface`, an IPv6 group by the one whose index is the group's
-/// scope; null, and 0, leave the choice to the system.
+/// Joins a group, or leaves it when `join` is 0. Both buffers are addresses; their ports do
+/// not count. The interface of an IPv4 group is the one with the address `interface`, that
+/// of an IPv6 group the one with the index of the group's scope. With null, or 0, the
+/// system chooses.
 ///
 /// # Safety
 ///

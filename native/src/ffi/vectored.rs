@@ -1,7 +1,7 @@
 //! Reading and writing several buffers in one call.
 //!
-//! A buffer is a parameter, since an array of them would be one of pointers.
-//! Eight are what a head, a body and the chunks around it need; those that are
+//! Each buffer is a parameter, because an array of buffers would be one of pointers. Eight
+//! hold a head, a body and the chunks around it; an unused buffer is null and zero long.
 //! not used are null, and zero long.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -11,9 +11,8 @@ use super::handle::with;
 use super::memory::{bytes, bytes_mut, overlap, range_of};
 use crate::source_table::Object;
 
-/// Reads into one buffer after the other and returns how many bytes came; 0 is
-/// the end of the stream, and also what no room gives. Buffers that overlap are
-/// refused (`EINVAL`).
+/// Reads into one buffer after the other and returns the number of bytes; 0 is the end of
+/// the stream, or the result of no room. Buffers that overlap are refused (`EINVAL`).
 ///
 /// # Safety
 ///
@@ -68,7 +67,7 @@ pub unsafe extern "C" fn denio_stream_read_vectored(
     }))
 }
 
-/// Writes one buffer after the other and returns how many bytes were taken.
+/// Writes one buffer after the other and returns how many bytes the system has taken.
 ///
 /// # Safety
 ///

@@ -1,7 +1,7 @@
-//! Every order in which a few threads can open, use and close handles.
+//! A few threads that open, use and close handles, in every order of their steps.
 //!
 //! With loom a block has four slots and a thread keeps one free slot for itself,
-//! so a few handles reach every border of the table.
+//! so a few handles reach every limit of the table.
 
 use loom::thread::{self, JoinHandle};
 
@@ -18,8 +18,8 @@ fn model(main: fn()) {
     });
 }
 
-/// Waits until every thread has given its free slots back. A slot that is lost
-/// is waited for in vain, which loom reports.
+/// Waits until every thread has given its free slots back. A lost slot makes this wait
+/// endless, which loom reports.
 fn await_free_slots() {
     loop {
         let state = free();
@@ -39,7 +39,7 @@ fn open() -> (Handle, Arc<Poll>) {
     (insert(Object::Poll(Arc::clone(&poll))).unwrap(), poll)
 }
 
-/// Whether `handle` stands for `poll`, or for nothing at all.
+/// Whether `handle` is open; fails when its object is not `poll`.
 fn expect_same_or_closed(handle: Handle, poll: &Arc<Poll>) -> bool {
     let found = with(handle, |object| {
         let Object::Poll(found) = object else { unreachable!() };
@@ -77,7 +77,7 @@ fn of_two_closes_one_succeeds_and_the_next_object_of_the_slot_stays() {
             thread::spawn(move || {
                 let is_closed = remove(handle).is_ok();
                 let (next, poll) = open();
-                assert!(expect_same_or_closed(next, &poll), "somebody closed it");
+                assert!(expect_same_or_closed(next, &poll), "another thread closed it");
                 remove(next).unwrap();
                 is_closed
             })
@@ -95,7 +95,7 @@ fn threads_that_open_and_close_at_once_have_slots_of_their_own() {
         slots.sort_unstable();
         slots.dedup();
         assert_eq!(slots.len(), handles.len());
-        // One that closes what others opened keeps a few slots and gives the rest back.
+        // A thread that closes handles of others keeps a few slots and gives the rest back.
         handles.into_iter().try_for_each(remove).unwrap();
     });
 }
@@ -130,7 +130,7 @@ fn what_a_thread_owns_ends_with_it_also_when_others_close_it() {
             (open().0, open().0)
         });
         let (first, _) = owner.join().unwrap();
-        // It may be closed by now: the thread ends.
+        // The end of its thread may have closed it by now.
         let _ = remove(first);
     });
 }

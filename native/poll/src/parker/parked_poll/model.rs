@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 use super::*;
-use crate::sync::model;
+use crate::sync::{model, thread};
 use crate::{Backend, Interest, Parker};
 
 /// A poll without sources, its parker, and the socket that receives the bytes.
