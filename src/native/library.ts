@@ -125,8 +125,9 @@ export function open(path: string | URL): Native {
 function openForThread(): Native {
   pathOpened = libraryPath();
   const symbols = open(pathOpened);
-  // The table of handles belongs to the process. Without this call, the listener
-  // of a dead Worker would stay open and get connections that no thread accepts.
+  // The table of handles belongs to the process. Without this call, the
+  // listener of a dead Worker would stay open and get connections that no
+  // thread accepts.
   if (isWorker()) {
     thread = Deno.dlopen(pathOpened, THREAD_SYMBOLS).symbols;
     thread.denio_thread_own();
