@@ -1,7 +1,6 @@
 /**
- * A connection of a reactor, TCP or Unix, as programs see it.
- *
- * How it works is in `connection/`, which no program can reach.
+ * A connection of a reactor, TCP or Unix, as programs see it. Its code is in
+ * `connection/`, which programs cannot import.
  *
  * @module
  */
@@ -16,69 +15,71 @@ import type { Timeouts, TimeoutSet } from "./connection_options.ts";
  * @typeParam Data What the protocol keeps for each connection.
  */
 export interface Connection<Data = unknown> extends Transport<Data> {
-  /** Whether it keeps the process alive. */
+  /** Whether the connection keeps the process alive. */
   readonly isRefed: boolean;
-  /** How long it may take; `undefined` when that is without limit. */
+  /** The time limits; `undefined` when there are none. */
   readonly timeouts: TimeoutSet | undefined;
-  /** A number for the network that the peer is in: see `TcpStream.peerKey`. */
+  /** A number for the peer's network: see `TcpStream.peerKey`. */
   readonly peerKey: number;
   /**
-   * Since when, on the reactor's clock, no byte has come or gone, as far as is
-   * known: it may have been later by as much as a timeout may be late. It is the
-   * time now when the connection has no {@linkcode Timeouts}.
+   * When the last byte was read or sent, in milliseconds on the reactor's
+   * clock. The true time may be later, by as much as a timeout may be late.
+   * Without {@linkcode Timeouts} this is the present time.
    */
   readonly quietSinceMs: number;
   /**
-   * Sets how long it may take from now on, instead of what was set before;
-   * `undefined` is without limit.
+   * Replaces the time limits, which count from now on; `undefined` removes
+   * them.
    *
-   * It costs an object. For what changes with every message there are
+   * This call makes an object. For a limit that changes with every message use
    * {@linkcode Transport.setDeadline} and the handler `timeout`.
    *
-   * @throws {RangeError} when one is out of its range.
-   * @throws {TypeError} when one is no number.
+   * @throws {RangeError} when a limit is out of its range.
+   * @throws {TypeError} when a limit is no number.
    */
   setTimeouts(timeouts: Timeouts | undefined): void;
   /**
-   * Whether its protocol says that it waits for the peer and owes nothing; false
-   * when the protocol says nothing.
+   * Whether the protocol waits for the peer and owes nothing: see
+   * {@linkcode Protocol.isIdle}. False for a protocol without `isIdle`.
    */
   readonly isIdle: boolean;
   /**
-   * Has its protocol finish what is under way, and close: see
-   * {@linkcode Protocol.shutdown}. Never call it from `data`.
+   * Asks the protocol to finish its work and close: see
+   * {@linkcode Protocol.shutdown}. Never call this from `data`.
    */
   shutdown(): void;
-  /** Has its protocol end at once: see {@linkcode Protocol.terminate}. */
+  /** Asks the protocol to end at once: see {@linkcode Protocol.terminate}. */
   terminate(): void;
-  /** Has another protocol take over: see {@linkcode Transport.upgrade}. */
+  /** Replaces the protocol: see {@linkcode Transport.upgrade}. */
   upgrade<Next>(
     protocol: Protocol<Next, Connection<Next>>,
     data: Next,
     leftover?: Uint8Array<ArrayBuffer>,
   ): Connection<Next>;
-  /** Keeps the process alive while this is open, which is how it begins. */
+  /** Keeps the process alive while the connection is open: the default. */
   ref(): void;
-  /** Lets the process end although this is open. */
+  /** Lets the process end although the connection is open. */
   unref(): void;
 }
 
 /**
- * What is called for what happens on a listener's connections, or on one that
- * connects: one object for all of them, the protocol that they begin with.
+ * The handlers of a listener's connections, or of a connection that `connect`
+ * makes. One object serves all of them: it is their first protocol.
  *
- * @typeParam Data What is kept for each connection, as `connection.data`.
+ * @typeParam Data What the handlers keep for each connection, as
+ * `connection.data`.
  */
 export interface ConnectionHandlers<Data = unknown>
   extends Protocol<Data, Connection<Data>> {
   /**
-   * Nobody can be accepted: descriptors or memory are short. Close connections
-   * that can be spared; accepting goes on when one has closed.
+   * The listener cannot accept: descriptors or memory are short. Close
+   * connections that the program can spare; the listener accepts again when a
+   * connection has closed.
    */
   shortage?(): void;
   /**
-   * The connection is closed, whatever protocol it has by then; called behind
-   * that protocol's `close`. For a server that counts its connections.
+   * The connection is closed, also when another protocol has replaced this one;
+   * called after that protocol's `close`. For servers that count connections.
    */
   gone?(connection: Connection, reason: CloseReason): void;
 }

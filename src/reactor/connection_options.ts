@@ -1,8 +1,8 @@
 /**
  * What bounds one connection: water marks, its share of a turn, timeouts.
  *
- * Limits are checked once, where a listener or a connection is made. All
- * connections of a listener share one object.
+ * A listener or a `connect` checks its limits once. All connections of a
+ * listener share one object.
  *
  * @module
  */
@@ -11,70 +11,72 @@ import { requireNumber, wrongType } from "../base/checks.ts";
 
 /** Unsent bytes at which reading stops: backpressure begins. */
 export const HIGH_WATER_BYTES = 65_536;
-/** Unsent bytes at which reading goes on: backpressure ends. */
+/** Unsent bytes at which reading starts again: backpressure ends. */
 export const LOW_WATER_BYTES = 16_384;
-/** Bytes that one connection may read in a turn before others have theirs. */
+/** Bytes that one connection may read in a turn before others get theirs. */
 export const TURN_READ_BYTES = 262_144;
-/** The longest timeout: what fits the sweep's clock, as `setTimeout`'s. */
+/** The longest timeout: the sweep's clock has 31 bits, as `setTimeout` has. */
 export const TIMEOUT_MS_MAX = 0x7fff_ffff;
 
 /**
- * Memory that the connections of a thread's shared reactor may hold: less than a
- * machine that serves has.
+ * Memory that the connections of a thread's shared reactor may hold: a machine
+ * that runs servers has more.
  */
 export const SHARED_MEMORY_BYTES_MAX = 1_073_741_824;
 
 /**
- * How long a connection may take, in milliseconds, each from 1 to 2147483647
- * or `Infinity`; one that is left out is without limit. A limit is counted from
- * when it is set.
+ * How long a connection may take. Each limit is in milliseconds, from 1 to
+ * 2147483647, or `Infinity`: without limit, as when it is left out. A limit
+ * counts from the moment at which it is set.
  *
- * A limit is never early. It may be late by a quarter of the shortest limit of
- * any connection, or by eight milliseconds where that is more, but by a second at
- * the most; and by a turn for every 4096 connections. The reactor looks at the
- * limits now and then instead of keeping a timer for each.
+ * A limit never acts early. It may act late: by a quarter of the shortest limit
+ * of any connection, or by eight milliseconds where that is more, but by a
+ * second at the most; and by one turn more for every 4096 connections. The
+ * reactor has no timer for each connection: it sweeps over all of them now and
+ * then.
  */
 export interface Timeouts {
   /** No byte has been read or written for this long: `"idle"`. */
   readonly idleMs?: number;
   /**
-   * No byte has come for this long, although the connection reads: `"read"`.
-   * Time in which it is paused, or after its peer's end, does not count.
+   * No byte was read for this long, although the connection reads: `"read"`.
+   * The time in which it is paused, or after the peer's end, does not count.
    */
   readonly readMs?: number;
-  /** Unsent bytes have become no fewer for this long: `"write"`. */
+  /** The number of unsent bytes has not fallen for this long: `"write"`. */
   readonly writeMs?: number;
-  /** It has been open for this long, whatever it does: `"lifetime"`. */
+  /** The connection has been open for this long: `"lifetime"`. */
   readonly lifetimeMs?: number;
 }
 
-/** What bounds a connection, where one is made. */
+/** The limits of a connection, for `listen` and `connect`. */
 export interface ConnectionOptions {
-  /** When it is closed for taking too long; never when left out. */
+  /** Time limits; none when left out. */
   readonly timeouts?: Timeouts;
   /**
-   * Unsent bytes at which it is no longer read from, and `write` returns
-   * false; 64 KiB when left out. From 1.
+   * Unsent bytes at which reading stops and `write` returns false. From 1; 64
+   * KiB when left out.
    */
   readonly highWaterBytes?: number;
   /**
-   * Unsent bytes at which it is read from again, and `drain` is called; a
-   * quarter of the high mark when left out. From 0 to the high mark.
+   * Unsent bytes at which reading starts again and `drain` is called. From 0 to
+   * `highWaterBytes`; a quarter of that when left out.
    */
   readonly lowWaterBytes?: number;
   /**
-   * Bytes that it may read in a turn before others have theirs; 256 KiB when
-   * left out. From 1. A turn goes beyond it by less than one read, 64 KiB.
+   * Bytes that the connection may read in a turn before others get theirs. From
+   * 1; 256 KiB when left out. The last read may exceed this by less than 64
+   * KiB.
    */
   readonly turnReadBytes?: number;
 }
 
-/** Timeouts, checked: infinity where there is none. */
+/** Timeouts, checked: `Infinity` for those left out. */
 export type TimeoutSet = Required<Timeouts>;
 
-/** Options, checked, with what was left out. */
+/** Options, checked, with defaults for those left out. */
 export interface ConnectionLimits {
-  /** Infinity where there is none; nothing when there are none at all. */
+  /** `undefined` when all are without limit. */
   readonly timeouts: TimeoutSet | undefined;
   /** Where backpressure begins. */
   readonly highWaterBytes: number;
@@ -84,7 +86,7 @@ export interface ConnectionLimits {
   readonly turnReadBytes: number;
 }
 
-/** What bounds a connection unless told otherwise. */
+/** The limits of a connection without options. */
 export const DEFAULT_LIMITS: ConnectionLimits = {
   timeouts: undefined,
   highWaterBytes: HIGH_WATER_BYTES,
@@ -93,10 +95,10 @@ export const DEFAULT_LIMITS: ConnectionLimits = {
 };
 
 /**
- * Returns options with what was left out.
+ * Checks options, and returns them with defaults for those left out.
  *
- * @throws {RangeError} when one is out of its range.
- * @throws {TypeError} when one is no number.
+ * @throws {RangeError} when an option is out of its range.
+ * @throws {TypeError} when an option is no number.
  */
 export function limitsOf(options: ConnectionOptions): ConnectionLimits {
   const { timeouts, highWaterBytes, lowWaterBytes, turnReadBytes } = options;
@@ -124,10 +126,11 @@ export function limitsOf(options: ConnectionOptions): ConnectionLimits {
 }
 
 /**
- * Returns timeouts with infinity for those left out, or nothing when all are.
+ * Checks timeouts, and returns them with `Infinity` for those left out, or
+ * `undefined` when all are without limit.
  *
- * @throws {RangeError} when one is out of its range.
- * @throws {TypeError} when one is no number.
+ * @throws {RangeError} when a timeout is out of its range.
+ * @throws {TypeError} when a timeout is no number.
  */
 export function timeoutsOf(
   timeouts: Timeouts | undefined,

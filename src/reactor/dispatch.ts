@@ -1,7 +1,7 @@
 /**
- * Hands the events of a turn to their sources. Connections that only have
- * something to read are read together, in one call for all of them; then each
- * is told what came.
+ * Hands the events of a turn to their sources. Neighbours in the batch that
+ * only have to be read are read in one native call; then each connection gets
+ * its bytes.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export class Dispatch {
   act(events: Events, count: number): void {
     const readAll = this.#readAll;
     for (let index = 0; index < count;) {
-      // A connection that is alone reads by itself.
+      // A single connection reads by itself.
       const isBatch = readAll !== undefined && index + 1 < count &&
         this.#gather(events, index, count) > 1;
       if (isBatch) index += this.#read(events, index, readAll);
@@ -39,7 +39,7 @@ export class Dispatch {
     }
   }
 
-  /** Collects neighbours that only have to read; returns how many there are. */
+  /** Collects neighbours that only have to be read; returns their number. */
   #gather(events: Events, first: number, count: number): number {
     const { slots } = this.#host;
     const batch = this.#batch;
@@ -53,7 +53,7 @@ export class Dispatch {
     return batch.length;
   }
 
-  /** Reads a batch, tells its connections, and returns how many were read. */
+  /** Reads a batch, hands the bytes out, and returns how many were read. */
   #read(
     events: Events,
     first: number,
@@ -64,8 +64,8 @@ export class Dispatch {
     const batch = this.#batch;
     const { bytes, offset } = input;
     const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
-    // Of none, the same batch would be read for ever.
-    assert(read > 0 && read <= batch.length, "a batch that is read has some");
+    // With 0, the loop would read the same batch without end.
+    assert(read > 0 && read <= batch.length, "each call reads a connection");
     host.reads += read;
     let goesOn: EngineConnection | undefined;
     input.beginBatch();
@@ -73,11 +73,11 @@ export class Dispatch {
       for (let index = 0, at = offset; index < read; index++) {
         const count = batch.count(index);
         const source = slots.get(events.token(first + index));
-        // One that was closed by who was told before has left its slot.
+        // An earlier handler may have closed this connection.
         if (source instanceof EngineConnection) {
           const room = bytes.byteLength - at;
           try {
-            // Only the last can have had more than there was room for.
+            // Only the last connection can have run out of room.
             if (source.onRead(bytes, at, count, room)) goesOn = source;
           } catch (error) {
             source.fail(error);

@@ -1,5 +1,5 @@
 /**
- * What a reactor offers work that promises carry on, as fibers do: the reactor
+ * Guests: work on a reactor that promises carry on, as fibers do. The reactor
  * knows how much of it runs, and ends it when the reactor closes.
  *
  * @module
@@ -8,8 +8,8 @@
 /** Work on a reactor beside its handlers: see `Reactor.attach`. */
 export interface Guest {
   /**
-   * Ends the work for `reason`: the reactor closes. Connections are open until
-   * this returns.
+   * Ends the work, because the reactor closes. Connections stay open until this
+   * returns.
    */
   close(reason: ReactorClosed): void;
 }
@@ -17,15 +17,15 @@ export interface Guest {
 /** Where a guest counts what runs. */
 export interface GuestLoop {
   /**
-   * Pieces of work that run, or wait for something of Deno's: all that live,
-   * less those that wait for something of the reactor's. While it is above 0 the
-   * reactor leaves Deno's loop its rounds. Never fewer than there are, or an
-   * exclusive reactor would block the thread that the work waits for.
+   * Pieces of work that run, or that wait for Deno's loop: all pieces except
+   * those that wait for the reactor. Above 0, the reactor yields to Deno's loop
+   * after each turn. Never set this too low: an exclusive reactor would block
+   * the thread that the work waits for.
    */
   running: number;
 }
 
-/** The reactor is closed: nothing can wait for it any more. */
+/** The error of a wait that cannot end: the reactor is closed. */
 export class ReactorClosed extends Deno.errors.BadResource {
   /**
    * Made by a reactor that closes.

@@ -1,8 +1,8 @@
 /**
- * Which of several addresses to connect to: RFC 8305, "Happy Eyeballs Version
+ * Which of a name's addresses to connect to: RFC 8305, "Happy Eyeballs Version
  * 2".
  *
- * It knows no socket: attempts are begun and given up by who calls it.
+ * This file knows no socket: the caller begins and gives up attempts.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { Scheduler, Timer } from "./timers.ts";
 /** RFC 8305 section 5: the recommended Connection Attempt Delay. */
 export const ATTEMPT_DELAY_MS = 250;
 
-/** A connection that is being made. */
+/** An attempt to connect to one address. */
 export interface Attempt {
-  /** Resolves when it is open. */
+  /** Resolves when the connection is open; rejects when the attempt failed. */
   readonly opened: Promise<void>;
-  /** Closes it. */
+  /** Closes the attempt, or its connection. */
   giveUp(): void;
 }
 
@@ -25,21 +25,21 @@ export interface Attempt {
 export interface AttemptFailure {
   /** The address. */
   readonly address: string;
-  /** Why. */
+  /** The reason. */
   readonly error: Error;
 }
 
-/** Every address failed. */
+/** The error of a race in which every address failed. */
 export class AttemptsFailed extends AggregateError {
-  /** Its own name. */
+  /** The name of the class. */
   override name = "AttemptsFailed";
-  /** What failed, in the order of the attempts. */
+  /** The failures, in the order of the attempts. */
   readonly failures: readonly AttemptFailure[];
 
   /**
    * Made by {@linkcode Race}.
    *
-   * @param failures What failed.
+   * @param failures The failures, in the order of the attempts.
    */
   constructor(failures: readonly AttemptFailure[]) {
     const list = failures.map(({ address, error }) =>
@@ -51,8 +51,8 @@ export class AttemptsFailed extends AggregateError {
 }
 
 /**
- * Orders addresses as RFC 8305 section 4 says: the families take turns, the
- * one that the resolver prefers first.
+ * Orders addresses by RFC 8305 section 4: the two families alternate, and the
+ * family of the first address comes first.
  */
 export function interleave(addresses: readonly string[]): string[] {
   const isV6 = (address: string) => address.includes(":");
@@ -66,8 +66,8 @@ export function interleave(addresses: readonly string[]): string[] {
 }
 
 /**
- * Begins an attempt, and the next when one fails or 250 ms are over, whichever
- * is first. The first to open wins; the others are given up.
+ * Begins one attempt after the other: the next when one fails, or after 250 ms.
+ * The first connection to open wins; the race gives up the others.
  *
  * @throws {AttemptsFailed} when every attempt failed.
  */
@@ -83,9 +83,9 @@ export class Race<A extends Attempt> {
   #isOver = false;
 
   /**
-   * @param timers Where the delay is kept.
-   * @param addresses What to try, in this order; one at the least.
-   * @param begin Begins an attempt; what it throws is a failure of it.
+   * @param timers The clock of the delay.
+   * @param addresses At least one; tried in this order.
+   * @param begin Begins an attempt; an error that it throws fails the attempt.
    */
   constructor(
     timers: Scheduler,
@@ -103,7 +103,7 @@ export class Race<A extends Attempt> {
     return this.#won.promise;
   }
 
-  /** Gives all attempts up. */
+  /** Gives up all attempts; {@linkcode Race.run} rejects with `reason`. */
   stop(reason: unknown): void {
     if (this.#isOver) return;
     this.#end();
@@ -176,7 +176,7 @@ export function orderedAddresses(
   );
 }
 
-/** Returns an error of the class that the first attempt had. */
+/** Returns an error of the class of the first failure. */
 export function errorOfAttempts(
   target: HostPort,
   failed: AttemptsFailed,

@@ -1,8 +1,8 @@
 /**
- * What the reactor gives its sources: buffers, timers, the ready queue, and the
+ * What a reactor gives its sources: buffers, timers, the ready queue, and the
  * order of a turn.
  *
- * The host decides when things run. It never waits: only the reactor does.
+ * The host decides when things run. It never waits: only the loop does.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
 import type { WatchedSource, WatchHost } from "./watch.ts";
 
-/** How late a wait may end, since the turn before it took time. */
+/** How much the turn's own time may be wrong when a wait is computed. */
 const FRESH_MS = 1;
 
 /** What a host is made of. */
@@ -42,7 +42,7 @@ export interface HostOptions {
   readonly system: System;
   /** Starts the loop, or ends its wait. */
   readonly start: () => void;
-  /** Gets errors that nobody else can catch; the console when left out. */
+  /** Gets errors that no handler gets; the console when left out. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Memory that connections may hold; without bound when left out. */
   readonly memoryBytesMax?: number;
@@ -58,7 +58,7 @@ export class Host
     SweepHost,
     WatchHost {
   readonly sources: Sources;
-  /** The sources' own: see {@linkcode Sources.slots}. */
+  /** See {@linkcode Sources.slots}. */
   readonly slots: Slots;
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
@@ -66,12 +66,12 @@ export class Host
   readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
   work = 0;
-  /** Fibers that run, or wait for something of Deno's: see `GuestLoop`. */
+  /** Fibers that run, or wait for Deno's loop: see `GuestLoop`. */
   running = 0;
   reads = 0;
   bytesIn = 0;
   acceptsFailed = 0;
-  /** Memory that connections hold, arrays included. */
+  /** Counts the memory that connections hold, arrays included. */
   readonly memory: Memory;
   readonly #poll: ReactorPoll;
   readonly #system: System;
@@ -79,7 +79,7 @@ export class Host
   readonly #onError: (error: unknown) => void;
   readonly #timers = new Timers((delta) => this.countRef(delta));
   #turnMs: number;
-  /** Whether the turn's time is about the time now: false while parked. */
+  /** Whether the turn's time is nearly the present: false while parked. */
   isFresh = false;
   /** Whether this loop waits for a round of Deno's loop. */
   isAway = true;
@@ -116,8 +116,9 @@ export class Host
   }
 
   /**
-   * The turn's time, also for what Deno's loop runs before the next turn; the
-   * exact time while the reactor is parked, which can be for hours.
+   * The turn's time, also for code that Deno's loop runs before the next turn.
+   * The exact time while the reactor is parked, since a park can last for
+   * hours.
    */
   get nowMs(): number {
     return this.isFresh ? this.#turnMs : this.#poll.nowMs();
@@ -188,8 +189,9 @@ export class Host
   }
 
   /**
-   * How long to wait for events: until the next timer, and `longestMs` at the
-   * most. The turn's own time is exact enough for a wait of a millisecond.
+   * Returns how long to wait for events: until the next timer, and `longestMs`
+   * at the most. The turn's own time is exact enough for a wait of a
+   * millisecond.
    */
   waitMs(longestMs: number): number {
     const { nextDeadlineMs } = this.#timers;
@@ -200,7 +202,7 @@ export class Host
     return Math.min(longestMs, Math.max(0, exactMs));
   }
 
-  /** How long until the next timer; `undefined` when there is none. */
+  /** Returns the time to the next timer; `undefined` when there is none. */
   timeoutMs(): number | undefined {
     const { nextDeadlineMs } = this.#timers;
     if (nextDeadlineMs === Infinity) return undefined;
@@ -216,7 +218,7 @@ export class Host
     if (source instanceof EngineConnection) this.#watchTimeouts(source);
   }
 
-  /** Takes a connection in whose socket is not known yet. */
+  /** Adds a connection that has no socket yet. */
   addUnregistered(connection: EngineConnection): void {
     this.sources.addUnregistered(connection);
     this.#watchTimeouts(connection);
@@ -232,7 +234,7 @@ export class Host
       this.add(connection, stream, READING);
     } catch (error) {
       if (isShortage(error)) return false;
-      // One that cannot be registered must not end the others.
+      // This error must not end the rest of the batch.
       this.report(error);
       return true;
     }
@@ -251,7 +253,7 @@ export class Host
   wrote(bytes: number): void {
     this.#writes++;
     if (bytes > 0) this.#bytesOut += bytes;
-    // In a turn, `beginTurn` has stirred it already.
+    // In a turn, `beginTurn` has done this already.
     if (this.#sweep.isResting) this.#sweep.endRest();
   }
 
@@ -283,28 +285,28 @@ export class Host
 
   flushSoon(): void {
     if (this.#inTurn || this.#flushes) return;
-    // The loop flushes after each turn and its microtasks; but not while it is
-    // parked, or when nothing of it keeps the process alive until then.
+    // The loop flushes after each turn and its microtasks. It does not while it
+    // is parked; and the process may end before, when nothing keeps it alive.
     if (this.isFresh && !(this.isAway && !this.isRefed)) return;
     this.#flushes = true;
     this.#system.defer(this.#flush);
   }
 
-  // Made once: a closure in `flushSoon` would cost memory in each call.
+  // Made once: a closure in `flushSoon` would be allocated for each call.
   readonly #flush = (): void => {
     this.#flushes = false;
     this.#call(() => this.output.flush());
   };
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    // By the exact time, since the turn may have begun long ago.
+    // From the exact time: the turn may have begun long ago.
     const deadlineMs = this.#poll.nowMs() + Math.max(0, delayMs);
     const timer = this.#timers.add(deadlineMs, callback);
     if (!this.#inTurn) this.#start();
     return timer;
   }
 
-  /** Sets a timer of the program's, which keeps the process alive. */
+  /** Sets a program's timer, which keeps the process alive. */
   setUserTimer(
     delayMs: number,
     callback: () => void,
@@ -314,7 +316,7 @@ export class Host
     const timer = repeats
       ? this.#timers.addInterval(nowMs, delayMs, callback)
       : this.#timers.add(nowMs + Math.max(0, delayMs), callback);
-    // Starts the loop, too.
+    // This also starts the loop.
     timer.ref();
     return timer;
   }
@@ -371,7 +373,7 @@ export class Host
     }
   }
 
-  /** The reactor parks: another thread waits for it. */
+  /** Begins a park: the reactor waits without holding the thread. */
   beginPark(): void {
     this.#parks++;
     this.#lag.add(this.#poll.nowMs() - this.#waitedMs);
@@ -381,14 +383,14 @@ export class Host
 
   /**
    * @param nowMs When the wait ended.
-   * @param waitMs How long it was asked to be.
-   * @param count How many events it brought.
+   * @param waitMs How long the poll was asked to wait.
+   * @param count How many events the poll returned.
    */
   beginTurn(nowMs: number, waitMs: number, count: number): void {
-    assert(!this.#inTurn, "a turn begins when the one before is over");
-    assert(this.running >= 0, "no fewer than no fiber runs");
+    assert(!this.#inTurn, "a turn begins after the previous one has ended");
+    assert(this.running >= 0, "running is not negative");
     const lagMs = nowMs - this.#waitedMs - waitMs;
-    // After a park it is `NaN`.
+    // It is `NaN` after a park.
     if (lagMs === lagMs) this.#lag.add(lagMs);
     this.#waitedMs = nowMs;
     this.#turns++;
@@ -418,7 +420,7 @@ export class Host
   }
 
   #runTimers(): void {
-    // At most as many as there are now: one timer may set the next for ever.
+    // Only as many as wait now: a timer may set the next one without end.
     for (let left = this.#timers.size; left > 0; left--) {
       const timer = this.#timers.takeDue(this.nowMs);
       if (timer === undefined) return;
@@ -426,7 +428,7 @@ export class Host
     }
   }
 
-  /** Lets a source act. What the source throws ends that source alone. */
+  /** Calls a source. An error that it throws ends that source alone. */
   act(source: Ready, readiness: number): void {
     try {
       source.onReady(readiness);
@@ -435,7 +437,7 @@ export class Host
     }
   }
 
-  /** Lets connections that waited for memory go on, while there is some. */
+  /** Notifies connections that wait for memory, while there is room. */
   #relieveMemory(): void {
     for (const connection of this.#awaitsMemory) {
       if (!this.memory.hasRoom) return;
@@ -458,14 +460,14 @@ export class Host
 
   #resumeListeners(): void {
     this.#hasRoom = false;
-    // Resuming only queues them: one that waits again does so after this.
+    // `retry` only requeues: a listener that waits again does so after this.
     for (const listener of this.#waiting) listener.retry();
     this.#waiting.clear();
   }
 }
 
 function logError(error: unknown): void {
-  // No handler got the error, and it must not be lost.
+  // No handler has got the error, and it must not be lost.
   // deno-lint-ignore no-console
   console.error(error);
 }

@@ -1,48 +1,46 @@
 /**
- * A listener of a reactor, TCP or Unix, as programs see it.
- *
- * How it accepts is in `listener/`, which no program can reach.
+ * A listener of a reactor, TCP or Unix, as programs see it. Its code is in
+ * `listener/`, which programs cannot import.
  *
  * @module
  */
 
 import type { StreamAddress, TcpAddress } from "../net/address.ts";
 
-/** A listener at an address of either kind. */
+/** A listener at a TCP or Unix address. */
 export type AnyListener = Listener<StreamAddress>;
 
 /**
- * A listening socket that makes connections.
+ * A listening socket of a reactor.
  *
- * @typeParam Address The form of its address.
+ * @typeParam Address The kind of its address.
  */
 export interface Listener<Address extends StreamAddress = TcpAddress>
   extends Disposable {
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Address;
-  /** Whether it is closed. */
+  /** Whether the listener is closed. */
   readonly isClosed: boolean;
-  /** Whether it keeps the process alive. */
+  /** Whether the listener keeps the process alive. */
   readonly isRefed: boolean;
-  /** Called once when it is closed, by its user or by the reactor. */
+  /** Called once when the program or the reactor has closed the listener. */
   onClose: (() => void) | undefined;
-  /** Stops accepting: connections wait in the system's backlog. */
+  /** Stops accepting: new connections wait in the system's backlog. */
   pause(): void;
-  /** Goes on accepting, also those that came while it was paused. */
+  /** Accepts again, first the connections that wait in the backlog. */
   resume(): void;
   /**
-   * Accepts the connections that wait already, for a server that is about to
-   * close: closing resets each peer that is connected and was not accepted, and
-   * that has perhaps asked something.
+   * Accepts the connections that wait in the backlog. Call this before `close`:
+   * closing resets peers in the backlog, which may have sent a request already.
    */
   acceptWaiting(): void;
-  /** Keeps the process alive while this is open, which is how it begins. */
+  /** Keeps the process alive while the listener is open: the default. */
   ref(): void;
-  /** Lets the process end although this is open. */
+  /** Lets the process end although the listener is open. */
   unref(): void;
   /**
-   * Stops accepting, and removes a Unix socket's path. Connections already
-   * accepted stay open. What fails on the way, as the removal may, is reported.
+   * Stops accepting, and removes a Unix socket's path. Accepted connections
+   * stay open. The reactor's `onError` gets errors, such as one of the removal.
    */
   close(): void;
 }

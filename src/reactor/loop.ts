@@ -49,8 +49,8 @@ const REST_MS = 2;
  */
 const IDLE_TURNS = 16;
 /**
- * A park that lasted so long was for an event that comes rarely: there is no use
- * in waiting for the next one on this thread.
+ * A park that lasted so long was for an event that comes rarely: there is no
+ * use in waiting for the next one on this thread.
  */
 const RARE_MS = 4;
 /**
@@ -60,7 +60,8 @@ const RARE_MS = 4;
 const MICROTASK_ROUNDS = 4;
 /**
  * Rounds of microtasks that fibers get which this turn resumed: until they wait
- * again, unless that takes longer. Each `await` of a fiber's takes one to three.
+ * again, unless that takes longer. Each `await` of a fiber's takes one to
+ * three.
  */
 const FIBER_ROUNDS = 32;
 
@@ -239,7 +240,9 @@ export class Loop {
     }
   }
 
-  /** How long to park at the most: until something comes, or has been blocked. */
+  /**
+   * How long to park at the most: until something comes, or has been blocked.
+   */
   get #parkMs(): number | undefined {
     const { work, running } = this.#host;
     const timeoutMs = this.#host.timeoutMs();

@@ -1,10 +1,9 @@
 /**
- * The memory that a reactor's connections hold, and which connections are reset
- * when that is too much.
+ * The memory that a reactor's connections hold, and which connections the
+ * reactor resets when they hold too much.
  *
- * A connection is reset only when its peer takes nothing, judged over seconds by
- * what the peer's side has acknowledged. A peer that is merely slower than others
- * is never reset for memory.
+ * A connection is reset only when its peer takes nothing for seconds: its
+ * system acknowledges no byte. A slow peer is never reset for memory.
  *
  * @module
  */
@@ -19,35 +18,35 @@ const CROWDED_SHARE = 0.75;
 /** The share of the bound down to which connections are reset. */
 const ENOUGH_SHARE = 0.75;
 /**
- * The share of the bound that one array counts for at the most. The program made
+ * The largest share of the bound that one array counts for. The program made
  * the array, so a few large downloads must not keep other clients waiting.
  */
 const ARRAY_SHARE = 1 / 16;
-/** The multiple of the bound at which connections have less time. */
+/** The multiple of the bound at which connections get less time. */
 const DANGER_SHARE = 2;
-/** How often connections are looked at while memory is short. */
+/** Between two looks at all connections while memory is short. */
 const LOOK_MS = 250;
-/** The share of that time within which a second look would not count. */
+/** The share of that time within which a second look does not count. */
 const LOOK_SHARE = 0.9;
 /**
- * A connection has stalled when so many looks in a row have found that no byte
- * moved: ten seconds. When a peer reads slowly, Linux tells the sender of room in
- * steps of a sixteenth of the peer's buffer: at 32 MiB, the largest of common
- * systems, that is ten seconds at 200 KB/s. Looks are counted and not time, since
- * a program that blocks its thread is not its peers' fault.
+ * A connection has stalled when this many looks in a row found no moved byte:
+ * ten seconds. When a peer reads slowly, Linux announces room to the sender in
+ * steps of a sixteenth of the peer's buffer: with 32 MiB, the largest of common
+ * systems, a step takes ten seconds at 200 KB/s. The reactor counts looks and
+ * not time: a program that blocks its thread is not the peers' fault.
  */
 const STALLED_LOOKS = 40;
 /** The same at {@linkcode DANGER_SHARE}: two seconds. */
 const STALLED_LOOKS_IN_DANGER = 8;
 /**
- * A connection that holds less than this for what its peer has sent is spared:
- * the program is the one to act, and there is little to free.
+ * A connection with fewer held bytes than this is spared: the program has to
+ * act, not the peer, and a reset would free little.
  */
 const HELD_BYTES_MIN = 16_384;
 /** How many connections an error names one by one. */
 const NAMED_MAX = 16;
 
-/** What counting memory needs of the reactor. */
+/** What counting memory needs from the reactor. */
 export interface MemoryHost {
   /** The time, in milliseconds. */
   readonly nowMs: number;
@@ -57,19 +56,19 @@ export interface MemoryHost {
   connections(): Iterable<EngineConnection>;
   /** Runs `callback` after `delayMs`, in a turn. */
   setTimer(delayMs: number, callback: () => void): Timer;
-  /** Tells the program of connections that were reset. */
+  /** Reports the connections that were reset. */
   report(error: unknown): void;
 }
 
-/** Memory that connections hold. */
+/** The memory that the connections of one reactor hold. */
 export class Memory implements ArrayLedger {
-  /** How many bytes they hold. */
+  /** Bytes that connections hold. */
   bytes = 0;
   readonly #host: MemoryHost;
   readonly #max: number;
   /** Arrays that wait to be sent, each counted once. */
   readonly #arrays = new Map<ArrayBuffer, { queues: number; bytes: number }>();
-  /** How many of the bytes are those of arrays. */
+  /** The part of the bytes that is for arrays. */
   #arrayBytes = 0;
   #isLooking = false;
   #lookedMs = -Infinity;
@@ -81,27 +80,27 @@ export class Memory implements ArrayLedger {
   }
 
   /**
-   * Whether so much is held that no connection is accepted. Arrays do not count:
-   * the program made them, and refusing clients frees none of them.
+   * Whether connections hold too much to accept more. Arrays do not count: the
+   * program made them, and refusing clients frees none.
    */
   get isCrowded(): boolean {
     return this.bytes - this.#arrayBytes >= CROWDED_SHARE * this.#max;
   }
 
-  /** Whether more is held than the bound. */
+  /** Whether connections hold more than the bound. */
   get isOverfull(): boolean {
     return this.bytes > this.#max;
   }
 
-  /** Whether so little is held that connections go on that waited for it. */
+  /** Whether connections that wait for memory can go on. */
   get hasRoom(): boolean {
     return this.bytes <= ENOUGH_SHARE * this.#max;
   }
 
-  /** Counts memory that is taken, or freed. */
+  /** Counts memory: above 0 for taken bytes, below 0 for freed ones. */
   count(delta: number): void {
     this.bytes += delta;
-    // Not 0: `heldBytes` may be fractions, whose sum is rounded.
+    // Not 0: `heldBytes` may be fractions, and their sum is rounded.
     assert(this.bytes > -1, "what is freed was counted");
     if (delta > 0 && !this.#isLooking && this.#isShort) this.#lookLater();
   }
@@ -110,7 +109,7 @@ export class Memory implements ArrayLedger {
     return this.bytes >= CROWDED_SHARE * this.#max;
   }
 
-  /** An array waits to be sent, in one queue more. */
+  /** Counts an array that waits in one queue more. */
   hold({ buffer }: Uint8Array<ArrayBuffer>): void {
     const known = this.#arrays.get(buffer);
     if (known !== undefined) return void known.queues++;
@@ -120,7 +119,7 @@ export class Memory implements ArrayLedger {
     this.count(bytes);
   }
 
-  /** An array waits to be sent in one queue less. */
+  /** Counts an array that waits in one queue less. */
   release({ buffer }: Uint8Array<ArrayBuffer>): void {
     const known = this.#arrays.get(buffer);
     assert(known !== undefined, "an array that is released was held");
@@ -130,9 +129,9 @@ export class Memory implements ArrayLedger {
     this.count(-known.bytes);
   }
 
-  /** Resets connections that have stalled; returns whether that was enough. */
+  /** Resets stalled connections; returns whether that freed enough. */
   makeRoom(): boolean {
-    // A look visits all connections: too much for each client that connects.
+    // A look visits all connections: too much work for each new client.
     if (!this.#hasLooked) this.#shed();
     return !this.isCrowded;
   }
@@ -142,23 +141,24 @@ export class Memory implements ArrayLedger {
     this.#host.setTimer(LOOK_MS, () => {
       this.#isLooking = false;
       if (!this.#isShort) return;
-      // First, since an error of one connection must not end the looks.
+      // First: an error of one connection must not end the looks.
       this.#lookLater();
-      // Also when none is to be reset: the next look tells what has moved.
+      // Also when none is to be reset: looks count what has moved.
       const isWanted = this.isOverfull || this.#host.isMemoryAwaited;
       if (!this.#hasLooked) this.#shed(isWanted);
     });
   }
 
-  /** Whether the last look was just now: two at once would count as two. */
+  /** Whether the last look was just now: a second one would count as well. */
   get #hasLooked(): boolean {
     return this.#host.nowMs - this.#lookedMs < LOOK_SHARE * LOOK_MS;
   }
 
   /**
-   * Resets connections that have stalled until enough is free. First come those
-   * whose peers take nothing, the longest stalled before the others. Beyond the
-   * bound, those follow whose held memory has not changed, the largest first.
+   * Looks at all connections. When `isWanted`, resets stalled ones until enough
+   * is free: first connections with peers that take nothing, the longest
+   * stalled first; then, beyond the bound, connections with unchanged held
+   * bytes, the largest first.
    */
   #shed(isWanted: boolean = true): void {
     this.#lookedMs = this.#host.nowMs;
@@ -198,7 +198,7 @@ export class Memory implements ArrayLedger {
 
 interface Stalled {
   readonly connection: EngineConnection;
-  /** The connection with the largest is reset first. */
+  /** The connection with the largest order is reset first. */
   readonly order: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A stream to a name: a connection has it before the address is known. The name
- * is looked up without holding the thread, and its addresses are raced.
+ * A stream to a name, for a connection that has no address yet. The reactor
+ * looks the name up without holding the thread, and races its addresses.
  *
  * @module
  */
@@ -21,40 +21,40 @@ import type { Ready } from "./slots.ts";
 import type { Scheduler } from "./timers.ts";
 import type { StreamSocket } from "../system/system.ts";
 
-/** A handle that native code never gives. */
+/** A handle that native code never returns. */
 const NO_HANDLE = 0xffff_ffff;
 
-/** What looking for the address needs of the reactor. */
+/** What a stream to a name needs from the reactor. */
 export interface Dialer {
   /** Finds the addresses of a name. */
   readonly lookup: Lookup;
-  /** Where the delay between attempts is kept. */
+  /** The clock of the delay between attempts. */
   readonly timers: Scheduler;
   /** Begins to connect to an address. */
   dial(address: HostPort): StreamSocket;
-  /** Tells an attempt of its stream's readiness. */
+  /** Calls an attempt when its stream is ready. */
   watch(attempt: Ready, stream: StreamSocket): void;
-  /** Tells it no more. */
+  /** Calls the attempt no more. */
   unwatch(attempt: Ready): void;
   /** Counts work that Deno's loop must finish. */
   beginWork(): void;
-  /** Ends that. */
+  /** Ends the work that `beginWork` counted. */
   endWork(): void;
 }
 
-/** A stream that is one when an address has answered. */
+/** A stream that gets its socket when an address has answered. */
 export class NamedStream implements StreamSocket {
   #stream: StreamSocket | undefined = undefined;
   #race: Race<Dialling> | undefined = undefined;
   #isClosed = false;
 
   /**
-   * Looks for the address, and resolves when the stream is connected to it, or
+   * Looks the name up and connects. Resolves when the stream is connected, or
    * was closed before.
    *
-   * @throws {Deno.errors.NotFound} when nobody knows the name.
-   * @throws {Error} of the class of the first attempt's error, whose `cause` has
-   * every attempt's.
+   * @throws {Deno.errors.NotFound} when the resolver does not know the name.
+   * @throws {Error} of the class of the first attempt's error; `cause` has the
+   * errors of all attempts.
    */
   async search(host: Dialer, target: HostPort): Promise<void> {
     const addresses = await this.#lookUp(host, target);
@@ -115,7 +115,7 @@ export class NamedStream implements StreamSocket {
     return this.#stream?.unreadBytes;
   }
 
-  // What is set before there is a stream is set again when it is open.
+  // The engine sets these options again when the stream is connected.
   set userTimeout(ms: number) {
     if (this.#stream !== undefined) this.#stream.userTimeout = ms;
   }
@@ -166,12 +166,12 @@ export class NamedStream implements StreamSocket {
   get #connected(): StreamSocket {
     if (this.#stream !== undefined) return this.#stream;
     throw new Deno.errors.NotConnected(
-      "Cannot tell an address: the connection is not open yet",
+      "Cannot return an address: the connection is not open yet",
     );
   }
 }
 
-/** A stream that connects to one of the addresses. */
+/** An attempt to connect to one of the addresses. */
 class Dialling implements Attempt, Ready {
   token = 0;
   readonly stream: StreamSocket;
@@ -189,7 +189,7 @@ class Dialling implements Attempt, Ready {
   onReady(readiness: number): void {
     if (!(readiness & ~Readiness.READABLE)) return;
     const error = this.stream.takeError();
-    // One that was reset after it had connected has what came before that.
+    // A peer that connected, sent bytes and then reset: these bytes are read.
     const isOpen = error === undefined || this.stream.unreadBytes! > 0;
     if (isOpen) this.#end.resolve();
     else this.fail(error);

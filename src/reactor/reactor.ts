@@ -1,22 +1,23 @@
 /**
- * A reactor: listeners, connections, timers and sources of a program's own, over
- * a `Poll`, beside Deno's own loop.
+ * A reactor: listeners, connections, timers and a program's own sources, over a
+ * `Poll`, beside Deno's own loop.
  *
- * One turn: poll; accept, read, run protocols; answer, one write a connection;
- * run due timers; free what closed; let microtasks run (`loop.ts`).
+ * One turn: poll; accept, read, run protocols; answer, with one write for each
+ * connection; run due timers; free closed slots; let microtasks run
+ * (`loop.ts`).
  *
  * # Handlers or fibers
  *
- * The reactor calls **handlers** ({@linkcode Reactor.listen},
- * {@linkcode Reactor.connect}) when something has happened, with the connection
- * and, for `data`, its own buffer. There is no promise and no copy. Choose them
- * where a message is whole in itself and answered at once, and where each
- * nanosecond counts: echo and HTTP are written so. What the protocol remembers
- * between two calls is `connection.data`. **Fibers** (`Fibers`) stand on the same
- * loop, and read and write as if they blocked. One reactor may serve both.
+ * The reactor calls **handlers** ({@linkcode Reactor.listen}, {@linkcode
+ * Reactor.connect}) for each event, with the connection and, for `data`, with
+ * the reactor's own buffer: without a promise and without a copy. Choose
+ * handlers where a program answers each message at once and each nanosecond
+ * counts: echo and HTTP are written so. `connection.data` keeps what the
+ * protocol knows between two calls. **Fibers** (`Fibers`) run on the same loop,
+ * and read and write as if they blocked. One reactor may serve both.
  *
- * Rules: bytes are valid until `data` returns; after `write` has returned false
- * wait for `drain`; never wait in a handler.
+ * Rules: bytes are valid until `data` returns; after `write` has returned
+ * false, wait for `drain`; never wait in a handler.
  *
  * @example A line comes back with its length
  * ```ts
@@ -103,45 +104,48 @@ import type { Timer } from "./timers.ts";
 import { type ReadyHandler, type Watch, WatchedSource } from "./watch.ts";
 
 /**
- * How long connections have when the reactor is drained. Kubernetes gives a
- * program 30 seconds in all, and a protocol that wants its clients gone sooner
- * says so to them.
+ * How long `drain()` waits for connections. Kubernetes gives a program 30
+ * seconds to end.
  */
 const DRAIN_MS = 5_000;
-/** How a reactor is made. */
+
+/** Options of a reactor. */
 export interface ReactorOptions extends PollOptions {
   /**
-   * Told of what handlers throw outside of any connection's `error`. Left
-   * out, it goes to the console.
+   * Called with errors that no other handler gets, such as an error that
+   * `close` or a timer throws. Without it, they go to the console.
    */
   onError?: (error: unknown) => void;
-  /** Finds a name's addresses; the system's resolver when left out. */
+  /** Finds the addresses of a name; the system's resolver when left out. */
   lookup?: Lookup;
   /**
-   * Memory, in bytes, that all connections may take: for unsent bytes, for bytes
-   * that were read and not handed over, and for what users of connections say
-   * that they keep (`heldBytes`). At three quarters of it listeners stop
-   * accepting. Beyond it, or when somebody waits to be let in, connections are
-   * reset whose peers have taken nothing for ten seconds (for two, at twice the
-   * bound), by what the peer's side has acknowledged, the longest first, until a
-   * quarter is free; `onError` is told of them. A peer that goes on taking bytes
-   * is not reset for it, nor one that waits for the program to act, unless 16
-   * KiB or more are held for it and the bound is passed. An array that is
-   * written as it is counts once, for all that it is sent to, for a sixteenth of
-   * the bound at the most, and keeps nobody out. Without bound when left out;
-   * from 1.
+   * Memory, in bytes, that all connections may take: for unsent bytes, for
+   * bytes that were read and not handed over, and for held bytes (`heldBytes`).
+   * From 1; without bound when left out.
+   *
+   * At three quarters of the bound, listeners stop accepting. Beyond the bound,
+   * or when a listener or connection waits for memory, the reactor resets
+   * stalled connections, the longest stalled first, until a quarter is free,
+   * and calls `onError`. A connection has stalled when its peer's system has
+   * acknowledged nothing for ten seconds (at twice the bound: for two). A peer
+   * that takes bytes, however slowly, is not reset. Beyond the bound the
+   * reactor also resets connections with 16 KiB or more of held bytes that have
+   * not changed for as long.
+   *
+   * An array of `writeOwned` counts once for all its connections, and for a
+   * sixteenth of the bound at the most; it does not stop listeners.
    */
   memoryBytesMax?: number;
   /**
-   * Whether the reactor has its thread to itself, as in a Worker that does
-   * nothing but serve: when nothing comes it blocks the thread, for 250 ms at
-   * the most, instead of parking on another. Answers to rare requests come
-   * sooner by two changes of threads; what Deno's own loop does beside, such as
-   * messages and `setTimeout`, may be late by as much. While a handler's promise
-   * is pending that loop goes on as ever, for `fetch` and files.
+   * Whether the reactor has its thread to itself, as in a Worker that only
+   * serves. An idle reactor then blocks the thread, for 250 ms at the most,
+   * instead of parking. It answers rare requests sooner, but messages,
+   * `setTimeout` and other work of Deno's loop may be late by 250 ms. While a
+   * handler's promise is pending the reactor does not block, for `fetch` and
+   * files.
    */
   exclusive?: boolean;
-  /** What to stand on instead of the native system: a simulation, for tests. */
+  /** Replaces the native system: a simulation, for tests. */
   system?: System;
 }
 
@@ -154,15 +158,16 @@ export class Reactor implements Disposable, AsyncDisposable {
   readonly #guests = new Set<Guest>();
   readonly #lookup: Lookup;
   readonly #loop: Loop;
-  /** Why it could not go on. */
+  /** The error that has closed the reactor, if one has. */
   #failure: unknown = undefined;
 
   /**
-   * Opens a poll; the loop runs while something is registered.
+   * Opens a poll. The loop runs while the reactor has a source or a timer.
    *
-   * @throws {Deno.errors.NotSupported} when the system has not got the backend.
+   * @throws {Deno.errors.NotSupported} when the system does not have the
+   * backend.
    * @throws {RangeError} when `memoryBytesMax` is below 1.
-   * @throws {TypeError} when an option is of another type.
+   * @throws {TypeError} when an option has a wrong type.
    */
   constructor(options: ReactorOptions = {}) {
     const { system = NATIVE, onError, lookup = systemLookup, ...rest } =
@@ -196,8 +201,8 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The reactor that everything on this thread shares unless told otherwise.
-   * Its `memoryBytesMax` is 1 GiB.
+   * The thread's shared reactor, which servers and fibers use unless they get
+   * another. Its `memoryBytesMax` is 1 GiB.
    */
   static get shared(): Reactor {
     return Reactor.#shared ??= new Reactor({
@@ -210,7 +215,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#poll.backend;
   }
 
-  /** Whether it is closed: nothing can be opened on it, and no timer runs. */
+  /** Whether the reactor is closed: it opens nothing, and no timer runs. */
   get isClosed(): boolean {
     return this.#loop.isClosed;
   }
@@ -221,7 +226,7 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Listens, and calls `handlers` for what happens on each connection.
+   * Listens, and calls `handlers` for each connection.
    *
    * @example A line-less echo
    * ```ts
@@ -244,7 +249,7 @@ export class Reactor implements Disposable, AsyncDisposable {
    * client.close();
    * ```
    *
-   * @example A silent client is closed, and it is said why
+   * @example A silent client is closed, with a reason
    * ```ts
    * import { assertEquals } from "@std/assert";
    * import { Reactor } from "./reactor.ts";
@@ -262,15 +267,15 @@ export class Reactor implements Disposable, AsyncDisposable {
    * ```
    *
    * @throws {Deno.errors.AddrInUse} and others of `TcpListener.bind`.
-   * @throws {RangeError} when one of the options is out of its range.
+   * @throws {RangeError} when an option is out of its range.
    */
   listen<Data = unknown>(
     options: ListenOptions & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Listener<TcpAddress>;
   /**
-   * Listens on a Unix socket. Its path is removed when the listener is closed,
-   * as `Deno.listen` does.
+   * Listens on a Unix socket. Closing the listener removes its path, as
+   * `Deno.listen` does.
    *
    * @throws {Deno.errors.AddrInUse} and others of `UnixListener.bind`.
    */
@@ -278,7 +283,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     options: UnixListenOptions & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
   ): Listener<UnixAddress>;
-  /** Listens on either. */
+  /** Listens at a TCP or Unix address. */
   listen<Data = unknown>(
     options: (ListenOptions | UnixListenOptions) & ConnectionOptions,
     handlers: ConnectionHandlers<Data>,
@@ -305,7 +310,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     return listener;
   }
 
-  /** Makes a listener of a socket, which is closed if it cannot. */
+  /** Makes a listener; closes the socket when that fails. */
   #listenerOf(
     socket: ListenerSocket,
     options: { handlers: ConnectionHandlers; limits: ConnectionLimits },
@@ -319,15 +324,16 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Connects, and calls `handlers` for what happens: `open`, or `error`. A name
-   * is looked up meanwhile, without holding the thread. Its addresses are tried
-   * in turn, 250 ms apart, the families taking turns; the first to answer is
-   * taken (RFC 8305). What is written until then is kept.
+   * Connects, and calls `handlers`: `open` when connected, otherwise `error`.
+   * The reactor looks a name up without holding the thread. It tries the
+   * addresses of both families alternately, 250 ms apart, and takes the first
+   * that answers (RFC 8305). Bytes that the program writes before that are sent
+   * then.
    *
    * @param address Host and port, or the path of a Unix socket.
    * @throws {Deno.errors.NotCapable} and others of `TcpStream.connect` or
    * `UnixStream.connect`.
-   * @throws {RangeError} when one of the options is out of its range.
+   * @throws {RangeError} when an option is out of its range.
    */
   connect<Data = unknown>(
     address: (HostPort | UnixPath) & ConnectionOptions,
@@ -341,7 +347,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#dialName(address, handlers, limits);
   }
 
-  /** Returns a connection to a name whose address is looked for from now on. */
+  /** Returns a connection to a name, and looks the name up. */
   #dialName<Data>(
     { hostname, port }: HostPort,
     handlers: ConnectionHandlers<Data>,
@@ -391,9 +397,10 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes over a stream that is open, and calls `handlers` for what happens: one
-   * end of `UnixStream.pair()`, which may be another Worker's, or an inherited
-   * descriptor. A stream that still connects tells by `open` or `error`.
+   * Takes over an open stream, and calls `handlers` for it: one end of
+   * `UnixStream.pair()`, possibly from another Worker, or an inherited
+   * descriptor. For a stream that still connects, `open` or `error` is called
+   * later.
    */
   adopt<Data = unknown>(
     stream: TcpStream | UnixStream,
@@ -405,10 +412,10 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Watches a source of the program's own, such as a UDP socket or a pipe, and
-   * calls `ready` with the bits of `Readiness` when something is ready. The
-   * reactor owns the source from now on: closing the watch, or the reactor,
-   * closes the source, and so does an error that `ready` throws, which goes to
+   * Watches a program's own source, such as a UDP socket or a pipe, and calls
+   * `ready` with the bits of `Readiness` when the source is ready. The reactor
+   * owns the source from now on, and closes it with the watch or with the
+   * reactor. An error that `ready` throws closes it as well, and goes to
    * `onError`. `drain()` does not wait for it.
    *
    * The watch is edge-triggered: `ready` must read or write until the source
@@ -446,7 +453,8 @@ export class Reactor implements Disposable, AsyncDisposable {
    * assertEquals(await promise, "hello");
    * ```
    *
-   * @throws {Deno.errors.BadResource} when the reactor, or the source, is closed.
+   * @throws {Deno.errors.BadResource} when the reactor, or the source, is
+   * closed.
    * @throws {TypeError} when `ready` is no function.
    */
   watch(
@@ -463,9 +471,10 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Has `guest` end its work when the reactor closes, before the connections
-   * do, and returns where the guest counts what runs. A closed reactor ends it
-   * at once.
+   * Adds a guest: when the reactor closes, it calls `guest.close`, before its
+   * connections end. A closed reactor calls it at once.
+   *
+   * @returns Where the guest counts the work that runs.
    */
   attach(guest: Guest): GuestLoop {
     if (this.isClosed) guest.close(new ReactorClosed(this.#failure));
@@ -473,14 +482,14 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#host;
   }
 
-  /** Gives `onError` an error that nobody waits for. */
+  /** Calls `onError` with an error that no other handler gets. */
   report(error: unknown): void {
     this.#host.report(error);
   }
 
   /**
-   * Returns what the reactor has done since it was made, and what it holds.
-   * Counting is always on; this builds the object.
+   * Returns figures: what the reactor has done since it was made, and what it
+   * holds. Counting is always on; this call makes the object.
    *
    * @example Usage
    * ```ts
@@ -511,14 +520,14 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Runs `callback` once, `delayMs` from now at the earliest; a delay below 0
-   * is 0. Until then the timer keeps the process alive, unless it is told
+   * Runs `callback` once, after `delayMs` milliseconds; a delay below 0 is 0.
+   * Until then the timer keeps the process alive, unless the program calls
    * `unref()`.
    *
-   * It is never early. It is late by what the turn takes that is running when
-   * it is due. Timers of one deadline run in the order in which they were set;
-   * one that throws is reported to `onError`, and the others run. A closed
-   * reactor runs none.
+   * A timer is never early. It is late when a turn is running at its deadline.
+   * Timers of one deadline run in the order in which they were set. `onError`
+   * gets an error that a timer throws, and the other timers run. A closed
+   * reactor runs no timer.
    *
    * @example Usage
    * ```ts
@@ -546,16 +555,17 @@ export class Reactor implements Disposable, AsyncDisposable {
 
   /**
    * Runs `callback` every `periodMs`, until the timer is cleared. The n-th run
-   * is due at `n * periodMs` from now, however late the earlier ones were: an
-   * interval does not drift. Deadlines that have passed unnoticed, while
-   * something took longer than a period, are skipped and not made up for: the
-   * callback runs once, late, and then at the next deadline.
+   * is due at `n * periodMs` from now, even if earlier runs were late: an
+   * interval does not drift. When a turn takes longer than a period, the
+   * callback runs once, late, and then at the next deadline: missed deadlines
+   * are skipped.
    *
    * Otherwise the same as {@linkcode Reactor.setTimer}.
    *
-   * @param periodMs More than 0, with fractions.
+   * @param periodMs Milliseconds, more than 0; may be a fraction.
    * @throws {RangeError} when `periodMs` is not more than 0.
-   * @throws {TypeError} when it is no number, or `callback` no function.
+   * @throws {TypeError} when `periodMs` is no number, or `callback` no
+   * function.
    */
   setInterval(periodMs: number, callback: () => void): Timer {
     requireNumber("periodMs", periodMs);
@@ -566,46 +576,46 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#host.setUserTimer(periodMs, callback, true);
   }
 
-  /** Removes a timer; one that has run, or was removed, is left alone. */
+  /** Removes a timer; does nothing when it has run or was removed. */
   clearTimer(timer: Timer): void {
     this.#host.clearTimer(timer);
   }
 
   /**
-   * Counts work that Deno's loop must finish, such as a handler's promise:
-   * while there is any, the reactor never holds that loop.
+   * Counts work that Deno's loop must finish, such as a handler's promise.
+   * While there is such work, the reactor never blocks that loop.
    */
   beginWork(): void {
     this.#host.work++;
   }
 
   /**
-   * Ends what {@linkcode Reactor.beginWork} began.
+   * Ends one piece of work that {@linkcode Reactor.beginWork} has counted.
    *
-   * @throws {RangeError} when nothing was begun that has not ended.
+   * @throws {RangeError} when no work is left.
    */
   endWork(): void {
     if (this.#host.work <= 0) {
       throw new RangeError(
-        `Cannot end work: "${this.#host.work}" of it was begun`,
+        `Cannot end work: "${this.#host.work}" pieces are left`,
       );
     }
     this.#host.work--;
   }
 
   /**
-   * Ends fibers, aborts what is open and closes the poll. Every promise
-   * that the reactor has handed out is settled by that; what fails on the way
-   * goes to `onError` and stops nothing.
+   * Ends fibers, aborts connections, closes listeners and the poll. Every
+   * promise of the reactor settles. `onError` gets errors on the way, which
+   * stop nothing.
    */
   close(): void {
     if (this.isClosed) return;
-    // First, or a `close` handler that connects again would do so for ever.
+    // First: a `close` handler that connects again would do so without end.
     this.#loop.isClosed = true;
     if (Reactor.#shared === this) Reactor.#shared = undefined;
     const failure = this.#failure;
     const reason = new ReactorClosed(failure);
-    // Before their connections, or each would tell of one that was aborted.
+    // Before their connections, or fibers would see aborted connections.
     for (const guest of this.#guests) this.#attempt(() => guest.close(reason));
     this.#guests.clear();
     this.#end((source) => {
@@ -617,11 +627,11 @@ export class Reactor implements Disposable, AsyncDisposable {
     this.#attempt(() => this.#loop.end());
   }
 
-  /** Closes the reactor, since its loop threw `error`, and says so. */
+  /** Closes the reactor because its loop threw `error`, and reports it. */
   #giveUp(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    const told = `The reactor cannot go on, and is closed: ${text}`;
-    const failure = new Error(told, { cause: error });
+    const message = `The reactor cannot go on, and is closed: ${text}`;
+    const failure = new Error(message, { cause: error });
     this.#host.report(failure);
     this.#failure = failure;
     if (this.isClosed) this.#attempt(() => this.#poll.close());
@@ -635,7 +645,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     });
   };
 
-  /** Does one of several things of which each must be tried. */
+  /** Runs one of several steps: an error must not stop the others. */
   #attempt(act: () => void): void {
     try {
       act();
@@ -649,9 +659,9 @@ export class Reactor implements Disposable, AsyncDisposable {
    * and closes the reactor. Connections that are open after `limitMs` are
    * aborted; with several calls, the earliest limit counts.
    *
-   * A protocol that has {@linkcode ConnectionHandlers.shutdown} is asked to finish. Servers
-   * of `serve` and `echo` shut down, so an idle HTTP connection ends at once.
-   * Other connections end when their handlers or peers end them.
+   * A protocol that has {@linkcode ConnectionHandlers.shutdown} is asked to
+   * finish. Servers of `serve` and `echo` shut down, so an idle HTTP connection
+   * ends at once. Other connections end when their handlers or peers end them.
    *
    * @param limitMs Five seconds when left out.
    * @throws {TypeError} when `limitMs` is no number.
@@ -673,13 +683,13 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Resolves when nothing of the reactor's own is pending in Deno any more: once
-   * its loop has stopped, for want of anything to do or after `close()`. While
-   * it has something else to do, such as another server's listener, that is at
-   * the end of a turn: what is pending then is for that.
+   * Resolves when the reactor has nothing pending in Deno: its loop has
+   * stopped, because it has no work or was closed. When the reactor has other
+   * work, such as another server's listener, this resolves at the end of a
+   * turn.
    *
-   * `drain()`, and the `finished` of servers, wait for it. Wait for it yourself
-   * after `close()` where something counts what is pending, as the sanitizers of
+   * `drain()`, and the `finished` of servers, wait for this. Wait for it after
+   * `close()` where something counts pending work, as the sanitizers of
    * `Deno.test` do. Until it resolves the reactor keeps the process alive.
    */
   settled(): Promise<void> {
@@ -696,7 +706,7 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.drain();
   }
 
-  /** Calls `end` for all that is open: one that throws keeps no other open. */
+  /** Calls `end` for each source; an error that it throws is reported. */
   #end(end: (source: Ready) => void): void {
     for (const source of this.#host.slots) {
       this.#attempt(() => end(source));

@@ -1,9 +1,9 @@
 /**
- * Tokens for what the reactor has registered.
+ * The table from tokens to the sources of a reactor.
  *
  * A token is a slot and a generation in 31 bits, which V8 keeps as a small
- * integer. A closed slot rests until the turn is over: an event for it that is
- * still in the batch finds nothing, never the slot's next owner.
+ * integer. A closed slot is free only after the turn: an event for it that is
+ * still in the batch finds nothing, never the slot's next source.
  *
  * @module
  */
@@ -14,24 +14,24 @@ const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const GENERATION_MAX = (1 << (31 - SLOT_BITS)) - 1;
 
-/** Returns the slot of a token: a small number, used again when it is free. */
+/** Returns the slot of a token: a small number, reused when it is free. */
 export function slotOf(token: number): number {
   return token & SLOT_MASK;
 }
 
-/** What is registered: something that is told of its readiness. */
+/** A source in the table: it is called when it is ready. */
 export interface Ready {
   /** Its token, which the table sets. */
   token: number;
   /** Acts on the bits of `Readiness`. */
   onReady(readiness: number): void;
-  /** Ends it because `error` was thrown while it acted. */
+  /** Ends the source because its `onReady` threw `error`. */
   fail(error: unknown): void;
 }
 
-/** The table from tokens to what they stand for. */
+/** The sources of one reactor, by their tokens. */
 export class Slots {
-  /** What is registered; where nothing is, the slot's next generation. */
+  /** The source in each slot; in a free slot, its next generation. */
   readonly #entries: (Ready | number)[] = [];
   readonly #free: number[] = [];
   readonly #closed: number[] = [];
@@ -58,20 +58,20 @@ export class Slots {
     entry.token = generation << SLOT_BITS | slot;
   }
 
-  /** Returns what has the token now; nothing when it is stale. */
+  /** Returns the source of a token; `undefined` when the token is stale. */
   get(token: number): Ready | undefined {
     const entry = this.#entries[token & SLOT_MASK];
     const isThere = typeof entry === "object" && entry.token === token;
     return isThere ? entry : undefined;
   }
 
-  /** Returns what is in a slot now. */
+  /** Returns the source in a slot. */
   at(slot: number): Ready | undefined {
     const entry = this.#entries[slot];
     return typeof entry === "object" ? entry : undefined;
   }
 
-  /** Ends a token. Its slot is used again after {@linkcode Slots.recycle}. */
+  /** Ends a token. Its slot is free after {@linkcode Slots.recycle}. */
   remove(token: number): void {
     if (this.get(token) === undefined) return;
     const slot = token & SLOT_MASK;
@@ -82,14 +82,14 @@ export class Slots {
     assert(this.size >= 0, "a slot is freed once");
   }
 
-  /** Frees the slots that were closed in the turn that is over. */
+  /** Frees the slots that were closed in this turn. */
   recycle(): void {
     while (this.#closed.length > 0) this.#free.push(this.#closed.pop()!);
   }
 
-  /** Yields what is registered, each once; safe while it is removed. */
+  /** Yields each source once; sources may be removed meanwhile. */
   *[Symbol.iterator](): IterableIterator<Ready> {
-    // No iterator of the array's: a program may have broken it.
+    // Without the iterator of arrays, which a program may have broken.
     for (let slot = 0; slot < this.#entries.length; slot++) {
       const entry = this.#entries[slot];
       if (typeof entry === "object") yield entry;

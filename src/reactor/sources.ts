@@ -1,6 +1,6 @@
 /**
- * What is registered with a reactor's poll: the token of each source, how many
- * there are of each kind, and how many of them keep the process alive.
+ * The sources that are registered with a reactor's poll: their tokens, the
+ * number of each kind, and the number that keeps the process alive.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { EngineListener } from "./listener/engine.ts";
 import { type Ready, Slots } from "./slots.ts";
 import { WatchedSource } from "./watch.ts";
 
-/** What can be registered beside an attempt to connect. */
+/** The kinds of sources, beside an attempt to connect. */
 export type Registered = EngineListener | EngineConnection | WatchedSource;
 
 /** The sources of one reactor. */
@@ -26,7 +26,7 @@ export class Sources {
   refs = 0;
   /** Connections that listeners have accepted. */
   accepted = 0;
-  /** Connections that were made to others. */
+  /** Connections that `connect` has begun, or `adopt` has taken over. */
   connected = 0;
   /** Connections that have closed, by their reason. */
   readonly closed: Record<CloseReason, number> = {
@@ -44,7 +44,7 @@ export class Sources {
   readonly #poll: ReactorPoll;
   /** Streams that still connect, before there is a connection for them. */
   #attempts = 0;
-  /** Sources of the program's own. */
+  /** The program's own sources: see `WatchedSource`. */
   #watches = 0;
 
   /** @param poll Where sources are registered. */
@@ -88,7 +88,7 @@ export class Sources {
       isInserted = true;
       this.#poll.register(socket, source.token, interest);
     } catch (error) {
-      // Without a slot the source's token is still 0, which is another's.
+      // Without a slot the source's token is still 0, another source's token.
       if (isInserted) this.slots.remove(source.token);
       socket[Symbol.dispose]();
       throw error;
@@ -96,13 +96,13 @@ export class Sources {
     this.#count(source);
   }
 
-  /** Takes a connection in whose socket is not known yet. */
+  /** Adds a connection that has no socket yet. */
   addUnregistered(connection: EngineConnection): void {
     this.slots.insert(connection);
     this.#count(connection);
   }
 
-  /** Calls `attempt` with what is ready of `stream`. */
+  /** Calls `attempt` when `stream` is ready. */
   watchAttempt(attempt: Ready, stream: StreamSocket): void {
     try {
       this.slots.insert(attempt);

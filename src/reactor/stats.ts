@@ -1,5 +1,5 @@
 /**
- * What a reactor has done and what it holds, in numbers.
+ * Figures of a reactor: what it has done, and what it holds.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import type { CloseReason } from "../stream/close_reason.ts";
 
 /**
- * How long the reactor was away from its poll, since it was made.
+ * How long each turn kept the reactor away from its poll. An event that comes
+ * in the worst moment waits for that long.
  *
- * Each turn is measured from the end of its wait to the end of the next, less
- * what the next was asked to wait for; one that ends in parking, until then. So
- * it counts handlers, timers, microtasks, and what Deno's loop did between two
- * turns: what an event had to wait that came in the worst moment. It is short
- * by a millisecond at the most, where a poll returned before its time.
- * Percentiles are rounded up to a power of two of microseconds.
+ * A turn is measured from the end of its wait to the end of the next wait, less
+ * the time that the next poll was asked to wait; or to the begin of a park. So
+ * it includes handlers, timers, microtasks, and the work of Deno's loop between
+ * two turns. A value may be too small by a millisecond, where a poll returned
+ * early. Percentiles are rounded up to a power of two of microseconds.
  */
 export interface LagStats {
   /** Turns that were measured. */
@@ -28,25 +28,25 @@ export interface LagStats {
   /** Milliseconds of the longest, not rounded. */
   readonly maxMs: number;
   /**
-   * Turns by their microseconds: at index 0 those below 1, at index n those
-   * below 2 to the n that are not before. Two snapshots can be subtracted.
+   * Turns by their microseconds: index 0 counts turns below 1, index n turns
+   * from 2 to the n-1 to below 2 to the n. Two snapshots can be subtracted.
    */
   readonly buckets: number[];
 }
 
 /** What a reactor has done since it was made, and what it holds now. */
 export interface ReactorStats {
-  /** Turns of the loop, each with one poll that returned. */
+  /** Turns of the loop, each with one poll. */
   readonly turns: number;
   /** Waits: the polls of turns, and parks. */
   readonly polls: number;
-  /** Waits on another thread, while nothing came. */
+  /** Parks: waits without holding the thread. */
   readonly parks: number;
   /** Events that polls have returned. */
   readonly events: number;
-  /** System calls that read, also those that brought nothing. */
+  /** System calls that read, also those that returned no byte. */
   readonly reads: number;
-  /** System calls that wrote, also those that took nothing. */
+  /** System calls that wrote, also those that took no byte. */
   readonly writes: number;
   /** Bytes that were read. */
   readonly bytesIn: number;
@@ -55,13 +55,13 @@ export interface ReactorStats {
   /** Connections that listeners have accepted. */
   readonly accepted: number;
   /**
-   * Connections that had failed while they waited to be accepted, or that a
-   * firewall refused, and that listeners have passed over: `accept(2)`.
+   * Connections that had failed in the backlog, or that a firewall refused:
+   * listeners pass over them. See `accept(2)`.
    */
   readonly acceptsFailed: number;
   /** Connections that `connect` has begun. */
   readonly connected: number;
-  /** Connections that have closed, by why. */
+  /** Connections that have closed, by their reason. */
   readonly closed: Record<CloseReason, number>;
   /** Connections that are open now. */
   readonly open: number;
@@ -70,9 +70,9 @@ export interface ReactorStats {
   /** Timers that wait now, the reactor's own among them. */
   readonly timers: number;
   /**
-   * Memory, in bytes, that connections take now: for what peers have not taken
-   * yet, for what was read and not handed over, and for what users of
-   * connections say that they keep. `memoryBytesMax` bounds it.
+   * Memory, in bytes, that connections take now: for unsent bytes, for bytes
+   * that were read and not handed over, and for held bytes (`heldBytes`).
+   * `memoryBytesMax` bounds it.
    */
   readonly memoryBytes: number;
   /** How long turns took. */
@@ -81,7 +81,7 @@ export interface ReactorStats {
 
 /** Microseconds in a millisecond. */
 const US = 1_000;
-/** Enough for any 31-bit number of microseconds, some 36 minutes. */
+/** Enough for any 31-bit number of microseconds, about 36 minutes. */
 const BUCKETS = 32;
 const US_MAX = 0x7fff_ffff;
 
@@ -91,7 +91,7 @@ export class Histogram {
   #count = 0;
   #maxMs = 0;
 
-  /** Counts a duration; below zero is zero. */
+  /** Counts a duration; a negative one counts as 0. */
   add(ms: number): void {
     if (ms > this.#maxMs) this.#maxMs = ms;
     const us = ms > 0 ? Math.min(ms * US, US_MAX) | 0 : 0;
@@ -99,7 +99,7 @@ export class Histogram {
     this.#count++;
   }
 
-  /** Returns what there is. */
+  /** Returns the figures. */
   read(): LagStats {
     return {
       count: this.#count,

@@ -1,11 +1,11 @@
 /**
- * Rounds over the connections that have a limit of time.
+ * Sweeps over the connections that have a time limit.
  *
- * With a timer for each connection, each byte would move that timer in the heap.
- * Here a byte sets a bit in the connection's flags. The sweep passes now and
- * then, clears the bit, and notes its own time for it. So a limit is never early,
- * and late by the time between two passes. A connection costs a few loads a pass,
- * and four bytes for each kind of time that is in use.
+ * With a timer for each connection, each byte would move that timer in the
+ * heap. Here a byte sets a bit in the connection's flags. The sweep passes now
+ * and then, clears the bit, and notes the time of the pass. So a limit is never
+ * early, and late by the time between two passes. A connection costs a few
+ * loads in each pass, and four bytes for each kind of limit in use.
  *
  * @module
  */
@@ -16,47 +16,47 @@ import type { Timer } from "./timers.ts";
 import { Times } from "./times.ts";
 
 /**
- * Passes in the time of the shortest timeout. A byte is noted one pass late at
- * the most, and a limit is seen one pass late: a quarter of the timeout in all.
+ * Passes within the shortest timeout. A pass notes a byte, and finds a limit,
+ * by one pass too late at the most: a quarter of the timeout in all.
  */
 const PASSES = 8;
-/** Between two passes at least: shorter ones cost more than they are worth. */
+/** Between two passes at least: more passes would cost too much. */
 const PASS_MS_MIN = 4;
-/** Between two passes at most, while something moves. */
+/** Between two passes at most, while bytes move. */
 const PASS_MS_MAX = 500;
-/** Between two passes that only look for deadlines. */
+/** Between two passes that look for deadlines only. */
 const DEADLINE_PASS_MS = 50;
-/** Slots that are looked at in one turn: about a fifth of a millisecond. */
+/** Slots that a pass visits in one turn: about a fifth of a millisecond. */
 const TURN_SLOTS = 4096;
 
-/** What has moved on a connection since the sweep asked last. */
+/** What has moved on a connection since the previous pass. */
 export const Moved = {
-  /** Bytes came or went. */
+  /** Bytes were read or sent. */
   ANY: 1,
-  /** Bytes came, or the connection did not read. */
+  /** Bytes were read, or the connection did not read. */
   READ: 2,
 } as const;
 
-/** What the sweep asks of a connection. */
+/** What the sweep needs from a connection. */
 export interface Swept {
-  /** How long it may take. */
+  /** The time limits. */
   readonly timeouts: TimeoutSet | undefined;
   /**
-   * Since when, on the reactor's clock, its unsent bytes have become no fewer;
-   * infinity when there are none.
+   * When the number of unsent bytes last fell, on the reactor's clock;
+   * `Infinity` when there are none.
    */
   readonly unsentSinceMs: number;
   /** Returns the bits of {@linkcode Moved}, and clears them. */
   takeMoved(): number;
-  /** One of its limits has passed. */
+  /** Acts on a limit that has passed. */
   expire(reason: TimeoutReason): void;
 }
 
-/** What the sweep needs of its reactor. */
+/** What the sweep needs from its reactor. */
 export interface SweepHost {
   /** The turn's time. */
   readonly nowMs: number;
-  /** Returns the connection in a slot, if one is. */
+  /** Returns the connection in a slot, if there is one. */
   connectionAt(slot: number): Swept | undefined;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;
@@ -64,33 +64,33 @@ export interface SweepHost {
   clearTimer(timer: Timer): void;
 }
 
-/** The rounds of one reactor. */
+/** The sweep of one reactor. */
 export class Sweep {
   /** How many connections are watched; a sweep of none costs nothing. */
   size = 0;
   /**
-   * Whether nothing moved in the last pass. The next pass is when a limit is
-   * due, unless {@linkcode Sweep.endRest} is called.
+   * Whether no byte moved before the last pass. The next pass is then when a
+   * limit is due, unless {@linkcode Sweep.endRest} is called.
    */
   isResting = false;
   readonly #host: SweepHost;
-  /** Where the clock of the times begins: they wrap after 49 days. */
+  /** The zero of the times below, which wrap after 49 days. */
   readonly #startMs: number;
-  /** When a byte moved last; 0 where the slot is not watched. */
+  /** When a byte last moved; 0 for a slot that is not watched. */
   readonly #moved = new Times();
-  /** When a byte came last, or none could have been read: for `readMs`. */
+  /** When a byte was last read, or reading had stopped: for `readMs`. */
   readonly #read = new Times();
   /** When a lifetime ends. */
   readonly #end = new Times();
-  /** A connection's own deadline. */
+  /** When the deadline of `setDeadline` is. */
   readonly #deadline = new Times();
   #timer: Timer | undefined = undefined;
   readonly #onTimer = (): void => this.#round();
-  /** Between two passes. */
+  /** The time between two passes. */
   #passMs = PASS_MS_MAX;
-  /** The slot at which the pass goes on; 0 when it begins. */
+  /** The slot at which the pass goes on; 0 before a pass. */
   #next = 0;
-  // Findings of the pass under way.
+  // What the present pass has found so far.
   #hasMoved = false;
   #earliestMs = TIMEOUT_MS_MAX;
   #deadlineMs = TIMEOUT_MS_MAX;
@@ -108,7 +108,8 @@ export class Sweep {
   }
 
   /**
-   * Watches the connection in `slot`. Its times begin now; its deadline stays.
+   * Watches the connection in `slot`. Its limits count from now on; its
+   * deadline stays.
    */
   watch(slot: number, timeouts: TimeoutSet | undefined): void {
     this.#enter(slot);
@@ -124,7 +125,7 @@ export class Sweep {
     this.#comeIn(this.#passMs);
   }
 
-  /** Sets, or with infinity clears, the deadline of the connection in `slot`. */
+  /** Sets the deadline of the connection in `slot`; `Infinity` clears it. */
   setDeadline(slot: number, delayMs: number): void {
     if (delayMs === Infinity) return this.#deadline.set(slot, 0);
     this.#enter(slot);
@@ -133,18 +134,18 @@ export class Sweep {
   }
 
   /**
-   * Since when nothing has moved on the connection in `slot`, as of the last
-   * pass; now when it is not watched.
+   * Returns when a byte of the connection in `slot` last moved, as far as the
+   * last pass knows; the present time when the slot is not watched.
    */
   quietSinceMs(slot: number): number {
     const nowMs = this.#host.nowMs;
     const moved = this.#moved.at(slot);
     if (moved === 0) return nowMs;
-    // The times may wrap: what lies between two of them does not.
+    // Times may wrap; their difference is right all the same.
     return nowMs - Math.max(0, (this.#stamp(nowMs) - moved) | 0);
   }
 
-  /** Forgets the connection in `slot`, if it is watched. */
+  /** Stops watching the connection in `slot`. */
   unwatch(slot: number): void {
     if (this.#moved.at(slot) === 0) return;
     this.#moved.set(slot, 0);
@@ -155,20 +156,20 @@ export class Sweep {
     if (this.size === 0) this.#stop();
   }
 
-  /** Ends the rest, since bytes may move from now on. */
+  /** Ends the rest: bytes may move from now on. */
   endRest(): void {
     this.isResting = false;
     if (this.#shortestMs !== Infinity) this.#comeIn(this.#passMs);
   }
 
-  /** Watches `slot` from now on. */
+  /** Starts to watch `slot`. */
   #enter(slot: number): void {
     if (this.#moved.at(slot) !== 0) return;
     this.#moved.set(slot, this.#stamp());
     this.size++;
   }
 
-  /** Passes in `ms` at the latest. */
+  /** Makes sure that a pass begins within `ms`. */
   #comeIn(ms: number): void {
     const timer = this.#timer;
     if (timer !== undefined) {
@@ -186,7 +187,7 @@ export class Sweep {
     this.#passMs = PASS_MS_MAX;
   }
 
-  /** Looks at some slots; the next turn goes on where this stops. */
+  /** Visits some slots; the next turn goes on with the others. */
   #round(): void {
     this.#timer = undefined;
     if (this.#next === 0) {
@@ -207,7 +208,7 @@ export class Sweep {
     this.#next = end < slots ? end : 0;
     if (this.#next !== 0) return this.#comeIn(0);
     this.#passMs = passMsOf(this.#shortestMs);
-    // Moving bytes matter to timeouts alone, not to deadlines.
+    // Moved bytes matter for timeouts, not for deadlines.
     const isMoving = this.#hasMoved && this.#shortestMs !== Infinity;
     this.isResting = !isMoving;
     const passMs = isMoving
@@ -218,8 +219,8 @@ export class Sweep {
   }
 
   /**
-   * Looks at one slot: what has moved, and which limit is due. This runs for each
-   * connection in each pass, so it uses whole numbers and makes no object.
+   * Visits one slot: notes what has moved, and finds the limit that is due.
+   * This runs for each connection in each pass, so it makes no object.
    */
   #visit(slot: number): void {
     const connection = this.#host.connectionAt(slot);
@@ -244,7 +245,7 @@ export class Sweep {
     if (reason !== undefined) this.#expire(slot, connection, reason);
   }
 
-  /** Tells a connection. One that stays open has the same time again. */
+  /** Notifies a connection. If it stays open, its limit begins again. */
   #expire(slot: number, connection: Swept, reason: TimeoutReason): void {
     const now = this.#stamp();
     const { timeouts } = connection;
@@ -256,12 +257,12 @@ export class Sweep {
     if (reason === "lifetime" && timeouts !== undefined) {
       this.#end.set(slot, later(now, timeouts.lifetimeMs));
     }
-    // The next limit that is due was not looked for.
+    // This pass did not look for the next limit of the connection.
     this.#hasMoved = true;
     connection.expire(reason);
   }
 
-  /** Which timeout has passed, if any. */
+  /** Returns the timeout that has passed, if any. */
   #dueOf(
     slot: number,
     timeouts: TimeoutSet,
@@ -292,20 +293,20 @@ export class Sweep {
     return undefined;
   }
 
-  /** Whether a limit `leftMs` away has passed; notes it when it has not. */
+  /** Whether a limit in `leftMs` has passed; if not, notes its time. */
   #isPast(leftMs: number): boolean {
     if (leftMs <= 0) return true;
     if (leftMs < this.#earliestMs) this.#earliestMs = leftMs;
     return false;
   }
 
-  /** The time as a word, rounded up: a limit that begins now is never early. */
+  /** The time as a word, rounded up, so that no limit is early. */
   #stamp(nowMs: number = this.#host.nowMs): number {
     return (Math.ceil(nowMs - this.#startMs) >>> 0) || 1;
   }
 }
 
-/** A time as a word, `ms` after another. */
+/** Returns the time `ms` after another, as a word. */
 function later(word: number, ms: number): number {
   return ((word + Math.ceil(ms)) >>> 0) || 1;
 }
@@ -315,7 +316,7 @@ function shortestOf(timeouts: TimeoutSet): number {
   return Math.min(idleMs, readMs, writeMs, lifetimeMs);
 }
 
-/** How far passes are apart when the shortest limit is `ms`. */
+/** Returns the time between two passes when the shortest limit is `ms`. */
 function passMsOf(ms: number): number {
   return Math.min(PASS_MS_MAX, Math.max(PASS_MS_MIN, ms / PASSES));
 }

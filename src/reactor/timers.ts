@@ -1,41 +1,41 @@
 /**
  * Timers, one-shot and interval, in a binary heap keyed by deadline.
  *
- * The heap holds no clock: the reactor says what time it is, once a turn. It
- * must never give out a timer before its deadline.
+ * The heap has no clock: the reactor passes the time, once a turn. The heap
+ * must never return a timer before its deadline.
  *
  * @module
  */
 
 const NOT_QUEUED = -1;
 
-/** The beat of an interval. */
+/** The deadlines of an interval. */
 export interface Beat {
-  /** When it began. */
+  /** When the interval began. */
   readonly startMs: number;
-  /** How far its deadlines are apart. */
+  /** The time between two deadlines. */
   readonly periodMs: number;
 }
 
-/** What a timer asks of the heap that it is in. */
+/** What a timer needs from its heap. */
 export interface TimerOwner {
-  /** Counts a timer that no longer, or again, keeps the process alive. */
+  /** Changes the count of timers that keep the process alive. */
   countRef(delta: number): void;
 }
 
 /** A callback that waits for its deadline: made by a reactor. */
 export class Timer {
-  /** When it is due, in milliseconds on the reactor's clock. */
+  /** When the timer is due, in milliseconds on the reactor's clock. */
   deadlineMs: number;
-  /** What runs then. */
+  /** Runs at the deadline. */
   readonly callback: () => void;
-  /** Told why, when the reactor closes before this has run. */
+  /** Called when the reactor closes before the timer has run. */
   onDrop: ((reason: Error) => void) | undefined = undefined;
-  /** Its place in the heap. */
+  /** The place in the heap. */
   index: number = NOT_QUEUED;
-  /** How many timers were set before it: breaks ties between deadlines. */
+  /** How many timers were set before: orders timers of one deadline. */
   readonly sequence: number;
-  /** When it runs again, for an interval. */
+  /** The deadlines of an interval; `undefined` for a timer that runs once. */
   readonly beat: Beat | undefined;
   readonly #owner: TimerOwner;
   #isRefed = false;
@@ -57,24 +57,24 @@ export class Timer {
     this.beat = beat;
   }
 
-  /** Whether it waits to run: false once it has run or was cleared. */
+  /** Whether the timer waits to run: false after its run or `clearTimer`. */
   get isPending(): boolean {
     return this.index !== NOT_QUEUED;
   }
 
-  /** Whether it keeps the process alive while it is pending. */
+  /** Whether the timer keeps the process alive while it is pending. */
   get isRefed(): boolean {
     return this.#isRefed;
   }
 
-  /** Lets the process end although this is pending, as `Deno.unrefTimer`. */
+  /** Lets the process end although the timer is pending: `Deno.unrefTimer`. */
   unref(): void {
     if (!this.#isRefed) return;
     this.#isRefed = false;
     if (this.isPending) this.#owner.countRef(-1);
   }
 
-  /** Keeps the process alive while this is pending, as `Deno.refTimer`. */
+  /** Keeps the process alive while the timer is pending: `Deno.refTimer`. */
   ref(): void {
     if (this.#isRefed) return;
     this.#isRefed = true;
@@ -89,7 +89,8 @@ export class Timers implements TimerOwner {
   #sequence = 0;
 
   /**
-   * @param onRef Told how many more, or fewer, timers keep the process alive.
+   * @param onRef Called with the change of the number of timers that keep the
+   * process alive.
    */
   constructor(onRef?: (delta: number) => void) {
     this.#onRef = onRef;
@@ -100,20 +101,20 @@ export class Timers implements TimerOwner {
     return this.#heap.length;
   }
 
-  /** The earliest deadline, or infinity when no timer waits. */
+  /** The earliest deadline; `Infinity` when no timer waits. */
   get nextDeadlineMs(): number {
     const first = this.#heap[0];
     return first === undefined ? Infinity : first.deadlineMs;
   }
 
-  /** Adds a timer that is due at `deadlineMs`, and is not refed yet. */
+  /** Adds a timer for `deadlineMs`, which does not keep the process alive. */
   add(deadlineMs: number, callback: () => void): Timer {
     return this.#add(deadlineMs, callback, undefined);
   }
 
   /**
-   * Adds a timer that is due at `startMs + periodMs`, and again each period
-   * from there. It is not refed yet.
+   * Adds a timer for `startMs + periodMs`, and for each period after that. The
+   * timer does not keep the process alive.
    */
   addInterval(startMs: number, periodMs: number, callback: () => void): Timer {
     return this.#add(startMs + periodMs, callback, { startMs, periodMs });
@@ -126,7 +127,7 @@ export class Timers implements TimerOwner {
     return all;
   }
 
-  /** Removes a timer; one that has run or been removed is left alone. */
+  /** Removes a timer; does nothing when it is not in the heap. */
   remove(timer: Timer): void {
     const { index } = timer;
     if (index === NOT_QUEUED || this.#heap[index] !== timer) return;
@@ -136,14 +137,14 @@ export class Timers implements TimerOwner {
       this.#sink(index, last);
       this.#rise(last.index, last);
     }
-    // Last, since it may run code that looks at the heap.
+    // Last: this may run code that looks at the heap.
     if (timer.isRefed) this.countRef(-1);
   }
 
   /**
-   * Takes the earliest timer when it is due at `nowMs`. Its callback is for
-   * the caller to run. An interval goes on waiting, for the first of its
-   * deadlines after `nowMs`: those that were missed are skipped.
+   * Takes the earliest timer when it is due at `nowMs`; the caller runs the
+   * callback. An interval stays in the heap, for its first deadline after
+   * `nowMs`: missed deadlines are skipped.
    */
   takeDue(nowMs: number): Timer | undefined {
     const first = this.#heap[0];
@@ -156,7 +157,7 @@ export class Timers implements TimerOwner {
     return first;
   }
 
-  /** Passes on what a timer says of keeping the process alive. */
+  /** Passes the change on to `onRef`. */
   countRef(delta: number): void {
     this.#onRef?.(delta);
   }
@@ -210,26 +211,28 @@ export class Timers implements TimerOwner {
   }
 }
 
-/** Whether `timer` runs before `other`: earlier due, or set before it. */
+/**
+ * Whether `timer` runs before `other`: it is due earlier, or was set earlier.
+ */
 function isBefore(timer: Timer, other: Timer): boolean {
   return timer.deadlineMs < other.deadlineMs ||
     timer.deadlineMs === other.deadlineMs && timer.sequence < other.sequence;
 }
 
 /**
- * The first `startMs + n * periodMs` after `nowMs`: multiplied, not added up,
- * so that neither lateness nor rounding adds up either.
+ * Returns the first `startMs + n * periodMs` after `nowMs`. A product, not a
+ * sum of periods: so lateness and rounding do not add up.
  */
 function nextBeat({ startMs, periodMs }: Beat, nowMs: number): number {
   const n = Math.floor((nowMs - startMs) / periodMs) + 1;
   const deadlineMs = startMs + n * periodMs;
-  // Where the division was rounded down to the deadline that is now.
+  // The division may have been rounded down to the present deadline.
   return deadlineMs > nowMs ? deadlineMs : startMs + (n + 1) * periodMs;
 }
 
-/** Where timers are set: a reactor. */
+/** An object that runs timers: a reactor. */
 export interface Scheduler {
-  /** Whether no timer runs any more. */
+  /** Whether it is closed: no timer runs any more. */
   readonly isClosed: boolean;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;

@@ -1,6 +1,6 @@
 /**
  * A time for each slot of a reactor, in pages: growing copies nothing, and a
- * page in which no time is set takes no memory.
+ * page without a time takes no memory.
  *
  * @module
  */
@@ -9,11 +9,11 @@ const PAGE_BITS = 12;
 const PAGE_SLOTS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_SLOTS - 1;
 
-/** Times as words of 32 bits; 0 where there is none. */
+/** Times as words of 32 bits; 0 means none. */
 export class Times {
   readonly #pages: (Uint32Array<ArrayBuffer> | undefined)[] = [];
 
-  /** How many slots have room; times beyond are 0. */
+  /** How many slots have a page; the times of later slots are 0. */
   get length(): number {
     return this.#pages.length * PAGE_SLOTS;
   }
@@ -30,7 +30,7 @@ export class Times {
     let page = this.#pages[number];
     if (page === undefined) {
       if (time === 0) return;
-      // No holes: an array with some is slower.
+      // No holes: V8 is slower with an array that has holes.
       while (this.#pages.length < number) this.#pages.push(undefined);
       this.#pages[number] = page = new Uint32Array(PAGE_SLOTS);
     }

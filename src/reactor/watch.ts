@@ -1,6 +1,6 @@
 /**
- * A source of the program's own on a reactor: a UDP socket, a pipe, or any other
- * that a `Registry` takes.
+ * A program's own source on a reactor: a UDP socket, a pipe, or any other that
+ * a `Registry` takes.
  *
  * @module
  */
@@ -11,46 +11,46 @@ import type { Ready } from "./slots.ts";
 
 /** A source that a reactor watches: made by `Reactor.watch`. */
 export interface Watch extends Disposable {
-  /** Whether it is closed, and its source with it. */
+  /** Whether the watch and its source are closed. */
   readonly isClosed: boolean;
-  /** Whether it keeps the process alive. */
+  /** Whether the watch keeps the process alive. */
   readonly isRefed: boolean;
   /**
-   * Calls the handler again in the next turn, with a readiness of 0: for a
-   * handler that leaves something to do, so that other sources have their turn.
+   * Calls the handler again in the next turn, with a readiness of 0. A handler
+   * with more work calls this, so that other sources get their turn.
    */
   requeue(): void;
   /**
-   * Waits for another readiness from now on. What is ready by then is notified
-   * again.
+   * Replaces the readiness that the reactor waits for. The handler is called
+   * also for what is ready already.
    */
   setInterest(interest: InterestSet): void;
-  /** Keeps the process alive while this is open, which is how it begins. */
+  /** Keeps the process alive while the watch is open: the default. */
   ref(): void;
-  /** Lets the process end although this is open. */
+  /** Lets the process end although the watch is open. */
   unref(): void;
-  /** Closes the source: the handler is not called again. */
+  /** Closes the watch and its source; the handler is not called again. */
   close(): void;
 }
 
-/** Acts on a source: called with bits of `Readiness`. */
+/** The handler of a watch: called with bits of `Readiness`. */
 export type ReadyHandler = (readiness: number, watch: Watch) => void;
 
-/** What a watched source needs of its reactor. */
+/** What a watched source needs from its reactor. */
 export interface WatchHost {
   /** Replaces the readiness that a source is watched for. */
   setInterest(watched: WatchedSource, interest: InterestSet): void;
-  /** Has the handler called again in the next turn. */
+  /** Calls the source's `onReady` again in the next turn. */
   requeue(watched: WatchedSource): void;
   /** Forgets a closed source. */
   forgetWatched(watched: WatchedSource): void;
-  /** Counts a source that no longer, or again, keeps the process alive. */
+  /** Changes the count of sources that keep the process alive. */
   countRef(delta: number): void;
-  /** Reports an error that nobody waits for. */
+  /** Reports an error that no handler gets. */
   report(error: unknown): void;
 }
 
-/** A source and its handler. */
+/** A source and its handler: see `Watch`. */
 export class WatchedSource implements Ready, Watch {
   token = 0;
   isRefed = true;

@@ -1,18 +1,18 @@
 /**
- * What protocols of denio itself use beside a {@linkcode Transport}: buffers
- * that all connections of a reactor share. Nothing here is public, since a
- * protocol that misuses a shared buffer harms other peers.
+ * The shared buffers of a reactor, which denio's own protocols use beside a
+ * {@linkcode Transport}. Nothing here is public: a protocol that misuses a
+ * shared buffer harms other peers.
  *
  * @module
  */
 
 import type { Transport } from "./transport.ts";
 
-/** Room in a buffer for bytes that are about to be sent. */
+/** Room in a buffer for bytes to send. */
 export interface Output {
-  /** Where to write. */
+  /** The buffer. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where the next byte goes; advance it by what was written. */
+  /** The index of the next byte; advance it by the number of written bytes. */
   length: number;
 }
 
@@ -24,16 +24,16 @@ export interface Output {
 export interface SharedTransport<Data = unknown> extends Transport<Data> {
   /**
    * Makes room for `size` bytes for this peer in the shared write buffer. Write
-   * them at its `length`, and advance that by `size` at the most. They leave when
-   * the turn is over, or when another connection needs the buffer.
+   * them at `length`, and advance `length` by `size` at the most. The bytes
+   * leave when the turn ends, or when another connection needs the room.
    *
-   * @returns The buffer; `undefined` when it never holds so many bytes.
+   * @returns The buffer; `undefined` when `size` exceeds the buffer.
    * @throws {RangeError} when `size` is no whole number from 0.
    */
   reserve(size: number): Output | undefined;
   /**
-   * Keeps the bytes before `end`, of the array that `data` got, from being
-   * overwritten, so that the protocol may refer to what it got without a copy.
+   * Protects the bytes before `end`, in the array that `data` got, from later
+   * reads. So the protocol may use them after `data` without a copy.
    *
    * @throws {RangeError} when `end` lies outside the array.
    */

@@ -1,13 +1,13 @@
 /**
- * What stands between bytes and their meaning. Down from a protocol there is a
- * {@linkcode Transport}: the way to one peer. Up from a transport there is a
- * {@linkcode Protocol}, which is called when something has happened.
+ * The seam between bytes and their meaning. Below a protocol is a
+ * {@linkcode Transport}: the way to one peer. Above a transport is a
+ * {@linkcode Protocol}, whose handlers the transport calls.
  *
- * A reactor's connection is a transport. A layer such as TLS is a protocol to
- * the connection below, and a transport to the protocol above.
+ * A reactor's connection is a transport. A layer such as TLS is a protocol for
+ * the connection below, and a transport for the protocol above.
  *
- * One protocol object serves all peers: what it remembers of one peer is
- * `transport.data`. So an idle peer costs no object here.
+ * One protocol object serves all peers; `transport.data` keeps what the
+ * protocol knows about one peer. So an idle peer costs no object here.
  *
  * @module
  */
@@ -23,23 +23,23 @@ import type { CloseReason, TimeoutReason } from "./close_reason.ts";
 export interface Transport<Data = unknown> {
   /** The protocol's own data; `undefined` until the protocol sets it. */
   data: Data;
-  /** Whether it is closed: nothing is sent or read any more. */
+  /** Whether the transport is closed: nothing is sent or read any more. */
   readonly isClosed: boolean;
   /**
-   * Whether the peer is known to send no more than what has come: its end was
-   * read, or the system has announced it.
+   * Whether the peer sends nothing more: its end was read, or the system has
+   * announced it behind bytes that are not read yet.
    */
   readonly peerHasEnded: boolean;
   /** Bytes that were written and that the system has not taken yet. */
   readonly bufferedBytes: number;
   /**
-   * Memory, in bytes, that the protocol keeps for what this peer has sent. It
-   * counts towards the reactor's `memoryBytesMax`. Set it whenever it changes,
-   * and also when bytes were added without a change: setting it shows that the
-   * peer still makes progress.
+   * Held bytes: memory that the protocol keeps for what this peer has sent. It
+   * counts towards the reactor's `memoryBytesMax`. Set it whenever it changes.
+   * Set it also, to the same number, when the peer has made progress otherwise:
+   * a peer without progress may be reset.
    *
-   * @throws {RangeError} when set to less than 0, or to infinity.
-   * @throws {TypeError} when set to something else than a number.
+   * @throws {RangeError} when set to less than 0, or to `Infinity`.
+   * @throws {TypeError} when set to anything but a number.
    */
   heldBytes: number;
   /** Whether all connections together hold more than `memoryBytesMax`. */
@@ -52,42 +52,43 @@ export interface Transport<Data = unknown> {
   readonly localAddress: StreamAddress;
 
   /**
-   * Sends bytes behind all that was written before. A large write goes to the
-   * system at once; small writes of one turn leave together, in one system call.
-   * What the system does not take is copied, so `bytes` may be used again.
+   * Sends bytes, in the order of writes. A large write goes to the system at
+   * once; small writes of one turn leave together, in one system call. Bytes
+   * that the system does not take are copied, so the program may use `bytes`
+   * again.
    *
-   * @returns Whether fewer bytes than the high-water mark wait. After false,
-   * wait for `drain`.
+   * @returns Whether fewer unsent bytes wait than the high-water mark. After
+   * false, wait for `drain`.
    * @throws {RangeError} when `start` or `end` lies outside `bytes`, or is no
    * whole number; nothing is sent then.
    */
   write(bytes: Uint8Array<ArrayBuffer>, start?: number, end?: number): boolean;
   /**
-   * Sends one array after the other, behind all that was written before, in one
-   * system call. What the system does not take is copied.
+   * Sends several arrays in one system call, in the order of writes. Bytes that
+   * the system does not take are copied.
    *
-   * @param parts Up to seven.
+   * @param parts Up to seven arrays.
    * @returns As {@linkcode Transport.write}.
-   * @throws {RangeError} when there are more; nothing is sent then.
-   * @throws {TypeError} when one is no array of bytes; nothing is sent then.
+   * @throws {RangeError} when there are more than seven; nothing is sent then.
+   * @throws {TypeError} when a part is no `Uint8Array`; nothing is sent then.
    */
   writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean;
   /**
-   * Sends bytes that the program never changes again: what the system does not
-   * take is kept without a copy.
+   * Sends bytes that the program never changes again: bytes that the system
+   * does not take are kept without a copy.
    *
    * @returns As {@linkcode Transport.write}.
-   * @throws {TypeError} when `bytes` is no array of bytes; nothing is sent then.
+   * @throws {TypeError} when `bytes` is no `Uint8Array`; nothing is sent then.
    */
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean;
 
   /**
-   * Sends bytes that `fill` writes into an array of the reactor's, so that the
-   * program needs none of its own. Then this is as {@linkcode Transport.write}.
+   * Sends bytes that `fill` writes into an array of the reactor, so that the
+   * program needs no array. Otherwise the same as {@linkcode Transport.write}.
    *
-   * The array is lent to one call after the other: `fill` must not keep it, and
-   * what is in it at first has no meaning. It never holds bytes that wait to be
-   * sent, so a wrong write there harms no other peer.
+   * Each call gets the same array: `fill` must not keep it, and its first
+   * content has no meaning. Unsent bytes never lie there, so a wrong write
+   * harms no peer.
    *
    * @example Usage
    * ```ts
@@ -109,53 +110,55 @@ export interface Transport<Data = unknown> {
    * assertEquals(await new Response(client.readable).text(), "Hello");
    * ```
    *
-   * @param size How many bytes `fill` may write, at the most.
-   * @param fill Writes from the start of the array; returns how many bytes.
+   * @param size How many bytes `fill` may write at the most.
+   * @param fill Writes from index 0; returns the number of bytes.
    * @throws {RangeError} when `size` is no whole number from 0, or when `fill`
-   * returns more than that; nothing is sent then.
+   * returns more than `size`; nothing is sent then.
    */
   writeInto(
     size: number,
     fill: (bytes: Uint8Array<ArrayBuffer>) => number,
   ): boolean;
 
-  /** Stops reading. Bytes that come meanwhile wait in the system. */
+  /** Stops reading. Bytes of the peer wait in the system meanwhile. */
   pause(): void;
-  /** Goes on reading. */
+  /** Starts to read again. */
   resume(): void;
   /**
-   * Reads what has come by now: `data` is called for it, and `end` behind the
-   * last byte. Never call it from `data`: it reads over the bytes of that call.
+   * Reads at once what the system has: calls `data`, and `end` after the last
+   * byte. Never call this from `data`: it overwrites the bytes of that call.
    *
-   * @returns How many bytes came.
+   * @returns How many bytes were read.
    */
   readNow(): number;
-  /** Asks for one `drain`, when connections hold less memory than they may. */
+  /** Asks for one call of `drain` when connections hold less memory. */
   awaitRoom(): void;
   /**
-   * Asks for one `timeout`, with the reason `"deadline"`, in `delayMs`; the
-   * transport closes when the protocol has no `timeout`. Nothing that moves
-   * meanwhile puts it off. The next call replaces it, and `Infinity` clears it.
+   * Sets a deadline: after `delayMs`, `timeout` is called once with the reason
+   * `"deadline"`. A transport closes when its protocol has no `timeout`. Bytes
+   * that move do not change the deadline. The next call replaces it; `Infinity`
+   * clears it.
    *
-   * It is never early. It is late by fifty milliseconds at the most, and by a
-   * turn for every 4096 connections. It costs a few nanoseconds and no memory.
+   * The deadline is never early. It is late by fifty milliseconds at the most,
+   * and by a turn for every 4096 connections. It costs a few nanoseconds, no
+   * memory.
    *
-   * @param delayMs From 0 to 2147483647, or `Infinity`.
-   * @throws {RangeError} when it is out of range.
-   * @throws {TypeError} when it is no number.
+   * @param delayMs Milliseconds from 0 to 2147483647, or `Infinity`.
+   * @throws {RangeError} when `delayMs` is out of range.
+   * @throws {TypeError} when `delayMs` is no number.
    */
   setDeadline(delayMs: number): void;
 
   /**
-   * Has another protocol take over: it is told of all that happens from now on,
-   * and the old one of nothing more. `open` is called at once, then `broken` if
-   * nothing can be sent any more.
+   * Replaces the protocol: from now on the transport calls the handlers of the
+   * new protocol alone. This call runs its `open`, and then `broken` if nothing
+   * can be sent any more.
    *
-   * The new protocol gets `leftover` first, then all that is read later, and
-   * then the peer's end, also when the old one was told of that. Nothing comes
-   * before this returns. What the old protocol has written is sent first. A
-   * transport that is paused stays paused, and our half stays closed. Deadline
-   * and `heldBytes` are cleared.
+   * The new protocol gets `leftover` first, then all later bytes, and then the
+   * peer's end, also if the old protocol got that end. `data` is never called
+   * before this returns. Bytes that the old protocol wrote are sent first. A
+   * paused transport stays paused, and a half that was closed stays closed.
+   * Deadline and `heldBytes` are cleared.
    *
    * @example A line of text, and then bytes
    * ```ts
@@ -187,11 +190,11 @@ export interface Transport<Data = unknown> {
    * assertEquals(reply, "Hello Ada, welcome");
    * ```
    *
-   * @param data What the transport's `data` is from now on.
+   * @param data The transport's new `data`.
    * @param leftover Bytes that the old protocol got and did not use; copied.
    * @returns The same transport.
-   * @throws {Deno.errors.BadResource} when it is closed, or about to be.
-   * @throws {TypeError} when `protocol` is none.
+   * @throws {Deno.errors.BadResource} when the transport is closed or closing.
+   * @throws {TypeError} when `protocol` is no protocol.
    */
   upgrade<Next>(
     protocol: Protocol<Next>,
@@ -200,38 +203,38 @@ export interface Transport<Data = unknown> {
   ): Transport<Next>;
 
   /**
-   * Sends what was written, and then our end of the stream. Reading goes on
+   * Sends all that was written, and then our end of the stream. Reading goes on
    * until the peer's end, which closes the transport.
    */
   closeWrite(): void;
   /**
-   * Sends what was written, and closes. When the peer is slower than that, has
-   * sent bytes that nobody read, or has not acknowledged all, this works as
-   * {@linkcode Transport.closeLingering}: closing at once would have the system
-   * reset the connection and drop what was not delivered.
+   * Sends all that was written, and closes. While bytes are unsent, unread or
+   * not acknowledged, this works as {@linkcode Transport.closeLingering}: after
+   * a close at once the system would reset the connection and drop undelivered
+   * bytes.
    */
   close(): void;
   /**
-   * Sends what was written, then our end, and closes when the peer has read it.
-   * Closing over unread bytes would reset the connection and destroy the answer
-   * (RFC 9112 section 9.6). What the peer still sends is thrown away, for five
-   * seconds after each read and for thirty seconds in all.
+   * Sends all that was written, then our end, and closes when the peer has
+   * ended. Closing over unread bytes would reset the connection and destroy the
+   * answer (RFC 9112 section 9.6). Meanwhile the transport throws away what it
+   * reads, for five seconds after each read and for thirty seconds in all.
    */
   closeLingering(): void;
   /**
-   * Closes a transport whose protocol owes the peer nothing. Our end is sent,
-   * and the transport closes as soon as the peer's side has all, at once as a
-   * rule. What the peer sends later is answered with a reset, which the peer
-   * sees behind our end. Never call it from `data`.
+   * Closes a transport that owes the peer nothing. It sends our end, and closes
+   * as soon as the peer's system has all bytes, which is mostly at once. Bytes
+   * that the peer sends later get a reset, which the peer sees after our end.
+   * Never call this from `data`.
    */
   closeIdle(): void;
   /**
    * Closes at once and resets the peer; nothing more is sent. A Unix peer reads
-   * what was sent before, and then the end or a reset.
+   * the bytes that were sent before, and then the end or a reset.
    *
-   * @param reason What `close` is told: the limit of time that has passed, or
+   * @param reason The reason that `close` gets: the time limit that has passed;
    * `"aborted"` when left out.
-   * @throws {TypeError} when it is none of these.
+   * @throws {TypeError} when `reason` is neither.
    */
   abort(reason?: TimeoutReason | "aborted"): void;
 }
@@ -239,11 +242,11 @@ export interface Transport<Data = unknown> {
 /**
  * A protocol: HTTP, an echo, a layer between a connection and another protocol.
  *
- * What one of these throws ends the connection that it was called for, and no
- * other. None may wait.
+ * An error that a handler throws ends its connection, and no other. A handler
+ * must not wait.
  *
- * @typeParam Data What it keeps for each peer.
- * @typeParam Way The kind of transport that it needs.
+ * @typeParam Data What the protocol keeps for each peer.
+ * @typeParam Way The kind of transport that the protocol needs.
  */
 export interface Protocol<
   Data = unknown,
@@ -251,18 +254,18 @@ export interface Protocol<
 > {
   /**
    * Whether reading goes on above the high-water mark. For protocols that stop
-   * writing by themselves there, and that must read to go on.
+   * writing by themselves there, and that need to read on.
    */
   readonly keepsReading?: boolean;
   /**
-   * The transport is there: accepted, connected, or taken over from another
+   * The transport is open: accepted, connected, or taken over from another
    * protocol by {@linkcode Transport.upgrade}.
    */
   open?(transport: Way): void;
   /**
-   * Bytes have come: those of `bytes` from `start` to `end`. They are valid
-   * until this returns, and `bytes` around them belongs to other peers: copy
-   * what must stay, by `slice`, and write nothing there.
+   * Bytes were read: `bytes` from `start` to before `end`. They are valid until
+   * this returns; copy what the protocol needs later, by `slice`. The rest of
+   * `bytes` belongs to other peers: never write there.
    */
   data(
     transport: Way,
@@ -271,14 +274,14 @@ export interface Protocol<
     end: number,
   ): void;
   /**
-   * The peer sends no more, and all that it sent was read. A protocol without
-   * this has its transport closed.
+   * The peer has ended, and all that it sent was read. Without this handler,
+   * the transport closes.
    */
   end?(transport: Way): void;
   /**
-   * The peer sends no more, and may have gone, while reading is stopped before
-   * its end. It is called once; `end` follows when all was read. An end behind
-   * bytes for which the system has no room is not seen yet.
+   * The peer has ended, and may be gone, while reading is stopped. Called once;
+   * `end` follows when all was read. An end behind bytes for which the system
+   * has no room is not known yet.
    */
   ending?(transport: Way): void;
   /**
@@ -287,43 +290,42 @@ export interface Protocol<
    */
   drain?(transport: Way): void;
   /**
-   * Sending has failed, or the peer has reset the connection. Bytes that came
-   * before that are still read, and then `error` is called. What is written from
-   * now on is dropped. A paused transport gets `ending` as well, and reads on
-   * when it is resumed.
+   * Sending has failed, or the peer has reset the connection. Earlier bytes of
+   * the peer are still read, and then `error` is called. Later writes are
+   * dropped. A paused transport gets `ending` as well, and reads on when it is
+   * resumed.
    */
   broken?(transport: Way, error: Error): void;
-  /** Something failed; `close` follows. */
+  /** The transport has failed; `close` follows. */
   error?(transport: Way, error: Error): void;
   /**
-   * One of the connection's `Timeouts`, or the deadline, has passed. A protocol
-   * without this has its transport closed for that reason. A protocol with this
-   * decides: a transport that stays open gets the same time again, but no new
-   * deadline.
+   * One of the connection's `Timeouts`, or the deadline, has passed. Without
+   * this handler, the transport closes for that reason. With it, the protocol
+   * decides: if the transport stays open, the timeout begins again; a deadline
+   * does not.
    */
   timeout?(transport: Way, reason: TimeoutReason): void;
   /**
-   * The transport is closed, for `reason`; nothing follows. The addresses can be
-   * asked for until this returns.
+   * The transport is closed, for `reason`; no handler is called after this. The
+   * addresses are known until this returns.
    */
   close?(transport: Way, reason: CloseReason): void;
 
   /**
-   * The server ends: finish what is under way, begin nothing new, and close. It
-   * is never called while `data` runs. Without this, the transport reads what
-   * has come by now and closes when all that is written has been sent.
+   * The server ends: finish what is under way, begin nothing new, and close.
+   * Never called while `data` runs. Without this, `Connection.shutdown` reads
+   * what the system has, and closes when all is sent.
    */
   shutdown?(transport: Way): void;
   /**
    * The server ends at once: break off what is under way, and close. Without
-   * this, the transport closes when nothing waits to be sent, and is reset
-   * otherwise.
+   * this, the transport closes when nothing is unsent, and is reset otherwise.
    */
   terminate?(transport: Way): void;
   /**
-   * Whether the protocol waits for the peer to begin something and owes it
-   * nothing, so that the transport can be closed when room is short. Without
-   * this, it is never idle.
+   * Whether the protocol waits for a new request of the peer and owes nothing,
+   * so that a server may close the transport when room is short. Without this,
+   * a transport is never idle.
    */
   isIdle?(transport: Way): boolean;
 }

@@ -1,5 +1,6 @@
 /**
- * What must hold of a connection between two calls: for tests and the simulator.
+ * What must hold for a connection between two calls: for tests and the
+ * simulator.
  *
  * @module
  */
@@ -19,25 +20,34 @@ import {
 import type { ConnectionRecord } from "./record.ts";
 
 /**
- * Checks that the flags agree with one another and with what the record has.
+ * Checks that the flags agree with each other and with the record.
  *
  * @throws {InvariantError} when they do not.
  */
 export function auditRecord(connection: ConnectionRecord): void {
   const { flags, host, outbox } = connection;
   const has = (some: number) => (flags & some) !== 0;
-  assert(!(has(WRITE_ENDING) && has(WRITE_ENDED)), "a half ends once");
-  assert(!(has(CONNECTING) && has(ENDED)), "a connect has no end yet");
-  assert(!(has(BROKEN) && has(CONGESTED)), "a broken one waits for no peer");
+  assert(
+    !(has(WRITE_ENDING) && has(WRITE_ENDED)),
+    "our half has not ended while it is ending",
+  );
+  assert(!(has(CONNECTING) && has(ENDED)), "a connecting peer has not ended");
+  assert(
+    !(has(BROKEN) && has(CONGESTED)),
+    "a broken connection waits for no peer",
+  );
   const hasUnread = host.unread.has(connection);
-  assert(has(UNREAD) === hasUnread, "the flag says what is kept");
+  assert(has(UNREAD) === hasUnread, "UNREAD says whether bytes are kept");
   assert(
     outbox === undefined || outbox.byteLength > 0 || has(FAILING),
-    "an outbox has bytes",
+    "an outbox is never empty",
   );
   if (has(CLOSED)) {
-    assert(outbox === undefined, "a closed one owes nothing");
-    assert(connection.runs === 0, "a closed one has nothing in the log");
+    assert(outbox === undefined, "a closed connection has no outbox");
+    assert(
+      connection.runs === 0,
+      "a closed connection has no bytes in the write buffer",
+    );
   }
   host.output.audit();
 }

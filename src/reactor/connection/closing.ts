@@ -1,10 +1,11 @@
 /**
- * The ways in which we end a connection: our half, at once, or lingering until
- * the peer has read what was sent.
+ * The ways in which this side ends a connection: our half alone, at once, or
+ * lingering until the peer has read what was sent.
  *
- * Closing a socket over bytes that nobody read, or that the peer has not
- * acknowledged, makes the system reset the peer and drop what is under way. So
- * most closes linger: our end is sent, and what still comes is thrown away.
+ * When a socket is closed over unread bytes, or over bytes that the peer has
+ * not acknowledged, the system resets the peer and drops the bytes under way.
+ * So most closes linger: the connection sends our end and throws away what it
+ * reads.
  *
  * @module
  */
@@ -40,19 +41,19 @@ import {
 } from "./record.ts";
 
 /**
- * How long a closing connection waits for its peer to send more, or its end,
- * after the last bytes: nginx's `lingering_timeout`.
+ * How long a lingering connection waits for bytes or the peer's end, after the
+ * last bytes that it has read: nginx's `lingering_timeout`.
  */
 const LINGER_MS = 5_000;
 /**
- * How long a closing connection is read at the most, from when all is sent:
+ * How long a connection lingers at the most after its last byte was sent:
  * nginx's `lingering_time`.
  */
 const LINGER_MS_MAX = 30_000;
-/** How often the system is asked what was delivered: Linux needs 40 ms. */
+/** Between two questions for what was delivered: Linux needs up to 40 ms. */
 const DELIVERY_MS = 20;
 
-/** Sends what was written and then our end: see `Transport.closeWrite`. */
+/** Sends what was written, then our end: see `Transport.closeWrite`. */
 export function closeWrite(connection: ConnectionRecord): void {
   flushOutput(connection);
   if (!(connection.flags & UNWRITABLE)) endWritingWhenSent(connection);
@@ -71,7 +72,7 @@ export function close(connection: ConnectionRecord): void {
   } else linger(connection);
 }
 
-/** Closes when the peer has read all: see `Transport.closeLingering`. */
+/** Closes when the peer has read all bytes: see `Transport.closeLingering`. */
 export function closeLingering(connection: ConnectionRecord): void {
   flushOutput(connection);
   if (connection.flags & (ENDED | BROKEN)) return close(connection);
@@ -80,12 +81,12 @@ export function closeLingering(connection: ConnectionRecord): void {
   if (!(connection.flags & LINGERING)) linger(connection);
 }
 
-/** Closes one that owes the peer nothing: see `Transport.closeIdle`. */
+/** Closes a connection that owes nothing: see `Transport.closeIdle`. */
 export function closeIdle(connection: ConnectionRecord): void {
   if (connection.flags & CLOSED) return;
   const wasDelivered = isDelivered(connection);
   extrasOf(connection).endsDelivered = true;
-  // The protocol is not told of bytes that cross our end: it cannot answer them.
+  // The protocol does not get bytes that cross our end: it cannot answer them.
   closeLingering(connection);
   const isRead = connection.readNow() === 0 && connection.outbox === undefined;
   if (isRead && wasDelivered) destroy(connection, ownReason(connection));
@@ -102,19 +103,19 @@ export function abort(
   reset(connection, reason);
 }
 
-/** Has the protocol finish what is under way: see `Protocol.shutdown`. */
+/** Asks the protocol to finish its work: see `Protocol.shutdown`. */
 export function shutdown(connection: ConnectionRecord): void {
   const { protocol } = connection.setup;
   if (protocol.shutdown !== undefined) return protocol.shutdown(connection);
-  // The protocol still answers what has come by now.
+  // The protocol still answers the bytes that are here by now.
   connection.readNow();
-  // A peer that reads slowly has often sent more meanwhile: closing over that
-  // would destroy what the peer has still to read.
+  // A peer that reads slowly has often sent more meanwhile: closing over these
+  // bytes would destroy bytes that the peer has not read yet.
   if (connection.bufferedBytes > 0) closeLingering(connection);
   else closeIdle(connection);
 }
 
-/** Has the protocol end at once: see `Protocol.terminate`. */
+/** Asks the protocol to end at once: see `Protocol.terminate`. */
 export function terminate(connection: ConnectionRecord): void {
   const { protocol } = connection.setup;
   if (protocol.terminate !== undefined) return protocol.terminate(connection);
@@ -122,7 +123,7 @@ export function terminate(connection: ConnectionRecord): void {
   if (!(connection.flags & CLOSED)) connection.abort();
 }
 
-/** Shuts our half down, since all was sent. */
+/** Shuts our half down, after the last byte was sent. */
 export function endWriting(connection: ConnectionRecord): void {
   if (connection.flags & CLOSING && !mustLinger(connection)) {
     return destroy(connection, ownReason(connection));
@@ -132,7 +133,7 @@ export function endWriting(connection: ConnectionRecord): void {
   try {
     connection.stream.shutdown("write");
   } catch {
-    // The peer has gone, by whatever error: the next read tells.
+    // The peer has gone: the next read gives the error.
   }
   if (connection.flags & ENDED) destroy(connection, "ended");
 }
@@ -154,7 +155,9 @@ function linger(connection: ConnectionRecord): void {
   if (connection.flags & READABLE) requeue(connection);
 }
 
-/** Begins when all is sent: a slow reader has all the time that it needs. */
+/**
+ * Starts the time of lingering, once all is sent: slow peers need not hurry.
+ */
 function startLinger(connection: ConnectionRecord): void {
   const extras = extrasOf(connection);
   extras.lingerReadMs = connection.host.nowMs;
@@ -162,7 +165,7 @@ function startLinger(connection: ConnectionRecord): void {
   lingerOn(connection, extras, extras.endsDelivered ? DELIVERY_MS : LINGER_MS);
 }
 
-/** Waits, as long as the peer goes on sending. */
+/** Lingers on while the peer goes on sending. */
 function lingerOn(
   connection: ConnectionRecord,
   extras: ConnectionExtras,
@@ -183,22 +186,22 @@ function lingerOn(
   });
 }
 
-/** Whether the peer's side has acknowledged all that was sent. */
+/** Whether the peer's system has acknowledged all that was sent. */
 function isDelivered({ stream }: ConnectionRecord): boolean {
   try {
-    // A Unix socket delivers what it has, whenever it is closed.
+    // A Unix socket delivers its bytes although it is closed.
     return !("resetOnClose" in stream && stream.unackedBytes! > 0);
   } catch {
     return true;
   }
 }
 
-/** Whether closing at once could destroy what was sent. */
+/** Whether closing at once could destroy bytes that were sent. */
 function mustLinger({ flags, stream }: ConnectionRecord): boolean {
   if (!(flags & HAS_SENT) || flags & ENDED) return false;
   if (flags & (READABLE | UNREAD)) return true;
   try {
-    // A Unix socket delivers what it has, whenever it is closed.
+    // A Unix socket delivers its bytes although it is closed.
     return stream.unreadBytes! > 0 ||
       "resetOnClose" in stream && stream.unackedBytes! > 0;
   } catch {
@@ -206,7 +209,7 @@ function mustLinger({ flags, stream }: ConnectionRecord): boolean {
   }
 }
 
-/** The reason of a close of our own: the side that ended first decides. */
+/** The reason of our own close: the side that ended first decides. */
 function ownReason({ flags }: ConnectionRecord): CloseReason {
   return flags & ENDED && !(flags & LINGERING) ? "ended" : "closed";
 }

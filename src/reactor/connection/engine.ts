@@ -1,10 +1,11 @@
 /**
- * A connection, as the reactor runs it: the record with the two faces of it.
- * Protocols call the methods of `Connection`; the poll, the write buffer, the
- * sweep and the reactor's memory call the others.
+ * A connection, as the reactor runs it: one object with two faces. Protocols
+ * call the methods of `Connection`; the poll, the write buffer, the sweep and
+ * the reactor's memory call the others.
  *
- * Programs know the interface `Connection` alone: what is only here could mix
- * up the bytes of different peers.
+ * Only types keep programs from the others, which can mix up the bytes of
+ * different peers. A symbol or a `#private` field would hide them from plain
+ * JavaScript too, but each access then takes twice as long as a field's.
  *
  * @module
  */
@@ -60,7 +61,7 @@ import {
   setTimeouts,
   takeMoved,
 } from "./limits.ts";
-import { foretell, read, takeOfBatch } from "./reading.ts";
+import { notifyEnding, read, takeOfBatch } from "./reading.ts";
 import {
   type ConnectionExtras,
   type ConnectionHost,
@@ -80,7 +81,7 @@ import {
   writeVectored,
 } from "./writing.ts";
 
-/** A connection on a reactor. */
+/** A connection on a reactor: see `Connection`. */
 export class EngineConnection<Data = unknown>
   implements ConnectionRecord, SharedTransport<Data> {
   data: Data = undefined as Data;
@@ -283,12 +284,12 @@ export class EngineConnection<Data = unknown>
 
   // What the reactor calls.
 
-  /** The listener that accepted it. */
+  /** The listener that accepted this connection. */
   get listener(): ConnectionSetup["listener"] {
     return this.setup.listener;
   }
 
-  /** Tells the protocol that it is open. */
+  /** Calls the protocol's `open`. */
   opened(): void {
     this.setup.protocol.open?.(this);
   }
@@ -304,12 +305,12 @@ export class EngineConnection<Data = unknown>
     }
   }
 
-  /** Tells the protocol that connections hold less memory. */
+  /** Calls the protocol's `drain`: connections hold less memory. */
   relieve(): void {
     this.setup.protocol.drain?.(this);
   }
 
-  /** Acts on the bits of `Readiness`; one from the ready queue has none. */
+  /** Acts on the bits of `Readiness`; a requeued connection has none. */
   onReady(readiness: number): void {
     this.flags &= ~QUEUED;
     if (this.flags & CONNECTING && !finishConnect(this, readiness)) return;
@@ -320,10 +321,10 @@ export class EngineConnection<Data = unknown>
     if (readiness & Readiness.PRIORITY) this.flags |= MARKED;
     if (this.flags & CLOSED) return;
     if (this.flags & READABLE) read(this);
-    if ((this.flags & END_FLAGS) === READ_CLOSED) foretell(this);
+    if ((this.flags & END_FLAGS) === READ_CLOSED) notifyEnding(this);
   }
 
-  /** Whether readiness means one read and nothing else: for `Dispatch`. */
+  /** Whether `readiness` asks for one read and nothing else: for `Dispatch`. */
   readsOnly(readiness: number): boolean {
     if (readiness & Readiness.WRITABLE && this.outbox !== undefined) {
       return false;
@@ -333,7 +334,7 @@ export class EngineConnection<Data = unknown>
   }
 
   /**
-   * Acts on what a batch has read for it: see `Dispatch`.
+   * Acts on what a batch has read for this connection: see `Dispatch`.
    *
    * @param room How many bytes could have been read.
    * @returns Whether there may be more to read.
@@ -347,10 +348,10 @@ export class EngineConnection<Data = unknown>
     return takeOfBatch(this, bytes, offset, count, room);
   }
 
-  /** Ends it because its protocol threw `error`, which must not be lost. */
+  /** Ends the connection because its protocol threw `error`. */
   fail(error: unknown): void {
-    const isTold = !(this.flags & CLOSED) && this.setup.protocol.error;
-    if (!isTold) this.host.report(error);
+    const isHandled = !(this.flags & CLOSED) && this.setup.protocol.error;
+    if (!isHandled) this.host.report(error);
     try {
       failWith(this, error);
     } catch (second) {
@@ -358,18 +359,18 @@ export class EngineConnection<Data = unknown>
     }
   }
 
-  /** Ends it because of `error`, or as `abort` does when there is none. */
+  /** Fails with `error`; aborts when there is none. */
   endBecauseOf(error: unknown): void {
     if (error === undefined) this.abort();
     else failWith(this, error);
   }
 
-  /** Closes it for a limit that has passed, or for want of memory. */
+  /** Closes because a limit has passed, or memory is short. */
   evict(reason: TimeoutReason | "shed"): void {
     evict(this, reason);
   }
 
-  /** Looks what has moved: for `Memory`. */
+  /** Looks whether bytes have moved: for `Memory`. */
   look(): Look {
     return look(this);
   }
@@ -427,21 +428,21 @@ function finishConnect(
   readiness: number,
 ): boolean {
   if (!(readiness & ~Readiness.READABLE)) {
-    // Told in two events, of which this one does not come again.
+    // The connect has its own event; this one is not repeated.
     if (readiness !== 0) connection.flags |= READABLE;
     return false;
   }
   const { stream } = connection;
   const error = stream.takeError();
   connection.flags &= ~CONNECTING;
-  // One that was reset after it had connected has what came before that.
+  // A peer that connected, sent bytes and then reset: these bytes are read.
   if (error !== undefined && !(stream.unreadBytes! > 0)) {
     failWith(connection, error);
     return false;
   }
   connection.flags |= WANTS_WRITABLE;
   const writeMs = connection.timeouts?.writeMs ?? Infinity;
-  // Not before: it would bound the connect as well.
+  // Not earlier: this limit would bound the connect as well.
   if (writeMs !== Infinity) limitUnacked(stream, writeMs);
   connection.opened();
   if (connection.flags & CLOSED) return false;

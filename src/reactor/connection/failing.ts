@@ -1,9 +1,9 @@
 /**
- * How a connection breaks, fails and ends: what each of these leaves behind, and
- * what the protocol is told.
+ * How a connection breaks, fails and ends: what each step leaves behind, and
+ * which handlers it calls.
  *
- * A connection that breaks can send no more, but is read to the error behind the
- * last byte that came; then it fails. Every end goes through `destroy`.
+ * A broken connection can send nothing more. It is read up to the error behind
+ * the last byte; then it fails. Every end goes through `destroy`.
  *
  * @module
  */
@@ -27,10 +27,10 @@ import {
 import { type ConnectionRecord, extrasOf, requeue } from "./record.ts";
 import { dropUnread } from "./unread.ts";
 
-/** What native errors say was tried. */
+/** What errors of native calls say that the program tried. */
 const CALL = "use the connection";
 
-/** Closes at once, and lets go of everything. */
+/** Closes at once, and frees everything that the connection has. */
 export function destroy(
   connection: ConnectionRecord,
   reason: CloseReason,
@@ -42,15 +42,15 @@ export function destroy(
     host.forget(connection, reason);
   } finally {
     try {
-      tellClosed(connection, reason);
+      notifyClosed(connection, reason);
     } finally {
-      // Last: a protocol may still ask for the addresses, as a log does.
+      // Last: the handlers may still ask for the addresses, for a log.
       connection.stream.close();
     }
   }
 }
 
-function tellClosed(connection: ConnectionRecord, reason: CloseReason): void {
+function notifyClosed(connection: ConnectionRecord, reason: CloseReason): void {
   const { protocol, owner } = connection.setup;
   try {
     protocol.close?.(connection, reason);
@@ -64,18 +64,18 @@ function tellClosed(connection: ConnectionRecord, reason: CloseReason): void {
   }
 }
 
-/** Closes at once, so that the peer sees an error. */
+/** Closes at once; the peer gets a reset. */
 export function reset(connection: ConnectionRecord, reason: CloseReason): void {
   if (connection.flags & CLOSED) return;
   try {
     connection.stream.resetOnClose = true;
   } catch {
-    // macOS refuses options of a socket that is reset already.
+    // macOS refuses to set options of a socket that is reset already.
   }
   destroy(connection, reason);
 }
 
-/** Tells the protocol of `error`, and resets the peer. */
+/** Calls the protocol's `error`, and resets the peer. */
 export function failWith(connection: ConnectionRecord, error: unknown): void {
   if (connection.flags & (CLOSED | FAILING)) return;
   connection.flags |= FAILING;
@@ -89,17 +89,17 @@ export function failWith(connection: ConnectionRecord, error: unknown): void {
   reset(connection, "error");
 }
 
-/** Fails because of the errno `-code`. */
+/** Fails with the errno `-code`. */
 export function failNative(connection: ConnectionRecord, code: number): void {
   failWith(connection, errorFrom(-code, CALL));
 }
 
-/** Fails, since all that had come before the connection broke was told. */
+/** Fails a broken connection, after the protocol got all that was read. */
 export function failBroken(connection: ConnectionRecord): void {
   failWith(connection, connection.extras!.error);
 }
 
-/** Breaks because of the socket's error. */
+/** Breaks with the socket's error. */
 export function breakSocket(connection: ConnectionRecord): void {
   breakOff(
     connection,
@@ -108,14 +108,15 @@ export function breakSocket(connection: ConnectionRecord): void {
   );
 }
 
-/** Breaks because of the errno `-code`. */
+/** Breaks with the errno `-code`. */
 export function breakNative(connection: ConnectionRecord, code: number): void {
   breakOff(connection, errorFrom(-code, CALL));
 }
 
 /**
- * Breaks: nothing can be sent any more. Reading goes on, unless the protocol has
- * stopped it, to the error that the system tells behind the last byte.
+ * Breaks: nothing can be sent any more. Unless the protocol has stopped
+ * reading, reading goes on up to the error that the system gives after the last
+ * byte.
  */
 function breakOff(connection: ConnectionRecord, error: Error): void {
   if (connection.flags & (CLOSED | BROKEN)) return;
@@ -132,7 +133,7 @@ function breakOff(connection: ConnectionRecord, error: Error): void {
   }
 }
 
-/** Takes note that nothing can be sent any more. Calls nobody. */
+/** Notes that nothing can be sent any more. Calls no handler. */
 export function noteBroken(connection: ConnectionRecord, error: Error): void {
   connection.flags = connection.flags & ~(CONGESTED | WRITE_ENDING) |
     BROKEN | READ_CLOSED | READABLE;
@@ -140,21 +141,21 @@ export function noteBroken(connection: ConnectionRecord, error: Error): void {
   dropUnsent(connection);
 }
 
-/** Whether all that has come is known to be read. */
+/** Whether all bytes that the system had were certainly read. */
 function isAllRead(connection: ConnectionRecord): boolean {
   if (connection.flags & ENDED) return true;
   return (connection.flags & UNREAD) === 0 &&
     connection.stream.unreadBytes === 0;
 }
 
-/** Forgets what waits to be sent. */
+/** Drops the bytes that wait to be sent. */
 function dropUnsent(connection: ConnectionRecord): void {
   connection.outbox?.clear();
   connection.outbox = undefined;
   if (connection.runs > 0) connection.host.output.drop(connection);
 }
 
-/** Lets go of what the connection holds. */
+/** Frees the memory and the timer of a connection. */
 function release(connection: ConnectionRecord): void {
   const { host } = connection;
   dropUnsent(connection);

@@ -1,6 +1,6 @@
 /**
- * The limits of one connection, of time and of memory: what a program sets, what
- * the sweep and the reactor's memory look at, and what happens at a limit.
+ * The limits of one connection, of time and of memory: how a program sets them,
+ * how the sweep and the reactor's memory look at them, and what happens then.
  *
  * @module
  */
@@ -27,13 +27,13 @@ import {
 import { type ConnectionRecord, extrasOf } from "./record.ts";
 import { unreadBytes } from "./unread.ts";
 
-/** What looking at a connection finds. */
+/** What a look at a connection has found. */
 export interface Look {
-  /** Looks, one after the other, in which its peer has taken nothing. */
+  /** Looks in a row in which the peer has taken nothing. */
   readonly unsentLooks: number;
-  /** The same in which what is held for it has not changed. */
+  /** Looks in a row in which the held bytes have not changed. */
   readonly heldLooks: number;
-  /** Memory that is held for what its peer has sent. */
+  /** Memory, in bytes, that is held for what the peer has sent. */
   readonly heldBytes: number;
 }
 
@@ -57,8 +57,8 @@ export function setHeldBytes(
 }
 
 /**
- * Looks whether anything has moved since the last look: for the reactor, when
- * memory is short. Asks the system what the peer's side has acknowledged.
+ * Looks whether bytes have moved since the last look. The reactor calls this
+ * when memory is short. It asks the system what the peer has acknowledged.
  */
 export function look(connection: ConnectionRecord): Look {
   const unsentLooks = connection.outbox?.look(unackedBytes(connection)) ?? 0;
@@ -75,7 +75,7 @@ function unackedBytes({ stream }: ConnectionRecord): number | undefined {
   }
 }
 
-/** Replaces its timeouts: see `Connection.setTimeouts`. */
+/** Replaces the timeouts: see `Connection.setTimeouts`. */
 export function setTimeouts(
   connection: ConnectionRecord,
   timeouts: Timeouts | undefined,
@@ -89,12 +89,12 @@ export function setTimeouts(
   }
   const limits = { ...setup.limits, timeouts: checked };
   connection.setup = { ...setup, limits };
-  // What moved before was in another time.
+  // The new limits do not count bytes that moved before.
   connection.flags &= ~(HEARD | SPOKEN | RESUMED);
   connection.host.watch(connection);
 }
 
-/** Sets its deadline: see `Transport.setDeadline`. */
+/** Sets the deadline: see `Transport.setDeadline`. */
 export function setDeadline(
   connection: ConnectionRecord,
   delayMs: number,
@@ -118,15 +118,15 @@ export function takeMoved(connection: ConnectionRecord): number {
     (flags & (HEARD | RESUMED | DEAF) ? Moved.READ : 0);
 }
 
-/** Tells the protocol that a limit has passed, or closes the connection. */
+/** Calls the protocol's `timeout`, or closes a connection without it. */
 export function expire(
   connection: ConnectionRecord,
   reason: TimeoutReason,
 ): void {
   const { protocol } = connection.setup;
-  const isOurs = (connection.flags & (CLOSING | LINGERING)) !== 0;
+  const isEnding = (connection.flags & (CLOSING | LINGERING)) !== 0;
   try {
-    if (protocol.timeout === undefined || isOurs) evict(connection, reason);
+    if (protocol.timeout === undefined || isEnding) evict(connection, reason);
     else protocol.timeout(connection, reason);
   } catch (error) {
     connection.fail(error);
@@ -134,8 +134,8 @@ export function expire(
 }
 
 /**
- * Closes at once. A peer that is owed bytes is reset: an end would make it take
- * the bytes that came for all.
+ * Closes at once. A peer that lacks bytes is reset: after an end the peer would
+ * believe that it has all.
  */
 export function evict(
   connection: ConnectionRecord,

@@ -1,8 +1,9 @@
 /**
- * Reading: until the system has no more, the protocol pauses, the peer does not
- * read what was written, or the connection has had its share of the turn.
+ * Reading: until the system has no more bytes, the protocol pauses, the peer
+ * does not read what was written, or the connection has had its share of the
+ * turn.
  *
- * Bytes go to the shared read buffer, and the protocol gets them there.
+ * Bytes go to the shared read buffer, where the protocol gets them.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import {
   CLOSING,
   END_FLAGS,
   ENDED,
-  FORETOLD,
+  ENDING_NOTIFIED,
   HEARD,
   INTERRUPTED,
   LINGERING,
@@ -34,7 +35,7 @@ import {
 import { type ConnectionRecord, requeue } from "./record.ts";
 import { keepUnread, takeUnread } from "./unread.ts";
 
-/** Reads what there is, up to the connection's share of the turn. */
+/** Reads what the system has, up to the connection's share of the turn. */
 export function read(connection: ConnectionRecord): void {
   const { host, stream } = connection;
   const { input } = host;
@@ -43,10 +44,10 @@ export function read(connection: ConnectionRecord): void {
     const { bytes, offset } = connection.target ?? input;
     const room = bytes.byteLength - offset;
     if (connection.flags & UNREAD) {
-      // To the buffer that reads go to: the protocol may retain what it gets.
+      // Through the read buffer: the protocol may retain what it gets.
       const to = bytes.subarray(offset, offset + room);
       const count = takeUnread(connection, to);
-      tell(connection, bytes, offset, count);
+      deliver(connection, bytes, offset, count);
       budget -= count;
     } else {
       const count = stream.tryRead(bytes, offset, room);
@@ -58,7 +59,7 @@ export function read(connection: ConnectionRecord): void {
   }
 }
 
-/** Whether nothing is read: the protocol, or the peer, has stopped it. */
+/** Whether the protocol or the peer has stopped reading. */
 function isStopped({ flags, setup }: ConnectionRecord): boolean {
   if (!(flags & (UNREADABLE | CLOSING))) return false;
   const isLingering = (flags & LINGERING) !== 0;
@@ -68,7 +69,7 @@ function isStopped({ flags, setup }: ConnectionRecord): boolean {
 }
 
 /**
- * Acts on what a read gave: `count` bytes, 0 for the end, or `-errno`.
+ * Acts on the result of a read: `count` bytes, 0 for the end, or `-errno`.
  *
  * @param room How many bytes could have been read.
  * @returns Whether there may be more to read.
@@ -85,17 +86,17 @@ function take(
     return false;
   }
   const { flags } = connection;
-  // A short read means drained: what comes later is a new event. After the
-  // peer's end there is no event, so reading goes on to it; and an urgent byte
-  // ends a read before the rest, of which no event tells.
+  // After a short read the system has no more, and later bytes are a new event.
+  // But no event follows the peer's end, so reading goes on up to it; and a
+  // read stops at an urgent byte, although no event reports the bytes behind.
   const drained = count < room && !(flags & READS_ON);
   connection.flags = (drained ? flags & ~READABLE : flags | READABLE) | HEARD;
   connection.host.bytesIn += count;
-  tell(connection, bytes, offset, count);
+  deliver(connection, bytes, offset, count);
   return !drained;
 }
 
-/** The same for what was read together with others, in a batch. */
+/** Acts on the result of a read in a batch: see {@linkcode take}. */
 export function takeOfBatch(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -108,7 +109,9 @@ export function takeOfBatch(
     : take(connection, bytes, offset, count, room);
 }
 
-/** The same, when another of the batch has paused or closed it meanwhile. */
+/**
+ * Acts on it when a handler of the same batch has paused or closed this one.
+ */
 function takeInterrupted(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -120,7 +123,7 @@ function takeInterrupted(
   if (flags & (CLOSED | ENDED)) return false;
   const isWaiting = (flags & (PAUSED | UNREAD)) !== 0;
   const isLingering = (flags & LINGERING) !== 0;
-  // The system tells of an error only once.
+  // The system reports an error only once.
   const hasFailed = count < 0 && count !== WOULD_BLOCK;
   if (hasFailed && flags & UNREAD) breakNative(connection, count);
   else if (hasFailed || isLingering && !isWaiting) {
@@ -133,15 +136,17 @@ function takeInterrupted(
     connection.flags |= HEARD;
   }
   if (count === 0) {
-    // Read again, and told, when all before it was told.
+    // The end is read again, after the protocol got all bytes before it.
     connection.flags |= READABLE | READ_CLOSED;
-    if ((connection.flags & END_FLAGS) === READ_CLOSED) foretell(connection);
+    if ((connection.flags & END_FLAGS) === READ_CLOSED) {
+      notifyEnding(connection);
+    }
   }
   return false;
 }
 
 /** Hands bytes to the protocol; a lingering connection throws them away. */
-function tell(
+function deliver(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
   offset: number,
@@ -154,7 +159,7 @@ function tell(
   const { extras } = connection;
   if (extras === undefined) return;
   extras.lingerReadMs = connection.host.nowMs;
-  // A peer that still sends has not read our end.
+  // This peer still sends: it has not read our end.
   extras.endsDelivered = false;
 }
 
@@ -166,21 +171,21 @@ function stopReading(connection: ConnectionRecord, count: number): void {
   if (count < 0) return failNative(connection, count);
   connection.flags |= ENDED;
   if (connection.flags & LINGERING) {
-    // What is unsent still has to go, to a peer that may well be reading.
+    // Unsent bytes still have to go: the peer may be reading.
     if (connection.flags & WRITE_ENDED) destroy(connection, "closed");
     return;
   }
   const { protocol } = connection.setup;
   if (protocol.end === undefined) return close(connection);
   protocol.end(connection);
-  // An upgrade takes the end back, for the new protocol.
+  // An upgrade in `end` has cleared ENDED, for the new protocol.
   const hasEnded = (connection.flags & BOTH_ENDED) === BOTH_ENDED;
   if (hasEnded) destroy(connection, "ended");
 }
 
-/** Tells the protocol of an end that is not read for now, once. */
-export function foretell(connection: ConnectionRecord): void {
-  connection.flags |= FORETOLD;
+/** Calls the protocol's `ending`, once: the peer's end is not read yet. */
+export function notifyEnding(connection: ConnectionRecord): void {
+  connection.flags |= ENDING_NOTIFIED;
   if (!(connection.flags & (CLOSING | LINGERING))) {
     connection.setup.protocol.ending?.(connection);
   }

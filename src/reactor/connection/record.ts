@@ -1,9 +1,9 @@
 /**
- * What the engine keeps of one connection, and what a connection needs of its
- * reactor.
+ * What the engine keeps for one connection, and what a connection needs from
+ * its reactor.
  *
- * A record is small: there may be many that wait for nothing but their peer.
- * What few connections have at a time is kept apart.
+ * A record is small: most connections are idle. What only a few connections
+ * have at a time is kept apart, in {@linkcode ConnectionExtras}.
  *
  * @module
  */
@@ -24,101 +24,101 @@ import type { Ready } from "../slots.ts";
 import type { Timer } from "../timers.ts";
 import { CLOSED, PAUSED, QUEUED, READABLE, RESUMED } from "./flags.ts";
 
-/** Where a read goes. */
+/** Where a read puts its bytes. */
 export interface ReadTarget {
   /** The array. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where in it the read begins. */
+  /** The index of the first byte. */
   readonly offset: number;
 }
 
-/** A listener, as its connections know it. */
+/** The listener of a connection. */
 export interface Acceptor {
   /** Whether it keeps the process alive. */
   readonly isRefed: boolean;
 }
 
-/** What all connections of one listener, or one connect, share; not changed. */
+/** What the connections of one listener share; never changed. */
 export interface ConnectionSetup<Data = unknown> {
-  /** What is called for what happens on them. */
+  /** The handlers that are called. */
   readonly protocol: Protocol<Data, Connection<Data>>;
-  /** What is called when one is gone, whatever protocol it has by then. */
+  /** The first handlers: `gone` is called also after an upgrade. */
   readonly owner: ConnectionHandlers<Data>;
-  /** The listener that accepted them, if one did. */
+  /** The listener; `undefined` for a connection of `connect`. */
   readonly listener: Acceptor | undefined;
-  /** What bounds them. */
+  /** Water marks, timeouts and the share of a turn. */
   readonly limits: ConnectionLimits;
 }
 
-/** What few connections have at a time. */
+/** What only a few connections have at a time. */
 export interface ConnectionExtras {
-  /** Memory that the protocol keeps for what the peer has sent. */
+  /** Held bytes: memory that the protocol keeps for this peer. */
   heldBytes: number;
-  /** Looks, one after the other, that found `heldBytes` unchanged. */
+  /** Looks in a row that found `heldBytes` unchanged. */
   heldLooks: number;
   /** Ends the lingering close. */
   linger: Timer | undefined;
   /** When the lingering close ends at the latest. */
   lingerUntilMs: number;
-  /** When bytes that are thrown away were last read. */
+  /** When the lingering connection last read bytes. */
   lingerReadMs: number;
-  /** Whether the lingering close ends when the peer's side has all. */
+  /** Whether the lingering close ends as soon as the peer has all bytes. */
   endsDelivered: boolean;
   /** Why nothing can be sent. */
   error: Error | undefined;
 }
 
-/** What the engine keeps of one connection. */
+/** What the engine keeps for one connection. */
 export interface ConnectionRecord extends Connection, Ready, WriteTarget {
-  /** Where the next read goes, when that is not the shared buffer. */
+  /** Where the next read goes; `undefined` for the shared read buffer. */
   target: ReadTarget | undefined;
   /** Its reactor. */
   readonly host: ConnectionHost;
   /** Its socket. */
   readonly stream: StreamSocket;
-  /** What it shares with connections that came the same way. */
+  /** What it shares with the other connections of its listener. */
   setup: ConnectionSetup;
-  /** Bytes that the system had no room for, while there are some. */
+  /** Bytes that the system did not take; `undefined` when there are none. */
   outbox: Outbox | undefined;
-  /** What few connections have, while it has some of that. */
+  /** See {@linkcode ConnectionExtras}; `undefined` until needed. */
   extras: ConnectionExtras | undefined;
   /** The bits of `flags.ts`. */
   flags: number;
 }
 
-/** What a connection needs of its reactor. */
+/** What a connection needs from its reactor. */
 export interface ConnectionHost extends OutboxMemory {
-  /** Where reads go. */
+  /** The shared buffer that reads go to. */
   readonly input: ReadBuffer;
-  /** Where answers are serialised. */
+  /** The shared buffer that a turn's small writes go to. */
   readonly output: WriteBuffer;
-  /** Whether its poll cannot tell of urgent bytes. */
+  /** Whether its poll cannot report urgent bytes. */
   readonly lacksPriority: boolean;
-  /** Whether the loop runs, and sends what is in the write buffer soon. */
+  /** Whether the loop runs, and soon flushes the write buffer. */
   readonly isFresh: boolean;
-  /** Calls that read, of all connections. */
+  /** Calls that read, counted for all connections. */
   reads: number;
-  /** Bytes that were read. */
+  /** Bytes that were read, counted for all connections. */
   bytesIn: number;
-  /** What was read for connections and they were not told of yet. */
+  /** Bytes that were read and that protocols did not get yet: `unread.ts`. */
   readonly unread: Map<unknown, ByteQueue>;
-  /** Whether connections hold more memory than they may. */
+  /** Whether connections hold more memory than `memoryBytesMax`. */
   readonly isOverfull: boolean;
-  /** Calls the connection's `relieve`, once, when they hold less. */
+  /** Calls the connection's `relieve` once when connections hold less. */
   awaitMemory(connection: ConnectionRecord): void;
   /** Counts a call that wrote, and the bytes that the system took. */
   wrote(bytes: number): void;
-  /** Watches a connection's `timeouts`, which are new. */
+  /** Starts to watch a connection's new `timeouts`. */
   watch(connection: ConnectionRecord): void;
-  /** Sets, or with infinity clears, a connection's deadline. */
+  /** Sets a connection's deadline; `Infinity` clears it. */
   setDeadline(connection: ConnectionRecord, delayMs: number): void;
-  /** Since when a watched connection is quiet, as of the sweep's last pass. */
+  /** When a byte of the connection last moved: see `Connection`. */
   quietSinceMs(connection: ConnectionRecord): number;
-  /** Asks the poll to tell of room to write as well. */
+  /** Changes what the poll watches a connection for. */
   reregister(connection: ConnectionRecord, interest: number): void;
-  /** Lets the connection act again in the next turn. */
+  /** Calls the connection's `onReady` again in the next turn. */
   requeue(connection: ConnectionRecord): void;
-  /** Sends what is in the write buffer soon, outside of a turn. */
+  /** Flushes the write buffer soon, also outside of a turn. */
   flushSoon(): void;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;
@@ -126,13 +126,13 @@ export interface ConnectionHost extends OutboxMemory {
   clearTimer(timer: Timer): void;
   /** Forgets a closed connection. */
   forget(connection: ConnectionRecord, reason: CloseReason): void;
-  /** Counts a connection that no longer, or again, keeps the process alive. */
+  /** Changes the count of sources that keep the process alive. */
   countRef(delta: number): void;
-  /** Reports an `error` that nobody else can catch. */
+  /** Reports an `error` that no handler gets. */
   report(error: unknown): void;
 }
 
-/** Returns what connections share that begin with `handlers`. */
+/** Returns what the connections of one listener share. */
 export function setupOf<Data>(
   handlers: ConnectionHandlers<Data>,
   limits: ConnectionLimits,
@@ -141,7 +141,7 @@ export function setupOf<Data>(
   return { protocol: handlers, owner: handlers, listener, limits };
 }
 
-/** Returns the extras, which it makes when there are none. */
+/** Returns the extras; makes them when there are none. */
 export function extrasOf(connection: ConnectionRecord): ConnectionExtras {
   return connection.extras ??= {
     heldBytes: 0,
@@ -154,21 +154,21 @@ export function extrasOf(connection: ConnectionRecord): ConnectionExtras {
   };
 }
 
-/** Lets a connection act in the next turn. */
+/** Requeues a connection: it acts again in the next turn. */
 export function requeue(connection: ConnectionRecord): void {
   if (connection.flags & (QUEUED | CLOSED)) return;
   connection.flags |= QUEUED;
   connection.host.requeue(connection);
 }
 
-/** Goes on reading. */
+/** Starts to read again: see `Transport.resume`. */
 export function resume(connection: ConnectionRecord): void {
   if (!(connection.flags & PAUSED)) return;
   connection.flags = connection.flags & ~PAUSED | RESUMED;
   if (connection.flags & READABLE) requeue(connection);
 }
 
-/** Sends what waits for this connection in the shared write buffer. */
+/** Sends the bytes of this connection that are in the write buffer. */
 export function flushOutput(connection: ConnectionRecord): void {
   if (connection.runs > 0) connection.host.output.flushFor(connection);
 }

@@ -1,9 +1,9 @@
 /**
- * Bytes that were read for a connection and that its protocol was not told of:
- * another connection of the batch has paused it, or a new protocol has yet to
- * get what the old one left over.
+ * Bytes that were read for a connection and that its protocol did not get yet:
+ * a handler of the same batch has paused the connection, or they are the bytes
+ * that the old protocol left over at an upgrade.
  *
- * The reactor keeps the queues, by connection: few connections have one.
+ * Few connections have such bytes, so the reactor keeps the queues.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { ByteQueue } from "../../bytes/byte_queue.ts";
 import { READABLE, UNREAD } from "./flags.ts";
 import type { ConnectionRecord } from "./record.ts";
 
-/** How much memory the bytes take. */
+/** Returns how much memory these bytes take. */
 export function unreadBytes(connection: ConnectionRecord): number {
   if (!(connection.flags & UNREAD)) return 0;
   return connection.host.unread.get(connection)!.memoryBytes;
@@ -27,7 +27,7 @@ export function keepUnread(
   end: number,
 ): void {
   const { host } = connection;
-  // There are some already when two events of one batch were of it.
+  // A queue is there already when the batch had two events of the connection.
   const kept = host.unread.get(connection) ?? new ByteQueue();
   const before = kept.memoryBytes;
   kept.push(bytes, start, end);
@@ -48,14 +48,14 @@ export function keepUnreadFirst(
   if (kept !== undefined) keepUnread(connection, later, 0, later.byteLength);
 }
 
-/** Moves bytes to `to`, as far as there is room; returns how many. */
+/** Moves bytes to `to`, as many as fit; returns how many. */
 export function takeUnread(
   connection: ConnectionRecord,
   to: Uint8Array<ArrayBuffer>,
 ): number {
   const { host } = connection;
   const kept = host.unread.get(connection);
-  assert(kept !== undefined, "what is unread is kept");
+  assert(kept !== undefined, "a connection with UNREAD has a queue");
   const before = kept.memoryBytes;
   const count = kept.moveTo(to);
   host.countMemory(kept.memoryBytes - before);
@@ -66,7 +66,7 @@ export function takeUnread(
   return count;
 }
 
-/** Forgets the bytes. */
+/** Drops the bytes. */
 export function dropUnread(connection: ConnectionRecord): void {
   if (!(connection.flags & UNREAD)) return;
   const { host } = connection;

@@ -1,10 +1,10 @@
 /**
  * Another protocol takes over a living connection, with the bytes that the old
- * one has read and left over.
+ * protocol got and did not use.
  *
- * Those bytes go where bytes lie that the protocol was not told of: so they come
- * before all that is read later, wait while the connection is paused, and get
- * their share of a turn as any others.
+ * These bytes join the unread ones (`unread.ts`). So they precede all later
+ * bytes, wait while the connection is paused, and count for its share of a
+ * turn.
  *
  * @module
  */
@@ -18,8 +18,8 @@ import {
   CLOSING,
   CONNECTING,
   ENDED,
+  ENDING_NOTIFIED,
   FAILING,
-  FORETOLD,
   LINGERING,
   READ_CLOSED,
   READABLE,
@@ -27,7 +27,7 @@ import {
 import { type ConnectionRecord, requeue } from "./record.ts";
 import { keepUnreadFirst } from "./unread.ts";
 
-/** States in which there is nothing left for another protocol. */
+/** States in which no other protocol can take over. */
 const OVER = CLOSED | CLOSING | LINGERING | FAILING;
 
 /** Replaces the protocol: see `Transport.upgrade`. */
@@ -45,15 +45,15 @@ export function upgrade(
   }
   connection.setup = { ...connection.setup, protocol };
   connection.data = data;
-  // What the old protocol has asked for is not the new one's.
+  // What the old protocol has set does not hold for the new one.
   connection.target = undefined;
   connection.heldBytes = 0;
   connection.setDeadline(Infinity);
   if (leftover !== undefined && leftover.byteLength > 0) {
     keepUnreadFirst(connection, leftover);
   }
-  foretellAgain(connection);
-  // A connect tells the new protocol when it is done.
+  renewEnd(connection);
+  // A connection that still connects calls `open` when it is connected.
   if (connection.flags & CONNECTING) return;
   protocol.open?.(connection);
   if (connection.flags & CLOSED) return;
@@ -63,12 +63,13 @@ export function upgrade(
   if (connection.flags & READABLE) requeue(connection);
 }
 
-/** The new protocol knows nothing of an end that the old one was told of. */
-function foretellAgain(connection: ConnectionRecord): void {
+/** Lets the new protocol get the peer's end, also if the old one got it. */
+function renewEnd(connection: ConnectionRecord): void {
   const { flags } = connection;
-  connection.flags = flags & ~FORETOLD;
-  // The system tells the end again to each read behind it.
+  connection.flags = flags & ~ENDING_NOTIFIED;
+  // Each read behind the end gives the end again.
   if (flags & ENDED) {
-    connection.flags = flags & ~(FORETOLD | ENDED) | READ_CLOSED | READABLE;
+    connection.flags = flags & ~(ENDING_NOTIFIED | ENDED) | READ_CLOSED |
+      READABLE;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Writing: a few bytes are collected in the shared write buffer and leave with
- * the turn; many go to the system at once. What the system does not take waits
- * in an outbox, and the poll tells of room for it.
+ * Writing: a few bytes are copied to the shared write buffer and leave when the
+ * turn ends; many go to the system at once. Bytes that the system does not take
+ * wait in an outbox until the poll reports room.
  *
  * @module
  */
@@ -28,27 +28,27 @@ import {
 import { type ConnectionRecord, requeue } from "./record.ts";
 
 /**
- * Up to this length a loop copies, at 0.8 nanoseconds a byte: `set` takes 38 in
- * all, and leaves the object of a `subarray` behind.
+ * Up to this length a loop copies, at 0.8 nanoseconds a byte. `set` takes 38
+ * nanoseconds, and `subarray` allocates an object for it.
  */
 const LOOP_BYTES_MAX = 64;
-/** How long the array is that programs write into. */
+/** The length of the array that `writeInto` lends to programs. */
 const LENT_BYTES = 65_536;
-/** The array, while no program writes into it. */
+/** That array, while no program writes into it. */
 let lent: Uint8Array<ArrayBuffer> | undefined = undefined;
-/** Parts of a vectored write: the shared buffer's bytes go before them. */
+/** Parts of a vectored write: one more is for bytes of the write buffer. */
 const PARTS_MAX = BUFFERS_MAX - 1;
 
-/** What reading asks a poll for: urgent bytes stop a read. */
+/** What a poll watches for reading: an urgent byte stops a read. */
 export const READING: InterestSet = Interest.READABLE | Interest.PRIORITY;
 
-/** Whether fewer bytes than the high-water mark wait. */
+/** Whether fewer unsent bytes wait than the high-water mark. */
 function isFlowing({ outbox, setup }: ConnectionRecord): boolean {
   return outbox === undefined ||
     outbox.byteLength < setup.limits.highWaterBytes;
 }
 
-/** Sends or collects bytes: see `Transport.write`. */
+/** Sends bytes, or copies them to the write buffer: see `Transport.write`. */
 export function write(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -57,7 +57,7 @@ export function write(
 ): boolean {
   const isFew = isCopiedAlone(end - start) && connection.host.isFresh &&
     connection.sendsAtOnce;
-  // Making room may have sent what was written before.
+  // `collect` may flush the buffer, so `runs` is read after it.
   if (isFew && collect(connection, bytes, start, end)) {
     return isFlowing(connection);
   }
@@ -68,7 +68,7 @@ export function write(
   }
   checkRange(bytes, start, end - start);
   if (connection.runs > 0) {
-    // Together with what is in the shared buffer.
+    // In one call with this connection's bytes of the write buffer.
     return writeVectored(connection, [bytes.subarray(start, end)]);
   }
   if (end > start) send(connection, bytes, start, end);
@@ -82,7 +82,7 @@ export function writeInto(
   fill: (bytes: Uint8Array<ArrayBuffer>) => number,
 ): boolean {
   requireCount(size, Infinity);
-  // Taken while it is in use: `fill` may write to another connection.
+  // Not shared while in use: `fill` may write to another connection.
   const bytes = size <= LENT_BYTES ? lent : undefined;
   lent = undefined;
   const array = bytes ?? new Uint8Array(Math.max(size, LENT_BYTES));
@@ -102,7 +102,7 @@ function requireCount(value: number, most: number): void {
   );
 }
 
-/** Copies bytes to the shared write buffer, unless there is no room. */
+/** Copies bytes to the shared write buffer; returns whether they fitted. */
 function collect(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -111,7 +111,7 @@ function collect(
 ): boolean {
   const size = end - start;
   checkRange(bytes, start, size);
-  // Half a byte would misplace the bytes of all others: `write` refuses it.
+  // A fraction would misplace the bytes of all peers: `write` throws for it.
   if ((start | 0) !== start || (end | 0) !== end) return false;
   const { output } = connection.host;
   if (!output.reserve(connection, size)) return false;
@@ -153,7 +153,7 @@ export function writeOwned(
   return isFlowing(connection);
 }
 
-/** Sends bytes, behind the outbox when there is one. */
+/** Sends bytes, behind those of the outbox when there is one. */
 export function send(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -171,7 +171,7 @@ export function send(
   }
 }
 
-/** Takes note of what sending bytes has given: see `WriteTarget.sent`. */
+/** Acts on the result of sending bytes: see `WriteTarget.sent`. */
 export function noteSent(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
@@ -190,7 +190,7 @@ export function noteSent(
   return true;
 }
 
-/** @param owned That of `parts` which is kept without a copy. */
+/** @param owned The part that an outbox keeps without a copy. */
 function sendVectored(
   connection: ConnectionRecord,
   parts: readonly Uint8Array<ArrayBuffer>[],
@@ -216,7 +216,7 @@ function sendVectored(
   if (connection.outbox !== undefined) wantWritable(connection);
 }
 
-/** Sends what waits, since the system has room. */
+/** Sends bytes of the outbox: the system has room. */
 export function flushOutbox(connection: ConnectionRecord): void {
   const { outbox, host } = connection;
   if (outbox === undefined) return;
@@ -249,22 +249,22 @@ function decongest(connection: ConnectionRecord): void {
 
 function wantWritable(connection: ConnectionRecord): void {
   if (!isFlowing(connection)) connection.flags |= CONGESTED;
-  // A connect asks for it anyway.
+  // While connecting, the poll reports room anyway.
   if (connection.flags & (WANTS_WRITABLE | CONNECTING)) return;
-  // Stays registered: one call a connection, not two a partial write.
+  // This stays: one call for a connection, not two for each partial write.
   connection.flags |= WANTS_WRITABLE;
   try {
     connection.host.reregister(connection, READING | Interest.WRITABLE);
   } catch (error) {
-    // What is unsent would never leave. Calls nobody: see `noteSent`.
+    // The unsent bytes would never leave. No handler may run inside a write.
     noteBroken(connection, error as Error);
     requeue(connection);
   }
 }
 
 /**
- * Throws when the parts cannot be sent: before what is in the shared buffer is
- * taken out to be sent with them, or that would be lost.
+ * Throws when the parts cannot be sent. This comes before bytes are taken out
+ * of the write buffer, since an error after that would lose them.
  */
 function checkParts(parts: readonly Uint8Array[]): void {
   if (parts.length > PARTS_MAX) {

@@ -1,6 +1,6 @@
 /**
  * A listener, as the reactor runs it: it accepts in bounded batches, and
- * survives running out of descriptors.
+ * survives a shortage of descriptors.
  *
  * @module
  */
@@ -23,25 +23,25 @@ import type {
 import type { Timer } from "../timers.ts";
 
 /**
- * How long accepting rests when descriptors or memory are short and none of the
- * reactor's connections closes: another part of the process may free some.
+ * How long a listener rests when descriptors or memory are short and none of
+ * the reactor's connections closes: another part of the process may free some.
  */
 const REST_MS = 100;
 
 /**
- * How many connections are accepted when a listener is about to close: Linux has
- * no longer queue by default (`net.core.somaxconn`), and peers that go on
- * connecting must not keep the listener open.
+ * How many connections `acceptWaiting` accepts. Linux has no longer queue by
+ * default (`net.core.somaxconn`), and new peers must not keep the listener
+ * open.
  */
 const WAITING_MAX = 4_096;
 
-/** Why accepting stopped, beside an errno: the reactor had no room. */
+/** Why accepting stopped, instead of an errno: the reactor had no room. */
 const NO_ROOM = -1;
 
 /**
- * Errors of `accept(2)`, and of registering what it gave, that pass when
- * something is freed: descriptors, memory, `max_user_watches` of `epoll(7)`, or
- * the low descriptors that select can watch.
+ * Errors of `accept(2)` and of registering the new socket that pass when the
+ * process frees something: descriptors, memory, `max_user_watches` of
+ * `epoll(7)`, or the low descriptors that select can watch.
  */
 const SHORTAGES = new Set([
   "EMFILE",
@@ -52,27 +52,27 @@ const SHORTAGES = new Set([
   "ERANGE",
 ]);
 
-/** Whether an error passes when something is freed. */
+/** Whether an error means that descriptors or memory are short. */
 export function isShortage(error: unknown): boolean {
   return error instanceof Error && "code" in error &&
     SHORTAGES.has(String(error.code));
 }
 
-/** What a listener needs of its reactor. */
+/** What a listener needs from its reactor. */
 export interface ListenerHost {
-  /** Whether connections hold so much memory that no more are accepted. */
+  /** Whether connections hold too much memory to accept more. */
   readonly isCrowded: boolean;
-  /** Connections that had failed before they were accepted. */
+  /** How many connections had failed before they were accepted. */
   acceptsFailed: number;
-  /** Closes connections that have stalled; returns whether that was enough. */
+  /** Resets stalled connections; returns whether that freed enough. */
   makeRoom(): boolean;
   /**
-   * Makes a connection of an accepted stream.
+   * Makes a connection from an accepted stream.
    *
-   * @returns Whether there was room for it; it is closed when not.
+   * @returns Whether there was room; without room, the stream is closed.
    */
   accept(stream: StreamSocket, listener: EngineListener): boolean;
-  /** Lets the listener act again in the next turn. */
+  /** Calls the listener's `onReady` again in the next turn. */
   requeue(listener: EngineListener): void;
   /** Runs `callback` after `delayMs`. */
   setTimer(delayMs: number, callback: () => void): Timer;
@@ -82,13 +82,13 @@ export interface ListenerHost {
   awaitRoom(listener: EngineListener): void;
   /** Forgets a closed listener. */
   forgetListener(listener: EngineListener): void;
-  /** Counts a listener that no longer, or again, keeps the process alive. */
+  /** Changes the count of sources that keep the process alive. */
   countRef(delta: number): void;
-  /** Reports an `error` that nobody else can catch. */
+  /** Reports an `error` that no handler gets. */
   report(error: unknown): void;
 }
 
-/** A listening socket that makes connections. */
+/** A listening socket on a reactor: see `Listener`. */
 export class EngineListener implements Listener<StreamAddress>, Ready {
   token = 0;
   isRefed = true;
@@ -123,14 +123,14 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
     return this.#isClosed;
   }
 
-  /** Accepts a batch. A full one is followed by the next in the next turn. */
+  /** Accepts a batch. After a full batch the next turn accepts another. */
   onReady(_readiness: number): void {
     if (this.#isClosed || this.#isPaused) return;
     this.#endRest();
     try {
       this.#accept();
     } catch (error) {
-      // No event repeats its readiness: it tries again by itself.
+      // No event repeats, so a timer tries again.
       if (!this.#isClosed && this.#rest === undefined) this.#restFor(REST_MS);
       throw error;
     }
@@ -144,7 +144,7 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
     const stopped = this.#acceptBatch(this.#socket.acceptBatch(this.#batch));
     if (stopped === NO_ROOM && !this.#isClosed) {
       this.#awaitRoom();
-      return this.#tellShortage();
+      return this.#notifyShortage();
     }
     if (stopped === 0) return this.#host.requeue(this);
     if (this.#isClosed) return;
@@ -173,12 +173,12 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
     if (!this.#isClosed) this.#host.requeue(this);
   }
 
-  /** Tries again, since descriptors or memory may be free. */
+  /** Tries again: descriptors or memory may be free. */
   retry(): void {
     if (this.#rest !== undefined) this.#host.requeue(this);
   }
 
-  /** Reports `error`; a listener goes on. */
+  /** Reports `error`; the listener goes on. */
   fail(error: unknown): void {
     this.#host.report(error);
   }
@@ -216,24 +216,24 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
   }
 
   /**
-   * Makes connections of the first `count` streams of the batch.
+   * Makes connections from the first `count` streams of the batch.
    *
    * @returns Why no more were accepted: see `AcceptedBatch.stopped`.
    */
   #acceptBatch(count: number): number {
-    // Read first: a handler may accept again through another listener.
+    // Read first: a handler may change the batch by `acceptWaiting`.
     const { stopped, passedOver } = this.#batch;
     if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
     let hasRoom = true;
     for (let index = 0; index < count; index++) {
       try {
         const stream = this.#batch.stream(index);
-        // When a handler of this batch has closed the listener, the rest are
-        // refused like those that the system has not given out yet.
+        // A handler of this batch may have closed the listener: the rest end
+        // like the connections in the backlog.
         if (this.#isClosed || !hasRoom) stream.close();
         else hasRoom = this.#host.accept(stream, this);
       } catch (error) {
-        // One that fails must not end the others.
+        // This error must not end the rest of the batch.
         this.fail(error);
       }
     }
@@ -241,18 +241,18 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
   }
 
   /**
-   * Rests when the system is short of something. Connections wait in the
-   * backlog meanwhile; no event repeats for them, so the loop does not spin.
+   * Rests while the system is short of something. Connections wait in the
+   * backlog, and no event repeats for them, so the loop does not spin.
    */
   #restAfter(errno: number): void {
     if (!SHORTAGES.has(errnoName(errno))) {
       this.fail(errorFrom(errno, `accept from "${nameOf(this.addr)}"`));
     }
     this.#awaitRoom();
-    this.#tellShortage();
+    this.#notifyShortage();
   }
 
-  #tellShortage(): void {
+  #notifyShortage(): void {
     try {
       this.setup.owner.shortage?.();
     } catch (error) {
