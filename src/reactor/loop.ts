@@ -1,7 +1,8 @@
 /**
  * The loop of one reactor: when it polls, yields to Deno's loop and parks.
  *
- * It runs while the reactor has work, and never decides what a source does.
+ * The loop runs while the reactor has work. It never decides what a source
+ * does.
  *
  * @module
  */
@@ -15,92 +16,92 @@ import type { Host } from "./host.ts";
 const WAIT_MS = 1;
 /**
  * The longest synchronous wait while each turn brings events: longer than the
- * kernel's tick (4 ms where HZ is 250). A shorter wait has the kernel set its
- * timer device before each wait and back after it, which costs five of a
- * turn's 30 microseconds in a virtual machine. The wait seldom lasts: the next
- * event of a busy turn follows in microseconds.
+ * kernel's tick (4 ms where HZ is 250). For a shorter wait the kernel sets its
+ * timer device before and after it, which costs five of a turn's 30
+ * microseconds in a virtual machine. The wait is seldom long: in a busy reactor
+ * the next event follows in microseconds.
  */
 const BUSY_WAIT_MS = 5;
-/** Turns with events, one behind the other, after which a reactor is busy. */
+/** Turns with events in a row after which a reactor is busy. */
 const BUSY_TURNS = 8;
 /**
- * How long Deno's loop may go without a round under load: what a Deno timer may
- * be late by. A round costs about 40 microseconds, mostly for code that has
- * left the caches: every four milliseconds it was a sixth of a server's user
- * time.
+ * How long Deno's loop may wait for a round under load, so a Deno timer may be
+ * late by this. A round costs about 40 microseconds, mostly for code that has
+ * left the caches: with a round every four milliseconds, rounds took a sixth of
+ * a server's user time.
  */
 const YIELD_MS = 8;
 /**
- * The longest wait of a reactor that has its thread to itself: what the thread
- * may be late by for all that is not the reactor's, such as messages, signals,
- * `terminate()` and timers of Deno's. A round from idleness costs some 250
- * microseconds: four a second are 0.15% of a core.
+ * The longest wait of an exclusive reactor, so all other work of the thread may
+ * be late by this: messages, signals, `terminate()` and timers of Deno. A round
+ * of an idle thread costs about 250 microseconds: four a second are 0.15% of a
+ * core.
  */
 const EXCLUSIVE_WAIT_MS = 250;
 /**
- * How long an idle exclusive reactor then leaves the thread to Deno's loop, if
- * nothing comes: a single round of that loop runs no timer that fell due while
- * the thread was blocked.
+ * How long an idle exclusive reactor then leaves the thread to Deno's loop. A
+ * single round of that loop does not run a timer that became due while the
+ * thread was blocked.
  */
 const REST_MS = 2;
 /**
- * Turns without an event before parking while Deno's loop has work to finish
- * for a handler. Each costs about two microseconds; parking costs twenty.
+ * Turns without an event before a park, while a handler waits for Deno's loop.
+ * Each costs about two microseconds; a park costs twenty.
  */
 const IDLE_TURNS = 16;
 /**
- * A park that lasted so long was for an event that comes rarely: there is no
- * use in waiting for the next one on this thread.
+ * After a park of this length events are rare: the reactor parks again at once,
+ * without waiting for the next event on this thread.
  */
 const RARE_MS = 4;
 /**
- * Rounds of microtasks that fast handlers get, so that their answers leave in
- * this turn, before Deno's loop is asked.
+ * Rounds of microtasks for fast handlers, so that their answers leave in this
+ * turn, before a round of Deno's loop.
  */
 const MICROTASK_ROUNDS = 4;
 /**
- * Rounds of microtasks that fibers get which this turn resumed: until they wait
- * again, unless that takes longer. Each `await` of a fiber's takes one to
+ * Rounds of microtasks for the fibers that this turn has resumed, at the most:
+ * a fiber that waits again needs no more. Each `await` in a fiber takes one to
  * three.
  */
 const FIBER_ROUNDS = 32;
 
-/** What a loop is made of. */
+/** Options of a loop. */
 export interface LoopOptions {
-  /** What it waits for. */
+  /** The poll that the loop waits for. */
   readonly poll: ReactorPoll;
-  /** What the poll is of. */
+  /** The system of the poll. */
   readonly system: System;
-  /** What a turn acts on. */
+  /** The sources, timers and buffers that a turn acts on. */
   readonly host: Host;
   /** Whether the loop may block its thread. */
   readonly isExclusive: boolean;
-  /** Called when the loop has thrown, and runs no more. */
+  /** Called when the loop has thrown, and has ended. */
   readonly failed: (error: unknown) => void;
 }
 
 /** The loop of one reactor. */
 export class Loop {
-  /** Whether the reactor is closed: the loop then ends, and closes the poll. */
+  /** Whether the reactor is closed: the loop then ends and closes the poll. */
   isClosed = false;
   readonly #poll: ReactorPoll;
   readonly #host: Host;
   readonly #failed: (error: unknown) => void;
   readonly #events = new Events();
   readonly #dispatch: Dispatch;
-  /** The longest wait while Deno's loop has nothing to do for a handler. */
+  /** The longest wait while no handler waits for Deno's loop. */
   readonly #waitMs: number;
-  /** Resolves when the last listener or connection has closed. */
+  /** Resolves when no listener and no connection is open: for `emptied()`. */
   #emptied: PromiseWithResolvers<void> | undefined = undefined;
-  /** What `settled()` has promised. */
+  /** The promise of `settled()`. */
   #settling: PromiseWithResolvers<void> | undefined = undefined;
   #isRunning = false;
   #isParked = false;
-  /** The events of a turn that ran when a park ended. */
+  /** How many events the turn had that ran when a park ended. */
   #parkTurn: number | undefined = undefined;
-  /** The fibers that ran before that turn. */
+  /** How many fibers ran before that turn. */
   #parkFibers = 0;
-  /** What that turn threw. */
+  /** The error that this turn threw. */
   #parkError: { error: unknown } | undefined = undefined;
 
   constructor(options: LoopOptions) {
@@ -112,7 +113,7 @@ export class Loop {
     this.#dispatch = new Dispatch(host, system, this.#events.capacity);
   }
 
-  /** Has the loop run, or ends its waiting. */
+  /** Starts the loop, or ends its park. */
   start(): void {
     if (this.#host.isRefed) this.#poll.ref();
     if (this.#isParked) return this.#wake();
@@ -121,7 +122,7 @@ export class Loop {
     this.#run();
   }
 
-  /** Has the loop of a closed reactor end, or closes the poll if it has. */
+  /** Ends the loop of a closed reactor; closes the poll if it has ended. */
   end(): void {
     this.#empty();
     if (this.#isRunning) this.#wake();
@@ -145,7 +146,7 @@ export class Loop {
 
   #wake(): void {
     if (!this.#isParked) return;
-    // First: a park that cannot be ended has not been.
+    // First: when this throws, the loop is still parked.
     this.#poll.wake();
     this.#isParked = false;
   }
@@ -179,7 +180,8 @@ export class Loop {
       await this.#poll.yieldToDeno(host.nowMs, this.#isRefed);
       host.isAway = false;
       while (!this.isClosed && host.hasWork) {
-        // Those that run already wait for Deno: they have had their rounds.
+        // Fibers that ran before the turn wait for Deno: rounds do not help
+        // them.
         const away = this.#parkTurn === undefined
           ? host.running
           : this.#parkFibers;
@@ -190,7 +192,7 @@ export class Loop {
         const count = this.#parkTurn ?? this.#turn(isBusy ? 0 : waitMs);
         this.#parkTurn = undefined;
         busyTurns = count > 0 ? busyTurns + 1 : 0;
-        // Inline, since an async function would cost three rounds for one.
+        // Inline: an async function would take three rounds instead of one.
         await undefined;
         for (let round = 1; round < FIBER_ROUNDS; round++) {
           const areHandlers = host.work > 0 && round < MICROTASK_ROUNDS;
@@ -206,21 +208,20 @@ export class Loop {
           host.isAway = false;
           host.output.flush();
         }
-        // Also what began outside of the turn: parking would keep it waiting.
+        // Also for a call between turns, which a park would keep waiting.
         if (this.#settling !== undefined && host.hasWork) this.#settle();
         idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
-        // After a long park the next event is likely to be as far away.
+        // After a long park the next event is probably as far away.
         const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
         isRare = false;
         if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
           idleTurns = 0;
-          // No async function around it, which would cost rounds of its own
-          // while somebody waits for an answer.
+          // Without an async function, whose rounds would delay an answer.
           const parkedMs = host.nowMs;
           await this.#park();
           this.#isParked = false;
           if (this.#parkError !== undefined) throw this.#parkError.error;
-          // Deno's loop has had its round meanwhile.
+          // Deno's loop had its round meanwhile.
           yieldedMs = host.nowMs;
           isRare = yieldedMs - parkedMs >= RARE_MS;
         }
@@ -240,9 +241,7 @@ export class Loop {
     }
   }
 
-  /**
-   * How long to park at the most: until something comes, or has been blocked.
-   */
+  /** The longest park: an exclusive reactor soon blocks its thread again. */
   get #parkMs(): number | undefined {
     const { work, running } = this.#host;
     const timeoutMs = this.#host.timeoutMs();
@@ -260,9 +259,8 @@ export class Loop {
   }
 
   /**
-   * Runs a turn where Deno's loop has read that the park is over: an answer
-   * leaves before that loop goes on. What the turn throws is the loop's to
-   * catch.
+   * Runs a turn in the callback in which Deno's loop ends a park: so answers
+   * leave before Deno's loop goes on. `#run` throws the turn's error later.
    */
   readonly #turnAtOnce = (): void => {
     if (!this.#isParked || this.isClosed) return;
@@ -275,7 +273,7 @@ export class Loop {
     }
   };
 
-  /** One turn; returns how many events there were. */
+  /** Runs one turn; returns the number of events. */
   #turn(waitMs: number): number {
     const host = this.#host;
     const events = this.#events;
