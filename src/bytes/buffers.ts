@@ -1,8 +1,8 @@
 /**
- * The one read buffer and the one write buffer that all connections share.
+ * The read buffer and the write buffer that all connections of a reactor share.
  *
- * An idle connection owns no buffer. Bytes that must outlive a turn are kept
- * on purpose: read bytes by `retain`, unsent bytes by the outbox.
+ * An idle connection owns no buffer. Bytes that must outlive a turn are kept by
+ * `retain` when they were read, by the outbox when they are unsent.
  *
  * @module
  */
@@ -11,36 +11,37 @@ import { assert } from "../base/assert.ts";
 import { WriteBatch } from "../net/batches.ts";
 
 /**
- * Bytes that one read may bring. Large enough that a bulk transfer is not
- * bound by calls, small enough to stay in the second-level cache.
+ * The most bytes of one read: enough that calls do not limit a bulk transfer,
+ * few enough that they stay in the second-level cache.
  */
 export const READ_BUFFER_BYTES = 65_536;
 
-/** Less room than this is not worth a read: a new buffer is taken. */
+/** With less room than this behind retained bytes, a new buffer is made. */
 export const READ_ROOM_MIN = 16_384;
 
-/** Bytes that one connection's answers may take before they are sent. */
+/** The most bytes that are gathered before they are sent. */
 export const WRITE_BUFFER_BYTES = 65_536;
 
-/** Runs that one native call sends: what a turn at 256 events can have. */
+/** Runs that one native call sends: a turn has at most 256 events. */
 const BATCH_MAX = 256;
 
-/** Where reads go. */
+/** The buffer that connections are read into. */
 export class ReadBuffer {
-  /** The bytes; those before `offset` are retained by somebody. */
+  /** The bytes; those before `offset` are retained. */
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
   /** Where the next read begins. */
   offset = 0;
-  /** Where what is retained ends, while a batch is handed over; else -1. */
+  /** The end of the retained bytes, while a batch is handed over; otherwise -1. */
   #retained = -1;
 
   /**
-   * Promises that bytes before `end` are never overwritten, so that what was
-   * read may be referred to without a copy. They are freed with the buffer,
-   * when nothing refers to it any more.
+   * Promises that bytes before `end` are never overwritten, so that a protocol
+   * may refer to them without a copy. Their memory is freed with the buffer, when
+   * nothing refers to it any more.
    *
-   * @param end A place in the buffer. One that is retained already is ignored.
-   * @throws {RangeError} when it is none.
+   * @param end An offset in the buffer. Nothing changes when the bytes before it
+   * are retained already.
+   * @throws {RangeError} when it is no offset in the buffer.
    */
   retain(end: number): void {
     if (!(end >= 0 && end <= this.bytes.byteLength && Number.isInteger(end))) {
@@ -61,14 +62,14 @@ export class ReadBuffer {
   }
 
   /**
-   * Bytes were read for several, who are now told one by one: what one of them
-   * retains is not all that is needed.
+   * Begins to hand over bytes that were read for several connections: until
+   * `endBatch`, no byte of the batch is overwritten.
    */
   beginBatch(): void {
     this.#retained = this.offset;
   }
 
-  /** All were told: the next read begins behind what they have retained. */
+  /** Ends the batch: the next read begins behind the bytes that it retained. */
   endBatch(): void {
     const end = this.#retained;
     this.#retained = -1;
@@ -76,31 +77,32 @@ export class ReadBuffer {
   }
 }
 
-/** Sends in one call what a batch says of `bytes`. */
+/** Sends the runs of a batch, which lie in `bytes`, in one call. */
 export type WriteAll = (
   batch: WriteBatch,
   bytes: Uint8Array<ArrayBuffer>,
 ) => void;
 
-/** A target that could not be sent to: by an errno, or by what it threw. */
+/** A target that could not be sent to: an errno, or the error that it threw. */
 interface Failure {
   readonly owner: WriteTarget;
   readonly code: number;
   readonly error: unknown;
 }
 
-/** Something that the write buffer can be sent to. */
+/** What bytes of the write buffer are sent to: a connection. */
 export interface WriteTarget {
-  /** How many runs of bytes wait for it; kept by the buffer. */
+  /** How many runs of bytes wait for it; the buffer counts them. */
   runs: number;
-  /** The number by which native code knows its stream. */
+  /** The handle of its stream. */
   readonly handle: number;
-  /** Whether bytes may go to its stream at once, with those of others. */
+  /** Whether bytes may be sent in one call with those of other targets. */
   readonly sendsAtOnce: boolean;
   /**
-   * Takes note of what sending bytes at once has given, and keeps a copy of
-   * what the system did not take. Calls nobody.
+   * Acts on the result of a call that sent the runs of several targets: keeps a
+   * copy of the bytes that the system did not take. Calls no handler.
    *
+   * @param count How many bytes the system took, or `-errno`.
    * @returns Whether the stream works.
    */
   sent(
@@ -109,30 +111,30 @@ export interface WriteTarget {
     end: number,
     count: number,
   ): boolean;
-  /** Ends it, because sending gave the errno `-code`. Never throws. */
+  /** Ends it, because a send failed with the errno `-code`. Never throws. */
   failSending(code: number): void;
-  /** Sends, or queues, bytes that the buffer overwrites afterwards. */
+  /** Sends bytes, or queues a copy: the buffer overwrites them afterwards. */
   send(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void;
-  /** Ends it, because one of these threw `error`. Never throws itself. */
+  /** Ends it, because a method of it threw `error`. Never throws. */
   fail(error: unknown): void;
 }
 
 /**
- * Where answers are serialised, in place, whoever they are for: a log of runs
- * of bytes, each with an owner. When the log is sent, the runs of one owner
- * leave in one write, also when handlers that finish in turns have mixed them.
+ * The buffer that answers are written into: a log of runs of bytes, each with
+ * an owner. When the log is sent, all runs of one owner leave in one write, also
+ * when runs of other owners lie between them.
  */
 export class WriteBuffer {
   /** The bytes; those before `length` wait to be sent. */
   readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(WRITE_BUFFER_BYTES);
   /** How many bytes wait. */
   length = 0;
-  // Never shortened: an array that is emptied and filled again is allocated
-  // again. The first `#count` entries count.
+  // The first `#count` entries are used. The arrays are never shortened: V8
+  // would allocate an array that is emptied and filled again.
   readonly #owners: (WriteTarget | undefined)[] = [];
   readonly #starts: number[] = [];
   #count = 0;
-  /** Where the bytes of the last `reserve` may begin, and where they end. */
+  /** The range that the last `reserve` has reserved. */
   #reservedFrom = 0;
   #reservedTo = 0;
   #isFlushing = false;
@@ -141,17 +143,18 @@ export class WriteBuffer {
   readonly #batch = new WriteBatch(BATCH_MAX);
   readonly #batchOwners: (WriteTarget | undefined)[] = [];
 
-  /** @param writeAll Where there is none, each run is sent by itself. */
+  /** @param writeAll When left out, each run is sent by a call of its own. */
   constructor(writeAll?: WriteAll) {
     this.#writeAll = writeAll;
   }
 
   /**
-   * Makes room for `size` bytes that belong to `owner`, sending what is in the
-   * way. Write them at `length` and advance that, by no more: an owner that
-   * goes beyond is ended, since what lies there was another's.
+   * Makes room for `size` bytes of `owner`; sends the log when it has no room.
+   * Write the bytes at `length`, and add to `length` how many they are. An owner
+   * that writes more is ended: its bytes may have replaced those of others.
    *
-   * @returns Whether there is room: never for more than the whole buffer.
+   * @returns Whether there is room: false when `size` exceeds the whole buffer,
+   * or when the log is full while it is sent.
    * @throws {RangeError} when `size` is no whole number from 0.
    */
   reserve(owner: WriteTarget, size: number): boolean {
@@ -174,13 +177,13 @@ export class WriteBuffer {
     return true;
   }
 
-  /** Sends everything that waits. */
+  /** Sends the whole log. */
   flush(): void {
     this.#checkLast();
     if (this.#count === 0 || this.#isFlushing) return;
     this.#isFlushing = true;
     try {
-      // A target may answer to failure by writing more: the log may grow.
+      // A target that fails may write more, so the log may grow meanwhile.
       for (let run = 0; run < this.#count;) {
         const isOne = run + 1 === this.#count || this.#writeAll === undefined;
         if (isOne) this.#send(run++);
@@ -200,7 +203,7 @@ export class WriteBuffer {
         0;
   }
 
-  /** Looks at what the last `reserve` was used for, before anything leaves. */
+  /** Checks that the last owner has kept to its room, before bytes leave. */
   #checkLast(): void {
     const { length } = this;
     const isIn = length >= this.#reservedFrom && length <= this.#reservedTo;
@@ -208,10 +211,10 @@ export class WriteBuffer {
   }
 
   /**
-   * Checks that the runs are the log: in order, inside of it, and each of an
-   * owner that counts it. Looks at all: for tests and the simulator.
+   * Checks that the runs are in order, lie in the log, and are counted by their
+   * owners. It looks at every run: for tests and the simulator.
    *
-   * @throws {InvariantError} when they are not.
+   * @throws {InvariantError} when one of these does not hold.
    */
   audit(): void {
     const runs = new Map<WriteTarget, number>();
@@ -233,7 +236,7 @@ export class WriteBuffer {
     const written = this.length - this.#reservedFrom;
     const size = this.#reservedTo - this.#reservedFrom;
     this.length = this.#reservedTo = this.#reservedFrom;
-    // Without one, nothing was reserved: nothing leaves, either.
+    // Without an owner nothing was reserved, and no byte leaves.
     const owner = this.#owners[this.#count - 1];
     owner?.fail(
       new RangeError(
@@ -242,7 +245,7 @@ export class WriteBuffer {
     );
   }
 
-  /** Sends what waits for one owner. */
+  /** Sends the bytes of one owner. */
   flushFor(owner: WriteTarget): void {
     if (owner.runs === 0) return;
     if (this.#count === 1) return this.flush();
@@ -252,8 +255,8 @@ export class WriteBuffer {
   }
 
   /**
-   * Takes out what waits for one owner, in one piece, for a write that has more
-   * than that. It is valid until the buffer is used again.
+   * Takes the bytes of one owner out of the log, in one piece, for a write that
+   * has more bytes. They are valid until the buffer is used again.
    */
   take(owner: WriteTarget): Uint8Array<ArrayBuffer> {
     this.#checkLast();
@@ -268,7 +271,7 @@ export class WriteBuffer {
     return this.bytes.subarray(start, end);
   }
 
-  /** Forgets what waits for an owner that is gone. */
+  /** Forgets the bytes of an owner that is gone. */
   drop(owner: WriteTarget): void {
     for (let run = 0; owner.runs > 0 && run < this.#count; run++) {
       if (this.#owners[run] !== owner) continue;
@@ -278,8 +281,8 @@ export class WriteBuffer {
   }
 
   /**
-   * Sends runs from `first` on in one call, as far as one call goes, and
-   * returns where to go on.
+   * Sends runs from `first` on, as many as one call takes, and returns the index
+   * of the next run.
    */
   #sendSeveral(first: number, writeAll: WriteAll): number {
     const batch = this.#batch;
@@ -294,7 +297,7 @@ export class WriteBuffer {
       if (start === end) continue;
       this.#batchOwners[batch.length] = owner;
       batch.add(owner.handle, start, end);
-      // Nobody is called until all is accounted for: it waits no more.
+      // The run has left the log before any target is called.
       owners[last] = undefined;
       owner.runs = 0;
     }
@@ -307,7 +310,7 @@ export class WriteBuffer {
     try {
       writeAll(batch, this.bytes);
     } catch (error) {
-      // Nobody knows what was sent of it.
+      // How many bytes were sent is unknown.
       const owners = this.#batchOwners.splice(0, batch.length);
       for (const owner of owners) owner!.fail(error);
       return;
@@ -318,7 +321,7 @@ export class WriteBuffer {
   #accountFor(batch: WriteBatch): void {
     const owners = this.#batchOwners;
     const { length } = batch;
-    // No closures: each would cost every owner a context.
+    // No closure: it would cost a context for each owner.
     let failed: Failure[] | undefined;
     for (let index = 0; index < length; index++) {
       const owner = owners[index]!;
@@ -367,7 +370,7 @@ export class WriteBuffer {
 
   #sendTogether(owner: WriteTarget, first: number): void {
     const joined = this.#join(owner, first);
-    // Taken out while it is in use, for a target that writes again.
+    // A target may write again meanwhile, and then needs another scratch.
     const scratch = this.#scratch;
     this.#scratch = undefined;
     const { byteLength } = joined;
@@ -375,7 +378,7 @@ export class WriteBuffer {
     this.#scratch = scratch;
   }
 
-  /** Takes out the runs of an owner from `first` on, one behind the other. */
+  /** Takes out the runs of an owner from `first` on, and joins them. */
   #join(owner: WriteTarget, first: number): Uint8Array<ArrayBuffer> {
     const scratch = this.#scratch ??= new Uint8Array(WRITE_BUFFER_BYTES);
     let length = 0;

@@ -1,10 +1,10 @@
 /**
- * A queue of bytes, in blocks that grow: what a connection keeps of what came
- * or could not be sent yet.
+ * A queue of bytes, in blocks that grow: for bytes that came and that nothing has
+ * read yet, and for bytes that could not be sent yet.
  *
- * Small pieces are copied into blocks, so that the memory a queue takes follows
- * the bytes in it, however finely a peer cuts them. A queue counts the memory
- * it takes, not the bytes it was given.
+ * Small pieces are copied into blocks, so that a peer that sends single bytes
+ * makes the queue take no more memory. A queue counts the memory that it takes,
+ * not the bytes that it was given.
  *
  * @module
  */
@@ -12,40 +12,40 @@
 /** Capacity of the first block that small pieces are copied into. */
 const BLOCK_BYTES_MIN = 256;
 /**
- * Capacity that blocks grow to. Large enough that a system call for eight of
- * them costs little a byte, small enough that memory is freed while a long
- * queue leaves.
+ * Capacity that blocks grow to: enough that a system call for eight blocks costs
+ * little for each byte, small enough that a long queue frees memory while it is
+ * sent.
  */
 export const BLOCK_BYTES_MAX = 65_536;
 /**
- * Owned pieces up to this length are copied: referring to one costs an object,
- * and a system call its place in a vector.
+ * Owned pieces up to this length are copied: a reference costs an object, and a
+ * place in the vector of a system call.
  */
 const COPY_BYTES_MAX = 2_048;
-/** Memory that a run takes beside its bytes: its object and its views. */
+/** Memory of a run beside its bytes: its object and its views. */
 const RUN_BYTES = 192;
-/** Up to this length a loop copies: a view for `set` costs more than that. */
+/** Up to this length a loop copies: a view for `set` would cost more. */
 const LOOP_BYTES_MAX = 32;
-/** Runs that were taken out stay in the array until there are so many. */
+/** Runs that were taken out stay in the array until there are this many. */
 const COMPACT_AT = 64;
 
 /** Neighbouring bytes of one buffer. */
 interface Run {
-  /** Where the bytes lie. */
+  /** The buffer. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where the next byte to take is. */
+  /** Offset of the next byte to take. */
   start: number;
-  /** Where the last one ends. */
+  /** Offset behind the last byte. */
   end: number;
   /** Whether the queue made the buffer, and may write behind `end`. */
   readonly isBlock: boolean;
 }
 
-/** Counts arrays that several queues refer to, each array once. */
+/** Counts arrays that queues refer to: each array once, for all queues. */
 export interface ArrayLedger {
-  /** A queue refers to `bytes`, once more. */
+  /** Counts one reference more to `bytes`. */
   hold(bytes: Uint8Array<ArrayBuffer>): void;
-  /** A queue refers to `bytes` once less. */
+  /** Counts one reference less to `bytes`. */
   release(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
@@ -54,15 +54,16 @@ export class ByteQueue {
   /** How many bytes are in it. */
   byteLength = 0;
   /**
-   * How many bytes of memory it takes: its objects, the capacity of its blocks,
-   * and the length of the arrays that it refers to, unless a ledger counts them.
+   * How many bytes of memory the queue takes: its objects, the capacity of its
+   * blocks, and the length of arrays that it refers to, unless a ledger counts
+   * those.
    */
   memoryBytes = 0;
   #runs: Run[] = [];
   #first = 0;
   readonly #ledger: ArrayLedger | undefined;
 
-  /** @param ledger Told of each array that the queue refers to. */
+  /** @param ledger Counts the arrays that the queue refers to. */
   constructor(ledger?: ArrayLedger) {
     this.#ledger = ledger;
   }
@@ -85,8 +86,8 @@ export class ByteQueue {
   }
 
   /**
-   * Adds `bytes` from `start` to `end`, which nobody changes any more: what is
-   * long is referred to and not copied.
+   * Adds `bytes` from `start` to `end`, which must not change any more: the
+   * queue refers to long pieces, and copies short ones.
    *
    * @throws {RangeError} when the range lies outside `bytes`.
    */
@@ -98,8 +99,8 @@ export class ByteQueue {
   }
 
   /**
-   * Returns views of the first bytes, in order: those of up to `runsMax` runs.
-   * They are valid until the queue is changed.
+   * Returns views of the first bytes, in order, at most `runsMax` views. They
+   * are valid until the queue is changed.
    */
   views(runsMax: number): Uint8Array<ArrayBuffer>[] {
     const views: Uint8Array<ArrayBuffer>[] = [];
@@ -112,10 +113,10 @@ export class ByteQueue {
   }
 
   /**
-   * Returns a view of all bytes in one piece. Bytes that lie apart are brought
-   * together, with room behind them: a queue that grows between two calls is
-   * copied a bounded number of times. The queue never changes bytes that it was
-   * given, so the view keeps its bytes also when they have left the queue.
+   * Returns a view of all bytes in one piece. Bytes that lie apart are copied
+   * together into a block with as much room again, so the copies of a queue that
+   * grows between calls cost linear time. The queue never changes bytes, so the
+   * view keeps its bytes also when they have left the queue.
    */
   joined(): Uint8Array<ArrayBuffer> {
     const count = this.#runs.length - this.#first;
@@ -125,7 +126,7 @@ export class ByteQueue {
     return bytes.subarray(start, end);
   }
 
-  /** Moves first bytes to `target` from `offset` on, and returns how many. */
+  /** Moves first bytes to `target`, from `offset` on, and returns how many. */
   moveTo(target: Uint8Array, offset: number = 0): number {
     let at = offset;
     while (this.byteLength > 0 && at < target.byteLength) {
@@ -139,9 +140,9 @@ export class ByteQueue {
   }
 
   /**
-   * Takes the first `count` bytes, or all, as an array of their own.
+   * Takes the first `count` bytes, or all, as a new array.
    *
-   * @throws {RangeError} when there are not so many.
+   * @throws {RangeError} when the queue has fewer.
    */
   take(count: number = this.byteLength): Uint8Array<ArrayBuffer> {
     this.#checkCount(count);
@@ -151,8 +152,8 @@ export class ByteQueue {
   }
 
   /**
-   * Takes first bytes that lie together, as an array of their own; nothing when
-   * the queue is empty. They are copied unless they fill a block.
+   * Takes first bytes that lie together, as an array to keep; `undefined` when
+   * the queue is empty. Copies them unless they fill a block.
    */
   takeFirst(): Uint8Array<ArrayBuffer> | undefined {
     const run = this.#runs[this.#first];
@@ -167,7 +168,7 @@ export class ByteQueue {
   /**
    * Forgets the first `count` bytes.
    *
-   * @throws {RangeError} when there are not so many.
+   * @throws {RangeError} when the queue has fewer.
    */
   shift(count: number): void {
     this.#checkCount(count);
@@ -195,8 +196,8 @@ export class ByteQueue {
   }
 
   /**
-   * Returns how many bytes there are up to and with the first `delimiter` that
-   * ends behind `from`; -1 when there is none. Brings all bytes together.
+   * Returns how many bytes there are up to the end of the first `delimiter` that
+   * ends behind `from`; -1 when there is none. Joins all bytes.
    *
    * @throws {RangeError} when `delimiter` is empty.
    */
@@ -215,7 +216,7 @@ export class ByteQueue {
     }
   }
 
-  /** Returns the last run when it has room, else a new block. */
+  /** Returns the last block when it has room, otherwise a new one. */
   #runWithRoom(wanted: number): Run {
     const last = this.#runs[this.#runs.length - 1];
     const isBlock = last?.isBlock === true;
@@ -276,7 +277,7 @@ export class ByteQueue {
 const EMPTY = new Uint8Array(0);
 const NO_RUN: Run = { bytes: EMPTY, start: 0, end: 0, isBlock: true };
 
-/** Copies bytes from `start` to `end` behind those of a run. */
+/** Copies bytes from `start` to `end` to the end of a run. */
 function copy(
   bytes: Uint8Array,
   start: number,

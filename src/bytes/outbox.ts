@@ -1,39 +1,39 @@
 /**
- * Bytes that the system had no room for, in order.
+ * The outbox: bytes that the system had no room for, in order.
  *
- * A connection has one only while its peer is slower than we are.
+ * A connection has an outbox only while its peer is slower than the program.
  *
  * @module
  */
 
 import { type ArrayLedger, ByteQueue } from "./byte_queue.ts";
 
-/** Runs that one send is given: what a vectored call takes. */
+/** Runs that one vectored send takes. */
 const RUNS_MAX = 8;
 
-/** Where memory that unsent bytes take is counted. */
+/** The reactor's clock and memory, as an outbox needs them. */
 export interface OutboxMemory {
   /** The time, on the reactor's clock. */
   readonly nowMs: number;
-  /** Counts arrays that are sent as they are. */
+  /** Counts arrays that are sent without a copy. */
   readonly memory: ArrayLedger;
   /** Counts other memory. */
   countMemory(delta: number): void;
 }
 
-/** A queue of unsent bytes, which counts the memory that it takes. */
+/** A queue of unsent bytes. */
 export class Outbox {
   readonly #host: OutboxMemory;
   readonly #queue: ByteQueue;
   #counted = 0;
-  /** Since when no byte is known to have moved, on the reactor's clock. */
+  /** When a byte was last seen to move, on the reactor's clock. */
   #sinceMs: number;
   /** Looks since then. */
   #looks = 0;
-  /** Bytes that the system had and the peer had not, when it was last asked. */
+  /** Bytes that the peer had not acknowledged at the last look. */
   #unackedBytes = Infinity;
 
-  /** @param host Where memory is counted. */
+  /** @param host The reactor's clock and memory. */
   constructor(host: OutboxMemory) {
     this.#host = host;
     this.#queue = new ByteQueue(host.memory);
@@ -45,7 +45,7 @@ export class Outbox {
     return this.#queue.byteLength;
   }
 
-  /** Since when no byte has moved, as far as is known. */
+  /** When a byte was last seen to move, on the reactor's clock. */
   get sinceMs(): number {
     return this.#sinceMs;
   }
@@ -66,7 +66,8 @@ export class Outbox {
   }
 
   /**
-   * Queues `bytes` from `start` as they are, which nobody changes any more.
+   * Queues `bytes` from `start`, which must not change any more: long pieces
+   * are not copied.
    *
    * @throws {RangeError} when `start` lies outside `bytes`.
    */
@@ -91,10 +92,10 @@ export class Outbox {
   /**
    * Looks whether bytes have moved since the last look.
    *
-   * @param unackedBytes How many sent bytes the peer's side has not
-   * acknowledged, where that is known: when there are fewer than before, it
-   * reads, though the system may have no room for more yet.
-   * @returns How many looks, one after the other, have found nothing moved.
+   * @param unackedBytes How many sent bytes the peer has not acknowledged, where
+   * the system knows. Fewer than before mean that the peer reads, although the
+   * system may have no room for more yet.
+   * @returns How many looks in a row have seen no byte move.
    */
   look(unackedBytes: number | undefined): number {
     if (unackedBytes !== undefined && unackedBytes < this.#unackedBytes) {
