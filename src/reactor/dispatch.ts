@@ -9,7 +9,7 @@
 import { assert } from "../base/assert.ts";
 import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
-import { READ_ROOM_MIN } from "../bytes/buffers.ts";
+import { READ_ROOM_MIN } from "../bytes/read_buffer.ts";
 import { EngineConnection } from "./connection/engine.ts";
 import type { Host } from "./host.ts";
 import type { System } from "../system/system.ts";

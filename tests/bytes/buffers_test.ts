@@ -11,13 +11,12 @@ import fc from "fast-check";
 import { InvariantError } from "../../src/base/assert.ts";
 import { WOULD_BLOCK } from "../../src/native/errors.ts";
 import type { WriteBatch } from "../../src/net/batches.ts";
+import { READ_BUFFER_BYTES, ReadBuffer } from "../../src/bytes/read_buffer.ts";
 import {
-  READ_BUFFER_BYTES,
-  ReadBuffer,
   WRITE_BUFFER_BYTES,
   WriteBuffer,
   type WriteTarget,
-} from "../../src/bytes/buffers.ts";
+} from "../../src/bytes/write_buffer.ts";
 
 /** What a write fails with. */
 const FAILURE = -32;

@@ -30,7 +30,7 @@ import {
   LOW_WATER_BYTES,
   TURN_READ_BYTES,
 } from "../../src/reactor/connection_options.ts";
-import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/read_buffer.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { lacks } from "../util/machine.ts";
 import {

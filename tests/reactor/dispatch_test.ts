@@ -10,10 +10,8 @@ import {
 import { Poll, TcpStream, WOULD_BLOCK } from "../../src/poll.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import type { Events } from "../../src/poll/events.ts";
-import {
-  READ_BUFFER_BYTES,
-  WRITE_BUFFER_BYTES,
-} from "../../src/bytes/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/read_buffer.ts";
+import { WRITE_BUFFER_BYTES } from "../../src/bytes/write_buffer.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import {

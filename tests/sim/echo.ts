@@ -4,7 +4,7 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/read_buffer.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { expectTagged, taggedBytes } from "./bytes.ts";
 import { Peer, planOf } from "./peer.ts";

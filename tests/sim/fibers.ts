@@ -5,7 +5,7 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/read_buffer.ts";
 import type { Fiber } from "../../src/fiber/fiber.ts";
 import type { FiberConnection } from "../../src/fiber/fiber_connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { READ_BUFFER_BYTES } from "../../src/bytes/buffers.ts";
+import { READ_BUFFER_BYTES } from "../../src/bytes/read_buffer.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import { HIGH_WATER_BYTES } from "../../src/reactor/connection_options.ts";
 import { engineOf } from "../util/engine.ts";

@@ -6,7 +6,8 @@
 
 import type { ArrayLedger, ByteQueue } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
-import { ReadBuffer, WriteBuffer } from "../../src/bytes/buffers.ts";
+import { ReadBuffer } from "../../src/bytes/read_buffer.ts";
+import { WriteBuffer } from "../../src/bytes/write_buffer.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import type { ConnectionHost } from "../../src/reactor/connection/record.ts";
 import type {

@@ -14,7 +14,7 @@ import { BUSY_BYTES } from "../../src/http/transport.ts";
 import type { HttpTransport, ServeAddress } from "../../src/http/transport.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
 import type { Output } from "../../src/stream/shared.ts";
-import { ReadBuffer } from "../../src/bytes/buffers.ts";
+import { ReadBuffer } from "../../src/bytes/read_buffer.ts";
 import { settingsOf } from "../../src/server/option_table.ts";
 import { type Answer, parseAnswers } from "./http_answers.ts";
 import { concat, latin1, toLatin1 } from "./http_bytes.ts";

@@ -8,11 +8,8 @@
  * @module
  */
 
-import type {
-  ReadBuffer,
-  WriteBuffer,
-  WriteTarget,
-} from "../../bytes/buffers.ts";
+import type { ReadBuffer } from "../../bytes/read_buffer.ts";
+import type { WriteBuffer, WriteTarget } from "../../bytes/write_buffer.ts";
 import type { ByteQueue } from "../../bytes/byte_queue.ts";
 import type { Outbox, OutboxMemory } from "../../bytes/outbox.ts";
 import type { CloseReason } from "../../stream/close_reason.ts";
