@@ -1,10 +1,10 @@
 /**
- * Servers and clients for Deno on an event loop of their own: HTTP/1.1, any
- * protocol over TCP and Unix sockets by handlers (`Reactor`) or by fibers
- * (`Fibers`), UDP and pipes.
+ * Servers and clients for Deno on their own event loop: HTTP/1.1; any protocol
+ * over TCP and Unix sockets, by handlers (`Reactor`) or by fibers (`Fibers`);
+ * UDP and pipes.
  *
- * `denio/poll` has the sockets and the `Poll` that the loop stands on,
- * `denio/testing` what stands in for the system in tests.
+ * `denio/poll` has the sockets, and the `Poll` below the event loop.
+ * `denio/testing` has a system in memory, for tests.
  *
  * @module
  */

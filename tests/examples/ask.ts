@@ -1,6 +1,6 @@
 /**
- * Asks a web server for its front page and prints the first line of the answer,
- * on a `Poll`: what a client does without a reactor.
+ * Asks a web server for its front page and prints the first line of the answer:
+ * a client on a `Poll`, without a reactor.
  *
  * `deno run -A tests/examples/ask.ts example.com`
  *
@@ -22,9 +22,9 @@ import {
 const STREAM = 1;
 
 /**
- * Returns the first line of the answer of the server that has a name.
+ * Returns the first line of a server's answer.
  *
- * @throws {Deno.errors.NotFound} when nobody knows the name.
+ * @throws {Deno.errors.NotFound} when the name is unknown.
  * @throws {Deno.errors.ConnectionRefused} and others of its first address.
  */
 export async function ask({ hostname, port }: HostPort): Promise<string> {

@@ -2,8 +2,8 @@
  * A filter between two pipes, as a shell or a parent process starts it:
  * standard input goes to standard output in capital letters.
  *
- * The reactor watches both pipes. No more is read than was written, so a slow
- * reader behind slows the writer before.
+ * The reactor watches both pipes. The filter reads no more than it has written,
+ * so a slow reader slows the writer.
  *
  * `echo hello | deno run -A tests/examples/capitals.ts | cat`
  *
@@ -19,14 +19,14 @@ import {
 } from "../../src/poll.ts";
 
 const CHUNK_BYTES = 65_536;
-/** Chunks that one turn carries, so that other sources have theirs. */
+/** Chunks of one turn: other sources of the reactor get their share. */
 const TURN_MAX = 8;
 const A = "a".charCodeAt(0);
 const Z = "z".charCodeAt(0);
-/** How far capital letters lie before the others. */
+/** Distance from a capital letter to its small one. */
 const DISTANCE = A - "A".charCodeAt(0);
 
-/** Copies one pipe to another in capital letters, and closes both at the end. */
+/** Copies a pipe to another in capital letters; closes both at the end. */
 export function capitals(
   from: PipeReader,
   to: PipeWriter,

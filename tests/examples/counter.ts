@@ -11,7 +11,7 @@ import { type HostPort, type Listener, Reactor } from "../../mod.ts";
 
 /** The longest line, in bytes. */
 const LINE_BYTES_MAX = 1_024;
-/** How long a client may be silent. */
+/** How long a client may be silent, in milliseconds. */
 const IDLE_MS = 60_000;
 
 const decoder = new TextDecoder();
@@ -29,7 +29,7 @@ export function counter(address: HostPort, reactor: Reactor): Listener {
   return reactor.listen<string>(options, {
     open: (connection) => connection.data = "",
     data(connection, bytes, start, end) {
-      // Bytes are valid only while this runs: what is left is kept as text.
+      // Bytes are valid only while this runs: an unfinished line is kept as text.
       const text = decoder.decode(bytes.subarray(start, end));
       const lines = (connection.data + text).split("\n");
       connection.data = lines.pop()!;

@@ -1,4 +1,4 @@
-/** The counter on a system in memory: no sockets, and time as the test likes. */
+/** The counter on a system in memory: no sockets, and time that the test sets. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Reactor } from "../../mod.ts";
@@ -6,10 +6,10 @@ import { MEMORY_ADDRESS, MemorySystem } from "../../src/testing.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { counter } from "./counter.ts";
 
-/** The timeout of a silent client, and what the sweep is late by. */
+/** The timeout of a silent client, with the lateness of the sweep. */
 const LATE_MS = 61_000;
 
-/** A counter, and a system that clients arrive at. */
+/** A counter, and the system on which its clients arrive. */
 function counting() {
   const system = new MemorySystem();
   const reactor = new Reactor({ system });
@@ -28,16 +28,19 @@ cleanTest("the counter answers lines, however they are cut", async () => {
   assertEquals(client.text, '1\n1\n2\nERR unknown command "NO"\n');
 });
 
-cleanTest("the counter resets a client whose line does not end", async () => {
-  const { system, reactor } = counting();
-  using _reactor = reactor;
-  const client = system.arrive();
-  client.receive("x".repeat(2_000));
-  await system.settle();
-  assert(client.isClosed);
-});
+cleanTest(
+  "the counter resets a client with a line that does not end",
+  async () => {
+    const { system, reactor } = counting();
+    using _reactor = reactor;
+    const client = system.arrive();
+    client.receive("x".repeat(2_000));
+    await system.settle();
+    assert(client.isClosed);
+  },
+);
 
-cleanTest("the counter lets a silent client go after a minute", async () => {
+cleanTest("the counter closes a silent client after a minute", async () => {
   const { system, reactor } = counting();
   using _reactor = reactor;
   const client = system.arrive();

@@ -1,6 +1,6 @@
 /**
- * A program that calls `Deno.serve` and is served by denio, with limits that
- * `Deno.serve` has not got.
+ * A program that calls `Deno.serve`, which denio replaces: it has limits that
+ * Deno's own has not.
  *
  * `deno run -A tests/examples/deno_app.ts`
  *

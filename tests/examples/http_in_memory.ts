@@ -1,6 +1,6 @@
 /**
  * HTTP without sockets: a request goes in as bytes, and the answer comes out as
- * bytes. It shows what a transport is: TLS or a pipe would stand in its place.
+ * bytes. It shows how to write a transport: TLS or a pipe could be another.
  *
  * `deno run -A tests/examples/http_in_memory.ts`
  *
@@ -18,7 +18,7 @@ import {
 
 const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 80 } as const;
 
-/** One end of a conversation in memory; the other end is the program. */
+/** A transport in memory; this program is its peer. */
 class MemoryTransport implements Transport {
   data: unknown = undefined;
   isClosed = false;
@@ -39,7 +39,7 @@ class MemoryTransport implements Transport {
     this.#protocol.open(this);
   }
 
-  // What the peer does.
+  // What the peer calls.
 
   /** Sends bytes to the protocol. */
   receive(bytes: Uint8Array<ArrayBuffer>): void {
@@ -87,7 +87,7 @@ class MemoryTransport implements Transport {
 
   resume(): void {
     this.#isPaused = false;
-    // Never from within: the protocol may be at work on other bytes.
+    // Later: the protocol may call this while it handles other bytes.
     queueMicrotask(() => this.#isPaused || this.readNow());
   }
 
@@ -138,9 +138,9 @@ class MemoryTransport implements Transport {
 }
 
 /**
- * Returns what is answered to requests, of which the last closes.
+ * Returns the answers to requests; the last request closes the connection.
  *
- * @param pieces The requests as they come, cut anywhere.
+ * @param pieces The requests, cut anywhere.
  */
 export async function exchange(
   handler: Parameters<typeof http>[0],

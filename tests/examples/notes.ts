@@ -15,7 +15,7 @@ import {
   type ServeOptions,
 } from "../../mod.ts";
 
-/** The longest note, in bytes; more is 413. */
+/** The longest note, in bytes; a longer one is answered by 413. */
 const NOTE_BYTES_MAX = 10_000;
 const NOTES_MAX = 1_000;
 
@@ -41,7 +41,7 @@ async function answer(request: Request): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
-/** Answers what a handler has thrown: an error of the body has its status. */
+/** Answers an error of a handler: an error of the body has its own status. */
 function refuse(error: unknown): Response {
   if (!(error instanceof HttpError)) throw error;
   const { status, message } = error;
@@ -60,7 +60,7 @@ export function serveNotes(options: ServeOptions): HttpServer {
 
 if (import.meta.main) {
   serveNotes({ port: Number(Deno.args[0] ?? 8000) });
-  // The library is open: nothing else of this program may open one.
+  // The library is loaded: no other code of this program may load one.
   loadLibrary();
   await Deno.permissions.revoke({ name: "ffi" });
 }

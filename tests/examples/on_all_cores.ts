@@ -1,5 +1,6 @@
 /**
- * A module of `fetch` on one Worker a core, started again when one dies.
+ * Serves a module of `fetch` on one Worker for each core, and starts a Worker
+ * again when it dies.
  *
  * `deno run -A tests/examples/on_all_cores.ts tests/examples/notes.ts 8000`
  *

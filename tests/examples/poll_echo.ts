@@ -1,6 +1,6 @@
 /**
- * An echo on a `Poll` of its own, as one would write it with mio: no reactor. A
- * Worker waits, so that this thread is free for signals, and ends by a `Waker`.
+ * An echo on a `Poll`, as a program of mio does it: without a reactor. A Worker
+ * waits, so that this thread is free for signals; a `Waker` ends its wait.
  *
  * `deno run -A tests/examples/poll_echo.ts 7000`, or a path instead of a port
  *
@@ -33,7 +33,7 @@ export const STOP: Token = 0;
 const LISTENER: Token = 1;
 const FIRST_STREAM: Token = 2;
 
-/** An echo that has the thread to itself while it runs. */
+/** An echo that blocks its thread while it runs. */
 export class PollEcho implements Disposable {
   readonly #poll = new Poll();
   readonly #listener: TcpListener | UnixListener;
@@ -86,7 +86,7 @@ export class PollEcho implements Disposable {
     this.#poll.close();
   }
 
-  /** Edges: what is not accepted now is not told again. */
+  /** Accepts until none is left: an edge is reported once. */
   #acceptAll(): void {
     for (let streams; (streams = this.#accept()).length > 0;) {
       for (const stream of streams) {
@@ -110,13 +110,13 @@ export class PollEcho implements Disposable {
     stream.close();
   }
 
-  /** Sends back what has come; returns whether more may follow. */
+  /** Sends the bytes back that have come; returns whether more may follow. */
   #copy(stream: Stream<StreamAddress>): boolean {
     for (;;) {
       const length = stream.read(this.#buffer);
       if (length === WOULD_BLOCK) return true;
       if (length === 0) return false;
-      // Short: a peer that reads nothing loses what there is no room for.
+      // To keep this short, bytes that the system has no room for are lost.
       stream.write(this.#buffer, 0, length);
     }
   }
@@ -126,7 +126,7 @@ function streamsOf<S>(batch: AcceptBatch<S>, count: number): S[] {
   return Array.from({ length: count }, (_, index) => batch.stream(index));
 }
 
-/** What the Worker of {@linkcode startPollEcho} posts first. */
+/** The first message of the Worker of {@linkcode startPollEcho}. */
 export interface Started {
   readonly addr: StreamAddress;
   readonly registry: number;
@@ -135,7 +135,7 @@ export interface Started {
 /** An echo in a Worker. */
 export interface RunningEcho {
   readonly addr: StreamAddress;
-  /** Ends the Worker's wait, and resolves when all is closed. */
+  /** Ends the Worker's wait, and resolves when the echo is closed. */
   stop(): Promise<void>;
 }
 

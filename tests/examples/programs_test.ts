@@ -1,4 +1,4 @@
-/** The small programs: each does what its first lines say. */
+/** The small programs do what their first lines say. */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { unregister } from "../../src/server/register.ts";
@@ -49,12 +49,12 @@ Deno.test("HTTP runs in memory, however its requests are cut", async () => {
   assertMatch(answer, /connection: close/i);
 });
 
-Deno.test("a module is served on Workers, whom a client on a Poll asks", async () => {
+Deno.test("a module is served on Workers, and a client on a Poll asks them", async () => {
   const module = new URL("notes.ts", import.meta.url);
   const server = await onAllCores({ ...LOOPBACK, module, workers: 2 });
   const response = await fetch(`http://127.0.0.1:${server.addr.port}/none`);
   assertEquals(await response.text(), "no note\n");
-  // Its poll holds this thread, but not the Workers'.
+  // The client's poll blocks this thread, not those of the Workers.
   const { port } = server.addr;
   const line = await ask({ hostname: "localhost", port });
   assertEquals(line, "HTTP/1.1 404 Not Found");

@@ -1,9 +1,9 @@
 /**
- * A TCP proxy: what comes on a connection goes to another server, and back.
+ * A TCP proxy: it carries the bytes of a client to another server, and back.
  *
- * Each direction reads no more than the other side has taken, so a slow reader
- * on one end slows the writer on the other. A half that ends
- * ends the other's half; a reset on either side resets both.
+ * The proxy reads from one side only when the other has taken its bytes, so a
+ * slow reader slows the writer. The end of one direction is passed on; a reset
+ * on either side resets both.
  *
  * `deno run -A tests/examples/proxy.ts 8080 example.com:80`
  *
@@ -19,9 +19,9 @@ import {
   Reactor,
 } from "../../mod.ts";
 
-/** How long the other server may take to be reached. */
+/** How long connecting to the server may take, in milliseconds. */
 const CONNECT_MS = 10_000;
-/** Bytes that a direction holds at the most, beside what the system does. */
+/** The most bytes that the proxy holds in one direction. */
 const CHUNK_BYTES = 65_536;
 
 /** Where to listen and where to connect. */
@@ -56,7 +56,7 @@ export function proxy({ listen, target, reactor }: ProxyOptions): FiberServer {
   );
 }
 
-/** Says why each address of the target refused. */
+/** Returns why each address of the target refused. */
 function reasonOf(error: Error): string {
   if (!(error.cause instanceof AttemptsFailed)) return error.message;
   const reasons = error.cause.failures.map(({ address, error }) =>
@@ -65,7 +65,7 @@ function reasonOf(error: Error): string {
   return reasons.join(", ");
 }
 
-/** Carries bytes, and then the end, one way. */
+/** Carries bytes, and then the end, in one direction. */
 async function carry(
   from: FiberConnection,
   to: FiberConnection,
@@ -86,5 +86,5 @@ if (import.meta.main) {
     target: { hostname, port: Number(targetPort) },
   });
   // deno-lint-ignore no-console -- this is a program
-  console.log(`Carrying what comes to port ${addr.port} to ${target}`);
+  console.log(`Carrying connections of port ${addr.port} to ${target}`);
 }

@@ -1,4 +1,4 @@
-/** The proxy: no byte lost, doubled or crossed, whatever the ends do. */
+/** The proxy loses, doubles and mixes up no byte, whatever its peers do. */
 
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { Fibers } from "../../mod.ts";
@@ -17,12 +17,12 @@ import { LOOPBACK } from "../util/streams.ts";
 import { eventually, within } from "../util/waiting.ts";
 
 const MIB = 1024 * 1024;
-/** Turns in which a byte that can move does, several times over. */
+/** More turns than a byte needs from one end to the other. */
 const TURNS = 32;
 
 /**
- * Waits until a writer goes on no more although the reactor has had a turn for
- * all that is readable: timers run in turns.
+ * Waits until a writer stands still although the reactor has acted on all that
+ * is readable: timers run in turns.
  */
 async function untilStill(
   reactor: ReportingReactor,
@@ -36,7 +36,7 @@ async function untilStill(
   }
 }
 
-/** A proxy before a server that sends back what comes. */
+/** A proxy before an echo. */
 function proxied(reactor: ReportingReactor) {
   const fibers = new Fibers(reactor);
   const target = fibers.serve(LOOPBACK, async (conn) => {
@@ -55,7 +55,7 @@ function proxied(reactor: ReportingReactor) {
 }
 
 cleanTest(
-  "the proxy carries both ways, and the end after all of it",
+  "the proxy carries bytes both ways, and the end behind them",
   () =>
     onReactor(async ({ reactor }) => {
       await using both = proxied(reactor);
@@ -90,9 +90,9 @@ cleanTest(
         }
         await client.closeWrite();
       })();
-      // The proxy has nothing to do when all that is on the way is full.
+      // The proxy has nothing to do when every buffer on the way is full.
       await untilStill(reactor, () => written);
-      // Eight socket buffers on the way, of some megabytes each.
+      // Eight socket buffers lie on the way, of a few megabytes each.
       assertLess(written, 64 * MIB);
       assert(sameBytes(await readExactly(client, sent.byteLength), sent));
       await within(writing, "the writer");
@@ -101,7 +101,7 @@ cleanTest(
 );
 
 cleanTest(
-  "the proxy passes resets on, and leaves others alone",
+  "the proxy passes resets on, and other connections stay open",
   () =>
     onReactor(async ({ reactor }) => {
       await using both = proxied(reactor);

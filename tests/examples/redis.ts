@@ -23,9 +23,9 @@ import {
 } from "./redis_protocol.ts";
 import { Store } from "./redis_store.ts";
 
-/** How often keys are looked for that have expired: Redis' `hz` of 10. */
+/** Milliseconds between searches for expired keys: Redis' `hz` of 10. */
 const SWEEP_MS = 100;
-/** Replies are sent when there are as many, though more commands wait. */
+/** Replies are sent when they have this many bytes, though commands wait. */
 const REPLY_BYTES_MAX = 65_536;
 const INTEGER_MAX = 2n ** 63n - 1n;
 const INTEGER_MIN = -(2n ** 63n);
@@ -34,7 +34,7 @@ const SYNTAX_ERROR = "ERR syntax error";
 
 /** Where to serve. */
 export interface RedisOptions {
-  /** From 0 to 65535; 0 for one of the system's choosing. */
+  /** From 0 to 65535; for 0 the system chooses a port. */
   readonly port: number;
   /** An address or a name; `127.0.0.1` when left out. */
   readonly hostname?: string;
@@ -62,7 +62,7 @@ export function redis(
   return server;
 }
 
-/** Answers one connection's commands, each chunk's in one write. */
+/** Answers a connection's commands: those of a chunk by one write. */
 async function serve(connection: FiberConnection, store: Store): Promise<void> {
   const reader = new CommandReader();
   const session = new Session(store);
@@ -88,11 +88,11 @@ async function serve(connection: FiberConnection, store: Store): Promise<void> {
 
 type Run = (session: Session, command: Command) => void;
 
-/** What one connection asks for. */
+/** The commands of one connection. */
 class Session {
   readonly store: Store;
   readonly replies = new Replies();
-  /** Whether to close when the replies are sent. */
+  /** Whether to close the connection when the replies are sent. */
   isOver = false;
 
   constructor(store: Store) {
@@ -122,7 +122,7 @@ class Session {
   }
 }
 
-/** Commands by name, with how many words they take: at least, if negative. */
+/** Commands by name, with their count of words; negative: at least so many. */
 const COMMANDS = new Map<string, { arity: number; run: Run }>(Object.entries({
   PING: { arity: -1, run: ping },
   ECHO: { arity: 2, run: ({ replies }, [, text]) => replies.bulk(text) },
@@ -180,7 +180,7 @@ function set({ replies, store }: Session, command: Command): void {
   replies.status("OK");
 }
 
-/** Reads what follows `SET key value`; a text is the error. */
+/** Reads the options behind `SET key value`; returns a text for an error. */
 function setOptions(words: Command): SetOptions | string {
   const options: SetOptions = {
     expiresMs: Infinity,
@@ -241,7 +241,7 @@ function expire({ replies, store }: Session, [, key, time]: Command): void {
   replies.integer(store.expire(latin1(key!), expiresMs) ? 1 : 0);
 }
 
-/** -2 when there is no key, -1 when it does not expire. */
+/** Returns -2 when there is no such key, -1 when it does not expire. */
 function ttl({ replies, store }: Session, key: Uint8Array, unitMs: number) {
   const expiresMs = store.expiresMs(latin1(key));
   if (expiresMs === undefined) replies.integer(-2);

@@ -1,7 +1,7 @@
 /**
  * RESP2, the protocol of Redis: commands in, replies out.
  *
- * It does no I/O: bytes are pushed in, and replies are pieces of bytes.
+ * This file does no I/O: bytes come in and replies go out as arrays.
  *
  * @module
  */
@@ -22,21 +22,21 @@ const ENCODER = new TextEncoder();
 /** A command: its name in capitals, and all its arguments, the name first. */
 export type Command = Uint8Array<ArrayBuffer>[];
 
-/** What Redis answers before it closes the connection. */
+/** An error that Redis answers with before it closes the connection. */
 export class ProtocolError extends Error {
-  /** Its own name. */
+  /** The name of the class. */
   override name = "ProtocolError";
 }
 
-/** Takes bytes apart into commands. */
+/** Reads commands out of bytes. */
 export class CommandReader {
-  /** What is not taken yet: from `#at` on. */
+  /** The bytes; those from `#at` on are not read yet. */
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #at = 0;
-  /** Where `#bytes` lies in, with room to grow. */
+  /** The memory of `#bytes`, with room to grow. */
   #buffer: Uint8Array<ArrayBuffer> = this.#bytes;
 
-  /** Adds bytes, which it keeps; commands taken before are overwritten. */
+  /** Adds bytes and keeps their array; overwrites commands returned before. */
   push(chunk: Uint8Array<ArrayBuffer>): void {
     const rest = this.#bytes.subarray(this.#at);
     const start = rest.byteOffset;
@@ -60,8 +60,8 @@ export class CommandReader {
   }
 
   /**
-   * Returns the next command; `undefined` until more has come. One of no
-   * arguments is none.
+   * Returns the next command; `undefined` until more bytes have come. Skips
+   * commands without arguments.
    *
    * @throws {ProtocolError} in the words of Redis.
    */
@@ -116,7 +116,7 @@ export class CommandReader {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** A number and the end of its line; `NaN` when it is none. */
+  /** Returns a number and the end of its line; `NaN` when it is no number. */
   #number(tooBig: string): number | undefined {
     const bytes = this.#bytes;
     const end = bytes.indexOf(CR, this.#at);
@@ -150,7 +150,7 @@ export class CommandReader {
   }
 }
 
-/** Splits as a shell would: blanks, single and double quotes, escapes. */
+/** Splits a line like a shell: blanks, single and double quotes, escapes. */
 function splitLine(line: string): string[] {
   const words: string[] = [];
   const WORD = /\s*("(?:\\[^]|[^"\\])*"|'(?:\\'|[^'])*'|[^\s"']+)(?=\s|$)/y;
@@ -185,7 +185,7 @@ function unquote(word: string): string {
   );
 }
 
-/** Returns bytes as text, a character a byte. */
+/** Returns bytes as text, one character for each byte. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let index = 0; index < bytes.length; index++) {
@@ -194,12 +194,12 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** Returns the bytes of such a text. */
+/** Returns the bytes of a text of {@linkcode latin1}. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
-/** Replies of one connection, which leave in one write. */
+/** Replies of one connection, to be sent by one write. */
 export class Replies {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
   #length = 0;
@@ -219,7 +219,7 @@ export class Replies {
     this.#text(`:${value}\r\n`);
   }
 
-  /** Answers with a string, or with none. */
+  /** Answers with a string, or with the null string. */
   bulk(value: Uint8Array | undefined): void {
     if (value === undefined) return this.#text("$-1\r\n");
     this.#text(`$${value.byteLength}\r\n`);
@@ -234,14 +234,14 @@ export class Replies {
     this.#text(`*${length}\r\n`);
   }
 
-  /** Returns what there is, valid until the next reply, and forgets it. */
+  /** Returns the replies, which are valid until the next, and forgets them. */
   take(): Uint8Array<ArrayBuffer> {
     const bytes = this.#bytes.subarray(0, this.#length);
     this.#length = 0;
     return bytes;
   }
 
-  /** How many bytes there are. */
+  /** How many bytes the replies have. */
   get byteLength(): number {
     return this.#length;
   }

@@ -1,5 +1,5 @@
 /**
- * What a small Redis keeps: strings with a time to live.
+ * The store of a small Redis: strings with a time to live.
  *
  * @module
  */
@@ -9,17 +9,17 @@ const SAMPLE = 20;
 
 interface Entry {
   value: Uint8Array<ArrayBuffer>;
-  /** When it is over, as `Date.now()` has it; never is infinity. */
+  /** When it expires, on the clock of `Date.now()`; infinity for never. */
   expiresMs: number;
 }
 
 /** Strings by key; a key is its bytes as Latin-1. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
-  /** Keys that expire, to be looked at now and then. */
+  /** Keys that expire: `sweep` looks at some of them. */
   readonly #mortal = new Set<string>();
 
-  /** How many keys there are, those included that nobody has seen expire. */
+  /** How many keys there are, with expired keys that were not found yet. */
   get size(): number {
     return this.#entries.size;
   }
@@ -29,7 +29,7 @@ export class Store {
     return this.#find(key)?.value;
   }
 
-  /** Sets a value; the time to live is gone unless one is given. */
+  /** Sets a value, and its time to live, which is without end when left out. */
   set(
     key: string,
     value: Uint8Array<ArrayBuffer>,
@@ -40,17 +40,17 @@ export class Store {
     else this.#mortal.add(key);
   }
 
-  /** Replaces a value and leaves its time to live alone. */
+  /** Replaces a value, and keeps its time to live. */
   replace(key: string, value: Uint8Array<ArrayBuffer>): void {
     this.set(key, value, this.expiresMs(key) ?? Infinity);
   }
 
-  /** Returns when a key is over, and `undefined` when there is none. */
+  /** Returns when a key expires; `undefined` when there is no such key. */
   expiresMs(key: string): number | undefined {
     return this.#find(key)?.expiresMs;
   }
 
-  /** Sets when a key is over; returns whether there is one. */
+  /** Sets when a key expires; returns whether there is such a key. */
   expire(key: string, expiresMs: number): boolean {
     const entry = this.#find(key);
     if (entry === undefined) return false;
@@ -58,21 +58,21 @@ export class Store {
     return true;
   }
 
-  /** Removes a key; returns whether there was one. */
+  /** Removes a key; returns whether there was such a key. */
   delete(key: string): boolean {
     const isThere = this.#find(key) !== undefined;
     this.#forget(key);
     return isThere;
   }
 
-  /** Forgets some of the keys that are over, for those nobody asks for. */
+  /** Forgets some of the expired keys, which no command may ever read. */
   sweep(): void {
     for (;;) {
       let looked = 0;
       let gone = 0;
       for (const key of this.#mortal) {
         if (looked++ === SAMPLE) break;
-        // To the end, so that the next round looks at others.
+        // A key that stays goes to the end: the next round looks at others.
         this.#mortal.delete(key);
         if (this.#find(key) === undefined) gone++;
         else this.#mortal.add(key);

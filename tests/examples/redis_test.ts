@@ -1,4 +1,4 @@
-/** The small Redis: RESP by hand, and Redis' own tools where they are. */
+/** The small Redis: RESP by hand, and Redis' own tools where installed. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { FiberServer } from "../../mod.ts";
@@ -28,7 +28,7 @@ function resp(...words: string[]): string {
   return `*${words.length}\r\n${bulks.join("")}`;
 }
 
-/** Sends each command, and expects its reply, one after the other. */
+/** Sends commands one by one, and expects the reply of each. */
 async function converse(
   server: FiberServer,
   exchange: readonly (readonly [string, string])[],
@@ -181,13 +181,13 @@ Deno.test("CommandReader finds the same commands, wherever pieces end", () => {
   }
 });
 
-Deno.test("Store.sweep() forgets what expired and nobody asked for", () => {
+Deno.test("Store.sweep() forgets expired keys that no command has read", () => {
   const store = new Store();
   for (let index = 0; index < 1_000; index++) {
     store.set(`${index}`, encoded("x"), Date.now() - 1);
   }
   store.set("kept", encoded("x"), Date.now() + 60_000);
-  store.set("for ever", encoded("x"));
+  store.set("lasting", encoded("x"));
   store.sweep();
   assertEquals(store.size, 2);
 });

@@ -8,7 +8,7 @@
 
 import { echo, type EchoServer, Reactor, trace } from "../../mod.ts";
 
-/** Returns a reactor that prints its first connection's life. */
+/** Returns a reactor that prints the system calls of its first connection. */
 export function tracedReactor(print?: (line: string) => void): Reactor {
   return new Reactor({ system: trace(print === undefined ? {} : { print }) });
 }

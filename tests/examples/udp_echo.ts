@@ -13,7 +13,7 @@ import { Interest, UdpSocket, WOULD_BLOCK } from "../../src/poll.ts";
 
 /** The longest datagram over IPv4. */
 const DATAGRAM_BYTES_MAX = 65_507;
-/** Datagrams that one turn answers, so that other sources have theirs. */
+/** Datagrams of one turn: other sources of the reactor get their share. */
 const TURN_MAX = 64;
 
 /** A running echo. */
@@ -33,7 +33,7 @@ export function udpEcho(
     for (let count = 0; count < TURN_MAX; count++) {
       const length = socket.receiveFrom(buffer);
       if (length === WOULD_BLOCK) return;
-      // UDP may lose datagrams: what there is no room for is dropped.
+      // UDP may lose datagrams: this drops those that the system has no room for.
       socket.sendTo(buffer, socket.sender!, 0, length);
     }
     watch.requeue();

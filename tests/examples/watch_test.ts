@@ -1,4 +1,4 @@
-/** Programs whose sources a reactor watches: datagrams and pipes. */
+/** Programs that watch sources on a reactor: datagrams and pipes. */
 
 import { assertEquals } from "@std/assert";
 import { Reactor } from "../../mod.ts";

@@ -1,4 +1,4 @@
-/** Connecting to a name with handlers: the thread goes on meanwhile. */
+/** Connecting to a name with handlers: the lookup does not block the thread. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Connection, Fibers, type Lookup, Reactor } from "../../mod.ts";
@@ -8,39 +8,39 @@ import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
 
 const NAME = "name.example";
-/** Loopback addresses that nobody listens at. */
+/** Loopback addresses without a listener. */
 const REFUSING = ["127.0.0.7", "127.0.0.8"];
-/** More than a socket's buffer takes at once. */
+/** More bytes than a socket's buffer takes at once. */
 const MUCH = 4_000_000;
 
-/** What a connection was told, and a promise of its end. */
-function telling(onOpen: (connection: Connection) => void = () => {}) {
-  const told: string[] = [];
+/** Handlers that record their calls, and a promise of the end. */
+function recording(onOpen: (connection: Connection) => void = () => {}) {
+  const calls: string[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   let error: Error | undefined;
   return {
-    told,
+    calls,
     closed,
     error: () => error!,
     handlers: {
       open(connection: Connection) {
-        told.push("open");
+        calls.push("open");
         onOpen(connection);
       },
       data() {},
       error(_: Connection, cause: Error) {
         error = cause;
-        told.push("error");
+        calls.push("error");
       },
       close(_: Connection, reason: string) {
-        told.push(reason);
+        calls.push(reason);
         resolve();
       },
     },
   };
 }
 
-/** A server that counts what comes until the end. */
+/** A server that counts the bytes that come until the end. */
 function counting(reactor: Reactor) {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = "";
@@ -67,15 +67,15 @@ function gate(): { lookup: Lookup; answer: (found: string[]) => void } {
 }
 
 for (const isMuch of [false, true]) {
-  const what = isMuch ? "much" : "what";
+  const what = isMuch ? "many bytes" : "bytes";
   cleanTest(
-    `connect() with handlers returns at once, and ${what} was written meanwhile leaves first`,
+    `connect() with handlers returns at once, and sends ${what} written meanwhile first`,
     async () => {
       const { lookup, answer } = gate();
       using reactor = new Reactor({ lookup });
       const fibers = new Fibers(reactor);
       const { port, received } = counting(reactor);
-      const { told, handlers, closed } = telling((connection) => {
+      const { calls, handlers, closed } = recording((connection) => {
         assertEquals(connection.peerAddress, {
           transport: "tcp",
           hostname: "127.0.0.1",
@@ -92,14 +92,14 @@ for (const isMuch of [false, true]) {
       connection.write(isMuch ? new Uint8Array(MUCH) : encoded("first "));
       assertEquals(reactor.size, 2);
       await fibers.sleep(0);
-      assertEquals(told, []);
+      assertEquals(calls, []);
       answer([...REFUSING, "127.0.0.1"]);
       assertEquals(
         await within(received, "the bytes"),
         isMuch ? String(MUCH + 6) : "first second",
       );
       await within(closed, "the end");
-      assertEquals(told, ["open", "closed"]);
+      assertEquals(calls, ["open", "closed"]);
       assertEquals(reactor.size, 1);
       assertEquals(reactor.stats().connected, 1);
       assertEquals(reactor.stats().listeners, 1);
@@ -108,14 +108,14 @@ for (const isMuch of [false, true]) {
 }
 
 cleanTest(
-  "connect() with handlers tells the error of all addresses, when all refuse",
+  "connect() with handlers reports the error of all addresses, when all refuse",
   async () => {
     using reactor = new Reactor({ lookup: () => Promise.resolve(REFUSING) });
     const { port } = counting(reactor);
-    const { told, handlers, closed, error } = telling();
+    const { calls, handlers, closed, error } = recording();
     reactor.connect({ hostname: NAME, port }, handlers);
     await within(closed, "the end");
-    assertEquals(told, ["error", "error"]);
+    assertEquals(calls, ["error", "error"]);
     assert(error() instanceof Deno.errors.ConnectionRefused);
     for (const part of [NAME, ...REFUSING]) {
       assert(error().message.includes(part), error().message);
@@ -134,14 +134,14 @@ const FAILING: Record<string, Lookup> = {
 
 for (const [how, lookup] of Object.entries(FAILING)) {
   cleanTest(
-    `connect() with handlers tells the error, when the lookup ${how}`,
+    `connect() with handlers reports the error, when the lookup ${how}`,
     async () => {
       using reactor = new Reactor({ lookup });
-      const { told, handlers, closed, error } = telling();
+      const { calls, handlers, closed, error } = recording();
       reactor.connect({ hostname: NAME, port: 1 }, handlers);
-      assertEquals(told, []);
+      assertEquals(calls, []);
       await within(closed, "the end");
-      assertEquals(told, ["error", "error"]);
+      assertEquals(calls, ["error", "error"]);
       assert(error() instanceof Deno.errors.NotFound);
       assertEquals(reactor.size, 0);
     },
@@ -164,22 +164,22 @@ for (const [what, end] of Object.entries(ENDS)) {
         const { lookup, answer } = gate();
         using reactor = new Reactor({ lookup });
         const fibers = new Fibers(reactor);
-        const { told, handlers, closed } = telling();
+        const { calls, handlers, closed } = recording();
         const connection = reactor.connect(
-          // Nobody ever answers there: RFC 5737, TEST-NET-1.
           { hostname: NAME, port: 9 },
           handlers,
         );
         if (isLookedUp) {
+          // No machine has these addresses: RFC 5737, TEST-NET-1.
           answer(["192.0.2.1", "192.0.2.2"]);
           await fibers.sleep(0);
         }
         end(connection, reactor);
         await within(closed, "the end");
         answer(["192.0.2.1"]);
-        // A machine without a network says so at once.
+        // On a machine without a network the attempt fails at once.
         const reasons = ["closed", "aborted", "deadline", "error"];
-        assert(reasons.includes(told.at(-1)!), told.join());
+        assert(reasons.includes(calls.at(-1)!), calls.join());
         assert(connection.isClosed);
         if (!reactor.isClosed) await fibers.sleep(0);
         assertEquals(reactor.size, 0);

@@ -1,4 +1,4 @@
-/** Connecting by name: which address, how long, and why not. */
+/** Connecting by name: the address used, the time it takes, the errors. */
 
 import {
   assert,
@@ -24,7 +24,7 @@ import { encoded } from "../util/handlers.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
 
-/** Nothing ever answers there: RFC 5737, TEST-NET-1. */
+/** No machine has this address: RFC 5737, TEST-NET-1. */
 const SILENT = "192.0.2.1";
 
 /** An attempt that the test settles. */
@@ -48,7 +48,7 @@ class FakeAttempt implements Attempt {
   }
 }
 
-/** Lets what a promise settles run. */
+/** Lets the callbacks of settled promises run. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
@@ -63,23 +63,23 @@ function race(...addresses: string[]) {
     return attempt;
   });
   const won = running.run();
-  // Rejections are looked at later.
+  // The test looks at a rejection later.
   won.catch(() => {});
   return { host, begun, running, won, names: () => [...begun.keys()] };
 }
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 function freePort(): number {
   using listener = Deno.listen(LOOPBACK);
   return (listener.addr as Deno.NetAddr).port;
 }
 
-/** A reactor that knows one name. */
+/** A reactor that resolves every name to `addresses`. */
 function knowing(...addresses: string[]): Reactor {
   return new Reactor({ lookup: () => Promise.resolve(addresses) });
 }
 
-Deno.test("interleave() has the families take turns, the first one first", () => {
+Deno.test("interleave() alternates the families, and begins with the first address", () => {
   assertEquals(interleave(["::1", "::2", "1.1.1.1", "::3", "2.2.2.2"]), [
     "::1",
     "1.1.1.1",
@@ -160,7 +160,7 @@ cleanTest(
     }),
 );
 
-cleanTest("connect() asks nobody for an address", async () => {
+cleanTest("connect() resolves no name, when it has an address", async () => {
   using reactor = new Reactor({
     lookup: () => Promise.reject(new Error("asked")),
   });
@@ -202,7 +202,7 @@ cleanTest("connect() names each address and why, when all refuse", async () => {
   assertEquals(error.cause.errors.length, 2);
 });
 
-cleanTest("connect() throws NotFound, when nobody knows the name", async () => {
+cleanTest("connect() throws NotFound, when the name is unknown", async () => {
   using empty = knowing();
   await assertRejects(
     () => new Fibers(empty).connect({ hostname: "none.example", port: 1 }),
@@ -238,7 +238,7 @@ cleanTest(
     const fibers = new Fibers(reactor);
     await assertRejects(
       () => fibers.connect({ hostname: "slow.example", port: 1, timeoutMs: 5 }),
-      // A machine without a network says so at once.
+      // On a machine without a network the attempt fails at once.
       Error,
       "slow.example",
     );
@@ -279,7 +279,7 @@ cleanTest(
 );
 
 cleanTest(
-  "connect() refuses a port that is none",
+  "connect() refuses a port out of range",
   () =>
     onReactor(async ({ fibers }) => {
       await assertRejects(
@@ -290,7 +290,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a fiber owns what it connects",
+  "a fiber owns the connections that it opens",
   () =>
     onReactor(async ({ fibers }) => {
       using listener = Deno.listen(LOOPBACK);

@@ -1,4 +1,4 @@
-/** A fiber's connection: Deno.Conn's behaviour, and what it adds. */
+/** A fiber's connection: the behaviour of `Deno.Conn`, and its additions. */
 
 import {
   assert,
@@ -31,20 +31,20 @@ import { Fibers } from "../../mod.ts";
 
 const MIB = 1024 * 1024;
 
-/** Writes until the peer, who reads nothing, has no more room. */
+/** Writes until a peer that reads nothing has no more room. */
 async function fill(
   { conn }: FiberPair,
 ): Promise<{ writing: Promise<number> }> {
   for (;;) {
     const writing = conn.write(new Uint8Array(MIB));
-    // Below that mark it has resolved.
+    // Below the high-water mark a write resolves at once.
     if (conn.bufferedBytes >= HIGH_WATER_BYTES) return { writing };
     await writing;
   }
 }
 
 cleanTest(
-  "read() fills what there is room for, keeps the rest, and tells the end",
+  "read() fills its array, keeps the rest, and returns null at the end",
   withPair(async ({ conn, peer }) => {
     await writeText(peer, "hello world");
     const target = new Uint8Array(5);
@@ -61,7 +61,7 @@ cleanTest(
 );
 
 cleanTest(
-  "read() throws Busy, while another waits, which goes on",
+  "read() throws Busy while another read waits, and that read goes on",
   withPair(async ({ conn, peer }) => {
     const target = new Uint8Array(1);
     const reading = conn.read(target);
@@ -73,7 +73,7 @@ cleanTest(
 );
 
 cleanTest(
-  "what nobody reads stays with the system: the peer has to wait",
+  "bytes that no fiber reads stay in the system, so the peer has to wait",
   withPair(async ({ conn, peer }, { fibers, reactor }) => {
     let written = 0;
     const writing = (async () => {
@@ -82,7 +82,7 @@ cleanTest(
       }
     })().catch(() => {});
     await eventually("bytes to be sent", () => written > 0);
-    // Timers run in turns, and each turn comes by what is readable.
+    // Timers run in turns, and each turn acts on readable sockets before.
     for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
     assertEquals(reactor.stats().bytesIn, 0);
     conn.abort();
@@ -183,7 +183,7 @@ cleanTest(
       return count;
     });
     sent.fill(0, 15 * MIB);
-    // Turns in which all would leave that the peer's side takes.
+    // In these turns every byte leaves that the system has room for.
     for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
     assertEquals(isWritten, false);
     const received = await readExactly(peer, sent.byteLength);
@@ -193,7 +193,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a fiber that only writes to a fast reader leaves others their turns",
+  "a fiber that only writes to a fast reader lets other fibers run",
   withPair(async ({ conn, peer }, { fibers }) => {
     let isOver = false;
     const reading = (async () => {
@@ -228,7 +228,7 @@ cleanTest(
 );
 
 cleanTest(
-  "close() ends what waits, and everything after it is BadResource",
+  "close() interrupts reads and writes that wait, and later ones are BadResource",
   withPair(async (pair) => {
     const { conn } = pair;
     const reading = conn.read(new Uint8Array(1));
@@ -345,7 +345,7 @@ cleanTest(
       using pair = await fiberPair(fibers);
       const { conn, peer } = pair;
       const { writing } = await fill(pair);
-      // The peer reads nothing, and is read all the same.
+      // The fiber reads although its peer reads nothing.
       await writeText(peer, "urgent");
       assertEquals(
         decoded((await within(conn.readChunk(), "a chunk"))!),
@@ -357,7 +357,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.close() ends what fibers wait for",
+  "Reactor.close() ends the waits of fibers",
   () =>
     onReactor(async ({ fibers, reactor }) => {
       using pair = await fiberPair(fibers);
@@ -395,7 +395,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a listener that nobody accepts from leaves them in the backlog",
+  "connections stay in the backlog, when the program does not accept",
   () =>
     onReactor(async ({ fibers, reactor }) => {
       using listener = fibers.listen(LOOPBACK);
@@ -403,7 +403,7 @@ cleanTest(
       const clients = await Promise.all(
         Array.from({ length: COUNT }, () => Deno.connect(listener.addr)),
       );
-      // All are there: the first of them means a turn that could take all.
+      // All clients are connected, so a turn that accepts one could accept all.
       await eventually("some to be accepted", () => reactor.size > 1);
       for (let turn = 0; turn < 3; turn++) await fibers.sleep(0);
       assertLess(reactor.size, COUNT);
@@ -422,7 +422,7 @@ cleanTest(
         { ...LOOPBACK, name: "lines" },
         async (conn) => {
           const line = await conn.readUntil("\n", 100);
-          if (decoded(line!) === "fail\n") throw new Error("told to");
+          if (decoded(line!) === "fail\n") throw new Error("on request");
           await conn.write(line!);
         },
       );
@@ -433,7 +433,7 @@ cleanTest(
         Deno.errors.ConnectionReset,
       );
       assertEquals(reactor.reported.map(({ message }) => message), [
-        'Fiber "lines/conn-1" failed: told to',
+        'Fiber "lines/conn-1" failed: on request',
       ]);
       using client = await Deno.connect(server.addr);
       await writeText(client, "hello\n");
@@ -458,7 +458,7 @@ cleanTest(
 );
 
 cleanTest(
-  "shutdown() has fibers finish what they do, and ends idle ones",
+  "shutdown() lets fibers finish their work, and ends idle ones",
   () =>
     onReactor(async ({ fibers }) => {
       const begun = Promise.withResolvers<void>();
@@ -509,7 +509,7 @@ cleanTest(
 for (const isServed of [true, false]) {
   const how = isServed ? "serve" : "listen and connect";
   cleanTest(
-    `fibers ${how} on a Unix socket, whose path is gone in the end`,
+    `fibers ${how} on a Unix socket, and remove its path in the end`,
     () =>
       onReactor(async ({ fibers, reactor }) => {
         using folder = new SocketFolder();

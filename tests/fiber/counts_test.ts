@@ -1,4 +1,4 @@
-/** Fibers that run are counted: an exclusive reactor blocks beside none. */
+/** Fibers that run are counted: an exclusive reactor blocks only while none runs. */
 
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import {
@@ -14,12 +14,12 @@ import {
   MemorySystem,
 } from "../../src/system/memory.ts";
 
-/** Longer than a test waits for, on the reactor's clock. */
+/** Longer than any test, on the reactor's clock. */
 const LONG_MS = 60_000;
-/** What a wait takes that holds nobody up, in milliseconds. */
+/** The longest wait that delays no other work, in milliseconds. */
 const SHORT_MS = 1;
 
-/** Notes the longest wait that it was asked for. */
+/** A system that records the longest wait of the reactor. */
 class WaitingSystem extends MemorySystem {
   /** In milliseconds. */
   longestWaitMs = 0;
@@ -31,7 +31,7 @@ class WaitingSystem extends MemorySystem {
     },
   };
 
-  /** Lets time pass, and returns the longest wait meanwhile. */
+  /** Lets time pass, and returns the longest wait meanwhile, in milliseconds. */
   async waitsIn(ms: number): Promise<number> {
     await this.settle();
     this.longestWaitMs = 0;
@@ -44,7 +44,7 @@ interface Given {
   readonly reactor: Reactor;
   readonly system: WaitingSystem;
   readonly fiber: Fiber;
-  /** Two connections that the fiber owns, whose peers are silent. */
+  /** Two connections that the fiber owns; their peers are silent. */
   readonly one: FiberConnection;
   readonly other: FiberConnection;
 }
@@ -53,13 +53,13 @@ const BUFFER_BYTES = 16;
 const read = (connection: FiberConnection) =>
   connection.read(new Uint8Array(BUFFER_BYTES));
 
-/** A write that its peer takes no byte of. */
+/** A write to a peer that takes no byte. */
 const write = (system: MemorySystem, connection: FiberConnection) => {
   for (const stream of system.connects) stream.room = 0;
   return connection.write(new Uint8Array(1_000_000));
 };
 
-/** What one fiber waits for at once: each is something of the reactor's. */
+/** Two waits of one fiber at once, both for the reactor. */
 const DOUBLE_WAITS: Record<string, (given: Given) => Promise<unknown>[]> = {
   "two reads": ({ one, other }) => [read(one), read(other)],
   "a read and a write": ({ system, one }) => [read(one), write(system, one)],
@@ -82,7 +82,7 @@ async function onExclusive(
 ): Promise<void> {
   const system = new WaitingSystem();
   using reactor = new Reactor({ system, exclusive: true, onError() {} });
-  // Something must be open, or the loop would stop.
+  // The loop stops when nothing is open.
   reactor.setInterval(LONG_MS, () => {});
   await body(reactor, system);
 }
@@ -107,7 +107,7 @@ for (const [what, waits] of Object.entries(DOUBLE_WAITS)) {
   );
 }
 
-/** What nobody's fiber waits for at once. */
+/** Waits outside of fibers. */
 const UNOWNED: Record<
   string,
   (reactor: Reactor, system: WaitingSystem) => Promise<Promise<unknown>[]>
@@ -140,7 +140,7 @@ for (const [what, begin] of Object.entries(UNOWNED)) {
 }
 
 cleanTest(
-  "a fiber that has the first of two things counts as running, until it waits again",
+  "a fiber with one of two waits over counts as running, until it waits again",
   () =>
     onExclusive(async (reactor, system) => {
       const fibers = new Fibers(reactor);
@@ -163,7 +163,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a read that goes on under another owner is counted for that one alone",
+  "a read that goes on under another owner is counted for the new owner alone",
   () =>
     onExclusive(async (reactor, system) => {
       const fibers = new Fibers(reactor);
@@ -185,7 +185,7 @@ cleanTest(
 );
 
 cleanTest(
-  "an exclusive reactor's timer is late by no turn that came before",
+  "an exclusive reactor's timer is not late by the turn before",
   () =>
     onExclusive(async (reactor, system) => {
       reactor.listen(MEMORY_ADDRESS, { data: () => system.spend(96) });

@@ -48,7 +48,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a fiber's error goes to onError with its name, when nobody waits for it",
+  "a fiber's error goes to onError with its name, when no code reads finished",
   () =>
     onReactor(async ({ fibers, reactor }) => {
       const cause = new RangeError("too much");
@@ -66,7 +66,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a fiber's error goes to who waits for it, and nowhere else",
+  "a fiber's error rejects finished and is not reported, when code reads finished",
   () =>
     onReactor(async ({ fibers, reactor }) => {
       const fiber = fibers.spawn(() => Promise.reject(new RangeError("no")));
@@ -132,7 +132,7 @@ cleanTest(
   () =>
     onReactor(async ({ fibers, reactor }) => {
       const reason = new Error("enough");
-      const told: unknown[] = [];
+      const caught: unknown[] = [];
       const waits: ((fiber: Fiber) => Promise<unknown>)[] = [
         (fiber) => fiber.sleep(NEVER_MS),
         (fiber) => fiber.listen(LOOPBACK).accept(),
@@ -146,7 +146,7 @@ cleanTest(
       for (const wait of waits) {
         const fiber = fibers.spawn((fiber) =>
           wait(fiber).catch((error) => {
-            told.push(error);
+            caught.push(error);
             throw error;
           })
         );
@@ -158,7 +158,7 @@ cleanTest(
           reason,
         );
       }
-      assertEquals(told, waits.map(() => reason));
+      assertEquals(caught, waits.map(() => reason));
       assertEquals(reactor.reported, []);
       assertEquals(reactor.size, 0);
     }),
@@ -194,7 +194,7 @@ cleanTest(
 );
 
 cleanTest(
-  "an error that follows from a cancel is told of, when it differs",
+  "an error after a cancel is reported, when it is not the reason of the cancel",
   () =>
     onReactor(async ({ fibers, reactor }) => {
       const fiber = fibers.spawn(async (fiber) => {
@@ -261,7 +261,7 @@ cleanTest(
           "Waited 1 ms",
         );
         assertEquals(fiber.isCancelled, false);
-        // The listener is as it was: nobody accepts any more.
+        // The listener still works, and no earlier accept waits for it.
         using _client = await fiber.connect(listener.addr);
         (await listener.accept()).close();
       });
@@ -338,7 +338,7 @@ Deno.test("fiber.withTimeout() ends a fiber that waits for a promise which never
   assertEquals(await outcome, "TimedOut");
 });
 
-Deno.test("fiber.withTimeout() gives what was read in the turn in which its time is over", async () => {
+Deno.test("fiber.withTimeout() resolves with bytes that were read in the turn in which the time is over", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
@@ -351,7 +351,7 @@ Deno.test("fiber.withTimeout() gives what was read in the turn in which its time
       fiber.withTimeout(20, ({ signal }) => conn.readChunk({ signal }))
     ).finished;
   await system.settle();
-  // Bytes come, and the time is over, before the reactor looks again.
+  // Bytes come, and the time passes, before the reactor polls again.
   system.spend(30);
   stream.receive("hello");
   await system.settle();

@@ -1,4 +1,4 @@
-/** What bounds the connections of fibers: time, water marks, errors. */
+/** Limits of the connections of fibers: time, water marks, errors. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -14,7 +14,7 @@ import {
   MemorySystem,
 } from "../../src/system/memory.ts";
 
-/** A turn of the sweep's: it looks at limits eight times in the shortest. */
+/** A limit acts before this share of it: the sweep looks eight times in it. */
 const LATE_SHARE = 1.3;
 const LIMIT_MS = 1_000;
 const LATE_MS = LIMIT_MS * LATE_SHARE;
@@ -32,7 +32,7 @@ type Way = (
   options: ConnectionOptions,
 ) => Promise<{ conn: FiberConnection; stream: MemoryStream }>;
 
-/** Returns what a listener that fibers use has accepted. */
+/** Returns a connection that a listener of fibers has accepted. */
 async function arrival(
   system: MemorySystem,
   accepted: Promise<FiberConnection>,
@@ -42,7 +42,7 @@ async function arrival(
   return { conn: await accepted, stream };
 }
 
-/** Returns what was connected. */
+/** Returns a connection that was opened. */
 async function departure(
   system: MemorySystem,
   connecting: Promise<FiberConnection>,
@@ -51,7 +51,7 @@ async function departure(
   return { conn: await connecting, stream: system.connects[0]! };
 }
 
-/** Runs in a fiber that does not end before its reactor. */
+/** Calls `run` in a fiber that does not end before its reactor. */
 function inFiber<T>(
   reactor: Reactor,
   run: (fiber: Fiber) => Promise<T>,
@@ -101,7 +101,7 @@ const WAYS: Record<string, Way> = {
     ),
 };
 
-/** Has the loop go on: a reactor that has nothing left lets no time pass. */
+/** Keeps the loop running: an idle reactor lets no time pass. */
 function keepRunning(reactor: Reactor): void {
   reactor.setTimer(1e9, () => {});
 }
@@ -125,7 +125,7 @@ async function withLimits(
   assertEquals(reported, []);
 }
 
-/** Expects that `waiting` ends since a limit has passed, and never early. */
+/** Expects that `waiting` ends when a limit has passed, and never early. */
 async function assertTimedOut(
   system: MemorySystem,
   waiting: Promise<unknown>,
@@ -170,7 +170,7 @@ for (const [name, way] of Object.entries(WAYS)) {
 }
 
 for (const name of ["idleMs", "readMs", "lifetimeMs"] as const) {
-  Deno.test(`a fiber's read rejects with TimedOut, when ${name} has passed, and so does all after it`, () =>
+  Deno.test(`a fiber's read, and all that follow, reject with TimedOut, when ${name} has passed`, () =>
     withLimits({ timeouts: { [name]: LIMIT_MS } }, async ({ conn, system }) => {
       await assertTimedOut(system, conn.readExactly(new Uint8Array(9)), name);
       const uses = [
@@ -214,7 +214,7 @@ Deno.test("readMs counts only while a fiber reads", () =>
     },
   ));
 
-Deno.test("what came before a limit has passed is read before TimedOut", () =>
+Deno.test("bytes that came before a limit passed are read before TimedOut", () =>
   withLimits(
     { timeouts: { idleMs: LIMIT_MS } },
     async ({ conn, stream, system }) => {
@@ -227,8 +227,8 @@ Deno.test("what came before a limit has passed is read before TimedOut", () =>
     },
   ));
 
-Deno.test("a connect of a fiber's rejects with TimedOut, when a limit of the connection has passed", async () => {
-  // The connect is never done.
+Deno.test("a fiber's connect rejects with TimedOut, when a limit of the connection has passed", async () => {
+  // The connect never ends.
   const system = new MemorySystem({ policy: { connect() {} } });
   using reactor = new Reactor({ system });
   const fibers = new Fibers(reactor);
@@ -238,7 +238,7 @@ Deno.test("a connect of a fiber's rejects with TimedOut, when a limit of the con
   await assertTimedOut(system, connecting, "idleMs");
 });
 
-Deno.test("limits out of range are a RangeError, wherever fibers say them", async () => {
+Deno.test("limits out of range are a RangeError, in every function of fibers", async () => {
   using reactor = new Reactor({ system: new MemorySystem() });
   const fibers = new Fibers(reactor);
   const wrong = { ...MEMORY_ADDRESS, timeouts: { readMs: 0 } };

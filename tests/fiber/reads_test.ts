@@ -1,4 +1,4 @@
-/** Reads of fibers that end early, and the memory of what nobody has taken. */
+/** Reads of fibers that end early, and the memory of bytes that wait. */
 
 import {
   assert,
@@ -21,7 +21,7 @@ import { eventually, within } from "../util/waiting.ts";
 
 const KIB = 1024;
 
-/** A size from which the system reads into a reader's own buffer. */
+/** Size from which the system reads into the program's own array. */
 const DIRECT_BYTES = 64 * KIB;
 
 interface Fake {
@@ -31,7 +31,7 @@ interface Fake {
   readonly reactor: Reactor;
 }
 
-/** Runs `body` with a connection whose peer is the test. */
+/** Runs `body` with a connection to the test. */
 async function withFake(body: (fake: Fake) => Promise<void>): Promise<void> {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });
@@ -59,7 +59,7 @@ async function copiedBy(body: () => Promise<void>): Promise<number> {
   return copied;
 }
 
-/** Aborts on its own, after what runs now. */
+/** Returns a signal that aborts after the code that runs now. */
 function soon(): AbortSignal {
   const controller = new AbortController();
   queueMicrotask(() => controller.abort(new Error("enough")));
@@ -89,14 +89,14 @@ Deno.test("readUntil() takes bounded memory and linear time, when bytes come one
     assertEquals(reactor.stats().memoryBytes, 0);
   }));
 
-Deno.test("what a fiber's reads leave counts as memory, until it is taken or the connection ends", () =>
+Deno.test("bytes that a fiber's reads leave count as memory, until they are read or the connection ends", () =>
   withFake(async ({ conn, stream, system, reactor }) => {
     const memory = () => reactor.stats().memoryBytes;
     stream.receive(10_000);
     assertEquals(await conn.read(new Uint8Array(1)), 1);
     assertLess(9_999, memory());
     assertEquals(await conn.read(new Uint8Array(9_998)), 9_998);
-    // The block stays while a byte of it does.
+    // The whole block stays while one byte of it waits.
     assertLess(9_999, memory());
     assertEquals((await conn.readChunk())!.byteLength, 1);
     assertEquals(memory(), 0);
@@ -108,7 +108,7 @@ Deno.test("what a fiber's reads leave counts as memory, until it is taken or the
     assertEquals(memory(), 0);
   }));
 
-Deno.test("a fiber's connection is shed, when what nobody has taken is beyond memoryBytesMax", async () => {
+Deno.test("a fiber's connection is shed, when bytes that wait are beyond memoryBytesMax", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system, memoryBytesMax: 15_000 });
   const fibers = new Fibers(reactor);
@@ -175,7 +175,7 @@ for (const size of [100, DIRECT_BYTES]) {
       await eventually("the bytes", () => target[4] !== 0);
       controller.abort(new RangeError("stop"));
       await assertRejects(() => reading, RangeError);
-      // Behind what was kept, and what is kept again, comes what is new.
+      // New bytes come behind those that were kept twice.
       await assertRejects(() => conn.readExactly(target, { signal: soon() }));
       await writeText(peer, " world");
       assertEquals(decoded((await conn.readUntil("w", 100))!), "hello w");
@@ -208,7 +208,7 @@ Deno.test("readExactly() leaves what it has read to a read that came between", (
     const reading = conn.readExactly(new Uint8Array(8));
     const refused = assertRejects(() => reading, Deno.errors.Busy);
     let between: Promise<Uint8Array | null> | undefined;
-    // Timers run in the turn that brings the bytes, before any promise.
+    // Timers run in the turn that brings the bytes, before promises settle.
     reactor.setTimer(0, () => between = conn.readChunk());
     stream.receive("abc");
     await system.settle();

@@ -1,4 +1,4 @@
-/** Structured fibers: who waits for whom, and who ends whom. */
+/** Scopes: fibers wait for their children, and end together. */
 
 import {
   assert,
@@ -57,12 +57,12 @@ cleanTest(
   () =>
     onReactor(async ({ fibers, reactor }) => {
       const first = new RangeError("first");
-      const told: unknown[] = [];
+      const caught: unknown[] = [];
       await fibers.spawn(async (fiber) => {
         const rejected = await assertRejects(() =>
           fiber.scope(async (scope) => {
             const note = (error: unknown) => {
-              told.push(error);
+              caught.push(error);
               throw error;
             };
             scope.spawn((child) => child.sleep(NEVER_MS).catch(note));
@@ -78,7 +78,7 @@ cleanTest(
         assertEquals(fiber.isCancelled, false);
         assertEquals(reactor.size, 0);
       }).finished;
-      assertEquals(told, [first, first, first]);
+      assertEquals(caught, [first, first, first]);
       assertEquals(reactor.reported, []);
     }),
 );
