@@ -1,6 +1,6 @@
 /**
- * Admission: how many connections there may be, and which of them close when one
- * more is wanted.
+ * Admission: how many connections a server may have, and which of them it
+ * closes to accept one more.
  *
  * @module
  */
@@ -10,43 +10,42 @@ import type { Connection } from "../reactor/connection.ts";
 /** How many connections a server may have. */
 export interface AdmissionOptions {
   /**
-   * Connections in all. When there are so many, the server closes connections
-   * to make room for a new one, as nginx does: those that have waited longest
-   * for a request, or for the rest of a request's head, and for a second at
-   * least. When there is no such connection, the new one is closed. 65,536 when
-   * left out; an idle connection takes less than a KiB of memory, so choose more
-   * only when there is memory for what so many clients ask. From 1, or
-   * `Infinity`.
+   * Connections in all. Beyond that number, the server makes room for a new
+   * connection, as nginx does: it closes those that have waited longest for a
+   * request or for the rest of a head, and for a second at least. Without such
+   * a connection it closes the new one. 65,536 when left out; an idle
+   * connection takes less than a KiB of memory, but the requests of so many
+   * clients take more. From 1, or `Infinity`.
    */
   connectionsMax?: number;
   /**
-   * Connections from one IPv4 address or one IPv6 network (/64); more are
-   * closed as they come. 16,384 when left out: a quarter of all, so that nobody
-   * fills the server alone, and more than a proxy keeps open from one address,
-   * which has ports for 28,232. From 1, or `Infinity`.
+   * Connections from one IPv4 address or one IPv6 network (/64); the server
+   * closes any more at once. 16,384 when left out: a quarter of all, so that no
+   * client fills the server alone, and enough for a proxy, which has ports for
+   * 28,232 connections from one address. From 1, or `Infinity`.
    */
   connectionsPerAddressMax?: number;
 }
 
 /**
- * The share of idle connections that makes room: looking for them takes a look
- * at all, which must be worth it.
+ * The share of idle connections that is closed to make room: finding them means
+ * reading all connections, which must be worth it.
  */
 const SPARED_SHARE = 1 / 32;
 
-/** A client that was accepted or answered just now may have asked already. */
+/** A client that was accepted or answered just now may have sent a request. */
 const QUIET_MS = 1_000;
 
 /** The connections of one server. */
 export class Admission {
-  /** How many there are. */
+  /** The number of connections. */
   open = 0;
   readonly #max: number;
   readonly #perAddressMax: number;
   readonly #all: () => Iterable<Connection>;
   readonly #perAddress = new Map<number, number>();
 
-  /** @param all Returns the connections there are. */
+  /** @param all Returns all connections. */
   constructor(
     { connectionsMax, connectionsPerAddressMax }: Required<AdmissionOptions>,
     all: () => Iterable<Connection>,
@@ -59,7 +58,7 @@ export class Admission {
   /**
    * Counts a connection until it leaves.
    *
-   * @returns Whether it may stay. One too many must be closed.
+   * @returns Whether it may stay; otherwise the caller must close it.
    */
   enter(connection: Connection): boolean {
     this.open++;
@@ -78,10 +77,10 @@ export class Admission {
   }
 
   /**
-   * Closes those that wait for a request and have been quiet for longest, a
+   * Closes the connections that have waited longest for a request, and for a
    * second at least.
    *
-   * @returns Whether there was one.
+   * @returns Whether a connection was closed.
    */
   makeRoom(): boolean {
     const idle: Connection[] = [];
@@ -99,20 +98,20 @@ export class Admission {
     for (let index = 0; left > 0; index++) {
       if (since[index]! > latestMs) continue;
       const connection = idle[index]!;
-      // A request that has come meanwhile is answered.
+      // A request that has arrived meanwhile is answered.
       if (connection.readNow() === 0) connection.shutdown();
       left--;
     }
     return this.open < before;
   }
 
-  /** Counts it for its address; returns whether that has room for it. */
+  /** Counts a connection for its address; returns whether it may stay. */
   #enterAddress(connection: Connection): boolean {
     if (this.#perAddressMax === Infinity) return true;
     const key = connection.peerKey;
     const count = this.#perAddress.get(key) ?? 0;
     this.#perAddress.set(key, count + 1);
-    // Peers of a Unix socket are processes of this machine: there is no address.
+    // Peers of a Unix socket have no address.
     return key === 0 || count < this.#perAddressMax;
   }
 }

@@ -17,33 +17,33 @@ import type { Timer } from "../reactor/timers.ts";
 import { checkGraceMs, hasPath, reactorOf, textOf } from "./serve_options.ts";
 
 /**
- * What a container has until it is killed, and more than any peer needs that
- * reads at all. `Deno.serve` waits for ever; so does nginx unless told otherwise.
+ * The time that a container has until it is killed, and more than a reading
+ * peer needs. `Deno.serve` waits without limit, as nginx does by default.
  */
 const GRACE_MS_DEFAULT = 30_000;
 
-/** Only this machine can connect; `0.0.0.0` is for others, too. */
+/** Only this machine can connect; with `0.0.0.0` other machines can, too. */
 const HOSTNAME_DEFAULT = "127.0.0.1";
 
 /** Where to echo. */
 export interface EchoOptions {
-  /** From 0 to 65535; 0 for one of the system's choosing. */
+  /** From 0 to 65535; 0 lets the system choose. */
   port: number;
   /** An address or a name; `127.0.0.1` when left out. */
   hostname?: string;
   /** Several servers on one address share its connections. */
   reusePort?: boolean;
   /**
-   * Milliseconds that peers have to read what they are owed when the server
-   * shuts down; then they are reset. 30000 when left out; from 0, and
-   * `Infinity` waits for ever.
+   * Milliseconds that peers have to read their last bytes when the server shuts
+   * down; then they are reset. 30000 when left out; from 0, or `Infinity` for
+   * no limit.
    */
   graceMs?: number;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
 
-/** At which Unix socket to echo. */
+/** The Unix socket to echo on. */
 export interface EchoUnixOptions extends UnixPath {
   /** As for a TCP echo server. */
   graceMs?: number;
@@ -63,15 +63,15 @@ export interface EchoServer<Address extends StreamAddress = TcpAddress>
   /** Resolves when the server has shut down and its last connection closed. */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting, sends back what has come, and closes all: within `graceMs`,
-   * whatever peers do.
+   * Stops accepting, sends back the received bytes, and closes all connections
+   * within `graceMs`.
    */
   shutdown(): Promise<void>;
 }
 
 /**
- * Sends back what each connection sends, and the end of its stream after all
- * of it. A peer that does not read is not read from.
+ * Sends back all bytes that a peer sends, and then its end. The server does not
+ * read from a peer that does not read.
  *
  * @example Usage
  * ```ts
@@ -86,16 +86,16 @@ export interface EchoServer<Address extends StreamAddress = TcpAddress>
  * assertEquals(new TextDecoder().decode(reply), "hello");
  * ```
  *
- * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+ * @throws {Deno.errors.AddrInUse} when the address is in use.
  * @throws {RangeError} when `graceMs` is below 0, or the port out of range.
  * @throws {TypeError} when an option is of a wrong type, or there is no port.
  */
 export function echo(options: EchoOptions): EchoServer;
 /**
- * Sends back what each connection of a Unix socket sends. The path is removed in
- * the end.
+ * Sends back all bytes that a peer of a Unix socket sends. The server removes
+ * the path in the end.
  *
- * @throws {Deno.errors.AddrInUse} when the path is there already.
+ * @throws {Deno.errors.AddrInUse} when the path exists.
  */
 export function echo(options: EchoUnixOptions): EchoServer<UnixAddress>;
 export function echo(
@@ -111,7 +111,7 @@ export function echo(
   const reactor = reactorOf(options.reactor);
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
   let open = 0;
-  /** What shutting down has to do later, if anything. */
+  /** The timers of a shutdown. */
   const timers: Timer[] = [];
   const checkFinished = async () => {
     if (!listener.isClosed || open > 0) return;
@@ -153,15 +153,15 @@ export function echo(
   };
 }
 
-/** Has connections end by themselves, and by force when the time is over. */
+/** Shuts connections down, and aborts those that are left after `graceMs`. */
 function endWithin(
   graceMs: number,
   listener: Listener,
   reactor: Reactor,
 ): Timer[] {
-  // Later: the caller may be a handler, whose bytes lie where reads go.
+  // Later: the caller may be a handler, and its bytes lie in the read buffer.
   const later = reactor.setTimer(0, () => {
-    // What has come by now is sent back.
+    // Bytes that have arrived by now are sent back.
     for (const connection of reactor.connections(listener)) {
       connection.shutdown();
     }
@@ -169,7 +169,7 @@ function endWithin(
   const limit = reactor.setTimer(graceMs, () => {
     for (const connection of reactor.connections(listener)) connection.abort();
   });
-  // The connections keep the process alive, or nothing does.
+  // Only the connections keep the process alive.
   limit.unref();
   return [later, limit];
 }

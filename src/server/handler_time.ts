@@ -1,5 +1,5 @@
 /**
- * A limit of time for handlers.
+ * The time limit of handlers.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import type { Reactor } from "../reactor/reactor.ts";
 
 /**
  * Returns a handler that answers 503, and aborts the request's signal, when
- * `handler` has not answered after `ms`. What it answers later is thrown away.
+ * `handler` has not answered after `ms`. A later response is thrown away.
  *
- * Only promises are timed: a handler that holds the thread holds the clock.
+ * Only promises are timed: no timer runs while a handler keeps the thread busy.
  */
 export function timedHandler(
   handler: Handler<ServeAddress>,
@@ -45,11 +45,11 @@ function withTime(
   return promise;
 }
 
-/** Nobody wants it any more: neither its body nor why it failed. */
+/** Throws away a late response, or the error of a late handler. */
 async function discard(answer: Promise<Response>): Promise<void> {
   try {
     await (await answer).body?.cancel();
   } catch {
-    // It was not to be sent.
+    // The client has its 503 already.
   }
 }

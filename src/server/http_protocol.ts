@@ -15,28 +15,28 @@ import type { Reactor } from "../reactor/reactor.ts";
 import type { Protocol } from "../stream/transport.ts";
 import { settingsOf } from "./option_table.ts";
 
-/** How HTTP is spoken. */
+/** Options of the protocol. */
 export interface HttpOptions extends LimitOptions {
-  /** Answers when the handler fails; left out, 500 and the error is printed. */
+  /** Answers for a failed handler; by default 500, and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
-  /** Notified of requests; left out, nothing is. */
+  /** Notified of requests, when given. */
   observer?: Observer;
-  /** Whether to refuse what RFC 9112 does not allow: see `ServeOptions`. */
+  /** Whether to refuse what RFC 9112 does not allow: see `LimitedOptions`. */
   requireHost?: boolean;
   /**
-   * The reactor of the transports: it leaves Deno's loop its rounds while a
-   * handler is at work. Left out where the transports have no reactor.
+   * The reactor of the transports, which gives Deno's loop rounds while a
+   * handler works. Left out when the transports have no reactor.
    */
   reactor?: Reactor;
 }
 
 /**
- * Returns HTTP/1.1 as a protocol: for listeners with a protocol of their own
- * choosing, for a transport that is upgraded, for bytes in memory.
+ * Returns HTTP/1.1 as a protocol: for a listener of a reactor, for a transport
+ * that is upgraded, or for bytes in memory.
  *
- * The transport has the limits of time for peers that are silent or slow: see
- * `Timeouts`. What `open`, `data` and the others are called with is the same
- * transport from its beginning to its end.
+ * The transport limits the time of silent and slow peers: see `Timeouts`. All
+ * functions of the protocol are called with the same transport object, from
+ * `open` to `close`.
  *
  * @example On a listener
  * ```ts
@@ -78,7 +78,7 @@ export function http(
   })) as Protocol;
 }
 
-/** Makes what all connections of one server share. */
+/** Makes the service that all connections of one server share. */
 export function serviceOf(
   { reactor, onError = answerError, ...options }:
     & Omit<ServiceOptions, "onError" | "report" | "beginWork" | "endWork">
@@ -98,9 +98,9 @@ function answerError(error: unknown): Response {
   return internalServerError();
 }
 
-/** @param when What was done when it failed, unless it speaks for itself. */
+/** @param when A text about what failed; the error alone when left out. */
 function logError(error: unknown, when?: string): void {
-  // As Deno.serve does: nobody else is told of it.
+  // As Deno.serve does: the client does not see the error.
   // deno-lint-ignore no-console
   if (when === undefined) return console.error(error);
   // deno-lint-ignore no-console

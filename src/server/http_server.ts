@@ -36,45 +36,45 @@ import {
   textOf,
 } from "./serve_options.ts";
 
-/** How to serve, wherever it is. */
+/** Options of a server at any address. */
 export interface ServeBaseOptions<Addr extends ServeAddress>
   extends Omit<LimitedOptions, "tcpKeepalive"> {
   /**
-   * Ends the server at once when it aborts: whatever is in progress is cut
-   * off, but what a handler that aborts it answers in the same round of Deno's
-   * loop is sent. A server whose signal has aborted before ends when
-   * `onListen` was told.
+   * Ends the server at once when it aborts: all connections are cut off, but
+   * the answer of a handler that aborts the signal is sent, if it comes in the
+   * same round of Deno's loop. If the signal has aborted before, the server
+   * ends after it has called `onListen`.
    */
   signal?: AbortSignal;
-  /** Called with the address; left out, the address is printed. */
+  /** Called with the address; by default the address is printed. */
   onListen?: (addr: Addr) => void;
-  /** Answers when the handler fails; left out, 500 and the error is printed. */
+  /** Answers for a failed handler; by default 500, and the error is printed. */
   onError?: (error: unknown) => Response | Promise<Response>;
   /**
-   * Notified of requests that begin, are answered, refused or fail: for logs and
-   * metrics. Nothing is when left out. A module that runs on Workers exports it
-   * beside its `fetch`: `export default { fetch, observer }`.
+   * Notified of requests that begin, are answered, refused or fail: for logs
+   * and metrics. A module that runs on Workers exports it beside its `fetch`:
+   * `export default { fetch, observer }`.
    */
   observer?: Observer;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
 
-/** Where and how to serve. */
+/** Options of a server at a TCP port. */
 export interface ServeOptions extends ServeBaseOptions<Deno.NetAddr> {
   /** Always TCP. */
   transport?: "tcp";
-  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
+  /** From 0 to 65535; 8000 when left out, 0 lets the system choose. */
   port?: number;
   /** An address or a name; `0.0.0.0` when left out. */
   hostname?: string;
   /** Several servers on one address share its connections. */
   reusePort?: boolean;
-  /** How silent clients are probed: see `LimitedOptions`. On when left out. */
+  /** How the system probes silent clients: see `LimitedOptions`. */
   tcpKeepalive?: boolean | Partial<Keepalive>;
 }
 
-/** At which Unix socket and how to serve. */
+/** Options of a server at a Unix socket. */
 export interface ServeUnixOptions
   extends ServeBaseOptions<Deno.UnixAddr>, UnixPath {
   /** Always a stream. */
@@ -91,16 +91,17 @@ export interface HttpServer<Addr extends ServeAddress = Deno.NetAddr>
   /** The bound address, with the port that the system chose for port 0. */
   readonly addr: Addr;
   /**
-   * Resolves when the server has shut down, its last connection closed, and
-   * nothing of its reactor is pending in Deno: see `Reactor.settled`.
+   * Resolves when the server has shut down, its last connection has closed, and
+   * its reactor has no pending operation in Deno: see `Reactor.settled`.
    */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting, answers what has come, and resolves as `finished` does. The
-   * connections keep the process alive from now on, also after `unref()`.
+   * Stops accepting, answers received requests, and resolves as `finished`
+   * does. From now on the connections keep the process alive, also after
+   * `unref()`.
    */
   shutdown(): Promise<void>;
-  /** Keeps the process alive while the server runs, which is how it begins. */
+  /** Keeps the process alive while the server runs, as it does at first. */
   ref(): void;
   /** Lets the process end although the server runs. */
   unref(): void;
@@ -108,13 +109,13 @@ export interface HttpServer<Addr extends ServeAddress = Deno.NetAddr>
 
 export type { Handler, ServeAddress };
 
-/** Where and how to serve: at a port, or at a Unix socket. */
+/** Options of a server at a TCP port or at a Unix socket. */
 export type AnyServeOptions = ServeOptions | ServeUnixOptions;
 
 /**
  * Serves HTTP/1.1.
  *
- * @throws {TypeError} when an option is of another type.
+ * @throws {TypeError} when an option is of a wrong type.
  * @throws {RangeError} when a number is out of its range.
  * @throws {Deno.errors.AddrInUse} and others of `Reactor.listen`.
  */
@@ -133,8 +134,8 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
   readonly #listener: Listener;
   readonly #finish: () => void;
   readonly #admission: Admission;
-  #disobey: (() => void) | undefined = undefined;
-  /** Ends the connections in the next turn, when shutting down. */
+  #unwatchSignal: (() => void) | undefined = undefined;
+  /** Shuts the connections down in the next turn. */
   #later: Timer | undefined = undefined;
 
   constructor(options: AnyServeOptions, handler: Handler<ServeAddress>) {
@@ -150,8 +151,7 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);
     }
-    // A closing server looks at all of its connections by itself, when no
-    // handler is at work any more.
+    // A closing server shuts all connections down itself, outside of handlers.
     this.#admission = new Admission(
       settings,
       () => this.#service.isClosing ? [] : this.#connections(),
@@ -175,7 +175,7 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
       this.#checkFinished();
     };
     this.addr = this.#service.addr = this.#listener.addr;
-    this.#obey(signal);
+    this.#watchSignal(signal);
     try {
       this.#announce(options);
     } catch (error) {
@@ -185,16 +185,17 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
     if (signal?.aborted) this.#abort();
   }
 
-  // Arrows, as those of Deno.serve's servers need no `this` either.
+  // Arrow functions: as with Deno.serve, they can be called without `this`.
 
   readonly shutdown = (): Promise<void> => {
     if (!this.#service.isClosing) {
       this.#service.isClosing = true;
       this.#listener.acceptWaiting();
       this.#listener.close();
-      // Somebody waits for their end, which the process must not come before.
+      // The process must not end before the connections do.
       for (const connection of this.#connections()) connection.ref();
-      // Later: the caller may be a handler, whose bytes lie where reads go.
+      // Later: the caller may be a handler, and its bytes lie in the read
+      // buffer.
       if (this.#admission.open > 0) {
         this.#later = this.#reactor.setTimer(0, () => {
           for (const connection of this.#connections()) connection.shutdown();
@@ -238,26 +239,26 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
     return this.#reactor.listen(where, this.#handlers());
   }
 
-  /** Tells of the address, which is of the options' own kind. */
+  /** Calls `onListen` with the address, or prints the address. */
   #announce(options: AnyServeOptions): void {
     const { addr } = this;
-    // As Deno.serve does: the user of a program wants to know where.
+    // As Deno.serve does: the user of a program wants to know the address.
     // deno-lint-ignore no-console
     if (!options.onListen) return console.error(announcement(addr));
     (options as { onListen(addr: ServeAddress): void }).onListen(addr);
   }
 
-  /** Ends when `signal` aborts, and lets go of it when finished. */
-  #obey(signal: AbortSignal | undefined): void {
+  /** Ends the server when `signal` aborts, until the server has finished. */
+  #watchSignal(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     const abort = () => this.#abort();
     signal.addEventListener("abort", abort, { once: true });
-    this.#disobey = () => signal.removeEventListener("abort", abort);
+    this.#unwatchSignal = () => signal.removeEventListener("abort", abort);
   }
 
-  /** Ends at once, also when it is shutting down. */
+  /** Ends the server at once, also during a shutdown. */
   #abort(): void {
-    // Clients that wait to be accepted are cut off as well.
+    // First: clients that wait to be accepted are cut off as well.
     this.#listener.close();
     this.shutdown();
     for (const connection of this.#connections()) connection.terminate();
@@ -265,7 +266,7 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
 
   async #checkFinished(): Promise<void> {
     if (!this.#listener.isClosed || this.#admission.open > 0) return;
-    this.#disobey?.();
+    this.#unwatchSignal?.();
     if (this.#later !== undefined) this.#reactor.clearTimer(this.#later);
     await this.#reactor.settled();
     this.#finish();
@@ -273,7 +274,7 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
 
   #handlers(): ConnectionHandlers<HttpConnection> {
     const admission = this.#admission;
-    // A reactor's connection lends its buffers.
+    // A reactor's connection has the shared buffers that `http1` may use.
     const http = http1(this.#service) as unknown as Required<
       ConnectionHandlers<HttpConnection>
     >;

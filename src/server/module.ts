@@ -1,5 +1,5 @@
 /**
- * Loads the module that is to be served.
+ * Loads the module that a Worker serves.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 
-/** A scheme and not a Windows drive. */
+/** A URL's scheme, and no Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;
-/** Where an error was thrown, as stack traces say it: spaces and all. */
-const PLACE = /file:\/\/.+?:\d+:\d+/g;
+/** A position in a stack trace, which may contain spaces. */
+const POSITION = /file:\/\/.+?:\d+:\d+/g;
 
-/** What a module serves with. */
+/** The handler and the observer of a module. */
 export interface Served {
   /** The `fetch` of its default export. */
   readonly handler: Handler<ServeAddress>;
@@ -24,11 +24,12 @@ export interface Served {
 }
 
 /**
- * Imports a module and returns what its default export has.
+ * Imports a module, and returns the handler and the observer of its default
+ * export.
  *
  * @param specifier A URL, or a path from `folder`.
- * @throws {Error} when it is missing, throws, or has no such export.
- * @throws {TypeError} when its `observer` is none.
+ * @throws {Error} when the module is missing, throws, or exports no `fetch`.
+ * @throws {TypeError} when its `observer` is no observer.
  */
 export async function loadServed(
   specifier: string,
@@ -44,7 +45,7 @@ export async function loadServed(
     );
   }
   return {
-    // Called as a method: it may use `this`.
+    // A method call, since `fetch` may use `this`.
     handler: (request, info) => served.fetch(request, info),
     observer: observerOf(served.observer),
   };
@@ -63,16 +64,16 @@ async function load(
   }
 }
 
-/** The message and where it came from, since no stack trace is printed. */
+/** Returns the message with the position: no stack trace is printed. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return `it threw "${String(error)}"`;
   const [message] = error.message.split("\n");
   const here = new URL(".", import.meta.url).href;
-  const place = `${error.message}\n${error.stack}`.match(PLACE)
-    ?.find((place) => !place.startsWith(here));
-  return place === undefined || message!.includes(place)
+  const position = `${error.message}\n${error.stack}`.match(POSITION)
+    ?.find((position) => !position.startsWith(here));
+  return position === undefined || message!.includes(position)
     ? message!
-    : `${message} (${place})`;
+    : `${message} (${position})`;
 }
 
 function hasFetch(

@@ -1,10 +1,10 @@
 /**
- * The limits of a server, in one table: from it come the checks, what a Worker
- * is given, the options of the command line, and the table in the README.
+ * The limits of a server, in one table. The checks, the options of Workers, the
+ * options of the command line and the table in the README follow from it.
  *
  * To add a limit, add its option to {@linkcode LimitedOptions} and its row to
- * {@linkcode TABLE}, and use it where it is for. The compiler holds the two
- * against each other, and a test has a Worker tell which values it was given.
+ * {@linkcode TABLE}, and use its value. The compiler compares the two, and a
+ * test checks that Workers get the value.
  *
  * @module
  */
@@ -16,17 +16,17 @@ import type { AdmissionOptions } from "./admission.ts";
 /** Options of a server that limit what clients may do, and for how long. */
 export interface LimitedOptions extends LimitOptions, AdmissionOptions {
   /**
-   * Milliseconds in which a handler's promise must settle; then the answer is
-   * 503 and `request.signal` aborts. No limit when left out: only the program
+   * Milliseconds in which a handler's promise must settle; later the answer is
+   * 503, and `request.signal` aborts. No limit when left out: only the program
    * knows how long its work may take. From 1 to 2147483647, or `Infinity`.
    */
   handlerMs?: number;
   /**
-   * Milliseconds for which a client may take no byte of what is sent to it;
-   * then it is reset. 60 seconds when left out, as in nginx: also a phone in a
-   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The system
-   * counts, too, what it has taken and the client's side does not acknowledge
-   * (`TCP_USER_TIMEOUT`, where there is one).
+   * Milliseconds for which a client may take none of the bytes that are sent to
+   * it; then it is reset. 60 seconds when left out, as in nginx: a phone in a
+   * tunnel is back by then. From 1 to 2147483647, or `Infinity`. The same limit
+   * holds for bytes that the client's system does not acknowledge, where the
+   * system has `TCP_USER_TIMEOUT`.
    */
   writeMs?: number;
   /**
@@ -35,44 +35,43 @@ export interface LimitedOptions extends LimitOptions, AdmissionOptions {
    */
   tcpBacklog?: number;
   /**
-   * How the system asks silent clients whether they are still there: see
-   * `ListenOptions.keepalive`. On when left out: a client that has vanished is
-   * given up, and its stream ends, also when nothing is written to it.
+   * How the system probes silent clients: see `ListenOptions.keepalive`. On
+   * when left out: the connection of a client that has vanished ends, also when
+   * nothing is written to it.
    */
   tcpKeepalive?: boolean | Partial<Keepalive>;
   /**
-   * Whether requests must be as RFC 9112 has them; they must when left out.
-   * With `false` the server also takes what `Deno.serve` takes: a request of
-   * HTTP/1.1 without `Host` or with an empty one, lines of a head that end in a
-   * bare LF, and CONNECT, which is 501 otherwise: there is no tunnel behind it.
-   * How bodies are framed stays strict. When false, a head that is too large is
-   * answered with 400, as by `Deno.serve`, instead of 431.
+   * Whether requests must obey RFC 9112; true when left out. With `false` the
+   * server also takes what `Deno.serve` takes: a request of HTTP/1.1 without
+   * `Host` or with an empty one, lines of a head that end in a bare LF, and
+   * CONNECT, which is 501 otherwise, since there is no tunnel behind it. The
+   * framing of bodies stays strict. A head that is too large is then answered
+   * with 400, as by `Deno.serve`, instead of 431.
    *
-   * Not to be used behind a proxy: one that ends lines or chooses hosts in
-   * another way than this server can be made to pass on requests that it never
-   * checked.
+   * Do not use `false` behind a proxy: a proxy that ends lines or chooses hosts
+   * in another way than this server may pass on requests that it never checked.
    */
   requireHost?: boolean;
 }
 
-/** What is known of one option. */
+/** One option. */
 export interface OptionRow {
-  /** The value when it is left out; `undefined` leaves that to the system. */
+  /** The default; with `undefined` the system decides. */
   readonly initial: number | boolean | undefined;
   /**
-   * The least and the most of a number, infinity being without limit; nothing
-   * for an option that is no number.
+   * The least and the most of a number; `Infinity` is no limit. Missing for an
+   * option that is no number.
    */
   readonly range?: readonly [min: number, max: number];
-  /** Whether the number must be whole; `null` counts as left out then. */
+  /** Whether the number must be an integer; then `null` counts as left out. */
   readonly isWhole?: true;
-  /** What the number counts, on the command line: `MS`, `BYTES` or `N`. */
+  /** The unit of the number, on the command line. */
   readonly unit?: "MS" | "BYTES" | "N";
-  /** What it is, in a line of `--help`. */
+  /** The description, a line of `--help`. */
   readonly text: string;
-  /** The default as the README has it. */
+  /** The default, in words of the README. */
   readonly shown: string;
-  /** What happens to a client beyond it, as the README has it. */
+  /** What happens to a client beyond the limit, in words of the README. */
   readonly beyond: string;
 }
 
@@ -81,7 +80,7 @@ const COUNT = [1, Infinity] as const;
 const SIZE = [0, Infinity] as const;
 /** The most that `listen(2)` takes. */
 const BACKLOG_MAX = 0x7fff_ffff;
-/** Fields that the parser's table has room for. */
+/** The fields that fit the parser's table. */
 const HEADERS_MAX = 100;
 
 /** All limits, in the order of the README. */
@@ -99,7 +98,7 @@ export const TABLE = {
     range: TIME,
     unit: "MS",
     text: "Time kept without a request",
-    shown: "75 s, told to clients",
+    shown: "75 s, sent to clients",
     beyond: "closed",
   },
   bodyBytesPerSecondMin: {
@@ -208,20 +207,20 @@ export const TABLE = {
 /** The name of a limit. */
 export type LimitName = keyof typeof TABLE;
 
-/** The values of all limits: those of the options, and the defaults. */
+/** The values of all limits: from the options, or the defaults. */
 export type Settings =
   & Readonly<Required<Omit<LimitedOptions, "tcpBacklog">>>
   & { readonly tcpBacklog: number | undefined };
 
 /**
- * Returns all limits, with the defaults of those that are left out.
+ * Returns all limits, with the defaults for those that are left out.
  *
  * @throws {RangeError} when a number is out of its range.
  */
 export function settingsOf(options: LimitedOptions): Settings {
   const settings: Record<string, unknown> = {};
   const given = options as Readonly<Record<string, unknown>>;
-  // No iterator of an array, which a program may have broken.
+  // No iterator of an array, since a program may have changed it.
   for (const name in TABLE) {
     const row: OptionRow = TABLE[name as LimitName];
     settings[name] = valueOf(name as LimitName, row, given[name]);
@@ -231,10 +230,10 @@ export function settingsOf(options: LimitedOptions): Settings {
 
 function valueOf(name: LimitName, row: OptionRow, value: unknown): unknown {
   if (value === undefined) return row.initial;
-  // As with Deno.serve, null is what was left out.
+  // As with Deno.serve, null counts as left out.
   if (value === null && (row.isWhole || !row.range)) return row.initial;
   if (row.range === undefined) return value;
-  // It is asked for each request.
+  // The function is called for each request.
   if (name === "bodyBytesMax" && typeof value === "function") return value;
   const [min, max] = row.range;
   if (!row.isWhole) checkRange(name, value as number, min, max);
@@ -255,7 +254,7 @@ function notWhole(
   );
 }
 
-/** Returns the limits among options that are not left out. */
+/** Returns the limits that the options contain. */
 export function givenLimits(options: LimitedOptions): LimitedOptions {
   const given: Record<string, unknown> = {};
   for (const name in TABLE) {

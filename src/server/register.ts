@@ -1,11 +1,10 @@
 /**
- * Has denio serve what calls `Deno.serve`: programs and frameworks that know
- * nothing of it.
+ * Replaces `Deno.serve` by denio, for programs and frameworks that call it.
  *
- * Importing this module is enough, before anything keeps `Deno.serve` for
- * itself: `import "denio/register"`, or `deno run --preload` for a program that
- * is not to be changed. Deno's own types stay as they are. What denio does not
- * offer, as TLS, is left to Deno.
+ * Importing this module is enough: `import "denio/register"`, before other code
+ * stores `Deno.serve`, or `deno run --preload` to leave the program unchanged.
+ * Deno's types stay as they are. Deno itself serves what denio does not offer,
+ * such as TLS.
  *
  * @module
  */
@@ -16,7 +15,7 @@ import type { HttpServer, ServeBaseOptions } from "./http_server.ts";
 import { serve } from "./serve.ts";
 import { refusalOf, serveArguments } from "./serve_options.ts";
 
-/** What servers get whose own options do not say it. */
+/** Default options of the servers. */
 export type RegisterOptions = Omit<
   ServeBaseOptions<ServeAddress>,
   "signal" | "onListen" | "onError"
@@ -27,15 +26,15 @@ type Serve = (
   handler: Handler<ServeAddress>,
 ) => HttpServer<ServeAddress>;
 
-/** How Deno has it, which may be a getter that loads it on first use. */
+/** Deno's property, which may be a getter that loads the server. */
 const DENOS = Object.getOwnPropertyDescriptor(Deno, "serve")!;
 const denosServe = Deno.serve as Serve;
 
 let defaults: RegisterOptions = {};
 
 /**
- * Has denio serve what calls `Deno.serve` from now on, which importing this
- * module does as well. Calling it again only replaces the options.
+ * Replaces `Deno.serve` by denio, as importing this module does. Another call
+ * only replaces the options.
  *
  * @example Usage
  * ```ts
@@ -55,7 +54,8 @@ let defaults: RegisterOptions = {};
  * await server.shutdown();
  * ```
  *
- * @param options What servers get whose own options do not say it.
+ * @param options Default options of the servers: their own options override
+ * them.
  */
 export function register(options: RegisterOptions = {}): void {
   defaults = options;
@@ -68,8 +68,8 @@ export function register(options: RegisterOptions = {}): void {
 }
 
 /**
- * Gives `Deno.serve` back to Deno. Servers that run go on, and what somebody
- * else has put in its place stays there.
+ * Restores Deno's own `Deno.serve`, unless other code has replaced it since.
+ * Running servers go on.
  */
 export function unregister(): void {
   if (Deno.serve as unknown !== serveHere) return;

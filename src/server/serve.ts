@@ -1,5 +1,6 @@
 /**
- * An HTTP/1.1 server in the shape of `Deno.serve`, on this thread or on Workers.
+ * An HTTP/1.1 server in the shape of `Deno.serve`, on this thread or on
+ * Workers.
  *
  * @module
  */
@@ -44,15 +45,16 @@ import type { WorkersServer } from "./worker/workers.ts";
  * @param handler Answers requests.
  * @throws {TypeError} when there is no handler, or the port is no integer.
  * @throws {RangeError} when a number is out of its range.
- * @throws {Deno.errors.AddrInUse} when somebody listens there already.
+ * @throws {Deno.errors.AddrInUse} when the address is in use.
  * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
- * @throws {Deno.errors.NotSupported} when TLS or another transport is asked for.
+ * @throws {Deno.errors.NotSupported} when TLS or another transport is asked
+ * for.
  */
 export function serve(handler: Handler): HttpServer;
 /**
  * Serves HTTP/1.1 with options.
  *
- * @param options Where and how, the handler among it.
+ * @param options Options of the server, with the handler.
  */
 export function serve(
   options: ServeOptions & { handler: Handler },
@@ -60,15 +62,15 @@ export function serve(
 /**
  * Serves HTTP/1.1 with options.
  *
- * @param options Where and how.
+ * @param options Options of the server.
  * @param handler Answers requests.
  */
 export function serve(options: ServeOptions, handler: Handler): HttpServer;
 /**
- * Serves HTTP/1.1 on a Unix socket, whose path is removed in the end. URLs begin
+ * Serves HTTP/1.1 on a Unix socket, and removes its path in the end. URLs begin
  * with `http+unix:`, as those of `Deno.serve` do.
  *
- * @param options At which path and how.
+ * @param options Options of the server.
  * @param handler Answers requests.
  */
 export function serve(
@@ -78,34 +80,34 @@ export function serve(
 /**
  * Serves HTTP/1.1 on a Unix socket with options.
  *
- * @param options At which path and how, the handler among it.
+ * @param options Options of the server, with the handler.
  */
 export function serve(
   options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
 ): HttpServer<Deno.UnixAddr>;
 /**
- * Serves a module on Workers, each with a reactor of its own. All Workers accept
+ * Serves a module on Workers, each with its own reactor. All Workers accept
  * from one socket; the numbers of their open connections differ by two at the
- * most, and `accepted` tells how many each has accepted. With
- * `balance: "reuse-port"` each Worker has a socket of its own: see `Balance`.
+ * most, and `accepted` has the number that each has accepted. With `balance:
+ * "reuse-port"` each Worker has its own socket: see `Balance`.
  *
- * Needs `--allow-read` for denio's own files, as Deno asks it of any Worker. A
- * Worker has the permissions of the program that starts it.
+ * Needs `--allow-read` for denio's own files, which Deno requires for a Worker.
+ * A Worker has the permissions of the program that starts it.
  *
- * @param options The module, on how many Workers, where and how.
+ * @param options The module, the number of Workers, and options of the server.
  * @throws {RangeError} when the number of Workers, or a limit, is out of range.
- * @throws {TypeError} when an option is of a wrong type, names a balance or a
- * backend that does not exist, or has no meaning for a module, as `handler`.
+ * @throws {TypeError} when an option is of a wrong type, names an unknown
+ * balance or backend, or has no meaning for a module, such as `handler`.
  * @throws {Deno.errors.NotSupported} when TLS, another transport, or a backend
- * that the system has not got is asked for.
+ * that the system does not have is asked for.
  * @throws {Deno.errors.TimedOut} when the module has not loaded in `startMs`.
- * @throws {Error} what the module throws, or binding does.
+ * @throws {Error} an error of the module, or of binding the address.
  */
 export function serve(options: ServeModuleOptions): Promise<WorkersServer>;
 /**
- * Serves a module on Workers at a Unix socket, whose path is removed in the end.
+ * Serves a module on Workers at a Unix socket, and removes its path in the end.
  *
- * @param options The module, on how many Workers, at which path and how.
+ * @param options The module, the number of Workers, and options of the server.
  */
 export function serve(
   options: ServeModuleUnixOptions,
@@ -138,18 +140,18 @@ async function serveModule(
     ...options,
     ...handler !== undefined && { handler },
     echo: false,
-    // As with Deno.serve, null is what was left out.
+    // As with Deno.serve, null counts as left out.
     port: port ?? PORT_DEFAULT,
     hostname: hostname ?? HOSTNAME_DEFAULT,
   };
-  // Only now: others would start a millisecond later for it.
+  // Only now: the import would cost any other program a millisecond.
   const { serveOnWorkers } = await import("./worker/workers.ts");
   return serveOnWorkers(group);
 }
 
 /**
- * Whether a module is asked for. One that is `undefined` or `null` counts as
- * missing where there is a handler, and is a slip where there is none.
+ * Whether the options ask for a module. An option that is `undefined` or `null`
+ * counts as missing when there is a handler, and as a mistake otherwise.
  */
 function isModule(
   first: unknown,

@@ -1,5 +1,5 @@
 /**
- * What `Deno.serve` takes as arguments and options, and what it says of them.
+ * The arguments and options of `Deno.serve`, and its messages about them.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import type { ServeAddress } from "../http/transport.ts";
 import { Reactor } from "../reactor/reactor.ts";
 
-/** The port that `Deno.serve` takes when none is given. */
+/** The default port, as of `Deno.serve`. */
 export const PORT_DEFAULT = 8000;
-/** The address that `Deno.serve` takes when none is given: all of them. */
+/** The default address, as of `Deno.serve`: all of the machine's. */
 export const HOSTNAME_DEFAULT = "0.0.0.0";
 const PORT_MAX = 65_535;
 
-/** Options that ask for what is not here. */
+/** Options of `Deno.serve` that denio does not offer. */
 const NOT_OFFERED: Readonly<Record<string, string>> = {
   cert: "TLS",
   key: "TLS",
@@ -25,11 +25,12 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Takes the arguments of any overload apart, as `Deno.serve` does.
+ * Returns the options and the handler among the arguments of any overload, as
+ * `Deno.serve` does.
  *
- * @typeParam Options What the caller takes options for.
- * @typeParam Handler What the caller takes handlers for.
- * @throws {TypeError} when there is no handler among them.
+ * @typeParam Options The type of the options, which is not checked.
+ * @typeParam Handler The type of the handler, which is not checked.
+ * @throws {TypeError} when there is no handler.
  */
 export function serveArguments<Options extends object, Handler>(
   first: unknown,
@@ -56,15 +57,15 @@ export function serveArguments<Options extends object, Handler>(
 }
 
 /**
- * Says why a server of ours cannot do what the options ask for: to serve plain
- * text where TLS was asked for would be worse than not to serve. An option that
- * is `undefined` counts as missing.
+ * Returns why denio cannot serve with the options: plain text instead of TLS
+ * would be worse than no server. An option that is `undefined` counts as
+ * missing.
  *
- * @returns A message, or `undefined` when it can.
+ * @returns A message, or `undefined` when denio can.
  */
 export function refusalOf(options: object): string | undefined {
   const given = options as Readonly<Record<string, unknown>>;
-  // No iterator of an array, which a program may have broken.
+  // No iterator of an array, since a program may have changed it.
   for (const name in NOT_OFFERED) {
     if (given[name] === undefined || given[name] === false) continue;
     return `Cannot serve with option "${name}": ${NOT_OFFERED[name]} is not ` +
@@ -78,9 +79,9 @@ export function refusalOf(options: object): string | undefined {
 }
 
 /**
- * Returns the signal that an option means, before anything is opened.
+ * Returns the signal of an option.
  *
- * @throws {TypeError} when it is something else.
+ * @throws {TypeError} when the option is no signal.
  */
 export function checkSignal(
   signal: AbortSignal | null | undefined,
@@ -93,9 +94,9 @@ export function checkSignal(
 }
 
 /**
- * Throws unless a callback can be called or was left out: `null` is left out.
+ * Throws unless an option is a function, or left out: `undefined` or `null`.
  *
- * @throws {TypeError} when it is something else.
+ * @throws {TypeError} when the option has another type.
  */
 export function checkCallback(name: string, value: unknown): void {
   if (value === undefined || value === null) return;
@@ -106,9 +107,9 @@ export function checkCallback(name: string, value: unknown): void {
 }
 
 /**
- * Returns the reactor that an option means, this thread's when left out.
+ * Returns the reactor of an option; this thread's shared one when left out.
  *
- * @throws {TypeError} when it is something else.
+ * @throws {TypeError} when the option is no reactor.
  */
 export function reactorOf(reactor: Reactor | null | undefined): Reactor {
   if (reactor === undefined || reactor === null) return Reactor.shared;
@@ -119,9 +120,9 @@ export function reactorOf(reactor: Reactor | null | undefined): Reactor {
 }
 
 /**
- * Returns a place's text: a hostname or a path.
+ * Returns a hostname or a path.
  *
- * @throws {TypeError} when it is no string, or empty.
+ * @throws {TypeError} when the option is no string, or empty.
  */
 export function textOf(name: string, value: unknown): string {
   if (typeof value === "string" && value !== "") return value;
@@ -130,7 +131,7 @@ export function textOf(name: string, value: unknown): string {
 }
 
 /**
- * Throws unless a time to end is one.
+ * Throws unless `graceMs` is a time.
  *
  * @throws {RangeError} when it is below 0 or no number.
  */
@@ -153,13 +154,13 @@ function has({ path }: Readonly<Record<string, unknown>>): boolean {
 }
 
 /**
- * Returns the port that an option means: a number in text is one too.
+ * Returns the port of an option: a number, or a number as text.
  *
- * @throws {TypeError} when it is no integer.
+ * @throws {TypeError} when the option is no integer.
  * @throws {RangeError} when it is not from 0 to 65535.
  */
 export function portOf(option: unknown): number {
-  // Programs that were written for Deno.serve may know its messages.
+  // Deno's messages, since programs for Deno.serve may check them.
   if (typeof option !== "number" && typeof option !== "string") {
     throw new TypeError(`Invalid port (expected number): ${String(option)}`);
   }
@@ -178,14 +179,14 @@ function numberIn(text: string): number {
   return text.trim() === "" ? NaN : Number(text);
 }
 
-/** Returns what is printed of a server that listens, as `Deno.serve` does. */
+/** Returns the line that a listening server prints, as `Deno.serve` does. */
 export function announcement(addr: ServeAddress): string {
   if ("path" in addr) {
     return `Listening on ${addr.path.replaceAll("\0", "\\0")}`;
   }
   const { hostname, port } = addr;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  // An address that cannot be typed into every browser, and one that can.
+  // Not every browser can open an unspecified address: add one that it can.
   const isAny = hostname === "0.0.0.0" || hostname === "::";
   const here = isAny ? ` (http://localhost:${port}/)` : "";
   return `Listening on http://${host}:${port}/${here}`;

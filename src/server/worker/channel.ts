@@ -1,9 +1,9 @@
 /**
- * A way for bytes between the reactors of two threads: a pair of Unix streams,
- * of which one end is posted as a number.
+ * A channel between the reactors of two threads: a pair of Unix streams. One
+ * end is posted to the other thread as a number.
  *
- * What a Worker holds is closed when it ends, however it ends: so the end of
- * the stream tells the end of the Worker.
+ * The end of a Worker, of any kind, closes its handles: so the end of the
+ * stream shows the end of the Worker.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import type {
 } from "../../reactor/connection.ts";
 import type { Reactor } from "../../reactor/reactor.ts";
 
-/** One end, and the number of the other. */
+/** One end of a channel, and the number of the other end. */
 export interface Channel {
   /** This thread's end. */
   readonly connection: Connection;
-  /** To post to the other thread, for {@linkcode joinChannel}. */
+  /** The number of the other end, for {@linkcode joinChannel}. */
   readonly handle: number;
-  /** Closes the other end, if nobody has joined. */
+  /** Closes the other end, unless the other thread has joined. */
   abandon(): void;
 }
 
@@ -42,14 +42,14 @@ export function openChannel(
   }
 }
 
-/** Takes over the end of a channel that another thread has opened. */
+/** Takes over one end of a channel that another thread has opened. */
 export function joinChannel(
   reactor: Reactor,
   handle: number,
   handlers: ConnectionHandlers,
 ): Connection {
   using posted = new UnixStream(handle);
-  // A handle ends with the thread that opened it: this one's must be its own.
+  // A handle closes with the thread that opened it: this thread clones it.
   const mine = posted.tryClone();
   try {
     return reactor.adopt(mine, handlers);

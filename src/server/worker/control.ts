@@ -1,10 +1,10 @@
 /**
- * What a group of Workers and each of its members say to one another: lines of
- * JSON on a pair of Unix streams.
+ * The messages between a group of Workers and its members: lines of JSON on a
+ * pair of Unix streams.
  *
- * Not messages of Deno's, which a Worker whose reactor blocks would see late,
- * and whose order beside the Worker's end is not told: the stream's end is the
- * Worker's, however that ended.
+ * Deno's own messages would reach a blocking reactor late, and have no fixed
+ * order with the end of the Worker. The end of the stream is the end of the
+ * Worker.
  *
  * @module
  */
@@ -17,58 +17,58 @@ import type {
 } from "../../reactor/connection.ts";
 import type { SharedSocket } from "./shared_listener.ts";
 
-/** What a member is to do, posted to it once. */
+/** The work of a member, posted to it once. */
 export interface Assignment {
-  /** Its end of the pair of streams. */
+  /** The member's end of the pair of streams. */
   readonly control: number;
-  /** A module with a `fetch`; the member echoes when it is undefined. */
+  /** A module with a `fetch`; without one the member echoes. */
   readonly module: string | undefined;
-  /** The folder from which a path of a module leads. */
+  /** The folder that a module's path is relative to. */
   readonly folder: string;
-  /** The backend to wait with; the environment's when left out. */
+  /** The backend of the poll; the environment's when left out. */
   readonly backend: string | undefined;
-  /** Where to listen, together with the others. */
+  /** The address that all members listen on. */
   readonly where: Where;
-  /** The socket that all accept from; left out, each binds one of its own. */
+  /** The socket that all accept from; without one each member binds its own. */
   readonly shared: SharedSocket | undefined;
   /** Options of `serve`. */
   readonly options: MemberOptions;
   /** The memory of the group's `AcceptTable`. */
   readonly table: Int32Array<SharedArrayBuffer>;
-  /** Its own place there. */
+  /** The member's row of the table. */
   readonly index: number;
 }
 
-/** A port from 0 to 65535, 0 only for the first member of all; or a path. */
+/** A port from 0 to 65535, 0 for the first member only; or a path. */
 export type Where =
   | { readonly hostname: string; readonly port: number }
   | { readonly path: string };
 
-/** Options of `serve` that can be posted. */
+/** Options of `serve` that can be posted to a Worker. */
 export interface MemberOptions extends Omit<LimitedOptions, "bodyBytesMax"> {
   /** Bytes of a request's body; more is 413. 128 MiB when left out. */
   bodyBytesMax?: number;
 }
 
-/** What a member says. */
+/** A message of a member. */
 export type Report =
   | { kind: "serving"; addr: ServeAddress; backend: string }
   | { kind: "failed"; name: string; message: string }
   | { kind: "stopped" };
 
-/** What a group says. */
+/** A message of a group. */
 export type Order = { kind: "stop" };
 
 const encoder = new TextEncoder();
 
-/** Says something. */
-export function tell(to: Connection, what: Report | Order): void {
-  to.write(encoder.encode(`${JSON.stringify(what)}\n`));
+/** Sends a message. */
+export function send(to: Connection, message: Report | Order): void {
+  to.write(encoder.encode(`${JSON.stringify(message)}\n`));
 }
 
-/** Returns handlers that call `hear` with all that is said, and `end` at last. */
-export function listening<What extends Report | Order>(
-  hear: (what: What) => void,
+/** Returns handlers that call `receive` for each message, and `end` at last. */
+export function receiving<Message extends Report | Order>(
+  receive: (message: Message) => void,
   end: () => void,
 ): ConnectionHandlers {
   const decoder = new TextDecoder();
@@ -78,9 +78,9 @@ export function listening<What extends Report | Order>(
       rest += decoder.decode(bytes.subarray(start, end), { stream: true });
       const lines = rest.split("\n");
       rest = lines.pop()!;
-      for (const line of lines) hear(JSON.parse(line));
+      for (const line of lines) receive(JSON.parse(line));
     },
-    // A Worker's end may reset the stream: `close` follows, as after any end.
+    // The end of a Worker may reset the stream: `close` follows in any case.
     error() {},
     close: end,
   };

@@ -1,6 +1,6 @@
 /**
- * What a server on Workers is asked for, checked before anything is opened: a
- * wrong option must not first be seen by a Worker, whose errors Deno prints.
+ * The options of a server on Workers, checked before a Worker starts: Deno
+ * prints the errors of Workers.
  *
  * @module
  */
@@ -19,52 +19,62 @@ import {
 import type { UnixPath } from "../../net/address.ts";
 
 /**
- * How Workers share what comes.
+ * How Workers share connections.
  *
- * - `"shared-listener"`, the default: all Workers accept from one socket, each by
- *   a clone in its own poll, and the system notifies one of them
+ * - `"shared-listener"`, the default: all Workers accept from one socket, each
+ *   by a clone in its own poll, and the system notifies one of them
  *   (`EPOLLEXCLUSIVE`). A Worker that has two connections more than another
  *   leaves the next connection to the others. Each Worker may accept any
- *   connection that waits: a Worker that is busy keeps no client waiting, and a
- *   Worker that dies loses only the connections that it has accepted. Its
- *   successor gets the next connections until it has as many as the others.
- * - `"reuse-port"`: a socket for each (`SO_REUSEPORT`, `socket(7)`), among which
- *   Linux shares connections out by a hash of their addresses. What waits at a
- *   Worker's socket waits for that Worker, and is reset if it dies. Elsewhere
- *   one Worker may get all. Other processes may listen at the port as well.
+ *   waiting connection: a busy Worker keeps no client waiting, and a Worker
+ *   that dies loses only the connections that it has accepted. Its successor
+ *   gets the next connections until it has as many as the others.
+ * - `"reuse-port"`: each Worker has its own socket (`SO_REUSEPORT`,
+ *   `socket(7)`), and Linux chooses one by a hash of the addresses. A
+ *   connection that waits at a Worker's socket waits for that Worker, and is
+ *   reset if the Worker dies. On other systems one Worker may get all
+ *   connections. Other processes may listen at the port as well.
  *
  * Measured on two cores that had other work to do (Linux 6.18, ten runs each):
- * connections of the Worker that has most, as a multiple of the mean.
+ * connections of the Worker with the most, as a multiple of the mean.
  *
- * | Workers, connections at once | shared | reuse-port | `EPOLLEXCLUSIVE` alone |
- * | ---------------------------- | ------ | ---------- | ---------------------- |
- * | 2, 8                         | 1.00   | 1.25       | 1.70                   |
- * | 2, 64                        | 1.01   | 1.10       | 1.86                   |
- * | 2, 512                       | 1.00   | 1.04       | 1.43                   |
- * | 4, 8                         | 1.05   | 1.95       | 2.90                   |
- * | 4, 64                        | 1.00   | 1.31       | 2.24                   |
- * | 4, 512                       | 1.00   | 1.09       | 2.28                   |
+ * | Workers, connections at once | shared | reuse-port | `EPOLLEXCLUSIVE` alone
+ * |
+ * | ---------------------------- | ------ | ---------- | ----------------------
+ * |
+ * | 2, 8                         | 1.00   | 1.25       | 1.70
+ * |
+ * | 2, 64                        | 1.01   | 1.10       | 1.86
+ * |
+ * | 2, 512                       | 1.00   | 1.04       | 1.43
+ * |
+ * | 4, 8                         | 1.05   | 1.95       | 2.90
+ * |
+ * | 4, 64                        | 1.00   | 1.31       | 2.24
+ * |
+ * | 4, 512                       | 1.00   | 1.09       | 2.28
+ * |
  *
- * Processor time is the same: 10 µs for a request, 57 µs for a connection of one
- * request, with 7.9 system calls, or 7.5 by `"reuse-port"`; so are the slowest
- * percent of answers. When one of two Workers dies under 32 clients that connect
- * for each request, 5 of them lose one, by `"reuse-port"` 27; when it is busy
- * for 200 ms, 6 wait for it, by `"reuse-port"` 32.
+ * Processor time is the same for both: 10 µs for a request, 57 µs for a
+ * connection of one request, with 7.9 system calls (7.5 by `"reuse-port"`); so
+ * are the slowest percent of answers. When one of two Workers dies under 32
+ * clients that connect for each request, 5 of them lose a connection (27 by
+ * `"reuse-port"`); when it is busy for 200 ms, 6 wait for it (32 by
+ * `"reuse-port"`).
  */
 export type Balance = "shared-listener" | "reuse-port";
 
-/** What a server on Workers is made of, wherever it is. */
+/** Options of a server on Workers at any address. */
 export interface ServeModuleBaseOptions extends MemberOptions {
   /**
    * A module with `export default { fetch }`: a URL, or a path from the
-   * program's folder. Each Worker imports it for itself.
+   * program's folder. Each Worker imports it.
    */
   module: URL | string;
-  /** How many Workers; `"auto"`, one a core, when left out. */
+  /** The number of Workers; `"auto"`, one a core, when left out. */
   workers?: number | "auto";
-  /** What to wait with; the environment's when left out. */
+  /** The backend of the polls; the environment's when left out. */
   backend?: string;
-  /** Called when a Worker has died; left out, that is printed. */
+  /** Called when a Worker has died; by default that is printed. */
   onWorkerEnd?: (end: WorkerEnd) => void;
   /**
    * Ends the server at once when it aborts: the Workers are terminated, and
@@ -73,31 +83,31 @@ export interface ServeModuleBaseOptions extends MemberOptions {
    */
   signal?: AbortSignal;
   /**
-   * Milliseconds that Workers have to answer what has come, when the server
-   * shuts down. Workers that have not ended by then are terminated, and
-   * `finished` rejects. 30000 when left out; from 0, and `Infinity` waits for
-   * ever.
+   * Milliseconds that Workers have to answer received requests when the server
+   * shuts down. Later, Workers that have not ended are terminated, and
+   * `finished` rejects. 30000 when left out; from 0, or `Infinity` for no
+   * limit.
    */
   graceMs?: number;
   /**
    * Milliseconds that a Worker has to import the module and to listen. A Worker
-   * that takes longer is terminated, and counts as one that failed to start.
-   * 90000 when left out. From 1 to 2147483647, or `Infinity`.
+   * that takes longer is terminated, and has failed to start. 90000 when left
+   * out. From 1 to 2147483647, or `Infinity`.
    */
   startMs?: number;
 }
 
-/** What a server on Workers is made of, at a port. */
+/** Options of a server on Workers at a port. */
 export interface ServeModuleOptions extends ServeModuleBaseOptions {
-  /** From 0 to 65535; 8000 when left out, 0 for one of the system's choosing. */
+  /** From 0 to 65535; 8000 when left out, 0 lets the system choose. */
   port?: number;
   /** An address or a name; `0.0.0.0` when left out. */
   hostname?: string;
-  /** How Workers share what comes; `"shared-listener"` when left out. */
+  /** How Workers share connections; `"shared-listener"` when left out. */
   balance?: Balance;
 }
 
-/** What a server on Workers is made of, at a Unix socket. */
+/** Options of a server on Workers at a Unix socket. */
 export interface ServeModuleUnixOptions
   extends ServeModuleBaseOptions, UnixPath {
   /** The only way: the system has no `SO_REUSEPORT` for paths. */
@@ -106,21 +116,21 @@ export interface ServeModuleUnixOptions
 
 /** A Worker that has died. */
 export interface WorkerEnd {
-  /** Which, from 0. */
+  /** The index of the Worker, from 0. */
   readonly index: number;
-  /** Why, as far as it is known. */
+  /** Why the Worker died, if that is known. */
   readonly error: Error;
-  /** When it is started again. */
+  /** Milliseconds until the Worker is started again. */
   readonly restartMs: number;
 }
 
-/** What is to be served, and who is told. */
+/** Options of a group: of a server, or of an echo server. */
 export interface GroupOptions extends Omit<ServeModuleBaseOptions, "module"> {
   /** The module, unless the Workers echo. */
   module?: URL | string;
   /** Whether the Workers echo instead of serving a module. */
   echo?: boolean;
-  /** The folder from which a path leads; the program's when left out. */
+  /** The folder that a path is relative to; the program's when left out. */
   folder?: string;
   /** From 0 to 65535. */
   port: number;
@@ -128,23 +138,23 @@ export interface GroupOptions extends Omit<ServeModuleBaseOptions, "module"> {
   hostname: string;
   /** A Unix socket's path instead of host and port. */
   path?: string;
-  /** How Workers share what comes. */
+  /** How Workers share connections. */
   balance?: Balance;
 }
 
-/** The most Workers. More is a slip: no machine has as many cores. */
+/** The most Workers. More is a mistake: no machine has so many cores. */
 export const WORKERS_MAX = 1024;
 
-/** The ways to share connections, the better one first, which is the default. */
+/** The ways to share connections; the first one is the default. */
 export const BALANCES: readonly [Balance, ...Balance[]] = [
   "shared-listener",
   "reuse-port",
 ];
 
-/** How a poll is opened. */
+/** Options of a poll. */
 type PollOptions = Parameters<System["openPoll"]>[0];
 
-/** Options of `serve` that are not for modules, and what there is instead. */
+/** Options of `serve` that modules cannot have, with what to do instead. */
 const NOT_FOR_MODULES: Readonly<Record<string, string>> = {
   handler: "the module answers requests",
   onError: "handle errors in the module",
@@ -155,8 +165,8 @@ const NOT_FOR_MODULES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Throws when an option is given that a server on Workers would ignore. One
- * that is `undefined`, `null` or `false` counts as missing.
+ * Throws for an option that a server on Workers would ignore. An option that is
+ * `undefined`, `null` or `false` counts as missing.
  */
 function refuseIgnored(options: object): void {
   const given = options as Readonly<Record<string, unknown>>;
@@ -170,12 +180,12 @@ function refuseIgnored(options: object): void {
 }
 
 /**
- * Throws unless a group can serve as it is asked to.
+ * Throws unless a group can serve with the options.
  *
- * @throws {TypeError} when an option is of a wrong type, or names nothing that
- * there is.
+ * @throws {TypeError} when an option is of a wrong type, or names something
+ * unknown.
  * @throws {RangeError} when a number is out of its range.
- * @throws {Deno.errors.NotSupported} when the system has not got the backend.
+ * @throws {Deno.errors.NotSupported} when the system does not have the backend.
  */
 export function checkGroup(options: GroupOptions): void {
   const { module, echo, startMs = Infinity, graceMs = 0 } = options;
@@ -188,7 +198,7 @@ export function checkGroup(options: GroupOptions): void {
   checkCallback("onWorkerEnd", options.onWorkerEnd);
   checkMembers(options);
   const { backend } = options;
-  // Opening a poll says what is wrong with a name; a list here would only age.
+  // Opening a poll checks the name: a list of names here would grow old.
   if (backend !== undefined) {
     NATIVE.openPoll({ backend } as PollOptions).close();
   }
@@ -202,7 +212,7 @@ function checkModule(module: unknown): void {
   );
 }
 
-/** Throws what the `serve` of each Worker would throw. */
+/** Throws the errors that `serve` would throw in each Worker. */
 function checkMembers(options: MemberOptions): void {
   for (const [name, value] of Object.entries(givenLimits(options))) {
     if (typeof value !== "function" && typeof value !== "symbol") continue;
@@ -214,9 +224,9 @@ function checkMembers(options: MemberOptions): void {
 }
 
 /**
- * Returns the way to share connections that options mean.
+ * Returns the way to share connections.
  *
- * @throws {TypeError} when there is no such way, or not for a path.
+ * @throws {TypeError} when the way is unknown, or does not work for a path.
  */
 export function balanceOf(options: GroupOptions): Balance {
   const { balance = BALANCES[0] } = options;
@@ -234,7 +244,7 @@ export function balanceOf(options: GroupOptions): Balance {
 }
 
 /**
- * Returns how many Workers an option means.
+ * Returns the number of Workers of an option.
  *
  * @throws {RangeError} when it is no integer from 1 to 1024.
  */

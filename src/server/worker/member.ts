@@ -1,5 +1,5 @@
 /**
- * The program of one Worker of a group: serves until it is told to stop.
+ * The program of one Worker of a group: serves until the group sends `stop`.
  *
  * @module
  */
@@ -21,29 +21,29 @@ import { Reactor, type ReactorOptions } from "../../reactor/reactor.ts";
 import { SharedListener } from "./shared_listener.ts";
 import { NATIVE } from "../../system/readiness.ts";
 import type { System } from "../../system/system.ts";
-import { type Assignment, listening, type Order, tell } from "./control.ts";
+import { type Assignment, type Order, receiving, send } from "./control.ts";
 import { echo } from "../echo.ts";
 import { loadServed, type Served } from "../module.ts";
 import type { ServeAddress } from "../../http/transport.ts";
 import { serveHttp } from "../http_server.ts";
 
-/** A running server of either kind. */
+/** A running HTTP or echo server. */
 interface MemberServer {
   readonly addr: ServeAddress;
   shutdown(): Promise<void>;
 }
 
-/** Told of connections. */
+/** Notified of a reactor's connections and errors. */
 interface Counter {
-  /** One was accepted. */
+  /** A connection was accepted. */
   opened(): void;
-  /** One that was accepted is closed. */
+  /** A connection that was accepted has closed. */
   closed(): void;
-  /** Something failed that nobody else is told of. */
+  /** The reactor has an error that belongs to no connection. */
   failed(error: unknown): void;
 }
 
-/** A reactor that has its thread to itself, and counts what it accepts. */
+/** A reactor alone on its thread, which counts its accepted connections. */
 class MemberReactor extends Reactor {
   readonly #counter: Counter;
 
@@ -76,7 +76,7 @@ class MemberReactor extends Reactor {
         this.#counter.opened();
         handlers.open?.(connection);
       },
-      // Whatever protocol the connection has by then.
+      // `gone` is called for any protocol that the connection has by then.
       gone: (connection, reason) => {
         this.#counter.closed();
         handlers.gone?.(connection, reason);
@@ -85,7 +85,7 @@ class MemberReactor extends Reactor {
   }
 }
 
-/** Serves as it was assigned. */
+/** The server of one Worker, by its assignment. */
 class Member implements Counter {
   readonly #assignment: Assignment;
   readonly #table: AcceptTable;
@@ -104,12 +104,12 @@ class Member implements Counter {
     this.#control = joinChannel(
       this.#reactor,
       assignment.control,
-      listening<Order>(() => this.#stop(), () => self.close()),
+      receiving<Order>(() => this.#stop(), () => self.close()),
     );
   }
 
   async run(): Promise<void> {
-    // Loading is for Deno's loop to do, which the reactor must not block.
+    // Deno's loop loads the module: the reactor must not block it.
     this.#reactor.beginWork();
     try {
       await this.#serve();
@@ -117,7 +117,7 @@ class Member implements Counter {
       const { name, message } = error instanceof Error
         ? error
         : new Error(String(error));
-      tell(this.#control, { kind: "failed", name, message });
+      send(this.#control, { kind: "failed", name, message });
       this.#control.close();
     } finally {
       this.#reactor.endWork();
@@ -125,9 +125,9 @@ class Member implements Counter {
   }
 
   failed(error: unknown): void {
-    // Its handles were closed by the group, which has terminated it.
+    // The group has terminated this Worker, and has closed its handles.
     if (this.#table.isEnded(this.#assignment.index)) return;
-    // Nobody else was given the error, and it must not be lost.
+    // The error is reported nowhere else.
     // deno-lint-ignore no-console
     console.error(error);
   }
@@ -141,7 +141,7 @@ class Member implements Counter {
     this.#shared?.closed();
   }
 
-  /** The native one, where listening gives the shared socket, if there is. */
+  /** Returns the native system; with a shared socket, `listen` returns that. */
   #system(): System {
     const { shared, index } = this.#assignment;
     if (shared === undefined) return NATIVE;
@@ -159,7 +159,7 @@ class Member implements Counter {
     this.#server = served ? this.#serveHttp(served) : this.#echo();
     const { addr } = this.#server;
     const { backend } = this.#reactor;
-    tell(this.#control, { kind: "serving", addr, backend });
+    send(this.#control, { kind: "serving", addr, backend });
   }
 
   #serveHttp({ handler, observer }: Served): MemberServer {
@@ -177,7 +177,7 @@ class Member implements Counter {
 
   #echo(): MemberServer {
     const { where } = this.#assignment;
-    // The group ends a Worker that takes too long.
+    // The group terminates a Worker that takes too long.
     const how = { reactor: this.#reactor, graceMs: Infinity };
     return "path" in where
       ? echo({ ...where, ...how })
@@ -186,12 +186,12 @@ class Member implements Counter {
 
   async #stop(): Promise<void> {
     this.#isStopping = true;
-    // The reactor must not block before the promise below has gone on.
+    // The reactor must not block before the code below the `await` has run.
     this.#reactor.beginWork();
     try {
-      // While the module loads there is no server, and nothing to be answered.
+      // While the module loads there is no server yet.
       await this.#server?.shutdown();
-      tell(this.#control, { kind: "stopped" });
+      send(this.#control, { kind: "stopped" });
       this.#control.close();
     } finally {
       this.#reactor.endWork();

@@ -1,9 +1,9 @@
 /**
- * One Worker of a group as the group sees it: its thread, the channel to it,
+ * One Worker of a group, as the group sees it: its thread, the channel to it,
  * and its end, which either side may cause.
  *
- * The end of the channel is the end of the Worker. A Worker is never waited for
- * without a limit once it is terminated: see `FORCE_MS`.
+ * The end of the channel is the end of the Worker. The group waits for the end
+ * of a terminated Worker for a limited time only: see `FORCE_MS`.
  *
  * @module
  */
@@ -14,59 +14,59 @@ import { type Channel, openChannel } from "./channel.ts";
 import type { Connection } from "../../reactor/connection.ts";
 import type { Reactor } from "../../reactor/reactor.ts";
 import type { Timer } from "../../reactor/timers.ts";
-import { type Assignment, listening, type Report, tell } from "./control.ts";
+import { type Assignment, receiving, type Report, send } from "./control.ts";
 
 /**
- * How long the end of a Worker waits for the error that caused it, which comes
+ * Milliseconds that the end of a Worker waits for its error, which arrives by
  * another way.
  */
 const CAUSE_MS = 20;
 /**
- * How long a Worker that is terminated has to end. One whose reactor blocks its
- * thread notices within 250 ms. Deno does not end a Worker that runs JavaScript
- * without ever returning to its event loop (`for (;;);`, Deno 2.9), so after
- * this time the Worker's sockets are closed from here.
+ * Milliseconds that a terminated Worker has to end. A Worker with a blocking
+ * reactor ends within 250 ms. Deno 2.9 does not end a Worker that never returns
+ * to its event loop (`for (;;);`), so after this time the group closes the
+ * Worker's sockets.
  */
 const FORCE_MS = 1_000;
 
-/** What a member's thread is made of. */
+/** Options of a member's thread. */
 export interface MemberThreadOptions {
   /** The group's reactor. */
   readonly reactor: Reactor;
-  /** Where the group's members are counted. */
+  /** The group's table. */
   readonly table: AcceptTable;
-  /** The member's place there. */
+  /** The member's row of the table. */
   readonly index: number;
-  /** Milliseconds from the start to the first report. */
+  /** Milliseconds that the first report may take. */
   readonly startMs: number;
-  /** Why it ends, when it has not reported by then. */
+  /** Returns the error of a first report that is late. */
   readonly lateStart: () => Error;
-  /** Returns what the Worker is to do, with its end of the channel. */
+  /** Returns the Worker's assignment, with its end of the channel. */
   readonly assignment: (control: number) => Assignment;
-  /** Called with what the Worker says. */
-  readonly hear: (report: Report) => void;
-  /** Called when the Worker accepts nothing any more. */
+  /** Called with each report of the Worker. */
+  readonly receive: (report: Report) => void;
+  /** Called when the Worker accepts no more. */
   readonly left: () => void;
-  /** Called at last, when `error` says why, as far as that is known. */
+  /** Called at last; `error` has the reason then, if it is known. */
   readonly ended: () => void;
 }
 
 /** A Worker that runs `member.ts`. */
 export class MemberThread {
-  /** Why it ends, when that is known. */
+  /** Why the Worker ends, once that is known. */
   error: Error | undefined = undefined;
   readonly #options: MemberThreadOptions;
   readonly #worker: Worker;
   readonly #control: Connection;
   readonly #abandon: () => void;
-  /** Ends a start that takes too long, then a termination that does. */
+  /** Ends a start that takes too long, and later a termination that does. */
   #limit: Timer;
   #isTerminated = false;
-  /** Whether it has ended as it was asked to. */
+  /** Whether the Worker has ended after `stop`. */
   #hasStopped = false;
   #isClosed = false;
 
-  /** Whether the Worker has ended: at most its error is waited for. */
+  /** Whether the Worker has ended, though its error may still arrive. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -75,7 +75,7 @@ export class MemberThread {
    * Starts the Worker.
    *
    * @throws {Error} when a system call fails, or the assignment cannot be
-   * posted. The Worker has ended then, and nothing is called.
+   * posted. The Worker is terminated then, and no option is called.
    */
   constructor(options: MemberThreadOptions) {
     this.#options = options;
@@ -94,10 +94,11 @@ export class MemberThread {
     // The Worker keeps the process alive.
     this.#limit.unref();
     this.#worker.onerror = (event) => {
-      // Else it would end the whole process; Deno has printed it.
+      // An error of a Worker would end the process. Deno has printed it
+      // already.
       event.preventDefault();
       this.error ??= new Error(event.message);
-      // It may have died before it took its end over.
+      // The Worker may have died before it joined the channel.
       abandon();
     };
     try {
@@ -108,22 +109,22 @@ export class MemberThread {
     }
   }
 
-  /** Asks the Worker to answer what has come, and to end. */
+  /** Asks the Worker to answer received requests, and to end. */
   stop(): void {
-    if (!this.#isClosed) tell(this.#control, { kind: "stop" });
+    if (!this.#isClosed) send(this.#control, { kind: "stop" });
   }
 
   /**
-   * Ends the Worker, whatever it does.
+   * Terminates the Worker.
    *
-   * @param error Why, unless it is known already.
+   * @param error The reason, unless an earlier error is known.
    */
   terminate(error?: Error): void {
     if (this.#isClosed || this.#isTerminated) return;
     this.#isTerminated = true;
     this.error ??= error;
     this.#worker.terminate();
-    // Nobody may have joined, and nobody will.
+    // The Worker may not have joined the channel, and never will.
     this.#abandon();
     const { reactor } = this.#options;
     reactor.clearTimer(this.#limit);
@@ -143,8 +144,8 @@ export class MemberThread {
     try {
       return openChannel(
         this.#options.reactor,
-        listening<Report>(
-          (report) => this.#hear(report),
+        receiving<Report>(
+          (report) => this.#receive(report),
           () => this.#closed(),
         ),
       );
@@ -160,12 +161,12 @@ export class MemberThread {
     this.#control.abort();
   }
 
-  #hear(report: Report): void {
-    const { reactor, hear } = this.#options;
+  #receive(report: Report): void {
+    const { reactor, receive } = this.#options;
     if (!this.#isTerminated) reactor.clearTimer(this.#limit);
     if (report.kind === "failed") this.error ??= errorOf(report);
     this.#hasStopped ||= report.kind === "stopped";
-    hear(report);
+    receive(report);
   }
 
   #closed(): void {
@@ -179,12 +180,12 @@ export class MemberThread {
       ended();
     };
     if (this.#isTerminated || this.#hasStopped) return end();
-    // The error that ended it comes another way, and may come after.
+    // The error of the Worker arrives by another way, and may arrive later.
     after(CAUSE_MS, end);
   }
 }
 
-/** The error that a Worker told of, of the same class where Deno has it. */
+/** Returns the error of a report, of the same class if Deno has the class. */
 function errorOf({ name, message }: { name: string; message: string }): Error {
   const classes = { ...Deno.errors, RangeError, TypeError };
   const type = Object.hasOwn(classes, name)

@@ -1,22 +1,26 @@
 /**
  * A listening socket that the reactors of several threads accept from.
  *
- * Each has a clone of it in its own poll, of which one is told of a connection
- * and not each of them (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`; where there is none
- * all are told, and the first accepts). Linux tells the first in its queue that
- * waits just then. Left at that, the first one there gets nearly all that come
- * one by one, and of those that come at once who happens to run. So
+ * Each member has a clone of the socket in its own poll. The system notifies
+ * one clone of a connection (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`; without it the
+ * system notifies all, and the first member accepts): the first clone of a
+ * queue in which a thread waits. Without further rules, the first member gets
+ * nearly all connections that arrive one by one, and chance decides about the
+ * others. So:
  *
- * - who has accepted goes to the end of the queue, unless it still has the
- *   fewest connections;
- * - who is ahead of who has fewest calls that one into the queue, leaves it
- *   itself, and is back when it is called, is ahead no more, or some time is
- *   over. If somebody waits at the socket even then, those whose turn it was are
- *   held up: they are not waited for again before they have accepted something.
+ * - A member that has accepted goes to the end of the queue, unless it still
+ *   has the fewest connections.
+ * - A member that is ahead of its rival, the member with the fewest
+ *   connections, calls the rival into the queue and leaves the queue (it is
+ *   away). It comes back when another member calls it, when it is not ahead any
+ *   more, or after `AWAY_MS`. If connections wait at the socket even then, the
+ *   rival is late: the others do not leave connections to it until it has
+ *   accepted one.
  *
- * Nobody who connects is forgotten by that. Who is told accepts one at least
- * before it leaves the queue; of any other, another was told who waited, or all
- * in the queue, or it is told who is called.
+ * No connection is forgotten. A member that is notified accepts at least one
+ * connection before it leaves the queue. For each connection beyond that, the
+ * system has notified another waiting member or all members of the queue, or
+ * notifies the member that is called.
  *
  * @module
  */
@@ -33,24 +37,24 @@ import type { AcceptTable } from "./accept_table.ts";
 import type { AcceptedBatch, ListenerSocket } from "../../system/system.ts";
 
 /**
- * How many connections more than another a reactor may have before it leaves
- * the next ones to that one. With 1 it would leave after each.
+ * A member that has so many connections more than its rival leaves the next
+ * ones to the rival. With 1 it would leave the queue after each connection.
  */
 const LEAD_MAX = 2;
 /**
- * How long it leaves them: what a thread may have to wait for a core of a busy
- * machine. In 10 ms some had not run that were only not given a core.
+ * Milliseconds that a member stays away: the time that a thread may wait for a
+ * core of a busy machine. Within 10 ms some threads did not get a core.
  */
 const AWAY_MS = 20;
 
-const NOBODY = -1;
+const NO_MEMBER = -1;
 const ALREADY_REGISTERED = -errnoNumber("EEXIST");
 
-/** A socket that others have opened. */
+/** A socket that the group has opened. */
 export interface SharedSocket {
-  /** Its handle, which somebody holds open. */
+  /** Its handle, which the group holds open. */
   readonly handle: number;
-  /** Of which kind it is. */
+  /** The kind of the socket. */
   readonly transport: StreamAddress["transport"];
 }
 
@@ -63,22 +67,22 @@ export class SharedListener implements ListenerSocket, CustomSource {
   #isAway = false;
 
   /**
-   * @param shared What to accept from.
-   * @param table Where the others are.
-   * @param index Its own place there.
+   * @param shared The socket to accept from.
+   * @param table The group's table.
+   * @param index The member's row of the table.
    */
   constructor(shared: SharedSocket, table: AcceptTable, index: number) {
     const { handle, transport } = shared;
     const posted = transport === "unix"
       ? new UnixListener(handle)
       : new TcpListener(handle);
-    // A handle ends with the thread that opened it: this one's must be its own.
+    // A handle closes with the thread that opened it: this thread clones it.
     this.#socket = posted.tryClone();
     this.#table = table;
     this.#index = index;
   }
 
-  /** The number by which native code knows the clone. */
+  /** The handle of the clone. */
   get handle(): number {
     return this.#socket.handle;
   }
@@ -88,7 +92,7 @@ export class SharedListener implements ListenerSocket, CustomSource {
     return this.#socket.localAddress;
   }
 
-  /** How long to wait for the others, when it is their turn. */
+  /** Milliseconds to stay away; `undefined` when the member is not away. */
   get restMs(): number | undefined {
     return this.#isAway ? AWAY_MS : undefined;
   }
@@ -98,27 +102,29 @@ export class SharedListener implements ListenerSocket, CustomSource {
     return this.#socket.batch();
   }
 
-  /** Accepts its share of those who wait, and takes its place in the queue. */
+  /**
+   * Accepts a share of the waiting connections, then leaves or queues up again.
+   */
   acceptBatch(batch: AcceptedBatch): number {
-    // Nobody has called it back: it was another's turn all the while.
-    const late = this.#comeBack() ? this.#rival() : NOBODY;
+    // No member has called this one back: the rival did not accept in its time.
+    const late = this.#comeBack() ? this.#rival() : NO_MEMBER;
     const rival = this.#rival(late);
     const count = this.#socket.acceptBatch(batch, this.#room(rival));
     if (count === 0) return 0;
-    if (late !== NOBODY) this.#table.miss(late);
+    if (late !== NO_MEMBER) this.#table.miss(late);
     const open = this.#open + count;
-    // Before the place is chosen: two must not both think that they are ahead.
+    // First: two members must not both see themselves ahead.
     this.#table.setOpen(this.#index, open);
     if (this.#table.size === 1 || this.#leadOf(open, rival) <= 0) return count;
     this.#queueUp(open);
-    // Those who are left will be told of, here or to another.
+    // For the rest, the system will notify this member or another.
     if (batch.stopped === 0) batch.words[0] = -WOULD_BLOCK;
     return count;
   }
 
   /**
-   * Accepts all who wait, since it is about to close: each of the others may
-   * close at the same time, and leave them to this one.
+   * Accepts all waiting connections, before closing: all other members may
+   * close at the same time, and leave the connections to this one.
    */
   acceptRest(batch: AcceptedBatch): number {
     return this.#socket.acceptBatch(batch);
@@ -129,7 +135,7 @@ export class SharedListener implements ListenerSocket, CustomSource {
     this.#open++;
   }
 
-  /** Uncounts a connection, and comes back when that was why it is away. */
+  /** Uncounts a connection, and comes back if the member is not ahead now. */
   closed(): void {
     this.#open--;
     this.#table.setOpen(this.#index, this.#open);
@@ -137,16 +143,16 @@ export class SharedListener implements ListenerSocket, CustomSource {
     if (this.#leadOf(this.#open, this.#rival()) < LEAD_MAX) this.#comeBack();
   }
 
-  /** Has another accept instead, when there is one. */
+  /** Leaves the queue, and notifies the rival instead, if there is one. */
   passOn(): void {
     const rival = this.#rival();
-    if (rival === NOBODY) return;
+    if (rival === NO_MEMBER) return;
     this.#table.dismiss(this.#index);
     this.#isAway = true;
     this.#table.recall(rival);
   }
 
-  /** Registers the clone, as exclusive as the system has it. */
+  /** Registers the clone, exclusively if the system can. */
   register(registry: Registry, token: Token, interest: InterestSet): void {
     let exclusive = true;
     try {
@@ -160,7 +166,7 @@ export class SharedListener implements ListenerSocket, CustomSource {
     this.#table.enter(this.#index, { registry, listener, token, exclusive });
   }
 
-  /** The same from the beginning, since what is exclusive cannot be replaced. */
+  /** Registers the clone anew: an exclusive registration cannot be changed. */
   reregister(registry: Registry, token: Token, interest: InterestSet): void {
     this.deregister(registry);
     this.register(registry, token, interest);
@@ -172,7 +178,7 @@ export class SharedListener implements ListenerSocket, CustomSource {
     registry.deregister(this.#socket);
   }
 
-  /** Closes the clone; the socket goes on while others have it. */
+  /** Closes the clone; the socket stays open while other members have it. */
   close(): void {
     this.#table.leave(this.#index);
     this.#socket.close();
@@ -184,17 +190,17 @@ export class SharedListener implements ListenerSocket, CustomSource {
     this.#socket[Symbol.dispose]();
   }
 
-  /** Goes to the end of the queue, or away when it is too far ahead. */
+  /** Goes to the end of the queue, or away if it is too far ahead. */
   #queueUp(open: number): void {
     this.#table.dismiss(this.#index);
     this.#isAway = true;
-    // Looked at again: until now another may have relied on this one.
+    // Again, since the counts of the others may have changed before `#isAway`.
     const rival = this.#rival();
     if (this.#leadOf(open, rival) < LEAD_MAX) this.#comeBack();
     else this.#table.call(rival);
   }
 
-  /** Returns whether it was away and nobody had called it. */
+  /** Comes back; returns whether it was away, and no member had called it. */
   #comeBack(): boolean {
     if (!this.#isAway) return false;
     const code = this.#table.call(this.#index);
@@ -202,10 +208,10 @@ export class SharedListener implements ListenerSocket, CustomSource {
     return code >= 0;
   }
 
-  /** Who else has the fewest connections, of those that accept them. */
-  #rival(late = NOBODY): number {
+  /** Returns the accepting other member with the fewest connections. */
+  #rival(late = NO_MEMBER): number {
     const table = this.#table;
-    let rival = NOBODY;
+    let rival = NO_MEMBER;
     let fewest = Infinity;
     for (let index = 0; index < table.size; index++) {
       if (index === this.#index || index === late) continue;
@@ -218,14 +224,16 @@ export class SharedListener implements ListenerSocket, CustomSource {
     return rival;
   }
 
-  /** How many connections this one has more; 1 than nobody. */
+  /** Returns the lead over a rival in connections; 1 without a rival. */
   #leadOf(open: number, rival: number): number {
-    return rival === NOBODY ? 1 : open - this.#table.open(rival);
+    return rival === NO_MEMBER ? 1 : open - this.#table.open(rival);
   }
 
-  /** How many it may accept until it is ahead, and one in any case. */
+  /**
+   * Returns how many connections it may accept until it is ahead; at least 1.
+   */
   #room(rival: number): number {
-    if (rival === NOBODY) return ACCEPT_MAX;
+    if (rival === NO_MEMBER) return ACCEPT_MAX;
     const room = LEAD_MAX - this.#leadOf(this.#open, rival);
     return Math.max(1, Math.min(room, ACCEPT_MAX));
   }

@@ -1,8 +1,9 @@
 /**
- * Several reactors, one a Worker, on one address, with one socket that all
- * accept from or with a socket each: see {@linkcode Balance}.
+ * A server on several Workers, each with its own reactor, on one address. They
+ * accept from one socket, or from a socket each: see {@linkcode Balance}.
  *
- * Whoever dies is started again. A request is never handed from one to another.
+ * The group starts a Worker again that has died. Requests are never handed from
+ * one Worker to another.
  *
  * @module
  */
@@ -28,19 +29,23 @@ import { givenLimits, settingsOf } from "../option_table.ts";
 import { MemberThread } from "./member_thread.ts";
 import { checkSignal, hasPath, portOf } from "../serve_options.ts";
 
-/** How long the first restart waits; each further one twice as long. */
+/**
+ * Milliseconds before the first restart; twice as long for each further one.
+ */
 const RESTART_MS = 100;
-/** The longest wait: somebody may be repairing what is wrong. */
+/** The longest wait before a restart: the cause may be repaired meanwhile. */
 const RESTART_MAX_MS = 5_000;
-/** Who has lived that long starts anew at the shortest wait. */
+/** A Worker that has served for so long restarts after the shortest wait. */
 const STABLE_MS = 10_000;
-/** Starts in a row that may fail before all is given up. */
+/** After so many failed starts of a Worker in a row, the group shuts down. */
 const FAILED_STARTS_MAX = 5;
-/** What a container has until it is killed, as for an echo server. */
+/** The time that a container has until it is killed, as for an echo server. */
 const GRACE_MS_DEFAULT = 30_000;
-/** What systemd gives a service to start (`systemd-system.conf(5)`). */
+/**
+ * The time that systemd gives a service to start (`systemd-system.conf(5)`).
+ */
 const START_MS_DEFAULT = 90_000;
-/** Connections that may wait for each Worker: as many as for any listener. */
+/** Connections that may wait for each Worker, as for any listener. */
 const BACKLOG_DEFAULT = 511;
 
 /**
@@ -54,35 +59,37 @@ export interface WorkersServer<Addr extends ServeAddress = Deno.NetAddr>
   readonly addr: Addr;
   /** The backend in use. */
   readonly backend: string;
-  /** Connections that each Worker, and its successors, have accepted so far. */
+  /** Connections that each Worker and its successors have accepted. */
   readonly accepted: readonly number[];
   /**
-   * Resolves when the server has shut down and its last connection closed.
-   * Rejects with `Deno.errors.TimedOut` when Workers had to be terminated, since
+   * Resolves when the server has shut down and its last connection has closed.
+   * Rejects with `Deno.errors.TimedOut` when Workers were terminated because
    * they had not ended `graceMs` after `shutdown()`, and with an `Error` when a
    * Worker cannot be started again.
    *
-   * A Worker that runs JavaScript which never returns (`for (;;);`) is closed to
-   * its clients, but Deno 2.9 cannot end its thread, which keeps a core busy and
-   * the process alive until `Deno.exit()` (denoland/deno#35657).
+   * When a Worker never returns to its event loop (`for (;;);`), the group
+   * closes its connections, but Deno 2.9 cannot end its thread. The thread
+   * keeps a core busy and the process alive until `Deno.exit()`
+   * (denoland/deno#35657).
    */
   readonly finished: Promise<void>;
   /**
-   * Stops accepting, answers what has come, and settles as `finished` does: some
-   * `graceMs` later at the latest.
+   * Stops accepting, answers received requests, and settles as `finished` does,
+   * about `graceMs` later at the latest.
    */
   shutdown(): Promise<void>;
 }
 
 /**
- * Serves on Workers. The first is started alone: what fails there fails for all.
+ * Serves on Workers. The first Worker is started alone: its error would be the
+ * error of all.
  *
  * @throws {RangeError} when the number of Workers, or a limit, is out of range.
- * @throws {TypeError} when an option is of a wrong type, or names nothing that
- * there is.
- * @throws {Deno.errors.NotSupported} when the system has not got the backend.
+ * @throws {TypeError} when an option is of a wrong type, or names something
+ * unknown.
+ * @throws {Deno.errors.NotSupported} when the system does not have the backend.
  * @throws {Deno.errors.TimedOut} when the first has not started in `startMs`.
- * @throws {Error} what the module throws, or binding does.
+ * @throws {Error} an error of the module, or of binding the address.
  */
 export async function serveOnWorkers(
   options: GroupOptions,
@@ -96,13 +103,14 @@ export async function serveOnWorkers(
   return group;
 }
 
-/** One Worker after the other, in the same place. */
+/** One of the group's indices, and the Worker that has it now. */
 interface Place {
   readonly index: number;
   thread: MemberThread | undefined;
   servingMs: number | undefined;
-  /** Deaths in a row, and failed starts in a row. */
+  /** Deaths in a row. */
   deaths: number;
+  /** Failed starts in a row. */
   failedStarts: number;
   restart: DenoTimer | undefined;
 }
@@ -115,13 +123,13 @@ class Group implements WorkersServer<ServeAddress> {
   readonly #reactor = Reactor.shared;
   readonly #started = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<void>();
-  /** What all accept from, when they share it. */
+  /** The socket that all Workers accept from, if they share one. */
   readonly #shared: ListenerSocket | undefined = undefined;
-  /** Where members listen: port 0 until the first has. */
+  /** The address of the members: the port may be 0 until the first listens. */
   #where: Where;
   #serving: { addr: ServeAddress; backend: string } | undefined = undefined;
   #failure: Error | undefined = undefined;
-  /** Workers that have neither served nor died yet. */
+  /** Places of Workers that have neither served nor died yet. */
   readonly #unsettled: Set<Place>;
   readonly #graceMs: number;
   #grace: Timer | undefined = undefined;
@@ -136,7 +144,7 @@ class Group implements WorkersServer<ServeAddress> {
         options,
       );
       const backlog = tcpBacklog ?? BACKLOG_DEFAULT * count;
-      // What is accepted inherits both from the socket that all share.
+      // Accepted connections inherit both from the shared socket.
       const userTimeout = userTimeoutOf(writeMs);
       this.#shared = NATIVE.listen({
         ...this.#where,
@@ -149,7 +157,7 @@ class Group implements WorkersServer<ServeAddress> {
     this.#places = Array.from({ length: count }, (_, index) => placeAt(index));
     this.#unsettled = new Set(this.#places);
     this.finished = this.#end.promise;
-    // Whoever waits is told; whoever does not is no reason to end the process.
+    // A program that does not wait for it must not end by the rejection.
     this.finished.catch(() => {});
   }
 
@@ -165,7 +173,10 @@ class Group implements WorkersServer<ServeAddress> {
     return this.#places.map(({ index }) => this.#table.accepted(index));
   }
 
-  /** Starts the first, then the others, and waits until each serves or died. */
+  /**
+   * Starts the first Worker, then the others; resolves when each served or
+   * died.
+   */
   async start(): Promise<void> {
     const { signal } = this.#options;
     signal?.addEventListener("abort", this.#abort);
@@ -178,12 +189,12 @@ class Group implements WorkersServer<ServeAddress> {
     }
   }
 
-  /** Closes what all accept from; a path that cannot be removed stays. */
+  /** Closes the shared socket; a path that cannot be removed stays. */
   #closeShared(): void {
     try {
       this.#shared?.close();
     } catch (error) {
-      // The way out goes on, and nobody else is told.
+      // The shutdown goes on, and the error is reported nowhere else.
       // deno-lint-ignore no-console
       console.error(error);
     }
@@ -210,20 +221,20 @@ class Group implements WorkersServer<ServeAddress> {
     await this.shutdown();
   }
 
-  /** Ends at once, also when it is shutting down. */
+  /** Ends the group at once, also during a shutdown. */
   readonly #abort = (): void => {
-    // Resolved already, unless it is still starting.
+    // Without effect unless the group is still starting.
     this.#started.reject(this.#options.signal!.reason);
     this.shutdown();
     for (const { thread } of this.#places) thread?.terminate();
   };
 
-  /** Ends the Workers that have had their time to end. */
+  /** Terminates the Workers that have not ended in time. */
   #endLate(): void {
     const late = this.#places.filter(({ thread }) =>
       thread !== undefined && !thread.isClosed
     );
-    // Those that are left have ended, and are looked at for their errors.
+    // The last Workers have ended, and only their errors may still arrive.
     if (late.length === 0) return;
     const names = late.map(({ index }) => index).join(", ");
     this.#failure ??= new Deno.errors.TimedOut(
@@ -233,7 +244,7 @@ class Group implements WorkersServer<ServeAddress> {
     for (const { thread } of late) thread!.terminate();
   }
 
-  /** Starts a Worker that is not the first: what fails is its death. */
+  /** Starts a Worker that is not the first: an error counts as its death. */
   #startNext(place: Place): void {
     try {
       this.#startAt(place);
@@ -257,13 +268,13 @@ class Group implements WorkersServer<ServeAddress> {
             `${index} was terminated`,
         ),
       assignment: (control) => this.#assignment(index, control),
-      hear: (report) => this.#hear(place, report),
+      receive: (report) => this.#receive(place, report),
       left: () => this.#passOn(place),
       ended: () => this.#ended(place),
     });
   }
 
-  /** Has the others accept whom the one that has ended was told of. */
+  /** Notifies the others of connections that the ended Worker left waiting. */
   #passOn({ index: ended }: Place): void {
     this.#table.leave(ended);
     for (let index = 0; index < this.#table.size; index++) {
@@ -277,7 +288,7 @@ class Group implements WorkersServer<ServeAddress> {
     return {
       control,
       module: module?.toString(),
-      // Asking for it takes a permission, which a URL does not need.
+      // `Deno.cwd` needs a permission, which a URL does not need.
       folder: this.#options.folder ??
         (module instanceof URL || module === undefined ? "/" : Deno.cwd()),
       backend,
@@ -292,7 +303,7 @@ class Group implements WorkersServer<ServeAddress> {
     };
   }
 
-  #hear(place: Place, report: Report): void {
+  #receive(place: Place, report: Report): void {
     if (report.kind !== "serving") return;
     place.servingMs = nowMs();
     place.failedStarts = 0;
@@ -318,7 +329,7 @@ class Group implements WorkersServer<ServeAddress> {
     this.#died(place, error);
   }
 
-  /** Starts one again later, unless that has failed too often. */
+  /** Starts a Worker again later, unless its start has failed too often. */
   #died(place: Place, error: Error): void {
     this.#settle(place);
     if (place.servingMs === undefined) place.failedStarts++;
@@ -364,14 +375,14 @@ function placeAt(index: number): Place {
   };
 }
 
-/** Where the first member is to listen. */
+/** Returns the address that the first member listens on. */
 function whereOf(options: GroupOptions): Where {
   if (hasPath(options)) return { path: options.path };
   const { hostname, port } = options;
   return { hostname, port: portOf(port) };
 }
 
-/** Where the others are to, when the first listens. */
+/** Returns the address for the others, when the first member listens. */
 function whereFor(where: Where, addr: ServeAddress): Where {
   return "port" in where && "port" in addr
     ? { ...where, port: addr.port }
@@ -379,7 +390,7 @@ function whereFor(where: Where, addr: ServeAddress): Where {
 }
 
 function logEnd({ index, error, restartMs }: WorkerEnd): void {
-  // Nobody else is told of it, and it must not go unseen.
+  // The death is reported nowhere else.
   // deno-lint-ignore no-console
   console.error(
     `Worker ${index} has died (${error.message}); ` +
