@@ -302,7 +302,7 @@ mod linux {
 
     fn owned(fd: i32) -> io::Result<OwnedFd> {
         checked(fd as isize)?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 

@@ -1,6 +1,6 @@
-//! Every exported function with any integers, from many threads: what nothing that JavaScript
-//! could pass may do. Asked for here: no crash, nothing written outside a buffer, no descriptor and
-//! no handle left over. That handles stay apart is the subject of `cross_talk.rs`.
+//! Every exported function with any integers, from many threads: the calls that
+//! JavaScript could make. None may crash, write outside a buffer, or leave a descriptor or a handle
+//! open. `cross_talk.rs` tests that handles stay apart.
 
 #![allow(
     unsafe_code,
@@ -30,12 +30,12 @@ const THREADS: u64 = 4;
 const CALLS_EACH: usize = 3000;
 /// Handles that may be open at once: below the 256 descriptors that macOS gives a process.
 const OPEN_MAX: usize = 100;
-/// What surrounds every buffer, and must still be there after the call.
+/// Surrounds every buffer, and must be unchanged after the call.
 const CANARY: u8 = 0xA5;
 const CANARY_BYTES: usize = 64;
 const CANARY_ITEMS: usize = 16;
 
-/// What a handle was opened as.
+/// The kind of a handle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Poll,
@@ -54,7 +54,7 @@ const WAKERS: &[Kind] = &[Kind::Waker];
 const PARKERS: &[Kind] = &[Kind::Parker];
 const LISTENERS: &[Kind] = &[Kind::Listener];
 const STREAMS: &[Kind] = &[Kind::Stream];
-/// What can be read or written.
+/// Kinds that can be read or written.
 const BYTE_STREAMS: &[Kind] = &[Kind::Stream, Kind::Pipe];
 const UDPS: &[Kind] = &[Kind::Udp];
 const SOCKETS: &[Kind] = &[Kind::Listener, Kind::Stream, Kind::Udp, Kind::Pipe];
@@ -66,7 +66,7 @@ const CALLS: &[(&str, Call)] = &[
     ("denio_abi_version", |_| denio_abi_version()),
     ("denio_thread_own", |_| denio_thread_own()),
     ("denio_thread_end", |fuzzer| {
-        // Seldom a thread's: most calls should meet open handles.
+        // Seldom a thread's number: most calls should meet open handles.
         let owner = if fuzzer.random.below(64) == 0 { fuzzer.integer() } else { 0 };
         denio_thread_end(owner)
     }),
@@ -85,7 +85,7 @@ const CALLS: &[(&str, Call)] = &[
         fuzzer.bytes(ADDRESS_BYTES, |at| unsafe { denio_stream_peer_address(stream, at) })
     }),
     ("denio_name_resolve", |fuzzer| {
-        // Nothing that would be asked of a name server.
+        // No name that a name server would be asked for.
         let name = fuzzer.random.pick(&[&b"127.0.0.1"[..], b"::1", b"\xff\xfe", b"a\0b", b""]);
         let (pointer, length) = (name.as_ptr(), name.len() as u32);
         let capacity = fuzzer.random.below(4);
@@ -422,7 +422,7 @@ impl Fuzzer<'_> {
         answer.min(0.0) as i32
     }
 
-    /// A handle: mostly of one of these kinds, else another's, stale, or made up.
+    /// A handle: mostly of one of these kinds, otherwise of another, stale, or invented.
     fn handle(&mut self, kinds: &[Kind]) -> f64 {
         let pool = self.pool.lock().unwrap();
         let start = if pool.is_empty() { 0 } else { self.random.below(pool.len()) };
@@ -465,13 +465,13 @@ impl Fuzzer<'_> {
         self.random.pick(&[0, 1, 2, 3, 4, 7, i32::MAX as u32, 1 << 31, u32::MAX, any])
     }
 
-    /// What JavaScript could pass for a handle.
+    /// A number that JavaScript could pass as a handle.
     fn number(&mut self) -> f64 {
         let (integer, any) = (self.integer().into(), f64::from_bits(self.random.next()));
         self.random.pick(&[integer, integer, integer * 1_048_576.0, -integer, 0.5, f64::NAN, any])
     }
 
-    /// Never without limit: nobody would end such a wait.
+    /// Never without limit: no thread would end such a wait.
     fn timeout_ms(&mut self) -> i32 {
         self.random.pick(&[0, 0, 0, 0, 1])
     }
@@ -508,10 +508,10 @@ impl Fuzzer<'_> {
         }
         let Ok((one, _other)) = std::os::unix::net::UnixStream::pair() else { return 0 };
         let fd = one.into_raw_fd();
-        // SAFETY: it is nobody else's.
+        // SAFETY: it has no other owner.
         let answer = unsafe { denio_source_adopt(fd, kind) };
         if answer < 0.0 {
-            // SAFETY: it was not taken, and is nobody else's.
+            // SAFETY: it was not taken, and has no other owner.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
         self.opened(Kind::Stream, answer)
@@ -524,7 +524,7 @@ impl Fuzzer<'_> {
         self.random.pick(&[known, known, known, any])
     }
 
-    /// A name in no file system, or one that no system takes.
+    /// An abstract name, or a name that no system accepts.
     fn unix_name(&mut self) -> Vec<u8> {
         let name = format!("\0denio-{}-{}", std::process::id(), self.random.below(8));
         let too_long = vec![CANARY; 109 + self.random.below(4096)];
@@ -594,7 +594,7 @@ impl Fuzzer<'_> {
         )
     }
 
-    /// Something like a head.
+    /// Bytes that resemble a head.
     fn head(&mut self) -> Vec<u8> {
         let mut head = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n".to_vec();
         head.truncate(self.random.below(2 * head.len()));
@@ -675,7 +675,7 @@ fn any_integers_from_many_threads_do_no_harm() {
 
 #[test]
 fn every_exported_function_is_among_the_calls() {
-    // It opens files, which others would take for leaks.
+    // It opens files, which other tests would count as leaks.
     let _alone = alone();
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ffi");
     let mut exported = Vec::new();

@@ -1,4 +1,4 @@
-//! Descriptors by number: what they are, whose they are, and that what fails takes nothing.
+//! Descriptors by number: their kinds, their owners, and failures that leave them alone.
 
 #![allow(
     unsafe_code,
@@ -38,7 +38,7 @@ impl Drop for Temporary {
 }
 
 /// One blocking, inheritable descriptor of each kind, as another program would leave them; and
-/// what they are connected to.
+/// their peers.
 fn inherited(path: &Temporary) -> (Vec<(SourceKind, OwnedFd)>, Vec<OwnedFd>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -93,7 +93,7 @@ fn each_kind_is_described_and_adopted_as_what_it_is() {
         for other in KINDS.into_iter().filter(|other| *other != kind) {
             assert_eq!(adopt(number, other as u32), -f64::from(libc::EPROTOTYPE), "{kind:?}");
         }
-        assert_eq!(flags(number), (false, false), "nor does a refusal");
+        assert_eq!(flags(number), (false, false), "a refusal changes no flag");
         let adopted = handle(adopt(fd.into_raw_fd(), kind as u32));
         assert_eq!(flags(number), (true, true), "{kind:?}");
         match kind {
@@ -146,9 +146,9 @@ fn adopted_sources_work() {
     }
 }
 
-/// As a supervisor does that leaves a listener to each of its children, one after the other.
+/// As the children of a supervisor that inherit a listener, one after the other.
 #[test]
-fn closed_source_is_told_of_no_more_though_another_has_it_open() {
+fn closed_source_has_no_events_while_a_clone_is_open() {
     let _alone = alone();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let kept = listener.try_clone().unwrap();
@@ -165,7 +165,7 @@ fn closed_source_is_told_of_no_more_though_another_has_it_open() {
 }
 
 #[test]
-fn what_a_source_has_is_busy() {
+fn the_descriptor_of_a_source_is_busy() {
     let _alone = alone();
     let before = util::descriptors();
     let [one, other] = abi::unix_pair().unwrap();
@@ -180,7 +180,7 @@ fn what_a_source_has_is_busy() {
 }
 
 #[test]
-fn what_a_poll_and_its_waker_have_is_no_source() {
+fn descriptors_of_a_poll_and_its_waker_are_no_sources() {
     let _alone = alone();
     let before = util::descriptors();
     let poll = handle(denio_poll_new(0));
@@ -254,7 +254,7 @@ fn what_is_no_socket_or_not_open_is_refused() {
 }
 
 #[test]
-fn of_many_who_adopt_at_once_one_has_it() {
+fn one_of_many_threads_adopts_a_descriptor() {
     let _alone = alone();
     for _ in 0..100 {
         let (one, _other) = UnixStream::pair().unwrap();

@@ -1,7 +1,7 @@
 //! Native code allocates nothing for a request, a message or a poll: every allocation of this
 //! process is counted, by the thread that makes it.
 //!
-//! What is opened may take memory: see [`churn_allocates_only_while_the_table_grows`].
+//! Opening may allocate: see [`churn_allocates_only_while_the_table_grows`].
 
 #![allow(
     unsafe_code,
@@ -28,12 +28,12 @@ const EDGE: u32 = 0;
 const TOKEN: u32 = 7;
 const DEADLINE_MS: i32 = util::DEADLINE.as_millis() as i32;
 
-/// How often what must not allocate is done.
+/// The number of calls that must not allocate.
 const TIMES: usize = 1_000;
 /// Connections until the table has its size.
 const CHURN: usize = 1_024;
-/// What the table may take until then: two blocks of slots, and a few lists of free ones, which
-/// double.
+/// The allocations of the table until then: two blocks of slots, and lists of free slots that
+/// double a few times.
 const TABLE_ALLOCATIONS_MAX: usize = 2 + 12;
 
 const REQUEST: &[u8] = b"GET /app?user=42 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nAccept: */*\r\n\r\n";
@@ -89,7 +89,7 @@ fn allocations(times: usize, mut call: impl FnMut()) -> usize {
     ALLOCATIONS.get() - before
 }
 
-/// How often `call` allocates when it was done before, which may open what it uses.
+/// How often `call` allocates after a first call, which may open what it uses.
 fn allocations_when_warm(mut call: impl FnMut()) -> usize {
     call();
     allocations(TIMES, call)
@@ -102,7 +102,7 @@ fn close(handles: &[f64]) {
     }
 }
 
-/// A poll, and a stream that is registered with it beside the one that it is connected to.
+/// A poll, a stream that is registered with it, and the peer of the stream.
 struct Pair {
     poll: f64,
     server: f64,
@@ -200,7 +200,7 @@ fn an_echo_of_several_buffers_allocates_nothing() {
 }
 
 #[test]
-fn what_finds_nothing_or_fails_allocates_nothing() {
+fn calls_that_find_nothing_or_fail_allocate_nothing() {
     let _alone = alone();
     let pair = Pair::open();
     let mut buffer = [0; 128];
@@ -249,7 +249,7 @@ fn a_datagram_allocates_nothing() {
     close(&[udp]);
 }
 
-/// A connection that is accepted, registered, told of and closed.
+/// A connection that is accepted, registered, reported and closed.
 fn connect_and_close(poll: f64, listener: f64, address: &abi::Address) {
     let client = handle(abi::connect(address));
     let server = abi::accept_one(listener);

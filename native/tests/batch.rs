@@ -21,7 +21,7 @@ const READABLE: u32 = 1;
 const WRITABLE: u32 = 2;
 
 /// A handle that was never given out.
-const NOBODY: f64 = i32::MAX as f64;
+const NEVER_GIVEN: f64 = i32::MAX as f64;
 
 /// Reads streams behind the first `offset` bytes, and returns how many were read, and what each
 /// gave that was.
@@ -52,7 +52,7 @@ fn close(handles: &[f64]) {
     }
 }
 
-/// TCP streams: one that connected and the one that was accepted.
+/// TCP streams: the client and the accepted stream.
 fn tcp_pair() -> [f64; 2] {
     let listener = handle(abi::bind(&abi::encode(util::loopback()), 16, 0));
     let client = handle(abi::connect(&abi::local_address(listener).unwrap()));
@@ -69,7 +69,7 @@ fn streams_are_read_in_order_one_behind_the_other() {
     let [c, peer_of_c] = abi::unix_pair().unwrap();
     assert_eq!(abi::write(peer_of_a, b"one"), 3);
     assert_eq!(abi::write(peer_of_c, b"three"), 5);
-    // A peek says when TCP has brought it.
+    // A peek returns it when it has arrived.
     assert_eq!(abi::eventually(|| abi::peek(a, &mut [0; 3])), 3);
     let mut buffer = *b"..............";
     let expected = [5, -libc::EAGAIN, 3, -libc::EAGAIN];
@@ -101,7 +101,7 @@ fn reading_stops_before_a_stream_that_would_have_less_room() {
     fill();
     assert_eq!(read(&streams, &mut buffer, 2, 0), [4, 4]);
     assert_eq!(read(&streams, &mut buffer, 10, 0), []);
-    // One byte of room is enough when nobody asks for more.
+    // One byte of room is enough when the caller asks for no more.
     fill();
     assert_eq!(read(&streams, &mut buffer, 0, 1), [4, 4, 2]);
     assert_eq!(read(&streams[..2], &mut buffer, 0, 1), [-libc::EAGAIN; 2]);
@@ -121,7 +121,7 @@ fn the_end_and_errors_of_one_do_not_stop_the_others() {
     assert_eq!(abi::write(writer, b"pipe"), 4);
     assert_eq!(abi::write(peer_of_last, b"last"), 4);
     close(&[stale, peer_of_stale]);
-    let streams = [ended, stale, reader, NOBODY, writer, 0.0, last];
+    let streams = [ended, stale, reader, NEVER_GIVEN, writer, 0.0, last];
     let mut buffer = *b".....";
     let expected = [0, -libc::EBADF, -libc::EINVAL, -libc::EBADF, -libc::EINVAL, -libc::EBADF, 4];
     assert_eq!(read(&streams, &mut buffer, 0, 1), expected);
@@ -157,7 +157,7 @@ fn a_write_that_fails_or_is_outside_of_the_buffer_does_not_stop_the_others() {
         (stale, 0, 4),
         (writer, 0, 4),
         (reader, 0, 4),
-        (NOBODY, 0, 4),
+        (NEVER_GIVEN, 0, 4),
         (last, 0, 5),
         (last, 3, 2),
         (last, u32::MAX, u32::MAX),
@@ -186,7 +186,7 @@ fn a_write_that_fails_or_is_outside_of_the_buffer_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_write_takes_what_there_is_room_for_and_says_when_there_is_none() {
+fn a_write_takes_as_much_as_fits_and_would_block_without_room() {
     let _alone = alone();
     let [full, peer_of_full] = abi::unix_pair().unwrap();
     let [free, peer_of_free] = abi::unix_pair().unwrap();
@@ -251,7 +251,7 @@ fn bytes_that_lie_in_the_batch_itself_are_refused() {
 }
 
 #[test]
-fn edges_are_told_as_after_single_calls() {
+fn edges_come_as_after_single_calls() {
     let _alone = alone();
     let available = denio_poll_backends();
     for backend in (1..=4).filter(|backend| available & 1 << backend != 0) {
@@ -265,24 +265,24 @@ fn expect_edges(poll: f64) {
     let [one, other] = abi::unix_pair().unwrap();
     assert_eq!(denio_registry_register(poll, one, 1, READABLE | WRITABLE, 0), 0);
     let mut out = [0; CLOCK_WORDS + 2];
-    let mut told = || {
+    let mut next_bits = || {
         let quiet = util::QUIET.as_millis() as i32;
         if abi::wait(poll, &mut out, quiet) == 0 { 0 } else { out[CLOCK_WORDS + 1] }
     };
-    assert_eq!(told(), WRITABLE);
+    assert_eq!(next_bits(), WRITABLE);
     let mut buffer = [0; 8];
     for _ in 0..2 {
         assert_eq!(abi::write(other, b"x"), 1);
-        assert_eq!(told() & READABLE, READABLE);
+        assert_eq!(next_bits() & READABLE, READABLE);
         assert_eq!(read(&[one, one], &mut buffer, 0, 1), [1, -libc::EAGAIN]);
-        assert_eq!(told(), 0);
+        assert_eq!(next_bits(), 0);
     }
     let block = vec![b'x'; 1 << 20];
     let mut left = write(&[(one, 0, 1 << 20), (one, 0, 1)], &block)[0];
-    assert_eq!(told(), 0);
+    assert_eq!(next_bits(), 0);
     while left > 0 {
         left -= abi::eventually(|| abi::read(other, &mut [0; 65_536]));
     }
-    assert_eq!(told(), WRITABLE);
+    assert_eq!(next_bits(), WRITABLE);
     close(&[one, other]);
 }

@@ -1,5 +1,5 @@
-//! Streams that several threads open, use and close at random: whoever reads one gets bytes of its
-//! peer or an error, whatever becomes of its handle meanwhile.
+//! Streams that several threads open, use and close at random: a read returns bytes of
+//! the peer or an error, also while another thread closes the handle.
 //!
 //! Each end of a pair writes one byte over and over, its mark. Handles are reused here thousands
 //! of times, and their descriptors as often, so a call that met the next owner of either would read
@@ -41,7 +41,7 @@ struct End {
 /// What all threads share.
 #[derive(Debug, Default)]
 struct Ends {
-    /// Nobody has begun to close these.
+    /// No thread has begun to close these.
     open: Vec<End>,
     /// Closing these is over, in this order.
     closed: Vec<f64>,
@@ -99,7 +99,7 @@ impl Talker<'_> {
         ends.open.push(End { handle: server, writes: there, reads: here });
     }
 
-    /// Some end that is open now, and perhaps not any more when it is used.
+    /// An end that is open now, and may be closed when it is used.
     fn end(&mut self) -> Option<End> {
         let ends = self.ends.lock().unwrap();
         (!ends.open.is_empty()).then(|| self.random.pick(&ends.open))
@@ -152,7 +152,7 @@ impl Talker<'_> {
         }
     }
 
-    /// Closed handles are bad for ever, whoever has their slot now.
+    /// Closed handles stay bad, also when their slot has another object.
     fn call_closed(&mut self) {
         let closed = {
             let ends = self.ends.lock().unwrap();
@@ -221,7 +221,7 @@ fn poll(number: usize) -> f64 {
 }
 
 #[test]
-fn streams_hear_only_their_peer_while_others_open_and_close() {
+fn streams_receive_only_from_their_peer_while_others_open_and_close() {
     let _alone = alone();
     let steps = util::fuzz_calls(STEPS_EACH);
     for seed in SEEDS {

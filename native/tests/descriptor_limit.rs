@@ -73,7 +73,7 @@ fn accept_says_that_descriptors_ran_out_and_goes_on_when_some_are_back() {
 
 /// The edge is used up when accepting fails: registering again is how a server gets it back.
 #[test]
-fn connection_that_found_no_descriptor_is_told_of_when_registered_again() {
+fn connection_without_a_descriptor_is_reported_when_registered_again() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();

@@ -1,4 +1,4 @@
-//! The exported functions, through the rlib: what JavaScript sees of each.
+//! The exported functions, through the rlib, as JavaScript sees them.
 
 #![allow(
     unsafe_code,
@@ -31,7 +31,7 @@ fn listener() -> (f64, abi::Address) {
     (listener, abi::local_address(listener).unwrap())
 }
 
-/// A stream that connected and the one that was accepted.
+/// A client and the accepted stream.
 fn pair() -> (f64, f64) {
     let (listener, address) = listener();
     let client = handle(abi::connect(&address));
@@ -62,7 +62,7 @@ fn is_silent(poll: f64) -> bool {
 // One function after another.
 
 #[test]
-fn abi_version_is_told() {
+fn abi_version_is_returned() {
     assert_eq!(denio_abi_version(), ABI_VERSION);
 }
 
@@ -176,7 +176,7 @@ fn bind_takes_its_flags() {
 fn refused_connect_keeps_its_error_for_one_asking() {
     let _alone = alone();
     let poll = handle(denio_poll_new(0));
-    let stream = handle(abi::connect(&abi::encode(util::nobody())));
+    let stream = handle(abi::connect(&abi::encode(util::unused_address())));
     assert_eq!(denio_registry_register(poll, stream, 5, WRITABLE, 0), 0);
     let (token, bits) = one_event(poll);
     assert_eq!((token, bits & Event::WRITE_CLOSED), (5, Event::WRITE_CLOSED));
@@ -280,7 +280,7 @@ fn registry_registers_replaces_and_removes() {
 }
 
 #[test]
-fn register_refuses_an_interest_in_nothing_or_in_what_there_is_not() {
+fn register_refuses_an_empty_or_unknown_interest() {
     let _alone = alone();
     let poll = handle(denio_poll_new(0));
     let (listener, _) = listener();
@@ -330,12 +330,12 @@ fn poll_closed_during_a_wait_ends_after_it() {
     let poll = handle(denio_poll_new(0));
     let waker = handle(denio_waker_new(poll, 1));
     std::thread::scope(|scope| {
-        let (says, hears) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let waiting = scope.spawn(move || {
-            says.send(()).unwrap();
+            sender.send(()).unwrap();
             abi::wait(poll, &mut [0; 4], -1)
         });
-        hears.recv().unwrap();
+        receiver.recv().unwrap();
         close(&[poll]);
         assert_eq!(denio_waker_wake(waker), 0);
         let answer = waiting.join().unwrap();
@@ -427,7 +427,7 @@ fn stale_handles_are_bad_for_every_function() {
     close(&[live, poll]);
 }
 
-/// What each function that takes a handle answers to `old`, beside good ones.
+/// The answers of all functions with a handle to `old`, beside good handles.
 fn answers_to(old: f64, poll: f64, listener: f64) -> Vec<(&'static str, i32)> {
     let (mut accepted, mut out) = ([0.0; 3], [0; 4]);
     abi::accept(old, &mut accepted);

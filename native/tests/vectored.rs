@@ -18,7 +18,7 @@ use util::{
 
 const STREAM: Token = Token(1);
 
-/// Runs a check on two ends of each sort: what writes, and what reads.
+/// Runs a check on two ends of each sort: a writer and a reader.
 macro_rules! on_each_sort {
     (|$writer:ident, $reader:ident| $check:block) => {{
         let ($writer, $reader) = util::pair();
@@ -75,7 +75,7 @@ fn end_of_the_stream_is_zero() {
 }
 
 #[test]
-fn edges_are_told_as_for_one_buffer() {
+fn edges_come_as_for_one_buffer() {
     let _alone = alone();
     on_each_sort!(|writer, reader| {
         let poll = util::poll();
@@ -94,7 +94,7 @@ fn edges_are_told_as_for_one_buffer() {
 }
 
 #[test]
-fn room_is_told_of_after_a_write_that_was_cut_short() {
+fn room_is_reported_after_a_write_that_was_cut_short() {
     let _alone = alone();
     on_each_sort!(|writer, reader| {
         let poll = util::poll();
@@ -115,13 +115,13 @@ fn room_is_told_of_after_a_write_that_was_cut_short() {
 
 /// Reads into parts of a test's own buffers, or null.
 fn read(stream: f64, parts: &[(*mut u8, u32)]) -> i32 {
-    // SAFETY: what each test passes is as long as it says, or null.
+    // SAFETY: each test passes buffers of their lengths, or null.
     unsafe { abi::read_vectored(stream, parts) }
 }
 
 /// Writes parts of a test's own buffers, or null.
 fn write(stream: f64, parts: &[(*const u8, u32)]) -> i32 {
-    // SAFETY: what each test passes is as long as it says, or null.
+    // SAFETY: each test passes buffers of their lengths, or null.
     unsafe { abi::write_vectored(stream, parts) }
 }
 
@@ -175,7 +175,7 @@ fn buffers_that_overlap_are_refused_for_reading_only() {
 }
 
 #[test]
-fn what_is_no_stream_cannot_be_read_or_written() {
+fn only_streams_can_be_read_and_written() {
     let _alone = alone();
     let udp = handle(abi::udp_bind(&abi::encode(util::loopback()), 0));
     let [reader, writer] = abi::pipe().unwrap();

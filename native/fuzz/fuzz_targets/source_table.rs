@@ -82,7 +82,7 @@ impl Model {
     fn look(&self, handle: Handle) {
         let found = source_table::with(handle, |object| match object {
             Object::Poll(poll) => Ok(objects().iter().position(|one| Arc::ptr_eq(one, poll))),
-            _ => panic!("nobody stored {object:?}"),
+            _ => panic!("the model has not stored {object:?}"),
         });
         match self.open.get(&handle) {
             Some(object) => assert_eq!(found.expect("it is open"), Some(*object), "{handle}"),

@@ -1,7 +1,7 @@
 //! `http1::parse`: a table of bytes and outcomes, on memory that ends where the bytes end.
 //!
-//! Every parse of this file runs on a copy that lies flush against an unreadable page, so that a
-//! parser that reads one byte too far dies here.
+//! Every parse of this file runs on a copy that lies flush against an unreadable page: a parser that
+//! reads one byte too far crashes here.
 
 #![allow(
     unsafe_code,
@@ -19,10 +19,10 @@ use denio_http1::{
 use random::Random;
 
 type Table = [u32; TABLE_WORDS];
-/// The head's length, or that it is partial, or the status it is refused with.
+/// A parse: the head's length, partial, or the status of a refusal.
 type Outcome = Result<Option<usize>, u16>;
 
-/// Heads that must be accepted, as far apart as heads get.
+/// Heads that must be accepted, as different as possible.
 const VALID: &[&[u8]] = &[
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n",
@@ -253,7 +253,7 @@ const REFUSED: &[(&[u8], u16)] = &[
     (b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
 ];
 
-/// Bytes whose end is the last one that may be read.
+/// Bytes behind which no byte may be read.
 struct Flush {
     map: *mut libc::c_void,
     mapped: usize,
@@ -272,7 +272,7 @@ impl Flush {
         let map = unsafe { libc::mmap(null, mapped, protection, flags, -1, 0) };
         assert_ne!(map, libc::MAP_FAILED, "memory can be mapped");
         let guard = map.wrapping_byte_add(readable);
-        // SAFETY: the last page of the new mapping, which nobody uses yet.
+        // SAFETY: the last page of the new mapping, which nothing uses yet.
         assert_eq!(unsafe { libc::mprotect(guard, page, libc::PROT_NONE) }, 0);
         let start = guard.wrapping_byte_sub(bytes.len()).cast::<u8>();
         // SAFETY: `start` is writable for these bytes up to the guard, and new.
@@ -288,7 +288,7 @@ impl Flush {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, and nobody borrows from it any more.
+        // SAFETY: our own mapping, and no borrow of it is left.
         unsafe { libc::munmap(self.map, self.mapped) };
     }
 }
@@ -312,7 +312,7 @@ fn parse(bytes: &[u8]) -> Outcome {
     parse_table(bytes, 0, 0).0
 }
 
-/// What the table says, with its places resolved.
+/// The table, with its positions resolved to text.
 #[derive(Debug, PartialEq)]
 struct Head<'b> {
     method: &'b [u8],
@@ -375,7 +375,7 @@ fn every_prefix_of_a_valid_head_is_partial() {
 }
 
 #[test]
-fn what_follows_a_head_is_not_looked_at() {
+fn bytes_behind_a_head_are_not_parsed() {
     for head in VALID {
         for tail in [&b"\0"[..], b"\r\n", b" folded", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff"] {
             let bytes = [head, tail].concat();
@@ -421,7 +421,7 @@ fn offset_beyond_the_buffer_is_partial() {
 }
 
 #[test]
-fn methods_are_told_by_number() {
+fn methods_are_known_by_number() {
     for (number, method) in http1::METHODS.iter().enumerate().skip(1) {
         let target = if *method == "CONNECT" { "a:1" } else { "/" };
         let bytes = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -509,7 +509,7 @@ fn no_framing_field_means_no_body() {
 }
 
 #[test]
-fn flags_say_what_becomes_of_the_connection() {
+fn flags_say_whether_the_connection_is_kept() {
     let (keep, close) = (flag::KEEP_ALIVE, 0);
     let both = "Connection: upgrade\r\nUpgrade: websocket\r\n";
     for (minor, lines, expected) in [
@@ -630,7 +630,7 @@ fn nul_is_refused_wherever_it_is() {
 // What a lenient parse takes.
 
 #[test]
-fn lenient_parse_takes_alike_what_is_taken_without() {
+fn lenient_parse_has_the_result_of_a_strict_one_that_accepts() {
     for head in VALID {
         assert_eq!(parse_leniently(head, 0), parse_table(head, 0, 0), "{}", head.escape_ascii());
     }
@@ -654,8 +654,8 @@ fn lenient_parse_takes_heads_without_host_bare_line_ends_and_connect_with_a_body
 }
 
 #[test]
-fn lenient_parse_refuses_whatever_else_is_refused() {
-    // One that is refused for several things is still refused for the others.
+fn lenient_parse_refuses_all_other_faults() {
+    // A head with several faults is still refused for the others.
     for (head, status) in REFUSED.iter().filter(|(head, _)| !LENIENT.contains(head)) {
         let has_host = head.windows(6).any(|part| part == b"\nHost:");
         let expected = Err(*status);
@@ -748,7 +748,7 @@ fn heads_with_random_faults_get_one_answer_however_they_are_split() {
                 _ => bytes[place] = random.next() as u8,
             }
         }
-        // The end is made sure of, since scanned bytes put off an answer until it.
+        // The end of a head is given, because scanned bytes delay a result until there is one.
         bytes.extend_from_slice(b"\r\n\r\n");
         let whole = parse(&bytes);
         assert_ne!(whole, Ok(None), "{}", bytes.escape_ascii());

@@ -44,7 +44,7 @@ impl Parker {
     ///
     /// # Errors
     ///
-    /// What `socketpair(2)` says, as `EMFILE`, and the errors of starting a thread.
+    /// The error of `socketpair(2)`, as `EMFILE`, and the errors of starting a thread.
     pub fn new(poll: Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
         // Close-on-exec, and without `SIGPIPE` where that is a socket's option.
         let (writer, reader) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
@@ -86,7 +86,7 @@ impl Parker {
     ///
     /// # Errors
     ///
-    /// What the system says; then the descriptor does not become readable.
+    /// The error of the system; then the descriptor does not become readable.
     pub fn park(&self, timeout: Option<Duration>) -> io::Result<()> {
         match &self.0 {
             #[cfg(target_os = "linux")]

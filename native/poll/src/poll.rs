@@ -25,7 +25,7 @@ impl Poll {
     ///
     /// # Errors
     ///
-    /// What the system says, as `EMFILE` when out of descriptors.
+    /// The error of the system, as `EMFILE` when out of descriptors.
     pub fn new() -> io::Result<Self> {
         let [best, ..] = Backend::available() else {
             return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
@@ -101,8 +101,8 @@ impl Poll {
         self.registry.selector().park(timeout_ms(timeout))
     }
 
-    /// Parks until something is ready, `timeout` is over, or `is_over` says so
-    /// when it is asked.
+    /// Parks until something is ready, `timeout` is over, or `is_over` returns true
+    /// when it is called.
     pub(crate) fn park_unless(
         &self,
         timeout: Option<Duration>,

@@ -42,12 +42,12 @@ const NOT_REGISTERED: u32 = 0;
 const SHARED: u32 = 1 << 30;
 
 /// A source in either state must notify its selector.
-const TELLS: u32 = SHARED | sys::EMULATED;
+const NOTIFIES: u32 = SHARED | sys::EMULATED;
 
 impl Drop for Registration {
     fn drop(&mut self) {
         let state = *self.state.get_mut();
-        if state & TELLS != 0 {
+        if state & NOTIFIES != 0 {
             self.leave(state);
         }
     }
@@ -108,7 +108,7 @@ impl Registration {
     #[inline]
     fn rearm(&self, interest: Interest) {
         let state = self.state.load(Ordering::Relaxed);
-        if state & TELLS != 0 {
+        if state & NOTIFIES != 0 {
             self.rearm_emulated(state, interest);
         }
     }

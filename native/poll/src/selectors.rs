@@ -53,7 +53,7 @@ mod tests {
     use crate::Backend;
 
     #[test]
-    fn a_selector_that_is_gone_is_found_by_nobody() {
+    fn a_selector_that_is_gone_is_not_found() {
         let selector = Arc::new(Selector::new(Backend::available()[0]).unwrap());
         let number = selector.id();
         assert!(find(number).is_none());

@@ -54,7 +54,7 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// What the system says; a full counter is emptied and tried again.
+    /// The error of the system; a full counter is emptied and tried again.
     pub fn wake(&self) -> io::Result<()> {
         self.waker.wake()
     }

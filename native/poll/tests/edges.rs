@@ -1,6 +1,6 @@
 //! Emulated edges against a model: any sequence of registrations, operations and waits, on each
-//! backend that only sees levels. Asked for here: no readiness is left out, and nothing is told of a
-//! source that nobody has touched since it was told.
+//! backend that only sees levels. No readiness may be missing, and a source that the
+//! program has not touched since its last event must have no other.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "set-up")]
 #![cfg(epoll)]
@@ -28,7 +28,7 @@ enum Step {
     Drain(usize),
     /// The peer closes.
     End(usize),
-    /// A wait with room for so many events.
+    /// Waits with room for so many events.
     Wait(usize),
 }
 
@@ -49,18 +49,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// A source, and what may and must be told of it.
+/// A source, with the events that it may have and those that it must have.
 struct Modelled {
     stream: UnixStream,
     peer: Option<UnixStream>,
     pending: usize,
     registered: Option<(Interest, Mode)>,
-    /// What would be news: it has not been told since it was last touched.
+    /// The readiness that is new since the last event or operation.
     reading_is_news: bool,
     writing_is_news: bool,
     ending_is_news: bool,
     is_spent: bool,
-    /// Whether it was told that both ways have ended.
+    /// Whether an event has reported the end of both ways.
     was_told_end: bool,
 }
 
@@ -88,8 +88,8 @@ impl Modelled {
         self.registered.is_some_and(|(_, registered)| registered == mode)
     }
 
-    /// What an event must have, were there one now; none when there must be no event. An end alone,
-    /// without reading or writing, may be told or not: no program may wait for that.
+    /// The bits that an event must have now; `None` when there must be no event. A backend may or
+    /// may not report an end alone, without reading or writing: no program may wait for it.
     fn expected(&self) -> Option<u32> {
         let (interest, mode) = self.registered?;
         let is_told = |is_news: bool| mode == Mode::LEVEL || is_news;
@@ -128,11 +128,11 @@ impl Modelled {
         self.pending += peer.write(b"news").unwrap();
     }
 
-    /// Reads, and says whether there may be more.
+    /// Reads, and returns whether there may be more.
     fn read(&mut self, room: usize) -> bool {
         match self.stream.read(&mut [0; 64][..room]) {
             Ok(0) => {
-                // The end is read, and tells nothing new any more.
+                // The end is read: no event can follow.
                 assert!(self.is_ended() && self.pending == 0);
                 if self.has_mode(Mode::EDGE) {
                     self.reading_is_news = false;
@@ -152,7 +152,7 @@ impl Modelled {
         self.pending > 0 || self.is_ended()
     }
 
-    fn told(&mut self, bits: u32) {
+    fn report(&mut self, bits: u32) {
         if self.has_mode(Mode::LEVEL) {
             return;
         }
@@ -160,7 +160,7 @@ impl Modelled {
         self.reading_is_news &= bits & Event::READABLE == 0;
         self.writing_is_news &= bits & Event::WRITABLE == 0;
         if self.is_ended() {
-            // With an end all is told, and nothing else can come.
+            // After an end no event can follow.
             self.reading_is_news = false;
             self.writing_is_news = false;
             self.ending_is_news = false;
@@ -186,7 +186,7 @@ fn run(backend: Backend, steps: &[Step]) {
             Step::Wait(room) => wait(&poll, &mut sources, room, number),
         }
     }
-    // Twice: what is told is not told again.
+    // Twice: an event does not come again.
     for number in [1000, 1001] {
         wait(&poll, &mut sources, SOURCES, number);
     }
@@ -202,7 +202,7 @@ fn wait(poll: &Poll, sources: &mut [Modelled; SOURCES], room: usize, number: usi
         let source = &mut sources[event.token().0 as usize];
         let bits = event.readiness() & (Event::READABLE | Event::WRITABLE);
         assert_eq!(Some(bits), source.expected(), "step {number}: {event:?}");
-        source.told(bits);
+        source.report(bits);
     }
 }
 
@@ -210,7 +210,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn edges_are_told_when_they_come_and_once(steps in steps()) {
+    fn edges_are_reported_once(steps in steps()) {
         let _alone = alone();
         for backend in EMULATED {
             run(backend, &steps);

@@ -17,7 +17,7 @@ fn registered(poll: &Poll, interest: Interest, mode: Mode) -> (TcpStream, TcpStr
 }
 
 #[test]
-fn level_is_told_of_until_it_is_drained() {
+fn level_is_reported_until_it_is_drained() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered(&poll, READABLE, Mode::LEVEL);
@@ -35,7 +35,7 @@ fn level_is_told_of_until_it_is_drained() {
 }
 
 #[test]
-fn level_of_room_is_told_of_each_time() {
+fn level_of_room_is_reported_each_time() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, _peer) = registered(&poll, WRITABLE, Mode::LEVEL);
@@ -46,7 +46,7 @@ fn level_of_room_is_told_of_each_time() {
 }
 
 #[test]
-fn level_of_an_end_is_told_of_each_time() {
+fn level_of_an_end_is_reported_each_time() {
     let _alone = alone();
     let poll = util::poll();
     let (_stream, peer) = registered(&poll, READABLE, Mode::LEVEL);
@@ -57,7 +57,7 @@ fn level_of_an_end_is_told_of_each_time() {
 }
 
 #[test]
-fn one_shot_is_told_of_once_in_any_direction_until_reregistered() {
+fn one_shot_is_reported_once_in_any_direction_until_reregistered() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered(&poll, READABLE | WRITABLE, Mode::ONE_SHOT);
@@ -117,7 +117,7 @@ fn level_sources_take_turns_when_there_is_room_for_one_event() {
 }
 
 #[test]
-fn what_a_backend_has_not_got_is_refused_and_said_beforehand() {
+fn interests_and_modes_that_a_backend_lacks_are_refused_and_not_supported() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, _) = util::listener();

@@ -1,4 +1,4 @@
-//! Socket options: what each kind has, what it can be set to, and what is told back.
+//! Socket options: the options of each kind, their ranges, and their values when read.
 
 #![allow(clippy::unwrap_used, reason = "set-up")]
 
@@ -31,7 +31,7 @@ fn udp(address: &str) -> UdpSocket {
     UdpSocket::bind(address.parse().unwrap(), &BindOptions::default()).unwrap()
 }
 
-/// Who has it, of the IP sockets here, which are of IPv4.
+/// The IP sockets of this test that have the option; all are IPv4.
 fn owners(option: SocketOption) -> &'static [&'static str] {
     match option {
         ReceiveBuffer | SendBuffer => {
@@ -45,7 +45,7 @@ fn owners(option: SocketOption) -> &'static [&'static str] {
     }
 }
 
-/// Whether this system has not got it.
+/// Whether this system lacks the option.
 fn is_missing(option: SocketOption) -> bool {
     let is_apple = cfg!(apple);
     let is_missing = option == DeferAccept || option == UserTimeout && !is_apple;
@@ -78,7 +78,7 @@ fn options_are_of_the_kinds_that_have_them() {
 }
 
 #[test]
-fn what_is_set_is_told_back() {
+fn an_option_is_read_as_it_was_set() {
     let _alone = alone();
     let table: &[(SocketOption, &[u32])] = &[
         (Nodelay, &[1, 0, 1]),
@@ -114,7 +114,7 @@ fn v6_sockets_have_hops_where_v4_has_a_ttl() {
     for socket in [&listener.unwrap() as &dyn Socket, &udp] {
         socket.set_option(Ttl, 7).unwrap();
         assert_eq!(socket.option(Ttl).unwrap(), 7);
-        // Linux says 1 of what is bound to an address that has no IPv4 in it.
+        // Linux returns 1 for a socket that is bound to an address without IPv4.
         assert!(socket.option(OnlyV6).is_ok());
         assert_eq!(errno(socket.set_option(OnlyV6, 1)), libc::EINVAL);
     }
@@ -152,7 +152,7 @@ fn values_out_of_range_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn buffers_are_at_least_what_was_asked_for() {
+fn buffers_are_at_least_as_large_as_set() {
     let _alone = alone();
     for (name, socket) in sockets() {
         for option in [ReceiveBuffer, SendBuffer] {

@@ -1,5 +1,5 @@
-//! Parked polls: a byte comes when something is ready, or the time is over, and
-//! no event is taken.
+//! Parked polls: the parker writes a byte when something is ready or the time is over,
+//! and takes no event.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use denio_poll::{Backend, Event, Interest, Parker, Poll, Registry, Token, UnixSt
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Opens a poll and its place; reading waits for a byte.
+/// Opens a poll and its parker; a read of the socket waits for a byte.
 fn parked(backend: Backend) -> (Arc<Poll>, Parker, StdStream) {
     let poll = Arc::new(Poll::with_backend(backend).unwrap());
     let (parker, reader) = Parker::new(Arc::clone(&poll)).unwrap();
@@ -85,13 +85,13 @@ fn a_byte_comes_when_the_time_is_over_the_shortest_first() {
 }
 
 #[test]
-fn one_wait_is_one_byte_whatever_ends_it() {
+fn the_end_of_a_wait_is_one_byte() {
     for backend in Backend::available() {
         let (poll, parker, reader) = parked(*backend);
         let (_ours, theirs) = register(poll.registry());
         parker.park(Some(Duration::ZERO)).unwrap();
         expect_byte(&reader);
-        // Not parked any more: what is ready now is for the next wait to tell.
+        // Not parked any more: the next wait reports what is ready now.
         theirs.write(b"x").unwrap();
         let (_, other, beside) = parked(*backend);
         other.park(Some(Duration::from_millis(5))).unwrap();
@@ -104,7 +104,7 @@ fn one_wait_is_one_byte_whatever_ends_it() {
 }
 
 #[test]
-fn a_waker_and_tell_end_a_wait() {
+fn a_waker_and_a_wake_end_a_wait() {
     for backend in Backend::available() {
         let (poll, parker, reader) = parked(*backend);
         let waker = Waker::new(poll.registry(), Token(9)).unwrap();
@@ -162,7 +162,7 @@ fn a_full_socket_is_no_error() {
     expect_byte(&reader);
 }
 
-/// Reads the eventfd of a poll that Linux itself watches: how often it was signalled.
+/// Reads the eventfd of a park by the kernel: the number of its signals.
 #[cfg(target_os = "linux")]
 fn signalled(signal: &std::fs::File) -> Option<u64> {
     let mut bytes = [0; 8];
@@ -172,7 +172,7 @@ fn signalled(signal: &std::fs::File) -> Option<u64> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_kernel_signals_each_wait_once_whatever_ends_it() {
+fn the_kernel_signals_the_end_of_each_wait_once() {
     let poll = Poll::with_backend(Backend::Epoll).unwrap();
     let (parker, signal) = Parker::by_kernel(&poll).unwrap();
     let signal = std::fs::File::from(signal);
@@ -187,7 +187,7 @@ fn the_kernel_signals_each_wait_once_whatever_ends_it() {
     assert_eq!(signalled(&signal), None, "nothing is ready");
     theirs.write(b"x").unwrap();
     assert_eq!(readable(&signal), Some(1));
-    // No event was taken, and one that is left is signalled at once.
+    // The park took no event: a source that is still ready is signalled at once.
     parker.park(None).unwrap();
     assert_eq!(readable(&signal), Some(1));
     assert_eq!(poll.poll(&mut events, Some(LONG)).unwrap(), 1);

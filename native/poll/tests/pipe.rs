@@ -1,4 +1,4 @@
-//! Pipes: one way, ends of both sorts, and no signal from a write that nobody reads.
+//! Pipes: one way, ends of both sorts, and no signal from a write without a reader.
 
 #![allow(unsafe_code, clippy::unwrap_used, reason = "signals, and set-up")]
 
@@ -15,14 +15,14 @@ use util::{
 const READER: Token = Token(1);
 const WRITER: Token = Token(2);
 
-/// A pipe of which the reader is registered.
+/// A pipe with a registered reader.
 fn registered_reader(poll: &Poll) -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     poll.registry().register(&reader, READER, READABLE).unwrap();
     (reader, writer)
 }
 
-/// A pipe of which the writer is registered, and its first writable event taken.
+/// A pipe with a registered writer, after its first writable event.
 fn registered_writer(poll: &Poll) -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     poll.registry().register(&writer, WRITER, WRITABLE).unwrap();
@@ -46,7 +46,7 @@ fn bytes_go_one_way_and_nothing_blocks() {
 }
 
 #[test]
-fn data_is_told_of_once_for_each_arrival() {
+fn data_is_reported_once_for_each_arrival() {
     let _alone = alone();
     let poll = util::poll();
     let (reader, writer) = registered_reader(&poll);
@@ -61,7 +61,7 @@ fn data_is_told_of_once_for_each_arrival() {
 }
 
 #[test]
-fn room_is_told_of_after_there_was_none() {
+fn room_is_reported_after_there_was_none() {
     let _alone = alone();
     let poll = util::poll();
     let (reader, writer) = registered_writer(&poll);
@@ -88,7 +88,7 @@ fn dropped_writer_ends_reading_after_its_bytes() {
     expect_event(&poll, READER, Event::READABLE | Event::READ_CLOSED);
     assert_eq!(drain(&reader), (b"last words".to_vec(), true));
     if util::sees_edges(&poll) {
-        // Others may say once more that it has ended.
+        // Other backends may report the end once more.
         expect_silence(&poll);
     }
 }
@@ -129,7 +129,7 @@ fn dropped_reader_ends_writing_that_nothing_was_in_the_way_of() {
 // Signals.
 
 #[test]
-fn write_that_nobody_reads_is_an_error_and_no_signal() {
+fn write_without_a_reader_is_an_error_and_no_signal() {
     let _alone = alone();
     let (reader, writer) = pipe().unwrap();
     drop(reader);

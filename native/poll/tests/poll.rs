@@ -109,7 +109,7 @@ fn poll_refuses_to_wait_without_room_for_an_event() {
 }
 
 #[test]
-fn poll_tells_when_a_signal_interrupts_it() {
+fn poll_returns_eintr_when_a_signal_interrupts_it() {
     let _alone = alone();
     let poll = util::poll();
     let waited = util::interrupted(|| poll.poll(&mut [Event::default()], None));
@@ -184,7 +184,7 @@ fn two_waits_on_one_poll_share_its_events() {
 }
 
 #[test]
-fn park_tells_what_is_ready_and_takes_nothing() {
+fn park_returns_whether_something_is_ready_and_takes_no_event() {
     let _alone = alone();
     let poll = util::poll();
     assert!(!poll.park(Some(Duration::ZERO)).unwrap());
@@ -221,7 +221,7 @@ fn park_without_limit_ends_when_woken() {
 }
 
 #[test]
-fn one_source_may_be_told_of_in_one_event_or_two() {
+fn one_source_may_have_one_event_or_two() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();

@@ -71,7 +71,7 @@ fn a_source_whose_poll_is_gone_can_be_registered_elsewhere() {
 }
 
 #[test]
-fn what_is_not_registered_is_neither_replaced_nor_removed() {
+fn unregistered_sources_are_neither_replaced_nor_removed() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, _) = util::listener();
@@ -120,7 +120,7 @@ fn reregister_fires_again_when_ready_now() {
 }
 
 #[test]
-fn reregister_to_what_is_not_ready_silences_a_pending_event() {
+fn reregister_for_an_interest_that_is_not_ready_drops_a_pending_event() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, _peer) = util::pair();
@@ -158,7 +158,7 @@ fn register_after_deregister_works_again() {
 }
 
 #[test]
-fn register_tells_of_what_was_ready_before() {
+fn register_reports_earlier_readiness() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = util::pair();
@@ -181,7 +181,7 @@ fn reregister_just_after_a_poll_gives_the_new_token_only() {
 }
 
 #[test]
-fn deregistered_listener_with_a_queued_connection_is_not_heard() {
+fn deregistered_listener_with_a_queued_connection_gives_no_event() {
     let _alone = alone();
     let poll = util::poll();
     let waker = Waker::new(poll.registry(), SECOND).unwrap();
@@ -288,8 +288,8 @@ fn one_source_is_registered_by_one_of_many_threads() {
 }
 
 #[test]
-#[cfg_attr(not(linux), ignore = "only epoll tells of urgent data")]
-fn priority_tells_of_urgent_data() {
+#[cfg_attr(not(linux), ignore = "only epoll reports urgent data")]
+fn priority_reports_urgent_data() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();
@@ -304,7 +304,7 @@ fn priority_tells_of_urgent_data() {
 }
 
 #[test]
-fn a_read_ends_at_an_urgent_byte_of_which_the_priority_event_tells() {
+fn a_read_ends_at_an_urgent_byte_that_the_priority_event_reports() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();
@@ -323,7 +323,7 @@ fn a_read_ends_at_an_urgent_byte_of_which_the_priority_event_tells() {
 }
 
 #[test]
-fn many_sources_are_each_told_of_under_their_own_token() {
+fn many_sources_are_each_reported_under_their_own_token() {
     let _alone = alone();
     let poll = util::poll();
     let pairs: Vec<_> =

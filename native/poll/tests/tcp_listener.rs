@@ -136,7 +136,7 @@ fn accept_names_the_peer() {
 }
 
 #[test]
-fn second_connection_after_the_drain_is_told_of_without_registering_again() {
+fn second_connection_after_the_drain_is_reported_without_registering_again() {
     let _alone = alone();
     let (poll, listener, address) = registered();
     for _ in 0..2 {
@@ -149,7 +149,7 @@ fn second_connection_after_the_drain_is_told_of_without_registering_again() {
 }
 
 #[test]
-fn connections_left_in_the_queue_are_told_of_with_the_next() {
+fn connections_left_in_the_queue_are_reported_with_the_next() {
     let _alone = alone();
     let (poll, listener, address) = registered();
     let _first = TcpStream::connect(address).unwrap();
@@ -172,7 +172,7 @@ fn connections_left_in_the_queue_are_told_of_with_the_next() {
 }
 
 #[test]
-fn connections_left_in_the_queue_are_told_of_when_registered_again() {
+fn connections_left_in_the_queue_are_reported_when_registered_again() {
     let _alone = alone();
     let (poll, listener, address) = registered();
     let _clients = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
@@ -209,7 +209,7 @@ fn listener_is_healthy_and_says_so() {
 }
 
 #[test]
-fn listener_closed_with_queued_connections_is_not_heard() {
+fn listener_closed_with_queued_connections_gives_no_event() {
     let _alone = alone();
     let (poll, listener, address) = registered();
     let _client = TcpStream::connect(address).unwrap();
@@ -218,7 +218,7 @@ fn listener_closed_with_queued_connections_is_not_heard() {
 }
 
 #[test]
-fn accepted_streams_send_at_once_when_the_listener_was_told_to() {
+fn accepted_streams_send_at_once_when_the_listener_has_nodelay() {
     let _alone = alone();
     for nodelay in [true, false] {
         let options = ListenOptions { nodelay, ..ListenOptions::default() };
@@ -230,7 +230,7 @@ fn accepted_streams_send_at_once_when_the_listener_was_told_to() {
 }
 
 #[test]
-fn accepted_streams_are_probed_and_given_up_as_the_listener_was_told() {
+fn accepted_streams_have_the_listeners_probes_and_timeout() {
     use SocketOption::{Keepalive, KeepaliveCount, KeepaliveIdle, KeepaliveInterval, UserTimeout};
     let _alone = alone();
     let has_timeout = cfg!(linux);
@@ -240,14 +240,14 @@ fn accepted_streams_are_probed_and_given_up_as_the_listener_was_told() {
         let listener = TcpListener::bind(util::loopback(), &options).unwrap();
         let _client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
         let server = eventually(|| listener.accept()).unwrap();
-        let told = |option| server.option(option).unwrap();
-        assert_eq!(told(Keepalive), u32::from(keepalive.is_some()));
+        let option_of = |option| server.option(option).unwrap();
+        assert_eq!(option_of(Keepalive), u32::from(keepalive.is_some()));
         if keepalive.is_some() {
-            let told = [KeepaliveIdle, KeepaliveInterval, KeepaliveCount].map(told);
-            assert_eq!(told, [7, 3, 2]);
+            let probes = [KeepaliveIdle, KeepaliveInterval, KeepaliveCount].map(option_of);
+            assert_eq!(probes, [7, 3, 2]);
         }
         if has_timeout {
-            assert_eq!(told(UserTimeout), user_timeout_ms);
+            assert_eq!(option_of(UserTimeout), user_timeout_ms);
         }
     }
 }
@@ -262,7 +262,7 @@ fn listener_is_not_opened_with_numbers_out_of_range() {
 }
 
 #[test]
-fn defaults_are_what_peers_ask_for() {
+fn defaults_are_those_of_peers() {
     let options = ListenOptions::default();
     assert_eq!(options.backlog, 511);
     assert!(options.nodelay && !options.reuse_port && !options.only_v6);

@@ -15,7 +15,7 @@ const STREAM: Token = Token(1);
 // Connecting.
 
 #[test]
-fn connect_is_told_of_by_a_writable_event() {
+fn connect_ends_with_a_writable_event() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();
@@ -45,7 +45,7 @@ fn peer_key_is_of_the_address_and_not_of_the_port() {
 fn connect_refused_ends_both_ways_and_keeps_its_error_for_one_asking() {
     let _alone = alone();
     let poll = util::poll();
-    let stream = TcpStream::connect(util::nobody()).unwrap();
+    let stream = TcpStream::connect(util::unused_address()).unwrap();
     poll.registry().register(&stream, STREAM, READABLE | WRITABLE).unwrap();
     let bits = expect_event(&poll, STREAM, Event::WRITE_CLOSED);
     assert_ne!(bits & (Event::WRITABLE | Event::ERROR), 0, "{bits}");
@@ -56,7 +56,7 @@ fn connect_refused_ends_both_ways_and_keeps_its_error_for_one_asking() {
 }
 
 #[test]
-fn connect_to_a_server_that_drops_at_once_is_told() {
+fn connect_to_a_server_that_drops_at_once_is_reported() {
     let _alone = alone();
     let poll = util::poll();
     let (listener, address) = util::listener();
@@ -97,7 +97,7 @@ fn idle_stream_is_writable_once() {
 }
 
 #[test]
-fn data_is_told_of_once_for_each_arrival() {
+fn data_is_reported_once_for_each_arrival() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, STREAM, READABLE);
@@ -111,7 +111,7 @@ fn data_is_told_of_once_for_each_arrival() {
 }
 
 #[test]
-fn read_that_leaves_data_is_told_of_again_where_edges_are_not_seen() {
+fn read_that_leaves_data_is_reported_again_where_edges_are_emulated() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, STREAM, READABLE);
@@ -127,7 +127,7 @@ fn read_that_leaves_data_is_told_of_again_where_edges_are_not_seen() {
 }
 
 #[test]
-fn room_is_told_of_after_there_was_none() {
+fn room_is_reported_after_there_was_none() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, STREAM, WRITABLE);
@@ -146,7 +146,7 @@ fn megabytes_go_through_on_edges() {
 }
 
 #[test]
-fn peek_leaves_the_data_and_is_not_told_again() {
+fn peek_leaves_the_data_and_makes_no_event() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, STREAM, READABLE);
@@ -241,7 +241,7 @@ fn half_closed_peer_can_still_be_written_to() {
 }
 
 #[test]
-fn shutdown_of_reading_is_told_to_oneself() {
+fn shutdown_of_reading_makes_an_event() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, _peer) = registered_pair(&poll, STREAM, READABLE);
@@ -272,7 +272,7 @@ fn shutdown_of_both_closes_both() {
 // Resets, and writes to the dead.
 
 #[test]
-fn reset_by_the_peer_is_told_and_ends_reading() {
+fn reset_by_the_peer_is_reported_and_ends_reading() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = registered_pair(&poll, STREAM, READABLE | WRITABLE);

@@ -45,7 +45,7 @@ fn received(udp: &UdpSocket) -> Vec<u8> {
 }
 
 #[test]
-fn datagrams_say_who_sent_them() {
+fn datagrams_have_their_sender() {
     let _alone = alone();
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let ((one, at_one), (other, at_other)) = (bound_to(address), bound_to(address));
@@ -59,7 +59,7 @@ fn datagrams_say_who_sent_them() {
 }
 
 #[test]
-fn connected_sockets_need_no_address_and_hear_nobody_else() {
+fn connected_sockets_need_no_address_and_receive_from_no_other() {
     let _alone = alone();
     let (one, other) = pair();
     assert_eq!(one.peer_address().unwrap(), other.local_address().unwrap());
@@ -98,7 +98,7 @@ fn empty_datagrams_are_datagrams() {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_lost_and_told() {
+fn bytes_beyond_the_buffer_are_lost_and_the_loss_is_reported() {
     let _alone = alone();
     let (one, other) = pair();
     one.send(b"abcdef").unwrap();
@@ -147,7 +147,7 @@ fn only_v6_leaves_v4_to_others() {
 // Readiness.
 
 #[test]
-fn datagrams_are_told_of_once_for_each_arrival() {
+fn datagrams_are_reported_once_for_each_arrival() {
     let _alone = alone();
     let poll = util::poll();
     let (udp, peer) = registered_pair(&poll);
@@ -173,7 +173,7 @@ fn socket_is_writable_once() {
 }
 
 #[test]
-fn peek_leaves_the_datagram_and_is_not_told_again() {
+fn peek_leaves_the_datagram_and_makes_no_event() {
     let _alone = alone();
     let poll = util::poll();
     let (udp, peer) = registered_pair(&poll);
@@ -219,7 +219,7 @@ fn refused_datagram_is_an_error_of_the_next_call_and_the_socket_goes_on() {
 }
 
 #[test]
-fn clone_hears_what_the_socket_hears() {
+fn clone_has_the_events_of_the_socket() {
     let _alone = alone();
     let (one, other) = pair();
     let clone = other.try_clone().unwrap();
@@ -231,7 +231,7 @@ fn clone_hears_what_the_socket_hears() {
 // Groups.
 
 #[test]
-fn group_is_heard_between_joining_and_leaving() {
+fn group_is_received_between_joining_and_leaving() {
     let _alone = alone();
     let group = Ipv4Addr::new(239, 255, 41, 7);
     let membership = Membership::V4 { group, interface: Ipv4Addr::LOCALHOST };
@@ -273,7 +273,7 @@ fn v6_group_is_joined_by_the_index_of_an_interface() {
 }
 
 #[test]
-fn what_is_no_group_cannot_be_joined() {
+fn only_groups_can_be_joined() {
     let _alone = alone();
     let (udp, _) = bound();
     let membership =

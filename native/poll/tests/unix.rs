@@ -19,7 +19,7 @@ use util::{
 const LISTENER: Token = Token(1);
 const STREAM: Token = Token(2);
 
-/// A folder that is removed with what is in it.
+/// A folder that is removed with its files.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -59,7 +59,7 @@ fn registered(poll: &Poll, source: &impl Source, interest: Interest) {
     }
 }
 
-/// Connects to a listener of `address` and checks who says what of whom.
+/// Connects to a listener of `address` and checks the addresses of each end.
 fn expect_names(address: &UnixAddress) {
     let listener = UnixListener::bind(address, 16).unwrap();
     let client = UnixStream::connect(address).unwrap();
@@ -107,7 +107,7 @@ fn long_paths_work_as_far_as_the_system_takes_them() {
     let folder = Folder::new("long");
     let room = if cfg!(linux) { 108 } else { 104 };
     expect_names(&UnixAddress::from_path(folder.path_of(room - 1)).unwrap());
-    // Without room for the zero behind it: Linux takes it, and says it back.
+    // Without room for the zero behind it: Linux takes and returns it.
     if cfg!(linux) {
         expect_names(&UnixAddress::from_path(folder.path_of(room)).unwrap());
     }
@@ -115,7 +115,7 @@ fn long_paths_work_as_far_as_the_system_takes_them() {
 }
 
 #[test]
-fn bound_client_is_named_to_who_accepts_it() {
+fn bound_client_has_its_name_at_the_listener() {
     let _alone = alone();
     let folder = Folder::new("named");
     let (listener, address) = listener(&folder.path("socket"));
@@ -139,7 +139,7 @@ fn names_that_no_system_takes_are_refused() {
 }
 
 #[test]
-fn bind_and_connect_say_what_is_in_the_way() {
+fn bind_and_connect_return_the_error_of_the_system() {
     let _alone = alone();
     let folder = Folder::new("refused");
     let path = folder.path("socket");
@@ -190,10 +190,10 @@ fn pair_has_no_names_and_does_not_block() {
 // Readiness.
 
 #[test]
-fn each_connection_is_told_of() {
+fn each_connection_is_reported() {
     let _alone = alone();
     let poll = util::poll();
-    let folder = Folder::new("told");
+    let folder = Folder::new("events");
     let before = util::descriptors();
     let (listener, address) = listener(&folder.path("socket"));
     poll.registry().register(&listener, LISTENER, READABLE).unwrap();
@@ -211,7 +211,7 @@ fn each_connection_is_told_of() {
 }
 
 #[test]
-fn data_is_told_of_once_for_each_arrival() {
+fn data_is_reported_once_for_each_arrival() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = UnixStream::pair().unwrap();
@@ -227,7 +227,7 @@ fn data_is_told_of_once_for_each_arrival() {
 }
 
 #[test]
-fn room_is_told_of_after_there_was_none() {
+fn room_is_reported_after_there_was_none() {
     let _alone = alone();
     let poll = util::poll();
     let (stream, peer) = UnixStream::pair().unwrap();
@@ -288,7 +288,7 @@ fn dropped_peer_ends_reading_after_its_bytes() {
     expect_event(&poll, STREAM, Event::READABLE | Event::READ_CLOSED);
     assert_eq!(drain(&stream), (b"last words".to_vec(), true));
     if util::sees_edges(&poll) {
-        // Others may say once more that it has ended.
+        // Other backends may report the end once more.
         expect_silence(&poll);
     }
 }
@@ -346,7 +346,7 @@ fn a_read_goes_on_behind_descriptors_and_drops_them() {
     let mut bytes = [0; 8];
     assert_eq!(receiver.read(&mut bytes).unwrap(), 2);
     assert_eq!(&bytes[..2], b"ef");
-    assert_eq!(receiver.read(&mut bytes).unwrap(), 0, "the end is told by a read of its own");
+    assert_eq!(receiver.read(&mut bytes).unwrap(), 0, "the end needs a read of its own");
     assert_eq!(open_descriptors(), before);
 }
 

@@ -70,7 +70,7 @@ fn no_wake_is_lost_to_a_poll_that_runs_at_the_same_time() {
 }
 
 #[test]
-fn wakes_from_many_threads_are_heard() {
+fn wakes_from_many_threads_end_waits() {
     let _alone = alone();
     let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();
@@ -98,7 +98,7 @@ fn waker_is_the_only_one_of_its_poll() {
 }
 
 #[test]
-fn waker_dropped_before_the_poll_is_not_heard() {
+fn waker_dropped_before_the_poll_gives_no_event() {
     let _alone = alone();
     let poll = util::poll();
     let waker = Waker::new(poll.registry(), WAKE).unwrap();

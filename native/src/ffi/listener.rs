@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_and_an_error_of_the_listener_are_told_at_once() {
+    fn a_shortage_and_an_error_of_the_listener_are_returned_at_once() {
         for errno in [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EINVAL] {
             let mut passed_over = 0;
             let refused = next::<()>(|| failure(errno), &mut passed_over);

@@ -123,7 +123,7 @@ fn a_descriptor_is_adopted_once() {
 }
 
 #[test]
-fn what_a_thread_owns_ends_with_it_also_when_others_close_it() {
+fn handles_of_a_thread_end_with_it_also_when_others_close_them() {
     model(|| {
         let owner = thread::spawn(|| {
             own_handles();

@@ -36,25 +36,25 @@ pub fn old_generation(handle: f64) -> f64 {
 }
 
 pub fn bind(address: &Address, backlog: i32, flags: u32) -> f64 {
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     unsafe { ffi::denio_listener_bind(address.as_ptr(), backlog, flags, 0, 0, 0, 0) }
 }
 
 pub fn connect(address: &Address) -> f64 {
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     unsafe { ffi::denio_stream_connect(address.as_ptr()) }
 }
 
 pub fn local_address(socket: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     let answer = unsafe { ffi::denio_source_local_address(socket, address.as_mut_ptr()) };
     if answer == 0 { Ok(address) } else { Err(answer) }
 }
 
 pub fn peer_address(stream: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     let answer = unsafe { ffi::denio_stream_peer_address(stream, address.as_mut_ptr()) };
     if answer == 0 { Ok(address) } else { Err(answer) }
 }
@@ -165,12 +165,12 @@ pub unsafe fn write_vectored(stream: f64, parts: &[(*const u8, u32)]) -> i32 {
 }
 
 pub fn udp_bind(address: &Address, flags: u32) -> f64 {
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     unsafe { ffi::denio_udp_bind(address.as_ptr(), flags) }
 }
 
 pub fn udp_connect(udp: f64, address: &Address) -> i32 {
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     unsafe { ffi::denio_udp_connect(udp, address.as_ptr()) }
 }
 
@@ -181,7 +181,7 @@ pub fn udp_send(udp: f64, bytes: &[u8]) -> i32 {
 
 pub fn udp_send_to(udp: f64, bytes: &[u8], address: &Address) -> i32 {
     let (start, length) = (bytes.as_ptr(), bytes.len() as u32);
-    // SAFETY: `bytes` is readable for its length, `address` as its type says.
+    // SAFETY: `bytes` is readable for its length, `address` for that of its type.
     unsafe { ffi::denio_udp_send_to(udp, start, 0, length, address.as_ptr()) }
 }
 
@@ -195,27 +195,27 @@ pub fn udp_peek(udp: f64, buffer: &mut [u8]) -> i32 {
     unsafe { ffi::denio_udp_peek(udp, buffer.as_mut_ptr(), 0, buffer.len() as u32) }
 }
 
-/// Receives, and says who sent it.
+/// Receives a datagram and its sender.
 pub fn udp_receive_from(udp: f64, buffer: &mut [u8]) -> (i32, Address) {
     let mut from = [0; ADDRESS_BYTES];
     let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
-    // SAFETY: `buffer` is writable for its length, `from` as its type says.
+    // SAFETY: `buffer` is writable for its length, `from` for that of its type.
     let answer = unsafe { ffi::denio_udp_receive_from(udp, start, 0, length, from.as_mut_ptr()) };
     (answer, from)
 }
 
-/// Looks at a datagram, and says who sent it.
+/// Peeks at a datagram and its sender.
 pub fn udp_peek_from(udp: f64, buffer: &mut [u8]) -> (i32, Address) {
     let mut from = [0; ADDRESS_BYTES];
     let (start, length) = (buffer.as_mut_ptr(), buffer.len() as u32);
-    // SAFETY: `buffer` is writable for its length, `from` as its type says.
+    // SAFETY: `buffer` is writable for its length, `from` for that of its type.
     let answer = unsafe { ffi::denio_udp_peek_from(udp, start, 0, length, from.as_mut_ptr()) };
     (answer, from)
 }
 
 pub fn udp_peer_address(udp: f64) -> Result<Address, i32> {
     let mut address = [0; ADDRESS_BYTES];
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     let answer = unsafe { ffi::denio_udp_peer_address(udp, address.as_mut_ptr()) };
     if answer == 0 { Ok(address) } else { Err(answer) }
 }
@@ -231,10 +231,10 @@ pub fn udp_set_membership(
     unsafe { ffi::denio_udp_set_membership(udp, group.as_ptr(), interface, join) }
 }
 
-/// What a descriptor is, and its own address.
+/// The kind of a descriptor, and its own address.
 pub fn describe(fd: i32) -> (i32, Address) {
     let mut address = [0; ADDRESS_BYTES];
-    // SAFETY: `address` is as long as its type says.
+    // SAFETY: `address` is as long as its type.
     (unsafe { ffi::denio_descriptor_describe(fd, address.as_mut_ptr()) }, address)
 }
 
@@ -245,7 +245,7 @@ pub fn wait(poll: f64, out: &mut [u32], timeout_ms: i32) -> i32 {
     unsafe { ffi::denio_poll_wait(poll, out.as_mut_ptr(), capacity as u32, timeout_ms) }
 }
 
-/// Calls until the answer is another than that it would block, or the deadline is over.
+/// Calls until the answer is no `EAGAIN`, or the deadline is over.
 #[track_caller]
 pub fn eventually(mut call: impl FnMut() -> i32) -> i32 {
     let answer = super::eventually(|| match call() {
@@ -266,7 +266,7 @@ pub fn accept_one(listener: f64) -> f64 {
     handle(out[2])
 }
 
-/// A group of receivers: one that nobody else uses (RFC 5771 section 9.2).
+/// A group of receivers of the local scope: RFC 2365 section 6.1.
 pub fn group() -> Address {
     encode("239.255.41.7:0".parse().unwrap())
 }

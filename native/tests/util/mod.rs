@@ -1,5 +1,5 @@
-//! What the integration tests share: the helpers of `poll/tests`, the exported functions, and
-//! being alone with the handles, too.
+//! The helpers of the integration tests: those of `poll/tests`, the exported functions, and a
+//! check that no handle is left over.
 
 #![allow(
     dead_code,
@@ -9,7 +9,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "set-up of which no test file uses all: a failure here is the test's"
+    reason = "set-up; no test file uses all of it, and a failure here is the test's"
 )]
 
 pub mod abi;
@@ -21,8 +21,8 @@ use denio::source_table::open_count;
 pub use poll_tests::*;
 pub use random::Random;
 
-/// Keeps other tests of the process away, and compares descriptors and handles at its end with
-/// those at its start. Made first in a test, so that it is dropped last.
+/// Runs the test alone in its process, and compares descriptors and handles at its end with those
+/// at its start. A test makes it first, so that it is dropped last.
 #[derive(Debug)]
 pub struct Alone {
     handles: usize,
@@ -43,7 +43,7 @@ impl Drop for Alone {
     }
 }
 
-/// How many steps each thread of a fuzz test makes: `DENIO_FUZZ_CALLS`, else `usual`.
+/// How many steps each thread of a fuzz test makes: `DENIO_FUZZ_CALLS`, otherwise `usual`.
 pub fn fuzz_calls(usual: usize) -> usize {
     let Ok(calls) = std::env::var("DENIO_FUZZ_CALLS") else { return usual };
     calls.parse().expect("DENIO_FUZZ_CALLS is a number")

@@ -16,7 +16,7 @@ impl Registration {
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
         let taken = call(self.as_fd());
-        if may_be_told_again(&taken) {
+        if may_become_ready(&taken) {
             self.taken();
         }
         taken
@@ -36,7 +36,7 @@ impl Registration {
         let read = call(self.as_fd());
         match read {
             Ok(0) => self.ended(),
-            _ if may_be_told_again(&read) => self.taken(),
+            _ if may_become_ready(&read) => self.taken(),
             _ => {}
         }
         read
@@ -52,7 +52,7 @@ impl Registration {
         let written = call(self.as_fd());
         match &written {
             Ok(count) if *count == length => {}
-            _ if may_be_told_again(&written) => self.filled(),
+            _ if may_become_ready(&written) => self.filled(),
             _ => {}
         }
         written
@@ -114,7 +114,7 @@ impl Registration {
 
 /// Whether readiness may come again after this result: not after an error that
 /// lasts.
-fn may_be_told_again<T>(result: &io::Result<T>) -> bool {
+fn may_become_ready<T>(result: &io::Result<T>) -> bool {
     result.is_ok() || would_block(result)
 }
 

@@ -28,7 +28,7 @@ pub trait Socket: Source {
     ///
     /// # Errors
     ///
-    /// What `getsockopt(2)` says.
+    /// The error of `getsockopt(2)`.
     fn take_error(&self) -> io::Result<Option<io::Error>> {
         let error = SockRef::from(self.registration()).take_error();
         self.registration().taken();

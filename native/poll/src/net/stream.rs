@@ -88,7 +88,7 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             ///
-            /// What `ioctl(2)` says.
+            /// The error of `ioctl(2)`.
             pub fn unread(&self) -> ::std::io::Result<usize> {
                 $crate::sys::unread(::std::os::fd::AsFd::as_fd(&self.registration))
             }

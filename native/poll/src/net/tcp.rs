@@ -80,7 +80,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
+    /// The error of the system: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
     pub fn bind(address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
         let socket = open(address)?;
         socket.set_reuse_address(true)?;
@@ -115,7 +115,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// The error of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         local_inet(self.registration.as_fd())
     }
@@ -158,7 +158,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says at once, as `ENETUNREACH`.
+    /// The error of the system at once, as `ENETUNREACH`.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = open(address)?;
         has_begun(socket.connect(&address.into()))?;
@@ -169,7 +169,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// The error of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         local_inet(self.registration.as_fd())
     }
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell_networks_apart() {
+    fn keys_differ_between_networks() {
         let one = &RandomState::new();
         assert_eq!(key("192.0.2.1", one), key("192.0.2.1", one));
         assert_ne!(key("192.0.2.1", one), key("192.0.2.2", one));

@@ -72,7 +72,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
+    /// The error of the system: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, …
     pub fn bind(address: SocketAddr, options: &BindOptions) -> io::Result<Self> {
         let domain = Domain::for_address(address);
         let socket = RawSocket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
@@ -94,7 +94,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What `connect(2)` says, as `ENETUNREACH`.
+    /// The error of `connect(2)`, as `ENETUNREACH`.
     pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
         SockRef::from(&self.registration).connect(&address.into())
     }
@@ -172,7 +172,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// The error of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         local_inet(self.registration.as_fd())
     }

@@ -125,7 +125,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What the system says: `EADDRINUSE`, `ENOENT`, `EACCES`, …
+    /// The error of the system: `EADDRINUSE`, `ENOENT`, `EACCES`, …
     pub fn bind(address: &UnixAddress, backlog: i32) -> io::Result<Self> {
         let socket = open()?;
         rustix::net::bind(&socket, &address.to_system()?)?;
@@ -148,7 +148,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// The error of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<UnixAddress> {
         local_unix(self.registration.as_fd())
     }
@@ -213,7 +213,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What `getsockname(2)` says.
+    /// The error of `getsockname(2)`.
     pub fn local_address(&self) -> io::Result<UnixAddress> {
         local_unix(self.registration.as_fd())
     }

@@ -542,30 +542,30 @@ mod tests {
     }
 
     #[test]
-    fn changes_during_a_wait_are_heard_by_each_that_waits() {
+    fn changes_during_a_wait_reach_every_wait() {
         for system in SYSTEMS {
             let selector = selector(system);
             let sources: Vec<UnixStream> = (0..4).map(|_| ended()).collect();
             std::thread::scope(|scope| {
-                let (says, hears) = mpsc::channel();
+                let (sender, receiver) = mpsc::channel();
                 for _ in 0..sources.len() {
-                    let (selector, says) = (&selector, says.clone());
+                    let (selector, sender) = (&selector, sender.clone());
                     scope.spawn(move || {
                         let mut events = [Event::default()];
                         let count = selector.wait(&mut events, 10_000).unwrap();
-                        says.send((count, events[0].token().0)).unwrap();
+                        sender.send((count, events[0].token().0)).unwrap();
                     });
                 }
                 while selector.shared.lock().waiting < sources.len() {
                     std::thread::yield_now();
                 }
-                let mut heard = Vec::new();
+                let mut events_of_waits = Vec::new();
                 for (number, source) in sources.iter().enumerate() {
                     let (fd, token) = (source.as_fd(), Token(number as u32));
                     selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
-                    heard.push(hears.recv().unwrap());
+                    events_of_waits.push(receiver.recv().unwrap());
                 }
-                assert_eq!(heard, [(1, 0), (1, 1), (1, 2), (1, 3)]);
+                assert_eq!(events_of_waits, [(1, 0), (1, 1), (1, 2), (1, 3)]);
             });
             let state = selector.shared.lock();
             assert_eq!((state.waiting, state.outdated), (0, 0));
@@ -573,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_was_heard_is_reset_and_wakes_nobody_again() {
+    fn a_signal_that_every_wait_has_seen_is_reset() {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
@@ -592,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_an_earlier_registration_is_not_told() {
+    fn an_entry_of_an_earlier_registration_is_not_reported() {
         for system in SYSTEMS {
             let selector = selector(system);
             let source = ended();
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_somebody_else_closed_is_told_once_as_failed() {
+    fn a_descriptor_that_other_code_closed_is_reported_once_as_failed() {
         for (system, mode) in SYSTEMS.into_iter().zip([Mode::EDGE, Mode::LEVEL]) {
             let selector = selector(system);
             let (quiet, _peer) = UnixStream::pair().unwrap();
@@ -659,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_somebody_else_closed_are_told_when_there_is_room() {
+    fn descriptors_that_other_code_closed_are_reported_when_there_is_room() {
         for system in SYSTEMS {
             let selector = selector(system);
             let sources: Vec<OwnedFd> = (0..3).map(|_| far_away()).collect();
@@ -668,21 +668,21 @@ mod tests {
                 selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
             }
             drop(sources);
-            let mut told: Vec<Token> = (0..3)
+            let mut reported: Vec<Token> = (0..3)
                 .map(|_| {
                     let mut event = [Event::default()];
                     assert_eq!(selector.wait(&mut event, -1).unwrap(), 1);
                     event[0].token()
                 })
                 .collect();
-            told.sort_unstable();
-            assert_eq!(told, [Token(0), Token(1), Token(2)]);
+            reported.sort_unstable();
+            assert_eq!(reported, [Token(0), Token(1), Token(2)]);
             assert_eq!(tokens(&selector, 0), []);
         }
     }
 
     #[test]
-    fn the_place_of_one_that_left_is_taken_by_the_last() {
+    fn the_last_source_takes_the_place_of_one_that_left() {
         let selector = selector(poll::SYSTEM);
         let sources: Vec<UnixStream> = (0..3).map(|_| ended()).collect();
         for (number, source) in sources.iter().enumerate() {

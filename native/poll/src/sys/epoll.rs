@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interest_asks_for_what_mio_asks_for() {
+    fn interest_has_the_flags_of_mio() {
         let bits = |flags: i32| (flags | libc::EPOLLET) as u32;
         let edge = |interest| flags(interest, Mode::EDGE);
         assert_eq!(edge(Interest::READABLE), bits(libc::EPOLLIN | libc::EPOLLRDHUP));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_adds_its_flag_and_takes_what_linux_would_refuse() {
+    fn mode_adds_its_flag_and_drops_flags_that_linux_refuses() {
         let write = |mode| flags(Interest::WRITABLE, mode) as i32;
         assert_eq!(write(Mode::LEVEL), libc::EPOLLOUT);
         assert_eq!(write(Mode::ONE_SHOT), libc::EPOLLOUT | libc::EPOLLONESHOT);

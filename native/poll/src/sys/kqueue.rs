@@ -77,7 +77,7 @@ impl Kernel for Kqueue {
         changes: &[Kevent],
         room: usize,
         timeout: Option<(i32, i32)>,
-        told: impl FnMut(Kevent),
+        on_event: impl FnMut(Kevent),
     ) -> io::Result<()> {
         let mut entries = [blank(); CHANGES_MAX];
         let filled = entries.iter_mut().zip(changes);
@@ -105,7 +105,7 @@ impl Kernel for Kqueue {
             // SAFETY: kevent has written the first `count` entries.
             decode(unsafe { ready.assume_init_ref() })
         });
-        ready.for_each(told);
+        ready.for_each(on_event);
         Ok(())
     }
 

@@ -211,10 +211,10 @@ pub fn outcome(results: impl Iterator<Item = (Kevent, i32)>) -> io::Result<()> {
 }
 
 /// Returns an event's readiness bits.
-pub const fn readiness(told: &Kevent) -> u32 {
-    let ended = told.flags & EV_EOF != 0;
-    let failed = told.flags & EV_ERROR != 0 || ended && told.fflags != 0;
-    let (ready, closed) = match told.filter {
+pub const fn readiness(kevent: &Kevent) -> u32 {
+    let ended = kevent.flags & EV_EOF != 0;
+    let failed = kevent.flags & EV_ERROR != 0 || ended && kevent.fflags != 0;
+    let (ready, closed) = match kevent.filter {
         Filter::Read => (Event::READABLE, Event::READ_CLOSED),
         Filter::Write => (Event::WRITABLE, Event::WRITE_CLOSED),
         // A user event's fflags are the caller's own and no error.
@@ -243,14 +243,14 @@ impl<'a> Fold<'a> {
 
     /// Adds the kernel's next event. An event without room is lost, so a kernel must
     /// not report more events than the array holds.
-    pub fn push(&mut self, told: Kevent) {
-        let Tag { token, shot } = Tag::from_bits(told.udata);
-        let place = self.place_of(&told, shot);
+    pub fn push(&mut self, kevent: Kevent) {
+        let Tag { token, shot } = Tag::from_bits(kevent.udata);
+        let place = self.place_of(&kevent, shot);
         let Some(event) = self.events.get_mut(place) else { return };
         let before = if place < self.count { event.readiness() } else { 0 };
-        *event = Event::new(token, before | readiness(&told));
+        *event = Event::new(token, before | readiness(&kevent));
         self.count = self.count.max(place + 1);
-        self.last = Some(told);
+        self.last = Some(kevent);
         if shot != 0 {
             self.shots.insert(shot, place);
         }
@@ -261,19 +261,19 @@ impl<'a> Fold<'a> {
         self.count
     }
 
-    fn place_of(&self, told: &Kevent, shot: u32) -> usize {
+    fn place_of(&self, kevent: &Kevent, shot: u32) -> usize {
         if let Some(place) = self.shots.get(&shot) {
             return *place;
         }
         match self.last {
-            Some(last) if is_same_source(&last, told) => self.count - 1,
+            Some(last) if is_same_source(&last, kevent) => self.count - 1,
             _ => self.count,
         }
     }
 }
 
 fn is_same_source(one: &Kevent, other: &Kevent) -> bool {
-    let is_socket = |told: &Kevent| told.filter != Filter::User;
+    let is_socket = |kevent: &Kevent| kevent.filter != Filter::User;
     let are_sockets = is_socket(one) && is_socket(other);
     are_sockets && one.ident == other.ident && one.udata == other.udata
 }
@@ -294,7 +294,7 @@ mod tests {
         result.err().and_then(|error| error.raw_os_error())
     }
 
-    fn told(ident: usize, filter: Filter, token: u32) -> Kevent {
+    fn kevent(ident: usize, filter: Filter, token: u32) -> Kevent {
         let tag = Tag { token: Token(token), shot: 0 };
         Kevent { flags: EV_CLEAR, ..Change::delete(filter).of(ident, tag) }
     }
@@ -302,7 +302,7 @@ mod tests {
     fn folded(all: &[Kevent]) -> Vec<(u32, u32)> {
         let mut events = [Event::default(); 8];
         let mut fold = Fold::new(&mut events);
-        all.iter().for_each(|told| fold.push(*told));
+        all.iter().for_each(|kevent| fold.push(*kevent));
         let count = fold.count();
         events[..count].iter().map(|event| (event.token().0, event.readiness())).collect()
     }
@@ -364,11 +364,11 @@ mod tests {
     #[test]
     fn fold_makes_one_event_of_the_two_of_a_source() {
         let both = Event::READABLE | Event::WRITABLE;
-        let (read, write) = (told(5, Filter::Read, 1), told(5, Filter::Write, 1));
+        let (read, write) = (kevent(5, Filter::Read, 1), kevent(5, Filter::Write, 1));
         assert_eq!(folded(&[]), []);
         assert_eq!(folded(&[read, write]), [(1, both)]);
         assert_eq!(folded(&[write, read]), [(1, both)]);
-        let other = told(6, Filter::Write, 2);
+        let other = kevent(6, Filter::Write, 2);
         let apart = [(1, Event::READABLE), (2, Event::WRITABLE), (1, Event::WRITABLE)];
         assert_eq!(folded(&[read, other, write]), apart);
     }
@@ -377,11 +377,11 @@ mod tests {
     fn fold_makes_one_event_of_one_shot_also_when_others_come_between() {
         let of_shot = |filter, shot| Kevent {
             udata: Tag { token: Token(1), shot }.to_bits(),
-            ..told(5, filter, 1)
+            ..kevent(5, filter, 1)
         };
         let (read, write) = (of_shot(Filter::Read, 7), of_shot(Filter::Write, 7));
         let both = (1, Event::READABLE | Event::WRITABLE);
-        let other = told(6, Filter::Write, 2);
+        let other = kevent(6, Filter::Write, 2);
         assert_eq!(folded(&[read, other, write]), [both, (2, Event::WRITABLE)]);
         assert_eq!(folded(&[other, read, write]), [(2, Event::WRITABLE), both]);
         let later = of_shot(Filter::Write, 8);
@@ -390,28 +390,28 @@ mod tests {
 
     #[test]
     fn fold_keeps_sources_apart_that_share_a_token_or_are_wakers() {
-        let shared = [told(5, Filter::Read, 1), told(6, Filter::Write, 1)];
+        let shared = [kevent(5, Filter::Read, 1), kevent(6, Filter::Write, 1)];
         assert_eq!(folded(&shared), [(1, Event::READABLE), (1, Event::WRITABLE)]);
-        let waker = [told(0, Filter::User, 1), told(0, Filter::Read, 1)];
+        let waker = [kevent(0, Filter::User, 1), kevent(0, Filter::Read, 1)];
         assert_eq!(folded(&waker), [(1, Event::READABLE), (1, Event::READABLE)]);
     }
 
     #[test]
-    fn fold_leaves_out_what_there_is_no_room_for() {
+    fn fold_leaves_out_events_without_room() {
         let mut events = [Event::default(); 2];
         let mut fold = Fold::new(&mut events);
-        (1..=3).for_each(|token| fold.push(told(token as usize, Filter::Read, token)));
+        (1..=3).for_each(|token| fold.push(kevent(token as usize, Filter::Read, token)));
         assert_eq!(fold.count(), 2);
         assert_eq!(events[1].token(), Token(2));
         let mut fold = Fold::new(&mut []);
-        fold.push(told(5, Filter::Read, 1));
+        fold.push(kevent(5, Filter::Read, 1));
         assert_eq!(fold.count(), 0);
     }
 
     #[test]
-    fn ends_and_errors_are_told_for_their_direction() {
+    fn ends_and_errors_are_reported_for_their_direction() {
         let ended = |filter, fflags| {
-            readiness(&Kevent { flags: EV_CLEAR | EV_EOF, fflags, ..told(5, filter, 1) })
+            readiness(&Kevent { flags: EV_CLEAR | EV_EOF, fflags, ..kevent(5, filter, 1) })
         };
         let (read, write) = (Event::READABLE, Event::WRITABLE);
         assert_eq!(ended(Filter::Read, 0), read | Event::READ_CLOSED);
@@ -420,9 +420,9 @@ mod tests {
         assert_eq!(ended(Filter::Write, 54), write | Event::WRITE_CLOSED | Event::ERROR);
         assert_eq!(ended(Filter::User, 54), Event::READABLE);
         // fflags without an end are no error.
-        let low_water = Kevent { fflags: 1, ..told(5, Filter::Read, 1) };
+        let low_water = Kevent { fflags: 1, ..kevent(5, Filter::Read, 1) };
         assert_eq!(readiness(&low_water), Event::READABLE);
-        let failed = Kevent { flags: EV_ERROR, ..told(5, Filter::Read, 1) };
+        let failed = Kevent { flags: EV_ERROR, ..kevent(5, Filter::Read, 1) };
         assert_eq!(readiness(&failed), Event::READABLE | Event::ERROR);
     }
 

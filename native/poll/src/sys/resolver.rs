@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_answer_is_not_a_name_that_nobody_knows() {
+    fn a_silent_server_is_another_error_than_an_unknown_name() {
         let errno = |code| {
             let system = io::Error::from_raw_os_error(libc::EMFILE);
             error_of(code, system).raw_os_error().unwrap()

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_entries_tell_what_poll_would_tell() {
+    fn ready_entries_have_the_events_of_poll() {
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
         let entry = |events| libc::pollfd { fd: one.as_raw_fd(), events, revents: 0 };
         let mut entries = [entry(libc::POLLIN | libc::POLLRDHUP | libc::POLLOUT)];

@@ -65,7 +65,7 @@ impl Selector {
         Ok(Self { id, has_waker: AtomicBool::new(false), inner })
     }
 
-    /// The number that tells selectors apart, never zero.
+    /// The number of this selector in the process, never zero.
     pub const fn id(&self) -> u32 {
         self.id
     }

@@ -1,7 +1,7 @@
 //! What the integration tests share: being alone, waiting with a deadline, connected pairs.
 //!
-//! Nothing here sleeps. Readiness is waited for up to [`DEADLINE`]; only silence, which nothing
-//! announces, is listened to for [`QUIET`].
+//! Nothing here sleeps. Readiness is waited for up to [`DEADLINE`]; only for the absence of an
+//! event a test waits [`QUIET`].
 
 #![allow(
     dead_code,
@@ -10,7 +10,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "set-up of which no test file uses all: a failure here is the test's"
+    reason = "set-up; no test file uses all of it, and a failure here is the test's"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +26,16 @@ use denio_poll::{
     UnixStream,
 };
 
-/// When what a test waits for must have come. Never reached but by a bug.
+/// The time after which a wait of a test fails. Only a bug reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// How long silence is listened to before it counts.
+/// How long a test waits for an event that must not come.
 pub const QUIET: Duration = Duration::from_millis(5);
 
 pub const READABLE: Interest = Interest::READABLE;
 pub const WRITABLE: Interest = Interest::WRITABLE;
 
-/// Keeps other tests of the process away, and compares descriptors at its end with those at
-/// its start. Made first in a test, so that it is dropped last.
+/// Runs the test alone in its process, and compares the descriptors at its end with those at its
+/// start. A test makes it first, so that it is dropped last.
 #[derive(Debug)]
 pub struct Alone {
     descriptors: BTreeSet<RawFd>,
@@ -46,7 +46,7 @@ pub struct Alone {
 pub fn alone() -> Alone {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    // The thread that waits for parked polls is the process's, with what it waits by.
+    // The thread that waits for parked polls stays, and its descriptors with it.
     drop(denio_poll::Parker::new(std::sync::Arc::new(denio_poll::Poll::new().unwrap())).unwrap());
     Alone { descriptors: descriptors(), _turn: turn }
 }
@@ -95,25 +95,26 @@ pub fn poll() -> Poll {
     Poll::with_backend(backend.expect("DENIO_BACKEND names a backend")).expect("poll opens")
 }
 
-/// Whether the backend sees edges itself. Those that only see levels tell again after a read that
-/// leaves data, tell nothing of a source that nobody touches, and need no descriptor for a waker.
+/// Whether the backend sees edges itself. Emulated edges come again after a read that leaves data,
+/// never for a source that the program does not touch, and need no descriptor for a waker.
 pub fn sees_edges(poll: &Poll) -> bool {
     matches!(poll.backend(), Backend::Epoll | Backend::Kqueue)
 }
 
-/// Says past the test harness, which swallows what passing tests print, why a test has no say.
+/// Prints why a test proves nothing here, past the harness, which hides the output of tests that
+/// pass.
 pub fn skip(reason: &str) {
     writeln!(io::stderr(), "skipped: {reason}").expect("stderr is open");
 }
 
-/// The errno of what must have failed.
+/// The errno of a call that must have failed.
 #[track_caller]
 pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
     let error = result.expect_err("this fails");
     error.raw_os_error().expect("an error of the system")
 }
 
-/// Calls until it would not block any more, or the deadline is over.
+/// Calls until the result is no `EAGAIN`, or the deadline is over.
 #[track_caller]
 pub fn eventually<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let end = Instant::now() + DEADLINE;
@@ -128,11 +129,11 @@ pub fn eventually<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// What `events` bits a test waits for, under which token.
+/// Tokens, and the bits that a test expects for each.
 pub type Expected = (Token, u32);
 
-/// Waits until every expected bit has come, in one event or in several, and returns all that
-/// came, by token. A token that is not expected fails the test.
+/// Waits until every expected bit has come, in one event or in several, and returns all bits by
+/// token. Another token fails the test.
 #[track_caller]
 pub fn expect_events(poll: &Poll, expected: &[Expected]) -> BTreeMap<Token, u32> {
     let end = Instant::now() + DEADLINE;
@@ -147,7 +148,7 @@ pub fn expect_events(poll: &Poll, expected: &[Expected]) -> BTreeMap<Token, u32>
             let token = event.token();
             assert!(
                 expected.iter().any(|(expected, _)| *expected == token),
-                "an event nobody waits for: {event:?}"
+                "an event that the test does not expect: {event:?}"
             );
             *seen.entry(token).or_default() |= event.readiness();
         }
@@ -155,13 +156,13 @@ pub fn expect_events(poll: &Poll, expected: &[Expected]) -> BTreeMap<Token, u32>
     seen
 }
 
-/// Waits for one token's bits and returns all that came with them.
+/// Waits for one token's bits and returns them with all bits that came along.
 #[track_caller]
 pub fn expect_event(poll: &Poll, token: Token, bits: u32) -> u32 {
     expect_events(poll, &[(token, bits)])[&token]
 }
 
-/// Listens for a while, and fails on any event.
+/// Waits [`QUIET`], and fails on any event.
 #[track_caller]
 pub fn expect_silence(poll: &Poll) {
     let events = batch(poll, QUIET);
@@ -186,12 +187,12 @@ pub fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address where nobody listens.
-pub fn nobody() -> SocketAddr {
+/// An address where no program listens.
+pub fn unused_address() -> SocketAddr {
     listener().1
 }
 
-/// Two connected streams: the one that connected, and the one that was accepted.
+/// Two connected streams: the client, and the accepted stream.
 pub fn pair() -> (TcpStream, TcpStream) {
     let (listener, address) = listener();
     let client = TcpStream::connect(address).expect("connect works");
@@ -209,12 +210,12 @@ pub fn registered_pair(poll: &Poll, token: Token, interest: Interest) -> (TcpStr
     (stream, peer)
 }
 
-/// What bytes can be read from.
+/// A source to read from.
 pub trait Reads {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
-/// What bytes can be written to.
+/// A source to write to.
 pub trait Writes {
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
 }
@@ -283,8 +284,8 @@ pub fn fill(stream: &impl Writes) -> usize {
     }
 }
 
-/// Writes until there is no room, nor any more to come: the system may take its time to move what
-/// was written to the peer's side, where room is left. The poll is silent then.
+/// Writes until there is no room and none will come: the system may move bytes to the peer's side
+/// later, where room is left. After this the poll is silent.
 pub fn fill_up(stream: &impl Writes, poll: &Poll) {
     fill(stream);
     while !batch(poll, QUIET).is_empty() {
@@ -318,7 +319,7 @@ pub fn expect_megabytes_on_edges<W: Writes + Source, R: Reads + Source>(source: 
     assert!(received == sent, "other bytes came than were sent");
 }
 
-/// Runs `call` with `SIGPIPE` as a program has it that does not care: it would end the test.
+/// Runs `call` with the default action of `SIGPIPE`, which would end the test.
 pub fn with_deadly_sigpipe<T>(call: impl FnOnce() -> T) -> T {
     // Rust ignores SIGPIPE at start. Deno might not.
     // SAFETY: sets no handler, only the default action.
@@ -340,14 +341,14 @@ pub fn interrupted<T: Send>(wait: impl FnOnce() -> T + Send) -> T {
     assert_eq!(set, 0, "a handler can be set");
     let end = Instant::now() + DEADLINE;
     std::thread::scope(|scope| {
-        let (says, hears) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let thread = scope.spawn(move || {
             // SAFETY: takes no pointer.
             let id = unsafe { libc::pthread_self() };
-            says.send(id as usize).expect("the other end waits");
+            sender.send(id as usize).expect("the other end waits");
             wait()
         });
-        let id = hears.recv().expect("the thread says who it is") as libc::pthread_t;
+        let id = receiver.recv().expect("the thread sends its id") as libc::pthread_t;
         while !thread.is_finished() {
             assert!(Instant::now() < end, "not interrupted until the deadline");
             // SAFETY: the thread is not joined yet, so its id is still good.

@@ -93,13 +93,13 @@ fn register(selector: &Emulated, source: &impl AsFd, token: u32) {
     selector.register(fd, token, Interest::READABLE, Mode::EDGE).unwrap();
 }
 
-fn expect_nobody_waits(selector: &Emulated) {
+fn expect_no_wait(selector: &Emulated) {
     let state = selector.shared.lock();
     assert_eq!((state.waiting, state.outdated), (0, 0));
 }
 
 #[test]
-fn each_of_two_that_wait_hears_of_a_source_of_its_own() {
+fn two_waits_report_different_sources() {
     model(|| {
         let selector = selector();
         let waiters = [waiter(&selector), waiter(&selector)];
@@ -109,7 +109,7 @@ fn each_of_two_that_wait_hears_of_a_source_of_its_own() {
         let mut tokens = waiters.map(|waiter| waiter.join().unwrap());
         tokens.sort_unstable();
         assert_eq!(tokens, [1, 2]);
-        expect_nobody_waits(&selector);
+        expect_no_wait(&selector);
     });
 }
 
@@ -121,12 +121,12 @@ fn a_wake_ends_a_wait() {
         let waiter = waiter(&selector);
         waker.wake().unwrap();
         assert_eq!(waiter.join().unwrap(), 9);
-        expect_nobody_waits(&selector);
+        expect_no_wait(&selector);
     });
 }
 
 #[test]
-fn what_is_rearmed_during_a_wait_is_told_again() {
+fn a_source_that_is_rearmed_during_a_wait_is_reported_again() {
     model(|| {
         let selector = selector();
         let source = Arc::new(ended());
@@ -140,7 +140,7 @@ fn what_is_rearmed_during_a_wait_is_told_again() {
             })
         });
         assert_eq!(readers.map(|reader| reader.join().unwrap()), [1, 1]);
-        expect_nobody_waits(&selector);
+        expect_no_wait(&selector);
     });
 }
 
@@ -163,7 +163,7 @@ fn an_answer_of_the_system_counts_for_the_registration_that_was_asked_about() {
 }
 
 #[test]
-fn one_that_parks_sees_that_its_park_is_over() {
+fn a_park_sees_that_it_is_over() {
     model(|| {
         let selector = selector();
         let is_over = Arc::new(AtomicBool::new(false));

@@ -45,7 +45,7 @@ fn read_and_write_on_one_descriptor_are_two_events() {
         script.make_room(FD);
     };
     become_ready();
-    let filters = script.raw_wait().iter().map(|told| told.filter).collect::<Vec<_>>();
+    let filters = script.raw_wait().iter().map(|kevent| kevent.filter).collect::<Vec<_>>();
     assert_eq!(filters, [Filter::Read, Filter::Write]);
     become_ready();
     assert_eq!(wait(&queue, ROOM), [(1, BOTH)]);
@@ -106,9 +106,9 @@ fn refused_connect_ends_both_filters_and_keeps_the_error() {
     let (script, queue) = scripted();
     queue.register(FD, Token(1), both(), Mode::EDGE).unwrap();
     script.refuse(FD);
-    for told in script.raw_wait() {
-        assert_eq!(told.flags & EV_EOF, EV_EOF);
-        assert_eq!(told.fflags, libc::ECONNREFUSED as u32);
+    for kevent in script.raw_wait() {
+        assert_eq!(kevent.flags & EV_EOF, EV_EOF);
+        assert_eq!(kevent.fflags, libc::ECONNREFUSED as u32);
     }
     queue.reregister(FD, Token(1), both(), Mode::EDGE).unwrap();
     let ended = Event::READ_CLOSED | Event::WRITE_CLOSED | Event::ERROR;
@@ -187,8 +187,8 @@ fn a_pipe_whose_reader_has_gone_is_added_and_answered_with_epipe() {
     assert_eq!(script.raw_wait().len(), 1);
     queue.deregister(FD).unwrap();
     queue.register(FD, Token(2), Interest::WRITABLE, Mode::EDGE).unwrap();
-    let told = wait(&queue, ROOM);
-    assert!(matches!(told[..], [(2, bits)] if bits & Event::WRITE_CLOSED != 0), "{told:?}");
+    let reports = wait(&queue, ROOM);
+    assert!(matches!(reports[..], [(2, bits)] if bits & Event::WRITE_CLOSED != 0), "{reports:?}");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn one_shot_deletes_the_filter_that_fired_and_leaves_the_other() {
 }
 
 #[test]
-fn one_shot_is_told_once_when_there_is_room_for_one_of_its_events() {
+fn one_shot_is_reported_once_when_there_is_room_for_one_of_its_events() {
     let (script, queue) = scripted();
     queue.register(FD, Token(1), both(), Mode::ONE_SHOT).unwrap();
     script.make_room(FD);
@@ -240,7 +240,7 @@ fn one_shot_is_one_event_when_another_source_comes_between() {
 }
 
 #[test]
-fn one_shot_is_told_once_when_two_threads_wait() {
+fn one_shot_is_reported_once_when_two_threads_wait() {
     let (script, queue) = scripted();
     queue.register(FD, Token(1), both(), Mode::ONE_SHOT).unwrap();
     script.arrive(FD);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::script::{Script, Told, wait};
+use super::script::{Report, Script, wait};
 use super::*;
 
 /// Few descriptors, so that much happens to each.
@@ -116,7 +116,7 @@ impl Source {
         }
     }
 
-    fn told(&mut self, bits: u32) {
+    fn report(&mut self, bits: u32) {
         if let Some(registered) = &mut self.registered {
             registered.edges &= !bits;
             registered.is_spent |= registered.mode.is_one_shot() && bits != 0;
@@ -130,7 +130,7 @@ struct World {
     queue: Rc<Queue<Script>>,
     sources: RefCell<BTreeMap<RawFd, Source>>,
     latest: Cell<u32>,
-    told: RefCell<Vec<Told>>,
+    reported: RefCell<Vec<Report>>,
     one_shots: RefCell<BTreeSet<u32>>,
 }
 
@@ -143,13 +143,13 @@ impl World {
             script,
             sources: RefCell::new(FDS.map(|fd| (fd, Source::default())).collect()),
             latest: Cell::default(),
-            told: RefCell::default(),
+            reported: RefCell::default(),
             one_shots: RefCell::default(),
         })
     }
 
     /// Takes a step, and returns the events of a wait.
-    fn take(self: &Rc<Self>, step: Step) -> Vec<Told> {
+    fn take(self: &Rc<Self>, step: Step) -> Vec<Report> {
         match step {
             Step::Register(fd, bits, mode) => self.register(fd, bits, mode, false),
             Step::Reregister(fd, bits, mode) => self.register(fd, bits, mode, true),
@@ -196,15 +196,15 @@ impl World {
         }
     }
 
-    fn wait(self: &Rc<Self>, room: usize, others: Vec<Step>) -> Vec<Told> {
+    fn wait(self: &Rc<Self>, room: usize, others: Vec<Step>) -> Vec<Report> {
         let world = Rc::clone(self);
         if !others.is_empty() {
             self.script
                 .meanwhile(move || others.into_iter().for_each(|step| drop(world.take(step))));
         }
-        let told = wait(&self.queue, room);
-        self.told.borrow_mut().extend(&told);
-        told
+        let reported = wait(&self.queue, room);
+        self.reported.borrow_mut().extend(&reported);
+        reported
     }
 
     fn with<T>(&self, fd: RawFd, call: impl FnOnce(&mut Source) -> T) -> T {
@@ -212,15 +212,15 @@ impl World {
     }
 
     /// Compares the events of a wait with the contract.
-    fn check(&self, told: &[Told], room: usize) -> Result<(), TestCaseError> {
-        prop_assert!(told.len() <= room);
+    fn check(&self, reported: &[Report], room: usize) -> Result<(), TestCaseError> {
+        prop_assert!(reported.len() <= room);
         let mut sources = self.sources.borrow_mut();
         let due = sources.values().any(|source| source.due() != 0);
-        prop_assert!(!told.is_empty() || !due, "nothing told, but {:?}", sources);
-        let mut tokens = told.iter().map(|(token, _)| *token).collect::<BTreeSet<_>>();
+        prop_assert!(!reported.is_empty() || !due, "no event, but {:?}", sources);
+        let mut tokens = reported.iter().map(|(token, _)| *token).collect::<BTreeSet<_>>();
         for source in sources.values_mut() {
             let token = source.registered.as_ref().map(|registered| registered.token);
-            let of_source = told.iter().filter(|(of, _)| Some(*of) == token);
+            let of_source = reported.iter().filter(|(of, _)| Some(*of) == token);
             let bits = of_source.clone().fold(0, |all, (_, bits)| all | bits);
             prop_assert_eq!(bits & !source.allowed(), 0, "too much of {:?}", source);
             if room >= ROOM {
@@ -228,24 +228,24 @@ impl World {
             }
             let is_one_shot = token.is_some_and(|token| self.one_shots.borrow().contains(&token));
             prop_assert!(!is_one_shot || of_source.count() <= 1, "two shots of {:?}", source);
-            source.told(bits);
+            source.report(bits);
             tokens.retain(|of| Some(*of) != token);
         }
-        prop_assert!(tokens.is_empty(), "told of what is not registered: {:?}", tokens);
+        prop_assert!(tokens.is_empty(), "events of sources that are not registered: {:?}", tokens);
         Ok(())
     }
 
     /// No shot was reported twice, and none that was due is missing.
     fn check_in_the_end(&self) -> Result<(), TestCaseError> {
-        let told = self.told.borrow();
-        let times = |token| told.iter().filter(|(of, _)| *of == token).count();
+        let reported = self.reported.borrow();
+        let times = |token| reported.iter().filter(|(of, _)| *of == token).count();
         for token in self.one_shots.borrow().iter() {
-            prop_assert!(times(*token) <= 1, "shot {} was told {} times", token, times(*token));
+            prop_assert!(times(*token) <= 1, "shot {} was reported {} times", token, times(*token));
         }
         for source in self.sources.borrow().values() {
             let Some(registered) = &source.registered else { continue };
             let is_ready = source.ready & registered.interest != 0;
-            prop_assert!(!is_ready || times(registered.token) > 0, "never told: {:?}", source);
+            prop_assert!(!is_ready || times(registered.token) > 0, "never reported: {:?}", source);
         }
         Ok(())
     }
@@ -256,10 +256,10 @@ fn filters() -> impl Strategy<Value = Filter> {
 }
 
 /// Anything that a kernel may report: a token, and a shot, belongs to one source.
-fn told() -> impl Strategy<Value = Kevent> {
+fn kevents() -> impl Strategy<Value = Kevent> {
     let flags = proptest::sample::select(&[0, EV_EOF, EV_ERROR, EV_EOF | EV_CLEAR]);
-    let told = (0..4usize, filters(), flags, 0..2u32, 0..3u32);
-    told.prop_map(|(ident, filter, flags, fflags, shot)| {
+    let words = (0..4usize, filters(), flags, 0..2u32, 0..3u32);
+    words.prop_map(|(ident, filter, flags, fflags, shot)| {
         let source = ident as u32 + 1;
         let shot = if shot == 0 { 0 } else { source * 10 + shot };
         let udata = Tag { token: Token(source), shot }.to_bits();
@@ -267,7 +267,7 @@ fn told() -> impl Strategy<Value = Kevent> {
     })
 }
 
-fn bits_by_token(all: impl Iterator<Item = Told>) -> BTreeMap<u32, u32> {
+fn bits_by_token(all: impl Iterator<Item = Report>) -> BTreeMap<u32, u32> {
     let mut bits = BTreeMap::new();
     all.for_each(|(token, readiness)| *bits.entry(token).or_default() |= readiness);
     bits
@@ -278,27 +278,27 @@ proptest! {
 
     #[test]
     fn fold_keeps_each_bit_with_its_token_and_stays_in_its_room(
-        all in vec(told(), 0..12),
+        all in vec(kevents(), 0..12),
         room in 0..14usize,
     ) {
         let mut events = vec![Event::default(); room];
         let mut fold = Fold::new(&mut events);
-        all.iter().for_each(|told| fold.push(*told));
+        all.iter().for_each(|kevent| fold.push(*kevent));
         let count = fold.count();
         prop_assert!(count <= room.min(all.len()));
         let events = events[..count].iter().map(|event| (event.token().0, event.readiness()));
         let kept = bits_by_token(events);
-        let told = all.iter().map(|told| (Tag::from_bits(told.udata).token.0, readiness(told)));
-        let told = bits_by_token(told);
+        let reported = all.iter().map(|kevent| (Tag::from_bits(kevent.udata).token.0, readiness(kevent)));
+        let reported = bits_by_token(reported);
         if room >= all.len() {
-            prop_assert_eq!(kept, told);
+            prop_assert_eq!(kept, reported);
         } else {
-            prop_assert!(kept.iter().all(|(token, bits)| bits & !told[token] == 0));
+            prop_assert!(kept.iter().all(|(token, bits)| bits & !reported[token] == 0));
         }
     }
 
     #[test]
-    fn plan_leads_from_any_registration_to_the_one_that_is_wanted(
+    fn plan_leads_from_any_registration_to_the_new_one(
         old in vec((0..2usize, modes()), 0..4),
         interest in 0..=3u32,
         mode in modes(),
@@ -337,18 +337,18 @@ proptest! {
         let world = World::new();
         for step in steps {
             let room = if let Step::Wait(room, _) = &step { Some(*room) } else { None };
-            let told = world.take(step);
+            let reported = world.take(step);
             if let Some(room) = room {
-                world.check(&told, room)?;
+                world.check(&reported, room)?;
             }
         }
-        let told = world.take(Step::Wait(ROOM, Vec::new()));
-        world.check(&told, ROOM)?;
+        let reported = world.take(Step::Wait(ROOM, Vec::new()));
+        world.check(&reported, ROOM)?;
         world.check_in_the_end()?;
     }
 
     #[test]
-    fn no_shot_is_lost_or_told_twice_among_threads(steps in steps(30, waits_among_others())) {
+    fn no_shot_is_lost_or_reported_twice_among_threads(steps in steps(30, waits_among_others())) {
         let world = World::new();
         steps.into_iter().for_each(|step| drop(world.take(step)));
         world.take(Step::Wait(ROOM, Vec::new()));

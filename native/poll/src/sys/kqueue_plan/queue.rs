@@ -30,7 +30,7 @@ pub trait Kernel: Sized {
         changes: &[Kevent],
         room: usize,
         timeout: Option<(i32, i32)>,
-        told: impl FnMut(Kevent),
+        on_event: impl FnMut(Kevent),
     ) -> io::Result<()>;
 
     /// Another descriptor of the same kqueue.
@@ -72,16 +72,16 @@ impl<K: Kernel> Queue<K> {
         let mut fold = Fold::new(events);
         let mut shots = None;
         let mut spent = Vec::new();
-        self.kernel.kevent(&[], room, timeout(timeout_ms), |told| {
-            let Tag { shot, .. } = Tag::from_bits(told.udata);
+        self.kernel.kevent(&[], room, timeout(timeout_ms), |kevent| {
+            let Tag { shot, .. } = Tag::from_bits(kevent.udata);
             if shot != 0 {
                 let shots = shots.get_or_insert_with(|| self.lock());
-                if shots.unspent.get(&told.ident) != Some(&shot) {
+                if shots.unspent.get(&kevent.ident) != Some(&shot) {
                     return;
                 }
-                spent.push((told.ident, told.filter));
+                spent.push((kevent.ident, kevent.filter));
             }
-            fold.push(told);
+            fold.push(kevent);
         })?;
         if let Some(shots) = shots {
             self.spend(shots, &spent);
@@ -144,8 +144,8 @@ impl<K: Kernel> Queue<K> {
 
     /// Ends the registrations of these events. `shots` has been locked since they were
     /// found unspent.
-    fn spend(&self, mut shots: MutexGuard<'_, Shots>, told: &[(usize, Filter)]) {
-        for (ident, filter) in told {
+    fn spend(&self, mut shots: MutexGuard<'_, Shots>, spent: &[(usize, Filter)]) {
+        for (ident, filter) in spent {
             shots.unspent.remove(ident);
             let other = if *filter == Filter::Read { Filter::Write } else { Filter::Read };
             let delete = Change::delete(other).of(*ident, Tag::default());

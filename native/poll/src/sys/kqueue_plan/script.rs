@@ -46,7 +46,7 @@ struct Note {
 }
 
 /// An event as tests write it: token and readiness.
-pub type Told = (u32, u32);
+pub type Report = (u32, u32);
 
 impl Script {
     /// Opens a descriptor from which nothing can be read or written.
@@ -151,7 +151,7 @@ impl Kernel for Script {
         changes: &[Kevent],
         room: usize,
         _timeout: Option<(i32, i32)>,
-        mut told: impl FnMut(Kevent),
+        mut on_event: impl FnMut(Kevent),
     ) -> io::Result<()> {
         assert!(changes.len() <= CHANGES_MAX);
         let mut answers = Vec::new();
@@ -169,7 +169,7 @@ impl Kernel for Script {
                 call();
             }
         }
-        answers.into_iter().for_each(&mut told);
+        answers.into_iter().for_each(&mut on_event);
         Ok(())
     }
 
@@ -213,39 +213,39 @@ impl State {
     /// `KNOTE_ACTIVATE()`, if the filter is there and ready.
     fn activate(&mut self, place: Place) {
         let is_there = self.notes.contains_key(&place);
-        if is_there && !self.queued.contains(&place) && self.told(place).is_some() {
+        if is_there && !self.queued.contains(&place) && self.ready_event(place).is_some() {
             self.queued.push_back(place);
         }
     }
 
     /// `kqueue_scan()`.
     fn scan(&mut self, room: usize) -> Vec<Kevent> {
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         for place in std::mem::take(&mut self.queued) {
-            if told.len() == room {
+            if events.len() == room {
                 self.queued.push_back(place);
                 continue;
             }
             let flags = self.notes[&place].flags;
             if flags & EV_ONESHOT != 0 {
                 // The kernel does not look at a one-shot filter again.
-                told.push(self.event(place));
+                events.push(self.event(place));
                 self.notes.remove(&place);
                 continue;
             }
-            let Some(event) = self.told(place) else { continue };
-            told.push(event);
+            let Some(event) = self.ready_event(place) else { continue };
+            events.push(event);
             self.notes.get_mut(&place).expect("a queued filter").is_triggered &=
                 flags & EV_CLEAR == 0;
             if flags & EV_CLEAR == 0 {
                 self.queued.push_back(place);
             }
         }
-        told
+        events
     }
 
     /// The event of a filter, if it is ready.
-    fn told(&self, place: Place) -> Option<Kevent> {
+    fn ready_event(&self, place: Place) -> Option<Kevent> {
         let (ident, filter) = place;
         let socket = self.sockets.get(&ident);
         let is_ready = match filter {
@@ -272,7 +272,7 @@ impl State {
 }
 
 /// Waits with room for so many events.
-pub fn wait(queue: &Queue<Script>, room: usize) -> Vec<Told> {
+pub fn wait(queue: &Queue<Script>, room: usize) -> Vec<Report> {
     let mut events = vec![Event::default(); room];
     let count = queue.wait(&mut events, 0).expect("a wait");
     events[..count].iter().map(|event| (event.token().0, event.readiness())).collect()
