@@ -1,10 +1,10 @@
 /**
- * A queue of bytes, in blocks that grow: for bytes that came and that nothing has
- * read yet, and for bytes that could not be sent yet.
+ * A queue of bytes, in blocks that grow: for bytes that came and that nothing
+ * has read yet, and for bytes that could not be sent yet.
  *
- * Small pieces are copied into blocks, so that a peer that sends single bytes
- * makes the queue take no more memory. A queue counts the memory that it takes,
- * not the bytes that it was given.
+ * Small pieces are copied into blocks, so that the memory of a queue follows
+ * the count of its bytes, also when a peer sends single bytes. A queue counts
+ * the memory that it takes, not the bytes that it was given.
  *
  * @module
  */
@@ -12,9 +12,9 @@
 /** Capacity of the first block that small pieces are copied into. */
 const BLOCK_BYTES_MIN = 256;
 /**
- * Capacity that blocks grow to: enough that a system call for eight blocks costs
- * little for each byte, small enough that a long queue frees memory while it is
- * sent.
+ * Capacity that blocks grow to: enough that a system call for eight blocks
+ * costs little for each byte, small enough that a long queue frees memory while
+ * it is sent.
  */
 export const BLOCK_BYTES_MAX = 65_536;
 /**
@@ -114,9 +114,9 @@ export class ByteQueue {
 
   /**
    * Returns a view of all bytes in one piece. Bytes that lie apart are copied
-   * together into a block with as much room again, so the copies of a queue that
-   * grows between calls cost linear time. The queue never changes bytes, so the
-   * view keeps its bytes also when they have left the queue.
+   * together into a block with as much room again, so the copies of a queue
+   * that grows between calls cost linear time. The queue never changes bytes,
+   * so the view keeps its bytes also when they have left the queue.
    */
   joined(): Uint8Array<ArrayBuffer> {
     const count = this.#runs.length - this.#first;
@@ -196,8 +196,8 @@ export class ByteQueue {
   }
 
   /**
-   * Returns how many bytes there are up to the end of the first `delimiter` that
-   * ends behind `from`; -1 when there is none. Joins all bytes.
+   * Returns how many bytes there are up to the end of the first `delimiter`
+   * that ends behind `from`; -1 when there is none. Joins all bytes.
    *
    * @throws {RangeError} when `delimiter` is empty.
    */

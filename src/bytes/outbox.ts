@@ -92,9 +92,9 @@ export class Outbox {
   /**
    * Looks whether bytes have moved since the last look.
    *
-   * @param unackedBytes How many sent bytes the peer has not acknowledged, where
-   * the system knows. Fewer than before mean that the peer reads, although the
-   * system may have no room for more yet.
+   * @param unackedBytes How many sent bytes the peer has not acknowledged,
+   * where the system knows. Fewer than before mean that the peer reads,
+   * although the system may have no room for more yet.
    * @returns How many looks in a row have seen no byte move.
    */
   look(unackedBytes: number | undefined): number {

@@ -22,16 +22,16 @@ export class ReadBuffer {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
   /** Where the next read begins. */
   offset = 0;
-  /** The end of the retained bytes, while a batch is handed over; otherwise -1. */
+  /** The end of retained bytes, while a batch is handed over; otherwise -1. */
   #retained = -1;
 
   /**
    * Promises that bytes before `end` are never overwritten, so that a protocol
-   * may refer to them without a copy. Their memory is freed with the buffer, when
-   * nothing refers to it any more.
+   * may refer to them without a copy. Their memory is freed with the buffer,
+   * when nothing refers to it any more.
    *
-   * @param end An offset in the buffer. Nothing changes when the bytes before it
-   * are retained already.
+   * @param end An offset in the buffer. Nothing changes when the bytes before
+   * it are retained already.
    * @throws {RangeError} when it is no offset in the buffer.
    */
   retain(end: number): void {

@@ -60,8 +60,8 @@ export interface WriteTarget {
 
 /**
  * The buffer that answers are written into: a log of runs of bytes, each with
- * an owner. When the log is sent, all runs of one owner leave in one write, also
- * when runs of other owners lie between them.
+ * an owner. When the log is sent, all runs of one owner leave in one write,
+ * also when runs of other owners lie between them.
  */
 export class WriteBuffer {
   /** The bytes; those before `length` wait to be sent. */
@@ -89,8 +89,9 @@ export class WriteBuffer {
 
   /**
    * Makes room for `size` bytes of `owner`; sends the log when it has no room.
-   * Write the bytes at `length`, and add to `length` how many they are. An owner
-   * that writes more is ended: its bytes may have replaced those of others.
+   * Write the bytes at `length`, and add to `length` how many they are. An
+   * owner that writes more is ended: its bytes may have replaced those of
+   * others.
    *
    * @returns Whether there is room: false when `size` exceeds the whole buffer,
    * or when the log is full while it is sent.
@@ -220,8 +221,8 @@ export class WriteBuffer {
   }
 
   /**
-   * Sends runs from `first` on, as many as one call takes, and returns the index
-   * of the next run.
+   * Sends runs from `first` on, as many as one call takes, and returns the
+   * index of the next run.
    */
   #sendSeveral(first: number, writeAll: WriteAll): number {
     const batch = this.#batch;

@@ -27,8 +27,8 @@ export interface UnixConnectOptions
 export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
   /**
    * How long the lookup and the attempts at all addresses may take together, in
-   * milliseconds; without limit when left out. The connection's `timeouts` count
-   * from the start as well.
+   * milliseconds; without limit when left out. The connection's `timeouts`
+   * count from the start as well.
    */
   timeoutMs?: number;
 }
@@ -38,10 +38,10 @@ export interface ConnectOptions extends HostPort, ConnectionOptions, Abortable {
  *
  * @throws {TypeError} when `timeoutMs` is no number.
  * @throws {Deno.errors.TimedOut} when the time is over.
- * @throws {Deno.errors.NotFound} when the name is unknown, or no socket is at the
- * path.
- * @throws {Error} of the class of the first attempt's error; its `cause` has the
- * errors of all attempts.
+ * @throws {Deno.errors.NotFound} when the name is unknown, or no socket is at
+ * the path.
+ * @throws {Error} of the class of the first attempt's error; its `cause` has
+ * the errors of all attempts.
  */
 export async function connect(
   guest: FiberGuest,

@@ -124,8 +124,8 @@ export interface FiberConnection<Address extends StreamAddress = TcpAddress>
   closeWrite(): Promise<void>;
 
   /**
-   * Ends the stream that reads see, whatever the peer sends: a server that
-   * shuts down ends so the fibers that wait for the next request.
+   * Ends the stream for reads, whatever the peer sends. A server that shuts
+   * down calls this, so that fibers that wait for the next request end.
    */
   endReading(): void;
 

@@ -1,5 +1,5 @@
 /**
- * A fiber's life: its body runs, its children end, what it owns is closed. A
+ * A fiber's life: its body runs, its children end, it closes what it owns. A
  * failure or a cancel ends all of them.
  *
  * A fiber knows no socket: it releases or cancels what it owns through `Owned`.
@@ -68,7 +68,7 @@ export class EngineFiber<T = unknown> implements Fiber<T> {
   #finished: PromiseWithResolvers<unknown> | undefined = undefined;
   /** Removes the listener of the program's signal. */
   #ignoreSignal: (() => void) | undefined = undefined;
-  /** How many run of it and its children: a part of `GuestLoop.running`. */
+  /** How many of it and its children run: a part of `GuestLoop.running`. */
   #running = 0;
   #stage = RUNS;
   #isAbandoned = false;
@@ -224,8 +224,8 @@ export class EngineFiber<T = unknown> implements Fiber<T> {
   // How many run.
 
   /**
-   * Counts one less that runs. Does nothing when none runs: then this fiber
-   * does two things at once, and one of them was not counted before.
+   * Counts one less that runs. Counts nothing when none runs: then this fiber
+   * waits for two things at once, and was counted for the first alone.
    */
   beginWait(): void {
     if (this.#stage === ENDED || this.#running === 0) return;
@@ -253,7 +253,7 @@ export class EngineFiber<T = unknown> implements Fiber<T> {
     return Math.min(this.#running, parent.#leastRunning);
   }
 
-  /** Counts in this fiber, in the fibers that it is part of, and in the loop. */
+  /** Counts in this fiber, in those that it is part of, and in the loop. */
   #addRunning(delta: number): void {
     this.#running += delta;
     const { parent } = this.#setup;

@@ -7,7 +7,7 @@
 /** Names of the fibers that errors came from: scopes pass errors on. */
 const NAMES = new WeakMap<Error, string>();
 
-/** Notes that `error` came from the fiber `name`, unless it came from another. */
+/** Notes that `error` came from fiber `name`, unless it has an origin. */
 export function noteOrigin(error: unknown, name: string): void {
   if (error instanceof Error && !NAMES.has(error)) NAMES.set(error, name);
 }

@@ -1,6 +1,6 @@
 /**
- * The fibers' side of a reactor: connections and timers for fibers, the count of
- * fibers that run, and all work that ends when the reactor closes.
+ * The fibers' side of a reactor: connections and timers for fibers, the count
+ * of fibers that run, and all work that ends when the reactor closes.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
  * Fibers on a reactor: code that reads and writes as if it blocked.
  *
- * A fiber keeps the state of a conversation in its code. Choose fibers where one
- * message leads to another, as in logins, proxies and clients; for code that was
- * written for `Deno.Conn`; and where parts of a work must end together. A fiber
- * costs a few promises for each message, the handlers of a `Reactor` none. One
- * reactor may serve both.
+ * A fiber keeps the state of a conversation in its code. Choose fibers where
+ * one message leads to another, as in logins, proxies and clients; for code
+ * that was written for `Deno.Conn`; and where parts of a work must end
+ * together. A fiber costs a few promises for each message, the handlers of a
+ * `Reactor` none. One reactor may serve both.
  *
  * Rules: one read waits on a connection at a time; what a fiber opens ends with
  * the fiber; pass `fiber.signal` on to Deno's functions.
@@ -126,8 +126,8 @@ export class Fibers {
 
   /**
    * Listens, and runs `handler` as a fiber for each connection. The connection
-   * is closed when the fiber ends. It is reset when the fiber throws: bytes that
-   * were written and not sent yet are lost then.
+   * is closed when the fiber ends. It is reset when the fiber throws: bytes
+   * that were written and not sent yet are lost then.
    *
    * @example An echo
    * ```ts
@@ -203,8 +203,8 @@ export class Fibers {
 
   /**
    * Connects to a name or an address. An attempt at the next address of a name
-   * begins every 250 ms, IPv6 and IPv4 in alternation; the first connection that
-   * opens is used (RFC 8305).
+   * begins every 250 ms, IPv6 and IPv4 in alternation; the first connection
+   * that opens is used (RFC 8305).
    *
    * @example Usage
    * ```ts
@@ -241,7 +241,8 @@ export class Fibers {
   }
 
   /**
-   * Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts.
+   * Resolves after `ms` milliseconds; rejects with the signal's reason when it
+   * aborts.
    *
    * @throws {TypeError} when `ms` is no number.
    * @throws {RangeError} when it is `NaN`.

@@ -35,7 +35,7 @@ export interface Running {
 
 /** Something that is released when its owner ends. */
 export abstract class Owned {
-  /** The fiber that releases it; `undefined` when it was made outside fibers. */
+  /** The fiber that releases it; `undefined` outside of fibers. */
   owner: Owner | undefined = undefined;
 
   /** Ends it, because its owner has ended. */

@@ -29,7 +29,7 @@ export function counter(address: HostPort, reactor: Reactor): Listener {
   return reactor.listen<string>(options, {
     open: (connection) => connection.data = "",
     data(connection, bytes, start, end) {
-      // Bytes are valid only while this runs: an unfinished line is kept as text.
+      // Bytes are valid only while this runs: the rest is kept as text.
       const text = decoder.decode(bytes.subarray(start, end));
       const lines = (connection.data + text).split("\n");
       connection.data = lines.pop()!;

@@ -1,4 +1,4 @@
-/** The counter on a system in memory: no sockets, and time that the test sets. */
+/** The counter on a system in memory: the test lets time pass. */
 
 import { assert, assertEquals } from "@std/assert";
 import { Reactor } from "../../mod.ts";

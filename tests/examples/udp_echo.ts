@@ -33,7 +33,7 @@ export function udpEcho(
     for (let count = 0; count < TURN_MAX; count++) {
       const length = socket.receiveFrom(buffer);
       if (length === WOULD_BLOCK) return;
-      // UDP may lose datagrams: this drops those that the system has no room for.
+      // UDP may lose datagrams: those without room in the system are lost.
       socket.sendTo(buffer, socket.sender!, 0, length);
     }
     watch.requeue();

@@ -1,4 +1,4 @@
-/** Fibers that run are counted: an exclusive reactor blocks only while none runs. */
+/** Running fibers are counted: an exclusive reactor blocks while none runs. */
 
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import {
@@ -31,7 +31,7 @@ class WaitingSystem extends MemorySystem {
     },
   };
 
-  /** Lets time pass, and returns the longest wait meanwhile, in milliseconds. */
+  /** Lets time pass, and returns the longest wait meanwhile in milliseconds. */
   async waitsIn(ms: number): Promise<number> {
     await this.settle();
     this.longestWaitMs = 0;

@@ -70,7 +70,10 @@ export function readChunk(
   return Promise.resolve(takeFromInbox(record));
 }
 
-/** Returns the iterator of `for await`. A generator costs three promises a chunk. */
+/**
+ * Returns the iterator of `for await`. It is no generator, which would cost
+ * three promises for each chunk.
+ */
 export function chunksOf(
   record: FiberConnectionRecord,
 ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {

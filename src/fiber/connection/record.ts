@@ -87,7 +87,7 @@ export abstract class FiberConnectionRecord extends Owned {
   writers: Set<Writer> | undefined = undefined;
   /** Bytes written since a read or a write of this connection last waited. */
   burst = 0;
-  /** How many run for this connection while no fiber owns it. */
+  /** Its part of `GuestLoop.running`, while no fiber owns it. */
   running = 0;
   /** Why nothing can be read or written any more. */
   fault: Fault | undefined = undefined;
@@ -166,7 +166,7 @@ function addRunning(record: FiberConnectionRecord, delta: number): void {
   record.scheduler.loop.running += delta;
 }
 
-/** Counts nothing any more for a connection that no fiber owns. */
+/** Stops counting a connection that no fiber owns. */
 export function stopRunning(record: FiberConnectionRecord): void {
   // Not for zero: -0 would turn an integer field into a floating-point one.
   if (record.running > 0) addRunning(record, -record.running);
@@ -178,7 +178,7 @@ export function noteAddresses(record: FiberConnectionRecord): void {
   record.localAddress ??= record.connection.localAddress;
 }
 
-/** Returns why the connection cannot be used by `verb` any more. */
+/** Returns the error of a call that needs an open connection. */
 export function closedError(verb: string): Error {
   return new Deno.errors.BadResource(
     `Cannot ${verb} the connection: it is closed`,
