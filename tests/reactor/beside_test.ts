@@ -1,6 +1,6 @@
 /** A reactor beside Deno's loop: sharing the thread, owning it, and ending. */
 
-// deno-lint-ignore-file no-console -- figures, for who reads the output
+// deno-lint-ignore-file no-console -- figures, for readers of the output
 
 import {
   assertEquals,
@@ -25,16 +25,16 @@ import { eventually, within } from "../util/waiting.ts";
 
 cleanTest("drain() waits for connections, and accepts no more", async () => {
   let reactor: Reactor;
-  const told: string[] = [];
+  const log: string[] = [];
   {
     await using scoped = new Reactor();
     reactor = scoped;
     const listener = reactor.listen(LOOPBACK, {
       data: (connection, bytes, start, end) => {
-        told.push(decoded(bytes, start, end));
+        log.push(decoded(bytes, start, end));
         connection.close();
       },
-      close: () => told.push("closed"),
+      close: () => log.push("closed"),
     });
     using client = await Deno.connect(listener.addr);
     await eventually("the connection", () => reactor.size === 2);
@@ -47,7 +47,7 @@ cleanTest("drain() waits for connections, and accepts no more", async () => {
     await writeText(client, "last");
     await within(drained, "the reactor to drain");
   }
-  assertEquals(told, ["last", "closed"]);
+  assertEquals(log, ["last", "closed"]);
   assertThrows(() => reactor.listen(LOOPBACK, { data() {} }));
 });
 
@@ -98,7 +98,7 @@ cleanTest("drain() closes at once, when nothing is open", async () => {
   await within(reactor.drain(), "it again");
 });
 
-/** Moments at which somebody may begin to wait, beside a reactor with work. */
+/** Moments at which a wait may begin, beside a reactor with work. */
 const MOMENTS: [name: string, wait: (begin: () => void) => void][] = [
   ["in a turn", (begin) => begin()],
   ["behind a turn", (begin) => queueMicrotask(begin)],
@@ -136,7 +136,7 @@ Deno.test("settled() resolves, when it is asked for between the last turn and pa
 });
 
 cleanTest(
-  "settled() resolves when the loop has stopped, for want of work or closed",
+  "settled() resolves when the loop has stopped, without work or closed",
   async () => {
     const reactor = new Reactor();
     await within(reactor.settled(), "a reactor that never ran");
@@ -146,43 +146,43 @@ cleanTest(
     reactor.close();
     const [first, second] = [reactor.settled(), reactor.settled()];
     await within(Promise.all([first, second]), "a closed reactor");
-    // Its poll is closed by then.
+    // The poll is closed by now.
     await within(reactor.settled(), "it again");
   },
 );
 
 for (const isPosted of [false, true]) {
-  const whose = isPosted ? "its own clone" : "a stream";
+  const what = isPosted ? "its own clone" : "a stream";
   cleanTest(
-    `Reactor.adopt() takes ${whose} over, and tells its end`,
+    `Reactor.adopt() takes ${what} over, and gives its end`,
     async () => {
       using reactor = new Reactor();
       const [near, far] = UnixStream.pair();
       using _near = near;
-      const told: string[] = [];
-      if (isPosted) joinChannel(reactor, far.handle, echoing(told));
-      else reactor.adopt(far, echoing(told));
+      const log: string[] = [];
+      if (isPosted) joinChannel(reactor, far.handle, echoing(log));
+      else reactor.adopt(far, echoing(log));
       near.write(encoded("hello"));
-      await eventually("the bytes", () => told.includes("hello"));
+      await eventually("the bytes", () => log.includes("hello"));
       near.close();
-      await eventually("the end", () => told.includes("closed"));
-      assertEquals(told, ["open", "hello", "closed"]);
+      await eventually("the end", () => log.includes("closed"));
+      assertEquals(log, ["open", "hello", "closed"]);
     },
   );
 }
 
-function echoing(told: string[]): ConnectionHandlers {
+function echoing(log: string[]): ConnectionHandlers {
   return {
-    open: () => void told.push("open"),
+    open: () => void log.push("open"),
     data: (_connection, bytes, start, end) => {
-      told.push(decoded(bytes, start, end));
+      log.push(decoded(bytes, start, end));
     },
-    close: () => void told.push("closed"),
+    close: () => void log.push("closed"),
   };
 }
 
 cleanTest(
-  "Deno's timers run beside an exclusive reactor, while work is pending and else",
+  "Deno's timers run beside an exclusive reactor, with and without pending work",
   async () => {
     using reactor = new Reactor({ exclusive: true });
     using _listener = reactor.listen(LOOPBACK, { data() {} });
@@ -220,7 +220,7 @@ Deno.test("an exclusive reactor blocks its thread for 250 ms, and not at all whi
 Deno.test("an exclusive reactor's own timers are in time", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ exclusive: true, system });
-  // Something that is open, so that the loop goes on.
+  // An open source, so that the loop goes on.
   reactor.listen(LOOPBACK, { data() {} });
   const setMs = system.nowMs();
   let ranMs = NaN;
@@ -229,7 +229,7 @@ Deno.test("an exclusive reactor's own timers are in time", async () => {
   assertEquals(ranMs, 10);
 });
 
-/** Sends back and forth on connections of its own until it is closed. */
+/** Sends bytes back and forth on its own connections until it is closed. */
 class Load implements Disposable {
   /** How long each answer took, in milliseconds. */
   readonly tookMs: number[] = [];
@@ -257,7 +257,7 @@ class Load implements Disposable {
   }
 }
 
-/** Returns the value that half of them, and that one in a hundred, exceeds. */
+/** Returns the median and the 99th percentile. */
 function percentiles(values: readonly number[]): string {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (part: number) =>
@@ -275,7 +275,7 @@ Deno.test("Deno's timers and sockets go on, while a reactor is under load", asyn
   console.log(`beside ${load.tookMs.length} messages:`);
   console.log(`  timers of 1 ms took ${percentiles(timers!)}`);
   console.log(`  fetches took ${percentiles(fetches!)}`);
-  // What is asked for is progress: the machine may be busy with other things.
+  // Progress is enough: the machine may be busy with other work.
   assertEquals([timers!.length, fetches!.length], [100, 20]);
 });
 

@@ -1,4 +1,4 @@
-/** What a reactor's close ends: every promise that denio has handed out. */
+/** Closing a reactor settles every promise that denio has handed out. */
 
 import {
   assert,
@@ -47,23 +47,23 @@ async function ends(reactor: Reactor): Promise<Ends> {
   return { conn, peer };
 }
 
-/** Writes until a write waits for the peer, and returns that one. */
+/** Writes until a write waits for the peer, and returns its promise. */
 async function blocked(
   { conn }: Ends,
   write: (bytes: Uint8Array) => Promise<unknown>,
 ): Promise<unknown> {
   for (;;) {
     const writing = write(new Uint8Array(MIB));
-    // Below that mark it has resolved.
+    // Below the mark the write has resolved.
     if (conn.bufferedBytes >= HIGH_WATER_BYTES) return { writing };
     await writing;
   }
 }
 
-/** Begins something that does not end by itself. */
+/** Begins work that does not end by itself. */
 type Begin = (reactor: Reactor) => unknown;
 
-/** The same of a fiber's connection. */
+/** The same for a fiber's connection. */
 function ofConnection(begin: (ends: Ends) => unknown): Begin {
   return async (reactor) => {
     const both = await ends(reactor);
@@ -72,7 +72,7 @@ function ofConnection(begin: (ends: Ends) => unknown): Begin {
   };
 }
 
-/** The same of a fiber, whose body waits for it. */
+/** The same for a fiber, whose body waits for it. */
 function inFiber(wait: (fiber: Fiber) => Promise<unknown>): Begin {
   return (reactor) => {
     const fibers = new Fibers(reactor);
@@ -87,8 +87,8 @@ function inFiber(wait: (fiber: Fiber) => Promise<unknown>): Begin {
 }
 
 /**
- * All that is handed out. Each gives its promises as properties, since an async
- * function would wait for them.
+ * All promises that denio hands out. Each function returns its promises as
+ * properties, since an async function would wait for them.
  */
 const PENDING: Record<string, Begin> = {
   "Fibers.sleep()": (reactor) => ({ p: new Fibers(reactor).sleep(NEVER_MS) }),
@@ -139,7 +139,7 @@ const PENDING: Record<string, Begin> = {
     }),
   }),
   "Reactor.connect() to an address": (reactor) => ({
-    // Nothing is told before a turn.
+    // No handler is called before a turn.
     p: new Fibers(reactor).connect(
       reactor.listen(LOOPBACK, { data() {} }).addr,
     ),
@@ -295,7 +295,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.drain() ends who waits for connections, at once",
+  "Reactor.drain() ends accept() of fibers at once",
   async () => {
     using reactor = silentReactor();
     const fibers = new Fibers(reactor);
@@ -309,7 +309,7 @@ cleanTest(
     assertEquals(reactor.isClosed, false);
     reactor.close();
     await draining;
-    // The first close is no misuse: nobody has told its user.
+    // The first close is no misuse: the program does not know of the end yet.
     listener.close();
   },
 );
@@ -379,7 +379,7 @@ cleanTest("Fiber.cancel() ends a connect that looks a name up", async () => {
 });
 
 cleanTest(
-  "one that cannot be disposed of keeps nothing else open",
+  "a source whose dispose throws keeps no other source open",
   async () => {
     const log: string[] = [];
     using reactor = new ReportingReactor();
@@ -412,7 +412,7 @@ cleanTest(
   },
 );
 
-cleanTest("Reactor.close() closes the others, when one of them throws", () => {
+cleanTest("Reactor.close() closes all sources, when one of them throws", () => {
   using reactor = new ReportingReactor();
   const [left, right] = UnixStream.pair();
   const connections = [left, right].map((stream) =>

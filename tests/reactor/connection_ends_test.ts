@@ -28,8 +28,8 @@ const MIB = 1024 * 1024;
 const CLIENTS = 50;
 const LAST_WORDS = "QUIT bye\n";
 
-/** Collects what each connection is told. */
-function told(log: Map<Connection, string>): ConnectionHandlers {
+/** Logs the calls of each connection's handlers. */
+function logging(log: Map<Connection, string>): ConnectionHandlers {
   const add = (connection: Connection, text: string) =>
     log.set(connection, (log.get(connection) ?? "") + text);
   return {
@@ -42,12 +42,12 @@ function told(log: Map<Connection, string>): ConnectionHandlers {
 
 for (const backend of Poll.backends()) {
   cleanTest(
-    `bytes that came before a reset are told before it, by TCP and ${backend}`,
+    `data gets the bytes before a reset first, by TCP and ${backend}`,
     async () => {
       using reactor = new Reactor({ backend });
       const log = new Map<Connection, string>();
-      const { addr } = reactor.listen(LOOPBACK, told(log));
-      // All before the server looks for the first time.
+      const { addr } = reactor.listen(LOOPBACK, logging(log));
+      // All this comes before the server's first read.
       for (let index = 0; index < CLIENTS; index++) {
         const client = TcpStream.connect(addr);
         client.write(encoded(LAST_WORDS));
@@ -65,15 +65,15 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `bytes that came before a reset are told before it, by a Unix socket and ${backend}`,
+    `data gets the bytes before a reset first, by a Unix socket and ${backend}`,
     async () => {
       using reactor = new Reactor({ backend });
       using folder = new SocketFolder();
       const path = folder.path("end.sock");
       const log = new Map<Connection, string>();
       reactor.listen({ path }, {
-        ...told(log),
-        // What the peer never reads makes its close a reset.
+        ...logging(log),
+        // Unread bytes make the peer's close a reset.
         open: (connection) => void connection.write(encoded("welcome")),
       });
       const clients = Array.from(
@@ -100,7 +100,7 @@ for (const backend of Poll.backends()) {
 }
 
 cleanTest(
-  "a fiber reads what came before a reset, and is told of it then",
+  "a fiber reads the bytes before a reset, and then gets the error",
   async () => {
     using reactor = new Reactor();
     const fibers = new Fibers(reactor);
@@ -125,7 +125,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a paused connection is told that it is broken, and reads on when it is resumed",
+  "broken is called while a connection is paused, and reading goes on when it resumes",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -156,7 +156,7 @@ cleanTest(
   },
 );
 
-/** A server of Deno's that answers, and closes over what it has not read. */
+/** A server of Deno that answers, and closes over unread bytes. */
 async function refusing(listener: Deno.Listener, answer: string) {
   for await (const client of listener) {
     await readExactly(client, 65_536);
@@ -166,7 +166,7 @@ async function refusing(listener: Deno.Listener, answer: string) {
 }
 
 cleanTest(
-  "a fiber whose write fails reads the answer that came before",
+  "a fiber reads the answer that came before its write failed",
   async () => {
     using reactor = new Reactor();
     const fibers = new Fibers(reactor);
@@ -177,7 +177,7 @@ cleanTest(
     for (let round = 0; round < 10; round++) {
       using client = await fibers.connect(address);
       await assertRejects(() => client.write(new Uint8Array(8 * MIB)));
-      // Writing again fails as well, and takes nothing away.
+      // Writing again fails as well, and loses nothing.
       await assertRejects(() => client.write(new Uint8Array(1)));
       const bytes = new Uint8Array(answer.length);
       assertEquals(decoded((await client.readExactly(bytes))!), answer);
@@ -189,7 +189,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a connection whose write fails is told the answer that came before",
+  "data gets the answer that came before a write failed",
   async () => {
     using reactor = new Reactor();
     const listener = Deno.listen(LOOPBACK);
@@ -210,7 +210,7 @@ cleanTest(
 
 for (const how of ["a fiber that returns", "Connection.close()"]) {
   cleanTest(
-    `all that was written arrives after ${how}, over input that nobody reads`,
+    `all that was written arrives after ${how}, over unread input`,
     async () => {
       using reactor = new Reactor();
       const fibers = new Fibers(reactor);
@@ -230,7 +230,7 @@ for (const how of ["a fiber that returns", "Connection.close()"]) {
           }),
       }[how]!;
       const { addr } = serve();
-      // A client that asks for all at once, and sends while it reads.
+      // This client asks for all at once, and sends while it reads.
       const client = await Deno.connect(addr);
       const sent = writeAll(client, new Uint8Array(2 * MIB)).catch(() => {});
       const bytes = await readToEnd(client);
@@ -241,7 +241,7 @@ for (const how of ["a fiber that returns", "Connection.close()"]) {
   );
 }
 
-/** A connection that has answered, and lingers over what its peer sends. */
+/** A connection that has answered, and lingers while its peer sends. */
 function lingering() {
   const system = new MemorySystem();
   const host = new FakeHost();

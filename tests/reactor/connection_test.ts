@@ -85,16 +85,20 @@ function opened(log: string[], handlers: Partial<ConnectionHandlers> = {}): {
 }
 
 /**
- * poll and select tell no more of a source that nobody touches after its event
- * (`src/poll/poll.ts`): whether an end is told of depends on when it comes.
+ * poll and select report nothing more of a source that is not used after its
+ * event (`src/poll/poll.ts`), so whether they report an end depends on when it
+ * comes.
  */
-const TELLS_ONCE = lacks("a backend that tells of untouched sources", () => {
-  using poll = new Poll();
-  return poll.backend === "epoll" || poll.backend === "kqueue";
-});
+const REPORTS_ONCE = lacks(
+  "a backend that reports untouched sources again",
+  () => {
+    using poll = new Poll();
+    return poll.backend === "epoll" || poll.backend === "kqueue";
+  },
+);
 
 cleanTest(
-  "a connection is told of opening, data and closing, in this order",
+  "open, data and close are called in this order",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -142,17 +146,17 @@ cleanTest(
   "a connection still knows its addresses, when close is called",
   async () => {
     using reactor = new Reactor();
-    const told: StreamAddress[] = [];
+    const addresses: StreamAddress[] = [];
     const { client } = await served(reactor, {
       data() {},
       close: ({ localAddress, peerAddress }) => {
-        told.push(localAddress, peerAddress);
+        addresses.push(localAddress, peerAddress);
       },
     });
     const { localAddr, remoteAddr } = client;
     client.close();
-    await eventually("the close", () => told.length > 0);
-    assertEquals(told, [remoteAddr, localAddr] as StreamAddress[]);
+    await eventually("the close", () => addresses.length > 0);
+    assertEquals(addresses, [remoteAddr, localAddr] as StreamAddress[]);
   },
 );
 
@@ -200,7 +204,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.close() in data drops what else was read for it",
+  "Connection.close() in data drops the other bytes that were read",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -219,7 +223,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.close() sends what was written, then the end",
+  "Connection.close() sends all that was written, then the end",
   async () => {
     using reactor = new Reactor();
     const sent = randomBytes(4 * MIB, 2);
@@ -263,7 +267,7 @@ cleanTest("Connection.write() does nothing, when it is closed", async () => {
   client.close();
   const closed = await connection;
   await eventually("the close", () => closed.isClosed);
-  assertEquals(closed.write(encoded("nobody is there")), true);
+  assertEquals(closed.write(encoded("no peer is there")), true);
   closed.close();
   closed.closeWrite();
   closed.closeLingering();
@@ -336,7 +340,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.reserve() leaves in one write, between what was written around it",
+  "Connection.reserve() sends in one call with the writes before and after it",
   async () => {
     using reactor = new Reactor();
     const put = (connection: Connection, text: string) => {
@@ -405,7 +409,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.resume() goes on with what one read had left, when paused in the middle",
+  "Connection.resume() reads the rest, when data paused in the middle",
   async () => {
     using reactor = new Reactor();
     let received = 0;
@@ -426,7 +430,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a paused connection is told that its peer's end is there, and of the end when it resumes",
+  "ending is called while a connection is paused, and end when it resumes",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -446,11 +450,11 @@ cleanTest(
     await eventually("the close", () => log.includes("close"));
     assertEquals(log, ["open", "ending", "data unread", "close"]);
   },
-  { ignore: TELLS_ONCE },
+  { ignore: REPORTS_ONCE },
 );
 
 cleanTest(
-  "a connection that stops reading in the middle is told once that its peer's end is there",
+  "ending is called once, when data pauses in the middle",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -474,11 +478,11 @@ cleanTest(
     paused.close();
     client.close();
   },
-  { ignore: TELLS_ONCE },
+  { ignore: REPORTS_ONCE },
 );
 
 cleanTest(
-  "a connection is told that its peer's end is there, when the peer does not read",
+  "ending is called, when the peer ends and does not read",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -496,7 +500,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a connection that reads is told of the end alone",
+  "a connection that reads gets end without ending",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -509,7 +513,7 @@ cleanTest(
   },
 );
 
-cleanTest("a paused connection is told of a reset at once", async () => {
+cleanTest("a paused connection gets a reset at once", async () => {
   using reactor = new Reactor();
   const log: string[] = [];
   const listener = reactor.listen(
@@ -525,7 +529,7 @@ cleanTest("a paused connection is told of a reset at once", async () => {
 });
 
 cleanTest(
-  "a peer that does not read is not read from, and is when it reads",
+  "a peer that does not read is not read from until it reads",
   async () => {
     using reactor = new Reactor();
     let received = 0;
@@ -638,7 +642,7 @@ cleanTest("a connection is closed, when both halves have ended", async () => {
 });
 
 cleanTest(
-  "a peer's end closes the connection after what it is owed, when end is not handled",
+  "a peer's end closes the connection after the last byte is sent, when end is not handled",
   async () => {
     using reactor = new Reactor();
     const { client } = await served(reactor, ECHO);
@@ -652,7 +656,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.closeLingering() has the answer read, though the peer still sends",
+  "Connection.closeLingering() lets the peer read the answer, though it still sends",
   async () => {
     using reactor = new Reactor();
     let reads = 0;
@@ -671,7 +675,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Connection.closeLingering() closes, when the peer has nothing more to say",
+  "Connection.closeLingering() closes, when the peer ends",
   async () => {
     using reactor = new Reactor();
     const log: string[] = [];
@@ -720,12 +724,12 @@ cleanTest("a peer's reset is an error and a close", async () => {
 
 for (const call of ["open", "data", "end", "drain"] as const) {
   cleanTest(
-    `an error in ${call} is told to error, and closes that connection alone`,
+    `an error in ${call} calls error, and closes that connection alone`,
     async () => {
       const reported: unknown[] = [];
       using reactor = new Reactor({ onError: (error) => reported.push(error) });
       const log: string[] = [];
-      let told: Error | undefined;
+      let got: Error | undefined;
       const fails = () => {
         throw new RangeError("on purpose");
       };
@@ -734,7 +738,7 @@ for (const call of ["open", "data", "end", "drain"] as const) {
         logged(log, {
           data: call === "drain" ? (connection) => fill(connection) : () => {},
           [call]: fails,
-          error: (_connection, error) => told = error,
+          error: (_connection, error) => got = error,
         }),
       );
       const good = reactor.listen(LOOPBACK, ECHO);
@@ -752,7 +756,7 @@ for (const call of ["open", "data", "end", "drain"] as const) {
         "error RangeError",
         "close",
       ]);
-      assertEquals(told?.message, "on purpose");
+      assertEquals(got?.message, "on purpose");
       await writeText(healthy, "still here");
       assertEquals(await readText(healthy, 10), "still here");
       assertEquals(reported, []);
@@ -761,7 +765,7 @@ for (const call of ["open", "data", "end", "drain"] as const) {
 }
 
 cleanTest(
-  "an error in a handler is reported, when no handler is told of errors",
+  "an error in a handler is reported, when there is no error handler",
   async () => {
     const reported: unknown[] = [];
     using reactor = new Reactor({ onError: (error) => reported.push(error) });
@@ -802,7 +806,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a reset is reported to nobody, when no handler is told of errors",
+  "a reset is not reported, when there is no error handler",
   async () => {
     const reported: unknown[] = [];
     using reactor = new Reactor({ onError: (error) => reported.push(error) });
@@ -862,44 +866,50 @@ cleanTest(
   },
 );
 
-cleanTest("what is thrown is told as an error, when it is none", async () => {
-  using reactor = new Reactor();
-  let told: unknown;
-  const { client } = await served(reactor, {
-    data: () => {
-      throw "a text";
-    },
-    error: (_connection, error) => told = error,
-  });
-  using _client = client;
-  await writeText(client, "x");
-  await eventually("the error", () => told !== undefined);
-  assert(told instanceof Error);
-  assertEquals(told.message, "a text");
-});
-
-cleanTest("Reactor.connect() opens, talks and is told of the end", async () => {
-  using reactor = new Reactor();
-  const listener = reactor.listen(LOOPBACK, {
-    data: (connection, bytes, start, end) => {
-      connection.write(bytes, start, end);
-      connection.close();
-    },
-  });
-  const log: string[] = [];
-  const connection = reactor.connect(
-    listener.addr,
-    logged(log, { open: (each) => void each.write(encoded("hello")) }),
-  );
-  assertEquals(log, []);
-  await eventually("the close", () => log.includes("close"));
-  assertEquals(log, ["open", "data hello", "close"]);
-  assert(connection.isClosed);
-  assertEquals(engineOf(connection).listener, undefined);
-});
+cleanTest(
+  "error gets an Error, when a handler throws another value",
+  async () => {
+    using reactor = new Reactor();
+    let got: unknown;
+    const { client } = await served(reactor, {
+      data: () => {
+        throw "a text";
+      },
+      error: (_connection, error) => got = error,
+    });
+    using _client = client;
+    await writeText(client, "x");
+    await eventually("the error", () => got !== undefined);
+    assert(got instanceof Error);
+    assertEquals(got.message, "a text");
+  },
+);
 
 cleanTest(
-  "Reactor.connect() sends what was written before it opened",
+  "Reactor.connect() opens, sends, receives and gets the end",
+  async () => {
+    using reactor = new Reactor();
+    const listener = reactor.listen(LOOPBACK, {
+      data: (connection, bytes, start, end) => {
+        connection.write(bytes, start, end);
+        connection.close();
+      },
+    });
+    const log: string[] = [];
+    const connection = reactor.connect(
+      listener.addr,
+      logged(log, { open: (each) => void each.write(encoded("hello")) }),
+    );
+    assertEquals(log, []);
+    await eventually("the close", () => log.includes("close"));
+    assertEquals(log, ["open", "data hello", "close"]);
+    assert(connection.isClosed);
+    assertEquals(engineOf(connection).listener, undefined);
+  },
+);
+
+cleanTest(
+  "Reactor.connect() sends bytes that were written before it opened",
   async () => {
     using reactor = new Reactor();
     const listener = reactor.listen(LOOPBACK, ECHO);
@@ -925,7 +935,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.connect() is told of nothing but closing, when it closes before it opened",
+  "Reactor.connect() calls close alone, when the connection closes before it opened",
   async () => {
     using reactor = new Reactor();
     const listener = reactor.listen(LOOPBACK, ECHO);
@@ -941,31 +951,31 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.connect() is an error and a close, when nobody listens",
+  "Reactor.connect() calls error and close, when no listener is there",
   async () => {
     using reactor = new Reactor();
     const free = TcpListener.bind(LOOPBACK);
     const { localAddress } = free;
     free.close();
     const log: string[] = [];
-    let told: Error | undefined;
+    let got: Error | undefined;
     reactor.connect(
       localAddress,
-      logged(log, { error: (_connection, error) => told = error }),
+      logged(log, { error: (_connection, error) => got = error }),
     );
     await eventually("the close", () => log.includes("close"));
     assertEquals(log, ["error ConnectionRefused", "close"]);
-    assertStringIncludes(told!.message, "connection refused (ECONNREFUSED");
+    assertStringIncludes(got!.message, "connection refused (ECONNREFUSED");
   },
 );
 
 cleanTest(
-  "Reactor.connect() is told what came before a reset, when both are there at once",
+  "Reactor.connect() hands over the bytes before a reset, when both come at once",
   async () => {
     using reactor = new Reactor();
     using listener = TcpListener.bind(LOOPBACK);
     const log: string[] = [];
-    // Its first turn comes when this waits.
+    // The first turn runs at the next `await`.
     reactor.connect(listener.localAddress, logged(log));
     {
       using server = acceptOne(listener);
@@ -1002,7 +1012,7 @@ cleanTest(
     );
     await eventually("all to open", () => connections.length === 4);
     log.length = 0;
-    // All in one task: the next poll brings them in one batch.
+    // All in one task: the next poll returns them in one batch.
     for (const stream of streams) stream.write(encoded("x"));
     await eventually("the closes", () => log.length >= 4);
     assertEquals(log, ["data x", "close", "close", "close"]);
@@ -1023,7 +1033,7 @@ cleanTest("a connection that floods lets others have their turn", async () => {
   });
   using flood = TcpStream.connect(listener.addr);
   using other = TcpStream.connect(listener.addr);
-  // Until the system has learnt to keep much for one that reads fast.
+  // Until the system has grown the buffer of this fast reader.
   const bytes = new Uint8Array(MIB);
   let sent = 0;
   await eventually(
@@ -1039,7 +1049,7 @@ cleanTest("a connection that floods lets others have their turn", async () => {
     return count === 0 && sent > 4 * TURN_READ_BYTES;
   });
 
-  // Both in one task: the next turn has the flood first, then the other.
+  // Both in one task: the next turn reads the flood first, then the other.
   flooding!.resume();
   other.write(new Uint8Array(1));
   await eventually("all", () => flooded === sent);
@@ -1047,7 +1057,7 @@ cleanTest("a connection that floods lets others have their turn", async () => {
 });
 
 cleanTest(
-  "Connection.retain() keeps what was read, while others read on",
+  "Connection.retain() keeps bytes, while other connections read on",
   async () => {
     using reactor = new Reactor();
     const kept: { bytes: Uint8Array; start: number; end: number }[] = [];
@@ -1072,7 +1082,7 @@ cleanTest(
   },
 );
 
-/** A connection as if accepted, on a reactor that does nothing by itself. */
+/** An accepted connection, on a reactor that does nothing by itself. */
 function accepted(
   host: FakeHost,
   { server }: Pair,
@@ -1094,7 +1104,7 @@ function fill(connection: Connection): number {
   return length;
 }
 
-/** Writes what there is room for; returns how many bytes that was. */
+/** Writes as many bytes as there is room for; returns the number. */
 function writeAvailable(
   stream: TcpStream,
   bytes: Uint8Array<ArrayBuffer>,
@@ -1106,7 +1116,7 @@ function writeAvailable(
   }
 }
 
-/** Reads what is there, and tells whether nothing more will come. */
+/** Reads all bytes that are there; returns whether the end has come. */
 function isDrained(stream: TcpStream): boolean {
   const bytes = new Uint8Array(MIB);
   for (;;) {
@@ -1115,7 +1125,7 @@ function isDrained(stream: TcpStream): boolean {
   }
 }
 
-/** Returns when the reactor has acted on what came before this call. */
+/** Returns when the reactor has acted on all events before this call. */
 async function roundTrip(reactor: Reactor): Promise<void> {
   const listener = reactor.listen(LOOPBACK, ECHO);
   using client = await Deno.connect(listener.addr);
@@ -1176,7 +1186,7 @@ cleanTest(
     const host = new FakeHost();
     const log: string[] = [];
     const connection = accepted(host, pair, logged(log));
-    // Below the mark at which reading stops, or the end would not be seen.
+    // Below the high-water mark: above it the end would not be read.
     const piece = new Uint8Array(16_384);
     let sent = 0;
     for (; connection.bufferedBytes === 0; sent += piece.byteLength) {
@@ -1202,7 +1212,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a connect reads what has come, when that is told of before the connect",
+  "a connect reads bytes whose event came before its own",
   () => {
     using pair = connectedPair();
     const host = new FakeHost();
@@ -1240,7 +1250,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a connection asks to be told of room once, however often it is full",
+  "a connection asks the poll for room once, however often it is full",
   () => {
     using pair = connectedPair();
     const host = new FakeHost();
@@ -1253,7 +1263,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a connection is counted for the process once, whatever ref() and unref() say",
+  "a connection is counted for the process once, however often ref() and unref() are called",
   () => {
     using pair = connectedPair();
     const host = new FakeHost();
@@ -1269,7 +1279,7 @@ cleanTest(
   },
 );
 
-/** How a connection ends, and the reason that `close` is told. */
+/** How a connection ends, and the reason that `close` gets. */
 const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
   {
     "closed by close()": (connection) => connection.close(),
@@ -1282,7 +1292,7 @@ const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
       fill(connection);
       connection.close();
       while (!isDrained(client)) connection.onReady(Readiness.WRITABLE);
-      // It may wait for the peer's system to acknowledge the last bytes.
+      // The close may wait for the peer's system to acknowledge the last bytes.
       client.close();
       connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
     },
@@ -1296,7 +1306,7 @@ const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
       connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
     },
     "aborted by abort()": (connection) => connection.abort(),
-    "write as abort() is told": (connection) => connection.abort("write"),
+    "aborted for the reason write": (connection) => connection.abort("write"),
     "error of a handler": (connection) => connection.fail(new Error("x")),
     "error of the socket": (connection, { client }) => {
       client.resetOnClose = true;
@@ -1308,7 +1318,7 @@ const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
   };
 
 for (const [scene, end] of Object.entries(ENDS)) {
-  cleanTest(`close is told the reason, when it is ${scene}`, () => {
+  cleanTest(`close gets the reason, when the connection is ${scene}`, () => {
     using pair = connectedPair();
     const host = new FakeHost();
     const reasons: CloseReason[] = [];

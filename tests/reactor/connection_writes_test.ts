@@ -1,4 +1,4 @@
-/** Writes of several parts, and what is left of them. */
+/** Writes of several parts, and the parts that the system does not take. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Readiness } from "../../src/poll/events.ts";
@@ -14,7 +14,7 @@ import { MemoryStream, MemorySystem } from "../../src/system/memory.ts";
 import { decoded, encoded } from "../util/handlers.ts";
 import { concat } from "../util/http_bytes.ts";
 
-/** A stream that keeps what each call has taken. */
+/** A stream that keeps the bytes of each call. */
 class KeepingStream extends MemoryStream {
   readonly calls: string[] = [];
 
@@ -61,7 +61,7 @@ function put(connection: EngineConnection, text: string): void {
   room.length += text.length;
 }
 
-Deno.test("Connection.write() leaves in one call with what is in the shared buffer", () => {
+Deno.test("Connection.write() sends in one call with the bytes in the shared buffer", () => {
   const { connection, stream, host } = fakeConnection();
   put(connection, "head:");
   connection.write(encoded("-body-"), 1, 5);
@@ -82,7 +82,7 @@ Deno.test("Connection.write() throws RangeError, when bytes wait and the range l
   assertEquals(stream.calls, []);
 });
 
-Deno.test("Connection.writeVectored() keeps what the system does not take, wherever it stops", () => {
+Deno.test("Connection.writeVectored() keeps the bytes that the system does not take, wherever it stops", () => {
   const parts = ["ab", "", "cde", "f"];
   for (let room = 0; room <= 9; room++) {
     for (const head of ["", "xyz"]) {
@@ -113,7 +113,7 @@ Deno.test("Connection.writeOwned() leaves in one call, and keeps the rest withou
     assertEquals(stream.calls, [`${head}a`]);
     assertEquals(connection.bufferedBytes, 2_999);
     assert(host.memoryBytes >= 3_000);
-    // Whoever changes it all the same sees that it is the same.
+    // A change after the write shows that the bytes were not copied.
     bytes[2] = 67;
     stream.room = Infinity;
     connection.onReady(Readiness.WRITABLE);
@@ -122,7 +122,7 @@ Deno.test("Connection.writeOwned() leaves in one call, and keeps the rest withou
   }
 });
 
-Deno.test("Connection.writeVectored() sends behind what waits, and says when that is too much", () => {
+Deno.test("Connection.writeVectored() sends behind waiting bytes, and returns false at the high-water mark", () => {
   const { connection, stream } = fakeConnection();
   stream.room = 1;
   assertEquals(connection.write(encoded("ab")), true);
@@ -164,7 +164,7 @@ Deno.test("Connection.writeVectored() takes its own runs of the shared buffer al
   assertEquals(other.calls, ["ABC"]);
 });
 
-Deno.test("Connection.writeVectored() refuses before it takes what waits in the shared buffer", () => {
+Deno.test("Connection.writeVectored() throws before it takes bytes out of the shared buffer", () => {
   const { connection, stream, host } = fakeConnection();
   put(connection, "head:");
   const tooMany = Array.from({ length: 8 }, () => encoded("x"));
@@ -187,7 +187,7 @@ Deno.test("Connection.writeVectored() refuses eight parts, also when nothing wai
   assertEquals(stream.calls, []);
 });
 
-Deno.test("Connection.writeInto() sends what was written, between what is written around it", () => {
+Deno.test("Connection.writeInto() sends in the order of the writes before and after it", () => {
   const { connection, stream, host } = fakeConnection();
   host.isFresh = true;
   connection.write(encoded("before "));
@@ -201,7 +201,7 @@ Deno.test("Connection.writeInto() sends what was written, between what is writte
   assertEquals(stream.calls, ["before inside after"]);
 });
 
-Deno.test("Connection.writeInto() sends nothing, when more was written than there was room for", () => {
+Deno.test("Connection.writeInto() sends nothing, when fill returns more than size", () => {
   const { connection, stream, host } = fakeConnection();
   host.isFresh = true;
   const other = new KeepingStream(new MemorySystem());
@@ -227,7 +227,7 @@ Deno.test("Connection.writeInto() sends nothing, when more was written than ther
   assertEquals(other.calls, ["the neighbour's bytes"]);
 });
 
-Deno.test("Connection.writeInto() lends an array of its own to each, when one writes inside of another", () => {
+Deno.test("Connection.writeInto() lends each call its own array, when fill writes to another connection", () => {
   const { connection, stream, host } = fakeConnection();
   host.isFresh = true;
   connection.writeInto(100, (bytes) => {

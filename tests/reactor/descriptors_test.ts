@@ -1,4 +1,4 @@
-/** Running out of descriptors: nobody who is in is harmed, and nothing spins. */
+/** A shortage of descriptors harms no open connection, and nothing spins. */
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { TcpAddress } from "../../mod.ts";
@@ -14,7 +14,7 @@ const CLIENTS = 900;
 const OWN_MAX = 100;
 /** Descriptors that select can watch: `select(2)`. */
 const FD_SETSIZE = 1024;
-/** What a share of a processor is at the most when nothing spins. */
+/** The largest share of a processor that is no spinning. */
 const IDLE_SHARE = 0.05;
 
 const NO_ROOM = lacks(
@@ -24,7 +24,7 @@ const NO_ROOM = lacks(
 
 Deno.test({
   name:
-    `echo serves who is in and lets others in later, when ${CLIENTS} want to and ${LIMIT} descriptors are there`,
+    `echo serves open connections and accepts others later, when ${CLIENTS} clients meet ${LIMIT} descriptors`,
   ignore: NO_ROOM,
   async fn() {
     await using server = limitedServer("echo");
@@ -48,13 +48,13 @@ Deno.test({
 
 Deno.test({
   name:
-    `serve answers all ${CLIENTS} who keep their connections, when ${LIMIT} descriptors are there`,
+    `serve answers all ${CLIENTS} clients with idle connections, when there are ${LIMIT} descriptors`,
   ignore: NO_ROOM,
   async fn() {
     await using server = limitedServer("http");
     const address = await server.json<TcpAddress>();
     using crowd = new Crowd("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-    // Idle connections make room for those that wait.
+    // Idle connections make room for waiting clients.
     crowd.mayEnd = true;
     crowd.connect(address, CLIENTS);
     crowd.waitFor(CLIENTS);
@@ -100,7 +100,7 @@ Deno.test({
     client.close();
     assertGreater(inside.length, FD_SETSIZE - OWN_MAX);
     assertLess(inside.length, FD_SETSIZE);
-    // Who is in has not heard of it.
+    // Open connections have not noticed.
     assert(await isEchoed(inside[0]!));
     for (const client of inside) client.close();
     using late = await connectUntil(address, isEchoed);
@@ -110,7 +110,7 @@ Deno.test({
 
 /** Waits until a server that has no room does nothing: it does not spin. */
 async function allQuiet(crowd: Crowd, server: RunningScript): Promise<void> {
-  // Asks what has still to be asked, then collects what was answered.
+  // Sends the requests that are left, then collects the answers.
   crowd.waitForSilence();
   assert(await isIdle(server.pid, IDLE_SHARE));
   crowd.waitForSilence();
@@ -136,7 +136,7 @@ async function isEchoed(client: Deno.Conn): Promise<boolean> {
   }
 }
 
-/** Connects until there is room, which those who leave make one by one. */
+/** Connects until there is room: other clients leave one by one. */
 async function connectUntil(
   address: TcpAddress,
   isGood: (client: Deno.Conn) => Promise<boolean>,

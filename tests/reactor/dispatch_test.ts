@@ -1,4 +1,4 @@
-/** Several connections read, and written to, in one call: who is told what. */
+/** Batches: several connections are read, and written to, in one call. */
 
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -31,29 +31,29 @@ const EPIPE = -errnoNumber("EPIPE");
 const ECONNRESET = -errnoNumber("ECONNRESET");
 const ENOBUFS = -errnoNumber("ENOBUFS");
 
-/** What a connection does with the bytes that it is told of. */
+/** What a connection does with its bytes. */
 type Act = (
   bytes: Uint8Array<ArrayBuffer>,
   start: number,
   end: number,
 ) => void;
 
-/** Connections "a", "b", ... on one fake system, and what they were told. */
+/** Connections "a", "b", ... on one system in memory, and a log of events. */
 class Crowd implements Disposable {
   readonly reactor: Reactor;
-  /** What each does with its bytes; who has no act does nothing. */
+  /** What each connection does with its bytes; nothing by default. */
   readonly acts: Record<string, Act> = {};
-  /** What each does when it has failed. */
+  /** What each connection does in `error`. */
   readonly failing: Record<string, () => void> = {};
-  /** What was told, a line each. */
+  /** The events, one line each. */
   log: string[] = [];
   /** How many streams each call read, and how many it wrote to. */
   readonly calls: string[] = [];
-  /** What the next reads of each give instead of what there is. */
+  /** Results of the next reads of a connection, instead of the true ones. */
   readonly reads: Record<string, number[]> = {};
-  /** How much a read of each brings at the most. */
+  /** How many bytes a read of a connection returns at the most. */
   readonly readMax: Record<string, number> = {};
-  /** How each write of some fails. */
+  /** The error of each write of a connection. */
   readonly failures: Record<string, number> = {};
   readonly #streams = new Map<string, MemoryStream>();
   readonly #connections = new Map<string, Connection>();
@@ -74,7 +74,7 @@ class Crowd implements Disposable {
           return this.reads[name]?.shift() ?? (most > max ? max : undefined);
         },
         write: (stream) => this.failures[nameOf(stream)],
-        log: (who, what) => void (who === "system" && this.calls.push(what)),
+        log: (name, what) => void (name === "system" && this.calls.push(what)),
       } satisfies MemoryPolicy,
     );
   }
@@ -102,7 +102,7 @@ class Crowd implements Disposable {
     return this.#connections.get(name)!;
   }
 
-  /** Has each receive its text in the same turn, and lets them act. */
+  /** Each connection receives its text, all in one turn. */
   async receive(texts: Record<string, string | number>): Promise<void> {
     for (const [name, text] of Object.entries(texts)) {
       this.stream(name).receive(text);
@@ -110,7 +110,7 @@ class Crowd implements Disposable {
     await this.system.settle();
   }
 
-  /** Forgets what has happened. */
+  /** Clears the log. */
   forget(): void {
     this.log = [];
     this.calls.length = 0;
@@ -122,7 +122,7 @@ class Crowd implements Disposable {
 
   #listen(nextName: () => string): void {
     const names = new Map<Connection, string>();
-    const told = (connection: Connection, what: string): string => {
+    const note = (connection: Connection, what: string): string => {
       const name = names.get(connection)!;
       this.log.push(`${name} ${what}`);
       return name;
@@ -135,24 +135,24 @@ class Crowd implements Disposable {
       },
       data: (connection, bytes, start, end) => {
         const text = decoded(bytes, start, end);
-        const name = told(
+        const name = note(
           connection,
           text.length > 9 ? `${text.length}` : text,
         );
         this.acts[name]?.(bytes, start, end);
       },
-      end: (connection) => void told(connection, "ends"),
-      ending: (connection) => void told(connection, "is ending"),
+      end: (connection) => void note(connection, "ends"),
+      ending: (connection) => void note(connection, "is ending"),
       error: (connection, error) => {
-        this.failing[told(connection, error.name)]?.();
+        this.failing[note(connection, error.name)]?.();
       },
       close: (connection, reason: CloseReason) =>
-        void told(connection, `closed: ${reason}`),
+        void note(connection, `closed: ${reason}`),
     });
   }
 }
 
-/** Returns a system whose events all come twice. */
+/** Returns a system that returns each event twice. */
 function doublingSystem(): MemorySystem {
   const events = (events: Events) => {
     const [first, end] = [2, 2 + 2 * events.length];
@@ -164,7 +164,7 @@ function doublingSystem(): MemorySystem {
 
 // Reading.
 
-Deno.test("connections that have something to read are read in one call, and told in order", async () => {
+Deno.test("readable connections are read in one call, and get their bytes in order", async () => {
   using crowd = await Crowd.of("abc");
   await crowd.receive({ b: "two", a: "one", c: "three" });
   assertEquals(crowd.calls, ["read 3 of 3"]);
@@ -193,7 +193,7 @@ Deno.test("events are acted on in their order, when some are not only to read", 
   assertEquals(crowd.log, ["a 1", "b 2", "c ends", "d 4", "e 5"]);
 });
 
-Deno.test("a connection that could also write is read with the others, unless it has something to send", async () => {
+Deno.test("a connection that could also write is read with the others, unless it has unsent bytes", async () => {
   using crowd = await Crowd.of("abc");
   crowd.stream("a").room = 1;
   crowd.acts.a = () => void crowd.connection("a").write(encoded("xyz"));
@@ -237,7 +237,7 @@ Deno.test("a connection that fills the room is read on, before the others have t
 });
 
 for (const how of ["abort", "close", "closeLingering"] as const) {
-  Deno.test(`a connection that another ends by ${how}() is not told what was read for it`, async () => {
+  Deno.test(`a connection that another ends by ${how}() does not get the bytes that were read for it`, async () => {
     using crowd = await Crowd.of("abc");
     crowd.acts.a = () => crowd.connection("b")[how]();
     await crowd.receive({ a: "1", b: "2", c: "3" });
@@ -249,7 +249,7 @@ for (const how of ["abort", "close", "closeLingering"] as const) {
   });
 }
 
-Deno.test("a connection that another closes is not told what was read for it, while it has something to send", async () => {
+Deno.test("a connection that another closes does not get the bytes that were read, while it has unsent bytes", async () => {
   using crowd = await Crowd.of("abc");
   crowd.stream("b").room = 1;
   crowd.acts.a = () => {
@@ -265,7 +265,7 @@ Deno.test("a connection that another closes is not told what was read for it, wh
   assertEquals(crowd.stream("b").text, "xyz");
 });
 
-Deno.test("a connection that another closes while it lingers throws away what was read for it", async () => {
+Deno.test("a lingering connection that another closes throws away the bytes that were read", async () => {
   using crowd = await Crowd.of("abc");
   crowd.stream("b").room = 1;
   crowd.acts.a = () => {
@@ -278,14 +278,14 @@ Deno.test("a connection that another closes while it lingers throws away what wa
   assert(crowd.reactor.stats().memoryBytes > 0);
 });
 
-Deno.test("a connection whose half another closes is told what was read for it", async () => {
+Deno.test("a connection still gets the bytes that were read, when another closes its half", async () => {
   using crowd = await Crowd.of("ab");
   crowd.acts.a = () => crowd.connection("b").closeWrite();
   await crowd.receive({ a: "1", b: "2" });
   assertEquals(crowd.log, ["a 1", "b 2"]);
 });
 
-Deno.test("a connection that lingers since another said so hears of its peer's end", async () => {
+Deno.test("a connection that another makes linger gets its peer's end", async () => {
   using crowd = await Crowd.of("ab");
   crowd.acts.a = () => crowd.connection("b").closeLingering();
   crowd.reads.b = [0];
@@ -293,7 +293,7 @@ Deno.test("a connection that lingers since another said so hears of its peer's e
   assertEquals(crowd.log, ["a 1", "b closed: closed"]);
 });
 
-Deno.test("the reactor can be closed by who is told first of a batch", async () => {
+Deno.test("the first handler of a batch can close the reactor", async () => {
   const crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.reactor.close();
   for (const name of "abc") crowd.stream(name).receive(name);
@@ -301,7 +301,7 @@ Deno.test("the reactor can be closed by who is told first of a batch", async () 
   assertEquals(crowd.log.filter((line) => !line.includes("closed")), ["a a"]);
 });
 
-Deno.test("what one throws ends it, and the others of its batch are told", async () => {
+Deno.test("an error that a handler throws ends its connection, and the rest of the batch goes on", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.b = () => {
     throw new RangeError("The handler failed");
@@ -316,9 +316,9 @@ Deno.test("what one throws ends it, and the others of its batch are told", async
   ]);
 });
 
-// Stopping another.
+// Pausing another connection.
 
-Deno.test("a connection that another stops is told what was read for it when it goes on, in order", async () => {
+Deno.test("a connection that another pauses gets the bytes that were read when it resumes, in order", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
   await crowd.receive({ a: "1", b: "two", c: "3" });
@@ -336,7 +336,7 @@ Deno.test("a connection that another stops is told what was read for it when it 
   assertEquals(crowd.calls, ["read 2 of 2"]);
 });
 
-Deno.test("a connection that is stopped and goes on within a batch is told at once", async () => {
+Deno.test("a connection that pauses and resumes within a batch gets its bytes at once", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => {
     crowd.connection("b").pause();
@@ -347,7 +347,7 @@ Deno.test("a connection that is stopped and goes on within a batch is told at on
   assertEquals(crowd.reactor.stats().memoryBytes, 0);
 });
 
-Deno.test("a connection that goes on after its place in the batch is told in the next turn", async () => {
+Deno.test("a connection that resumes after its place in the batch gets its bytes in the next turn", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
   crowd.acts.c = () => crowd.connection("b").resume();
@@ -355,7 +355,7 @@ Deno.test("a connection that goes on after its place in the batch is told in the
   assertEquals(crowd.log, ["a 1", "c 3", "b 2"]);
 });
 
-Deno.test("a connection that stops again while it is told what was kept is told the rest later", async () => {
+Deno.test("a connection that pauses again while it gets kept bytes gets the rest later", async () => {
   using crowd = await Crowd.of("ab");
   crowd.acts.a = () => crowd.connection("b").pause();
   await crowd.receive({ a: "1", b: "abcdefgh" });
@@ -373,7 +373,7 @@ Deno.test("a connection that stops again while it is told what was kept is told 
 });
 
 for (const how of ["abort", "close", "closeLingering"] as const) {
-  Deno.test(`what was kept for a stopped connection is freed by ${how}(), and told nobody`, async () => {
+  Deno.test(`bytes kept for a paused connection are freed by ${how}(), and handed to no handler`, async () => {
     using crowd = await Crowd.of("ab");
     crowd.acts.a = () => crowd.connection("b").pause();
     await crowd.receive({ a: "1", b: "two" });
@@ -385,7 +385,7 @@ for (const how of ["abort", "close", "closeLingering"] as const) {
   });
 }
 
-Deno.test("what is kept for stopped connections is shed when there is too much of it", async () => {
+Deno.test("paused connections are shed when too many bytes are kept for them", async () => {
   using crowd = await Crowd.of("abc", { memoryBytesMax: 20_000 });
   crowd.acts.a = () => {
     crowd.connection("b").pause();
@@ -398,7 +398,7 @@ Deno.test("what is kept for stopped connections is shed when there is too much o
   assertEquals(crowd.log, ["b closed: shed"]);
 });
 
-Deno.test("a connection that another stops hears of its end behind what was kept, and that it is ending", async () => {
+Deno.test("a connection that another pauses gets ending at once, and end after the kept bytes", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
   await crowd.receive({ a: "1", b: "2", c: "3" });
@@ -410,10 +410,10 @@ Deno.test("a connection that another stops hears of its end behind what was kept
   assertEquals(crowd.log, ["a 1", "c 3", "b is ending", "b 2", "b ends"]);
 });
 
-Deno.test("an end that was read for a connection that another stops is told when it goes on", async () => {
+Deno.test("an end that was read for a connection that another pauses comes when it resumes", async () => {
   using crowd = await Crowd.of("abc");
   crowd.acts.a = () => crowd.connection("b").pause();
-  // The system tells of bytes, and the end overtakes the telling.
+  // The end comes after the event that reports the bytes, and before the read.
   crowd.reads.b = [0];
   await crowd.receive({ a: "1", b: "2", c: "3" });
   assertEquals(crowd.log, ["a 1", "b is ending", "c 3"]);
@@ -424,7 +424,7 @@ Deno.test("an end that was read for a connection that another stops is told when
   assertEquals(crowd.log, ["a 1", "b is ending", "c 3", "b ends"]);
 });
 
-Deno.test("an error that was read for a connection that another stops ends it", async () => {
+Deno.test("an error that was read for a connection that another pauses ends it", async () => {
   for (const how of ["pause", "close"] as const) {
     using crowd = await Crowd.of("abc");
     crowd.stream("b").room = 0;
@@ -455,9 +455,9 @@ Deno.test("a connection that another stops goes on, when there was nothing to re
   assertEquals(crowd.log, ["a 1", "c 3", "b 24"]);
 });
 
-// Two events of one connection.
+// Two events of one connection in a batch.
 
-Deno.test("a connection with two events in a batch is told its bytes in order", async () => {
+Deno.test("a connection with two events in a batch gets its bytes in order", async () => {
   using crowd = await Crowd.of("abc", {}, doublingSystem());
   for (const name of "abc") crowd.readMax[name] = 1;
   await crowd.receive({ a: "12", b: "34", c: "56" });
@@ -478,7 +478,7 @@ Deno.test("a connection with two events that another stops keeps both in order",
   assertEquals(crowd.reactor.stats().memoryBytes, 0);
 });
 
-Deno.test("a connection with two events that goes on between them is told in order", async () => {
+Deno.test("a connection with two events that resumes between them gets its bytes in order", async () => {
   using crowd = await Crowd.of("abc", {}, doublingSystem());
   crowd.acts.a = () => crowd.connection("b").pause();
   crowd.acts.c = () => crowd.connection("b").resume();
@@ -487,16 +487,16 @@ Deno.test("a connection with two events that goes on between them is told in ord
   assertEquals(crowd.log, ["a 1", "c 3", "b wxyz"]);
 });
 
-Deno.test("a connection with two events hears once of its end", async () => {
+Deno.test("a connection with two events gets its end once", async () => {
   using crowd = await Crowd.of("ab", {}, doublingSystem());
   crowd.reads.b = [0, 0];
   await crowd.receive({ a: "1", b: "2" });
   assertEquals(crowd.log, ["a 1", "b ends"]);
 });
 
-// Keeping what was read.
+// Retaining bytes.
 
-Deno.test("what several of a batch retain is never overwritten, and what none retains is", async () => {
+Deno.test("bytes that connections of a batch retain are never overwritten, and others are", async () => {
   using crowd = await Crowd.of("abcd");
   const kept: { text: string; bytes: Uint8Array; start: number }[] = [];
   const starts: number[] = [];
@@ -520,7 +520,7 @@ Deno.test("what several of a batch retain is never overwritten, and what none re
   assertEquals(starts.slice(0, 4), [0, 1_400, 2_800, 2_800]);
 });
 
-Deno.test("nothing of a batch that nobody retains takes room", async () => {
+Deno.test("a batch takes no room when no connection retains its bytes", async () => {
   using crowd = await Crowd.of("abc");
   const starts: number[] = [];
   for (const name of "abc") {
@@ -533,7 +533,7 @@ Deno.test("nothing of a batch that nobody retains takes room", async () => {
 
 // Writing.
 
-/** Has each answer what comes with the same, in capitals. */
+/** Lets each connection answer its bytes in capitals. */
 function answering(crowd: Crowd, names: string): void {
   for (const name of names) {
     crowd.acts[name] = (bytes, start, end) => {
@@ -543,7 +543,7 @@ function answering(crowd: Crowd, names: string): void {
   }
 }
 
-Deno.test("what a turn answers leaves in one call", async () => {
+Deno.test("the answers of a turn leave in one call", async () => {
   using crowd = await Crowd.of("abc");
   answering(crowd, "abc");
   await crowd.receive({ a: "one", b: "two", c: "three" });
@@ -554,7 +554,7 @@ Deno.test("what a turn answers leaves in one call", async () => {
   assertEquals(crowd.reactor.stats().bytesOut, 11);
 });
 
-Deno.test("what the system does not take of a batch leaves later, in order", async () => {
+Deno.test("bytes of a batch that the system does not take leave later, in order", async () => {
   using crowd = await Crowd.of("abc");
   answering(crowd, "abc");
   crowd.stream("a").room = 2;
@@ -569,7 +569,7 @@ Deno.test("what the system does not take of a batch leaves later, in order", asy
   assertEquals(crowd.reactor.stats().memoryBytes, 0);
 });
 
-Deno.test("one whose write fails in a batch may write to the others, close and abort them", async () => {
+Deno.test("an error handler may write to the other connections of a batch, close and abort them", async () => {
   using crowd = await Crowd.of("abcdef");
   answering(crowd, "abcdef");
   crowd.failures.a = EPIPE;
@@ -607,7 +607,7 @@ Deno.test("one whose write fails in a batch may write to the others, close and a
   assertEquals(crowd.reactor.stats().memoryBytes, 0);
 });
 
-Deno.test("one that another takes with it before its own failure is told hears nothing of that", async () => {
+Deno.test("a connection that another aborts before its own error is handled gets no error", async () => {
   using crowd = await Crowd.of("abc");
   answering(crowd, "abc");
   crowd.failures.a = EPIPE;
@@ -637,7 +637,7 @@ Deno.test("a connection that is answered in small pieces, beside others, has the
   assertEquals([..."abc"].map((name) => crowd.stream(name).writes), [1, 1, 1]);
 });
 
-Deno.test("Connection.write() says when enough waits, also when making room has shown it", async () => {
+Deno.test("Connection.write() returns false at the high-water mark, also when making room shows it", async () => {
   using crowd = await Crowd.of("ab");
   crowd.stream("b").room = 0;
   const piece = new Uint8Array(2_048);
@@ -646,7 +646,7 @@ Deno.test("Connection.write() says when enough waits, also when making room has 
     while (crowd.connection("b").write(piece)) written += piece.byteLength;
   };
   await crowd.receive({ a: "1" });
-  // As much as the buffer holds that all share: the piece behind has it sent.
+  // This fills the shared buffer: the next piece makes it flush.
   assertEquals(written, WRITE_BUFFER_BYTES);
   assert(WRITE_BUFFER_BYTES >= HIGH_WATER_BYTES);
   const { bufferedBytes } = crowd.connection("b");
@@ -655,7 +655,7 @@ Deno.test("Connection.write() says when enough waits, also when making room has 
 
 // On real sockets.
 
-/** Connects denio's own clients, which do nothing by themselves. */
+/** Connects clients of the reactor, which do nothing by themselves. */
 async function clientsOf(
   reactor: Reactor,
   address: Deno.NetAddr,
@@ -669,7 +669,7 @@ async function clientsOf(
   return clients;
 }
 
-/** Reads exactly `length` bytes, while the reactor does its part. */
+/** Reads exactly `length` bytes, while the reactor runs. */
 async function readExactly(
   stream: TcpStream,
   length: number,
@@ -686,7 +686,7 @@ async function readExactly(
 
 for (const backend of Poll.backends()) {
   cleanTest(
-    `each of fifty peers hears its own echo, when all write at once, on ${backend}`,
+    `each of fifty peers gets its own echo, when all write at once, on ${backend}`,
     async () => {
       using reactor = new Reactor({ backend });
       const { addr } = reactor.listen(LOOPBACK, {
@@ -699,7 +699,7 @@ for (const backend of Poll.backends()) {
         const sent = clients.map((_, at) =>
           randomBytes(1 + (at * 997 + round * 31) % 9_000, at)
         );
-        // All at once: the reactor runs again when this awaits.
+        // All at once: the reactor runs again at the next `await`.
         clients.forEach((client, at) => {
           assertEquals(client.write(sent[at]!), sent[at]!.byteLength);
         });
@@ -751,12 +751,12 @@ for (const backend of Poll.backends()) {
 }
 
 cleanTest(
-  "peers that have gone take nothing from those who are answered with them",
+  "peers that have gone take no bytes from others that are answered in the same call",
   async () => {
     using reactor = new Reactor();
     const { addr } = reactor.listen(LOOPBACK, {
       data: (connection, bytes, start, end) => {
-        // Twice, so that the second meets the first one's reset.
+        // Twice: the second write meets the reset that the first one caused.
         connection.write(bytes, start, end);
         reactor.setTimer(0, () => void connection.write(encoded("again")));
       },
@@ -778,11 +778,11 @@ cleanTest(
 );
 
 cleanTest(
-  "what is written from a timer of Deno's leaves, when nothing keeps the process alive",
+  "bytes that a timer of Deno writes leave, when nothing keeps the process alive",
   async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
-    // Whether the process ends before the turn that would send it is chance.
+    // By chance, the process ends before the turn that would send the bytes.
     const scripts = Array.from(
       { length: 4 },
       () => runScript("writes_unrefed.ts", { args: [`${port}`] }),

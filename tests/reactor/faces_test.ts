@@ -1,9 +1,9 @@
-/** What programs see of connections and listeners, and nothing else. */
+/** The types of connections and listeners that programs see. */
 
 import { assertEquals } from "@std/assert";
 import type { Connection, Listener } from "../../mod.ts";
 
-/** Each member that programs see: one more, or one less, is a type error. */
+/** Each public member: one more, or one less, is a type error. */
 const CONNECTION = {
   data: true,
   isClosed: true,
@@ -55,7 +55,7 @@ const LISTENER = {
   [Symbol.dispose]: true,
 } satisfies Record<keyof Listener, true>;
 
-/** What could mix up the bytes of two peers, or break the loop. */
+/** Members that could mix up the bytes of two peers, or break the loop. */
 const INNARDS = [
   "token",
   "runs",

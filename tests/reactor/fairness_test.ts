@@ -1,4 +1,4 @@
-/** What one connection may take from others: turns and attention. */
+/** Fairness: how long one connection may keep others waiting. */
 
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { type Connection, Reactor } from "../../mod.ts";
@@ -78,17 +78,17 @@ Deno.test("two floods have equal shares, turn by turn", async () => {
   for (const stream of streams) stream.receive(8 * KIB * KIB);
   await system.settle();
   assertEquals([...read.values()], [8 * KIB * KIB, 8 * KIB * KIB]);
-  // Two reads, where one is not enough.
+  // Two reads, when one does not return all.
   assertEquals(furthest, 128 * KIB);
 });
 
-/** One round of requests by the polite: how long each took. */
+/** One round of requests by polite clients: how long each took. */
 interface Latencies {
   readonly us: number[];
   readonly turns: number[];
 }
 
-/** Has a hundred clients ask in turn, each when the last answer has come. */
+/** A hundred clients ask in turn, each after the answer to the one before. */
 async function politeRounds(
   reactor: Reactor,
   { port, rounds }: { port: number; rounds: number },
@@ -126,7 +126,7 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** Sends for ever, until it is told to stop. */
+/** Sends until it is stopped. */
 function flood(reactor: Reactor, port: number): Connection {
   const chunk = new Uint8Array(KIB * KIB);
   const more = (connection: Connection) => {
@@ -140,9 +140,9 @@ function flood(reactor: Reactor, port: number): Connection {
 }
 
 cleanTest(
-  "a hundred polite clients are answered, while one floods as fast as it can",
+  "a hundred polite clients are answered, while another floods as fast as it can",
   async () => {
-    // Clients have a loop of their own: one that floods holds it, too.
+    // Clients have their own loop: a flooding client would block it, too.
     using reactor = new Reactor();
     let flooded = 0;
     const listener = reactor.listen(LOOPBACK, {
@@ -153,7 +153,7 @@ cleanTest(
     });
     const { port } = listener.addr;
     const ROUNDS = 50;
-    // Once for the compiler.
+    // A first round, for the compiler.
     await politeRounds(reactor, { port, rounds: ROUNDS });
     const alone = await politeRounds(reactor, { port, rounds: ROUNDS });
     const flooder = flood(reactor, port);

@@ -1,6 +1,6 @@
 /**
- * Fake timers stop no reactor: what a test puts in the place of the program's
- * clock and timers is no part of the loop.
+ * Fake timers stop no reactor: the loop does not use the clock and the timers
+ * that a test replaces.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
@@ -10,12 +10,12 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
 
-/** Rounds of Deno's loop, more than a reactor takes in its first way. */
+/** More rounds of Deno's loop than a reactor needs to start. */
 const MESSAGES = 64;
-/** A time that nobody's clock shows. */
+/** A time that no clock shows. */
 const FAKE_MS = 86_400_000;
 
-/** What stands still, as sinon and jest have it. */
+/** The fakes of a library such as sinon and jest: they stand still. */
 const FAKES: Record<string, () => () => void> = {
   "node:test's": () => {
     mock.timers.enable();
@@ -75,18 +75,18 @@ async function converse(reactor: Reactor): Promise<number> {
       else connection.write(bytes, start, end);
     },
   });
-  const told = await promise;
+  const received = await promise;
   reactor.endWork();
   client.close();
-  return told;
+  return received;
 }
 
-/** Runs `body`, within a time that no fake has taken away. */
+/** Runs `body` within a limit of the real timers. */
 function soon(body: () => Promise<void>): Promise<void> {
   return within(Promise.resolve().then(body), "what goes on");
 }
 
-/** Runs with fakes in place from before, and for the time of, `body`. */
+/** Runs `body` with fakes that were installed before it. */
 async function withFakes(
   install: () => () => void,
   body: () => Promise<void>,
@@ -99,9 +99,9 @@ async function withFakes(
   }
 }
 
-for (const [whose, install] of Object.entries(FAKES)) {
+for (const [library, install] of Object.entries(FAKES)) {
   cleanTest(
-    `a reactor goes on, while ${whose} fake timers are installed`,
+    `a reactor goes on, while ${library} fake timers are installed`,
     () =>
       within(
         (async () => {
@@ -113,7 +113,7 @@ for (const [whose, install] of Object.entries(FAKES)) {
             assertEquals(await converse(meanwhile), MESSAGES);
             await new Fibers(meanwhile).sleep(1);
           });
-          // Undone again.
+          // The real ones again.
           assertEquals(await converse(before), MESSAGES);
           await new Fibers(before).sleep(1);
         })(),
@@ -122,7 +122,7 @@ for (const [whose, install] of Object.entries(FAKES)) {
   );
 
   cleanTest(
-    `a server streams and dates its answers, while ${whose} fake timers are installed`,
+    `a server streams and dates its answers, while ${library} fake timers are installed`,
     () =>
       soon(() =>
         withFakes(install, async () => {

@@ -1,7 +1,7 @@
 /**
- * Errors cannot silence the loop: each call of the system's, and each handler,
- * throws once. After that the reactor goes on, or it is closed and has said so
- * to `onError` and to all who waited.
+ * Errors cannot stop the loop unnoticed: each call of the system, and each
+ * handler, throws once. After that the reactor goes on, or it is closed and has
+ * reported it to `onError` and to all who waited.
  */
 
 import {
@@ -32,20 +32,20 @@ import { within } from "../util/waiting.ts";
 
 /** A period of the story's interval. */
 const TICK_MS = 10;
-/** More than a peer takes that reads nothing. */
+/** More bytes than a peer takes that reads nothing. */
 const MUCH = 200_000;
 const EPIPE = -errnoNumber("EPIPE");
-/** Enough rounds for what a closing reactor settles. */
+/** Enough rounds for all that a closing reactor settles. */
 const ROUNDS = 64;
 
-/** What the call that was chosen throws. */
+/** The error that the chosen call throws. */
 class Fault extends Error {
   override name = "Fault";
 }
 
-/** Counts calls, of the system and of handlers, and has one of them throw. */
+/** Counts calls of the system and of handlers, and makes one of them throw. */
 class Faults {
-  /** The call that threw, if it has come to that. */
+  /** The call that threw, once it has. */
   thrown: string | undefined;
   #left: number;
   #isArmed = false;
@@ -60,7 +60,7 @@ class Faults {
     this.#isArmed = true;
   }
 
-  /** Has no call throw any more. */
+  /** Lets no call throw any more. */
   disarm(): void {
     this.#isArmed = false;
   }
@@ -73,12 +73,12 @@ class Faults {
   }
 }
 
-/** One run: a reactor, its clients, and what they were told. */
+/** One run: a reactor, its clients, and what happened to them. */
 class Story {
   readonly system: MemorySystem;
   readonly reactor: Reactor;
   readonly reported: unknown[] = [];
-  /** What was promised, and whether it is settled. */
+  /** The promises, and whether each has settled. */
   readonly promised = new Map<string, boolean>();
   /** Connections that were opened, and not closed. */
   readonly open = new Set<Connection>();
@@ -104,14 +104,14 @@ class Story {
     });
   }
 
-  /** Waits for `promise` without anybody who takes its error. */
+  /** Notes when `promise` settles; ignores its error. */
   expect(what: string, promise: Promise<unknown>): void {
     this.promised.set(what, false);
     const settle = () => void this.promised.set(what, true);
     promise.then(settle, settle);
   }
 
-  /** Sends back what comes, and writes much when asked for it. */
+  /** Sends back all bytes, and writes many when asked to. */
   get handlers(): ConnectionHandlers {
     return {
       open: (connection) => {
@@ -144,7 +144,7 @@ class Story {
     };
   }
 
-  /** A story with all that a loop does. */
+  /** A story in which a loop does all that it can. */
   async run(): Promise<void> {
     const { reactor, system } = this;
     const fibers = new Fibers(reactor);
@@ -183,7 +183,7 @@ class Story {
     await system.pass(TICK_MS);
   }
 
-  /** Checks that it goes on, or is closed and has said so. */
+  /** Checks that the reactor goes on, or is closed and has reported why. */
   async check(): Promise<void> {
     const { reactor } = this;
     if (!reactor.isClosed) await this.#checkGoesOn();
@@ -193,18 +193,18 @@ class Story {
     for (const [what, isSettled] of this.promised) {
       assert(isSettled, `${what} is not settled`);
     }
-    assertEquals(this.open.size, 0, "a connection was not told of its end");
+    assertEquals(this.open.size, 0, "a connection did not get its end");
     assertEquals([...this.streams], [], "streams are open");
   }
 
   async #checkGoesOn(): Promise<void> {
     const { reactor, system, ticks } = this;
     const [one, two] = [system.arrive(), system.arrive()];
-    // As long as a listener rests that had a fault.
+    // As long as a listener rests after a fault.
     await system.pass(200);
     for (const client of [one, two]) client.receive("more");
     await system.pass(TICK_MS);
-    // Late at the fault, it was told all the same.
+    // The fault came late; the error was reported all the same.
     if (reactor.isClosed) return;
     assertEquals([one.text, two.text], ["more", "more"]);
     assert(this.ticks > ticks, "timers run no more");
@@ -218,7 +218,7 @@ function isFault(error: unknown): boolean {
 }
 
 cleanTest(
-  "a reactor goes on, or closes and says why, whatever call of it throws",
+  "a reactor goes on, or closes and reports why, whichever call throws",
   async () => {
     const calls = new Set<string>();
     for (let at = 1;; at++) {
@@ -228,7 +228,7 @@ cleanTest(
         try {
           await within(story.run(), "the story");
         } catch (error) {
-          // Thrown to who called, as `connect` does: the story ends there.
+          // The caller got the error, as with `connect`: the story ends there.
           if (!isFault(error)) throw error;
         }
         faults.disarm();
@@ -242,7 +242,7 @@ cleanTest(
       if (faults.thrown === undefined) break;
       calls.add(faults.thrown);
     }
-    // What must have been among it, or the story tells too little.
+    // Calls that the story must have made, or it proves too little.
     for (
       const call of [
         "poll.poll",
@@ -270,7 +270,7 @@ cleanTest(
 );
 
 cleanTest(
-  "a reactor that cannot go on tells onError, closes, and says why to all who wait",
+  "a reactor that cannot go on calls onError, closes, and rejects all waits with the reason",
   async () => {
     const system = new MemorySystem();
     const reported: Error[] = [];
@@ -279,11 +279,11 @@ cleanTest(
       onError: (error) => void reported.push(error as Error),
     });
     const fibers = new Fibers(reactor);
-    const told: unknown[] = [];
+    const log: unknown[] = [];
     reactor.connect(MEMORY_ADDRESS, {
       data() {},
-      error: (_, error) => void told.push(error),
-      close: (_, reason) => void told.push(reason),
+      error: (_, error) => void log.push(error),
+      close: (_, reason) => void log.push(reason),
     });
     const connecting = fibers.connect(MEMORY_ADDRESS);
     await system.settle();
@@ -303,7 +303,7 @@ cleanTest(
     const [failure] = reported;
     assertEquals(reported.length, 1);
     assertStrictEquals(failure!.cause, cause);
-    assertEquals(told, [failure, "error"]);
+    assertEquals(log, [failure, "error"]);
     await assertRejects(() => reading, Error, "on purpose");
     for (const waiting of [sleeping, fiber]) {
       const error = await assertRejects(
@@ -344,7 +344,7 @@ cleanTest(
   },
 );
 
-cleanTest("Reactor.endWork() refuses to end what was not begun", () => {
+cleanTest("Reactor.endWork() throws, when no work was begun", () => {
   using reactor = new Reactor({ system: new MemorySystem() });
   reactor.beginWork();
   reactor.endWork();

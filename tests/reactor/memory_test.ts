@@ -1,4 +1,4 @@
-/** What connections hold in memory, and which are reset when it is too much. */
+/** The memory of connections, and which are reset when they hold too much. */
 
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import { type CloseReason, type Connection, Reactor } from "../../mod.ts";
@@ -11,7 +11,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND_MS = 1_000;
 
-/** A reactor with a bound of a MiB, whose clients do not read unless told so. */
+/** A reactor with a bound of one MiB; its clients read only when asked to. */
 async function bounded(clients: number) {
   const system = new MemorySystem();
   const reported: unknown[] = [];
@@ -63,29 +63,29 @@ Deno.test("those that have moved nothing for seconds are reset, at the bound, th
   assert(memory() > MIB);
   await system.pass(8 * SECOND_MS);
   assertEquals(closed, []);
-  // The third has read meanwhile; the last two hold nothing.
+  // The third client has read meanwhile; the last two connections hold nothing.
   streams[2]!.makeRoom(1);
   await system.pass(3 * SECOND_MS);
   assertEquals(closed, [[0, "shed"], [3, "shed"]]);
   assertEquals(streams[0]!.resetOnClose, true);
   assert(memory() < 0.75 * MIB);
   assertEquals(reactor.stats().closed.shed, 2);
-  // The program is told of each, and why.
+  // The report names each connection.
   const errors = reported.flatMap((error) => (error as AggregateError).errors);
   assertEquals(errors.length, 2);
   assert(errors[0] instanceof Deno.errors.ConnectionReset);
 });
 
-Deno.test("nobody is reset whose peer takes bytes, however much is held", async () => {
+Deno.test("a connection is not reset while its peer takes bytes, however much it holds", async () => {
   const { system, reactor, closed, streams, owe, memory } = await bounded(5);
   using _reactor = reactor;
-  // The peer's side acknowledges, though the system has no room for more.
+  // The peer acknowledges, though the system has no room for more.
   let unackedBytes = 1_000_000;
-  const tells = { get: () => unackedBytes };
-  Object.defineProperty(streams[0]!, "unackedBytes", tells);
+  const property = { get: () => unackedBytes };
+  Object.defineProperty(streams[0]!, "unackedBytes", property);
   for (const client of [0, 1, 2, 3, 4]) await owe(client, 500 * KIB);
   assert(memory() > 2 * MIB);
-  // In steps, as a system tells a sender whose peer reads slowly.
+  // In steps, as Linux announces room when a peer reads slowly.
   for (let step = 0; step < 20; step++) {
     unackedBytes--;
     for (const stream of streams.slice(1)) stream.makeRoom(1);
@@ -96,13 +96,13 @@ Deno.test("nobody is reset whose peer takes bytes, however much is held", async 
   assert(closed.length > 0);
 });
 
-Deno.test("one that keeps much of what it read is reset as well, when others have moved since", async () => {
+Deno.test("a connection with many held bytes is reset as well, when others have moved since", async () => {
   const { system, reactor, connections, closed, streams, owe } = await bounded(
     4,
   );
   using _reactor = reactor;
   connections[1]!.heldBytes = 500 * KIB;
-  // It waits for the program, and there is little to be freed.
+  // The program has to act, and a reset would free little.
   connections[3]!.heldBytes = 16_000;
   await owe(0, 400 * KIB);
   await owe(2, 200 * KIB);
@@ -113,7 +113,7 @@ Deno.test("one that keeps much of what it read is reset as well, when others hav
   assertEquals(closed, [[1, "shed"]]);
 });
 
-Deno.test("a listener accepts nobody at three quarters of the bound, and goes on below", async () => {
+Deno.test("a listener accepts no connection at three quarters of the bound, and accepts again below", async () => {
   const { system, reactor, streams, owe, open } = await bounded(2);
   using _reactor = reactor;
   await owe(0, 600 * KIB);
@@ -130,7 +130,7 @@ Deno.test("a listener accepts nobody at three quarters of the bound, and goes on
   assertEquals(open(), 4);
 });
 
-Deno.test("a listener lets somebody in, when who holds memory has moved nothing for seconds", async () => {
+Deno.test("a listener accepts, when the connections that hold memory have moved nothing for seconds", async () => {
   const { system, reactor, streams, closed, owe } = await bounded(3);
   using _reactor = reactor;
   await owe(0, 400 * KIB);
@@ -138,7 +138,7 @@ Deno.test("a listener lets somebody in, when who holds memory has moved nothing 
   system.arrive();
   await system.pass(8 * SECOND_MS);
   assertEquals(reactor.stats().accepted, 3);
-  // One reads, and is let off.
+  // One client reads, and is spared.
   streams[0]!.makeRoom(1);
   await system.pass(3 * SECOND_MS);
   assertEquals(closed, [[1, "shed"]]);
@@ -184,7 +184,7 @@ Deno.test("a connection that waits for memory goes on when there is some", async
   assertEquals(drains, [1]);
 });
 
-Deno.test("an array counts once for all that it is sent to, never for much, and keeps nobody out", async () => {
+Deno.test("an array counts once for all its connections, never for much, and stops no listener", async () => {
   const { system, reactor, connections, streams, memory, open } = await bounded(
     30,
   );
@@ -216,11 +216,11 @@ cleanTest(
       },
       data() {},
     });
-    // Those that come later wait to be let in.
+    // Later clients wait in the backlog.
     const clients = await Promise.all(
       Array.from({ length: 10 }, () => Deno.connect(addr)),
     );
-    await eventually("somebody", () => reactor.stats().accepted > 0);
+    await eventually("a connection", () => reactor.stats().accepted > 0);
     const piece = new Uint8Array(64 * KIB);
     const counts = await Promise.all(clients.map(async (client) => {
       let count = 0;

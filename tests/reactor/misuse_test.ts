@@ -1,6 +1,7 @@
 /**
- * What is handed in wrong is refused where it comes in, by `TypeError` or
- * `RangeError`: it never becomes the loop's error, which would end all.
+ * Wrong arguments are refused by the call itself, with `TypeError` or
+ * `RangeError`: they never become an error of the loop, which would close the
+ * reactor.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -18,7 +19,7 @@ import {
 import { cleanTest } from "../util/clean_tests.ts";
 import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
 
-/** What a program in JavaScript may hand in. */
+/** Values that a program in JavaScript may pass. */
 // deno-lint-ignore no-explicit-any
 type Any = any;
 
@@ -179,7 +180,7 @@ const TABLE: [string, [string, Call][], Any[]][] = [
   ], ["f", {}, 5]],
 ];
 
-/** What a call throws, or rejects with. */
+/** Returns the error that a call throws, or rejects with. */
 async function errorOf(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -189,7 +190,7 @@ async function errorOf(call: () => unknown): Promise<unknown> {
   }
 }
 
-/** Has both faces of a reactor's at hand. */
+/** Runs `body` with a reactor and its objects. */
 async function withAll(body: (given: Given) => Promise<void>): Promise<void> {
   const system = new MemorySystem();
   const reported: unknown[] = [];

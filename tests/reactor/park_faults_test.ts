@@ -1,4 +1,4 @@
-/** Waiting where the system, or the program, leaves little to wait with. */
+/** Parks when the system or the program takes the means to park away. */
 
 import { assertEquals, assertNotMatch } from "@std/assert";
 import { Reactor } from "../../mod.ts";
@@ -39,7 +39,7 @@ for (const missing of ["descriptors", "process", "modules"] as const) {
   });
 }
 
-/** Runs the fixture while calls fail; returns what it and strace print. */
+/** Runs the fixture while calls fail; returns its output and strace's. */
 async function traced(
   calls: string,
   inject?: string,

@@ -1,4 +1,4 @@
-/** The loop: its turn, its waiting beside Deno's loop, timers, its end. */
+/** The loop: turns, parks beside Deno's loop, timers, the end. */
 
 import {
   assert,
@@ -31,13 +31,13 @@ import { eventually, within } from "../util/waiting.ts";
 
 const MIB = 1024 * 1024;
 
-/** Waits until a reactor has parked, which it had done `since` times before. */
+/** Waits until a reactor has parked more than `since` times. */
 function untilParked(reactor: Reactor, since = 0): Promise<void> {
   const hasParked = () => reactor.stats().parks > since;
   return eventually("the reactor to park", hasParked);
 }
 
-/** Sends back what comes, for ever, between two ends on one reactor. */
+/** Two connections on one reactor send the same bytes back and forth. */
 function startTraffic(reactor: Reactor, pairs: number): { messages: number } {
   const traffic = { messages: 0 };
   const listener = reactor.listen(LOOPBACK, ECHO);
@@ -53,15 +53,18 @@ function startTraffic(reactor: Reactor, pairs: number): { messages: number } {
   return traffic;
 }
 
-cleanTest("Reactor.shared is one for the thread, until it is closed", () => {
-  const { shared } = Reactor;
-  assertStrictEquals(Reactor.shared, shared);
-  shared.close();
-  using next = Reactor.shared;
-  assert(next !== shared);
-});
+cleanTest(
+  "Reactor.shared is the same for the thread, until it is closed",
+  () => {
+    const { shared } = Reactor;
+    assertStrictEquals(Reactor.shared, shared);
+    shared.close();
+    using next = Reactor.shared;
+    assert(next !== shared);
+  },
+);
 
-cleanTest("Reactor.backend is what was asked for", () => {
+cleanTest("Reactor.backend is the backend of the options", () => {
   using reactor = new Reactor();
   const { backend } = reactor;
   using same = new Reactor({ backend });
@@ -109,7 +112,7 @@ cleanTest("a slot is used again, when its connection has closed", async () => {
 });
 
 cleanTest(
-  "Reactor.connections() yields those of one listener, which may close meanwhile",
+  "Reactor.connections() yields the connections of a listener, which may close meanwhile",
   async () => {
     using reactor = new Reactor();
     const first = reactor.listen(LOOPBACK, ECHO);
@@ -135,7 +138,7 @@ cleanTest("a Deno timer keeps firing, while there is heavy load", async () => {
   const TICKS = 30;
   const seen: number[] = [];
   const timer = setInterval(() => void seen.push(traffic.messages), 10);
-  // And the load goes on beside it.
+  // The load goes on meanwhile.
   await eventually(
     "ticks and messages",
     () => seen.length >= TICKS && seen.at(-1)! - seen[0]! > 1_000,
@@ -159,8 +162,8 @@ cleanTest(
       await writeText(client, "x");
       await readExactly(client, 1);
     }
-    // A fraction of what they take when Deno gets nothing but short rounds. Of
-    // the processor's time, since others may have the processor meanwhile.
+    // A fraction of the time that they take when Deno gets only short rounds.
+    // It is processor time, since other processes may run meanwhile.
     assertLess(ownCpuMs() - startMs, 4_000);
     await client.closeWrite();
     await serving;
@@ -346,7 +349,7 @@ cleanTest(
   },
 );
 
-cleanTest("Reactor.close() is done once, and refuses what comes after", () => {
+cleanTest("Reactor.close() closes once, and later calls throw", () => {
   const reactor = new Reactor();
   const { addr } = reactor.listen(LOOPBACK, ECHO);
   reactor.close();
@@ -369,7 +372,7 @@ cleanTest(
       logged(log, { open: () => reactor.close() }),
     );
     using clients = new DisposableStack();
-    // All in one task: one batch has them all.
+    // All in one task, so all are in one batch.
     for (let count = 0; count < 5; count++) {
       clients.use(TcpStream.connect(listener.addr));
     }
@@ -400,7 +403,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.listen() throws AddrInUse and keeps nothing, when somebody listens there",
+  "Reactor.listen() throws AddrInUse and keeps nothing, when another listener has the address",
   () => {
     using reactor = new Reactor();
     const { addr } = reactor.listen(LOOPBACK, ECHO);
@@ -455,7 +458,7 @@ cleanTest(
     const COUNT = 3 * ACCEPT_MAX + 1;
     const listener = reactor.listen(LOOPBACK, ECHO);
     using clients = new DisposableStack();
-    // All in one task: the first turn finds all of them.
+    // All in one task, so the first turn finds all of them.
     for (let count = 0; count < COUNT; count++) {
       clients.use(TcpStream.connect(listener.addr));
     }
@@ -503,7 +506,7 @@ cleanTest(
   async () => {
     const system = new MemorySystem();
     using reactor = new Reactor({ system });
-    // Something that is open, so that the loop goes on.
+    // An open source, so that the loop goes on.
     reactor.listen(LOOPBACK, ECHO);
     const order: number[] = [];
     for (const delayMs of [15, 5, 10, 1]) {
@@ -543,7 +546,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.setTimer() waits for ever, when the delay is infinite",
+  "Reactor.setTimer() never runs, when the delay is infinite",
   async () => {
     using reactor = new Reactor();
     const timer = reactor.setTimer(Infinity, () => {});
@@ -555,7 +558,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Reactor.clearTimer() keeps a callback from running, also one that is due in the same turn",
+  "Reactor.clearTimer() keeps a callback from running, also when it is due in the same turn",
   async () => {
     using reactor = new Reactor();
     const ran: string[] = [];
@@ -588,7 +591,7 @@ cleanTest("an error in a timer is reported, and others run", async () => {
   assertEquals(reported, ["Error: on purpose"]);
 });
 
-/** A listener whose next accepts are as told. */
+/** A listener whose next accepts are given by the test. */
 class ShortListener extends TcpListener {
   readonly answers: string[] = [];
 
@@ -627,13 +630,13 @@ cleanTest(
 );
 
 cleanTest(
-  "a listener tells its handlers of a shortage, and survives what they throw",
+  "a listener calls shortage, and survives an error that it throws",
   () => {
     using socket = new ShortListener(TcpListener.bind(LOOPBACK).handle);
     const host = new FakeHost();
-    let told = 0;
+    let shortages = 0;
     const shortage = () => {
-      told++;
+      shortages++;
       throw new Error("on purpose");
     };
     const handlers = { ...ECHO, shortage };
@@ -642,14 +645,14 @@ cleanTest(
     listener.onReady(1);
     assertEquals(host.log, ["awaitRoom"]);
     listener.onReady(0);
-    assertEquals(told, 1, "nobody waits is no shortage");
+    assertEquals(shortages, 1, "an empty backlog is no shortage");
     assertEquals(host.reported.map(String), ["Error: on purpose"]);
     listener.close();
   },
 );
 
 cleanTest(
-  "a listener rests in silence, when what it accepted cannot be registered for now",
+  "a listener rests without a report, when a new connection cannot be registered for now",
   () => {
     using socket = TcpListener.bind(LOOPBACK);
     using _client = TcpStream.connect(socket.localAddress);
@@ -686,7 +689,7 @@ Deno.test({
   async fn() {
     await using script = new RunningScript("idle_reactor.ts");
     assertEquals(await script.line(), "idle");
-    // Below what one look a millisecond would cost, and far below spinning.
+    // Less than one turn a millisecond would cost, and far less than spinning.
     assert(await isIdle(script.pid, 0.01));
   },
 });
@@ -708,7 +711,7 @@ Deno.test({
     const sending = (async () => {
       while (sent < TOTAL) sent += await client.write(chunk);
     })();
-    // It stops for good: the echo of what it sent fills both ways.
+    // It stops for good: the echo of its bytes fills both directions.
     for (let last = -1; last !== sent;) {
       last = sent;
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -716,7 +719,7 @@ Deno.test({
     assertLess(sent, TOTAL);
     assertLess(residentBytesOf(script.pid) - before, 32 * MIB);
 
-    // And all of it comes, once somebody reads.
+    // All bytes come, once the client reads.
     const bytes = new Uint8Array(MIB);
     for (let received = 0; received < TOTAL;) {
       const count = await within(client.read(bytes), "more of the echo");
@@ -728,7 +731,7 @@ Deno.test({
   },
 });
 
-/** What a scene of `process_end.ts` prints when it ends by itself. */
+/** The output of a scene of `process_end.ts` that ends by itself. */
 const ENDS: Record<string, string> = {
   "nothing open": "set\nended\n",
   "listener closed": "set\nended\n",
@@ -746,7 +749,7 @@ const ENDS: Record<string, string> = {
   "timer beside an unrefed listener": "set\nrang\nended\n",
 };
 
-Deno.test("the process ends by itself, when nothing is left that keeps it alive", async () => {
+Deno.test("the process ends by itself, when nothing keeps it alive", async () => {
   const scenes = Object.keys(ENDS);
   const results = await Promise.all(scenes.map(runScene));
   scenes.forEach((scene, index) => {
@@ -776,7 +779,7 @@ Deno.test("the process stays, while something keeps it alive", async () => {
         args: [scene, "stays"],
       });
       while (await script.line() !== last);
-      // Said by a timer that does not keep the process alive itself.
+      // Printed by a timer that does not keep the process alive.
       assertEquals(await script.line(), "stays", scene);
     }),
   );
@@ -793,7 +796,7 @@ Deno.test("the process lives on, when Workers end while their reactors are parke
 
 Deno.test({
   name:
-    "a reactor that is unrefed is as quick as another, when something else keeps the process alive",
+    "an unrefed reactor is as quick as another, when something else keeps the process alive",
   async fn() {
     await using script = new RunningScript("unrefed_echo_server.ts");
     const { port } = await script.json<{ port: number }>();
@@ -846,7 +849,7 @@ cleanTest(
 );
 
 cleanTest(
-  "the loop goes on, when onError throws what it was told",
+  "the loop goes on, when onError throws its error again",
   async () => {
     using reactor = new Reactor({
       onError: (error) => {
@@ -856,7 +859,7 @@ cleanTest(
     const { promise, resolve } = Promise.withResolvers<void>();
     using _logs = silenceConsole();
     reactor.setTimer(0, () => {
-      throw new Error("told twice");
+      throw new Error("reported twice");
     });
     reactor.setTimer(1, resolve);
     await within(promise, "the second timer");
@@ -876,7 +879,7 @@ function silenceConsole(): Disposable {
   };
 }
 
-Deno.test("a source without a slot takes nobody else's away, when there are no more slots", () => {
+Deno.test("a source without a slot takes no other source's slot, when there are no more slots", () => {
   const system = new MemorySystem();
   const host = new Host({ poll: system.openPoll(), system, start() {} });
   const listener = () =>

@@ -1,4 +1,4 @@
-/** The table from tokens to what they stand for. */
+/** The table from tokens to sources. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
@@ -7,7 +7,7 @@ import { WAKER_TOKEN } from "../../src/system/system.ts";
 
 /** Tokens that the table has room for. */
 const TOKENS_MAX = 2 ** 20;
-/** Bits of a token that say which slot it is. */
+/** Bits of a token that are its slot. */
 const SLOT_MASK = TOKENS_MAX - 1;
 
 function anEntry(): Ready {
@@ -20,7 +20,7 @@ function inserted(slots: Slots): Ready {
   return entry;
 }
 
-Deno.test("Slots.get() finds what has the token, until it is removed", () => {
+Deno.test("Slots.get() finds the source of a token, until it is removed", () => {
   const slots = new Slots();
   const first = inserted(slots);
   const second = inserted(slots);

@@ -1,4 +1,4 @@
-/** What a reactor says of itself, against what was done to it. */
+/** The figures of a reactor, compared with what was done to it. */
 
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
@@ -49,7 +49,7 @@ Deno.test("Reactor.stats() counts connections, calls and bytes", async () => {
   const { reads, writes, bytesIn, bytesOut, memoryBytes } = stats;
   assertEquals({ bytesIn, bytesOut }, { bytesIn: 70_150, bytesOut: 70_130 });
   assert(memoryBytes >= 20);
-  // One of 64 KiB and the rest; the end; what a first event brings: nothing.
+  // A read of 64 KiB and the rest; the end; a first event without bytes.
   assert(reads >= 5 && reads <= 9, `${reads} reads`);
   assert(writes >= 4 && writes <= 5, `${writes} writes`);
   third.makeRoom(20);
@@ -76,7 +76,7 @@ Deno.test("Reactor.stats() counts turns, waits, events and timers", async () => 
   await system.pass(5_000);
   const after = reactor.stats();
   assertEquals(after.timers, 1);
-  // The waker has one: setting a timer ends the wait.
+  // One event is the waker's: setting a timer ends the wait.
   assertEquals(after.events - before.events, 3);
   assertEquals(after.polls, after.turns + after.parks);
   assertEquals(after.parks, parks);
@@ -94,7 +94,7 @@ Deno.test("Reactor.stats() has the lag of turns, and none of parking", async () 
   const stream = system.arrive();
   await system.pass(3_600_000);
   assertLessOrEqual(reactor.stats().lag.maxMs, 1);
-  // A hundred turns in a row: what comes next comes in the turn before.
+  // A hundred turns in a row: each timer sets the next one in its turn.
   let left = 100;
   const next = () => {
     system.spend(left === 50 ? 700 : 10);
@@ -111,7 +111,7 @@ Deno.test("Reactor.stats() has the lag of turns, and none of parking", async () 
   assertEquals(lag.buckets.reduce((sum, count) => sum + count), lag.count);
 });
 
-Deno.test("Reactor.stats() is a snapshot, which nothing changes afterwards", async () => {
+Deno.test("Reactor.stats() returns a snapshot, which does not change later", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });
   reactor.listen(MEMORY_ADDRESS, ECHO);
@@ -134,7 +134,7 @@ Deno.test("Histogram percentiles are the sorted list's, rounded up to a power of
     assertEquals(maxMs, sorted.at(-1));
     for (const [share, ms] of [[0.5, p50Ms], [0.9, p90Ms], [0.99, p99Ms]]) {
       const exactMs = sorted[Math.ceil(share! * sorted.length) - 1]!;
-      // Beyond 36 minutes there is one bucket for all.
+      // One bucket counts all durations beyond 36 minutes.
       if (exactMs < 2 ** 31 / 1_000) {
         assert(ms! >= exactMs, `p${share} is ${ms}, not ${exactMs}`);
         assert(ms! <= Math.max(2 * exactMs, 0.001), `${ms}, not ${exactMs}`);

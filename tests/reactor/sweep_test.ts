@@ -1,4 +1,4 @@
-/** Limits of time: what closes a connection that takes too long, and when. */
+/** Time limits: which connections close, why, and when. */
 
 import {
   assert,
@@ -22,7 +22,7 @@ import {
   MemorySystem,
 } from "../../src/system/memory.ts";
 
-/** One connection on a clock that the test has. */
+/** One connection, on a clock that the test moves. */
 interface Scene extends Disposable {
   readonly reactor: Reactor;
   readonly system: MemorySystem;
@@ -30,7 +30,7 @@ interface Scene extends Disposable {
   readonly connection: Connection;
   /** Why connections closed, in this order. */
   readonly reasons: CloseReason[];
-  /** How long after the first opened. */
+  /** When they closed, from the first open on. */
   readonly closedAtMs: number[];
 }
 
@@ -74,14 +74,14 @@ async function accepted(
 }
 
 /**
- * How late a timeout may be, when it is the shortest: as documented, and two
- * waits of the system, which are whole milliseconds.
+ * How late the shortest timeout may be: as documented, and two waits of the
+ * system, which are whole milliseconds.
  */
 function lateMs(timeoutMs: number): number {
   return Math.min(1_000, Math.max(8, timeoutMs / 4)) + 2;
 }
 
-/** Asserts that the one connection closed for `reason`, on time. */
+/** Asserts that the connection closed for `reason`, on time. */
 function assertClosed(scene: Scene, reason: CloseReason, dueMs: number): void {
   assertEquals(scene.reasons, [reason]);
   const [closedAtMs] = scene.closedAtMs;
@@ -114,7 +114,7 @@ Deno.test("a connection is not idle, while it reads or while it writes", async (
   assertEquals(scene.reasons, ["idle"]);
 });
 
-Deno.test("a connection tells since when it is quiet, as late as a timeout may be", async () => {
+Deno.test("Connection.quietSinceMs is as late as a timeout may be", async () => {
   using scene = await accepted({ timeouts: { idleMs: 60_000 } });
   const { connection, system, stream } = scene;
   await system.pass(20_000);
@@ -129,7 +129,7 @@ Deno.test("a connection tells since when it is quiet, as late as a timeout may b
   assertGreaterOrEqual(quietMs(), 5_000 - lateMs(60_000));
   connection.setTimeouts(undefined);
   await system.pass(5_000);
-  assertEquals(quietMs(), 0, "nobody looks at it any more");
+  assertEquals(quietMs(), 0, "a closed connection is not watched");
 });
 
 Deno.test("a timeout is never early and late as documented, whatever moves when", async () => {
@@ -157,7 +157,7 @@ Deno.test("a timeout is never early and late as documented, whatever moves when"
         await system.pass(idleMs + lateMs(idleMs) + 1);
         assertEquals(reasons, ["idle"]);
         const idledMs = closedAtMs[0]! + beginMs - movedMs;
-        // The clock of events has nanoseconds, that of the test fractions.
+        // The clock of events has nanoseconds, the test's clock has fractions.
         assertGreaterOrEqual(idledMs, idleMs - 1e-3);
         assertLessOrEqual(idledMs, idleMs + lateMs(idleMs));
       },
@@ -175,7 +175,7 @@ Deno.test("a peer that sends nothing is closed, though it is written to", async 
   assertClosed(scene, "read", 1_000);
 });
 
-Deno.test("a read timeout does not count the time in which nothing would be read", async () => {
+Deno.test("a read timeout does not count the time in which the connection does not read", async () => {
   using scene = await accepted({ timeouts: { readMs: 1_000 } });
   const { system, connection, reasons } = scene;
   connection.pause();
@@ -254,7 +254,7 @@ Deno.test("a connection is closed at the end of its lifetime, whatever moves", a
   assertClosed(scene, "lifetime", 5_000);
 });
 
-Deno.test("Connection.setTimeouts() replaces what was set, from now on", async () => {
+Deno.test("Connection.setTimeouts() replaces the timeouts, from now on", async () => {
   using scene = await accepted({ timeouts: { idleMs: 1_000 } });
   const { system, connection, reasons } = scene;
   await system.pass(900);
@@ -307,19 +307,20 @@ Deno.test("Connection.setDeadline() stays, when timeouts are set after it", asyn
 });
 
 Deno.test("ConnectionHandlers.timeout is asked instead of closing, and again after the same time", async () => {
-  const told: string[] = [];
+  const reasons: string[] = [];
   using scene = await accepted(
     { timeouts: { idleMs: 1_000, lifetimeMs: 10_000 } },
-    { timeout: (_, reason) => void told.push(reason) },
+    { timeout: (_, reason) => void reasons.push(reason) },
   );
   scene.connection.setDeadline(500);
   await scene.system.pass(21_000);
   assertEquals(scene.reasons, []);
-  const count = (reason: string) => told.filter((it) => it === reason).length;
-  assertEquals(told[0], "deadline");
+  const count = (reason: string) =>
+    reasons.filter((it) => it === reason).length;
+  assertEquals(reasons[0], "deadline");
   assertEquals(count("deadline"), 1);
   assertEquals(count("lifetime"), 2);
-  assert(count("idle") >= 16 && count("idle") <= 20, `${told}`);
+  assert(count("idle") >= 16 && count("idle") <= 20, `${reasons}`);
 });
 
 Deno.test("an error in ConnectionHandlers.timeout ends its connection and no other", async () => {
@@ -387,7 +388,7 @@ Deno.test("a thousand connections close on time, whenever each moved last", asyn
   assertEquals(closed, COUNT);
 });
 
-Deno.test("more connections than one turn looks at close all, in some turns more", async () => {
+Deno.test("connections beyond the slots of one turn close too, in some turns more", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });
   let closed = 0;
@@ -444,7 +445,7 @@ Deno.test("Reactor.connect() has timeouts too, which count while it connects", a
     data() {},
     close: (_, reason) => void reasons.push(reason),
   });
-  // Something that stays open, so that the loop goes on.
+  // A source that stays open, so that the loop goes on.
   reactor.listen(MEMORY_ADDRESS, { data() {} });
   await system.pass(1_300);
   assertEquals(reasons, ["idle"]);
@@ -472,5 +473,5 @@ Deno.test("timeouts and deadlines throw RangeError, when they are out of range",
   connection.abort();
   connection.setDeadline(1);
   connection.setTimeouts({ idleMs: 1 });
-  assertEquals(reactor.stats().timers, 0, "a closed one is not watched");
+  assertEquals(reactor.stats().timers, 0, "a closed connection is not watched");
 });

@@ -25,7 +25,7 @@ Deno.test("Timers.takeDue() takes a timer at its deadline, and not before", () =
   assertEquals(timers.size, 0);
 });
 
-Deno.test("Timers.takeDue() takes the earliest first, one at a time", () => {
+Deno.test("Timers.takeDue() takes the earliest timer first", () => {
   const timers = new Timers();
   for (const deadlineMs of [5, 1, 4, 2, 3]) timers.add(deadlineMs, nothing);
   assertEquals(deadlinesUpTo(timers, 4), [1, 2, 3, 4]);
@@ -64,7 +64,7 @@ Deno.test("Timers.remove() leaves a timer alone, when it is another heap's", () 
 });
 
 Deno.test("Timers are a sorted list, whatever is added, removed and taken", () => {
-  // Few deadlines, so that many are equal.
+  // Few different deadlines, so that many are equal.
   const deadline = fc.nat({ max: 30 });
   const step = fc.oneof(
     fc.record({ do: fc.constant("add" as const), at: deadline }),
@@ -139,7 +139,7 @@ Deno.test("an interval is never due twice at one time, whatever its start, perio
   }));
 });
 
-Deno.test("timers count what keeps the process alive once, whatever is said of it", () => {
+Deno.test("timers are counted for the process once, however often ref() and unref() are called", () => {
   let refs = 0;
   const timers = new Timers((delta) => refs += delta);
   const timer = timers.add(1, nothing);
@@ -165,7 +165,7 @@ Deno.test("timers count what keeps the process alive once, whatever is said of i
   assertEquals(refs, 0);
 });
 
-/** Runs `scene` on a reactor whose clock the test has. */
+/** Runs `scene` on a reactor whose clock the test moves. */
 async function onFakeClock(
   scene: (
     reactor: Reactor,
@@ -179,7 +179,7 @@ async function onFakeClock(
     system,
     onError: (error) => void reported.push(error),
   });
-  // Something that is open, so that the loop goes on.
+  // An open source, so that the loop goes on.
   reactor.listen({ hostname: "127.0.0.1", port: 0 }, { data() {} });
   await scene(reactor, system, reported);
 }
@@ -228,7 +228,7 @@ Deno.test("Reactor.setTimer() in a callback comes after those that are due, also
     assertEquals(order, ["first", "second", "third"]);
   }));
 
-Deno.test("Reactor.setInterval() does not drift and skips what it missed, when turns take long", () =>
+Deno.test("Reactor.setInterval() does not drift and skips missed deadlines, when turns take long", () =>
   onFakeClock(async (reactor, system) => {
     const ranAtMs: number[] = [];
     const startMs = system.nowMs();
@@ -285,7 +285,7 @@ Deno.test("a reactor wakes for nothing but its timers, when nothing else happens
     reactor.setTimer(60_000, nothing);
     reactor.setTimer(3_600_000, nothing);
     await system.pass(7_200_000);
-    // One for being told of the timers, one for each of them.
+    // One park before the timers were set, and one for each timer.
     assertEquals(parks <= 4, true, `${parks}`);
   }));
 

@@ -1,9 +1,9 @@
-/** Errors that nobody catches end the process as they do in plain Deno. */
+/** Uncaught errors end the process, as they do in plain Deno. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { runScript } from "../util/scripts.ts";
 
-/** What happens, and whether the process goes on. */
+/** An error, and whether the process goes on. */
 const DEEDS: [deed: string, goesOn: boolean][] = [
   ["microtask throws", false],
   ["promise rejects", false],

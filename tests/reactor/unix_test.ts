@@ -47,22 +47,25 @@ cleanTest("a connection knows its Unix addresses, at either end", async () => {
   using folder = new SocketFolder();
   using reactor = new Reactor();
   const path = folder.path();
-  const told = Promise.withResolvers<unknown>();
+  const addresses = Promise.withResolvers<unknown>();
   reactor.listen({ path }, {
     ...IGNORED,
     open: ({ localAddress, peerAddress }) =>
-      told.resolve([localAddress, peerAddress]),
+      addresses.resolve([localAddress, peerAddress]),
   });
   const client = reactor.connect({ path }, IGNORED);
   const named = { transport: "unix", path } as const;
   const unnamed = { transport: "unix", path: "" } as const;
-  assertEquals(await within(told.promise, "the connection"), [named, unnamed]);
+  assertEquals(await within(addresses.promise, "the connection"), [
+    named,
+    unnamed,
+  ]);
   assertEquals(client.localAddress, unnamed);
   assertEquals(client.peerAddress, named);
 });
 
 cleanTest(
-  "a Unix client may write before it is told that it is open",
+  "a Unix client may write before open is called",
   async () => {
     using folder = new SocketFolder();
     using reactor = new Reactor();
@@ -80,30 +83,39 @@ cleanTest(
   },
 );
 
-cleanTest("a path is refused and left alone, when it is there already", () => {
-  using folder = new SocketFolder();
-  using reactor = new Reactor();
-  const path = folder.path();
-  using _first = reactor.listen({ path }, IGNORED);
-  assertThrows(() => reactor.listen({ path }, IGNORED), Deno.errors.AddrInUse);
-  assertEquals(exists(path), true);
-});
-
-cleanTest("closing leaves a path alone, when it is another's by now", () => {
-  using folder = new SocketFolder();
-  using reactor = new Reactor();
-  const path = folder.path();
-  const first = reactor.listen({ path }, IGNORED);
-  Deno.renameSync(path, folder.path("moved"));
-  const second = reactor.listen({ path }, IGNORED);
-  first.close();
-  assertEquals(exists(path), true);
-  second.close();
-  assertEquals(exists(path), false);
-});
+cleanTest(
+  "listen() throws and leaves a path alone, when it is there already",
+  () => {
+    using folder = new SocketFolder();
+    using reactor = new Reactor();
+    const path = folder.path();
+    using _first = reactor.listen({ path }, IGNORED);
+    assertThrows(
+      () => reactor.listen({ path }, IGNORED),
+      Deno.errors.AddrInUse,
+    );
+    assertEquals(exists(path), true);
+  },
+);
 
 cleanTest(
-  "a listener closes and tells onError, when its path cannot be removed",
+  "closing leaves a path alone, when another socket has it by now",
+  () => {
+    using folder = new SocketFolder();
+    using reactor = new Reactor();
+    const path = folder.path();
+    const first = reactor.listen({ path }, IGNORED);
+    Deno.renameSync(path, folder.path("moved"));
+    const second = reactor.listen({ path }, IGNORED);
+    first.close();
+    assertEquals(exists(path), true);
+    second.close();
+    assertEquals(exists(path), false);
+  },
+);
+
+cleanTest(
+  "a listener closes and calls onError, when its path cannot be removed",
   async () => {
     using folder = new SocketFolder();
     const parent = folder.path("parent");
@@ -114,7 +126,7 @@ cleanTest(
     const listener = reactor.listen({ path }, IGNORED);
     const server = fibers.serve({ path: `${parent}/b.sock` }, () => {});
     const second = echo({ path: `${parent}/c.sock`, reactor });
-    // What was a folder is a file: ENOTDIR.
+    // The folder is now a file: ENOTDIR.
     Deno.renameSync(parent, folder.path("moved"));
     Deno.writeTextFileSync(parent, "");
     listener.close();
@@ -159,7 +171,7 @@ cleanTest("an abstract name is served", async () => {
   assertEquals(server.addr, { transport: "unix", path });
 }, { ignore: NO_ABSTRACT });
 
-/** What a handler sees: the same of either server. */
+/** What a handler sees: the same for both servers. */
 interface Seen {
   readonly url: string;
   readonly remoteAddr: Deno.Addr;
@@ -170,12 +182,12 @@ type Start = (
   handler: (request: Request, info: { remoteAddr: Deno.Addr }) => Response,
 ) => AsyncDisposable;
 
-/** Both servers at the same path, since URLs have it. */
+/** Both servers, at the same path: URLs have it. */
 const SERVERS: Start[] = [
   (path, handler) => Deno.serve({ path, onListen() {} }, handler),
   (path, handler) => {
     const reactor = new Reactor();
-    // An empty Host is Deno's to take.
+    // Deno accepts an empty Host.
     const options = { path, reactor, requireHost: false, onListen() {} };
     const server = serve(options, handler);
     return {
@@ -191,7 +203,7 @@ async function seenBy(start: Start, path: string, head: string): Promise<Seen> {
   const { promise, resolve } = Promise.withResolvers<Seen>();
   await using _server = start(path, (request, { remoteAddr }) => {
     resolve({ url: request.url, remoteAddr });
-    // A real one, as a framework makes it.
+    // A real `Request`, as a framework makes it.
     return new Response(new Request(request).url);
   });
   const client = await Deno.connect({ transport: "unix", path });

@@ -22,7 +22,7 @@ import { eventually, within } from "../util/waiting.ts";
 
 const MIB = 1024 * 1024;
 
-/** Returns a protocol that writes down what it is told, and closes at the end. */
+/** Returns a protocol that logs its calls, and closes at the end. */
 function noting(
   log: string[],
   more: Partial<ConnectionHandlers> = {},
@@ -31,14 +31,14 @@ function noting(
   return { ...more, ...logged(log, { end, ...more }) };
 }
 
-/** Returns the index behind the first line of the bytes; 0 when none is whole. */
+/** Returns the index after the first line; 0 when no line is whole. */
 function lineEnd(bytes: Uint8Array, start: number, end: number): number {
   const at = bytes.subarray(start, end).indexOf(10);
   return at < 0 ? 0 : start + at + 1;
 }
 
 backendTest(
-  "upgrade() hands the new protocol what is left over, and all that comes later",
+  "upgrade() hands the new protocol the bytes left over, and all later ones",
   async (backend) => {
     using reactor = new Reactor({ backend });
     const log: string[] = [];
@@ -61,7 +61,7 @@ backendTest(
         );
         assertEquals(upgraded.data, "a name");
         log.push("upgraded");
-        // The shared buffer is another's from now on.
+        // Other connections use the shared buffer from now on.
         bytes.fill(0, start, end);
       },
       close: () => void log.push("the old protocol is closed"),
@@ -77,7 +77,7 @@ backendTest(
 );
 
 backendTest(
-  "upgrade() of a paused connection waits with what is left over, also behind the peer's end",
+  "upgrade() of a paused connection keeps the bytes left over, also behind the peer's end",
   async (backend) => {
     using reactor = new Reactor({ backend });
     const log: string[] = [];
@@ -94,18 +94,18 @@ backendTest(
     await eventually("the upgrade", () => upgraded !== undefined);
     await writeText(client, "second");
     await client.closeWrite();
-    // The end has come when another connection's, made later, has.
+    // The end has come when the end of a later connection has.
     await askAndLeave(reactor);
     assertEquals(log.filter((line) => line !== "ending"), ["open"]);
     upgraded!.resume();
     await eventually("the end", () => log.includes("close"));
-    const told = log.filter((line) => line !== "ending");
-    assertEquals(told, ["open", "data first ", "data second", "end", "close"]);
+    const calls = log.filter((line) => line !== "ending");
+    assertEquals(calls, ["open", "data first ", "data second", "end", "close"]);
   },
 );
 
 backendTest(
-  "upgrade() tells the peer's end again, when the old protocol was told of it",
+  "upgrade() hands over the peer's end again, when the old protocol got it",
   async (backend) => {
     using reactor = new Reactor({ backend });
     const log: string[] = [];
@@ -137,7 +137,7 @@ backendTest(
 );
 
 backendTest(
-  "upgrade() at the peer's end, behind our own, still hands over what is left",
+  "upgrade() at the peer's end, behind our own, still hands over the bytes left",
   async (backend) => {
     using reactor = new Reactor({ backend });
     const log: string[] = [];
@@ -161,7 +161,7 @@ backendTest(
 );
 
 backendTest(
-  "upgrade() sends what the old protocol has written before what the new one writes",
+  "upgrade() sends the old protocol's bytes before the new one's",
   async (backend) => {
     using reactor = new Reactor({ backend });
     const log: string[] = [];
@@ -221,7 +221,7 @@ backendTest(
     using first = await Deno.connect(addr);
     using second = await Deno.connect(addr);
     await eventually("both", () => opened.length === 2);
-    // Both have come when the reactor polls next.
+    // Both are there when the reactor polls next.
     await Promise.all([writeText(first, "same"), writeText(second, "same")]);
     await eventually("all", () => log.length === 2);
     assertEquals(log, ["old same", "new kept same"]);
@@ -251,7 +251,7 @@ backendTest(
   },
 );
 
-/** What one protocol takes before the next takes over. */
+/** How many bytes a protocol takes before the next takes over. */
 interface Piece {
   readonly takes: number;
   readonly pauses: boolean;
@@ -305,7 +305,7 @@ async function relayed(
   return await within(promise, "the end");
 }
 
-/** Returns when the reactor has acted on what came before this call. */
+/** Returns when the reactor has acted on all events before this call. */
 async function askAndLeave(reactor: Reactor): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const listener = reactor.listen(LOOPBACK, {
@@ -318,13 +318,13 @@ async function askAndLeave(reactor: Reactor): Promise<void> {
   listener.close();
 }
 
-/** Connections of a system in memory, whose reads are batched. */
+/** Connections of a system in memory, which reads in batches. */
 interface Fakes extends Disposable {
   readonly system: MemorySystem;
   readonly reactor: Reactor;
   readonly streams: readonly MemoryStream[];
   readonly connections: readonly Connection[];
-  /** What was thrown where nobody else catches it. */
+  /** The errors that `onError` got. */
   readonly reported: readonly unknown[];
 }
 
@@ -355,7 +355,7 @@ async function fakes(
   };
 }
 
-Deno.test("upgrade() puts what is left over before what a batch has read for a paused connection", async () => {
+Deno.test("upgrade() puts the bytes left over before those that a batch has read for a paused connection", async () => {
   using fake = await fakes(2);
   const [rival, paused] = fake.connections;
   const [rivalStream, pausedStream] = fake.streams;
@@ -377,7 +377,7 @@ Deno.test("upgrade() puts what is left over before what a batch has read for a p
   assertEquals(text, "left later and more");
 });
 
-Deno.test("upgrade() by another of the batch hands the new protocol what the batch has read", async () => {
+Deno.test("upgrade() by another connection of the batch hands over the bytes that the batch has read", async () => {
   using fake = await fakes(2);
   const [first, second] = fake.connections;
   const log: string[] = [];
@@ -390,7 +390,7 @@ Deno.test("upgrade() by another of the batch hands the new protocol what the bat
   assertEquals(log, ["open", "data left read"]);
 });
 
-Deno.test("upgrade() twice in a row keeps the order of what each has left over", async () => {
+Deno.test("upgrade() twice in a row keeps the order of the bytes left over", async () => {
   using fake = await fakes(1);
   const [connection] = fake.connections;
   const log: string[] = [];
@@ -401,7 +401,7 @@ Deno.test("upgrade() twice in a row keeps the order of what each has left over",
   assertEquals(log, ["open", "data 0123456789"]);
 });
 
-Deno.test("upgrade() clears the deadline and what the old protocol held", async () => {
+Deno.test("upgrade() clears the deadline and the held bytes", async () => {
   using fake = await fakes(1);
   const [connection] = fake.connections;
   const log: string[] = [];
@@ -416,7 +416,7 @@ Deno.test("upgrade() clears the deadline and what the old protocol held", async 
   assertEquals(log, ["open"]);
 });
 
-Deno.test("upgrade() tells the new protocol that nothing can be sent any more", async () => {
+Deno.test("upgrade() calls broken of the new protocol, when nothing can be sent any more", async () => {
   using fake = await fakes(1);
   const [connection] = fake.connections;
   const log: string[] = [];
@@ -443,7 +443,7 @@ Deno.test("upgrade() tells the new protocol that nothing can be sent any more", 
   ]);
 });
 
-Deno.test("an error of the new protocol is told to it, and ends the connection", async () => {
+Deno.test("an error that the new protocol throws calls its error, and ends the connection", async () => {
   using fake = await fakes(1, { data() {}, error: () => fail() });
   const [connection] = fake.connections;
   const log: string[] = [];
@@ -470,7 +470,7 @@ Deno.test("upgrade() leaves no memory counted, when the connection is aborted be
   assertEquals(fake.reactor.stats().memoryBytes, 0);
 });
 
-Deno.test("upgrade() refuses a connection that is closed or closing, and what is no protocol", async () => {
+Deno.test("upgrade() throws, when the connection is closed or closing, or the protocol is none", async () => {
   using fake = await fakes(3);
   const [open, closed, lingering] = fake.connections;
   closed!.abort();
@@ -490,7 +490,7 @@ Deno.test("upgrade() refuses a connection that is closed or closing, and what is
   }
 });
 
-Deno.test("upgrade() of a connect that is under way tells the new protocol when it is open", async () => {
+Deno.test("upgrade() of a connecting connection calls open when it is connected", async () => {
   const log: string[] = [];
   using reactor = new Reactor();
   const { addr } = reactor.listen(LOOPBACK, { data() {} });
@@ -500,7 +500,7 @@ Deno.test("upgrade() of a connect that is under way tells the new protocol when 
   await eventually("the open", () => log.includes("open"));
 });
 
-Deno.test("ConnectionHandlers.gone is told of each connection, whatever its protocol", async () => {
+Deno.test("ConnectionHandlers.gone is called for each connection, whatever its protocol", async () => {
   const gone: Connection[] = [];
   using fake = await fakes(2, {
     data() {},

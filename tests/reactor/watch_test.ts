@@ -1,4 +1,4 @@
-/** Sources of the program's own on a reactor: UDP sockets and pipes. */
+/** A program's own sources on a reactor: UDP sockets and pipes. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Reactor } from "../../mod.ts";
@@ -9,12 +9,12 @@ import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
 
 /** Resolves with the first value that it is called with. */
-function firstOf<T>(): { first: Promise<T>; tell: (value: T) => void } {
+function firstOf<T>(): { first: Promise<T>; found: (value: T) => void } {
   const { promise, resolve } = Promise.withResolvers<T>();
-  return { first: promise, tell: resolve };
+  return { first: promise, found: resolve };
 }
 
-cleanTest("Reactor.watch() has datagrams come and go", async () => {
+cleanTest("Reactor.watch() receives and sends datagrams", async () => {
   using reactor = new Reactor();
   const server = UdpSocket.bind(LOOPBACK);
   const buffer = new Uint8Array(2_048);
@@ -26,7 +26,7 @@ cleanTest("Reactor.watch() has datagrams come and go", async () => {
     }
   });
   const client = UdpSocket.bind(LOOPBACK);
-  const { first, tell } = firstOf<string>();
+  const { first, found } = firstOf<string>();
   const replies: string[] = [];
   reactor.watch(client, Interest.READABLE, () => {
     const reply = new Uint8Array(16);
@@ -35,7 +35,7 @@ cleanTest("Reactor.watch() has datagrams come and go", async () => {
       if (length === WOULD_BLOCK) break;
       replies.push(decoded(reply.subarray(0, length)));
     }
-    if (replies.length === 3) tell(replies.join(" "));
+    if (replies.length === 3) found(replies.join(" "));
   });
   for (const text of ["one", "two", "three"]) {
     client.sendTo(encoded(text), server.localAddress);
@@ -48,7 +48,7 @@ cleanTest("Reactor.watch() has datagrams come and go", async () => {
 cleanTest("Watch.requeue() lets other sources have their turn", async () => {
   using reactor = new Reactor();
   const order: string[] = [];
-  const { first, tell } = firstOf<void>();
+  const { first, found } = firstOf<void>();
   for (const name of ["a", "b"]) {
     const { reader, writer } = pipe();
     writer.write(encoded("123"));
@@ -60,7 +60,7 @@ cleanTest("Watch.requeue() lets other sources have their turn", async () => {
       if (count === 0) {
         watch.close();
         if (!order.includes("end")) order.push("end");
-        else tell();
+        else found();
         return;
       }
       order.push(`${name}${decoded(byte)}`);
@@ -71,25 +71,28 @@ cleanTest("Watch.requeue() lets other sources have their turn", async () => {
   assertEquals(order.slice(0, 6), ["a1", "b1", "a2", "b2", "a3", "b3"]);
 });
 
-cleanTest("Watch.setInterest() notifies of what is ready already", async () => {
-  using reactor = new Reactor();
-  const { reader, writer } = pipe();
-  using _reader = reader;
-  const told: number[] = [];
-  const { first, tell } = firstOf<void>();
-  const watch = reactor.watch(writer, Interest.WRITABLE, () => {
-    told.push(told.length);
-    if (told.length === 2) tell();
-    else watch.setInterest(Interest.WRITABLE);
-  });
-  await within(first, "the second notice");
-});
+cleanTest(
+  "Watch.setInterest() calls the handler for what is ready already",
+  async () => {
+    using reactor = new Reactor();
+    const { reader, writer } = pipe();
+    using _reader = reader;
+    const calls: number[] = [];
+    const { first, found } = firstOf<void>();
+    const watch = reactor.watch(writer, Interest.WRITABLE, () => {
+      calls.push(calls.length);
+      if (calls.length === 2) found();
+      else watch.setInterest(Interest.WRITABLE);
+    });
+    await within(first, "the second notice");
+  },
+);
 
 cleanTest(
-  "what a watch's handler throws closes the source, and is reported",
+  "an error that a watch's handler throws closes the source, and is reported",
   async () => {
-    const { first, tell } = firstOf<unknown>();
-    using reactor = new Reactor({ onError: tell });
+    const { first, found } = firstOf<unknown>();
+    using reactor = new Reactor({ onError: found });
     const { reader, writer } = pipe();
     const fault = new RangeError("on purpose");
     const watch = reactor.watch(reader, Interest.READABLE, () => {
@@ -103,7 +106,7 @@ cleanTest(
   },
 );
 
-cleanTest("a reactor that closes closes what it watches", () => {
+cleanTest("Reactor.close() closes watched sources", () => {
   const reactor = new Reactor();
   const { reader, writer } = pipe();
   using _writer = writer;
@@ -116,7 +119,7 @@ cleanTest("a reactor that closes closes what it watches", () => {
   watch.setInterest(Interest.READABLE);
 });
 
-cleanTest("Reactor.drain() does not wait for what it watches", async () => {
+cleanTest("Reactor.drain() does not wait for watched sources", async () => {
   const reactor = new Reactor();
   const socket = UdpSocket.bind(LOOPBACK);
   reactor.watch(socket, Interest.READABLE, () => {});
@@ -125,7 +128,7 @@ cleanTest("Reactor.drain() does not wait for what it watches", async () => {
 });
 
 cleanTest(
-  "Watch.unref() lets the reactor rest, and ref() takes it back",
+  "Watch.unref() lets the reactor rest, and ref() undoes that",
   () => {
     using reactor = new Reactor();
     const watch = reactor.watch(
@@ -142,7 +145,7 @@ cleanTest(
   },
 );
 
-cleanTest("Reactor.watch() refuses what it cannot use", () => {
+cleanTest("Reactor.watch() throws, when it cannot use a source", () => {
   const reactor = new Reactor();
   const socket = UdpSocket.bind(LOOPBACK);
   assertThrows(

@@ -1,5 +1,6 @@
 /**
- * What is to happen, by time, and in the order it was asked for at one time.
+ * Actions in the order of their times; actions of one time in the order in
+ * which they were added.
  *
  * @module
  */
@@ -9,12 +10,12 @@ interface Entry {
   readonly action: () => void;
 }
 
-/** Actions that wait for their time. */
+/** Actions that wait for their times. */
 export class Agenda {
-  /** The earliest is the last. */
+  /** The earliest action is the last entry. */
   readonly #entries: Entry[] = [];
 
-  /** When the next is due; infinity when there is none. */
+  /** When the next action is due; `Infinity` when there is none. */
   get nextMs(): number {
     return this.#entries.at(-1)?.timeMs ?? Infinity;
   }
@@ -32,7 +33,7 @@ export class Agenda {
     entries.splice(low, 0, { timeMs, action });
   }
 
-  /** Takes the next action, whenever it is due. */
+  /** Removes and returns the next action, also before it is due. */
   take(): (() => void) | undefined {
     return this.#entries.pop()?.action;
   }

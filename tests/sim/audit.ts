@@ -1,5 +1,5 @@
 /**
- * Watches what a reactor tells its handlers, and what it holds.
+ * Checks the calls of a reactor to its handlers, and the memory that it holds.
  *
  * @module
  */
@@ -16,24 +16,24 @@ import type { Reactor } from "../../src/reactor/reactor.ts";
 import { engineOf } from "../util/engine.ts";
 import { SimulationFailure, type World } from "./world.ts";
 
-/** What `error` and `onError` may be told of: faults that worlds have. */
+/** Errors that `error` and `onError` may get: the faults of worlds. */
 const FAULTS = new Set(["ECONNABORTED", "ENOTCONN"]);
 
-/** The handlers as the reactor knows them, whatever their data is. */
+/** Handlers with any data. */
 type Handlers = ConnectionHandlers;
 
-/** Where a connection is in its life. */
+/** The life of a connection so far. */
 interface Life {
   isOpen: boolean;
   isEnding: boolean;
   isEnded: boolean;
   isBroken: boolean;
   hasFailed: boolean;
-  /** Bytes that it was told. */
-  told: number;
-  /** Whether the program itself has ended it, and so may leave bytes unread. */
-  isOurs: boolean;
-  /** What it has failed by. */
+  /** Bytes that `data` got. */
+  received: number;
+  /** Whether the program has ended the connection: bytes may be left unread. */
+  isEndedByUs: boolean;
+  /** The error by which the connection has failed. */
   cause: unknown;
 }
 
@@ -46,26 +46,28 @@ const ENDINGS = [
   "shutdown",
   "terminate",
 ] as const;
-/** What a system fails by when nothing more can come. */
+/** Errors of a system after which no more bytes come. */
 const SYSTEM_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
-/** The watch over one reactor. */
+/** The checks of one reactor. */
 export class Audit {
   /** Bytes that may wait for one peer. */
   bufferedBytesMax = Infinity;
-  /** Told of what is reported and is no fault of the world's. */
+  /** Called with a reported error that is no fault of the world. */
   expectsReport: ((error: unknown) => boolean) | undefined;
   readonly #world: World;
   readonly #arrivedAt: (handle: number) => number;
   readonly #live = new Map<Connection, Life>();
 
-  /** @param arrivedAt How many bytes have come for a handle's stream. */
+  /**
+   * @param arrivedAt Returns how many bytes have come for a handle's stream.
+   */
   constructor(world: World, arrivedAt: (handle: number) => number) {
     this.#world = world;
     this.#arrivedAt = arrivedAt;
   }
 
-  /** Watches all connections that `reactor` makes from now on. */
+  /** Checks all connections that `reactor` makes from now on. */
   watch(reactor: Reactor): void {
     const { listen, connect } = reactor;
     const dial = connect as (
@@ -95,7 +97,7 @@ export class Audit {
   /** Fails the run unless a reported error is one of the world's faults. */
   reported(error: unknown): void {
     this.#world.log("reactor", `reports ${error}`);
-    // What was thrown to end the run comes by here, too.
+    // The error that ends the run comes here, too.
     if (this.#world.failure !== undefined) return;
     const code = error instanceof Error && "code" in error && error.code;
     if (FAULTS.has(String(code)) || this.expectsReport?.(error)) return;
@@ -103,7 +105,7 @@ export class Audit {
     this.#world.failure = new SimulationFailure(`reported: ${what}`);
   }
 
-  /** Checks what connections hold. */
+  /** Checks the memory that connections hold. */
   check(): void {
     for (const connection of this.#live.keys()) {
       engineOf(connection).audit();
@@ -136,41 +138,41 @@ export class Audit {
         open?.call(handlers, connection);
       },
       data: (connection, bytes, start, stop) => {
-        const life = this.#told(connection, "data");
+        const life = this.#called(connection, "data");
         if (life.isEnded) this.#fail(connection, "has data after its end");
         if (!(start < stop && stop <= bytes.byteLength)) {
           this.#fail(connection, `has data from ${start} to ${stop}`);
         }
-        life.told += stop - start;
+        life.received += stop - start;
         handlers.data(connection, bytes, start, stop);
       },
       ...end && {
         end: (connection: Connection) => {
-          const life = this.#told(connection, "end");
+          const life = this.#called(connection, "end");
           if (life.isEnded) this.#fail(connection, "ends twice");
           life.isEnded = true;
           end.call(handlers, connection);
         },
       },
       drain: (connection) => {
-        this.#told(connection, "drain");
+        this.#called(connection, "drain");
         drain?.call(handlers, connection);
       },
       ending: (connection) => {
-        const life = this.#told(connection, "ending");
+        const life = this.#called(connection, "ending");
         if (life.isEnding) this.#fail(connection, "is ending twice");
         life.isEnding = true;
         ending?.call(handlers, connection);
       },
       broken: (connection, cause) => {
-        const life = this.#told(connection, "broken");
+        const life = this.#called(connection, "broken");
         if (life.isBroken) this.#fail(connection, "breaks twice");
         life.isBroken = true;
         broken?.call(handlers, connection, cause);
       },
       ...timeout && {
         timeout: (connection: Connection, reason: TimeoutReason) => {
-          this.#told(connection, "timeout");
+          this.#called(connection, "timeout");
           timeout.call(handlers, connection, reason);
         },
       },
@@ -186,14 +188,14 @@ export class Audit {
         const life = this.#live.get(connection) ??
           this.#fail(connection, "is closed twice");
         this.#live.delete(connection);
-        this.#expectAllTold(connection, life);
+        this.#expectAllReceived(connection, life);
         this.#expectNothingWritten(connection);
         handlers.close?.(connection, reason);
       },
     };
   }
 
-  /** Watches the protocols that take over, which are told anew. */
+  /** Checks the protocols that take over: their handlers are called anew. */
   #watchUpgrades(connection: Connection, life: Life): void {
     const { upgrade } = connection;
     const watched = (
@@ -201,29 +203,35 @@ export class Audit {
       data: unknown,
       leftover?: Uint8Array<ArrayBuffer>,
     ): Connection => {
-      life.told -= leftover?.byteLength ?? 0;
+      life.received -= leftover?.byteLength ?? 0;
       life.isEnded = life.isEnding = life.isBroken = false;
-      // It is open already.
+      // The connection is open already.
       const { open: _, ...handlers } = this.#watched(protocol, false);
       return upgrade.call(connection, handlers, data, leftover) as Connection;
     };
     connection.upgrade = watched as typeof upgrade;
   }
 
-  #told(connection: Connection, what: string): Life {
+  #called(connection: Connection, what: string): Life {
     const life = this.#live.get(connection);
     return life?.isOpen
       ? life
-      : this.#fail(connection, `is told of ${what} and is not open`);
+      : this.#fail(connection, `gets ${what} and is not open`);
   }
 
-  /** What came before the system failed must have been handed over. */
-  #expectAllTold(connection: Connection, { told, isOurs, cause }: Life): void {
+  /** Checks that `data` got all bytes that came before the system failed. */
+  #expectAllReceived(
+    connection: Connection,
+    { received, isEndedByUs, cause }: Life,
+  ): void {
     const code = cause instanceof Error && "code" in cause && cause.code;
-    if (isOurs || !SYSTEM_ERRORS.has(String(code))) return;
+    if (isEndedByUs || !SYSTEM_ERRORS.has(String(code))) return;
     const arrived = this.#arrivedAt(engineOf(connection).handle);
-    if (told === arrived) return;
-    this.#fail(connection, `is told ${told} of ${arrived} bytes, then ${code}`);
+    if (received === arrived) return;
+    this.#fail(
+      connection,
+      `gets ${received} of ${arrived} bytes, then ${code}`,
+    );
   }
 
   #expectNothingWritten(connection: Connection): void {
@@ -238,12 +246,12 @@ export class Audit {
   }
 }
 
-/** Takes note when the owner of a connection ends it. */
+/** Notes when the program ends a connection. */
 function noteEndings(connection: Connection, life: Life): void {
   for (const name of ENDINGS) {
     const end = connection[name];
     connection[name] = () => {
-      life.isOurs = true;
+      life.isEndedByUs = true;
       end.call(connection);
     };
   }
@@ -256,8 +264,8 @@ function newLife(): Life {
     isEnded: false,
     isBroken: false,
     hasFailed: false,
-    told: 0,
-    isOurs: false,
+    received: 0,
+    isEndedByUs: false,
     cause: undefined,
   };
 }

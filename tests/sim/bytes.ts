@@ -1,6 +1,6 @@
 /**
- * Bytes that tell where they belong: each is a function of its stream and its
- * place there, so that one lost, doubled or crossed is seen at once.
+ * Bytes that show where they belong: each is a function of its stream and its
+ * place there. So a lost, doubled or crossed byte is found at once.
  *
  * @module
  */
@@ -33,11 +33,11 @@ export function taggedBytes(
 export function expectTagged(
   world: World,
   bytes: Uint8Array<ArrayBuffer>,
-  expected: { stream: number; start: number; who: string },
+  expected: { stream: number; start: number; name: string },
 ): void {
-  const { stream, start, who } = expected;
+  const { stream, start, name } = expected;
   const right = taggedBytes(stream, start, start + bytes.byteLength);
   if (sameBytes(bytes, right)) return;
   const at = bytes.findIndex((byte, index) => byte !== right[index]);
-  world.fail(`${who}: byte ${start + at} is not what was sent`);
+  world.fail(`${name}: byte ${start + at} is not what was sent`);
 }

@@ -1,6 +1,6 @@
 /**
- * What a program does with one of its connections: reads, writes, pauses,
- * closes in one way or the other, fails, gets in the way of others.
+ * The conduct of a program on one connection: it reads, writes, pauses, closes
+ * in some way, fails, and disturbs other connections.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const KINDS = [
   "thrower",
   "closer",
 ] as const;
-/** Where most get in the way of others. */
+/** The probability to disturb others in the worlds with most disturbance. */
 const CROWD_KINDS = [
   "meddler",
   "meddler",
@@ -36,40 +36,40 @@ const CROWD_KINDS = [
   "source",
 ] as const;
 const WRITTEN_BYTES_MAX = 300_000;
-/** The most that is written at once. */
+/** The largest write. */
 export const PIECE_BYTES_MAX = 20_000;
 const PAUSE_MS = 20;
-/** How often one of those that upgrade does so, of the times it is told. */
+/** How often a connection that upgrades does so, per call of `data`. */
 const UPGRADE_CHANCE = 0.2;
-/** Keeps a connection's bytes apart from those of its peer. */
+/** Makes a connection's bytes differ from those of its peer. */
 const OUTWARD = 1_000;
 
-/** One connection's conduct. */
+/** The conduct on one connection. */
 export class Conduct {
-  /** What it does. */
+  /** What the program does. */
   readonly kind: typeof KINDS[number];
   /** The far end. */
   readonly peer: Peer;
-  /** How it ends what it writes, if it does. */
+  /** How the program ends its writing, if it does. */
   readonly ending: "closeWrite" | "closeLingering" | "close";
-  /** Bytes that it writes by itself. */
+  /** How many bytes the program writes by itself. */
   readonly total: number;
-  /** Bytes that have come. */
+  /** How many bytes have come. */
   received = 0;
-  /** Bytes that were written. */
+  /** How many bytes were written. */
   written = 0;
   #isResting = false;
   /** Whether another protocol takes over now and then. */
   readonly #upgrades: boolean;
   /** Whether bytes wait for the protocol that takes over. */
   #isLeaving = false;
-  /** Why it is to be told of nothing, if it is. */
+  /** Why no handler may be called any more, if so. */
   #isDeaf: "paused" | "closed" | undefined;
   readonly #world: World;
   readonly #tag: number;
   readonly #live: Map<Connection, Conduct>;
 
-  /** @param live Where all that are open are. */
+  /** @param live All open connections. */
   constructor(
     world: World,
     live: Map<Connection, Conduct>,
@@ -88,7 +88,7 @@ export class Conduct {
     world.log(this.peer.name, `meets a ${this.kind}`);
   }
 
-  /** It is open. */
+  /** The connection is open. */
   open(connection: Connection): void {
     this.#live.set(connection, this);
     if (this.kind === "thrower" && this.#world.chance(0.3)) this.#throw();
@@ -111,7 +111,7 @@ export class Conduct {
     expectTagged(world, bytes.slice(start, end), {
       stream: this.#tag,
       start: this.received,
-      who: `what ${this.peer.name} sent`,
+      name: `what ${this.peer.name} sent`,
     });
     this.received += end - start;
     if (this.kind === "echo") this.#answer(connection, bytes, start, end);
@@ -126,7 +126,7 @@ export class Conduct {
     if (this.kind === "sink" && world.chance(0.2)) this.#pause(connection);
   }
 
-  /** The peer sends no more. */
+  /** The peer has ended. */
   end(connection: Connection): void {
     this.#expectTold("the end");
     if (this.kind !== "source") connection.close();
@@ -137,7 +137,7 @@ export class Conduct {
     if (this.kind === "source") this.#write(connection);
   }
 
-  /** Checks what has come at a peer, as far as it has. */
+  /** Checks the bytes that a peer has got so far. */
   expectHeard(bytes: Uint8Array<ArrayBuffer>): void {
     const isEcho = this.kind === "echo";
     const most = isEcho ? this.received : this.written;
@@ -147,11 +147,11 @@ export class Conduct {
     expectTagged(this.#world, bytes, {
       stream: isEcho ? this.#tag : this.#tag + OUTWARD,
       start: this.peer.received - bytes.byteLength,
-      who: this.peer.name,
+      name: this.peer.name,
     });
   }
 
-  /** Nothing happens any more: what is still missing never comes. */
+  /** Checks the end: nothing happens any more, so missing bytes never come. */
   expectDone(): void {
     const { peer, kind } = this;
     const world = this.#world;
@@ -174,10 +174,10 @@ export class Conduct {
       () => `${peer.name} has ${peer.received} of ${total} bytes`,
     );
     if (kind !== "source") return;
-    world.expect(peer.end === "end", () => `${peer.name} hears no end`);
+    world.expect(peer.end === "end", () => `${peer.name} gets no end`);
   }
 
-  /** Has another protocol take over, unless the connection is closing. */
+  /** Lets another protocol take over, unless the connection is closing. */
   #pass(connection: Connection, left?: Uint8Array<ArrayBuffer>): void {
     try {
       connection.upgrade(inherited(this.#live), this as Conduct, left);
@@ -186,7 +186,7 @@ export class Conduct {
     }
   }
 
-  /** Takes some bytes, and leaves the rest to another protocol. */
+  /** Uses some bytes, and leaves the rest to another protocol. */
   #upgrade(
     connection: Connection,
     bytes: Uint8Array<ArrayBuffer>,
@@ -200,7 +200,7 @@ export class Conduct {
       this.#pass(connection, left);
       return at;
     }
-    // Later, when more may have been read for it.
+    // Later, when more may have been read for this connection.
     this.#isLeaving = true;
     this.#isDeaf ??= "paused";
     connection.pause();
@@ -231,7 +231,7 @@ export class Conduct {
     const { written } = this;
     const tag = this.#tag + OUTWARD;
     const piece = taggedBytes(tag, written, written + length);
-    // First: by the time that writing returns, the peer may have read it.
+    // First: when `write` returns, the peer may have read the bytes already.
     this.written += length;
     if (length === 0) return true;
     if (!this.#world.chance(0.5)) return connection.write(piece);
@@ -239,7 +239,7 @@ export class Conduct {
     return true;
   }
 
-  /** Goes on later, when the reactor may be doing nothing at all. */
+  /** Goes on later, when the reactor may be idle. */
   #rest(connection: Connection): void {
     this.#isResting = true;
     this.#world.inDeno(this.#world.delayMs(PAUSE_MS), () => {
@@ -269,7 +269,7 @@ export class Conduct {
     connection[this.#world.pick(how)]();
   }
 
-  /** Has others stop, go on or write at a time that is not their own. */
+  /** Lets other connections pause, resume or write at any moment. */
   #meddle(): void {
     const world = this.#world;
     const live = [...this.#live];
@@ -281,7 +281,7 @@ export class Conduct {
     }
   }
 
-  /** Stops reading for a while, or for no time at all. */
+  /** Stops reading for a while, or for no time. */
   #pause(connection: Connection): void {
     this.#isDeaf ??= "paused";
     connection.pause();
@@ -290,7 +290,7 @@ export class Conduct {
     else this.#world.inDeno(this.#world.delayMs(PAUSE_MS), resume);
   }
 
-  /** Reads on, unless bytes are to be left to another protocol first. */
+  /** Reads on, unless bytes are left over for another protocol. */
   #resume(connection: Connection): void {
     if (this.#isLeaving) return;
     if (this.#isDeaf === "paused") this.#isDeaf = undefined;
@@ -300,7 +300,7 @@ export class Conduct {
   #expectTold(what: string): void {
     if (this.#isDeaf === undefined) return;
     this.#world.fail(
-      `${this.peer.name}'s connection is ${this.#isDeaf}, and told of ${what}`,
+      `${this.peer.name}'s connection is ${this.#isDeaf}, and gets ${what}`,
     );
   }
 
@@ -309,13 +309,13 @@ export class Conduct {
     throw new PlannedError("The handler failed");
   }
 
-  /** From here on the peer is not owed anything. */
+  /** Notes that the peer is owed nothing from now on. */
   #breaks(): void {
     this.peer.excuse();
   }
 }
 
-/** Returns handlers that do what each connection's conduct is. */
+/** Returns handlers that act by the conduct of each connection. */
 export function conducted(
   live: Map<Connection, Conduct>,
   conductOf: (connection: Connection) => Conduct,
@@ -329,7 +329,7 @@ export function conducted(
   };
 }
 
-/** Returns a protocol that goes on with the conduct that there is. */
+/** Returns a protocol that goes on with a connection's conduct. */
 function inherited(
   live: Map<Connection, Conduct>,
 ): ConnectionHandlers<Conduct> {

@@ -14,10 +14,10 @@ import type { Simulation } from "./simulation.ts";
 const PORT = 7;
 const STREAM_BYTES_MAX = 400_000;
 
-/** Runs it in one world. */
+/** Runs the scenario in one world. */
 export async function echoScenario(simulation: Simulation): Promise<void> {
   const { reactor, library } = simulation;
-  // Reading stops at the mark; one more read may have come in before.
+  // Reading stops at the mark; one read may have exceeded it.
   simulation.audit.bufferedBytesMax = HIGH_WATER_BYTES + READ_BUFFER_BYTES;
   const server = library.echo({ port: PORT, reactor });
   const peers = echoPeers(simulation);
@@ -42,7 +42,7 @@ function echoPeers({ world }: Simulation): Peer[] {
           if (peer.received > peer.sent) {
             world.fail(`${peer.name}: more came back than was sent`);
           }
-          expectTagged(world, heard, { stream: index, start, who: peer.name });
+          expectTagged(world, heard, { stream: index, start, name: peer.name });
         },
       },
     });
@@ -50,12 +50,12 @@ function echoPeers({ world }: Simulation): Peer[] {
   });
 }
 
-/** Nothing happens any more: what should have come has, or it never will. */
+/** Checks the end: nothing happens any more, so missing bytes never come. */
 function expectEchoed({ world, system }: Simulation, peer: Peer): void {
   const { name, plan, stream, sent, received } = peer;
   world.expect(!peer.isWronged, () => `${name} was reset for nothing`);
   if (!peer.isOwed) {
-    // Accepted or refused, but not left waiting for it.
+    // Accepted or refused, but not left in the backlog.
     const isMissed = stream === undefined && peer.end === undefined &&
       system.sources.size < world.faults.socketsMax;
     return world.expect(!isMissed, () => `${name} was never accepted`);

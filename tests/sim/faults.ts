@@ -1,59 +1,59 @@
 /**
- * What goes wrong in one world, and how often. Each world has some faults and
- * not others: where all of them happen at once, none is seen by itself.
+ * The faults of one world, and how often they happen. Each world has only some
+ * of them: where all happen at once, they hide each other.
  *
  * @module
  */
 
-/** What draws by lot: a world. */
+/** A source of chance: a world. */
 interface Lots {
-  /** Whether something of this probability happens. */
+  /** Returns true with this probability. */
   chance(probability: number): boolean;
-  /** Returns one of several items. */
+  /** Returns one of the items. */
   pick<T>(items: readonly T[]): T;
 }
 
-/** How often things go wrong: probabilities, unless they say otherwise. */
+/** How often faults happen: probabilities, unless a comment says otherwise. */
 export interface Faults {
-  /** A read brings less than there is, and the rest at once after it. */
+  /** A read returns only a part; the next read returns the rest. */
   readonly shortRead: number;
-  /** A read that was told of brings nothing yet. */
+  /** A read after its event returns nothing yet. */
   readonly lateRead: number;
-  /** A write takes less than there is room for. */
+  /** A write takes fewer bytes than there is room for. */
   readonly shortWrite: number;
   /** A write takes nothing for a while. */
   readonly lateWrite: number;
-  /** A write fails for want of memory, which ends the connection. */
+  /** A write fails because memory is short; this ends the connection. */
   readonly noBuffers: number;
-  /** An event tells of what is not so. */
+  /** An event is false. */
   readonly spurious: number;
-  /** An event comes in two halves, as kqueue has it. */
+  /** An event comes in two halves, as with kqueue. */
   readonly splitEvents: boolean;
-  /** A peer's end comes just behind the event that tells of its bytes. */
+  /** A peer's end comes just after the event that reports its bytes. */
   readonly lateEnd: number;
-  /** Events that one poll brings, at the most. */
+  /** Events that one poll returns at the most. */
   readonly eventsMax: number;
-  /** Connections that one accept call brings, at the most. */
+  /** Connections that one accept call returns at the most. */
   readonly acceptMax: number;
-  /** Sockets that may be open: then `EMFILE`. */
+  /** Sockets that may be open; `EMFILE` beyond that. */
   readonly socketsMax: number;
-  /** The system itself is out of descriptors, for a while: `ENFILE`. */
+  /** The whole system is out of descriptors for a while: `ENFILE`. */
   readonly noDescriptors: number;
-  /** Accepting fails in a way that nobody expects. */
+  /** Accepting fails with an error that is no shortage. */
   readonly oddAccept: number;
   /** There is no room to register an accepted connection: `ENOSPC`. */
   readonly noWatches: number;
-  /** A peer that is gone has no address any more. */
+  /** The address of a peer that is gone is unknown. */
   readonly noAddress: number;
   /** How long a system call takes, in milliseconds. */
   readonly callMs: number;
-  /** A wait ends although nothing has happened. */
+  /** A wait ends without an event. */
   readonly earlyWake: number;
-  /** How often the network moves, in milliseconds: then all comes at once. */
+  /** Milliseconds between two moments at which the network moves all bytes. */
   readonly tickMs: number;
-  /** A byte that comes is urgent: a read ends at it, although more waits. */
+  /** A byte is urgent: a read stops at it although more bytes wait. */
   readonly urgent: number;
-  /** The poll cannot tell of that, as kqueue cannot. */
+  /** The poll cannot report urgent bytes, as kqueue cannot. */
   readonly lacksPriority: boolean;
   /** Whether several streams can be read, and written to, in one call. */
   readonly batches: boolean;
@@ -61,15 +61,15 @@ export interface Faults {
 
 const HARDLY = 0.02;
 const OFTEN = 0.4;
-/** One world of so many has urgent bytes. */
+/** One world in this many has urgent bytes. */
 const URGENT_WORLDS = 5;
 
-/** Returns a world's faults: of each kind none, few or many. */
+/** Returns a world's faults: none, few or many of each kind. */
 export function faultsOf(world: Lots, seed: number): Faults {
   const rate = (): number => world.pick([0, 0, HARDLY, OFTEN]);
   const seldom = (): number => world.pick([0, 0, 0, HARDLY]);
-  // Where all is read to its end, nothing is read in batches: only some worlds
-  // are so, and the others cost no draw for it.
+  // Connections that may have urgent bytes are not read in batches. So only
+  // some worlds have them, and the others make no draw for it.
   const isUrgent = seed % URGENT_WORLDS === 0;
   return {
     shortRead: rate(),

@@ -1,6 +1,6 @@
 /**
  * Scenario: a server of fibers that echo, sleep, give up, fail and have
- * children. Every fiber settles, and what is written is what was read.
+ * children. Every fiber settles, and fibers write the bytes that they read.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const SLEEP_MS = 20;
 /** What one fiber does. */
 const MANNERS = ["echo", "echo", "sleepy", "parent", "hasty", "thrower"];
 
-/** Runs it in one world. */
+/** Runs the scenario in one world. */
 export async function fibersScenario(simulation: Simulation): Promise<void> {
   const { world, reactor, audit } = simulation;
   const fibers = new Fibers(reactor);
@@ -77,7 +77,7 @@ class Work {
       const chunk = await this.#read(connection, fiber, manner);
       if (chunk === null) return;
       if (manner === "sleepy") await fiber.sleep(this.#world.delayMs(SLEEP_MS));
-      // Deno's own promises, which the reactor must let go on.
+      // Deno's own promises: the reactor must yield to them.
       if (manner === "parent" && this.#world.chance(0.1)) {
         await this.#world.sleep(SLEEP_MS);
       }
@@ -128,7 +128,7 @@ function newPeer({ world }: Simulation, tag: number): Peer {
     ears: {
       heard: (heard) => {
         const start = peer.received - heard.byteLength;
-        expectTagged(world, heard, { stream: tag, start, who: peer.name });
+        expectTagged(world, heard, { stream: tag, start, name: peer.name });
       },
     },
   });
@@ -147,7 +147,7 @@ function isExpected(error: unknown): boolean {
       ["ENOBUFS", "ENOTCONN"].includes(String(cause.code));
 }
 
-/** Nothing happens any more: what should have come has, or it never will. */
+/** Checks the end: nothing happens any more, so missing bytes never come. */
 function expectDone({ world }: Simulation, peer: Peer): void {
   const { name, plan, sent, received } = peer;
   world.expect(!peer.isWronged, () => `${name} was reset for nothing`);

@@ -21,22 +21,22 @@ import {
 import { servePeers } from "./serving.ts";
 import type { Simulation } from "./simulation.ts";
 
-/** Options of a server that waits for ever. */
+/** Options of a server without time limits. */
 const UNTIMED = {
   headMs: Infinity,
   keepAliveMs: Infinity,
   writeMs: Infinity,
   bodyBytesPerSecondMin: 0,
 };
-/** A client that sends nothing for a while is not refused for it. */
+/** A client that sends nothing for a while is not refused. */
 const PATIENT = { headMs: Infinity, bodyBytesPerSecondMin: 0 };
 const PORT = 80;
-/** How large the head of an answer is, more or less. */
+/** The approximate size of an answer's head. */
 const HEAD_BYTES = 120;
-/** An answer is begun below the mark, and may be as large as this. */
+/** The largest answer: it may begin just below the high-water mark. */
 const BUFFERED_BYTES_MAX = 1_000_000;
 
-/** What a client sends behind its requests. */
+/** What a client sends after its requests. */
 type Tail = "none" | "garbage" | "part of a head";
 
 interface Client {
@@ -46,7 +46,7 @@ interface Client {
   readonly heard: Uint8Array<ArrayBuffer>[];
 }
 
-/** Runs it in one world. */
+/** Runs the scenario in one world. */
 export async function httpScenario(simulation: Simulation): Promise<void> {
   const { world, reactor, library } = simulation;
   simulation.audit.bufferedBytesMax = BUFFERED_BYTES_MAX;
@@ -57,7 +57,7 @@ export async function httpScenario(simulation: Simulation): Promise<void> {
   const server = library.serve({
     port: PORT,
     reactor,
-    // Sweeps make turns of their own, which hide what nobody would wake for.
+    // Sweeps make turns, which would hide a wake that is missing.
     ...world.pick([UNTIMED, UNTIMED, UNTIMED, PATIENT]),
     onListen() {},
     onError: () => new Response(FAILURE_TEXT, { status: 500 }),
@@ -82,7 +82,7 @@ export async function httpScenario(simulation: Simulation): Promise<void> {
   await simulation.finish();
 }
 
-/** Whether `error` is what handlers throw on purpose, or what comes of it. */
+/** Whether a handler threw `error` on purpose, or has caused it so. */
 export function isPlanned(error: unknown): boolean {
   return error instanceof PlannedError ||
     error instanceof Deno.errors.ConnectionReset ||
@@ -149,7 +149,7 @@ function expectAnswers(
   return refusal === undefined ? answers : [...answers, refusal];
 }
 
-/** What a whole answer is: to a stream that breaks, what onError answers. */
+/** Returns the whole answer; for a broken stream, the answer of `onError`. */
 function wholeOf(exchange: Exchange): Expected {
   const breaks = exchange.manner === "break" && exchange.method !== "HEAD";
   return expectedOf(breaks ? { ...exchange, manner: "throw" } : exchange);
@@ -167,7 +167,7 @@ function expectAll(
   if (last.manner === "break") return;
   const isWhole = sent === plan.bytes.byteLength;
   const closes = last.isLast || tail === "garbage";
-  // What follows the last request need not be read.
+  // The server need not read bytes after the last request.
   const isMuted = plan.mutesAt < plan.bytes.byteLength;
   if (isMuted) return;
   world.expect(
@@ -187,7 +187,7 @@ function expectAll(
   );
 }
 
-/** Checks that what was begun before a shutdown was answered. */
+/** Checks that requests that began before a shutdown were answered. */
 function expectHandled(
   { world }: Simulation,
   { peer, exchanges }: Client,

@@ -1,6 +1,6 @@
 /**
- * The handler of a simulated HTTP server: does what each request is known to
- * ask for, and keeps count of itself.
+ * The handler of a simulated HTTP server: does what each request asks for, and
+ * counts its own calls.
  *
  * @module
  */
@@ -16,32 +16,32 @@ import {
 } from "./requests.ts";
 import type { World } from "./world.ts";
 
-/** What handlers throw on purpose. */
+/** The error that handlers throw on purpose. */
 export class PlannedError extends Error {
-  /** What errors of this class print. */
+  /** The name of the class. */
   override name = "PlannedError";
 }
 
 /** Answers requests that are known by their path. */
 export class SimulatedHandler {
-  /** Handlers that were called and have not settled. */
+  /** Calls of the handler that have not settled. */
   pending = 0;
-  /** Streams that are read, and neither ended nor were cancelled. */
+  /** Streams that have neither ended nor were cancelled. */
   streams = 0;
   readonly #world: World;
   readonly #exchanges: ReadonlyMap<string, Exchange>;
 
-  /** @param exchanges All that clients may ask, by path. */
+  /** @param exchanges All requests of all clients, by path. */
   constructor(world: World, exchanges: ReadonlyMap<string, Exchange>) {
     this.#world = world;
     this.#exchanges = exchanges;
   }
 
-  /** What `serve` is given. */
+  /** The handler for `serve`. */
   readonly handle: Handler = (request) => {
     const { pathname } = new URL(request.url);
     const exchange = this.#exchanges.get(pathname) ??
-      this.#world.fail(`nobody has asked for ${pathname}`);
+      this.#world.fail(`no client has asked for ${pathname}`);
     this.#world.log(
       "handler",
       `${request.method} ${pathname}: ${exchange.manner}`,
@@ -49,7 +49,7 @@ export class SimulatedHandler {
     if (request.method !== exchange.method) {
       this.#world.fail(`${pathname} came as ${request.method}`);
     }
-    // Over a body that nobody has looked at, the connection would close.
+    // Otherwise the connection would close, with an unread body.
     void request.body;
     if (exchange.calls++ > 0) this.#world.fail(`${pathname} is handled twice`);
     if (exchange.manner === "throw") throw new PlannedError(FAILURE_TEXT);

@@ -1,12 +1,12 @@
 /**
- * Loads another copy of the library.
+ * Loads a copy of the library.
  *
  * @module
  */
 
 import type { Library } from "./simulation.ts";
 
-/** Returns the library whose `src` lies in a folder. */
+/** Returns the library that lies in the `src` of a folder. */
 export async function loadLibrary(folder: URL): Promise<Library> {
   const from = (path: string) => import(new URL(path, folder).href);
   const { Reactor } = await from("src/reactor/reactor.ts");

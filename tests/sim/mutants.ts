@@ -1,6 +1,6 @@
 /**
- * Copies of the library with one fault planted in each, to see that the
- * simulation finds it. `syntax_place.ts` says how a place is described.
+ * Copies of the library, each with one fault: the simulation must find it.
+ * `syntax_place.ts` explains how a place is described.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Change } from "./syntax_place.ts";
 
 /** One fault. */
 export interface Mutant extends Change {
-  /** What the copy does wrong. */
+  /** What the copy does wrong, in words. */
   readonly name: string;
   /** The scenario that finds it. */
   readonly scenario: string;
@@ -67,7 +67,7 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "echo",
   },
   {
-    name: "reads stop short though the poll cannot tell of urgent bytes",
+    name: "reads stop short though the poll cannot report urgent bytes",
     inside: "EngineConnection",
     place: "lacksPriority ? $0 : 0",
     wrong: "0",
@@ -151,7 +151,7 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "http",
   },
   {
-    name: "a body that nobody reads any more is left paused",
+    name: "a body without a reader is left paused",
     inside: "BodyIntake.discard",
     place: "unpause();",
     wrong: "",
@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "http",
   },
   {
-    name: "whoever reads a body is not told that the client has gone",
+    name: "the reader of a body gets no error when the client has gone",
     inside: "closed",
     place: "body.fail($);",
     wrong: "",
@@ -264,7 +264,7 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "http",
   },
   {
-    name: "a connection that another has stopped is told what was read for it",
+    name: "a connection that another has paused gets the bytes that were read",
     inside: "INTERRUPTED",
     place: "$ | UNREAD",
     wrong: "CLOSED | ENDED",
@@ -278,7 +278,7 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "reactor",
   },
   {
-    name: "what was read for a stopped connection is counted for ever",
+    name: "bytes kept for a paused connection stay counted",
     inside: "dropUnread",
     place: "countMemory($$);",
     wrong: "",

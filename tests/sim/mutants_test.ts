@@ -6,11 +6,11 @@ import { type Mutant, MUTANTS } from "./mutants.ts";
 import { type File, makeChange } from "./syntax_place.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/** Each is found within these; most are within ten. */
+/** Seeds within which each mutant is found; most need fewer than ten. */
 const SEEDS = 3_000;
-/** A fault may have the loop spin: then it is found by this. */
+/** A limit of time, for mutants with a loop that spins. */
 const DEADLINE_MS = 60_000;
-/** Errors of a mutant that is no longer a program, and proves nothing. */
+/** Errors of a mutant that is no valid program, and proves nothing. */
 const NO_PROGRAM = /ReferenceError|TypeError/;
 
 /** The library's source: paths are from `src/`. */
@@ -40,7 +40,7 @@ async function writeMutant(mutant: Mutant, folder: string): Promise<void> {
   await Deno.symlink(native, `${folder}/native`);
 }
 
-/** Runs the simulation on a copy, in a process of its own. */
+/** Runs the simulation on a copy, in its own process. */
 async function simulate(folder: string, scenario: string): Promise<string> {
   const { stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

@@ -11,17 +11,17 @@ import {
   UsageError,
 } from "../../scripts/command_line.ts";
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface SimOptions {
-  /** What is run. */
+  /** The scenarios to run. */
   readonly scenarios: readonly string[];
-  /** How many seeds of each, or the only one. */
+  /** The number of seeds of each scenario, or the only seed. */
   readonly seeds: { readonly count: number } | { readonly only: number };
   /** The first seed, when there are several. */
   readonly first: number;
-  /** The folder of another copy of the project, whose `src` is run. */
+  /** The folder of a copy of the project: its `src` is run. */
   readonly source: string | undefined;
-  /** Whether to explain instead. */
+  /** Whether to print the help instead. */
   readonly help: boolean;
 }
 
@@ -56,9 +56,9 @@ Exit codes: 0 all held, 1 a seed failed, 2 bad usage.`;
 }
 
 /**
- * Returns what a command line asks for.
+ * Returns the options of a command line.
  *
- * @throws {UsageError} when it cannot be meant.
+ * @throws {UsageError} when the command line is wrong.
  */
 export function parse(
   args: string[],

@@ -1,6 +1,6 @@
 /**
- * The far end of a simulated connection: sends, reads and leaves as its plan
- * says, whatever the server does.
+ * The far end of a simulated connection: it sends, reads and leaves by a plan,
+ * whatever the server does.
  *
  * @module
  */
@@ -9,45 +9,45 @@ import type { FarEnd, MemoryStream } from "../../src/system/memory.ts";
 import type { SimulatedSystem } from "./system.ts";
 import type { World } from "./world.ts";
 
-/** How long the wire takes at the most. */
+/** The longest time on the wire. */
 const WIRE_MS = 2;
 
-/** What a peer does. */
+/** The plan of a peer. */
 export interface PeerPlan {
-  /** When it connects. */
+  /** When the peer connects. */
   readonly connectMs: number;
-  /** What it sends. */
+  /** The bytes that the peer sends. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** How much it sends at once, at the most. */
+  /** Bytes that the peer sends at once, at the most. */
   readonly sendBytesMax: number;
   /** How long it waits between, at the most. */
   readonly sendGapMs: number;
-  /** After how many bytes it sends no more, and does not say so. */
+  /** After how many bytes the peer stops sending, without an end. */
   readonly mutesAt: number;
-  /** How much it reads at once, at the most. */
+  /** Bytes that the peer reads at once, at the most. */
   readonly readBytesMax: number;
   /** How long it waits between, at the most. */
   readonly readGapMs: number;
-  /** After how many bytes it stops reading. */
+  /** After how many bytes the peer stops reading. */
   readonly stallsAt: number;
-  /** How long it does not read then; it may be for ever. */
+  /** How long the peer then does not read; may be `Infinity`. */
   readonly stallMs: number;
-  /** What it does when all is sent: nothing, or closes its half or both. */
+  /** What the peer does at the end: nothing, or it closes one half or both. */
   readonly end: "stay" | "half" | "close";
-  /** When it resets the connection, counted from its beginning. */
+  /** When the peer resets the connection, counted from its begin. */
   readonly resetMs: number;
 }
 
-/** What a peer takes down. */
+/** Receives the bytes that a peer reads. */
 export interface PeerEars {
   /** Bytes have come. */
   heard(bytes: Uint8Array<ArrayBuffer>): void;
 }
 
 /**
- * Returns a plan in which something is out of the ordinary, or nothing.
+ * Returns a plan with one unusual trait, or with none.
  *
- * @param receives How many bytes it will be sent, more or less.
+ * @param receives About how many bytes the server will send.
  */
 export function planOf(
   world: World,
@@ -73,20 +73,20 @@ export function planOf(
 
 /** One peer of a server. */
 export class Peer implements FarEnd {
-  /** What it is called in a trace. */
+  /** The name in a trace. */
   readonly name: string;
   readonly plan: PeerPlan;
-  /** How it heard of the connection's end. */
+  /** How the connection ended for the peer. */
   end: "end" | "reset" | undefined;
-  /** Whether it has left, so that nothing it should have got is missed. */
+  /** Whether the peer has left, so that it need not get all bytes. */
   isGone = false;
-  /** How many bytes it has sent. */
+  /** How many bytes the peer has sent. */
   sent = 0;
-  /** How many bytes have come to it. */
+  /** How many bytes the peer has got. */
   received = 0;
-  /** Called when the reactor has connected to it. */
+  /** Called when the reactor has connected to the peer. */
   connected: (() => void) | undefined;
-  /** The other side of its connection, when that was accepted. */
+  /** The server's side of the connection, once accepted. */
   stream: MemoryStream | undefined;
   readonly #world: World;
   readonly #ears: PeerEars;
@@ -105,7 +105,7 @@ export class Peer implements FarEnd {
     this.#ears = options.ears;
   }
 
-  /** Connects when it is time. */
+  /** Connects at the planned time. */
   start(system: SimulatedSystem, port: number): void {
     this.#world.inNetwork(this.plan.connectMs, () => {
       this.#log("connects");
@@ -127,7 +127,9 @@ export class Peer implements FarEnd {
     return this;
   }
 
-  /** Whether its connection was broken by what the reactor is not to blame for. */
+  /**
+   * Whether its connection was broken by what the reactor is not to blame for.
+   */
   get isBroken(): boolean {
     const { stream } = this;
     return stream !== undefined &&
@@ -151,7 +153,7 @@ export class Peer implements FarEnd {
       this.stream.hasReset;
   }
 
-  /** Whether it has stopped reading for ever. */
+  /** Whether the peer never reads again. */
   get isStuck(): boolean {
     return this.#hasStalled && this.plan.stallMs === Infinity;
   }
@@ -280,8 +282,8 @@ export class Peer implements FarEnd {
     }
     if (!stream.hasReset && !stream.isOutputDone) return;
     this.end = stream.hasReset ? "reset" : "end";
-    this.#log(`hears the ${this.end}`);
-    // As a client does that has nothing more to say; another stays for ever.
+    this.#log(`gets the ${this.end}`);
+    // As a client that needs nothing more; other peers stay without end.
     if (this.end === "end" && this.#world.chance(0.8)) {
       this.#world.inNetwork(this.#world.delayMs(WIRE_MS), () => this.close());
     }

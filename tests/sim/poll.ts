@@ -1,6 +1,6 @@
 /**
  * A poll that returns events in any order, not all at once, in halves, and
- * sometimes without a reason.
+ * sometimes false ones.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const ALWAYS = Readiness.ERROR | Readiness.WRITE_CLOSED;
 const READING = Readiness.READABLE | Readiness.READ_CLOSED;
 /** Bits of kqueue's filter for reading. */
 const READ_HALF = READING | Readiness.PRIORITY | Readiness.ERROR;
-/** The longest wait of a poll: Deno's loop waits meanwhile. */
+/** The longest wait of a poll, which keeps Deno's loop waiting. */
 const WAIT_MS_MAX = 5;
 
 /** A poll in a world. */
@@ -30,7 +30,7 @@ export class SimulatedPoll extends MemoryPoll {
   override readonly lacksPriority: boolean;
   readonly #world: World;
 
-  /** @param time The system of that world. */
+  /** @param time The system of the world. */
   constructor(world: World, time: MemoryTime) {
     super(time);
     this.#world = world;
@@ -103,7 +103,7 @@ export class SimulatedPoll extends MemoryPoll {
     const registered = [...this.registered];
     if (registered.length === 0) return;
     const { source, token, interest } = world.pick(registered);
-    // WRITABLE would say that a connect is done.
+    // WRITABLE would mean that a connect is done.
     if (!(source instanceof MemoryStream) || source.isConnecting) return;
     const both = Interest.READABLE | Interest.WRITABLE;
     const bits = world.whole(1, both) & interest;

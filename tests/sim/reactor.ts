@@ -1,6 +1,6 @@
 /**
- * Scenario: the reactor's own interface: connections accepted and made, each
- * with a conduct of its own, and timers.
+ * Scenario: the reactor's own interface: accepted and made connections, each
+ * with its own conduct, and timers.
  *
  * @module
  */
@@ -23,12 +23,12 @@ const TIMER_MS = 500;
 const TIMERS_MAX = 20;
 /**
  * How late a timer may run. A turn reads up to 256 KiB from a connection before
- * it runs timers. Where the kernel's buffer has 1,000 bytes, those are 262
- * calls, of up to half a millisecond each.
+ * it runs timers. With a kernel buffer of 1,000 bytes this takes 262 calls,
+ * each of up to half a millisecond.
  */
 const TIMER_LATE_MS = 150;
 
-/** Runs it in one world. */
+/** Runs the scenario in one world. */
 export async function reactorScenario(simulation: Simulation): Promise<void> {
   const { world, reactor, audit } = simulation;
   audit.bufferedBytesMax = HIGH_WATER_BYTES + 2 * READ_BUFFER_BYTES +
@@ -50,7 +50,7 @@ export async function reactorScenario(simulation: Simulation): Promise<void> {
   await simulation.settle();
   for (const { peer } of conducts) peer.reset();
   await simulation.settle();
-  // What had stopped reading does not hear of it.
+  // A connection that has stopped reading does not notice the end.
   for (const connection of live.keys()) connection.abort();
   await simulation.settle();
   await simulation.finish();
@@ -137,7 +137,7 @@ function newPeer(
       heard: (heard) => {
         const conduct = [...conducts].find((one) => one.peer === peer);
         if (conduct === undefined) {
-          world.fail(`${peer.name} hears something, and nobody spoke`);
+          world.fail(`${peer.name} gets bytes, and no peer sent any`);
         }
         conduct.expectHeard(heard);
       },
@@ -157,7 +157,7 @@ function newConduct(
   return conduct;
 }
 
-/** Sets timers, of which some are cleared and some set others. */
+/** Sets timers: some are cleared, and some set others. */
 function setTimers(simulation: Simulation): { left: number } {
   const { world, reactor } = simulation;
   const state = { left: 0 };
@@ -170,7 +170,7 @@ function setTimers(simulation: Simulation): { left: number } {
       const lateMs = world.nowMs - dueMs;
       world.log("timer", `runs, ${lateMs} ms late`);
       if (isOver) world.fail("a timer runs twice, or though it was cleared");
-      // Floating point, and nanoseconds in whole numbers.
+      // The clock has whole nanoseconds, the deadline is a fraction.
       if (lateMs < -1e-3) world.fail(`a timer runs ${-lateMs} ms early`);
       if (lateMs > TIMER_LATE_MS) world.fail(`a timer is ${lateMs} ms late`);
       isOver = true;

@@ -1,5 +1,5 @@
 /**
- * Runs simulations, or one again with all that happens in it:
+ * Runs simulations, or repeats one and prints all its events:
  * `deno task sim --help`.
  *
  * @module
@@ -23,7 +23,7 @@ import { LIBRARY, type Library } from "./simulation.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
 const MS_PER_SECOND = 1000;
-/** How many seeds pass between two looks at the progress. */
+/** Seeds between two lines of progress. */
 const PROGRESS_SEEDS = 100;
 
 async function main(options: SimOptions): Promise<number> {

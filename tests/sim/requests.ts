@@ -1,6 +1,6 @@
 /**
- * What an HTTP client asks of a simulated server, how that is on the wire, what
- * the handler does with it, and what must be answered.
+ * The requests of a client of a simulated HTTP server: their bytes, what the
+ * handler does, and the answers that must come.
  *
  * @module
  */
@@ -23,20 +23,20 @@ export type Manner =
   | "reject"
   | "break";
 
-/** One request, and what becomes of it. */
+/** One request, and what happens to it. */
 export interface Exchange {
-  /** The number of its bytes, which is no other's. */
+  /** The number of its stream of bytes, which no other request has. */
   readonly tag: number;
   readonly method: "GET" | "POST" | "HEAD";
   readonly manner: Manner;
-  /** Bytes that it brings. */
+  /** The length of its body. */
   readonly bodyBytes: number;
   readonly isChunked: boolean;
-  /** Bytes that the handler answers with, unless it echoes. */
+  /** The length of the answer's body, unless the handler echoes. */
   readonly answerBytes: number;
   /** How long the handler takes at the most. */
   readonly delayMs: number;
-  /** Whether the client says that it is the last. */
+  /** Whether the client asks to close after this request. */
   readonly isLast: boolean;
   /** How often the handler was called. */
   calls: number;
@@ -48,7 +48,7 @@ export interface Expected {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** What a handler that fails is answered with. */
+/** The answer when a handler fails. */
 export const FAILURE_TEXT = "It failed";
 
 const BODILESS: readonly Manner[] = [
@@ -69,7 +69,7 @@ const WITH_BODY: readonly Manner[] = [
   "read part",
 ];
 const BYTES_MAX = 30_000;
-/** Less than what is read of a body that nobody wants: 256 KiB. */
+/** Less than the server reads of an unwanted body: 256 KiB. */
 const LARGE_BYTES_MAX = 200_000;
 
 /** Returns a client's requests, in order. */
@@ -94,14 +94,14 @@ export function exchangesOf(world: World, client: number): Exchange[] {
   });
 }
 
-/** Now and then more than waits in any buffer of denio's. */
+/** Sometimes more than any buffer of denio holds. */
 function sizeOf(world: World): number {
   return world.chance(0.07)
     ? world.whole(BYTES_MAX, LARGE_BYTES_MAX)
     : world.size(BYTES_MAX);
 }
 
-/** Returns a request as it is sent. */
+/** Returns the bytes of a request. */
 export function encodeExchange(
   world: World,
   exchange: Exchange,
@@ -127,14 +127,14 @@ export function encodeExchange(
   return concat([...parts, latin1("0\r\n\r\n")]);
 }
 
-/** Returns the body that a request brings. */
+/** Returns the body of a request. */
 export function sentBody(
   { tag, bodyBytes }: Exchange,
 ): Uint8Array<ArrayBuffer> {
   return taggedBytes(tag, 0, bodyBytes);
 }
 
-/** Returns the answer that must come; that of "break" is not whole. */
+/** Returns the answer that must come; for "break" it is not whole. */
 export function expectedOf(exchange: Exchange): Expected {
   const { method, manner, tag, answerBytes } = exchange;
   const hasFailed = manner === "throw" || manner === "reject";
@@ -146,7 +146,7 @@ export function expectedOf(exchange: Exchange): Expected {
   return { status, body: taggedBytes(~tag & 0xffff, 0, answerBytes) };
 }
 
-/** Returns what is answered as text. */
+/** Returns the text of an answer. */
 export function textOf({ tag, answerBytes }: Exchange): string {
   return `${tag} `.repeat(Math.ceil(answerBytes / 100));
 }

@@ -12,7 +12,7 @@ import { httpScenario, isPlanned } from "./http.ts";
 import { reactorScenario } from "./reactor.ts";
 import { type Library, Simulation } from "./simulation.ts";
 
-/** What happens in a world, and what must be so then. */
+/** What happens in a world, and the checks of it. */
 export type Scenario = (simulation: Simulation) => Promise<void>;
 
 /** All scenarios by name. */
@@ -65,7 +65,7 @@ export async function runSeed(
   return failure && { scenario, seed, error: failure };
 }
 
-/** Returns the first seed from `first` that fails, if one of `count` does. */
+/** Returns the first of `count` seeds from `first` that fails, if any. */
 export async function runSeeds(
   scenario: string,
   seeds: { first: number; count: number },
@@ -79,7 +79,7 @@ export async function runSeeds(
   }
 }
 
-/** Returns the command that runs a failed run again, and shows it. */
+/** Returns the command that repeats a failed run and prints its events. */
 export function replayCommand({ scenario, seed }: FailedRun): string {
   return `deno run -A tests/sim/replay.ts --scenario ${scenario} --seed ${seed}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What the scenarios of servers have in common: peers come, and the server ends
- * when all is quiet, or before.
+ * The common part of the server scenarios: peers connect, and the server ends
+ * when all is quiet, or earlier.
  *
  * @module
  */
@@ -8,22 +8,22 @@
 import type { Peer } from "./peer.ts";
 import type { Simulation } from "./simulation.ts";
 
-/** When an impatient run ends, at the latest. */
+/** The latest end of a run that ends early. */
 const EARLY_MS = 60;
 
 /** How a run ends: when all is quiet, or early. */
 export type Ending = "patient" | "shutdown" | "close";
 
-/** A server, of whatever kind. */
+/** A server of any kind. */
 export interface Ended {
   readonly finished: Promise<void>;
   shutdown(): unknown;
 }
 
 /**
- * Has peers come to a server, and ends it.
+ * Lets peers connect to a server, and ends the server.
  *
- * @param expect Checks what has happened, before the server is shut down.
+ * @param expect Checks the run before the server shuts down.
  */
 export async function servePeers(
   simulation: Simulation,
@@ -53,7 +53,7 @@ export async function servePeers(
   expect(ending);
   server.shutdown();
   await simulation.settle();
-  // Those that never would have ended by themselves.
+  // Peers that would never end by themselves.
   for (const peer of peers) peer.reset();
   await simulation.settle();
   world.expect(isFinished, () => "the server has not finished");

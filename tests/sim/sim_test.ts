@@ -1,9 +1,9 @@
-/** The simulation: some thousand seeds of each scenario. */
+/** The simulation: a few thousand seeds of each scenario. */
 
 import { assertEquals, AssertionError } from "@std/assert";
 import { replayCommand, runSeed, runSeeds, SCENARIOS } from "./run.ts";
 
-/** Seeds of each scenario: a quarter of a minute for all on a slow machine. */
+/** Seeds of each scenario: 15 seconds for all on a slow machine. */
 const SEEDS_DEFAULT = 3_000;
 
 const count = Number(Deno.env.get("DENIO_SIM_SEEDS") ?? SEEDS_DEFAULT);

@@ -12,29 +12,29 @@ import { Audit } from "./audit.ts";
 import { SimulatedSystem } from "./system.ts";
 import { World } from "./world.ts";
 
-/** Rounds of Deno's loop that no run needs. */
+/** More rounds of Deno's loop than a run needs. */
 const ROUNDS_MAX = 50_000;
 /**
- * How long the reactor's own timers are waited for when nothing else is to
- * come: longer than any, but those that repeat.
+ * How long a run waits for the reactor's own timers when nothing else is left:
+ * longer than any timer that runs once.
  */
 const PATIENCE_MS = 10_000;
-/** How long a round of Deno's loop takes at the most. */
+/** The longest round of Deno's loop. */
 const ROUND_MS = 0.1;
 /**
- * The same when nothing is to come: a reactor that is kept from parking, by
- * events for nothing, would be at it for ever.
+ * The same when nothing is left: false events could keep the reactor from
+ * parking without end.
  */
 const EMPTY_ROUND_MS = 5;
 
-/** What a scenario is about: denio, or a changed copy of it. */
+/** The library that a scenario runs: denio, or a changed copy. */
 export interface Library {
   readonly Reactor: typeof Reactor;
   readonly echo: typeof echo;
   readonly serve: typeof serve;
 }
 
-/** The library that these tests belong to. */
+/** This project's library. */
 export const LIBRARY: Library = { Reactor, echo, serve };
 
 /** One run. */
@@ -45,7 +45,7 @@ export class Simulation {
   readonly reactor: Reactor;
   readonly audit: Audit;
   #rounds = 0;
-  /** When something happened that was not a timer of the reactor's. */
+  /** When the last event happened that was no timer of the reactor. */
   #movedMs = 0;
 
   constructor(
@@ -67,10 +67,9 @@ export class Simulation {
   }
 
   /**
-   * Lets everything happen that can. When this returns, nothing will happen
-   * any more unless somebody does something.
+   * Runs until nothing is left to happen.
    *
-   * @throws {SimulationFailure} when something happened that must not.
+   * @throws {SimulationFailure} when a check of the run fails.
    */
   async settle(): Promise<void> {
     const { world } = this;
@@ -90,7 +89,7 @@ export class Simulation {
     world.expect(reactor.size === 0, () => `${reactor.size} sources are left`);
     const { memoryBytes } = reactor.stats();
     world.expect(memoryBytes === 0, () => `${memoryBytes} bytes are counted`);
-    // Neither sources nor timers are left: the loop has nothing to wait for.
+    // No source and no timer is left: the loop has nothing to wait for.
     world.expect(
       system.poll!.wait === undefined,
       () => "the reactor waits, and nothing is open",
@@ -105,13 +104,13 @@ export class Simulation {
     );
   }
 
-  /** Does what comes next; false when nothing does. */
+  /** Runs the next event; returns false when there is none. */
   #step(): boolean {
     const { world, system } = this;
     const wait = system.poll?.wait;
     const { deno } = world;
     const hasDeferred = system.deferred.length > 0;
-    // Both are immediates of Deno's: either may have been asked for first.
+    // Both are immediates of Deno: either may come first.
     if (hasDeferred && (!wait?.isRound || world.chance(0.5))) {
       system.deferred.shift()!();
     } else if (deno.nextMs <= world.nowMs) {
@@ -140,7 +139,7 @@ export class Simulation {
   #isOver(): boolean {
     const poll = this.system.poll!;
     if (poll.isReady || poll.wait!.deadlineMs <= this.world.nowMs) return true;
-    // Not for ever, or nothing would come to rest.
+    // Not without end, or the run would never rest.
     return this.world.network.nextMs < Infinity &&
       this.world.chance(this.world.faults.earlyWake / 4);
   }

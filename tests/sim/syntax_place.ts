@@ -1,11 +1,11 @@
 /**
- * Finds a place in TypeScript by a pattern of syntax, and writes something else
- * there. Format, comments and files do not matter to a pattern; nor does where
- * a name is kept: `requeue()` is also `this.#host.requeue()`.
+ * Finds a place in TypeScript by a pattern of syntax, and replaces it. A
+ * pattern ignores format, comments and files, and the object of a name:
+ * `requeue()` also matches `this.#host.requeue()`.
  *
  * In a pattern, `$` and `$1` to `$9` stand for any expression, and `$$` for the
- * rest of a list. What replaces a place may use `$1`. With `$0` in a pattern,
- * that part alone is replaced.
+ * rest of a list. The replacement may use `$1`. With `$0` in a pattern, only
+ * that part is replaced.
  *
  * @module
  */
@@ -13,16 +13,16 @@
 import ts from "typescript";
 import { lineOf, parse, walk } from "./syntax_tree.ts";
 
-/** Where something is, and what takes its place. */
+/** A place, and its replacement. */
 export interface Change {
   /**
-   * A name around the place: of a class, a function or a variable; or several
-   * from outside to inside, `Outbox.shift`.
+   * The class, function or variable around the place; or several, from outside
+   * to inside: `Outbox.shift`.
    */
   readonly inside: string;
-  /** The pattern. With a semicolon it is one statement, or several. */
+  /** The pattern. With a semicolon: one statement, or several. */
   readonly place: string;
-  /** What takes its place; empty text removes a statement. */
+  /** The replacement; empty text removes a statement. */
   readonly wrong: string;
 }
 
@@ -32,7 +32,7 @@ export type File = readonly [path: string, text: string];
 interface Found {
   readonly path: string;
   readonly line: number;
-  /** The same file with the change in it. */
+  /** The file with the change. */
   readonly changed: string;
 }
 
@@ -42,7 +42,7 @@ type Captures = Map<string, string>;
 const parsed = new WeakMap<File, ts.SourceFile>();
 
 /**
- * Returns the one file that a change is for, as the change leaves it.
+ * Applies a change, and returns the changed file.
  *
  * @throws {Error} unless there is exactly one such place.
  */
@@ -91,7 +91,7 @@ function candidates(node: ts.Node, count: number): ts.Node[][] {
   return run.length === count ? [run] : [];
 }
 
-/** Whether it means nothing without what is around it. */
+/** Whether the node has no meaning without its parent. */
 function isPart(node: ts.Node): boolean {
   const { parent } = node;
   return unwrapped(node) !== node ||
@@ -129,7 +129,7 @@ function isInside(node: ts.Node, path: string): boolean {
   return names.length === 0;
 }
 
-/** The name by which a thing is used, wherever it is kept. */
+/** The last name of an expression, without its object. */
 function lastName(node: ts.Node): string | undefined {
   if (ts.isPropertyAccessExpression(node)) return lastName(node.name);
   if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
@@ -190,7 +190,7 @@ function partsOf(node: ts.Node): ts.Node[] {
   return parts;
 }
 
-/** What a node says beside its parts. */
+/** What a node means beside its parts. */
 function ownText(node: ts.Node): string | number | undefined {
   if (ts.isLiteralExpression(node) || ts.isPrivateIdentifier(node)) {
     return node.text;

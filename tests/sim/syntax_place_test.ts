@@ -1,4 +1,4 @@
-/** Places in TypeScript are found by what they mean, not by how they look. */
+/** Places in TypeScript are found by meaning, not by format. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { makeChange } from "./syntax_place.ts";
@@ -19,7 +19,7 @@ class Box {
 }
 `;
 
-/** Returns the only line that a change leaves other than it was. */
+/** Returns the only line that a change has changed. */
 function changedLine(
   inside: string,
   place: string,
@@ -45,7 +45,7 @@ Deno.test("a place is found whatever its format, its comments and its receivers"
   }
 });
 
-Deno.test("a place is refused, when there is none or more than one", () => {
+Deno.test("a change is refused, when its place is missing or not the only one", () => {
   const places: [string, string, string][] = [
     ["Box", "if (room <= 0) return $$;", "Found 2 places"],
     ["put", "room += 1", "Found 0 places"],

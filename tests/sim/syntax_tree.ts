@@ -17,7 +17,7 @@ export function parse(path: string, text: string): ts.SourceFile {
   );
 }
 
-/** Yields a node and all that it contains. */
+/** Yields a node and all nodes in it. */
 export function* walk(node: ts.Node): Generator<ts.Node> {
   yield node;
   const children: ts.Node[] = [];

@@ -1,6 +1,6 @@
 /**
- * The system that a reactor stands on in a simulation: one in memory, in a
- * world that moves its clock and decides how its calls go.
+ * The system of a simulated reactor: in memory, in a world that moves the clock
+ * and decides the result of each call.
  *
  * @module
  */
@@ -27,19 +27,19 @@ import {
 import { SimulatedPoll } from "./poll.ts";
 import type { World } from "./world.ts";
 
-/** Where a system's ports begin that it chooses by itself. */
+/** The first port that the system chooses for port 0. */
 const PORT_FIRST = 49_152;
-/** How long connecting takes at the most. */
+/** The longest time of a connect. */
 const CONNECT_MS = 30;
-/** How long what is late may be so. */
+/** The longest delay of a late event. */
 const LATE_MS = 5;
-/** How long the system may be out of descriptors. */
+/** The longest shortage of descriptors. */
 const SHORT_MS = 300;
 /** The share of a send buffer that must be free for an event: `tcp(7)`. */
 const ROOM_SHARE = 1 / 3;
-/** How far a broken world's clock jumps, so that the loop lets go. */
+/** How far the clock jumps when a run has failed, so that the loop ends. */
 const LET_GO_MS = 50;
-/** Calls that take no time, or of which nothing is to be seen. */
+/** Calls that take no time, or that a trace does not show. */
 const FREE: ReadonlySet<MemoryCall> = new Set<MemoryCall>([
   "poll.park",
   "poll.yieldToDeno",
@@ -55,7 +55,7 @@ const FREE: ReadonlySet<MemoryCall> = new Set<MemoryCall>([
 /** Makes the far end of a connection. */
 export type FarEndOf = (stream: MemoryStream) => FarEnd;
 
-/** How large the kernel's buffers are. */
+/** The sizes of the kernel's buffers. */
 export interface BufferSizes {
   readonly inputBytes: number;
   readonly outputBytes: number;
@@ -63,15 +63,15 @@ export interface BufferSizes {
 
 /** Sockets and one poll, in a world. */
 export class SimulatedSystem extends MemorySystem {
-  /** The only poll, when it was opened. */
+  /** The only poll, once it is open. */
   poll: SimulatedPoll | undefined;
-  /** What runs when all that runs now is done. */
+  /** Callbacks that run after the present code. */
   readonly deferred: (() => void)[] = [];
   /** Makes the far end of a connect; without this, connects are refused. */
   answer: FarEndOf | undefined;
   readonly #world: World;
 
-  /** @param world Where it stands. */
+  /** @param world The world of the system. */
   constructor(world: World) {
     super({ batches: world.faults.batches });
     this.#world = world;
@@ -142,7 +142,7 @@ export class SimulatedSystem extends MemorySystem {
     return stream;
   }
 
-  /** A peer connects to a port; refused when nobody listens. */
+  /** Connects a peer to a port; refused when no listener is there. */
   arriveAt(port: number, farEndOf: FarEndOf): boolean {
     const listener = this.listeners.find(({ localAddress, isClosed }) =>
       localAddress.port === port && !isClosed
@@ -168,7 +168,7 @@ export class SimulatedSystem extends MemorySystem {
   }
 }
 
-/** How the calls of a system go in a world. */
+/** Decides the results of a system's calls in a world. */
 class Weather implements MemoryPolicy {
   readonly #world: World;
   readonly #sources: ReadonlyMap<number, MemorySource>;
@@ -187,7 +187,7 @@ class Weather implements MemoryPolicy {
   call(call: MemoryCall, source: MemorySource | undefined): void {
     const world = this.#world;
     if (call === "poll.poll" && world.failure !== undefined) {
-      // Nothing may be thrown into the loop, and it must stop.
+      // The loop must stop, but nothing may be thrown into it.
       world.nowMs += LET_GO_MS;
       return;
     }
@@ -215,7 +215,7 @@ class Weather implements MemoryPolicy {
   read(stream: MemoryStream, most: number): number | undefined {
     const world = this.#world;
     if (most === 0) return undefined;
-    // A system that knows of a reset has all that ever came.
+    // After a reset the system has all bytes that ever come.
     if (!stream.isReset && world.chance(world.faults.lateRead)) {
       const bits = Readiness.READABLE | Readiness.READ_CLOSED;
       world.inNetwork(world.delayMs(LATE_MS), () => changed(stream, bits));
@@ -264,7 +264,7 @@ class Weather implements MemoryPolicy {
     return this.#world.whole(0, unsent);
   }
 
-  log(who: string, what: string): void {
-    this.#world.log(who, what);
+  log(name: string, what: string): void {
+    this.#world.log(name, what);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The world of a simulation: one clock, one source of chance, and what is to
- * happen when. It is the same for the same seed, and knows no real time.
+ * The world of a simulation: one clock, one source of chance, and a list of
+ * future events. The same seed gives the same world; real time plays no part.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { randomNumbers } from "../util/random.ts";
 import { Agenda } from "./agenda.ts";
 import { type Faults, faultsOf } from "./faults.ts";
 
-/** Where the clock begins: a time of which nothing is a round number. */
+/** The first time of the clock: no round number. */
 const START_MS = 1_234.5;
-/** Calls of the system that no run needs: it would go on for ever. */
+/** More calls of the system than a run needs: it would never end. */
 const CALLS_MAX = 400_000;
 
-/** Why a run fails. */
+/** The error of a run that fails. */
 export class SimulationFailure extends Error {
-  /** What errors of this class print. */
+  /** The name of the class. */
   override name = "SimulationFailure";
 }
 
@@ -25,33 +25,33 @@ export class SimulationFailure extends Error {
 export class World {
   /** The time, in milliseconds. */
   nowMs: number = START_MS;
-  /** What goes wrong here. */
+  /** The faults of this world. */
   readonly faults: Faults;
   /** The first reason why the run fails. */
   failure: Error | undefined;
   /** How many calls the system has answered. */
   calls = 0;
-  /** Sockets that something has broken which the reactor is not to blame for. */
+  /** Sockets that a fault of the world has broken. */
   readonly broken: Set<MemorySource> = new Set();
-  /** What the network and the kernel do, also during a call. */
+  /** Events of the network and the kernel, which happen also during a call. */
   readonly network: Agenda = new Agenda();
-  /** What Deno's loop runs: timers, and handlers that wait. */
+  /** Events of Deno's loop: timers, and handlers that wait. */
   readonly deno: Agenda = new Agenda();
-  /** Told of each thing that happens. */
+  /** Called with each event. */
   readonly trace: ((line: string) => void) | undefined;
   readonly #random: () => number;
   #isMoving = false;
 
-  /** @param trace Told of each thing that happens; it costs time. */
+  /** @param trace Called with each event; makes the run slower. */
   constructor(seed: number, trace?: (line: string) => void) {
     this.#random = randomNumbers(seed);
     this.trace = trace;
     this.faults = faultsOf(this, seed);
   }
 
-  /** Returns true as often as `probability` says. */
+  /** Returns true with this probability. */
   chance(probability: number): boolean {
-    // Also where it is 0: all faults cost the same number of draws.
+    // Also for 0: so all faults make the same number of draws.
     return this.#random() < probability;
   }
 
@@ -65,7 +65,7 @@ export class World {
     return Math.max(1, Math.floor(most ** this.#random()));
   }
 
-  /** As `size`, and the most more often than by chance. */
+  /** As `size`, with `most` more often than by chance. */
   sizeOrMost(most: number): number {
     return this.chance(0.1) ? most : this.size(most);
   }
@@ -88,7 +88,7 @@ export class World {
     }
   }
 
-  /** Has the network do something later. */
+  /** Adds an event of the network. */
   inNetwork(delayMs: number, action: () => void): void {
     const timeMs = this.nowMs + delayMs;
     const { tickMs } = this.faults;
@@ -96,7 +96,7 @@ export class World {
     this.network.add(timeMs + late, action);
   }
 
-  /** Has Deno's loop do something later. */
+  /** Adds an event of Deno's loop. */
   inDeno(delayMs: number, action: () => void): void {
     this.deno.add(this.nowMs + delayMs, action);
   }
@@ -106,9 +106,9 @@ export class World {
     return new Promise((resolve) => this.inDeno(delayMs, resolve));
   }
 
-  /** Lets time pass; what the network does meanwhile happens at its time. */
+  /** Lets time pass; events of the network happen at their times. */
   advanceTo(timeMs: number): void {
-    // What happens may call the system, which lets time pass as well.
+    // An event may call the system, which lets time pass as well.
     if (this.#isMoving) return;
     this.#isMoving = true;
     while (this.network.nextMs <= timeMs) {
@@ -127,14 +127,14 @@ export class World {
     this.advanceTo(this.nowMs + 0.002 + this.delayMs(this.faults.callMs));
   }
 
-  /** Writes down what happens, when somebody reads it. */
-  log(who: string, what: string): void {
+  /** Traces an event, when there is a trace. */
+  log(name: string, what: string): void {
     this.trace?.(
-      `${this.nowMs.toFixed(3).padStart(12)} ms  ${who.padEnd(9)} ${what}`,
+      `${this.nowMs.toFixed(3).padStart(12)} ms  ${name.padEnd(9)} ${what}`,
     );
   }
 
-  /** Ends the run: what must never happen has. */
+  /** Ends the run: a check has failed. */
   fail(message: string): never {
     const failure = new SimulationFailure(message);
     this.failure ??= failure;
@@ -142,7 +142,7 @@ export class World {
     throw failure;
   }
 
-  /** Ends the run unless something is so. */
+  /** Ends the run unless a condition holds. */
   expect(isSo: boolean, message: () => string): void {
     if (!isSo) this.fail(message());
   }

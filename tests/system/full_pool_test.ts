@@ -1,4 +1,4 @@
-/** What goes on when each thread of Deno's pool is taken. */
+/** Reactors while every thread of Deno's pool is taken. */
 
 import { assertEquals } from "@std/assert";
 import { RawClient } from "../util/http_client.ts";
@@ -8,7 +8,7 @@ import { GET } from "../util/requests.ts";
 
 const FIXTURE = new URL("../fixtures/full_pool.ts", import.meta.url).pathname;
 
-/** What Deno's raw pipe does, by which a reactor knows that a wait is over. */
+/** The behaviour of Deno's raw pipe that ends a park. */
 type Pipe = "works" | "missing" | "deaf";
 
 /** Starts as many reactors on one thread, and asks each twice. */

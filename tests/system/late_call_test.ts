@@ -1,4 +1,4 @@
-/** The end of a reactor whose call waits for a thread of Deno's pool. */
+/** The end of a reactor while its call waits for a thread of Deno's pool. */
 
 import { assert } from "@std/assert";
 import { Reactor } from "../../mod.ts";
@@ -18,7 +18,7 @@ Deno.test("settled() waits for a call that a busy pool of Deno begins late", asy
   );
   const reactor = new Reactor();
   reactor.listen({ hostname: "127.0.0.1", port: 0 }, { data() {} });
-  // The first turn comes behind the call.
+  // The first turn runs after the call.
   await new Promise<void>((resolve) => reactor.setTimer(0, resolve));
   reactor.close();
   await reactor.settled();

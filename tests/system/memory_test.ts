@@ -1,4 +1,4 @@
-/** The system in memory: what sockets tell, and what a policy decides. */
+/** The system in memory: its sockets, and what a policy decides. */
 
 import {
   assertEquals,
@@ -28,8 +28,8 @@ const TOKEN = 7;
 interface Setup {
   readonly poll: MemoryPoll;
   readonly stream: MemoryStream;
-  /** Returns the readiness of each event that a poll tells of. */
-  told(): number[];
+  /** Returns the readiness of each event of a poll. */
+  readiness(): number[];
   read(length?: number): number | string;
   write(text: string): number;
 }
@@ -49,7 +49,7 @@ function setup(
   return {
     poll,
     stream,
-    told() {
+    readiness() {
       poll.poll(events, 0);
       return [...events].map(({ readiness }) => readiness);
     },
@@ -62,47 +62,47 @@ function setup(
 }
 
 Deno.test("an event in memory comes once for each change", () => {
-  const { poll, stream, told, read } = setup();
+  const { poll, stream, readiness, read } = setup();
   poll.register(stream, TOKEN, Interest.READABLE);
-  assertEquals(told(), []);
+  assertEquals(readiness(), []);
   stream.receive("hello ");
   stream.receive("world");
-  assertEquals(told(), [Readiness.READABLE]);
-  assertEquals(told(), []);
+  assertEquals(readiness(), [Readiness.READABLE]);
+  assertEquals(readiness(), []);
   stream.receiveEnd();
-  assertEquals(told(), [Readiness.READABLE | Readiness.READ_CLOSED]);
+  assertEquals(readiness(), [Readiness.READABLE | Readiness.READ_CLOSED]);
   assertEquals(read(), "hello world");
   assertEquals(read(), 0);
 });
 
-Deno.test("an event in memory does not tell of what is over", () => {
-  const { poll, stream, told, read } = setup();
+Deno.test("an event in memory does not report readiness that is over", () => {
+  const { poll, stream, readiness, read } = setup();
   poll.register(stream, TOKEN, Interest.READABLE);
   stream.receive("hello");
   assertEquals(read(), "hello");
   assertEquals(read(), WOULD_BLOCK);
-  assertEquals(told(), []);
+  assertEquals(readiness(), []);
 });
 
-Deno.test("a stream in memory tells of room when there is enough", () => {
-  const { poll, stream, told, write } = setup();
+Deno.test("a stream in memory reports room when there is enough", () => {
+  const { poll, stream, readiness, write } = setup();
   poll.register(stream, TOKEN, BOTH);
-  assertEquals(told(), [Readiness.WRITABLE]);
+  assertEquals(readiness(), [Readiness.WRITABLE]);
   assertEquals(write("x".repeat(100)), ROOM);
   assertEquals(write("y"), WOULD_BLOCK);
   stream.take(20);
-  assertEquals(told(), []);
+  assertEquals(readiness(), []);
   assertEquals(decoded(stream.take(10)), "x".repeat(10));
-  assertEquals(told(), [Readiness.WRITABLE]);
-  assertEquals(told(), []);
+  assertEquals(readiness(), [Readiness.WRITABLE]);
+  assertEquals(readiness(), []);
 });
 
 Deno.test("a closed stream in memory is registered no more, and answers with a reset", () => {
-  const { poll, stream, told } = setup();
+  const { poll, stream, readiness } = setup();
   poll.register(stream, TOKEN, BOTH);
   stream.close();
   assertEquals(poll.size, 0);
-  assertEquals(told(), []);
+  assertEquals(readiness(), []);
   assertEquals(stream.hasReset, false);
   stream.receive("too late");
   assertEquals(stream.hasReset, true);
@@ -116,20 +116,22 @@ Deno.test("a stream in memory that is closed over unread bytes resets", () => {
 });
 
 Deno.test("a read in memory ends before an urgent byte", () => {
-  const { poll, stream, told, read } = setup();
+  const { poll, stream, readiness, read } = setup();
   poll.register(stream, TOKEN, Interest.READABLE | Interest.PRIORITY);
   stream.receive("before after");
   stream.receiveUrgent(6);
-  assertEquals(told(), [Readiness.READABLE | Readiness.PRIORITY]);
+  assertEquals(readiness(), [Readiness.READABLE | Readiness.PRIORITY]);
   assertEquals([read(), read(), read()], ["before", " after", WOULD_BLOCK]);
 });
 
-Deno.test("a peer's reset is told once, and ends reading and writing", () => {
-  const { poll, stream, told, read, write } = setup();
+Deno.test("a peer's reset is reported once, and ends reading and writing", () => {
+  const { poll, stream, readiness, read, write } = setup();
   poll.register(stream, TOKEN, BOTH);
   stream.receive("hello");
   stream.receiveReset();
-  assertEquals(told().map((bits) => bits & Readiness.ERROR), [Readiness.ERROR]);
+  assertEquals(readiness().map((bits) => bits & Readiness.ERROR), [
+    Readiness.ERROR,
+  ]);
   assertEquals(read(), "hello");
   assertEquals(read(), -errnoNumber("ECONNRESET"));
   assertEquals(read(), 0);
@@ -140,15 +142,15 @@ Deno.test("a policy shortens and fails reads and writes, and events follow", () 
   const ENOBUFS = -errnoNumber("ENOBUFS");
   const reads = [2, WOULD_BLOCK, 0];
   const writes = [3, WOULD_BLOCK, ENOBUFS];
-  const { poll, stream, told, read, write } = setup({
+  const { poll, stream, readiness, read, write } = setup({
     read: () => reads.shift(),
     write: () => writes.shift(),
   });
   poll.register(stream, TOKEN, Interest.READABLE);
   stream.receive("hello");
-  assertEquals(told(), [Readiness.READABLE]);
+  assertEquals(readiness(), [Readiness.READABLE]);
   assertEquals(read(), "he");
-  assertEquals(told(), [Readiness.READABLE]);
+  assertEquals(readiness(), [Readiness.READABLE]);
   assertEquals([read(), read(), read()], [WOULD_BLOCK, 0, "llo"]);
   const counts = [1, 2, 3, 4].map(() => write("word"));
   assertEquals(counts, [3, WOULD_BLOCK, ENOBUFS, 4]);
@@ -156,21 +158,21 @@ Deno.test("a policy shortens and fails reads and writes, and events follow", () 
   assertEquals([stream.writes, stream.written], [2, 7]);
 });
 
-Deno.test("a policy sees each call with what it is for, has it throw, and lets it take time", () => {
+Deno.test("a policy sees each call and its subject, makes it throw, and lets it take time", () => {
   const system = new MemorySystem();
   const calls: string[] = [];
   const { poll, stream, read, write } = setup({
     call(call, source, amount) {
       calls.push(`${call} ${source?.name} ${amount}`);
       system.spend(5);
-      if (call === "stream.shutdown") throw new TypeError("as it was told to");
+      if (call === "stream.shutdown") throw new TypeError("on purpose");
     },
   }, system);
   poll.register(stream, TOKEN, BOTH);
   poll.poll(new Events(), 3);
   read(10);
   write("abc");
-  assertThrows(() => stream.shutdown("write"), TypeError, "as it was told to");
+  assertThrows(() => stream.shutdown("write"), TypeError, "on purpose");
   assertEquals(calls, [
     "poll.register stream 1 undefined",
     "poll.poll undefined 3",

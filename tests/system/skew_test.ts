@@ -1,4 +1,4 @@
-/** The two clocks of a reactor, which part while a machine sleeps. */
+/** The two clocks of a reactor, which differ after a machine has slept. */
 
 import { assertEquals } from "@std/assert";
 import { Skew } from "../../src/system/skew.ts";
@@ -13,7 +13,7 @@ Deno.test("Skew is measured again, when a sleep has parted the clocks", () => {
   assertEquals(skew.ms, 7_000 + HOUR_MS);
 });
 
-Deno.test("Skew stays as it was, when both clocks have gone on alike", () => {
+Deno.test("Skew does not change, when both clocks have gone on alike", () => {
   const skew = new Skew(10_000, 3_000);
   skew.note(10_000 + HOUR_MS, () => 3_000 + HOUR_MS + 20);
   assertEquals(skew.ms, 7_000);
