@@ -313,8 +313,9 @@ export interface Protocol<
 
   /**
    * The server ends: finish what is under way, begin nothing new, and close.
-   * Never called while `data` runs. Without this, `Connection.shutdown` reads
-   * what the system has, and closes when all is sent.
+   * `Connection.shutdown` and `Reactor.drain` call this, never while `data` runs.
+   * Without this, `Connection.shutdown` reads what the system has, and closes
+   * when all is sent; `Reactor.drain` waits for the connection's end.
    */
   shutdown?(transport: Way): void;
   /**

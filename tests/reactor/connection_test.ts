@@ -1306,19 +1306,19 @@ const ENDS: Record<string, (connection: EngineConnection, pair: Pair) => void> =
       connection.onReady(Readiness.READABLE | Readiness.READ_CLOSED);
     },
     "aborted by abort()": (connection) => connection.abort(),
-    "aborted for the reason write": (connection) => connection.abort("write"),
-    "error of a handler": (connection) => connection.fail(new Error("x")),
-    "error of the socket": (connection, { client }) => {
+    "write by abort()": (connection) => connection.abort("write"),
+    "error by a handler": (connection) => connection.fail(new Error("x")),
+    "error by the socket": (connection, { client }) => {
       client.resetOnClose = true;
       client.close();
       connection.onReady(Readiness.READABLE | Readiness.ERROR);
     },
-    "idle as the sweep says": (connection) => connection.expire("idle"),
-    "shed as the host says": (connection) => connection.evict("shed"),
+    "idle by the sweep": (connection) => connection.expire("idle"),
+    "shed by the host": (connection) => connection.evict("shed"),
   };
 
 for (const [scene, end] of Object.entries(ENDS)) {
-  cleanTest(`close gets the reason, when the connection is ${scene}`, () => {
+  cleanTest(`close gets the reason: ${scene}`, () => {
     using pair = connectedPair();
     const host = new FakeHost();
     const reasons: CloseReason[] = [];

@@ -221,7 +221,7 @@ export class EngineListener implements Listener<StreamAddress>, Ready {
    * @returns Why no more were accepted: see `AcceptedBatch.stopped`.
    */
   #acceptBatch(count: number): number {
-    // Read first: a handler may change the batch by `acceptWaiting`.
+    // Read first: a handler may accept another batch, which overwrites these.
     const { stopped, passedOver } = this.#batch;
     if (passedOver !== 0) this.#host.acceptsFailed += passedOver;
     let hasRoom = true;
