@@ -3,7 +3,9 @@
  * reactor resets when they hold too much.
  *
  * A connection is reset only when its peer takes nothing for seconds: its
- * system acknowledges no byte. A slow peer is never reset for memory.
+ * system acknowledges no byte. Beyond the bound, a connection is also reset when
+ * its held bytes do not change for seconds. A peer that takes bytes slowly is
+ * never reset for memory.
  *
  * @module
  */

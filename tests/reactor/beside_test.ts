@@ -130,7 +130,7 @@ Deno.test("settled() resolves, when it is asked for between the last turn and pa
   };
   reactor.listen(LOOPBACK, { data() {} });
   await system.settle();
-  // It yields before its first turn and behind it.
+  // The reactor yields before its first turn and after it.
   assertEquals(waits.length, 2);
   await within(Promise.all(waits), "the reactor to settle");
 });

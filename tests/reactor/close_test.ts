@@ -26,7 +26,7 @@ import { eventually, within } from "../util/waiting.ts";
 const NEVER_MS = 60_000;
 const MIB = 1024 * 1024;
 
-/** Work of Deno's that nothing ends. */
+/** Work of Deno that never ends. */
 function forever(): Promise<never> {
   return new Promise(() => {});
 }
@@ -248,7 +248,7 @@ function* promisesIn(begun: unknown): Iterable<Promise<unknown>> {
   for (const value of Object.values(begun as object)) yield* promisesIn(value);
 }
 
-/** A reactor that never finds a name, and writes down what is reported. */
+/** A reactor that never finds a name, and a log of its reported errors. */
 function silentReactor(reported: unknown[] = []): Reactor {
   return new Reactor({
     lookup: forever,

@@ -1,7 +1,7 @@
 /**
  * Errors cannot stop the loop unnoticed: each call of the system, and each
  * handler, throws once. After that the reactor goes on, or it is closed and has
- * reported it to `onError` and to all who waited.
+ * reported it to `onError` and to all waits.
  */
 
 import {
@@ -204,7 +204,7 @@ class Story {
     await system.pass(200);
     for (const client of [one, two]) client.receive("more");
     await system.pass(TICK_MS);
-    // The fault came late; the error was reported all the same.
+    // A late fault may close the reactor here, which reports it as well.
     if (reactor.isClosed) return;
     assertEquals([one.text, two.text], ["more", "more"]);
     assert(this.ticks > ticks, "timers run no more");

@@ -285,7 +285,7 @@ Deno.test("a reactor wakes for nothing but its timers, when nothing else happens
     reactor.setTimer(60_000, nothing);
     reactor.setTimer(3_600_000, nothing);
     await system.pass(7_200_000);
-    // One park before the timers were set, and one for each timer.
+    // The new timers end a park, and later each timer ends one.
     assertEquals(parks <= 4, true, `${parks}`);
   }));
 

@@ -20,13 +20,13 @@ export interface PeerPlan {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Bytes that the peer sends at once, at the most. */
   readonly sendBytesMax: number;
-  /** How long it waits between, at the most. */
+  /** The longest time between two sends. */
   readonly sendGapMs: number;
   /** After how many bytes the peer stops sending, without an end. */
   readonly mutesAt: number;
   /** Bytes that the peer reads at once, at the most. */
   readonly readBytesMax: number;
-  /** How long it waits between, at the most. */
+  /** The longest time between two reads. */
   readonly readGapMs: number;
   /** After how many bytes the peer stops reading. */
   readonly stallsAt: number;
