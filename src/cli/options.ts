@@ -107,7 +107,7 @@ Options:
                    first N, and their sums to standard error
   --help           Print this
 
-Limits for clients, each explained in the README:
+Limits for clients; the README says what happens beyond each:
 ${limitLines()}
 
 Examples:
@@ -137,8 +137,9 @@ Environment:
   NO_COLOR           No colours on a terminal
 
 MODULE, also on Workers, runs with the permissions of the task: --allow-net and
---allow-read; --path also needs --allow-write of its path. For other
-permissions, run src/cli/main.ts yourself with "deno run".`;
+--allow-read. For other permissions run src/cli/main.ts yourself; --path with a
+file needs --allow-write of that file:
+  deno run -P=serve --allow-write=app.sock src/cli/main.ts --path app.sock`;
 
 /**
  * Parses a command line.
