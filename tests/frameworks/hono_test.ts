@@ -191,7 +191,7 @@ cleanTest("Hono reads a body twice and forwards one, on serve", async () => {
   });
 });
 
-cleanTest("Hono tells the peer's address, on serve", async () => {
+cleanTest("Hono shows the peer's address, on serve", async () => {
   await using test = served();
   using client = await test.connect();
   await client.send("GET /peer HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -347,7 +347,7 @@ cleanTest("Hono sends events, with framing that is ours", async () => {
 
 for (const path of ["/sse/forever", "/signal"]) {
   const visited = `the client of ${path}`;
-  cleanTest(`Hono is told, when ${visited} ends its side`, async () => {
+  cleanTest(`Hono notices, when ${visited} ends its side`, async () => {
     const { app, events, signal } = honoApp();
     await using test = new TestServer(app.fetch);
     const visit = path === "/signal" ? signal : events;
@@ -355,10 +355,10 @@ for (const path of ["/sse/forever", "/signal"]) {
     await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
     await within(visit.begun.promise, "the handler");
     await client.end();
-    await within(visit.left.promise, "the application to be told");
+    await within(visit.left.promise, "the application to notice");
   });
 
-  cleanTest(`Hono is told, when ${visited} resets`, async () => {
+  cleanTest(`Hono notices, when ${visited} resets`, async () => {
     const { app, events, signal } = honoApp();
     await using test = new TestServer(app.fetch);
     const visit = path === "/signal" ? signal : events;
@@ -366,7 +366,7 @@ for (const path of ["/sse/forever", "/signal"]) {
     await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
     await within(visit.begun.promise, "the handler");
     client.reset();
-    await within(visit.left.promise, "the application to be told");
+    await within(visit.left.promise, "the application to notice");
   });
 }
 

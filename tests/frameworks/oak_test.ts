@@ -22,7 +22,7 @@ async function served(): Promise<TestServer> {
     request: Request,
     addr: Deno.NetAddr,
   ) => Promise<Response>;
-  // The types of the npm edition are those of its own Request and Response.
+  // The npm edition has its own types of Request and Response.
   const handle = app.handle as unknown as Handle;
   const handler: Handler = (request, info) => handle(request, info.remoteAddr);
   return new TestServer(handler);

@@ -311,7 +311,7 @@ async function whatCame(client: RawClient): Promise<string> {
 async function reported(run: () => Promise<void>): Promise<unknown[]> {
   const { error } = console;
   const reports: unknown[] = [];
-  // deno-lint-ignore no-console -- where a server tells of errors
+  // deno-lint-ignore no-console -- where a server prints errors
   console.error = (report: unknown) => void reports.push(report);
   try {
     await run();
@@ -329,9 +329,9 @@ const BROKEN: [what: string, said: string, chunks: string[]][] = [
 
 for (const [what, said, chunks] of BROKEN) {
   cleanTest(
-    `connection ends and the error is told, when a stream has ${what} than its content-length of ${said}`,
+    `connection ends and the error is reported, when a stream has ${what} than its content-length of ${said}`,
     async () => {
-      const told: unknown[] = [];
+      const errors: unknown[] = [];
       const reports = await reported(async () => {
         await using test = new TestServer(() =>
           new Response(streamOf(...chunks), {
@@ -345,11 +345,11 @@ for (const [what, said, chunks] of BROKEN) {
         const body = end < 0 ? "" : came.slice(end + 4);
         // What was promised, at the most, and nothing of a second answer.
         assert(chunks.join("").slice(0, Number(said)).startsWith(body), body);
-        told.push(...test.errors);
+        errors.push(...test.errors);
       });
-      told.push(...reports);
-      assertEquals(told.length, 1);
-      assertInstanceOf(told[0], TypeError);
+      errors.push(...reports);
+      assertEquals(errors.length, 1);
+      assertInstanceOf(errors[0], TypeError);
     },
   );
 }
@@ -363,7 +363,7 @@ const TOO_LONG: [what: string, said: string, chunks: string[]][] = [
 
 for (const [what, said, chunks] of TOO_LONG) {
   cleanTest(
-    `connection is kept and the error is told, when a stream has ${what} than its content-length of ${said}`,
+    `connection is kept and the error is reported, when a stream has ${what} than its content-length of ${said}`,
     async () => {
       await using test = new TestServer(() =>
         new Response(streamOf(...chunks), {

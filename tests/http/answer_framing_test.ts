@@ -1,5 +1,5 @@
 /**
- * How the end of an answer is told: RFC 9112 section 6.3, seen from our side.
+ * The framing of answers: RFC 9112 section 6.3.
  *
  * @module
  */
@@ -244,7 +244,7 @@ for (const [name, answer] of BODIES) {
         await client.answer(),
         await client.answer("HEAD"),
       ];
-      // Section 8.6: of no body for a HEAD nobody knows what a GET would have.
+      // Section 8.6: without a body for HEAD, the length for GET is unknown.
       const unknown = answer().body === null ? "content-length" : "";
       const fields = (answer: Answer) =>
         answer.fields.filter(([name]) => name !== "date" && name !== unknown);

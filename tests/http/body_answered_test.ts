@@ -11,7 +11,7 @@ import { Peer } from "../util/http_transport.ts";
 import { randomBytes, sameBytes } from "../util/random.ts";
 import { CHUNKED_HEAD, GET, postHead } from "../util/requests.ts";
 
-/** More than is read of a body that nobody wants. */
+/** More bytes than the server reads of an unread body. */
 const TOO_MUCH = 300_000;
 const PIECE = 10_000;
 
@@ -119,7 +119,7 @@ Deno.test("next request waits, when the body of the one before is read slowly", 
   assertEquals((await peer.answers()).length, 2);
 });
 
-/** Ways to read a body chunk by chunk, each told to `onChunk` first. */
+/** Ways to read a body chunk by chunk; each calls `onChunk` first. */
 const SLOW_READERS: [
   name: string,
   read: (
@@ -369,8 +369,8 @@ const UNAWAITED: [name: string, read: (request: Request) => unknown][] = [
 ];
 
 for (const [name, read] of UNAWAITED) {
-  // A rejection that nobody handles would fail these tests, and end a server.
-  Deno.test(`process goes on, when nobody waits for ${name} and the client goes`, async () => {
+  // An unhandled rejection would fail these tests, and end a server.
+  Deno.test(`process goes on, when the handler drops ${name} and the client goes`, async () => {
     const peer = new Peer((request) => {
       read(request);
       return new Response("early");
@@ -392,7 +392,7 @@ const DROPPED: [name: string, read: (request: Request) => unknown][] = [
   ["tee()", (request) => request.body!.tee().map(joined)],
 ];
 
-/** How a reading that nobody waits for comes to fail. */
+/** Why an unhandled read fails. */
 const FAILURES: [name: string, fail: (peer: Peer) => void][] = [
   ["the client goes", (peer) => peer.reset()],
   ["the client ends its half", (peer) => peer.end()],
@@ -401,8 +401,8 @@ const FAILURES: [name: string, fail: (peer: Peer) => void][] = [
 
 for (const [name, read] of DROPPED) {
   for (const [failure, fail] of FAILURES) {
-    // A rejection that nobody handles would fail these tests, and end a server.
-    Deno.test(`process goes on and the error is reported, when nobody waits for ${name} and ${failure}`, async () => {
+    // An unhandled rejection would fail these tests, and end a server.
+    Deno.test(`process goes on and the error is reported, when the handler drops ${name} and ${failure}`, async () => {
       const peer = new Peer((request) => {
         read(request);
         return new Response("early");
@@ -447,7 +447,7 @@ Deno.test("handler's error is its own, when it waits for a pipe and the client g
   assertEquals(peer.reports, []);
 });
 
-Deno.test("process goes on, when nobody waits for formData() and it is none", async () => {
+Deno.test("process goes on, when the handler drops formData() and the body is no form", async () => {
   const peer = new Peer((request) => {
     request.formData();
     return new Response("early");
@@ -456,7 +456,7 @@ Deno.test("process goes on, when nobody waits for formData() and it is none", as
   assertEquals((await peer.answers()).length, 1);
 });
 
-Deno.test("process goes on, when nobody waits for json() and it is none", async () => {
+Deno.test("process goes on, when the handler drops json() and the body is no JSON", async () => {
   const peer = new Peer((request) => {
     request.json();
     return new Response("early");
@@ -516,7 +516,7 @@ Deno.test("connection closes, when a body that is read behind the answer is malf
   assertEquals(peer.transport.closing, "closeLingering");
 });
 
-Deno.test("client is told to send its body, when that is read by an answered request", async () => {
+Deno.test("client gets 100 Continue, when its answered request reads the body", async () => {
   const { peer, result } = new EarlyAnswered((request) =>
     joined(request.body!)
   );

@@ -53,7 +53,7 @@ function row(
 
 /** Methods whose bodies reach the handler, as with `Deno.serve`. */
 const WITH_BODY = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get"];
-/** Those that have none for fetch: what comes is read and thrown away. */
+/** Methods without a body for fetch: a received body is thrown away. */
 const WITHOUT_BODY = ["GET", "HEAD"];
 
 const ROWS: Row[] = [

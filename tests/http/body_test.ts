@@ -14,7 +14,7 @@ import { CHUNKED_HEAD, GET, get, post, postHead } from "../util/requests.ts";
 
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const TEXT = "gr\u00fc\u00df dich, \u{1f44b}";
-/** More than is read of a body that nobody wants. */
+/** More bytes than the server reads of an unread body. */
 const TOO_MUCH = 300_000;
 
 /** A POST with a body in chunks. */
@@ -311,7 +311,7 @@ const REFUSERS: [name: string, handler: Handler][] = [
     await undefined;
     return new Response("no", { status: 403 });
   }],
-  ["answers with a stream that tells of an error", () => {
+  ["answers with a stream that shows an error", () => {
     return new Response(new Blob(["no"]).stream(), { status: 403 });
   }],
   ["cancels the body", async (request) => {
@@ -425,7 +425,7 @@ Deno.test("connection answers the next request, when a stream was answered over 
   assertEquals(answers.map(({ text }) => text), ["stream", "next"]);
 });
 
-Deno.test("connection closes, when the client ends its half in a body that nobody reads", async () => {
+Deno.test("connection closes, when the client ends its half in an unread body", async () => {
   const peer = new Peer(() => new Response("ok"));
   peer.send(postHead(5), "he").end();
   assertEquals((await peer.answers()).length, 1);
@@ -472,7 +472,7 @@ Deno.test("connection is kept alive, when an expectation has no body to wait for
   assertEquals(answers.map(({ status }) => status), [200, 200]);
 });
 
-Deno.test("connection stops reading, when nobody reads the body, and goes on when somebody does", async () => {
+Deno.test("connection stops reading, when the handler does not read the body, and goes on when it does", async () => {
   const begin = Promise.withResolvers<void>();
   const body = randomBytes(1_000_000, 1);
   const peer = new Peer(async (request) => {
@@ -627,7 +627,7 @@ Deno.test("connection answers and closes, when the client ends its half in the b
   assertEquals(peer.transport.isClosed, true);
 });
 
-Deno.test("onError is told, when the client went and the handler did not care", async () => {
+Deno.test("onError is called, when the client went and the handler did not catch that", async () => {
   const peer = new Peer(async (request) => new Response(await request.text()));
   peer.send(postHead(5), "hell").reset();
   await peer.settle();

@@ -86,7 +86,7 @@ Deno.test("connection sends each large chunk in one write", async () => {
   const peer = new Peer(() => new Response(streamOf(...chunks).stream));
   const [answer] = await peer.send(GET).answers();
   assertEquals(answer?.body.byteLength, 5 * LARGE_BYTES);
-  // The last one is the end, which the stream tells only when it is asked.
+  // The last read is the end, which a stream shows only when it is read.
   assertEquals(peer.transport.sends.length, 6);
 });
 

@@ -1,4 +1,4 @@
-/** CONNECT: its target, what its answer may have, and what comes after. */
+/** CONNECT: its target, its answer, and the bytes behind the answer. */
 
 import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -118,7 +118,7 @@ const SUCCESSES: [name: string, answer: () => Response][] = [
   ["nothing", () => new Response()],
   ["bytes and a field", () => new Response(new Uint8Array(9), { headers: X })],
   ["a stream", () => new Response(new Blob(["no tunnel"]).stream())],
-  ["a length of its own", () => new Response(null, { headers: LENGTH })],
+  ["its own length", () => new Response(null, { headers: LENGTH })],
   ["201", () => new Response("no tunnel", { status: 201 })],
 ];
 

@@ -515,7 +515,7 @@ Deno.test("signal is aborted, when it is first asked for after the client went",
   assertEquals(kept?.signal.aborted, true);
 });
 
-Deno.test("signal is where Deno looks for it, when somebody has asked for it", () => {
+Deno.test("signal is where Deno looks for it, when the handler has read it", () => {
   const symbol = Object.getOwnPropertySymbols(new Request("http://a/"))
     .find(({ description }) => description === "signalCache")!;
   const seen: unknown[] = [];

@@ -193,7 +193,7 @@ for (const [name, handler] of REFUSERS) {
       const answer = await client.answer();
       assertEquals(answer.status, name === "throws" ? 500 : 403);
       assertEquals(answer.get("connection"), "close");
-      // Whether these are the body or a request, nobody could tell.
+      // These bytes could be the body or a request.
       await client.send(`hello${NEXT}`);
       assertEquals(await client.rest(), []);
       assertEquals(saw, ["POST"]);

@@ -69,7 +69,7 @@ Deno.test("signal of each request is aborted, when the end came before the reque
   ]);
 });
 
-Deno.test("signal aborts, when the end is behind a body that nobody reads", async () => {
+Deno.test("signal aborts, when the end is behind an unread body", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const { peer, requests, aborts } = watched(() => promise);
   const length = 3 * BUSY_BYTES;
@@ -169,12 +169,12 @@ Deno.test("a stream is cancelled, when it gives nothing for too long after the e
   assertEquals([peer.errors, peer.reports], [[], []]);
 });
 
-Deno.test("who waits for the answer hears of it before the stream is cancelled", async () => {
-  const told: string[] = [];
+Deno.test("completed rejects before the stream is cancelled, when the client resets", async () => {
+  const seen: string[] = [];
   const peer = new Peer((_request, info) => {
-    info.completed.catch(() => told.push("completed"));
+    info.completed.catch(() => seen.push("completed"));
     const stream = new ReadableStream({
-      cancel: () => void Promise.resolve().then(() => told.push("cancelled")),
+      cancel: () => void Promise.resolve().then(() => seen.push("cancelled")),
     });
     return new Response(stream);
   });
@@ -182,7 +182,7 @@ Deno.test("who waits for the answer hears of it before the stream is cancelled",
   await peer.end().settle();
   peer.connection.timeout("deadline");
   await peer.settle();
-  assertEquals(told, ["completed", "cancelled"]);
+  assertEquals(seen, ["completed", "cancelled"]);
 });
 
 Deno.test("connection resets, when a stream gives nothing for too long whose end is that of the connection", async () => {

@@ -53,7 +53,7 @@ const LAST: [status: number, name: string, sent: string, handler: Handler][] = [
   [403, "a body that is refused", COUNTED, refusing],
   [403, "a body that is refused by a stream", COUNTED, streaming],
   [403, "chunks that are refused", `${CHUNKED}fffff\r\n`, refusing],
-  [500, "a body that nobody reads for an error", COUNTED, failing],
+  [500, "an unread body and an error", COUNTED, failing],
   [200, "a request that says close", CLOSE, reading],
   [200, "a request whose answer says close", GET, last],
   [200, "a request of HTTP/1.0", head("GET / HTTP/1.0"), reading],

@@ -1,4 +1,6 @@
-/** What HTTP keeps for its peers is counted by the memory it takes, and bounded. */
+/**
+ * What HTTP keeps for its peers is counted by the memory it takes, and bounded.
+ */
 
 import {
   assert,
@@ -16,7 +18,7 @@ import { GET, postHead } from "../util/requests.ts";
 
 const CHUNKED =
   "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-/** More than a connection keeps of what nobody reads. */
+/** More bytes than a connection keeps unread. */
 const MUCH = 300_000;
 const PIECE = 10_000;
 /** What a connection keeps and what it has read beyond that, in blocks. */
@@ -93,7 +95,7 @@ const ENDLESS: [name: string, first: string, part: string][] = [
 ];
 
 for (const [name, first, part] of ENDLESS) {
-  Deno.test(`connection stops reading and says what it keeps, when nobody takes ${name}`, () => {
+  Deno.test(`connection stops reading and counts the held bytes, when the handler does not take ${name}`, () => {
     const peer = new Peer(() => new Promise(() => {}));
     peer.send(first);
     let sent = 0;
@@ -175,13 +177,13 @@ Deno.test("connection says what a clone keeps, when only the other is read", asy
   assertEquals(peer.transport.heldBytes, 0);
 });
 
-/** What comes whole, and is answered at once or when it was read. */
+/** Whole requests that are answered at once, or after their body is read. */
 const PLAIN: [name: string, text: string][] = [
   ["GET", GET],
   ["a pipeline", GET.repeat(20)],
   ["a POST", `${postHead(5)}hello`],
   ["a chunked POST", `${CHUNKED}5\r\nhello\r\n0\r\n\r\n`],
-  ["a POST that nobody reads", `${postHead(5).replace("POST", "PUT")}hello`],
+  ["an unread POST", `${postHead(5).replace("POST", "PUT")}hello`],
 ];
 
 for (const [name, text] of PLAIN) {
@@ -275,7 +277,7 @@ Deno.test("connection closes without a second answer, when a body is collected b
   assertEquals(peer.transport.closing, "closeLingering");
 });
 
-Deno.test("body waits and is read later, when all connections take too much memory and nobody reads it", async () => {
+Deno.test("body waits and is read later, when all connections take too much memory and the handler does not read it", async () => {
   const go = Promise.withResolvers<void>();
   const peer = new Peer(async (request) => {
     await go.promise;

@@ -134,7 +134,7 @@ exchangeTests([
   ),
   kept(
     UPGRADE,
-    "an upgrade is offered that nobody knows",
+    "an unknown upgrade is offered",
     get("1.1", "Connection: upgrade", "Upgrade: foo/1, bar"),
   ),
   kept(
@@ -251,7 +251,7 @@ const UNREAD: [what: string, sent: string, looks: boolean][] = [
 for (const [what, sent, looks] of UNREAD) {
   const does = looks ? "goes on" : "closes";
   cleanTest(
-    `server ${does} behind a body that nobody reads, when that ${what} (${PERSISTENCE})`,
+    `server ${does} behind an unread body, when that ${what} (${PERSISTENCE})`,
     async () => {
       const saw: string[] = [];
       await using test = new TestServer((request) => {

@@ -349,7 +349,7 @@ Deno.test("request decodes text like a Request, when it is odd UTF-8", async () 
   }
 });
 
-/** Everything that a request tells. */
+/** All properties of a request. */
 function all(request: Request): unknown {
   const { method, url, headers } = request;
   return [method, url, [...headers], headers.get("x-a"), headers.has("none")];
@@ -363,7 +363,7 @@ const ALL: unknown = [
   false,
 ];
 
-Deno.test("request tells the same, when it is looked at after an await", async () => {
+Deno.test("request has the same properties, when they are read after an await", async () => {
   assertEquals(
     await seenLater(async (request) => {
       await undefined;
@@ -373,7 +373,7 @@ Deno.test("request tells the same, when it is looked at after an await", async (
   );
 });
 
-Deno.test("request tells the same, when others were parsed meanwhile", async () => {
+Deno.test("request has the same properties, when others were parsed meanwhile", async () => {
   const kept: Request[] = [];
   const peer = new Peer((request) => {
     kept.push(request);
@@ -390,7 +390,7 @@ Deno.test("request tells the same, when others were parsed meanwhile", async () 
   await peer.settle();
 });
 
-Deno.test("request tells the same, when a head was refused meanwhile", () => {
+Deno.test("request has the same properties, when a head was refused meanwhile", () => {
   const refused = [
     get("/other", "Host: b", "Content-Length: x"),
     get("/o", "X-B: 1", "Host: c", "Host: d"),
@@ -409,7 +409,7 @@ Deno.test("request tells the same, when a head was refused meanwhile", () => {
   }
 });
 
-Deno.test("request tells the same, when its handler waits and others run on another connection", async () => {
+Deno.test("request has the same properties, when its handler waits and others run on another connection", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const peer = new Peer(async (request) => {
     await promise;
@@ -421,7 +421,7 @@ Deno.test("request tells the same, when its handler waits and others run on anot
   assertEquals(JSON.parse(answer!.text), ALL);
 });
 
-Deno.test("request tells the same, when it was answered and its connection closed", async () => {
+Deno.test("request has the same properties, when it was answered and its connection closed", async () => {
   const kept: Request[] = [];
   const peer = new Peer((request) => {
     kept.push(request);
@@ -432,7 +432,7 @@ Deno.test("request tells the same, when it was answered and its connection close
   assert(Deno.inspect(kept[0]).length > 0);
 });
 
-Deno.test("request tells the same, when properties are read twice", () => {
+Deno.test("request has the same properties, when properties are read twice", () => {
   seen((request) => {
     assertEquals(all(request), ALL);
     assertEquals(request.redirect, "follow");

@@ -337,7 +337,7 @@ Deno.test("responses arrive alike, when they are any and read either way", async
   await fc.assert(property, { numRuns: 150 });
 });
 
-Deno.test("response of fetch() is told to be plain, when its coding was taken off", async () => {
+Deno.test("response of fetch() has no content-encoding, when fetch() has decoded it", async () => {
   const packed = await new Response(
     new Blob(["hello"]).stream().pipeThrough(new CompressionStream("gzip")),
   ).bytes();

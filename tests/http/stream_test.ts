@@ -238,7 +238,7 @@ Deno.test("connection sends what was declared of a large chunk, when that is lon
   assertEquals(answers[1]?.body, chunk.slice(0, 270_000));
 });
 
-Deno.test("connection tells onError and is kept, when a stream fails behind its content-length", async () => {
+Deno.test("connection calls onError and is kept, when a stream fails behind its content-length", async () => {
   const error = new Error("behind");
   const headers = { "content-length": "5" };
   const peer = new Peer(() =>
@@ -353,7 +353,7 @@ Deno.test("connection cancels a stream unread, when the method is HEAD", async (
   assertEquals(cancelled.length, 1);
 });
 
-Deno.test("connection tells a length without a body, when the handler answers HEAD so", async () => {
+Deno.test("connection sends a length without a body, when the handler answers HEAD so", async () => {
   const lengths = ["1234", undefined, "0", undefined];
   const peer = new Peer(() => {
     const length = lengths.shift();
@@ -370,7 +370,7 @@ Deno.test("connection tells a length without a body, when the handler answers HE
   );
 });
 
-Deno.test("connection tells no length, when the handler gives a 304 or 204 one", async () => {
+Deno.test("connection sends no length, when the handler gives a 304 or 204 one", async () => {
   for (const status of [204, 304]) {
     for (const request of [GET, HEAD]) {
       const headers = { "content-length": "5", etag: "x" };
@@ -383,7 +383,7 @@ Deno.test("connection tells no length, when the handler gives a 304 or 204 one",
   }
 });
 
-Deno.test("connection tells the true length, when the handler tells another", async () => {
+Deno.test("connection sends the true length, when the handler gives another", async () => {
   const peer = new Peer(() =>
     new Response("hello", {
       headers: { "content-length": "99", "transfer-encoding": "chunked" },

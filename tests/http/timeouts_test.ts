@@ -111,7 +111,7 @@ Deno.test("connection is closed, when it is idle behind the peer's end and its h
   assertEquals(await statuses(peer), []);
 });
 
-Deno.test("connection closes behind its answer, when nobody reads the body any more and it is idle", async () => {
+Deno.test("connection closes behind its answer, when the body has no reader any more and the client is idle", async () => {
   const peer = new Peer((request) => {
     // Alive, but never reads on.
     request.body!.getReader().read();
@@ -175,7 +175,7 @@ Deno.test("connection does not blame the client for a body that it did not take"
   assertEquals(answer?.text.length, length);
 });
 
-Deno.test("connection does not blame a client that waits to be told to go on", async () => {
+Deno.test("connection does not time out a client that waits for 100 Continue", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const peer = new Peer(async (request) => {
     await promise;

@@ -39,7 +39,7 @@ class Abortable extends TestServer {
   }
 }
 
-/** A stream that a test feeds, which tells of its end. */
+/** A stream that a test feeds, with a promise of its end. */
 class Source {
   /** Why it was cancelled. */
   readonly cancelled: Promise<unknown>;
@@ -97,7 +97,7 @@ cleanTest("abort ends connections properly, when they are idle", async () => {
   for (const client of [fresh, used]) assertEquals(await client.rest(), []);
 });
 
-cleanTest("abort lets nobody in, when it has been called", async () => {
+cleanTest("abort accepts no connection, when it was called", async () => {
   await using test = new Abortable(() => new Response("ok"));
   await test.abort();
   await assertRejects(
@@ -336,7 +336,7 @@ cleanTest("abort lets onError answer, when that calls it", async () => {
 });
 
 cleanTest(
-  "abort lets nobody answer, when the server has finished",
+  "abort allows no answer, when the server has finished",
   async () => {
     const controller = new AbortController();
     const finished = Promise.withResolvers<void>();
@@ -383,17 +383,17 @@ cleanTest("server finishes, when onListen aborts it", async () => {
 });
 
 cleanTest(
-  "server is told of and finishes, when its signal had aborted",
+  "server calls onListen and finishes, when its signal had aborted",
   async () => {
     using reactor = new Reactor();
-    const told: Deno.NetAddr[] = [];
+    const seen: Deno.NetAddr[] = [];
     const server = serve({
       ...LOCAL,
       reactor,
       signal: AbortSignal.abort(new Error("not now")),
-      onListen: (addr) => void told.push(addr),
+      onListen: (addr) => void seen.push(addr),
     }, () => new Response());
-    assertEquals(told, [server.addr]);
+    assertEquals(seen, [server.addr]);
     await within(server.finished, "the server to finish");
     assertEquals(reactor.size, 0);
   },

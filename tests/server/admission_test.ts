@@ -44,7 +44,7 @@ async function askUntilAnswered(test: TestServer): Promise<RawClient> {
 }
 
 cleanTest(
-  "server closes who comes beyond connectionsMax, when all are at work",
+  "server closes a connection beyond connectionsMax, when all are busy",
   async () => {
     const { promise, resolve } = Promise.withResolvers<Response>();
     await using test = new TestServer(async () => (await promise).clone(), {
@@ -83,7 +83,7 @@ cleanTest(
     assertEquals(await ask(oldest), "ok");
     const younger = await test.connect();
     assertEquals(await ask(younger), "ok");
-    // Who was heard of in the last second is not closed: a few are refused.
+    // Clients active in the last second are not closed: a few are refused.
     const third = await within(askUntilAnswered(test), "a place");
     assertEquals((await oldest.restBytes()).byteLength, 0);
     assertEquals(await ask(third), "ok");
@@ -91,7 +91,7 @@ cleanTest(
 );
 
 cleanTest(
-  "server closes who comes beyond connectionsPerAddressMax",
+  "server closes a connection beyond connectionsPerAddressMax",
   async () => {
     await using test = new TestServer(ok, { connectionsPerAddressMax: 2 });
     const clients = [await test.connect(), await test.connect()];

@@ -73,7 +73,7 @@ cleanTest(
 cleanTest("serve() takes the handler alone, and listens on 8000", () => {
   using _watch = new ConsoleWatch();
   using _reactor = Reactor.shared;
-  // Somebody may have the port: then it is that which was asked for.
+  // Another program may have the port: then the message names the port.
   try {
     const server = serve(hello);
     assertEquals(server.addr.port, 8000);
@@ -339,17 +339,17 @@ cleanTest("serve() prints the path, when it listens at one", () => {
   assertEquals(watch.complained, [[`Listening on ${path}`]]);
 });
 
-cleanTest("serve() tells onListen 0.0.0.0 as it is", () => {
+cleanTest("serve() calls onListen with 0.0.0.0 as it is", () => {
   using reactor = new Reactor();
-  const told: Deno.NetAddr[] = [];
+  const seen: Deno.NetAddr[] = [];
   const server = serve({
     port: 0,
     hostname: "0.0.0.0",
     reactor,
-    onListen: (addr) => void told.push(addr),
+    onListen: (addr) => void seen.push(addr),
   }, hello);
-  assertEquals(told, [server.addr]);
-  assertEquals(told[0]?.hostname, "0.0.0.0");
+  assertEquals(seen, [server.addr]);
+  assertEquals(seen[0]?.hostname, "0.0.0.0");
 });
 
 cleanTest("serve() calls onListen as a method of its options", () => {
@@ -357,13 +357,13 @@ cleanTest("serve() calls onListen as a method of its options", () => {
   const options = {
     ...LOCAL,
     reactor,
-    told: 0,
+    seen: 0,
     onListen({ port }: Deno.NetAddr) {
-      this.told = port;
+      this.seen = port;
     },
   };
   const { addr } = serve(options, hello);
-  assertEquals(options.told, addr.port);
+  assertEquals(options.seen, addr.port);
 });
 
 cleanTest("serve() goes on, when onListen is still at work", async () => {
@@ -382,7 +382,7 @@ cleanTest("serve() goes on, when onListen is still at work", async () => {
   await within(server.shutdown(), "the server to shut down");
 });
 
-cleanTest("server tells its address as Deno's do, when it is TCP", () => {
+cleanTest("server has its address as Deno's do, when it is TCP", () => {
   using reactor = new Reactor();
   const { addr } = serve({ ...LOCAL, reactor }, hello);
   const { transport, hostname, port, ...others } = addr;
@@ -391,7 +391,7 @@ cleanTest("server tells its address as Deno's do, when it is TCP", () => {
 });
 
 cleanTest(
-  "server and info tell the path as Deno's do, when it is Unix",
+  "server and info have the path as Deno's do, when it is Unix",
   async () => {
     using folder = new SocketFolder();
     using reactor = new Reactor();
@@ -420,7 +420,7 @@ cleanTest(
 
 for (const [name, hostname] of [["IPv4", "127.0.0.1"], ["IPv6", "::1"]]) {
   cleanTest(
-    `info tells the client's address as Deno's does, when it is ${name}`,
+    `info has the client's address as Deno's does, when it is ${name}`,
     async () => {
       using reactor = new Reactor();
       const seen = Promise.withResolvers<Deno.NetAddr>();

@@ -1,4 +1,4 @@
-/** Bodies on sockets: what they take, and that whoever reads them gets them. */
+/** Bodies on sockets: the memory that they take, and that readers get them. */
 
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
@@ -107,7 +107,7 @@ cleanTest(
   async () => {
     const memoryBytesMax = 10 * MIB;
     const uploadBytes = 2 * MIB;
-    // Of each body that is ended somebody is told.
+    // Each body that is ended is reported.
     using printed = new ConsoleWatch();
     using reactor = new Reactor({ memoryBytesMax });
     await using test = new TestServer(collecting, { reactor });
@@ -141,7 +141,7 @@ cleanTest(
 );
 
 cleanTest(
-  "reactor counts what it keeps, and that is bounded, when nobody reads the bodies of many clients",
+  "reactor counts what it keeps, and that is bounded, when handlers do not read the bodies of many clients",
   async () => {
     using reactor = new Reactor();
     const gate = Promise.withResolvers<void>();

@@ -242,7 +242,7 @@ cleanTest(
 );
 
 cleanTest(
-  "completed is of its own request, when another is handled",
+  "completed belongs to its request, when another is handled",
   async () => {
     const infos: ServeHandlerInfo[] = [];
     const old = Promise.withResolvers<Promise<void>>();
@@ -284,27 +284,30 @@ cleanTest("completed is one promise, when it is asked for often", async () => {
   assert(completed instanceof Promise);
 });
 
-cleanTest("completed ends no process, when nobody listens to it", async () => {
-  const unhandled: unknown[] = [];
-  const note = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    unhandled.push(event.reason);
-  };
-  globalThis.addEventListener("unhandledrejection", note);
-  const begun = Promise.withResolvers<void>();
-  await using test = new TestServer((_request, info) => {
-    void info.completed;
-    begun.resolve();
-    return new Promise(() => {});
-  });
-  using client = new ResettingClient(test.server.addr);
-  await client.send(GET);
-  await begun.promise;
-  client.reset();
-  await within(test.server.shutdown(), "the server to shut down");
-  // Deno tells of them in a round of its loop.
-  await new Promise((resolve) => setImmediate(resolve));
-  await new Promise((resolve) => setImmediate(resolve));
-  globalThis.removeEventListener("unhandledrejection", note);
-  assertEquals(unhandled, []);
-});
+cleanTest(
+  "completed ends no process, when the handler does not wait for it",
+  async () => {
+    const unhandled: unknown[] = [];
+    const note = (event: PromiseRejectionEvent) => {
+      event.preventDefault();
+      unhandled.push(event.reason);
+    };
+    globalThis.addEventListener("unhandledrejection", note);
+    const begun = Promise.withResolvers<void>();
+    await using test = new TestServer((_request, info) => {
+      void info.completed;
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    using client = new ResettingClient(test.server.addr);
+    await client.send(GET);
+    await begun.promise;
+    client.reset();
+    await within(test.server.shutdown(), "the server to shut down");
+    // Deno reports unhandled rejections in a round of its loop.
+    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setImmediate(resolve));
+    globalThis.removeEventListener("unhandledrejection", note);
+    assertEquals(unhandled, []);
+  },
+);

@@ -1,22 +1,22 @@
 /**
- * The same requests to denio and to `Deno.serve`, which answer alike but where
- * this file says why they do not.
+ * The same requests to denio and to `Deno.serve`. Both answer alike, but for
+ * the differences that this file explains.
  *
- * `EXCEPTIONS` has what an answer shows. Beside those, and beside what needs
- * HTTP/2, TLS, WebSocket, compression or vsock, Deno's own tests of `Deno.serve`
- * ask for four things that are otherwise here:
+ * `EXCEPTIONS` has the differences of answers. Without HTTP/2, TLS, WebSocket,
+ * compression and vsock, Deno's own tests of `Deno.serve` show four more
+ * differences:
  *
- * - `request.signal` does not abort after an answer that was sent whole, as with
- *   Deno's `--unstable-no-legacy-abort`: it tells of a client that has gone, and
- *   a program cannot tell the one from the other. So there is nothing to warn
- *   of, and a signal that is first asked for later has not aborted.
- * - A body that has come whole is read to its end, also when its client has gone
- *   meanwhile. Deno has the reading fail with BadResource.
- * - The state behind `Symbol(request)` is the prototype's, not the object's own:
- *   one of its own would cost each request memory. It has no native handle.
- * - A request with a body may offer an upgrade, which is not taken: RFC 9110
- *   section 7.8 lets a server ignore it, and clients that offer h2c with all they
- *   send would have their uploads refused.
+ * - `request.signal` does not abort after a whole answer, as with Deno's
+ *   `--unstable-no-legacy-abort`: it aborts only for a client that has gone,
+ *   since a program could not distinguish the two. So denio needs no warning, and
+ *   a signal that is read later has not aborted.
+ * - A whole body can be read to its end, also when its client has gone. In Deno
+ *   the read fails with BadResource.
+ * - The state behind `Symbol(request)` belongs to the prototype, not to the
+ *   object, where it would cost each request memory. It has no native handle.
+ * - A request with a body may offer an upgrade, which denio ignores, as RFC
+ *   9110 section 7.8 allows: some clients offer h2c in each request, and their
+ *   uploads would be refused otherwise.
  *
  * @module
  */
@@ -28,10 +28,10 @@ import { cleanTest } from "../util/clean_tests.ts";
 import { type Requests, shownAnswers } from "../util/shown_answers.ts";
 import { answerVariously, PATHS } from "../util/various_answers.ts";
 
-/** Requests by what is said of them. */
+/** Requests by their description. */
 type Rows = Record<string, Requests>;
 
-/** What a request is made of, where it is not a plain GET. */
+/** The parts of a request that differ from a plain GET. */
 interface Parts {
   method?: string;
   target?: string;
@@ -41,16 +41,16 @@ interface Parts {
   body?: string;
 }
 
-/** A difference that is meant. */
+/** An intended difference. */
 interface Exception {
-  /** Which requests it shows in. */
+  /** The descriptions of its requests. */
   readonly rows: RegExp;
-  /** What is taken out of both answers before they are compared. */
+  /** The text that is removed from both answers before they are compared. */
   readonly differs: RegExp;
 }
 
 const EXCEPTIONS: Record<string, Exception> = {
-  "a Blob has a length that is known, which we send": {
+  "a Blob has a known length, which denio sends": {
     rows: / \/blob/,
     differs: /^(content-length|transfer-encoding): .*\n/gm,
   },
@@ -58,7 +58,7 @@ const EXCEPTIONS: Record<string, Exception> = {
     rows: / \/205/,
     differs: /[^]+/g,
   },
-  "an Upgrade offers what must be told in Connection as well, which we own": {
+  "an Upgrade needs Connection as well, which belongs to the server": {
     rows: / \/upgrade/,
     differs: /^upgrade: .*\n/gm,
   },
@@ -66,45 +66,45 @@ const EXCEPTIONS: Record<string, Exception> = {
     rows: / \/418/,
     differs: /(?<=418 ).*/g,
   },
-  "HEAD of a stream says how GET would be framed": {
+  "HEAD of a stream has the framing of GET": {
     rows: /^HEAD .*(stream|coding)/,
     differs: /^transfer-encoding: chunked\n/gm,
   },
-  "HEAD has the length of what GET would send, where that is known": {
+  "HEAD has the length of GET, if that is known": {
     rows: /^HEAD \/(302|308|none|null|length\/wrong)/,
     differs: /^content-length: .*\n/gm,
   },
-  "framing is the server's: a string goes by length": {
+  "the server decides the framing: a string has a length": {
     rows: /^GET \/coding/,
     differs: /^(content-length|transfer-encoding): .*\n/gm,
   },
-  "a handler that says close is obeyed": {
+  "a handler may close the connection": {
     rows: / \/close/,
     differs: /^\((kept|closed)\)$/gm,
   },
-  "a stream that fails before its first byte has the answer of onError": {
+  "a stream that fails before its first byte is answered by onError": {
     rows: /^GET \/stream\/fails( |$)/,
     differs: /[^]+/g,
   },
-  "an HTTP/1.0 client learns by a reset that its answer is not whole": {
+  "an HTTP/1.0 client gets a reset, when its answer is not whole": {
     rows: /^GET \/stream\/fails\/later HTTP/,
     differs: /[^]+/g,
   },
-  "an upgrade that is not taken is ignored, also where a body comes with it": {
+  "an upgrade is ignored, also with a body": {
     rows: /^an upgrade/,
     differs: /[^]+/g,
   },
-  "a head that is too large is 431, but for `requireHost: false`": {
+  "a head that is too large is 431, unless `requireHost` is false": {
     rows: /^too (large|many)/,
     differs: /[^]+/g,
   },
-  "100 is not sent, when the body has come with the head": {
+  "100 is not sent, when the body arrives with the head": {
     rows: /Expect/,
     differs: /^100 Continue\n\n\n/gm,
   },
 };
 
-/** What exceptions were met; at the end that must be all of them. */
+/** The exceptions that were met: in the end all of them. */
 const met = new Set<string>();
 
 function request(
@@ -142,7 +142,7 @@ function rows<Key>(
   );
 }
 
-/** Compares what both servers make of each of the requests. */
+/** Compares the answers of both servers to each request. */
 function alikeTest(subject: string, requests: Rows): void {
   cleanTest(`serve() answers as Deno.serve does: ${subject}`, async () => {
     const onError = () => new Response("failed", { status: 500 });
@@ -163,7 +163,7 @@ function alikeTest(subject: string, requests: Rows): void {
   });
 }
 
-/** Takes out of both answers what is meant to differ. */
+/** Removes intended differences from both answers. */
 function excepted(
   name: string,
   actual: string,
@@ -257,22 +257,23 @@ alikeTest("odd bodies", {
     fields: ["Content-Length: 5"],
     body: "hello",
   }),
-  "to who does not look": request({
+  "to a handler that ignores it": request({
     method: "POST",
     target: "/text",
     fields: ["Content-Length: 5"],
     body: "hello",
   }),
-  "to who does not look, before it has come": request({
+  "to a handler that ignores it, before it arrives": request({
     method: "POST",
     target: "/text",
     fields: ["Content-Length: 5"],
   }),
-  "chunked, to who answers with a stream, before it has come": request({
-    method: "POST",
-    target: "/stream",
-    fields: ["Transfer-Encoding: chunked"],
-  }),
+  "chunked, to a handler that answers with a stream, before it arrives":
+    request({
+      method: "POST",
+      target: "/stream",
+      fields: ["Transfer-Encoding: chunked"],
+    }),
   "Expect: 100-continue": post("hello", "Expect: 100-continue"),
   "an upgrade with a body": post("hi", "Connection: upgrade", "Upgrade: h2c"),
 });
@@ -392,7 +393,7 @@ alikeTest("connections", {
     version: "HTTP/1.0",
     fields: ["Connection: keep-alive"],
   }),
-  "HTTP/1.0 that is not kept, for want of a length": request({
+  "HTTP/1.0 that is not kept, without a length": request({
     target: "/stream",
     version: "HTTP/1.0",
     fields: ["Connection: keep-alive"],

@@ -10,7 +10,7 @@ import { TestServer } from "../util/http_server.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { GET } from "../util/requests.ts";
 
-/** What makes a body that nobody reads be read no further. */
+/** More bytes than the server reads of an unread body. */
 const PAUSING_BYTES = 100_000;
 
 /** What one request's signal did. */
@@ -95,7 +95,7 @@ for (const how of ["closes", "resets"]) {
       const { stream, cancelled, pulled } = endless(new Uint8Array(65_536));
       go.resolve(new Response(stream));
       assertEquals(await cancelOf(cancelled), ["resource closed"]);
-      // Before a reset comes, some may be written for nobody.
+      // Some bytes may be written before a reset arrives.
       if (how === "resets") assertEquals(pulled(), 0);
       assertEquals(witness.reasons, ["AbortError"]);
     },
@@ -228,7 +228,7 @@ for (const how of ["ends its half", "closes"]) {
       else await client.end();
       await witness.aborted;
       assertEquals(await cancelOf(source.cancelled), ["resource closed"]);
-      // The client can tell that there should have been more.
+      // The client notices that bytes are missing.
       const rest = how === "closes" ? [] : await client.restBytes();
       assertEquals(rest.length, 0);
       assertLess(0, head!.byteLength);
@@ -253,7 +253,7 @@ cleanTest(
     await client.read();
     client.close();
     await witness.aborted;
-    // What is sent to nobody comes back as a reset.
+    // Bytes to a client that has gone are answered by a reset.
     await eventually("the stream to be cancelled", () => {
       if (source.cancelled.length > 0) return true;
       source.give("more");

@@ -75,7 +75,7 @@ class OpenReactor extends Reactor {
   }
 }
 
-/** Serves on a reactor of its own, which closes with the server. */
+/** Serves on its own reactor, which closes with the server. */
 function served(options: { hostname?: string } = {}): EchoServer & {
   reactor: OpenReactor;
 } {
@@ -91,7 +91,7 @@ function served(options: { hostname?: string } = {}): EchoServer & {
   };
 }
 
-cleanTest("echo() sends back what comes, and the end after it", async () => {
+cleanTest("echo() sends back all bytes, and then the end", async () => {
   await using server = served();
   using client = await Deno.connect(server.addr);
   await writeText(client, "hello");
@@ -120,7 +120,7 @@ cleanTest("echo() listens on 127.0.0.1, when no address is given", async () => {
   assert(port > 0);
 });
 
-cleanTest("echo() listens on IPv6, when told to", async () => {
+cleanTest("echo() listens on IPv6, when the address is one", async () => {
   await using server = served({ hostname: "::1" });
   using client = await Deno.connect(server.addr);
   await writeText(client, "hello");
@@ -128,7 +128,7 @@ cleanTest("echo() listens on IPv6, when told to", async () => {
 }, { ignore: NO_IPV6 });
 
 cleanTest(
-  "echo() throws AddrInUse and keeps nothing, when somebody listens there",
+  "echo() throws AddrInUse and keeps nothing, when the address is in use",
   async () => {
     await using server = served();
     const { hostname, port } = server.addr;
@@ -267,7 +267,7 @@ cleanTest(
 );
 
 cleanTest(
-  "EchoServer.shutdown() sends back what has come, when nobody has read it",
+  "EchoServer.shutdown() sends back arrived bytes, when they are unread",
   async () => {
     using reactor = new Reactor();
     await using server = echo({ port: 0, reactor });
@@ -294,7 +294,7 @@ cleanTest(
 );
 
 cleanTest(
-  "EchoServer.shutdown() is done at once, when nobody is there",
+  "EchoServer.shutdown() is done at once, when no peer is connected",
   async () => {
     await using server = served();
     await within(server.shutdown(), "the shutdown");

@@ -28,7 +28,7 @@ type Anything = () => unknown;
 interface Outcome {
   /** Status, type and body of each answer. */
   readonly answers: string[];
-  /** Class and message of each error that `onError` was told of. */
+  /** Class and message of each error that `onError` got. */
   readonly errors: string[];
 }
 
@@ -59,20 +59,20 @@ async function compare(
   handler: Anything,
   onError: (error: unknown) => unknown = explain,
 ): Promise<{ own: Outcome; denos: Outcome }> {
-  const told: [unknown[], unknown[]] = [[], []];
-  const options = told.map((errors) => ({
+  const seen: [unknown[], unknown[]] = [[], []];
+  const options = seen.map((errors) => ({
     onError(error: unknown) {
       errors.push(error);
       return onError(error) as Response;
     },
   }));
   await using test = new TestServer(handler as () => Response, options[0]);
-  const own = await outcomeOf(test.server.addr, told[0]);
+  const own = await outcomeOf(test.server.addr, seen[0]);
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {}, ...options[1] },
     handler as () => Response,
   );
-  const denos = await outcomeOf(server.addr as Deno.NetAddr, told[1]);
+  const denos = await outcomeOf(server.addr as Deno.NetAddr, seen[1]);
   await server.shutdown();
   return { own, denos };
 }
@@ -81,7 +81,7 @@ function explain(): Response {
   return new Response("explained", { status: 502 });
 }
 
-/** Has the prototype of a `Response` and nothing of its own. */
+/** Only the prototype of a `Response`. */
 function responseLike(): object {
   const like = Object.create(Response.prototype);
   Object.defineProperty(like, "type", { value: "default" });
@@ -138,7 +138,7 @@ const MISTAKES: [name: string, handler: Anything][] = [
 
 for (const [name, handler] of MISTAKES) {
   cleanTest(
-    `serve() tells onError what Deno does, when a handler ${name}`,
+    `serve() calls onError as Deno does, when a handler ${name}`,
     async () => {
       const { own, denos } = await compare(handler);
       assertEquals(own, denos);

@@ -34,7 +34,7 @@ cleanTest(
 );
 
 cleanTest(
-  "server takes targets of 8000 bytes, when it is told nothing",
+  "server takes targets of 8000 bytes, by default",
   async () => {
     await using test = new TestServer(ok);
     const client = await test.connect();
@@ -45,7 +45,7 @@ cleanTest(
   },
 );
 
-cleanTest("server takes heads of 32 KiB, when it is told nothing", async () => {
+cleanTest("server takes heads of 32 KiB, by default", async () => {
   await using test = new TestServer(ok);
   const client = await test.connect();
   await client.send(get("/", `X: ${"a".repeat(32_000)}`));

@@ -1,5 +1,5 @@
 /**
- * The table of limits: what comes from it is the same everywhere, and each
+ * The table of limits: all that follows from it is the same, and each
  * reaches a Worker.
  */
 
@@ -37,10 +37,10 @@ Deno.test("each limit reaches a Worker", async () => {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const url = `http://127.0.0.1:${server.addr.port}/`;
   const response = await within(fetch(url, { client }), "an answer");
-  const told = await response.json();
+  const given = await response.json();
   for (const [name, row] of ROWS) {
     assert(others[name] !== row.initial, name);
-    assertEquals(told[name], others[name], name);
+    assertEquals(given[name], others[name], name);
   }
 });
 

@@ -54,7 +54,7 @@ cleanTest("serve() answers, when it is on the shared reactor", async () => {
   await assertServes(server);
 });
 
-cleanTest("serve() tells its address, when the system chose the port", () => {
+cleanTest("serve() prints its address, when the system chose the port", () => {
   using reactor = new Reactor();
   const { addr } = serve({ ...LOCAL, reactor }, hello);
   assertEquals(addr.transport, "tcp");
@@ -96,7 +96,7 @@ cleanTest("serve() answers, when the address is IPv6", async () => {
   assertEquals((await promise).hostname, "::1");
 }, { ignore: NO_IPV6 });
 
-cleanTest("serve() throws AddrInUse, when somebody listens there", () => {
+cleanTest("serve() throws AddrInUse, when the address is in use", () => {
   using reactor = new Reactor();
   const { port } = serve({ ...LOCAL, reactor }, hello).addr;
   const error = assertThrows(
@@ -160,12 +160,12 @@ cleanTest("serve() throws and listens no more, when onListen throws", () => {
   assertEquals(reactor.size, 0);
 });
 
-cleanTest("serve() tells onListen the address, when it listens", () => {
+cleanTest("serve() calls onListen with the address, when it listens", () => {
   using reactor = new Reactor();
-  const told: Deno.NetAddr[] = [];
-  const onListen = (addr: Deno.NetAddr): void => void told.push(addr);
+  const seen: Deno.NetAddr[] = [];
+  const onListen = (addr: Deno.NetAddr): void => void seen.push(addr);
   const { addr } = serve({ ...LOCAL, reactor, onListen }, hello);
-  assertEquals(told, [addr]);
+  assertEquals(seen, [addr]);
 });
 
 cleanTest(

@@ -25,7 +25,7 @@ const { register, unregister } = await import("../../src/server/register.ts");
 const LOCAL = { hostname: "127.0.0.1", port: 0, onListen() {} };
 const NO_HOST = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
 
-/** Tells whether it is denio that serves, which wants a `Host`. */
+/** Returns whether denio serves, which requires a `Host`. */
 async function isOurs(server: Deno.HttpServer<Deno.NetAddr>): Promise<boolean> {
   using client = await RawClient.connect(server.addr);
   await client.send(NO_HOST);
@@ -48,7 +48,7 @@ function registerTest(name: string, run: () => void | Promise<void>): void {
   });
 }
 
-Deno.test("register is exported, under the name that is told", () => {
+Deno.test("register is exported, under the documented name", () => {
   const path = config.exports["./register"];
   assertEquals(
     new URL(`../../${path}`, import.meta.url).href,

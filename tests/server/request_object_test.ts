@@ -373,7 +373,7 @@ for (const method of ["TRACE", "TRACK", "get", "head", "patch", "PuRGe"]) {
   }]);
 }
 
-/** The last answer: a client may be told to go on before. */
+/** The last answer: `100 Continue` may come before it. */
 async function answerTo(client: RawClient, text: string): Promise<string> {
   await client.send(text);
   return (await client.answer()).text;
@@ -411,17 +411,17 @@ for (const [name, read] of READERS) {
     cleanTest(
       `request fails ${name} as with Deno.serve, when the client goes in a body of ${framing}`,
       async () => {
-        let told = Promise.withResolvers<unknown>();
+        let seen = Promise.withResolvers<unknown>();
         await using servers = new BothServers(async (request) => {
-          told.resolve(await outcome(() => read(request)));
+          seen.resolve(await outcome(() => read(request)));
           return new Response();
         });
         const [ours, deno] = await servers.ask(async (client) => {
-          told = Promise.withResolvers();
+          seen = Promise.withResolvers();
           await client.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
           await client.send("5\r\nhe");
           await client.end();
-          return await within(told.promise, "the handler");
+          return await within(seen.promise, "the handler");
         });
         assertEquals([ours, deno], ["threw BadResource", "threw BadResource"]);
       },
@@ -521,32 +521,35 @@ cleanTest(
   },
 );
 
-cleanTest("request tells all as before, when its answer was sent", async () => {
-  const kept: Request[] = [];
-  const gets = get("/path?a=b", "X-A: 1", "Cookie: a=1");
-  await using test = new TestServer((request) => {
-    kept.push(request);
-    return new Response("ok");
-  });
-  const client = await test.connect();
-  await client.send(gets);
-  await client.answer();
-  await client.send(post("hello"));
-  await client.answer();
-  // What follows is read into the same buffer.
-  await client.send(get("/path?a=b", "X-A: 2").repeat(500));
-  await client.answers(500);
-  const [first, second] = kept as [Request, Request];
-  assertEquals(first.url, "http://a/path?a=b");
-  assertEquals(first.headers.get("x-a"), "1");
-  assertEquals(first.headers.get("cookie"), "a=1");
-  assertEquals(await first.text(), "");
-  assertEquals(first.clone().url, first.url);
-  assertStrictEquals(first.headers, first.headers);
-  assertEquals([...second.headers.keys()], ["content-length", "host"]);
-  assertEquals(await second.text(), "hello");
-  assertEquals(second.bodyUsed, true);
-});
+cleanTest(
+  "request has all properties as before, when its answer was sent",
+  async () => {
+    const kept: Request[] = [];
+    const gets = get("/path?a=b", "X-A: 1", "Cookie: a=1");
+    await using test = new TestServer((request) => {
+      kept.push(request);
+      return new Response("ok");
+    });
+    const client = await test.connect();
+    await client.send(gets);
+    await client.answer();
+    await client.send(post("hello"));
+    await client.answer();
+    // What follows is read into the same buffer.
+    await client.send(get("/path?a=b", "X-A: 2").repeat(500));
+    await client.answers(500);
+    const [first, second] = kept as [Request, Request];
+    assertEquals(first.url, "http://a/path?a=b");
+    assertEquals(first.headers.get("x-a"), "1");
+    assertEquals(first.headers.get("cookie"), "a=1");
+    assertEquals(await first.text(), "");
+    assertEquals(first.clone().url, first.url);
+    assertStrictEquals(first.headers, first.headers);
+    assertEquals([...second.headers.keys()], ["content-length", "host"]);
+    assertEquals(await second.text(), "hello");
+    assertEquals(second.bodyUsed, true);
+  },
+);
 
 cleanTest(
   "request has one signal, when it is asked for before and after its answer",
@@ -657,7 +660,7 @@ cleanTest("request's form of 10 MiB is whole, when it has files", async () => {
 });
 
 cleanTest(
-  "request's body goes to a file behind the answer, when nobody waits for that",
+  "request's body goes to a file behind the answer, when the handler does not wait for that",
   async () => {
     const bytes = randomBytes(MEBIBYTE, 7);
     const path = await Deno.makeTempFile();

@@ -147,7 +147,7 @@ for (const [name, writes, handler] of HANDLERS) {
     },
   );
 
-  // In memory, where nobody else chooses how many reads requests come in.
+  // In memory, where only the test decides how many reads requests take.
   Deno.test(`${PIPELINED} pipelined answers leave in ${writes} writes, when handlers ${name}`, async () => {
     const system = new RoundsSystem();
     const reactor = new Reactor({ system });
@@ -203,7 +203,7 @@ cleanTest("others are answered, when one handler never returns", async () => {
   using stuck = new ResettingClient(test.server.addr);
   await stuck.send(get("/never"));
   await test.exercise(50);
-  // Whoever is gone for good does not hold up the shutdown.
+  // A client that is gone does not delay the shutdown.
   stuck.reset();
 });
 
@@ -226,7 +226,7 @@ cleanTest(
   "handler has the client's address, when the client has gone",
   async () => {
     const begun = Promise.withResolvers<void>();
-    const told = Promise.withResolvers<unknown>();
+    const seen = Promise.withResolvers<unknown>();
     await using test = new TestServer(async (request, info) => {
       const gone = new Promise((resolve) => {
         request.signal.addEventListener("abort", resolve);
@@ -234,9 +234,9 @@ cleanTest(
       begun.resolve();
       await gone;
       try {
-        told.resolve(info.remoteAddr);
+        seen.resolve(info.remoteAddr);
       } catch (error) {
-        told.resolve(error);
+        seen.resolve(error);
       }
       return new Response();
     });
@@ -245,7 +245,7 @@ cleanTest(
     await within(begun.promise, "the handler");
     const { address } = client;
     client.reset();
-    assertEquals(await within(told.promise, "the handler's end"), address);
+    assertEquals(await within(seen.promise, "the handler's end"), address);
   },
 );
 
@@ -414,7 +414,7 @@ cleanTest("client is answered and closed, when it is HTTP/1.0", async () => {
   assertEquals(answer?.get("connection"), "close");
 });
 
-cleanTest("client is told to go on, when it expects that", async () => {
+cleanTest("client gets 100 Continue, when it expects that", async () => {
   await using test = new TestServer(echo);
   const client = await test.connect();
   await client.send(

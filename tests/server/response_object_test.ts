@@ -197,7 +197,7 @@ const OWN = ["date", "vary", "connection", "content-length"];
 const FRAMING = "transfer-encoding";
 
 /** What the body is, and all that was said of it but framing. */
-function told(answer: Answer): unknown {
+function shown(answer: Answer): unknown {
   const { status, fields, text } = answer;
   const said = fields.filter(([name]) =>
     !OWN.includes(name) && name !== FRAMING
@@ -214,7 +214,7 @@ for (const [name, make] of RESPONSES) {
         const method = text.slice(0, 4).trim();
         const [ours, deno] = await servers.ask(async (client) => {
           await client.send(text);
-          return told(await client.answer(method));
+          return shown(await client.answer(method));
         });
         assertEquals(ours, deno);
       }
@@ -299,7 +299,7 @@ for (const path of ["/gzip", "/unknown", "/stream", "/cookies", "/none", "/"]) {
         await using servers = new BothServers(make);
         const [ours, deno] = await servers.ask(async (client) => {
           await client.send(method === "GET" ? GET : HEAD);
-          return told(await client.answer(method));
+          return shown(await client.answer(method));
         });
         assertEquals(ours, deno);
         assertEquals(servers.ours.errors, []);

@@ -1,4 +1,4 @@
-/** One socket, several reactors that accept from it: who is told, who goes. */
+/** One socket, several members that accept from it: their turns and ends. */
 
 import { assert, assertEquals } from "@std/assert";
 import { type Connection, Reactor } from "../../mod.ts";
@@ -87,8 +87,8 @@ class Member {
     registry.register(this.listener, TOKEN, Interest.READABLE);
   }
 
-  /** Whether it is told of somebody who waits. */
-  get isTold(): boolean {
+  /** Whether the system notifies it of a waiting connection. */
+  get isNotified(): boolean {
     return this.#poll.poll(this.#events, 0) > 0;
   }
 
@@ -138,16 +138,16 @@ function groupTest(
 
 for (const count of [2, 5]) {
   groupTest(
-    `${count} members have as many connections each, but for two, whoever is told`,
+    `${count} members differ by two connections at the most, whichever is notified`,
     (group, ...members) => {
       group.connect(100);
       let accepted = 0;
       while (accepted < 100) {
-        // As often as it is told, before another is asked.
-        const told = members.filter((member) => member.isTold);
-        assert(told.length > 0, `nobody is told after ${accepted}`);
-        for (const member of told) {
-          do accepted += member.accept(); while (member.isTold);
+        // As often as it is notified, before the next member.
+        const notified = members.filter((member) => member.isNotified);
+        assert(notified.length > 0, `no member is notified after ${accepted}`);
+        for (const member of notified) {
+          do accepted += member.accept(); while (member.isNotified);
         }
       }
       const counts = members.map(({ streams }) => streams.length);
@@ -159,75 +159,75 @@ for (const count of [2, 5]) {
 }
 
 groupTest(
-  "who is two ahead leaves the next to the other, and is called by it",
+  "a member that is two ahead leaves the next to the other, which calls it",
   (group, first, second) => {
     group.connect(5);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), LEAD_MAX);
-    assertEquals([first.isAway, first.isTold], [true, false]);
-    assert(second.isTold);
+    assertEquals([first.isAway, first.isNotified], [true, false]);
+    assert(second.isNotified);
     assertEquals(second.accept(), 3);
     group.connect(2);
-    assert(second.isTold);
+    assert(second.isNotified);
     assertEquals(second.accept(), 1);
-    assertEquals([second.isAway, second.isTold], [true, false]);
-    assert(first.isTold);
+    assertEquals([second.isAway, second.isNotified], [true, false]);
+    assert(first.isNotified);
     assertEquals(first.accept(), 1);
     assertEquals(first.isAway, false);
   },
 );
 
 groupTest(
-  "who has waited for the others in vain takes all, and waits no more",
+  "a member that has waited for the others in vain accepts all, and waits no more",
   (group, first, second) => {
     group.connect(9);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), LEAD_MAX);
     assert(first.isAway);
     // As the reactor does when `restMs` are over.
     assertEquals(first.accept(), 7);
     assertEquals(first.isAway, false);
     group.connect(3);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), 3);
     assertEquals(first.isAway, false);
 
     group.connect(1);
-    assert(second.isTold);
+    assert(second.isNotified);
     assertEquals(second.accept(), 1);
     // It is there: from now on it is waited for.
     group.connect(3);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), 1);
     assert(first.isAway);
   },
 );
 
 groupTest(
-  "who is away comes back, when its connections end",
+  "a member that is away comes back, when its connections end",
   (group, first) => {
     group.connect(2);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), 2);
     first.end();
     group.connect(1);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.isAway, false);
   },
 );
 
 groupTest(
-  "who cannot accept has another told, though that was told before",
+  "a member that cannot accept has another notified once more",
   (group, first, second) => {
     group.connect(1);
-    assert(first.isTold && second.isTold);
-    assertEquals(second.isTold, false);
+    assert(first.isNotified && second.isNotified);
+    assertEquals(second.isNotified, false);
     first.listener.passOn();
-    assert(second.isTold);
+    assert(second.isNotified);
     assertEquals(second.accept(), 1);
     group.connect(1);
-    assertEquals(first.isTold, false);
-    assert(second.isTold);
+    assertEquals(first.isNotified, false);
+    assert(second.isNotified);
     // When it can accept again.
     assertEquals(first.accept(), 1);
     assertEquals(first.isAway, false);
@@ -235,19 +235,19 @@ groupTest(
 );
 
 groupTest(
-  "who has ended is not waited for, and others are told of what it was",
+  "a member that has ended is not waited for, and others are notified instead",
   (group, first, second) => {
     group.connect(5);
-    assert(first.isTold && second.isTold);
-    assertEquals(first.isTold, false);
+    assert(first.isNotified && second.isNotified);
+    assertEquals(first.isNotified, false);
     second.close();
     group.table.recall(0);
-    assert(first.isTold);
+    assert(first.isNotified);
     assertEquals(first.accept(), 5);
     assertEquals(first.isAway, false);
     first.listener.passOn();
     group.connect(1);
-    assert(first.isTold, "there is nobody to pass it on to");
+    assert(first.isNotified, "there is no member to pass it on to");
   },
 );
 
@@ -255,13 +255,13 @@ cleanTest("one member alone accepts as any listener does", () => {
   using group = Group.onPolls(1, Poll.backends()[0]!);
   const [member] = group.members as [Member];
   group.connect(70);
-  assert(member.isTold);
+  assert(member.isNotified);
   assertEquals(member.accept(), 64);
   assertEquals(member.accept(), 6);
   assertEquals(member.isAway, false);
 });
 
-/** A listener that tells whether it has passed on what it was told of. */
+/** A listener that knows whether it has passed connections on. */
 class TellingListener extends SharedListener {
   passed = 0;
 
@@ -300,7 +300,7 @@ class Accepting implements Disposable {
 
 cleanTest("a reactor accepts all, when the other is held up", async () => {
   using group = new Group(2);
-  // Of which nobody looks at the poll.
+  // The member of this poll does not run.
   group.members.push(new Member(group, 1, Poll.backends()[0]!));
   using reactor = new Accepting(group, 0);
   for (const count of [20, 40]) {

@@ -12,7 +12,7 @@ import { RunningScript, runScript } from "../util/scripts.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { GET } from "../util/requests.ts";
 
-/** A handler that answers when it is told to. */
+/** A handler that answers when the test lets it. */
 class Gate {
   /** Resolves when a request has come. */
   readonly begun: Promise<void>;
@@ -36,10 +36,12 @@ class Gate {
 
 const CLIENTS = 96;
 
-/** What a client has when the last answer to it is the last on its connection. */
+/**
+ * What a client has when the last answer to it is the last on its connection.
+ */
 const WHOLE = /\r\nconnection: close\r\n(.+\r\n)*\r\nok$/;
 
-/** Waits until all were told of the server's end, and says how. */
+/** Waits until all clients see the server's end, and returns how. */
 async function endsOf(clients: HastyClient[]): Promise<(number | string)[]> {
   await eventually(
     "the ends of all connections",
@@ -62,7 +64,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-cleanTest("shutdown() resolves, when nobody is connected", async () => {
+cleanTest("shutdown() resolves, when no client is connected", async () => {
   await using test = new TestServer(() => new Response("ok"));
   const { server } = test;
   assertEquals(await isSettled(server.finished), false);
@@ -106,7 +108,7 @@ Deno.test("shutdown() waits for no client, when it is idle and stays", async () 
 });
 
 cleanTest(
-  "shutdown() answers requests, when they have come and nobody has read them",
+  "shutdown() answers requests, when they have arrived and are unread",
   async () => {
     await using test = new TestServer(() => new Response("ok"));
     const { addr } = test.server;
@@ -127,7 +129,7 @@ cleanTest(
 );
 
 cleanTest(
-  "shutdown() answers requests, when nobody has accepted their connections",
+  "shutdown() answers requests, when their connections are not accepted yet",
   async () => {
     await using test = new TestServer(() => new Response("ok"));
     const { addr } = test.server;
@@ -165,7 +167,7 @@ cleanTest(
 );
 
 cleanTest(
-  "shutdown() resets nobody, when clients ask back to back",
+  "shutdown() resets no client, when clients send back to back",
   async () => {
     await using test = new TestServer(() => new Response("ok"));
     await using script = new RunningScript("asks_back_to_back.ts", {

@@ -18,7 +18,7 @@ interface Event {
   readonly data: string;
 }
 
-/** Those who listen, and what they are told. */
+/** The clients of a stream of events. */
 class Channel {
   /** How often a listener went. */
   cancels = 0;
@@ -48,7 +48,7 @@ class Channel {
     });
   }
 
-  /** Tells all of an event. */
+  /** Sends an event to all clients. */
   publish(type: string, data: string): void {
     const lines = data.split("\n").map((line) => `data: ${line}\n`).join("");
     this.#send(`id: ${++this.#id}\nevent: ${type}\n${lines}\n`);
@@ -189,7 +189,7 @@ cleanTest(
 );
 
 cleanTest(
-  `server tells ${CLIENTS} clients of each event, and forgets those that go`,
+  `server sends each event to ${CLIENTS} clients, and forgets clients that go`,
   async () => {
     const channel = new Channel();
     await using test = new TestServer(() => channel.subscribe());

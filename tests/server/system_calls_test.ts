@@ -19,7 +19,7 @@ import { GET } from "../util/requests.ts";
 const CONNECTIONS = 64;
 const DEPTH = 16;
 const ROUNDS = 50;
-/** Requests of those who do not wait for each other. */
+/** Requests of clients that do not wait for each other. */
 const FREE_REQUESTS = 20_000;
 
 /** A read and a write for each request, and a poll for many. */
@@ -28,7 +28,8 @@ const CALLS_MAX = 2.1;
 const DEEP_CALLS_MAX = 0.2;
 /**
  * What Deno and V8 may call in a turn beside what the reactor counts: yielding
- * to Deno's loop takes some, and compiling. A call for each request would be 64.
+ * to Deno's loop takes some, and compiling. A call for each request would be
+ * 64.
  */
 const OTHERS_PER_TURN_MAX = 24;
 
@@ -63,7 +64,7 @@ class CountedServer implements AsyncDisposable {
   #text = "";
 
   /**
-   * @param batch After how many messages it waits to be told to go on.
+   * @param batch After how many messages it waits for the test.
    * @param wrapper What starts it instead, such as strace.
    */
   constructor({ kind }: Load, batch: number, wrapper: readonly string[] = []) {
@@ -231,7 +232,7 @@ Deno.test({
   },
 });
 
-/** What strace saw between the first and the last time that stats were told. */
+/** The calls that strace saw between the first and the last statistics. */
 function straced(log: string, pid: number): {
   waits: number;
   reads: number;
@@ -240,13 +241,13 @@ function straced(log: string, pid: number): {
 } {
   const lines = log.split("\n");
   const isTelling = (line: string) => / write\(1, "\{/.test(line);
-  const told = lines.slice(
+  const seen = lines.slice(
     lines.findIndex(isTelling) + 1,
     lines.findLastIndex(isTelling),
   );
-  const begun = told.filter((line) => /^\d+ +\w+\(/.test(line));
+  const begun = seen.filter((line) => /^\d+ +\w+\(/.test(line));
   const ofServer = begun.filter((line) => line.startsWith(`${pid} `));
-  const [, fd] = /recvfrom\((\d+),/.exec(told.join("\n"))!;
+  const [, fd] = /recvfrom\((\d+),/.exec(seen.join("\n"))!;
   const added = new RegExp(`epoll_ctl\\((\\d+), EPOLL_CTL_ADD, ${fd},`);
   const [, epoll] = lines.map((line) => added.exec(line)).findLast(Boolean)!;
   const count = (call: RegExp) =>
@@ -256,7 +257,7 @@ function straced(log: string, pid: number): {
     reads: count(/ recvfrom\(/),
     // The byte that ends a park on the reactor's own socket is none of them.
     writes: count(/ sendto\(\d+, "(?!\\1", 1,)/),
-    // Being told to go on is the test's doing.
+    // This call is the test's own signal.
     all: begun.filter((line) => !/ read\(0, /.test(line)).length,
   };
 }

@@ -123,7 +123,7 @@ cleanTest(
 );
 
 cleanTest(
-  "server resets a client that takes nothing of one large answer, and tells of it",
+  "server resets a client that takes nothing of one large answer, and reports it",
   async () => {
     using printed = new ConsoleWatch();
     await using test = new TestServer(

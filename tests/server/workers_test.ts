@@ -1,4 +1,4 @@
-/** A server on several Workers: who answers, who dies, and how it ends. */
+/** A server on several Workers: answers, deaths, and its end. */
 
 import {
   assert,
@@ -47,7 +47,7 @@ await (async () => {
   listener.close();
 })();
 
-/** Asks once, on a connection of its own, and returns who answered. */
+/** Sends a request on a new connection, and returns the answering Worker. */
 async function ask(port: number, path = "/"): Promise<string> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const answer = fetch(`http://127.0.0.1:${port}${path}`, { client });
@@ -56,7 +56,7 @@ async function ask(port: number, path = "/"): Promise<string> {
   return response.headers.get("x-worker")!;
 }
 
-/** Returns who answers, each once. */
+/** Returns the Workers that answer, each once. */
 async function names(port: number): Promise<Set<string>> {
   const found = new Set<string>();
   for (let count = 0; count < CONNECTIONS; count++) found.add(await ask(port));
@@ -77,7 +77,7 @@ function start(
   });
 }
 
-/** Resolves when a Worker of this process tells that a request has come. */
+/** Resolves when a Worker of this process reports a request. */
 function hasBegun(): Promise<void> {
   return new Promise((resolve) => {
     const channel = new BroadcastChannel("begun");
@@ -155,7 +155,7 @@ function countsOf(names: readonly string[]): number[] {
   return [...counts.values()];
 }
 
-/** Returns who has answered. */
+/** Returns the Worker that has answered. */
 async function workerOf(client: RawClient): Promise<string> {
   const answer = await client.answer();
   assertEquals(answer.text, "ok");
@@ -284,7 +284,7 @@ Deno.test("serve() on Workers refuses a balance that there is not", async () => 
   );
 });
 
-Deno.test("serve() on Workers takes a request without Host, when it is told to", async () => {
+Deno.test("serve() on Workers takes a request without Host, when requireHost is false", async () => {
   const ends: WorkerEnd[] = [];
   const options = { workers: 1, requireHost: false };
   await using server = await start(ends, options);
@@ -293,7 +293,7 @@ Deno.test("serve() on Workers takes a request without Host, when it is told to",
   assertEquals((await client.answer()).status, 200);
 });
 
-/** Asks until so many Workers have answered, and returns who they are. */
+/** Sends requests until so many Workers have answered, and returns these. */
 async function reached(
   { addr }: WorkersServer,
   count: number,
@@ -317,10 +317,11 @@ for (
       await using server = await start(ends, { balance });
       const before = await within(reached(server, 2), "both to answer");
       await ask(server.addr.port, path).catch(() => {});
-      await eventually("the end to be told", () => ends.length === 1);
+      await eventually("the end to be reported", () => ends.length === 1);
       assertMatch(ends[0]!.error.message, says);
       assertEquals(ends[0]!.restartMs, 100);
-      // None is lost: the listener of the dead one takes no connection any more.
+      // None is lost: the listener of the dead one takes no connection any
+      // more.
       const survivors = await names(server.addr.port);
       assert([...survivors].some((name) => before.has(name)));
       const isBack = async () =>
@@ -650,7 +651,7 @@ async function portOf(program: Program): Promise<number> {
   return Number(port);
 }
 
-Deno.test("serve --workers finishes what is in flight on SIGTERM, and tells the skew", async () => {
+Deno.test("serve --workers finishes what is in flight on SIGTERM, and prints the skew", async () => {
   await using program = new Program(task("--workers=2", MODULE.href));
   const port = await portOf(program);
   const file = new TemporaryFile();

@@ -44,7 +44,7 @@ export interface HonoApp {
 export class Visit {
   /** Its handler has begun. */
   readonly begun = Promise.withResolvers<void>();
-  /** The application was told that its client has left. */
+  /** The application noticed that its client has left. */
   readonly left = Promise.withResolvers<void>();
 }
 
@@ -221,7 +221,7 @@ function addVisits(app: Hono, events: Visit, request: Visit): void {
     c.req.raw.signal.addEventListener("abort", () => request.left.resolve());
     request.begun.resolve();
     await request.left.promise;
-    return c.text("nobody reads this");
+    return c.text("never sent");
   });
 }
 
