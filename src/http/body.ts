@@ -165,8 +165,8 @@ export class IncomingBody implements RequestBody {
   }
 
   /**
-   * Takes bytes of the body, and may refer to them until {@linkcode
-   * IncomingBody.settle} is called. The caller checks the size of the body.
+   * Takes bytes of the body, and may refer to them until
+   * {@linkcode IncomingBody.settle} is called. The caller checks the size of the body.
    */
   push(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     this.#received += end - start;

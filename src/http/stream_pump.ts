@@ -103,8 +103,8 @@ export class StreamPump {
    * @returns Whether the answer is whole; false when the stream was cancelled.
    * The stream may have more to give: see {@linkcode StreamPump.expectEnd}.
    * @throws The stream's error, or a `TypeError` when the stream ended before
-   * its content length. The head was not sent if {@linkcode
-   * StreamPump.isUnsent}.
+   * its content length. The head was not sent if
+   * {@linkcode StreamPump.isUnsent}.
    */
   async run(): Promise<boolean> {
     // The stream may wait for work of Deno's loop.

@@ -88,8 +88,8 @@ export function serve(
 /**
  * Serves a module on Workers, each with its own reactor. All Workers accept
  * from one socket; the numbers of their open connections differ by two at the
- * most, and `accepted` has the number that each has accepted. With `balance:
- * "reuse-port"` each Worker has its own socket: see `Balance`.
+ * most, and `accepted` has the number that each has accepted. With
+ * `balance: "reuse-port"` each Worker has its own socket: see `Balance`.
  *
  * Needs `--allow-read` for denio's own files, which Deno requires for a Worker.
  * A Worker has the permissions of the program that starts it.

@@ -6,16 +6,16 @@ import { TestServer } from "../util/http_server.ts";
 import { within } from "../util/waiting.ts";
 import { digest, honoApp, LIMIT_BYTES } from "./apps/hono.ts";
 
-/** Large enough for many reads, and for what is copied at its own size. */
+/** Large enough for many reads, and not to be copied. */
 const UPLOAD_BYTES = 5_000_000;
-/** As many as a page with all its parts asks for, and some. */
+/** More requests than a page with all its parts sends. */
 const PARALLEL = 200;
 
 function served(): TestServer {
   return new TestServer(honoApp().app.fetch);
 }
 
-/** Bytes of which no two thousand in a row are the same. */
+/** Bytes without a repeated block of a thousand bytes. */
 function manyBytes(length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; at++) bytes[at] = (at * 31 + (at >> 10)) & 255;

@@ -1,5 +1,5 @@
 /**
- * What becomes of the fields that a handler gives its answer.
+ * Which fields of a response are sent, and how.
  *
  * @module
  */
@@ -49,7 +49,7 @@ function streamOf(...texts: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
 }
 
-/** What `Deno.serve` sends as well, line by line. */
+/** Fields that `Deno.serve` sends in the same way, line by line. */
 const LINES: [what: string, make: () => Response, lines: string[]][] = [
   [
     "an object",
@@ -126,7 +126,7 @@ for (const [what, make, lines] of LINES) {
   );
 }
 
-/** Fields of the connection, which is ours. */
+/** Fields of the connection, which the server decides. */
 const KEPT_BACK: [name: string, value: string][] = [
   ["Transfer-Encoding", "chunked"],
   ["Transfer-Encoding", "gzip"],
@@ -221,7 +221,7 @@ cleanTest("answer has the handler's date, when there is one", async () => {
   assertEquals((await client.answer()).all("date"), [DATE]);
 });
 
-/** The length that is said of "hello", and the one that must be sent. */
+/** The length that the response has for "hello", and the sent length. */
 const LENGTHS: [said: [string, string][]][] = [
   [[["Content-Length", "5"]]],
   [[["Content-Length", "2"]]],
@@ -292,7 +292,7 @@ for (const [said, framed] of STREAM_LENGTHS) {
   );
 }
 
-/** Reads to the end, which may be a reset: only that it ends matters. */
+/** Reads to the end, which may be a reset. */
 async function whatCame(client: RawClient): Promise<string> {
   const chunks: Uint8Array[] = [];
   try {
@@ -307,7 +307,7 @@ async function whatCame(client: RawClient): Promise<string> {
   return toLatin1(concat(chunks));
 }
 
-/** Has what the server reports caught, and returns it. */
+/** Catches and returns the errors that the server reports. */
 async function reported(run: () => Promise<void>): Promise<unknown[]> {
   const { error } = console;
   const reports: unknown[] = [];
@@ -343,7 +343,7 @@ for (const [what, said, chunks] of BROKEN) {
         const came = await whatCame(client);
         const end = came.indexOf("\r\n\r\n");
         const body = end < 0 ? "" : came.slice(end + 4);
-        // What was promised, at the most, and nothing of a second answer.
+        // The announced length at the most, and nothing of a second answer.
         assert(chunks.join("").slice(0, Number(said)).startsWith(body), body);
         errors.push(...test.errors);
       });
@@ -413,7 +413,7 @@ cleanTest(
   },
 );
 
-/** What would end a line, or is no byte at all. */
+/** Characters that would end a line, or are no byte. */
 const SPLITTING = [
   "a\r\nX-Evil: 1",
   "a\nX-Evil: 1",
@@ -442,14 +442,14 @@ for (const value of SPLITTING) {
   });
 }
 
-/** A Blob that says anything of its type, which Deno does not look at. */
+/** A Blob of any type, which Deno does not check. */
 function blobOf(type: string): Blob {
   const blob = new Blob(["x"]);
   Object.defineProperty(blob, "type", { value: type });
   return blob;
 }
 
-/** A response that says anything of itself by the public interface. */
+/** A response with any properties, by the public interface. */
 class Evil extends Response {
   readonly #evil: { text?: string; fields?: [string, string][] };
 

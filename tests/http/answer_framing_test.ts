@@ -30,19 +30,19 @@ function streamOf(...texts: string[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return ReadableStream.from(texts).pipeThrough(new TextEncoderStream());
 }
 
-/** How an answer is framed: a length, chunks, by the close, or nothing said. */
+/** The framing of an answer: a length, chunks, the close, or none. */
 type Framed = number | "chunked" | "close" | "nothing";
 
 interface Framing {
   rule: string;
-  /** What the answer is. */
+  /** The answer. */
   what: string;
   sent: string;
   answer: () => Response;
   framed: Framed;
-  /** What the client takes for the body. */
+  /** The body that the client reads. */
   body: string;
-  /** Whether the connection goes on. */
+  /** Whether the connection is kept. */
   goesOn: boolean;
 }
 
@@ -177,7 +177,7 @@ for (const { rule, what, sent, answer, framed, body, goesOn } of FRAMINGS) {
   );
 }
 
-/** A response that claims a status its body does not go with. */
+/** A response with a status that allows no body. */
 class Odd extends Response {
   readonly #status: number;
 

@@ -1,4 +1,4 @@
-/** What is sent for a response, as a table of requests and responses. */
+/** The plans of answers, as a table of requests and responses. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import {
@@ -39,7 +39,7 @@ function fields(...list: [string, string][]): Partial<ResponseParts> {
   return { headers: list };
 }
 
-/** A request, a response, how its body is framed, and whether it is sent. */
+/** A request, a response, its framing, and whether its body is sent. */
 type Row = [
   name: string,
   flags: number,

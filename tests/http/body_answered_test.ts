@@ -229,7 +229,7 @@ const FORGETFUL: [
   ["clone's reader", (request) => request.clone().body!.getReader().read()],
 ];
 
-/** Bodies that are no more than is read for nothing. */
+/** Bodies that are small enough to be discarded. */
 const SHORT: [framing: string, text: string][] = [
   ["counted", postHead(200_000) + "a".repeat(200_000)],
   [
@@ -238,7 +238,7 @@ const SHORT: [framing: string, text: string][] = [
   ],
 ];
 
-/** A server that forgets what it has read of a POST, and its client. */
+/** A server that drops its reader of a POST, and its client. */
 function forgetful(
   read: (request: Request) => Promise<unknown>,
   limits: Partial<HttpLimits> = {},
@@ -500,7 +500,7 @@ Deno.test("body is read whole, when its reader is slow and the server shuts down
     assertEquals(peer.transport.isPaused, true);
     resolve();
     await peer.settle();
-    // Something was read in that time, so it is given more.
+    // The reader took bytes in that time, so it gets more time.
     peer.connection.timeout("deadline");
   }
   assertEquals(await result, TOO_MUCH);

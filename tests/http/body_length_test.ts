@@ -1,5 +1,5 @@
 /**
- * RFC 9112 section 6.3: where a request's body ends, whatever its method.
+ * RFC 9112 section 6.3: the end of a request's body, for all methods.
  *
  * @module
  */
@@ -23,13 +23,13 @@ const CONTENT = "RFC 9110 section 9.3.1";
 const HELLO = "hello";
 const CHUNKS = "5\r\nhello\r\n0\r\n\r\n";
 
-/** A request whose body has a length. */
+/** A request with a body of known length. */
 function counted(method: string, body: string, ...fields: string[]): string {
   const length = `Content-Length: ${body.length}`;
   return head(`${method} /l HTTP/1.1`, "Host: a", length, ...fields) + body;
 }
 
-/** A request whose body comes in chunks. */
+/** A request with a body in chunks. */
 function chunked(method: string, chunks: string): string {
   const coding = "Transfer-Encoding: chunked";
   return head(`${method} /l HTTP/1.1`, "Host: a", coding) + chunks;
@@ -51,7 +51,7 @@ function row(
   };
 }
 
-/** Methods whose bodies reach the handler, as with `Deno.serve`. */
+/** Methods with a body for the handler, as with `Deno.serve`. */
 const WITH_BODY = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get"];
 /** Methods without a body for fetch: a received body is thrown away. */
 const WITHOUT_BODY = ["GET", "HEAD"];
@@ -181,7 +181,7 @@ for (const method of WITHOUT_BODY) {
     const peer = new Peer(({ url }) =>
       url.endsWith("/l") ? promise : new Response("next")
     );
-    // More than waits for a handler that does not read, and for the next.
+    // More bytes than wait for a handler that does not read, and for the next.
     const sent = counted(method, "x".repeat(200_000));
     for (let at = 0; at < sent.length; at += 20_000) {
       peer.send(sent.slice(at, at + 20_000));

@@ -136,7 +136,7 @@ const READERS: [
   ["text() of no chunks", (request) => request.text(), chunked(""), ""],
 ];
 
-/** What one handler read, whatever it was. */
+/** Returns what one handler read. */
 async function readBy(
   read: (request: Request) => Promise<unknown>,
   ...parts: string[]
@@ -506,7 +506,7 @@ Deno.test("connection stops reading, when a stream is not read, and goes on when
   for (let total = 0; total < 1_000_000;) {
     const [{ value }] = await Promise.all([reader.read(), peer.settle()]);
     total += value!.byteLength;
-    // However much was read, what was not is bounded.
+    // The unread bytes are bounded.
     assertLess(100 * chunk.length - peer.unread - total, 200_000);
   }
   assertEquals(peer.unread, 0);
@@ -578,7 +578,7 @@ Deno.test("connection stops reading, when much comes behind a pending request", 
 
 type ErrorClass = new (message?: string) => Error;
 
-/** How a client goes, and what is the cause of the reader's error then. */
+/** How a client goes, and the cause of the reader's error. */
 const GONE: [name: string, go: (peer: Peer) => void, cause: ErrorClass][] = [
   ["resets", (peer) => peer.reset(), Deno.errors.ConnectionReset],
   ["ends its half", (peer) => peer.end(), Deno.errors.UnexpectedEof],

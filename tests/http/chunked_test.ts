@@ -1,5 +1,5 @@
 /**
- * RFC 9112 section 7.1: what is a chunked body, and what is none.
+ * RFC 9112 section 7.1: valid and malformed chunked bodies.
  *
  * @module
  */
@@ -24,10 +24,10 @@ const CHUNKED = head(
   "Transfer-Encoding: chunked",
 );
 const LAST = "0\r\n\r\n";
-/** More than extensions or trailers may have. */
+/** More bytes than extensions or trailers may have. */
 const TOO_MANY = 20_000;
 
-/** A body that is taken for `text`. */
+/** A valid body that decodes to `text`. */
 function taken(rule: string, what: string, body: string, text: string): Row {
   return {
     rule,
@@ -39,7 +39,7 @@ function taken(rule: string, what: string, body: string, text: string): Row {
   };
 }
 
-/** A body that is none. */
+/** A malformed body. */
 function refused(rule: string, what: string, body: string, status = 400): Row {
   return {
     rule,
@@ -50,7 +50,7 @@ function refused(rule: string, what: string, body: string, status = 400): Row {
   };
 }
 
-/** One chunk whose size line is `line`. */
+/** One chunk with the size line `line`. */
 function lined(line: string): string {
   return `${line}\r\nhello\r\n${LAST}`;
 }
@@ -278,7 +278,7 @@ const TRAILERS_REFUSED = [
   refused(TRAILER, "a request follows the last chunk's line", "0\r\n"),
 ];
 
-/** Too long to be cut everywhere. */
+/** Too long to be split at each byte. */
 const LIMITED = [
   refused(
     EXTENSION,

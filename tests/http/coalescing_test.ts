@@ -1,4 +1,4 @@
-/** In how many writes a streamed answer leaves. */
+/** The number of writes of a streamed answer. */
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
@@ -13,9 +13,9 @@ import { Peer } from "../util/http_transport.ts";
 import { randomBytes } from "../util/random.ts";
 import { GET } from "../util/requests.ts";
 
-/** Larger than what is copied. */
+/** Too large to be copied. */
 const LARGE_BYTES = 20_000;
-/** What the system does not take of one write is copied: so much at most. */
+/** The most bytes that are copied when the system takes a part of a write. */
 const PIECE_BYTES = 262_144;
 
 function textOf(bytes: Uint8Array): string {
@@ -202,7 +202,7 @@ Deno.test("connection lets Deno's loop go on, when chunks of nothing have no end
   const { stream, cancelled } = endless(new Uint8Array(0));
   const peer = new Peer(() => new Response(stream));
   peer.send(GET);
-  // A timer is behind all that is to be done at once.
+  // A timer runs after all work that is due at once.
   await new Promise((resolve) => setTimeout(resolve, 0));
   peer.reset();
   await peer.settle();

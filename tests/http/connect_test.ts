@@ -98,7 +98,7 @@ const BODIES: Row[] = [
   ],
 ];
 
-/** A tunnel that would be promised by any 200 is a proxy's work. */
+/** A 200 would promise a tunnel, which only a proxy has. */
 const STRICT: Row[] = TAKEN.map(([, name, bytes]) => [
   "RFC 9110 section 9.3.6",
   name,
@@ -112,7 +112,7 @@ wireTests([...TAKEN, ...OTHER], { requireHost: false });
 const X = { x: "y" };
 const LENGTH = { "content-length": "9" };
 
-/** Answers that must leave a head and nothing else. */
+/** Answers of which only the head is sent. */
 const SUCCESSES: [name: string, answer: () => Response][] = [
   ["text", () => new Response("no tunnel")],
   ["nothing", () => new Response()],

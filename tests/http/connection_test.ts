@@ -166,7 +166,7 @@ Deno.test("connection reads on, when a large head is allowed and comes in parts"
   assertEquals((await peer.answers()).map(({ text }) => text), ["100000"]);
 });
 
-/** One of each status; `tests/http` has all. */
+/** One request for each status; other files have all. */
 const REFUSED: [status: number, name: string, request: string][] = [
   [400, "no HTTP", "hello\r\n\r\n"],
   [413, "a body over the limit", get("/", "Content-Length: 1001")],
@@ -350,7 +350,7 @@ Deno.test("connection begins no request, when the peer does not read", async () 
   await peer.send(pipeline(100)).settle();
   const begun = calls;
   assertLess(begun, 20);
-  // One shared buffer may be full when the first write does not go through.
+  // The shared buffer may be full when the first write fails.
   assertLess(peer.transport.bufferedBytes, 2 * BUSY_BYTES + 20_000);
   await peer.send(pipeline(100)).settle();
   assertEquals(calls, begun);
@@ -366,10 +366,10 @@ Deno.test("connection takes the rest of a head, when the peer did not read meanw
   const peer = new Peer(() => new Response("a".repeat(BUSY_BYTES - 9_999)));
   peer.transport.isStuck = true;
   const [head, rest] = [get().slice(0, 10), get().slice(10)];
-  // The second answer leaves when the turn is over, behind a look at the head.
+  // The second answer is sent at the end of the turn, after parsing the head.
   await peer.send(pipeline(2) + head).settle();
   assertLess(BUSY_BYTES, peer.transport.bufferedBytes);
-  // It was read with what others sent, before this one was found congested.
+  // It was read in one call with others, before its congestion was known.
   peer.connection.data(latin1(rest), 0, rest.length);
   peer.read();
   const answers = await peer.answers();
@@ -461,7 +461,7 @@ Deno.test("connection sends its end before it closes, when it is idle", async ()
     ]
   ) {
     const peer = new Peer(() => new Response("ok")).send(get());
-    // It crosses our end, so that it comes to the second look.
+    // The request crosses our end, so that the second read finds it.
     peer.transport.onWriteClosed = () => peer.sendUnnoticed(get());
     close(peer);
     assertEquals((await peer.answers()).length, 1);
@@ -485,7 +485,7 @@ Deno.test("connection closes so that its answer arrives, when it is shut down wh
   peer.transport.isStuck = true;
   await peer.send(pipeline(5)).settle();
   peer.connection.shutdown();
-  // A plain close would reset the connection over requests still unread.
+  // A plain close would reset the connection because of unread requests.
   assertEquals(peer.transport.closing, "closeLingering");
 });
 
@@ -530,7 +530,7 @@ Deno.test("signal is where Deno looks for it, when the handler has read it", () 
   peer.reset();
   seen.push(Reflect.get(kept[1]!, symbol), kept[1]!.signal.aborted);
   seen.push(Reflect.get(kept[1]!, symbol) === kept[1]!.signal);
-  // As in Deno: `false` is one that has aborted before it was asked for.
+  // As in Deno: `false` is a signal that aborted before it was read.
   assertEquals(seen, [undefined, undefined, true, false, true, true]);
 });
 

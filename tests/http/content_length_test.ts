@@ -1,4 +1,4 @@
-/** `Content-Length`: what is a length, and what two servers might make of it. */
+/** `Content-Length`: valid values, and values that servers may disagree on. */
 
 import {
   refused,

@@ -1,5 +1,5 @@
 /**
- * RFC 9110 section 10.1.1: `100 Continue`, and what is expected beside it.
+ * RFC 9110 section 10.1.1: `100 Continue` and other expectations.
  *
  * @module
  */

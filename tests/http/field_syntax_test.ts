@@ -1,4 +1,4 @@
-/** Field lines: names, values, what is around them, and how many there are. */
+/** Field lines: names, values, space around them, and their number. */
 
 import {
   refused,

@@ -1,4 +1,4 @@
-/** What happens when a peer sends its end while a request is handled. */
+/** A peer that sends its end while a handler works. */
 
 import { assertEquals } from "@std/assert";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
@@ -7,7 +7,7 @@ import { Peer } from "../util/http_transport.ts";
 import { GET } from "../util/requests.ts";
 
 const GET_1_0 = "GET / HTTP/1.0\r\n\r\n";
-/** How long a stream may have nothing to give after the peer's end. */
+/** Milliseconds for which a stream may give nothing after the peer's end. */
 const SILENCE_MS = 1_000;
 
 /** A peer whose requests the handler keeps, with the aborts that they saw. */
@@ -78,7 +78,7 @@ Deno.test("signal aborts, when the end is behind an unread body", async () => {
   assertEquals(peer.transport.isPaused, true);
   peer.end();
   assertEquals(aborts.length, 1);
-  // What has come is there to be read all the same.
+  // The received bytes can still be read.
   const bytes = requests[0]!.bytes();
   await peer.settle();
   assertEquals((await bytes).byteLength, length);
@@ -95,7 +95,7 @@ Deno.test("signal aborts, when the end comes while the peer does not read", asyn
   await peer.send(GET).settle();
   peer.end();
   assertEquals(aborts.length, 1);
-  // It may take its time.
+  // The peer may take any time.
   assertEquals(peer.transport.deadlines, []);
   await peer.read().settle();
   source.give("more");
@@ -142,7 +142,7 @@ Deno.test("a stream is not watched after the end, while the peer does not read",
   assertEquals(peer.transport.deadlines.at(-1), Infinity);
 });
 
-Deno.test("a stream's chunks of nothing are nothing, after the end", async () => {
+Deno.test("a stream's empty chunks do not count, after the end", async () => {
   const source = new Source();
   const { peer } = watched(() => new Response(source.stream));
   await peer.send(GET).settle();
@@ -169,7 +169,7 @@ Deno.test("a stream is cancelled, when it gives nothing for too long after the e
   assertEquals([peer.errors, peer.reports], [[], []]);
 });
 
-Deno.test("completed rejects before the stream is cancelled, when the client resets", async () => {
+Deno.test("completed rejects before the stream is cancelled, when the stream is silent for too long", async () => {
   const seen: string[] = [];
   const peer = new Peer((_request, info) => {
     info.completed.catch(() => seen.push("completed"));
@@ -185,7 +185,7 @@ Deno.test("completed rejects before the stream is cancelled, when the client res
   assertEquals(seen, ["completed", "cancelled"]);
 });
 
-Deno.test("connection resets, when a stream gives nothing for too long whose end is that of the connection", async () => {
+Deno.test("connection resets, when a stream ends with the connection and gives nothing for too long", async () => {
   const source = new Source().give("first");
   const { peer } = watched(() => new Response(source.stream));
   await peer.send(GET_1_0).settle();

@@ -1,4 +1,4 @@
-/** `Host`: whether it is there, what it may be, and what it makes of a URL. */
+/** `Host`: missing, valid and invalid values, and the URL. */
 
 import {
   refused,

@@ -1,4 +1,4 @@
-/** Bytes as text and back, before node's calls are there and after. */
+/** Bytes to text and back, without node's calls and with them. */
 
 import { assertEquals } from "@std/assert";
 
@@ -8,7 +8,7 @@ const TEXT = String.fromCharCode(...BYTES);
 const ASCII = "a".repeat(300);
 
 Deno.test("texts and bytes are the same from the first call to the hundredth", async () => {
-  // A module of another name has not been called.
+  // A module with another specifier is a fresh one.
   const name = "../../src/http/latin1.ts?fresh";
   const { ASCII_ROOM, decodeLatin1, writeAscii } = await import(name);
   const bytes = new Uint8Array(ASCII.length + ASCII_ROOM);
@@ -18,7 +18,7 @@ Deno.test("texts and bytes are the same from the first call to the hundredth", a
     assertEquals(writeAscii(bytes, 0, ASCII), ASCII.length);
     assertEquals(decodeLatin1(bytes, 0, ASCII.length), ASCII);
     assertEquals(writeAscii(bytes, 0, `${ASCII.slice(1)}\xe9`), -1);
-    // Has node's calls come, once they are asked for.
+    // Enough calls to load node's.
     await import("node:buffer");
   }
 });

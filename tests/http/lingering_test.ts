@@ -1,6 +1,6 @@
 /**
- * RFC 9112 section 9.6: an answer that was sent arrives, whatever its client
- * still sends, and the connection behind it ends without a reset.
+ * RFC 9112 section 9.6: a sent answer arrives, also when its client still
+ * sends, and the connection behind it ends without a reset.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { GET, head } from "../util/requests.ts";
 
 const TEARDOWN = "RFC 9112 section 9.6";
 
-/** More than the system buffers, so that it must be read to get through. */
+/** More bytes than the system buffers: the server must read to get all. */
 const LATE_BYTES = 16_777_216;
-/** An answer that a client does not get in one piece. */
+/** An answer that a client gets in several reads. */
 const LARGE_BYTES = 8_388_608;
 
 const HOST = "Host: a";
@@ -37,7 +37,7 @@ const last: Handler = () =>
 const streaming: Handler = () =>
   new Response(new Blob(["no"]).stream(), { status: 403 });
 
-/** What is answered last, to what, by which handler. */
+/** The last answer, the request, and the handler. */
 const LAST: [status: number, name: string, sent: string, handler: Handler][] = [
   [400, "no request", "nonsense\r\n\r\n", reading],
   [400, "a bad size", `${CHUNKED}5\r\nhello\r\nx\r\n`, reading],
@@ -67,7 +67,7 @@ for (const [status, name, sent, handler] of LAST) {
       await using test = new TestServer(handler, { bodyBytesMax });
       const client = await test.connect();
       await client.send(sent);
-      // All of it gets through, so nothing was reset meanwhile.
+      // All bytes get through, so the server sent no reset meanwhile.
       await client.send(randomBytes(LATE_BYTES, 1));
       const answers = await client.rest();
       assertEquals(answers.map((answer) => answer.status), [status]);

@@ -1,5 +1,5 @@
 /**
- * What HTTP keeps for its peers is counted by the memory it takes, and bounded.
+ * The held bytes of HTTP: counted by their memory, and bounded.
  */
 
 import {
@@ -21,10 +21,10 @@ const CHUNKED =
 /** More bytes than a connection keeps unread. */
 const MUCH = 300_000;
 const PIECE = 10_000;
-/** What a connection keeps and what it has read beyond that, in blocks. */
+/** The bytes that a connection keeps, and those of one more read, in blocks. */
 const KEPT_BYTES_MAX = 200_000;
 
-/** A connection with nothing to do but to have a body. */
+/** A connection that only holds a body. */
 const IDLE_OWNER: IntakeOwner = {
   ...new Peer(() => new Response()).connection,
   isPaused: false,
@@ -43,7 +43,7 @@ function chunks(count: number, size: number, extension = ""): string {
   return `${line}${"a".repeat(size)}\r\n`.repeat(count);
 }
 
-/** How a body's bytes come: a piece, how often, and whether it is chunked. */
+/** The bytes of a body: a piece, its repetitions, and whether in chunks. */
 const PIECES: [name: string, piece: string, count: number, counted: boolean][] =
   [
     ["chunks of one byte", chunks(1_000, 1), 300, false],
@@ -84,7 +84,7 @@ for (const [name, piece, count, isCounted] of PIECES) {
   });
 }
 
-/** A request that brings more than is kept, in parts. */
+/** A request with more bytes than are kept, in parts. */
 const ENDLESS: [name: string, first: string, part: string][] = [
   ["a counted body", postHead(MUCH), "a".repeat(PIECE)],
   ["a counted body by small reads", postHead(MUCH), "a".repeat(50)],
@@ -110,7 +110,7 @@ for (const [name, first, part] of ENDLESS) {
   });
 }
 
-/** What ends that something is kept: how, and what it does. */
+/** Ways to free the held bytes. */
 const RELEASES: [name: string, sent: string, release: (test: Held) => void][] =
   [
     ["a body is read", postHead(MUCH), ({ go }) => go("read")],
@@ -224,7 +224,7 @@ Deno.test("connection says what it keeps with each byte that comes, so that a sl
   assertEquals(heldBytes, 0);
 });
 
-/** Has a transport be overfull as long as it holds more than `bytesMax`. */
+/** Makes a transport overfull while it holds more than `bytesMax`. */
 function overfullBeyond(transport: FakeTransport, bytesMax: number): void {
   Object.defineProperty(transport, "isOverfull", {
     get: () => transport.heldBytes > bytesMax,
@@ -303,7 +303,7 @@ Deno.test("request waits until there is room, when all connections take too much
   assertEquals(peer.transport.isPaused, true);
   assertEquals(peer.connection.isIdle, false);
   assertLess(0, peer.transport.heldBytes);
-  // It is not the client that is late.
+  // The client is not late.
   peer.connection.timeout("idle");
   assertEquals(peer.transport.closing, undefined);
   peer.transport.isOverfull = false;

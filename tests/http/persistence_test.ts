@@ -210,7 +210,7 @@ for (const [what, sent, said] of SAID) {
   );
 }
 
-/** Bodies that come behind the answer. */
+/** Bodies that arrive behind the answer. */
 const UNREAD: [what: string, sent: string, looks: boolean][] = [
   [
     "has a length",

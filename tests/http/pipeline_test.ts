@@ -18,7 +18,7 @@ const HOST = "Host: a";
 const CHUNKED = "Transfer-Encoding: chunked";
 const GOOD = head("GET /good HTTP/1.1", HOST);
 
-/** What is refused between good requests. */
+/** Requests that are refused between valid ones. */
 const BAD: [status: number, what: string, sent: string][] = [
   [400, "no request line", "nonsense\r\n\r\n"],
   [400, "no Host", head("GET / HTTP/1.1")],

@@ -1,4 +1,4 @@
-/** HTTP takes over from another protocol, and stands on another transport. */
+/** HTTP after another protocol, and on another transport. */
 
 import { assertEquals } from "@std/assert";
 import { type Connection, type Protocol, Reactor } from "../../mod.ts";
@@ -16,7 +16,7 @@ import { LOOPBACK } from "../util/streams.ts";
 
 const BODY_BYTES = 300_000;
 
-/** Returns HTTP, as a reactor's connections speak it. */
+/** Returns HTTP, as for a reactor's connections. */
 function httpOn(
   reactor: Reactor,
   handler: Handler<ServeAddress>,
@@ -33,7 +33,7 @@ function httpOn(
   );
 }
 
-/** Answers with the path, and with how long the body is. */
+/** Answers with the path and the length of the body. */
 async function answer(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
   const { byteLength } = await request.bytes();

@@ -1,6 +1,6 @@
 /**
  * The request line without its target: empty lines before it, the method, the
- * version, and what lies between.
+ * version, and the space between.
  */
 
 import {

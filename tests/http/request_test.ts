@@ -15,7 +15,7 @@ import { get, post } from "../util/requests.ts";
 
 const GET = "GET /path?a=b HTTP/1.1\r\nHost: example.com\r\nX-A: 1\r\n\r\n";
 
-/** What `look` sees of a request while its handler runs. */
+/** Returns what `look` sees of a request while its handler runs. */
 function seen<T>(look: (request: Request) => T, text = GET): T {
   const results: T[] = [];
   const errors: unknown[] = [];
@@ -33,7 +33,7 @@ function seen<T>(look: (request: Request) => T, text = GET): T {
   return results[0]!;
 }
 
-/** What `look` resolves to while its handler waits for it. */
+/** Returns what `look` resolves to while its handler waits for it. */
 async function seenLater<T>(
   look: (request: Request) => Promise<T>,
   text = GET,
@@ -144,7 +144,7 @@ Deno.test("headers are found whatever their case, when they are asked for", () =
   });
 });
 
-/** Fields whose cookies are one: what fetch's commas would spoil. */
+/** Fields with all cookies in one: fetch's commas would break them. */
 function withOneCookie(fields: [string, string][]): [string, string][] {
   const isCookie = ([name]: [string, string]) =>
     name.toLowerCase() === "cookie";

@@ -1,4 +1,4 @@
-/** The URL of a request: what `Deno.serve` makes of the same bytes. */
+/** The URL of a request: the same as with `Deno.serve`. */
 
 import { assertEquals } from "@std/assert";
 import { authorityOf } from "../../src/http/authority.ts";
@@ -7,7 +7,7 @@ import { RawClient } from "../util/http_client.ts";
 import { TestServer } from "../util/http_server.ts";
 import { head } from "../util/requests.ts";
 
-/** Request lines and `Host`s, where there is one. */
+/** Request lines, with or without a `Host`. */
 const REQUESTS: [line: string, host?: string][] = [
   ["GET /path"],
   ["GET /path", ""],
@@ -49,7 +49,7 @@ async function urlsOf(addr: Deno.NetAddr, urls: string[]): Promise<string[]> {
   for (const [line, host] of REQUESTS) {
     using client = await RawClient.connect({ ...addr, hostname });
     const fields = host === undefined ? [] : [`Host: ${host}`];
-    // As Deno's own tests send it, whatever the method is.
+    // Deno's own tests send it so, for all methods.
     fields.push("Content-Length: 5");
     await client.send(`${head(`${line} HTTP/1.1`, ...fields)}12345`);
     await client.read();

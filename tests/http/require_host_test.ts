@@ -1,4 +1,4 @@
-/** What `requireHost: false` lets pass, and what it does not. */
+/** Requests that `requireHost: false` accepts or refuses. */
 
 import { assertEquals } from "@std/assert";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -111,7 +111,7 @@ const STILL: Row[] = ([
   refused(400),
 ]);
 
-/** Where RFC 6585 has 431 and Deno does not. */
+/** Requests with 431 in RFC 6585, but not in Deno. */
 const TOO_LARGE: Row[] = [
   [
     "RFC 9110 section 5.4",

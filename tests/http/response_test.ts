@@ -151,7 +151,7 @@ const RESPONSES: [name: string, make: () => Response][] = [
   ],
 ];
 
-/** What a client sees of a response, however it was framed. */
+/** A response as its client sees it, without its framing. */
 interface Seen {
   status: number;
   reason: string;
@@ -166,7 +166,7 @@ function seen({ status, reason, fields, body }: Answer): Seen {
   return { status, reason, fields: [...own], body };
 }
 
-/** Runs `use` reading responses by the public interface alone. */
+/** Runs `use` while responses are read by the public interface alone. */
 async function withoutSymbols<T>(use: () => Promise<T>): Promise<T> {
   useSymbols(false);
   try {
@@ -185,7 +185,7 @@ async function sent(response: Response): Promise<Answer> {
   return answer!;
 }
 
-/** What a client must see, said by the response itself. */
+/** A response as its own properties show it. */
 async function expectedOf(response: Response): Promise<Seen> {
   const decided = ["connection", "keep-alive", ...FRAMING];
   const fields = [...response.headers]
@@ -215,7 +215,7 @@ Deno.test("responses are read by Deno's symbols, which this Deno has", () => {
   assert(readsSymbols(), `Deno ${Deno.version.deno} has ${names}`);
 });
 
-/** Has Deno's symbols changed by `change` while `run` runs. */
+/** Changes Deno's symbols by `change` while `run` runs. */
 async function withOtherSymbols(
   change: (own: symbol[]) => symbol[],
   run: () => Promise<void>,
@@ -244,7 +244,7 @@ const CHANGES: [name: string, change: (own: symbol[]) => symbol[]][] = [
 for (const [index, [name, change]] of CHANGES.entries()) {
   Deno.test(`a program is warned once, when a part of a Response ${name}`, async () => {
     await withOtherSymbols(change, async () => {
-      // A module of another name has seen no response.
+      // A module with another specifier has seen no response.
       const fresh = `../../src/http/response.ts?changed=${index}`;
       const { takeResponse } = await import(fresh);
       using watch = new ConsoleWatch();
@@ -277,7 +277,7 @@ for (const [name, make] of RESPONSES) {
   });
 }
 
-/** What a response is made of, so that it can be made again. */
+/** The parts of a response, to make it again. */
 interface Model {
   status: number;
   statusText: string;
@@ -538,7 +538,7 @@ Deno.test("a program's first response is taken as the later ones are, of any kin
     [() => new Response(null, { status: 204 }), null, 204],
   ];
   for (const [index, [make, body, status]] of kinds.entries()) {
-    // A module of another name has seen no response.
+    // A module with another specifier has seen no response.
     const { takeResponse } = await import(
       `../../src/http/response.ts?first=${index}`
     );

@@ -60,7 +60,7 @@ const MESSAGES: Record<string, RequestModel[]> = {
   "a pipeline of everything": [POST, CHUNKED, GET, EMPTY, EMPTY_CHUNKED, POST],
 };
 
-/** Feeds the parts to a connection and returns what was answered. */
+/** Feeds the parts to a connection, and returns the answers. */
 async function descriptions(
   parts: Uint8Array<ArrayBuffer>[],
   handler: Handler = describing,

@@ -263,7 +263,7 @@ Deno.test("connection goes on, when a stream does not end at its content-length"
   );
   const answers = await peer.send(GET.repeat(20)).answers();
   assertEquals(answers.map(({ text }) => text), Array(20).fill("hello"));
-  // So many may go on, until the connection closes.
+  // So many streams may go on, until the connection closes.
   assertEquals(cancelled, Array(4).fill("resource closed"));
   peer.reset();
   await peer.settle();
@@ -313,9 +313,9 @@ for (const [name, chunk] of NO_CHUNKS) {
     await peer.send(GET).settle();
     assertEquals(peer.transport.closing, "closeLingering");
     assertInstanceOf(peer.errors[0], TypeError);
-    // Deno's own words.
+    // The same message as Deno's.
     assertStringIncludes(`${peer.errors[0]}`, "expected typed ArrayBufferView");
-    // As Deno has it: the stream has begun, so its answer is broken off.
+    // As in Deno: the stream has begun, so its answer is broken off.
     assertEquals(peer.output.startsWith("HTTP/1.1 200 OK\r\n"), true);
     assertEquals(peer.output.includes("0\r\n\r\n"), false);
   });
@@ -363,7 +363,7 @@ Deno.test("connection sends a length without a body, when the handler answers HE
   });
   const answers = await peer.send(HEAD.repeat(3) + GET)
     .answers("HEAD", "HEAD", "HEAD");
-  // RFC 9110 section 8.6: what a GET has, which only the handler knows.
+  // RFC 9110 section 8.6: the length for GET, which only the handler knows.
   assertEquals(
     answers.map((answer) => answer.get("content-length")),
     ["1234", undefined, "0", "0"],
@@ -376,7 +376,7 @@ Deno.test("connection sends no length, when the handler gives a 304 or 204 one",
       const headers = { "content-length": "5", etag: "x" };
       const peer = new Peer(() => new Response(null, { status, headers }));
       const [answer] = await peer.send(request).answers(request.slice(0, 4));
-      // RFC 9110 section 8.6: a 304 may have one; Deno's has none.
+      // RFC 9110 section 8.6: a 304 may have a length; Deno's has none.
       assertEquals(answer?.get("content-length"), undefined);
       assertEquals(answer?.get("etag"), "x");
     }

@@ -1,4 +1,4 @@
-/** Request targets: which form goes with which method, of which bytes. */
+/** Request targets: their forms, by method, and their bytes. */
 
 import {
   refused,
@@ -148,8 +148,8 @@ const FORMS: Row[] = [
 ];
 
 const BYTES: Row[] = [
-  // Browsers send some of these in queries, and no server takes them for another
-  // thing than themselves: node, nginx and Deno.serve let them pass as well.
+  // Browsers send some of these in queries, and no server gives them another
+  // meaning: node, nginx and Deno.serve accept them as well.
   ...[...'"<>\\^`{|}[]'].map((character): Row => [
     "RFC 9112 section 3.2",
     `${character} in a target`,

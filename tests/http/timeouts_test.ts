@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Peer } from "../util/http_transport.ts";
 import { GET, postHead } from "../util/requests.ts";
 
-/** Bytes that the default rate asks of the time that it is taken over. */
+/** The least bytes of a window at the default rate. */
 const ENOUGH = 2_400;
 
 async function statuses(peer: Peer): Promise<number[]> {
@@ -17,7 +17,7 @@ async function echo(request: Request): Promise<Response> {
   return new Response(await request.text());
 }
 
-/** Passes a deadline, which must have been set. */
+/** Lets the deadline pass, which must have been set. */
 function pass(peer: Peer): void {
   assertEquals(peer.transport.deadlineMs < Infinity, true, "a deadline");
   peer.transport.deadlineMs = Infinity;
@@ -113,7 +113,7 @@ Deno.test("connection is closed, when it is idle behind the peer's end and its h
 
 Deno.test("connection closes behind its answer, when the body has no reader any more and the client is idle", async () => {
   const peer = new Peer((request) => {
-    // Alive, but never reads on.
+    // The peer is alive, but never reads again.
     request.body!.getReader().read();
     return ok();
   });
@@ -167,7 +167,7 @@ Deno.test("connection does not blame the client for a body that it did not take"
   assertEquals(peer.transport.isPaused, true);
   pass(peer);
   resolve();
-  // Its time begins anew when it is read on.
+  // Its window begins anew when the server reads again.
   await peer.until(() => !peer.transport.isPaused, "reading");
   assertEquals(peer.transport.deadlineMs < Infinity, true);
   await peer.send("a").settle();

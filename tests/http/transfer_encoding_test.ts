@@ -1,4 +1,4 @@
-/** `Transfer-Encoding`: what is chunked, and what is nearly. */
+/** `Transfer-Encoding`: `chunked`, and values that only look like it. */
 
 import { refused, type Row, served, wireTests } from "../util/wire.ts";
 import { head, HOST } from "../util/requests.ts";

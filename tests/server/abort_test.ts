@@ -23,7 +23,7 @@ const LOCAL = { hostname: "127.0.0.1", port: 0, onListen() {} };
 /** More than the system takes for a peer that does not read. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 
-/** A server whose signal a test has in hand. */
+/** A server with a signal that the test aborts. */
 class Abortable extends TestServer {
   readonly #controller: AbortController;
 
@@ -32,7 +32,7 @@ class Abortable extends TestServer {
     this.#controller = controller;
   }
 
-  /** Ends it, and waits until it has. */
+  /** Aborts the signal, and waits for the end of the server. */
   async abort(): Promise<void> {
     this.#controller.abort();
     await within(this.server.finished, "the server to finish");
@@ -75,7 +75,7 @@ function pending(): { handler: Handler; begun: Promise<Request> } {
   return { handler, begun: promise };
 }
 
-/** Reads until some text has come, and returns all that has. */
+/** Reads until some text has arrived, and returns all text. */
 async function readUntil(client: RawClient, text: string): Promise<string> {
   let all = "";
   while (!all.includes(text)) {

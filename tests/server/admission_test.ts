@@ -10,7 +10,7 @@ function ok(): Response {
   return new Response("ok");
 }
 
-/** Sends a request and returns the answer, or nothing when hung up on. */
+/** Sends a request; returns the answer, or nothing when the server closed. */
 async function ask(client: RawClient): Promise<string | undefined> {
   try {
     await client.send(GET);
@@ -20,7 +20,7 @@ async function ask(client: RawClient): Promise<string | undefined> {
   }
 }
 
-/** Asks from another address of this machine, which Deno's own cannot. */
+/** Connects from another address of this machine, which Deno cannot. */
 async function askFrom(
   localAddress: string,
   { hostname, port }: Deno.NetAddr,
@@ -34,7 +34,7 @@ async function askFrom(
   return text.slice(0, "HTTP/1.1 200".length);
 }
 
-/** Asks by new connections until one is answered. */
+/** Sends requests on new connections until one is answered. */
 async function askUntilAnswered(test: TestServer): Promise<RawClient> {
   for (;;) {
     const client = await test.connect();
@@ -52,7 +52,7 @@ cleanTest(
     });
     const clients = [await test.connect(), await test.connect()];
     for (const client of clients) await client.send(GET);
-    // Both are known to be let in, since a third is not.
+    // The server has accepted both, since it refuses a third.
     const third = await test.connect();
     assertEquals(await ask(third), undefined);
     resolve(ok());
@@ -98,9 +98,9 @@ cleanTest(
     for (const client of clients) assertEquals(await ask(client), "ok");
     const third = await test.connect();
     assertEquals(await ask(third), undefined);
-    // Those of another address are not counted with them.
+    // Connections of another address are counted apart.
     assertEquals(await askFrom("127.0.0.2", test.server.addr), "HTTP/1.1 200");
-    // One that goes makes room.
+    // A connection that closes makes room.
     await clients[0]!.end();
     await clients[0]!.rest();
     assertEquals(await ask(await test.connect()), "ok");

@@ -1,5 +1,5 @@
 /**
- * What `serve()` takes and gives, beside what `Deno.serve` takes and gives.
+ * The arguments and results of `serve()`, compared with `Deno.serve`.
  */
 
 import {
@@ -26,7 +26,7 @@ const LOCAL = { hostname: "127.0.0.1", port: 0, onListen() {} };
 
 const hello: Handler = () => new Response("Hello");
 
-/** As a program without types calls it. */
+/** `serve`, as a program without types calls it. */
 const serveAnything = serve as unknown as (
   ...args: unknown[]
 ) => HttpServer<Deno.NetAddr | Deno.UnixAddr>;
@@ -239,7 +239,7 @@ for (const [option, value] of WRONG) {
     }`,
     () => {
       using reactor = new Reactor();
-      // To bind it would fail first, with another error.
+      // Binding the address would fail first, with another error.
       using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const { port } = taken.addr;
       const options = { ...LOCAL, port, reactor, [option]: value };
@@ -289,7 +289,7 @@ async function announcements(
   const { addr } = serve({ port: 0, reactor, ...options }, hello);
   assertEquals(watch.logged, []);
   const [[own] = []] = watch.complained;
-  // Deno's does not go through the console.
+  // Deno does not print by the console.
   const code = `const server = Deno.serve(
     ${JSON.stringify({ port: 0, ...options })},
     () => new Response(),

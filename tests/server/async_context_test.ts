@@ -1,4 +1,4 @@
-/** What `AsyncLocalStorage` has stored while a handler runs. */
+/** The value of `AsyncLocalStorage` while a handler runs. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { assertEquals } from "@std/assert";

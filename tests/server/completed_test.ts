@@ -1,5 +1,5 @@
 /**
- * `info.completed`: when an answer is handed over, and when it cannot be.
+ * `info.completed`: answers that were handed over, and answers that never are.
  */
 
 import {
@@ -17,13 +17,13 @@ import { TestServer } from "../util/http_server.ts";
 import { within } from "../util/waiting.ts";
 import { GET } from "../util/requests.ts";
 
-/** A server that keeps what `completed` of each request came to. */
+/** A server that keeps the result of `completed` of each request. */
 class WatchedServer extends TestServer {
-  /** `completed` of each request, in order, asked before the handler runs. */
+  /** `completed` of each request, in order, read before the handler runs. */
   readonly completed: Promise<void>[] = [];
-  /** How many of them have resolved. */
+  /** The number of promises that have resolved. */
   whole = 0;
-  /** Resolves when the first request has come. */
+  /** Resolves when the first request has begun. */
   readonly begun: Promise<void>;
 
   constructor(handler: Handler, options: ServeOptions = {}) {
@@ -44,7 +44,7 @@ class WatchedServer extends TestServer {
     assertEquals(this.completed.length, count);
   }
 
-  /** Waits until the one answer has failed, and returns why. */
+  /** Waits until the only answer has failed, and returns the error. */
   expectLost(): Promise<Error> {
     assertEquals(this.completed.length, 1);
     return assertRejects(
@@ -252,7 +252,7 @@ cleanTest(
       if (infos.length === 1) return new Response("first");
       const [first] = infos;
       old.resolve(first!.completed);
-      // Of the request that is answered after that.
+      // The promise of the request that is answered after that.
       void info.completed;
       return gate.promise;
     });

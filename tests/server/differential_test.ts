@@ -8,8 +8,8 @@
  *
  * - `request.signal` does not abort after a whole answer, as with Deno's
  *   `--unstable-no-legacy-abort`: it aborts only for a client that has gone,
- *   since a program could not distinguish the two. So denio needs no warning, and
- *   a signal that is read later has not aborted.
+ *   since a program could not distinguish the two. So denio needs no warning,
+ *   and a signal that is read later has not aborted.
  * - A whole body can be read to its end, also when its client has gone. In Deno
  *   the read fails with BadResource.
  * - The state behind `Symbol(request)` belongs to the prototype, not to the

@@ -1,4 +1,4 @@
-/** What a handler and its stream hear of a client that goes. */
+/** How a handler and its stream notice that a client has gone. */
 
 import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import type { Handler } from "../../src/http/service.ts";
@@ -13,7 +13,7 @@ import { GET } from "../util/requests.ts";
 /** More bytes than the server reads of an unread body. */
 const PAUSING_BYTES = 100_000;
 
-/** What one request's signal did. */
+/** The aborts of one request's signal. */
 class Witness {
   /** The request. */
   request: Request | undefined;
@@ -22,7 +22,7 @@ class Witness {
   readonly #begun = Promise.withResolvers<void>();
   readonly #aborted = Promise.withResolvers<void>();
 
-  /** Returns a handler whose request, unless by HEAD, is looked at. */
+  /** Returns a handler that watches the signals of all requests but HEAD. */
   handler(answer: Handler): Handler {
     return (request, info) => {
       if (request.method === "HEAD") return new Response();
@@ -53,7 +53,7 @@ class Witness {
   }
 }
 
-/** Resolves when a stream was cancelled, and to why. */
+/** Resolves to the reason when a stream was cancelled. */
 async function cancelOf(cancelled: unknown[]): Promise<unknown[]> {
   await eventually("the stream to be cancelled", () => cancelled.length > 0);
   return cancelled;
@@ -323,7 +323,7 @@ cleanTest(
     });
     const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
     for (let index = 0; index < CLIENTS; index++) {
-      // All before the server looks.
+      // All bytes arrive before the server reads.
       const client = TcpStream.connect(server.server.addr);
       client.write(new TextEncoder().encode(post));
       client.resetOnClose = true;

@@ -1,4 +1,4 @@
-/** The echo server: bytes out equal bytes in, whatever happens. */
+/** The echo server: bytes out equal bytes in, in all cases. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -39,9 +39,9 @@ import { eventually, within } from "../util/waiting.ts";
 
 const MIB = 1024 * 1024;
 
-/** A reactor that shows what its listeners' connections do. */
+/** A reactor that shows the events of its listeners' connections. */
 class OpenReactor extends Reactor {
-  /** How many bytes came. */
+  /** The number of received bytes. */
   taken = 0;
   readonly #listeners: AnyListener[] = [];
 
@@ -68,7 +68,7 @@ class OpenReactor extends Reactor {
     return listener;
   }
 
-  /** Whether a peer does not read what it is sent. */
+  /** Whether a peer does not read. */
   get isCongested(): boolean {
     return this.#listeners.flatMap((each) => [...this.connections(each)])
       .some((connection) => connection.bufferedBytes > 0);
@@ -178,7 +178,7 @@ cleanTest(
     const writing = writeAll(client, sent).then(() => client.closeWrite());
     const received = new Uint8Array(sent.byteLength);
     let length = 0;
-    // Behind the writer all the time: it sleeps while there is something to do.
+    // The reader stays behind the writer: it sleeps while bytes wait.
     for (let round = 0;; round++) {
       if (round % 64 === 0) await new Promise((resolve) => setTimeout(resolve));
       const room = received.subarray(length, length + 65_536);
@@ -275,7 +275,7 @@ cleanTest(
     using known = new HastyClient(addr);
     known.ask("known ");
     await eventually("an echo", () => known.read().text !== "");
-    // Accepted or not, nothing runs between this and the shutdown.
+    // Accepted or not: no code runs between this and the shutdown.
     known.ask("again");
     using fresh = new HastyClient(addr);
     fresh.ask("fresh");
@@ -315,7 +315,7 @@ cleanTest(
     })().catch(() => {});
     await eventually("backpressure", () => server.reactor.isCongested);
     const finished = server.shutdown();
-    // Until all is with the system, which has not delivered much of it.
+    // Until the system has all bytes, and has not delivered many of them.
     const received: Uint8Array<ArrayBuffer>[] = [];
     while (server.reactor.isCongested) {
       received.push(await readExactly(client, 65_536));
@@ -348,7 +348,7 @@ Deno.test("EchoServer.shutdown() resets a peer that never reads, when its grace 
     let isFinished = false;
     const finished = server.shutdown().then(() => isFinished = true);
     assert(server.shutdown() === server.finished);
-    // Something that stays open, so that the loop goes on.
+    // A connection that stays open, so that the loop goes on.
     const anchor = reactor.setTimer(1e9, () => {});
     await system.settle();
     assertEquals(polite.isClosed, true, "it is owed nothing");

@@ -1,6 +1,6 @@
 /**
- * What is answered when a handler fails: what `Deno.serve` answers, which each
- * row is put to as well.
+ * The answers for failed handlers: the same as those of `Deno.serve`, which
+ * each row is compared with.
  */
 
 import {
@@ -18,13 +18,13 @@ import { GET } from "../util/requests.ts";
 
 const LAST = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-/** What is answered when all else has failed: bytes without a type. */
+/** The answer when `onError` has failed too: bytes without a type. */
 const PLAIN = "500 undefined Internal Server Error";
 
-/** What programs without types return. */
+/** Results that only programs without types return. */
 type Anything = () => unknown;
 
-/** What one server made of two requests on one connection. */
+/** The answers and errors of one server for two requests on a connection. */
 interface Outcome {
   /** Status, type and body of each answer. */
   readonly answers: string[];
@@ -32,7 +32,7 @@ interface Outcome {
   readonly errors: string[];
 }
 
-/** Sends two requests, of which the second ends the connection. */
+/** Sends two requests; the second ends the connection. */
 async function outcomeOf(
   addr: Deno.NetAddr,
   errors: unknown[],
@@ -54,7 +54,7 @@ async function outcomeOf(
   };
 }
 
-/** Returns what both servers make of it. */
+/** Returns the answers and errors of both servers. */
 async function compare(
   handler: Anything,
   onError: (error: unknown) => unknown = explain,
@@ -244,7 +244,7 @@ for (const [name, onError] of FAILURES) {
           return onError() as Response;
         },
       });
-      // As Deno.serve has them, which prints a trace for each.
+      // The same errors as those of Deno.serve, which prints a trace for each.
       assertEquals(await outcomeOf(test.server.addr, errors), {
         answers: [PLAIN, PLAIN],
         errors: ['"failed"', '"failed"'],

@@ -79,7 +79,7 @@ cleanTest(
   },
 );
 
-/** 5 bytes where the path says `small`, else 100. */
+/** A limit of 5 bytes for the path `small`, of 100 for others. */
 function bytesMaxOf(request: Request): number {
   return new URL(request.url).pathname === "/small" ? 5 : 100;
 }

@@ -9,7 +9,7 @@ import { TestServer } from "../util/http_server.ts";
 import { randomBytes } from "../util/random.ts";
 import { head, HOST } from "../util/requests.ts";
 
-/** More than the system buffers, so that it must be read to get through. */
+/** More bytes than the system buffers: the server must read to get all. */
 const LATE_BYTES = 16_777_216;
 /** The same requests in every run. */
 const SEED = 20_261_120;
@@ -17,7 +17,7 @@ const RUNS = 200;
 
 const CHUNKED = "Transfer-Encoding: chunked";
 
-/** One of each status; `tests/http` has all. */
+/** One request for each status; `tests/http` has all. */
 const SAMPLES: [status: number, name: string, bytes: string][] = [
   [400, "no HTTP", "hello\r\n\r\n"],
   [400, "a bad chunk", `${head("POST / HTTP/1.1", HOST, CHUNKED)}zz\r\n`],
@@ -55,7 +55,7 @@ for (const [status, name, bytes] of SAMPLES) {
       await using test = new TestServer(echo, { bodyBytesMax: 1_000_000_000 });
       const client = await test.connect();
       await client.send(bytes);
-      // All of it gets through, so nothing was reset.
+      // All bytes get through, so the server sent no reset.
       await client.send(randomBytes(LATE_BYTES, 1));
       assertRefused(await client.rest(), status);
     },
@@ -101,7 +101,7 @@ cleanTest(
   },
 );
 
-/** Bytes that may begin well. */
+/** Bytes that may begin like a request. */
 function garbage(): fc.Arbitrary<Uint8Array<ArrayBuffer>> {
   const noise = fc.uint8Array({ maxLength: 200 }).map((bytes) => bytes.slice());
   const text = fc.string({ unit: "binary-ascii", maxLength: 200 }).map(latin1);
@@ -172,7 +172,7 @@ cleanTest(
     });
     await fc.assert(property, { seed: SEED, numRuns: RUNS });
     assertLess(RUNS / 4, refused);
-    // Only bodies that ended early may have reached the handler's error.
+    // Only bodies that ended early may cause an error of the handler.
     for (const error of test.errors) {
       assert(error instanceof Deno.errors.UnexpectedEof, String(error));
     }

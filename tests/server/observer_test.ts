@@ -1,4 +1,4 @@
-/** What an observer hears of requests: each event, on a socket. */
+/** The events of an observer, on sockets. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -28,7 +28,7 @@ function chunked(...lines: string[]): string {
   return [head, "", ...lines, ""].join("\r\n");
 }
 
-/** Writes down what it hears. */
+/** An observer that records its events. */
 class Log implements Observer {
   readonly lines: string[] = [];
   readonly errors: unknown[] = [];
@@ -181,7 +181,7 @@ for (const [name, sent, lines, options] of REFUSALS) {
     const how = { ...options, observer: log };
     await using test = new TestServer(handler, how);
     const client = await test.connect();
-    // In two parts: the handler is called before the body has come.
+    // In two parts: the handler is called before the body has arrived.
     const at = sent.indexOf("ff\r\n");
     if (at > 0) {
       await client.send(sent.slice(0, at));

@@ -35,7 +35,7 @@ async function isOurs(server: Deno.HttpServer<Deno.NetAddr>): Promise<boolean> {
 
 const hello = (): Response => new Response("Hello");
 
-/** A test that gives `Deno.serve` back in the end. */
+/** A test that restores `Deno.serve` in the end. */
 function registerTest(name: string, run: () => void | Promise<void>): void {
   cleanTest(name, async () => {
     using _reactor = Reactor.shared;

@@ -15,7 +15,7 @@ import { GET, get, HOST, post } from "../util/requests.ts";
 
 const MEBIBYTE = 1_048_576;
 
-/** What came of a call: its value, or the class of what it threw. */
+/** The outcome of a call: its value, or the class of its error. */
 async function outcome(call: () => unknown): Promise<unknown> {
   try {
     return await call();
@@ -24,7 +24,7 @@ async function outcome(call: () => unknown): Promise<unknown> {
   }
 }
 
-/** What came of each way to read a body. */
+/** The outcome of each way to read a body. */
 async function readAllWays(request: Request): Promise<unknown[]> {
   const outcomes: unknown[] = [];
   for (
@@ -98,7 +98,7 @@ const PARTS = [
 
 type Look = (request: Request) => unknown;
 
-/** What is looked at, and what the request is. */
+/** A look at a request, and the request. */
 const LOOKS: [when: string, text: string, look: Look][] = [
   ["its plain properties are read", GET, (request) =>
     [
@@ -234,7 +234,7 @@ const LOOKS: [when: string, text: string, look: Look][] = [
     return [await new Response(bytes).text(), request.bodyUsed];
   }],
   ["its body is a stream of text", post("a\xc3\xa9"), async (request) => {
-    // Of Deno 2.9; TypeScript does not know it.
+    // A property of Deno 2.9 that TypeScript does not know.
     const make = Reflect.get(request, "textStream");
     if (typeof make !== "function") return "none";
     let text = "";
@@ -429,7 +429,7 @@ for (const [name, read] of READERS) {
   }
 }
 
-/** What `look` resolves to while a handler waits for it. */
+/** Returns what `look` resolves to while a handler waits for it. */
 async function seen<T>(
   text: string,
   look: (request: Request) => T | Promise<T>,
@@ -535,7 +535,7 @@ cleanTest(
     await client.answer();
     await client.send(post("hello"));
     await client.answer();
-    // What follows is read into the same buffer.
+    // The next bytes are read into the same buffer.
     await client.send(get("/path?a=b", "X-A: 2").repeat(500));
     await client.answers(500);
     const [first, second] = kept as [Request, Request];
@@ -590,7 +590,7 @@ cleanTest(
 
 const CHUNK_SIZES = [1_000, 16_384, 100_000];
 
-/** `bytes` as a chunked body in chunks of any size. */
+/** Returns `bytes` as a body in chunks of any size. */
 function* chunksOf(
   bytes: Uint8Array<ArrayBuffer>,
   sizeMax: number,

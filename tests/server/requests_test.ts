@@ -20,7 +20,7 @@ function pathOf(request: Request): string {
   return new URL(request.url).pathname;
 }
 
-/** Resolves after a timer of Deno's own. */
+/** Resolves after a timer of Deno's. */
 function timer(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -116,10 +116,10 @@ cleanTest("connection is used again, when fetch() comes twice", async () => {
   assertEquals(ports.size, 1);
 });
 
-/** Handlers, and in how many writes answers leave to what one read brought. */
+/** Handlers, and the number of writes for the requests of one read. */
 const HANDLERS: [name: string, writes: number, handler: Handler][] = [
   ["return at once", 1, path],
-  // Some rounds of microtasks after the turn, and all the rest in another.
+  // Some answers leave after rounds of microtasks, the others in a later turn.
   ["are async", 2, async (request) => {
     await undefined;
     return new Response(pathOf(request));

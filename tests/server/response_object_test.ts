@@ -88,7 +88,7 @@ class Tagged extends Response {
   }
 }
 
-/** Has Response's prototype, and nothing of a Response. */
+/** Has only the prototype of a Response. */
 function lookalike(): Response {
   return Object.create(Response.prototype, {
     type: { value: "default" },
@@ -192,11 +192,11 @@ async function* generated(): AsyncGenerator<Uint8Array> {
   yield latin1("b");
 }
 
-/** Fields that two servers may say in ways of their own. */
+/** Fields that two servers may send in different ways. */
 const OWN = ["date", "vary", "connection", "content-length"];
 const FRAMING = "transfer-encoding";
 
-/** What the body is, and all that was said of it but framing. */
+/** The body and the fields of an answer, without its framing. */
 function shown(answer: Answer): unknown {
   const { status, fields, text } = answer;
   const said = fields.filter(([name]) =>
@@ -255,7 +255,7 @@ cleanTest(
   },
 );
 
-/** A server behind ours, whose answers are sent on. */
+/** A server behind ours, which passes its answers on. */
 function upstream(): TestServer {
   return new TestServer(async (request) => {
     const { pathname } = new URL(request.url);
@@ -353,7 +353,7 @@ for (const size of [0, 1, 70_000, 1_000_000]) {
             field !== "",
           );
         }
-        // Also a HEAD must not leave it open.
+        // A HEAD must not leave the stream open either.
         await client.send(HEAD);
         await client.answer("HEAD");
         await client.send(GET);

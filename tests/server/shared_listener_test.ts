@@ -22,10 +22,10 @@ import { SocketFolder } from "../util/unix_paths.ts";
 import { eventually } from "../util/waiting.ts";
 
 const TOKEN = 7;
-/** How many more than another a member may have. */
+/** The most connections that a member may have more than another. */
 const LEAD_MAX = 2;
 
-/** A Unix socket, to which connecting takes no time, and its members. */
+/** A Unix socket, where connecting takes no time, and its members. */
 class Group implements Disposable {
   readonly table: AcceptTable;
   readonly members: Member[] = [];
@@ -66,7 +66,7 @@ class Group implements Disposable {
   }
 }
 
-/** What a reactor does for its listener, step by step. */
+/** The work of a reactor for its listener, step by step. */
 class Member {
   readonly listener: SharedListener;
   readonly streams: StreamSocket[] = [];
@@ -96,7 +96,7 @@ class Member {
     return this.listener.restMs !== undefined;
   }
 
-  /** Accepts once; returns how many. */
+  /** Accepts once; returns the number of connections. */
   accept(): number {
     const count = this.listener.acceptBatch(this.#batch);
     for (let index = 0; index < count; index++) {
@@ -184,7 +184,7 @@ groupTest(
     assert(first.isNotified);
     assertEquals(first.accept(), LEAD_MAX);
     assert(first.isAway);
-    // As the reactor does when `restMs` are over.
+    // The reactor does this after `restMs`.
     assertEquals(first.accept(), 7);
     assertEquals(first.isAway, false);
     group.connect(3);
@@ -195,7 +195,7 @@ groupTest(
     group.connect(1);
     assert(second.isNotified);
     assertEquals(second.accept(), 1);
-    // It is there: from now on it is waited for.
+    // It has accepted: from now on the others leave connections to it again.
     group.connect(3);
     assert(first.isNotified);
     assertEquals(first.accept(), 1);
@@ -228,7 +228,7 @@ groupTest(
     group.connect(1);
     assertEquals(first.isNotified, false);
     assert(second.isNotified);
-    // When it can accept again.
+    // The member can accept again.
     assertEquals(first.accept(), 1);
     assertEquals(first.isAway, false);
   },

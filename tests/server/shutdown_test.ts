@@ -14,7 +14,7 @@ import { GET } from "../util/requests.ts";
 
 /** A handler that answers when the test lets it. */
 class Gate {
-  /** Resolves when a request has come. */
+  /** Resolves when a request has begun. */
   readonly begun: Promise<void>;
   /** Lets the handler answer. */
   readonly open: () => void;
@@ -37,7 +37,7 @@ class Gate {
 const CLIENTS = 96;
 
 /**
- * What a client has when the last answer to it is the last on its connection.
+ * The end of an answer after which the connection closes.
  */
 const WHOLE = /\r\nconnection: close\r\n(.+\r\n)*\r\nok$/;
 
@@ -54,7 +54,7 @@ async function endsOf(clients: HastyClient[]): Promise<(number | string)[]> {
   return [...new Set(ends)];
 }
 
-/** Whether a promise has settled, as far as Deno's loop has come. */
+/** Returns whether a promise has settled by this round of Deno's loop. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   promise.then(() => settled = true, () => settled = true);
@@ -98,7 +98,7 @@ Deno.test("shutdown() waits for no client, when it is idle and stays", async () 
   const used = system.arrive();
   used.receive(GET);
   await system.settle();
-  // Something that stays open, so that the loop goes on.
+  // A connection that stays open, so that the loop goes on.
   reactor.setTimer(1e9, () => {});
   const down = server.shutdown();
   await system.settle();

@@ -20,17 +20,17 @@ interface Event {
 
 /** The clients of a stream of events. */
 class Channel {
-  /** How often a listener went. */
+  /** The number of clients that have gone. */
   cancels = 0;
   readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #id = 0;
 
-  /** How many listen. */
+  /** The number of clients. */
   get size(): number {
     return this.#listeners.size;
   }
 
-  /** Returns the answer to one more listener. */
+  /** Returns the answer to one more client. */
   subscribe(): Response {
     let own: ReadableStreamDefaultController<Uint8Array>;
     const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -54,7 +54,7 @@ class Channel {
     this.#send(`id: ${++this.#id}\nevent: ${type}\n${lines}\n`);
   }
 
-  /** Sends what says nothing. */
+  /** Sends a comment. */
   comment(): void {
     this.#send(": keep-alive\n\n");
   }
@@ -71,9 +71,9 @@ class Channel {
   }
 }
 
-/** Reads events as an `EventSource` would. */
+/** Reads events like an `EventSource`. */
 class EventReader {
-  /** Comments that came. */
+  /** The received comments. */
   comments = 0;
   readonly #reader: ReadableStreamDefaultReader<string>;
   #text = "";
@@ -83,7 +83,7 @@ class EventReader {
     this.#reader = body!.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Returns the next event, and nothing at the end. */
+  /** Returns the next event; `undefined` at the end. */
   async next(): Promise<Event | undefined> {
     for (;;) {
       const end = this.#text.indexOf("\n\n");
@@ -101,7 +101,7 @@ class EventReader {
     }
   }
 
-  /** Goes. */
+  /** Closes the connection. */
   async cancel(): Promise<void> {
     await this.#reader.cancel();
   }
@@ -125,7 +125,7 @@ cleanTest(
     const response = await test.fetch("/events");
     assertEquals(response.headers.get("content-type"), "text/event-stream");
     const events = new EventReader(response);
-    // The next is sent only when the one before has come.
+    // An event is sent only after the previous one has arrived.
     for (const [index, data] of ["one", "two\nlines", "", "äöü"].entries()) {
       channel.publish("news", data);
       assertEquals(await events.next(), {
@@ -215,7 +215,7 @@ cleanTest(
   },
 );
 
-/** Reads until an event of that text has come. */
+/** Reads until an event with a text has arrived. */
 async function hears(client: RawClient, text: string): Promise<void> {
   let heard = "";
   while (!heard.includes(`data: ${text}\n\n`)) {

@@ -14,7 +14,7 @@ const LARGE_BYTES = 64 * MEBIBYTE;
 const SYSTEM_BYTES = 24 * MEBIBYTE;
 /** More than the server holds of a body, either way. */
 const HELD_BYTES = MEBIBYTE;
-/** More than would fit anywhere if it were not for backpressure. */
+/** More bytes than fit anywhere without backpressure. */
 const HUGE_BYTES = 256 * MEBIBYTE;
 
 /** A stream of `length` bytes, the same block again and again. */
@@ -33,7 +33,7 @@ function stream(
   }, { highWaterMark: 0 });
 }
 
-/** Returns the hash and the length of all that a stream gives. */
+/** Returns the hash and the length of all bytes of a stream. */
 async function digest(
   stream: AsyncIterable<Uint8Array>,
 ): Promise<{ sum: string; length: number }> {
@@ -227,7 +227,7 @@ cleanTest(
   },
 );
 
-/** A stream of that many bytes, which says how many were taken of it. */
+/** A stream of `length` bytes that counts the bytes taken. */
 function counted(
   length: number,
 ): { stream: ReadableStream<Uint8Array<ArrayBuffer>>; taken: () => number } {
@@ -243,7 +243,7 @@ function counted(
   return { stream, taken: () => taken };
 }
 
-/** Reads that many bytes, or to the end; returns how many there were. */
+/** Reads so many bytes, or to the end; returns the number of bytes. */
 async function skip(client: RawClient, length: number): Promise<number> {
   let read = 0;
   while (read < length) {
@@ -433,7 +433,7 @@ cleanTest(
     const client = await test.connect();
     await client.send(GET);
     await eventually("the error", () => test.errors.length > 0);
-    // A reset would throw away what was not read, and throw here.
+    // A reset would throw away unread bytes, and throw here.
     const bytes = await client.restBytes();
     assertLess(LENGTH, bytes.byteLength);
     assertEquals([...bytes.slice(-3)], [0, 13, 10]);

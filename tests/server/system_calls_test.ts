@@ -1,10 +1,10 @@
 /**
- * System calls for each request of the real server, counted and not timed: by
- * the reactor itself, and by strace where there is one, which must agree.
+ * System calls for each request of the real server, counted by the reactor, and
+ * by strace where the machine has it. Both counts must agree.
  *
- * Peers have all asked before the server looks, as when it has too little of a
- * core for them. When it looks sooner, there is a poll for fewer requests: how
- * many those are is the machine's doing, so that is only printed.
+ * All peers have sent their requests before the server polls, as on a busy
+ * machine. A server that polls sooner needs a poll for fewer requests; their
+ * number depends on the machine, so that is only printed.
  */
 
 // deno-lint-ignore-file no-console -- what is not asserted is printed
@@ -24,7 +24,7 @@ const FREE_REQUESTS = 20_000;
 
 /** A read and a write for each request, and a poll for many. */
 const CALLS_MAX = 2.1;
-/** The same for each of sixteen requests in one read and one write. */
+/** The least for sixteen requests: one read and one write. */
 const DEEP_CALLS_MAX = 0.2;
 /**
  * What Deno and V8 may call in a turn beside what the reactor counts: yielding
@@ -35,15 +35,15 @@ const OTHERS_PER_TURN_MAX = 24;
 
 const MESSAGE = `${"-".repeat(63)}\n`;
 
-/** Calls that moved bytes or waited. */
+/** Calls that moved bytes, or waited. */
 type Calls = Pick<ReactorStats, "polls" | "parks" | "reads" | "writes">;
 
-/** What a server and its peers do. */
+/** A server, and the requests of its peers. */
 interface Load {
   readonly kind: "http" | "echo";
-  /** What each peer sends at once. */
+  /** The bytes that each peer sends at once. */
   readonly question: string;
-  /** How many messages that is. */
+  /** The number of messages in these bytes. */
   readonly depth: number;
 }
 
@@ -55,7 +55,7 @@ const DEEP_GETS: Load = {
 };
 const ECHOES: Load = { kind: "echo", question: MESSAGE, depth: 1 };
 
-/** The server's process. */
+/** The process of the server. */
 class CountedServer implements AsyncDisposable {
   readonly pid: number;
   readonly #child: Deno.ChildProcess;
@@ -64,8 +64,8 @@ class CountedServer implements AsyncDisposable {
   #text = "";
 
   /**
-   * @param batch After how many messages it waits for the test.
-   * @param wrapper What starts it instead, such as strace.
+   * @param batch Messages after which the server waits for the test.
+   * @param wrapper A command that starts the server, such as strace.
    */
   constructor({ kind }: Load, batch: number, wrapper: readonly string[] = []) {
     const file = new URL("../fixtures/counted_server.ts", import.meta.url);
@@ -84,24 +84,24 @@ class CountedServer implements AsyncDisposable {
       .getReader();
   }
 
-  /** Waits until it listens, and returns its port. */
+  /** Waits until the server listens, and returns its port. */
   async port(): Promise<number> {
     const line = await this.#line();
     return Number(/:(\d+)$/.exec(line)![1]);
   }
 
-  /** Has it go on. */
+  /** Lets the server go on. */
   goOn(): Promise<void> {
     return this.#say("g");
   }
 
-  /** Returns what its reactor has done, once it waits. */
+  /** Returns the counts of its reactor, once the server waits. */
   async stats(): Promise<ReactorStats> {
     await this.#say("s");
     return JSON.parse(await this.#line());
   }
 
-  /** Ends it. */
+  /** Ends the server. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close();
     await this.#output.cancel();
@@ -123,7 +123,7 @@ class CountedServer implements AsyncDisposable {
   }
 }
 
-/** Has all peers ask and be answered, again and again, in step. */
+/** All peers send, then all receive their answers, again and again. */
 async function countInStep(server: CountedServer, load: Load): Promise<Calls> {
   const { question } = load;
   using crowd = new Crowd(question);
@@ -139,7 +139,7 @@ async function countInStep(server: CountedServer, load: Load): Promise<Calls> {
   return difference(before, await server.stats());
 }
 
-/** Has each peer ask again as soon as it is answered. */
+/** Each peer sends again as soon as it has its answer. */
 async function countFree(load: Load): Promise<Calls> {
   await using server = new CountedServer(load, 0);
   using crowd = new Crowd(load.question);
@@ -175,7 +175,7 @@ function batchOf({ depth }: Load): number {
 async function expectAtMost(load: Load, callsMax: number): Promise<void> {
   await using server = new CountedServer(load, batchOf(load));
   const calls = await countInStep(server, load);
-  // One of each for what a peer sends at once, and nothing in vain.
+  // One read and one write for the bytes of a peer, and no useless call.
   assertEquals(calls.reads, ROUNDS * CONNECTIONS);
   assertEquals(calls.writes, ROUNDS * CONNECTIONS);
   assertLessOrEqual(sumOf(calls) / (ROUNDS * batchOf(load)), callsMax);
@@ -205,7 +205,7 @@ Deno.test({
   ignore: NO_STRACE,
   async fn() {
     const log = await Deno.makeTempFile({ suffix: ".strace" });
-    // The server is the child that is spoken to, and not strace.
+    // The process of the server is the child of strace.
     const strace = ["strace", "-D", "-f", "-o", log];
     let calls: Calls;
     let pid: number;
@@ -255,7 +255,7 @@ function straced(log: string, pid: number): {
   return {
     waits: count(new RegExp(` epoll_p?wait\\(${epoll},`)),
     reads: count(/ recvfrom\(/),
-    // The byte that ends a park on the reactor's own socket is none of them.
+    // Without the byte that ends a park, on the reactor's own socket.
     writes: count(/ sendto\(\d+, "(?!\\1", 1,)/),
     // This call is the test's own signal.
     all: begun.filter((line) => !/ read\(0, /.test(line)).length,

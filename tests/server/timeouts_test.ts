@@ -14,7 +14,7 @@ import { TestServer } from "../util/http_server.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { GET } from "../util/requests.ts";
 
-/** Soon, so that tests are quick; each waits for what follows from it. */
+/** A short limit, so that tests are quick; each waits for its effect. */
 const SOON_MS = 30;
 /** More than sockets hold. */
 const LARGE_BYTES = 33_554_432;
@@ -158,7 +158,7 @@ cleanTest(
     await client.send(GET);
     assertEquals((await client.answer()).status, 503);
     await within(aborted.promise, "the signal");
-    // What it answers now is thrown away, and the connection goes on.
+    // The late answer is thrown away, and the connection goes on.
     late.resolve(
       new Response(new ReadableStream({ cancel: () => cancelled.resolve() })),
     );

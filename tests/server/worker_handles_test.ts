@@ -20,7 +20,8 @@ const CASES = STATES.flatMap((state) =>
   ENDINGS.map((ending) => [state, ending] as const)
 );
 
-// Not a clean test, which counts descriptors: Deno keeps two of the first Worker.
+// Not a clean test, which counts descriptors: Deno keeps two of the first
+// Worker.
 for (const [state, ending] of CASES) {
   Deno.test(
     `a Worker's sockets are closed, when it is ${state} and ends by "${ending}"`,

@@ -25,7 +25,7 @@ import { GET } from "../util/requests.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const MODULE = new URL("../fixtures/named_worker.ts", import.meta.url);
-/** Connections that suffice to meet both of two Workers: all but 2^-64. */
+/** So many connections reach both of two Workers, all but 2^-64 times. */
 const CONNECTIONS = 64;
 const SLOW_START = new URL("../fixtures/slow_start.ts", import.meta.url);
 const BLOCKED_MODULE = new URL(
@@ -33,11 +33,11 @@ const BLOCKED_MODULE = new URL(
   import.meta.url,
 );
 const COUNTS_POLLS = new URL("../fixtures/counts_polls.ts", import.meta.url);
-/** Longer than all that a test waits for while a client waits. */
+/** Longer than any wait of a test while a client waits. */
 const ANSWER_MS = 2 * DEADLINE_MS;
 
-// The shared reactor opens what it waits with when it is first idle. That stays
-// open: a test that counts handles must not be the one that sees it come.
+// The shared reactor opens its handles for waiting when it is idle first, and
+// keeps them. It must not do so in a test that counts handles.
 await (async () => {
   const { shared } = Reactor;
   const where = { hostname: "127.0.0.1", port: 0 };
@@ -148,7 +148,7 @@ async function connect({ addr }: WorkersServer): Promise<RawClient[]> {
   return clients;
 }
 
-/** How often each is there. */
+/** Returns how often each value occurs. */
 function countsOf(names: readonly string[]): number[] {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -162,7 +162,7 @@ async function workerOf(client: RawClient): Promise<string> {
   return answer.get("x-worker")!;
 }
 
-/** Files that hold Workers up. They are let go before the server is to end. */
+/** Files that block Workers, until the test removes them. */
 class Locks implements Disposable {
   readonly #folder = Deno.makeTempDirSync();
   readonly #addr: Deno.NetAddr;
@@ -171,7 +171,7 @@ class Locks implements Disposable {
     this.#addr = addr;
   }
 
-  /** Has a Worker block, and returns its client when it does. */
+  /** Blocks a Worker, and returns its client then. */
   async hold(name: string, path = "/"): Promise<RawClient> {
     const client = await RawClient.connect(this.#addr);
     const file = `${this.#folder}/${name}`;
@@ -182,7 +182,7 @@ class Locks implements Disposable {
     return client;
   }
 
-  /** Lets one go. */
+  /** Unblocks a Worker. */
   open(name: string): void {
     Deno.removeSync(`${this.#folder}/${name}`);
   }
@@ -270,7 +270,7 @@ Deno.test("serve() on Workers serves at a Unix socket, which it removes in the e
 
 Deno.test("serve() on Workers refuses a balance that there is not", async () => {
   const given = { module: MODULE, port: 0 };
-  // As a program in JavaScript may say it.
+  // As a program in JavaScript may write it.
   const reusePort = "reuse-port" as "shared-listener";
   await assertRejects(
     () => serve({ ...given, balance: "fair" as Balance }),
@@ -336,7 +336,7 @@ balanceTest(
   "serve() on Workers rejects with what is wrong, when the first cannot start",
   async (balance) => {
     const ends: WorkerEnd[] = [];
-    // Which stays open, and has its own handles.
+    // The shared reactor stays open, and has its own handles.
     assert(Reactor.shared.size >= 0);
     const before = handleCount();
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -372,7 +372,7 @@ Deno.test("a server gives up, when a Worker fails to start five times in a row",
   const ends: WorkerEnd[] = [];
   const server = await start(ends, { module, workers: 1 });
   await Deno.writeTextFile(module, `throw new Error("broken");`);
-  // The module is what was imported: what is new is seen by a new Worker.
+  // Only a new Worker imports the changed module.
   await fetch(`http://127.0.0.1:${server.addr.port}/`).then(
     (response) => response.body?.cancel(),
     () => {},
@@ -399,7 +399,7 @@ balanceTest(
   "shutdown() on Workers lets a slow answer come, and then refuses",
   async (balance) => {
     const ends: WorkerEnd[] = [];
-    // Which stays open, and has its own handles.
+    // The shared reactor stays open, and has its own handles.
     assert(Reactor.shared.size >= 0);
     const before = handleCount();
     const server = await start(ends, { balance });
@@ -424,7 +424,7 @@ balanceTest(
 
 /** Runs `test`, and expects that afterwards no Worker has a handle open. */
 async function leavesNothing(test: () => Promise<void>): Promise<void> {
-  // Which stays open, and has its own handles.
+  // The shared reactor stays open, and has its own handles.
   assert(Reactor.shared.size >= 0);
   const before = handleCount();
   await test();
@@ -512,7 +512,7 @@ Deno.test("serve() on Workers rejects with TimedOut, when the module is not load
   leavesNothing(async () => {
     using file = new TemporaryFile();
     const blocks = new URL(`?while=${file.path}`, SLOW_START);
-    // The first is over before the Worker runs, others while it loads.
+    // The first ends before the Worker runs, others while the module loads.
     for (
       const [module, startMs] of [
         [SLOW_START, 1],
@@ -538,7 +538,7 @@ balanceTest(
     await eventually("the Worker to be idle", () => blocked() !== "");
     const before = blocked();
     await within(server.shutdown(), "the server to shut down");
-    // The last wait of all is the one that the order has ended.
+    // The order has ended the last wait.
     assertMatch(blocked().slice(before.length), /^(\d+\n)*[1-9]\d*\n$/);
   },
 );
@@ -552,7 +552,7 @@ class TemporaryFile implements Disposable {
   }
 }
 
-/** What a server on Workers must not be asked for, and what it says then. */
+/** Wrong options of a server on Workers, and the messages about them. */
 const REFUSED: [
   options: object,
   // deno-lint-ignore no-explicit-any -- as assertRejects has it
@@ -599,7 +599,7 @@ const REFUSED: [
 
 for (const [options, type, says] of REFUSED) {
   Deno.test(`serve() on Workers refuses, before anything starts, ${Deno.inspect(options)}`, async () => {
-    // What has started would have failed by this.
+    // A Worker that had started would have failed by now.
     using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = taken.addr;
     const given = { ...options } as Partial<ServeModuleOptions>;

@@ -37,22 +37,14 @@ import type { UnixPath } from "../../net/address.ts";
  * Measured on two cores that had other work to do (Linux 6.18, ten runs each):
  * connections of the Worker with the most, as a multiple of the mean.
  *
- * | Workers, connections at once | shared | reuse-port | `EPOLLEXCLUSIVE` alone
- * |
- * | ---------------------------- | ------ | ---------- | ----------------------
- * |
- * | 2, 8                         | 1.00   | 1.25       | 1.70
- * |
- * | 2, 64                        | 1.01   | 1.10       | 1.86
- * |
- * | 2, 512                       | 1.00   | 1.04       | 1.43
- * |
- * | 4, 8                         | 1.05   | 1.95       | 2.90
- * |
- * | 4, 64                        | 1.00   | 1.31       | 2.24
- * |
- * | 4, 512                       | 1.00   | 1.09       | 2.28
- * |
+ * | Workers, connections at once | shared | reuse-port | `EPOLLEXCLUSIVE` alone |
+ * | ---------------------------- | ------ | ---------- | ---------------------- |
+ * | 2, 8                         | 1.00   | 1.25       | 1.70                   |
+ * | 2, 64                        | 1.01   | 1.10       | 1.86                   |
+ * | 2, 512                       | 1.00   | 1.04       | 1.43                   |
+ * | 4, 8                         | 1.05   | 1.95       | 2.90                   |
+ * | 4, 64                        | 1.00   | 1.31       | 2.24                   |
+ * | 4, 512                       | 1.00   | 1.09       | 2.28                   |
  *
  * Processor time is the same for both: 10 µs for a request, 57 µs for a
  * connection of one request, with 7.9 system calls (7.5 by `"reuse-port"`); so

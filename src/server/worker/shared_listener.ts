@@ -1,12 +1,12 @@
 /**
  * A listening socket that the reactors of several threads accept from.
  *
- * Each member has a clone of the socket in its own poll. The system notifies
- * one clone of a connection (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`; without it the
- * system notifies all, and the first member accepts): the first clone of a
- * queue in which a thread waits. Without further rules, the first member gets
- * nearly all connections that arrive one by one, and chance decides about the
- * others. So:
+ * Each member has a clone of the socket in its own poll. The system keeps the
+ * clones in a queue, and notifies the first member that waits just then
+ * (`EPOLLEXCLUSIVE` of `epoll_ctl(2)`; without it the system notifies all, and
+ * the first member accepts). Without further rules, the first member of the
+ * queue gets nearly all connections that arrive one by one, and chance decides
+ * about connections that arrive together. So:
  *
  * - A member that has accepted goes to the end of the queue, unless it still
  *   has the fewest connections.

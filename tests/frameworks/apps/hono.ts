@@ -27,20 +27,20 @@ import {
 import { encoded } from "../../util/handlers.ts";
 
 const SECRET = "a secret";
-/** What the middleware against large bodies lets through. */
+/** The most bytes that the middleware against large bodies allows. */
 export const LIMIT_BYTES = 1_000;
 
-/** The application, and what a test sees of its inside. */
+/** The application, and the events that a test waits for. */
 export interface HonoApp {
-  /** It. */
+  /** The application. */
   readonly app: Hono;
-  /** What happens to the stream of `/sse/forever`. */
+  /** The events of the stream of `/sse/forever`. */
   readonly events: Visit;
-  /** What happens to the request to `/signal`. */
+  /** The events of the request to `/signal`. */
   readonly signal: Visit;
 }
 
-/** A request whose client leaves before it is answered. */
+/** A request with a client that leaves before the answer. */
 export class Visit {
   /** Its handler has begun. */
   readonly begun = Promise.withResolvers<void>();
@@ -123,7 +123,7 @@ function addBodies(app: Hono): void {
     });
   });
   app.post("/twice", async (c) => {
-    // Hono keeps what was read, so that another middleware may read it too.
+    // Hono keeps the bytes, so that another middleware can read them too.
     return c.json([await c.req.text(), await c.req.text()]);
   });
   app.post("/forward", async (c) => {

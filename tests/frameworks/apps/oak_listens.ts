@@ -1,6 +1,6 @@
 /**
- * Oak's own `listen()`, which calls `Deno.serve`: by then that is denio's.
- * Prints where, and ends at a SIGTERM.
+ * Oak's own `listen()`, which calls `Deno.serve`: denio has replaced it. Prints
+ * its address, and ends at a SIGTERM.
  *
  * @module
  */
