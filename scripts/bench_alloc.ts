@@ -54,17 +54,17 @@ ${
 
 Exit codes: 0 all within their budgets, 1 not, 2 bad usage.`;
 
-/** Bytes that one of something allocates; budgets are for the last three. */
+/** Bytes that one exchange allocates; budgets are for the last three. */
 export interface AllocationResult {
-  /** What it is. */
+  /** Its name. */
   readonly name: ScenarioName;
-  /** What its handler allocates by itself. */
+  /** The bytes of its handler alone. */
   readonly handler: number;
-  /** What is allocated on the heap beside that, as it runs. */
+  /** The other bytes on the heap, as the code runs. */
   readonly asRun: number;
-  /** The same, as it is written. */
+  /** The same, as the code is written. */
   readonly asWritten: number;
-  /** What is allocated beside the heap. */
+  /** The bytes outside the heap. */
   readonly beside: number;
 }
 

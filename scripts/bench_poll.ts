@@ -1,5 +1,5 @@
 /**
- * Measures what a poll costs on each backend, the more sources the more:
+ * Measures the cost of a poll on each backend, by the number of sources:
  * `deno task bench:poll --help`.
  *
  * @module
@@ -32,7 +32,7 @@ const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 const SIZES = [10, 30, 100, 300, 1000, 3000, 10_000];
 const MAX = 15_000;
 const ROUNDS = 5;
-/** Enough for a first look. */
+/** Enough for a first impression. */
 const QUICK = { rounds: 1, max: 1_000 };
 
 const HELP =
@@ -85,7 +85,7 @@ function measure(
   rounds: number,
 ): Result[] {
   const sizes = [...SIZES.filter((size) => size < max), max];
-  // Backends in turns: what disturbs the machine disturbs all of them.
+  // Backends take turns: a disturbance of the machine disturbs all of them.
   const all = sizes.flatMap((size) =>
     backends.map((backend) => ({ backend, size, samples: [] as Figures[] }))
   );
@@ -125,7 +125,7 @@ function tableLines(results: readonly Result[]): string[] {
   });
 }
 
-/** The page is loaded when all is measured: its memory would disturb. */
+/** The page is loaded last: its memory would disturb the measurement. */
 async function writePage(results: readonly Result[]): Promise<void> {
   const { pollPage } = await import("./bench_poll/page.ts");
   try {

@@ -1,8 +1,8 @@
 /**
- * Writes what the benchmark has measured as a page, and keeps it in the README:
+ * Writes the benchmark's results as a page, and keeps it in the README:
  * `deno task bench:report --help`.
  *
- * Permissions of the task: files are read and written wherever the user says.
+ * Permissions of the task: it reads and writes files where the user says.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 const ROOT = new URL("../", import.meta.url);
 const INPUT = new URL("native/target/bench.json", ROOT);
 const OUTPUT = new URL("native/target/bench.html", ROOT);
-/** The folder that the user called `deno task` from, which starts elsewhere. */
+/** The user's folder: `deno task` starts in another. */
 const FOLDER_VARIABLE = "INIT_CWD";
 
 const HELP = `Write what "deno task bench" has measured as a page.
@@ -69,7 +69,7 @@ function main(): number {
   return 0;
 }
 
-/** Results that cannot be read are wrong usage: one line says why. */
+/** Results that cannot be read are wrong usage: one line explains it. */
 function readResults(file: URL): Results {
   try {
     return Results.parse(Deno.readTextFileSync(file));
@@ -93,7 +93,7 @@ function writing(file: URL, write: () => void): void {
   }
 }
 
-/** A path is meant from where the user is. */
+/** A path is relative to the user's folder. */
 function fileOf(path: string | undefined, usual: URL): URL {
   if (!path) return usual;
   const folder = Deno.env.get(FOLDER_VARIABLE) ?? Deno.cwd();

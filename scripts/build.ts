@@ -11,22 +11,22 @@ import { libraryFile, NATIVE_PATH_VARIABLE } from "../src/native/library.ts";
 import { Failure, runProgram } from "./command_line.ts";
 import { cratePath, run } from "./programs.ts";
 
-/** Where the crate is. */
+/** The crate's folder. */
 const CRATE = new URL("../native/", import.meta.url);
 
-/** Files that the library is made of: of each member of the workspace. */
+/** The library's sources, of each member of the workspace. */
 const SOURCE = /^Cargo\.(toml|lock)$|^config\.toml$|\.rs$/;
-/** Folders of which nothing gets into the library. */
+/** Folders without sources of the library. */
 const OTHER_FOLDERS = ["examples", "fuzz", "load", "target", "tests"];
 
-/** Returns where cargo puts the library of the crate at `crate`. */
+/** Returns cargo's path for the library of the crate at `crate`. */
 export function builtLibrary(crate: URL = CRATE): URL {
   return new URL(`target/release/${libraryFile(Deno.build.os)}`, crate);
 }
 
 /** Builds the library unless it is newer than all of its sources. */
 export function buildIfStale(): void {
-  // A program that is given another library does not need this one.
+  // A program with another library does not need this one.
   if (Deno.env.get(NATIVE_PATH_VARIABLE)) return;
   const reason = staleReason();
   if (reason === undefined) return;
@@ -57,7 +57,7 @@ export function buildCommand(extra: readonly string[]): string[] {
   return [
     ...["cargo", "build", "--release", "--locked", "--lib", ...extra],
     ...["--manifest-path", cratePath("Cargo.toml")],
-    // Not where CARGO_TARGET_DIR says: Deno opens it here.
+    // In this folder and not in CARGO_TARGET_DIR: Deno opens the library here.
     ...["--target-dir", cratePath("target")],
   ];
 }
@@ -76,9 +76,9 @@ export function staleReason(crate: URL = CRATE): string | undefined {
 }
 
 /**
- * Makes a library that is up to date look it: when a change means nothing to
- * cargo, a comment in Cargo.toml say, it leaves the old file, which would be
- * found stale for ever.
+ * Makes the time of a library that is up to date say so. When a change means
+ * nothing to cargo, such as a comment in Cargo.toml, cargo leaves the old file,
+ * and the library would look stale after every build.
  */
 export function freshen(crate: URL = CRATE): void {
   if (staleReason(crate) === undefined) return;

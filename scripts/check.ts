@@ -1,5 +1,5 @@
 /**
- * Checks the house rules that no linter knows, and fails when one is broken:
+ * Checks the house rules that no linter has, and fails when one is broken:
  * `deno run --allow-read scripts/check.ts`. `lint_plugin.ts` has the others.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
- * Writes HTML: what a template contains is text unless it is HTML already, so
- * no text can become markup by mistake.
+ * Writes HTML: text in a template is escaped unless it is marked as HTML, so no
+ * text can become markup by mistake.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export class Html {
   }
 }
 
-/** What a template may contain: lists are joined, nothing is left out. */
+/** The values of a template: lists are joined, `undefined` is left out. */
 export type Part = string | Html | undefined | readonly Part[];
 
 /**

@@ -1,6 +1,5 @@
 /**
- * Ends what a script has started when the script is interrupted: servers in
- * the background, and whatever else outlives it.
+ * Ends the processes that a script has started when the script is interrupted.
  *
  * @module
  */
@@ -12,8 +11,8 @@ const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 const EXIT_CODE_BASE = 128;
 
 /**
- * Within this a second signal is the first again: of Ctrl-C the terminal tells
- * every program, and `deno task` passes it on to those that know already.
+ * Within this time a second signal is the first again: a terminal sends Ctrl-C
+ * to every program, and `deno task` passes it on to the same programs.
  */
 const SAME_MS = 1_000;
 
@@ -23,8 +22,8 @@ const cleanups = new Set<Cleanup>();
 let isInterrupted = false;
 
 /**
- * Has `cleanup` run when the script is interrupted, before those that were
- * given earlier. Disposing of the answer takes it back.
+ * Calls `cleanup` when the script is interrupted, before functions that were
+ * given earlier. Disposing of the result takes it back.
  */
 export function whenInterrupted(cleanup: Cleanup): Disposable {
   if (cleanups.size === 0) listen();
@@ -38,8 +37,8 @@ export function whenInterrupted(cleanup: Cleanup): Disposable {
 }
 
 /**
- * Resolves at once, or never when the script has been interrupted: then nothing
- * more may be started, which no cleanup would end.
+ * Resolves at once, or never after an interrupt: then nothing more may be
+ * started, because no cleanup would end it.
  */
 export function stillWanted(): Promise<void> {
   return isInterrupted ? new Promise(() => {}) : Promise.resolve();

@@ -1,6 +1,6 @@
 /**
- * Pages of plots: each is one file of HTML that needs no other, nor a script,
- * and can be read on a desk, on a phone, in the dark and on paper.
+ * Pages of plots: one file of HTML that needs no other file and no script, and
+ * can be read on a desk, on a phone, in the dark and on paper.
  *
  * @module
  */
@@ -119,7 +119,7 @@ ${figures}</div>
 `;
 }
 
-/** Returns names in their colours, which say what lines are. */
+/** Returns a legend: names in their colours. */
 export function keyOf(
   names: readonly string[],
   colourOf: (name: string) => string,

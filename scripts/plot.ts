@@ -12,18 +12,18 @@ export { Plot };
 /** A plot without the words for it. */
 export type Unnamed = Omit<Plot.PlotOptions, "ariaLabel" | "ariaDescription">;
 
-/** What a plot shows, in words too. */
+/** The words for a plot. */
 export interface Drawing extends Unnamed {
-  /** What it is, in a few words. */
+  /** Its title, in a few words. */
   readonly ariaLabel: string;
-  /** What can be seen in it, for readers who cannot see it. */
+  /** A description, for readers who cannot see it. */
   readonly ariaDescription: string;
 }
 
-/** About what a phone has: wider screens have several plots side by side. */
+/** About a phone's width: wider screens have several plots side by side. */
 export const WIDTH = 360;
 const LINES_HEIGHT = 260;
-/** What differs by more is drawn on a logarithmic axis. */
+/** Values that differ by more are drawn on a logarithmic axis. */
 const LINEAR_RATIO_MAX = 50;
 
 const PAGE = documentOf("<html></html>");
@@ -46,7 +46,7 @@ export interface Point {
   readonly line: string;
   /** Its place, the same for the points of all lines. */
   readonly x: number;
-  /** Its value; what is not above zero is left out. */
+  /** Its value; a point that is not above zero is left out. */
   readonly y: number;
 }
 

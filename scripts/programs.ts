@@ -19,7 +19,7 @@ export function cratePath(path: string): string {
   return fileURLToPath(new URL(`../native/${path}`, import.meta.url));
 }
 
-/** Runs a program that prints where we do; returns whether it succeeded. */
+/** Runs a program with this program's output; returns whether it succeeded. */
 export function run(
   [program, ...args]: readonly string[],
   env: Environment = {},
@@ -42,7 +42,7 @@ export function run(
   }
 }
 
-/** Returns what a program prints; `undefined` when it is missing or fails. */
+/** Returns the output of a program; `undefined` when it is missing or fails. */
 export function outputOf(
   [program, ...args]: readonly string[],
   env: Environment = {},
@@ -77,7 +77,7 @@ export function step(name: string, work: () => boolean): boolean {
   return isDone;
 }
 
-/** Returns what lies in a folder, in order; nothing when it is not there. */
+/** Returns the names in a folder, in order; none when the folder is missing. */
 export function namesIn(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();

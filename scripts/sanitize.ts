@@ -47,8 +47,8 @@ function sanitize(
   sanitizer: Sanitizer,
   { test, calls }: { test: readonly string[]; calls: number },
 ): boolean {
-  // ThreadSanitizer must know the locks of the standard library: where that is
-  // not compiled for it, it reports races that are none.
+  // ThreadSanitizer must know the locks of the standard library: otherwise it
+  // reports races that do not exist.
   const buildsStd = sanitizer === "thread";
   const { name, host, env } = findToolchain(sanitizer, buildsStd);
   console.log(`with ${name}`);
@@ -67,7 +67,7 @@ function sanitize(
   return run(command, {
     ...env,
     RUSTFLAGS: `-Zsanitizer=${sanitizer}`,
-    // The lines that reports name. More takes much longer to build.
+    // Reports name lines. More debug information takes much longer to build.
     CARGO_PROFILE_DEV_DEBUG: "line-tables-only",
     DENIO_FUZZ_CALLS: `${calls}`,
   });
@@ -82,7 +82,7 @@ function main(): number {
       try {
         return sanitize(sanitizer, options);
       } catch (error) {
-        // The other one may well run.
+        // The other sanitizer may run.
         if (!(error instanceof Failure)) throw error;
         console.error(`error: ${error.message}`);
         return false;

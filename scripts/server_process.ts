@@ -9,7 +9,7 @@ import { libraryPath, NATIVE_PATH_VARIABLE } from "../src/native/library.ts";
 import { Failure } from "./command_line.ts";
 import { whenInterrupted } from "./interrupt.ts";
 
-/** How long a server may take to say where it listens. */
+/** How long a server may take to print its address. */
 const START_MS = 20_000;
 /** How long a server may take to stop, before it is killed. */
 const STOP_MS = 5_000;
@@ -28,8 +28,8 @@ export interface ServerProcess extends AsyncDisposable {
 }
 
 /**
- * Returns the command that starts the built-in server on a free port, with no
- * permission that it does not need.
+ * Returns the command that starts the built-in server on a free port, with only
+ * the permissions that it needs.
  */
 export function builtInServer(...options: string[]): string[] {
   return [
@@ -53,7 +53,7 @@ export function libraryPermissions(): string[] {
 }
 
 /**
- * Starts a server and waits for the line in which it says its address.
+ * Starts a server and waits for the line with its address.
  *
  * @throws {Failure} when it ends, or is silent for long.
  */
@@ -81,7 +81,7 @@ export async function startServer(command: string[]): Promise<ServerProcess> {
   }
 }
 
-/** Reads lines until one has an address, and ignores what comes after. */
+/** Reads lines until one has an address, and ignores the others. */
 async function portOf(stdout: ReadableStream<Uint8Array>): Promise<number> {
   const signal = AbortSignal.timeout(START_MS);
   const reader = stdout.pipeThrough(new TextDecoderStream(), { signal })

@@ -7,7 +7,7 @@
 /** The first cell is a name, the others are figures. */
 export type Row = readonly string[];
 
-/** Returns lines with the cells of a column below each other. */
+/** Returns lines, with the cells of each column aligned. */
 export function rows(head: Row, body: readonly Row[]): string[] {
   const all = [head, ...body];
   const widths = head.map((_, column) =>

@@ -94,7 +94,7 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
   return exitCode;
 }
 
-/** As one would type it. */
+/** The words as a user types them. */
 function shownCommand({ command, env = {} }: Step): string {
   const variables = Object.entries(env).map(([name, value]) =>
     `${name}=${value.includes(" ") ? `"${value}"` : value}`
@@ -102,7 +102,7 @@ function shownCommand({ command, env = {} }: Step): string {
   return [...variables, command].join(" ");
 }
 
-/** A stranger may go on without a part; where CI checks it, it must be there. */
+/** A newcomer may lack a part of cargo; CI must have it. */
 function isRunnable({ needs }: Step): boolean {
   if (needs === undefined) return true;
   if (outputOf(["cargo", needs, "--version"]) !== undefined) return true;

@@ -23,7 +23,7 @@ import {
 
 /** Where the tools are unpacked. */
 const TOOLS = cratePath("target/debian-rust");
-/** apt knows what these need, and their versions. */
+/** The packages: apt knows their dependencies and versions. */
 const PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 /** The names that rustc and LLVM have for the runtimes of sanitizers. */
 const RUNTIMES = { address: "asan", thread: "tsan" } as const;
@@ -45,7 +45,8 @@ export interface Toolchain {
 }
 
 /**
- * Returns the compiler on PATH if it can build for a sanitizer, else Debian's.
+ * Returns the compiler on PATH if it can build for a sanitizer, otherwise
+ * Debian's.
  *
  * @throws {Failure} when there is none, with what is missing and how to get it.
  */
@@ -109,7 +110,7 @@ function toolchainAt(rustc: string, env: Environment): Toolchain | undefined {
   return {
     name: `${rustc} ${field("release")}`,
     host: field("host"),
-    // The first allows unstable features to a stable compiler.
+    // The first variable allows unstable features to a stable compiler.
     env: { ...env, RUSTC_BOOTSTRAP: "1", RUSTC: rustc },
   };
 }
@@ -131,7 +132,7 @@ function missingFrom(
   return "has no sources of the standard library";
 }
 
-/** Returns why Debian's tools cannot be had, and what to do; often nothing. */
+/** Returns why Debian's tools cannot be had, and what to do about it. */
 export function obstacle(
   os: typeof Deno.build.os,
   has: (program: string) => boolean,
@@ -172,8 +173,8 @@ function provide(): boolean {
 }
 
 /**
- * Returns apt's record of what is installed, as if no Rust were: the machine's
- * own Rust is not to be used.
+ * Returns apt's record of installed packages, as if no Rust were installed: the
+ * machine's own Rust must not be used.
  */
 export function withoutRust(status: string): string {
   const isRust = /^Package: \S*(?:rust|cargo)/;
@@ -189,7 +190,7 @@ export function aptCommand(folder: string, args: string[]): string[] {
     `Dir::Cache=${folder}`,
     // Its locks are for the machine's own folders.
     "Debug::NoLocking=1",
-    // The user that apt would become may not see this folder.
+    // The user that apt changes to may not be allowed to read this folder.
     "APT::Sandbox::User=root",
     "Acquire::Languages=none",
     "Acquire::Retries=3",
@@ -206,7 +207,7 @@ export function aptCommand(folder: string, args: string[]): string[] {
 export function runtimesFor(archives: readonly string[]): string {
   const version = /^libllvm(\d+)_/m.exec(archives.join("\n"))?.[1];
   if (version !== undefined) return `libclang-rt-${version}-dev`;
-  throw new Failure("Cannot tell which LLVM Debian's Rust is made with");
+  throw new Failure("Cannot find out which LLVM Debian's Rust is made with");
 }
 
 /** Of the sources only the library is needed: the rest is ten times as much. */

@@ -1,5 +1,6 @@
 /**
- * What every scenario is measured with, and which servers fell out of which.
+ * The options and programs that every scenario is measured with, and the
+ * servers that cannot take part.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { type Peer, type RunningPeer, startPeer } from "./peers.ts";
 import type { Progress } from "./progress.ts";
 import { loadFor, type Scenario } from "./scenarios.ts";
 
-/** What a benchmark is made with. */
+/** The parts of a benchmark. */
 export interface BenchInit {
   readonly peers: readonly Peer[];
   readonly machine: Machine;
@@ -27,11 +28,11 @@ export interface BenchInit {
 
 /** A run of the benchmark. */
 export class Bench {
-  /** What it was made with. */
+  /** Its parts. */
   readonly init: BenchInit;
-  /** What a reader must know of what happened. */
+  /** Lines for the reader about the conditions of the run. */
   readonly notes: string[] = [];
-  /** Servers that fell out of a scenario. */
+  /** Servers that cannot take part in a scenario. */
   readonly failed: Set<string> = new Set();
 
   /** Measures nothing yet. */
@@ -46,7 +47,7 @@ export class Bench {
     );
   }
 
-  /** Starts a server, which has all of its core. */
+  /** Starts a server, which has its whole core. */
   async start(peer: Peer, { service }: Scenario): Promise<RunningPeer> {
     await stillWanted();
     return await startPeer(peer, service, this.init.machine.onServerCore);
@@ -80,7 +81,7 @@ export class Bench {
     { name: peer }: Peer,
     error: Failure,
   ): Promise<void> {
-    // What fails because the script is being ended is no server's fault.
+    // A failure because the script ends is no fault of the server.
     await stillWanted();
     this.failed.add(peer);
     this.notes.push(`${name}: ${peer} is left out: ${error.message}`);

@@ -1,9 +1,9 @@
 /**
- * What is promised of denio, and whether a run has shown it.
+ * The limits that denio promises, and whether a run has shown them.
  *
- * Most budgets limit an **own part**: the whole CPU of a request less that of
- * the bare epoll loop in the same rounds. The rest of it is the kernel's work,
- * which is the same for all servers.
+ * Most budgets limit an **own part**: the whole CPU of a request without that
+ * of the bare epoll loop in the same rounds, which is the kernel's work and
+ * the same for all servers.
  *
  * @module
  */
@@ -13,23 +13,23 @@ import type { FigureName, Results } from "./results.ts";
 
 /** A budget beside what a run has measured. */
 export interface Budget {
-  /** What is limited. */
+  /** The figure that is limited. */
   readonly name: string;
   /** The limit, for people. */
   readonly wanted: string;
-  /** What was measured, `NaN` when its scenarios were not run. */
+  /** The measured value, `NaN` when its scenarios were not run. */
   readonly measured: number;
   /** Whether that is within the limit. */
   readonly isMet: boolean;
 }
 
-/** What denio's figure is held against. */
+/** The figure that denio's figure is compared with. */
 interface Measure {
-  /** What the limit is counted in, for people. */
+  /** The limit's unit, for people. */
   readonly unit: string;
-  /** Returns what is measured, from the median of a server. */
+  /** Returns the value, from the median of a server. */
   readonly of: (median: (peer: string) => number) => number;
-  /** Whether the limit is the least that is wanted, and not the most. */
+  /** Whether the limit is the least that is allowed, and not the most. */
   readonly isLeast?: true;
 }
 
@@ -84,7 +84,7 @@ const BUDGETS: readonly (readonly [
   ["16 in a pipeline: system calls", "pipeline", "systemCalls", 0.2, CALLS],
 ];
 
-/** Returns every budget, and what a run says of it. */
+/** Returns every budget, with the verdict of a run. */
 export function budgetsOf(results: Results): Budget[] {
   return BUDGETS.map(([name, scenario, figure, limit, measure]) => {
     const { unit, of, isLeast } = measure;

@@ -88,6 +88,6 @@ function remove(group: string): void {
   try {
     Deno.removeSync(group);
   } catch {
-    // It was not made, or has been removed.
+    // The folder was not made, or is removed already.
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Watches how much processor time a process uses while load is put on it.
  *
- * A load generator first opens its connections, which may be thousands, and
- * says afterwards how long the part that counts took. So the benchmark looks at
- * the server all the while, and computes the part when its end is known.
+ * A load generator first opens its connections, perhaps thousands, and prints
+ * at its end how long the measured part took. So the benchmark reads the
+ * server's time all the while, and computes the part afterwards.
  *
  * @module
  */
@@ -16,13 +16,13 @@ const LOOK_MS = 50;
 /** A server is at rest when it uses less than so much from look to look. */
 const REST_LOOK_MS = 25;
 const REST_US_MAX = 1_000;
-/** A collector of garbage may take long, but not for ever. */
+/** A garbage collector may take long, but this wait must end. */
 const REST_MS_MAX = 3_000;
 const NS_PER_US = 1_000;
 
-/** What a process had used at a moment. */
+/** The time that a process had used at a moment. */
 export interface CpuLook {
-  /** When, as `performance.now()` counts. */
+  /** The moment, as `performance.now()` counts. */
   readonly atMs: number;
   /** Microseconds of processor time, of all threads, program and kernel. */
   readonly us: number;
@@ -59,8 +59,8 @@ export class CpuMeter {
   }
 
   /**
-   * Looks at once and when `stop` is called; between that again and again,
-   * unless nothing may disturb the process.
+   * Reads the time at once and when `stop` is called, and again and again
+   * between, unless nothing may disturb the process.
    */
   watch({ isPeaceful }: { isPeaceful: boolean }): { stop(): CpuLook[] } {
     const looks = [this.look()];
@@ -68,7 +68,7 @@ export class CpuMeter {
       try {
         looks.push(this.look());
       } catch {
-        // The process has ended: `stop` will say so.
+        // The process has ended: `stop` will throw.
       }
     };
     const timer = isPeaceful ? undefined : setInterval(look, LOOK_MS);
@@ -80,7 +80,7 @@ export class CpuMeter {
     };
   }
 
-  /** Waits until the process has nothing left to do. */
+  /** Waits until the process is idle. */
   async rest(): Promise<void> {
     const deadlineMs = performance.now() + REST_MS_MAX;
     let before = this.look();
@@ -102,7 +102,7 @@ export function usWithin(
   return usAt(looks, toMs) - usAt(looks, fromMs);
 }
 
-/** What had been used at a moment, in proportion between two looks. */
+/** The time used until a moment, in proportion between two readings. */
 function usAt(looks: readonly CpuLook[], atMs: number): number {
   const place = looks.findIndex((look) => look.atMs >= atMs);
   const after = looks.at(place)!;

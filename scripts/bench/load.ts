@@ -1,10 +1,10 @@
 /**
- * What puts load on a server: the project's own generator, which verifies every
- * byte, and wrk, so that nobody has to take its word.
+ * The load generators: the project's own, which verifies every byte, and wrk,
+ * so that readers need not trust the project's own.
  *
- * The own generator is the load of all other scenarios. wrk, oha and h2load
- * verify no byte of an answer, and none of them can echo, hold connections that
- * wait, ask in intervals over one connection, or read events.
+ * The own generator is the load of all scenarios but one. wrk, oha and h2load
+ * verify no byte of an answer, and cannot echo, hold idle connections, ask in
+ * intervals over one connection, or read events.
  *
  * @module
  */
@@ -19,19 +19,19 @@ import { kill } from "../server_process.ts";
 const LOAD_MS_MAX = 120_000;
 const MS_PER_SECOND = 1_000;
 
-/** What a load generator saw. */
+/** The result of a load generator. */
 export interface LoadSeen {
   /** Requests that were answered. */
   readonly requests: number;
-  /** How long it took. */
+  /** The seconds that were measured. */
   readonly seconds: number;
-  /** When that was over, as `performance.now()` counts. */
+  /** The end of that time, as `performance.now()` counts. */
   readonly endedMs: number;
-  /** How long answers took, as far as the generator says. */
+  /** The times of answers, as far as the generator prints them. */
   readonly latency: Partial<
     Record<"p50Us" | "p99Us" | "p999Us" | "maxUs", number>
   >;
-  /** What was printed on standard error. */
+  /** The text of standard error. */
   readonly complaint: string;
 }
 
@@ -69,9 +69,9 @@ export function wrk(
 }
 
 /**
- * Runs a command that puts load on a server, and returns what it saw.
+ * Runs a command that puts load on a server, and returns its result.
  *
- * @throws {Failure} when it cannot, or an answer was not what it must be.
+ * @throws {Failure} when it cannot run, or an answer was wrong.
  */
 export async function runLoad(command: readonly string[]): Promise<LoadSeen> {
   await using load = await Load.start(command);
@@ -110,13 +110,13 @@ export class Load implements AsyncDisposable {
     return new Load(command);
   }
 
-  /** Resolves when it has printed something, or has ended. */
+  /** Resolves when it has printed a line, or has ended. */
   get printed(): Promise<void> {
     return this.#printed.promise;
   }
 
   /**
-   * Lets go of connections that are held, and waits for the end.
+   * Ends connections that are held, and waits for the end.
    *
    * @throws {Failure} when it fails, or takes too long.
    */
@@ -153,7 +153,8 @@ export class Load implements AsyncDisposable {
 }
 
 /**
- * Returns what a generator printed: the own one a line of JSON, wrk its text.
+ * Returns the result that a generator printed: the own one as a line of JSON,
+ * wrk as text.
  *
  * @throws {Failure} when requests failed, or none was answered.
  */
@@ -173,7 +174,7 @@ export function seenBy(
   return {
     requests,
     seconds,
-    // The own one waits for what was under way, and says for how long.
+    // The own generator waits for requests under way, and prints for how long.
     endedMs: saidMs - secondsSince * MS_PER_SECOND,
     latency: { p50Us, p99Us, p999Us, maxUs },
   };

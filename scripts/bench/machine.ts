@@ -1,7 +1,7 @@
 /**
- * What this machine lets the benchmark do: pin programs to cores, give servers
- * half a core, go first, and hold connections. And what it is: without that,
- * figures mean nothing.
+ * What this machine allows the benchmark: to pin programs to cores, to give
+ * servers half a core, to raise its priority, and to hold connections. And a
+ * description of the machine, without which figures mean nothing.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const DESCRIPTORS_SPARE = 100;
 const DESCRIPTORS_WANTED = 32_768;
 const BYTES_PER_KIB = 1_024;
 
-/** Raises the limit to what is wanted, or to what the system allows. */
+/** Raises the limit as far as asked, or as far as the system allows. */
 const RAISE = `
 hard=$(ulimit -H -n)
 [ "$hard" = unlimited ] || [ "$hard" -gt "$2" ] && hard=$2
@@ -39,10 +39,10 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const TOOLS = { wrk: "wrk -v", perf: "perf --version", rustc: "rustc -V" };
 const TOOL_VERSION = /\d+(\.\d+)+[^\s,]*/;
 
-/** What the machine can do. */
+/** The abilities of the machine. */
 export type Machine = ReturnType<typeof prepareMachine>;
 
-/** Finds out what the machine can do, and leaves the servers' core to them. */
+/** Finds the abilities of the machine, and leaves the servers' core to them. */
 export function prepareMachine() {
   const status = Deno.readTextFileSync("/proc/self/status");
   const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
@@ -73,22 +73,22 @@ export function prepareMachine() {
   ];
   const descriptors = sh("ulimit -n") ?? "";
   return {
-    /** What to put before a server's command. */
+    /** The words before a server's command. */
     onServerCore: canPin ? ["taskset", "-c", `${server}`] : [],
-    /** What to put before a load generator's command. */
+    /** The words before a load generator's command. */
     onLoadCore: canPin ? ["taskset", "-c", `${load}`] : [],
-    /** What keeps servers at half a core. */
+    /** Limits servers to half a core. */
     quota: quota instanceof CpuQuota ? quota : undefined,
     /** How many connections a process can hold. */
     connectionsMax: descriptors === "unlimited"
       ? Infinity
       : Number(descriptors) - DESCRIPTORS_SPARE,
-    /** A line for each thing that is, or could not be. */
+    /** A line for each ability that the machine has or lacks. */
     notes,
   };
 }
 
-/** Returns the machine and the versions of what takes part, by what it is. */
+/** Returns the machine and the versions of the programs, by name. */
 export function describeMachine(
   peers: readonly Peer[],
 ): Record<string, string> {
@@ -107,7 +107,7 @@ export function describeMachine(
   };
   for (const { name, version } of peers) known[name] = version;
   for (const [tool, command] of Object.entries(TOOLS)) {
-    // wrk says its version, and exits with a failure.
+    // wrk prints its version, and exits with a failure.
     known[tool] = TOOL_VERSION.exec(sh(`${command} 2>&1 || true`) ?? "")?.[0];
   }
   return Object.fromEntries(

@@ -2,8 +2,8 @@
  * Measures denio beside the bare loop and other servers:
  * `deno task bench --help`.
  *
- * Permissions of the task: all, because Deno reads /proc and writes cgroups
- * with no less, and because programs are started through whatever pins them.
+ * Permissions of the task: all, because Deno requires all for /proc and
+ * cgroups, and because the benchmark starts programs through `taskset`.
  *
  * @module
  */
@@ -33,7 +33,7 @@ async function main(options: BenchOptions): Promise<number> {
   if (Deno.build.os !== "linux") {
     throw new Failure(
       `Cannot measure on "${Deno.build.os}": it takes Linux, where the load ` +
-        "generator runs and /proc tells what a server used",
+        "generator runs and /proc shows what a server used",
     );
   }
   const progress = new Progress();
@@ -76,7 +76,7 @@ async function main(options: BenchOptions): Promise<number> {
   return isSound ? 0 : 1;
 }
 
-/** Measures each scenario, and writes what is there after each. */
+/** Measures each scenario, and writes the results after each. */
 async function measureAll(
   bench: Bench,
   { scenarios, output }: BenchOptions,
@@ -90,7 +90,7 @@ async function measureAll(
     }
     await measure(bench, fitted(bench, scenario), results);
     await stillWanted();
-    // In one step, so that an interrupt leaves no half of a file.
+    // In one step, so that an interrupt never leaves half a file.
     const temporary = `${output}.${Deno.pid}`;
     await Deno.writeTextFile(temporary, results.toText());
     await Deno.rename(temporary, output);

@@ -28,24 +28,24 @@ import {
   underLoad,
 } from "./ways.ts";
 
-/** How servers are measured that run for the whole scenario. */
+/** Scenarios whose servers run for all rounds. */
 const RUNNING = { load: underLoad, beside: besideIdle, logins: besideLogins };
-/** How servers are measured that are started for each round. */
+/** Scenarios whose servers are started for each round. */
 const ANEW = { idle, start };
 
-/** A start is short, and depends on much. */
+/** A start is short, and varies much. */
 const START_ROUNDS_MIN = 5;
-/** Compilers have seen the most by then, and caches and pools are full. */
+/** By then compilers have seen most code, and caches and pools are full. */
 const WARM_UP_SECONDS = { min: 0.5, max: 2 };
-/** Counts are no times, and need no long one. */
+/** Counts need less time than times do. */
 const CALLS_SECONDS_MAX = 1;
 /**
- * The calls that open many connections would be most, and differ from time to
- * time: those of a short run are taken away from those of a long one.
+ * The calls that open many connections would be most of all, and vary: the
+ * calls of a short run are subtracted from those of a long run.
  */
 const CALLS_SECONDS_MANY = { less: 0.2, more: 1.2 };
 
-/** Measures a scenario, and adds what came of it. */
+/** Measures a scenario, and adds its results. */
 export async function measure(
   bench: Bench,
   scenario: Scenario,
@@ -60,7 +60,7 @@ export async function measure(
     rounds,
     async warmUp(peer) {
       progress.step(`warming up ${peer.name}`);
-      // The first time its files are read from a disk.
+      // The first start reads the files from a disk.
       if (kind === "idle" || kind === "start") {
         return await start(bench, scenario, peer);
       }
@@ -88,8 +88,8 @@ export async function measure(
 /**
  * Returns a server's figures by its rounds, at least one.
  *
- * @param floor The bare loop's figures of the same rounds: what remains without
- * them is the server's own part.
+ * @param floor The bare loop's figures of the same rounds. The rest is the
+ * server's own part.
  */
 export function figuresOf(
   rounds: readonly Round[],
@@ -108,8 +108,8 @@ export function figuresOf(
 }
 
 /**
- * Puts the scenario's load on a server, and waits until that is over. The
- * server gets half of its core after that: compilers want all of it.
+ * Puts the scenario's load on a server, and waits until that is over. Only then
+ * the server is limited to half of its core: compilers want all of it.
  */
 async function warmUp(
   bench: Bench,
@@ -126,7 +126,7 @@ async function warmUp(
   if (scenario.isLimited) machine.quota?.add(pid);
 }
 
-/** A pass of its own: what counts disturbs what is timed. */
+/** A pass of its own: counting disturbs timing. */
 async function callsOf(
   bench: Bench,
   scenario: Scenario,

@@ -14,10 +14,10 @@ import {
 import { PEER_NAMES } from "./peers.ts";
 import { BASELINE, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
-/** What the command line asks for. */
+/** The options of a command line. */
 export type BenchOptions = ReturnType<typeof parseBenchOptions>;
 
-/** Where the report looks for the results. */
+/** The file in which the report looks for the results. */
 const OUTPUT = "native/target/bench.json";
 /** Enough rounds for a median, each long enough for an even load. */
 const USUAL = { rounds: 5, seconds: 3, peers: PEER_NAMES };
@@ -34,7 +34,7 @@ const SCENARIO_LINES = SCENARIOS.map(({ name, title }) =>
   `  ${name.padEnd(NAME_WIDTH)}  ${title}`
 );
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const HELP = `Measure denio beside the bare loop and other servers.
 
 Usage: deno task bench [OPTIONS]
@@ -74,9 +74,9 @@ Examples:
 Exit codes: 0 measured, 1 denio failed or answered wrongly, 2 bad usage.`;
 
 /**
- * Returns what a command line asks for.
+ * Returns the options of a command line.
  *
- * @throws {UsageError} when it makes no sense.
+ * @throws {UsageError} when it is wrong.
  */
 export function parseBenchOptions(args: string[]) {
   const { options, words } = readOptions(args, {

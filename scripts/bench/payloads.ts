@@ -1,5 +1,5 @@
 /**
- * What scenarios send, and what the right answer is.
+ * The requests of scenarios, and the right answers.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 " +
   "(KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 const LANGUAGE = "en-GB,en;q=0.9,de;q=0.8";
 
-/** Where the browser-like request goes. */
+/** The path of the browser-like request. */
 export const APP_PATH = "/app?user=42&sort=name";
 
 /**
@@ -34,7 +34,7 @@ export const BROWSER_FIELDS: readonly string[] = [
   "consent=necessary%2Cstatistics; _ga=GA1.1.1180471290.1732187045",
 ];
 
-/** What answers it. */
+/** Its answer. */
 export const APP_ANSWER: string = JSON.stringify({
   path: "/app",
   user: "42",
@@ -43,10 +43,10 @@ export const APP_ANSWER: string = JSON.stringify({
   agent: AGENT,
 });
 
-/** So many that the text is 1 KB long. */
+/** So many elements that the text is 1 KB long. */
 const ITEMS = 26;
 
-/** What is posted as JSON: 1 KB. */
+/** The JSON of a post: 1 KB. */
 export const JSON_BODY: string = JSON.stringify({
   items: Array.from({ length: ITEMS }, (_, id) => ({
     id,
@@ -55,21 +55,21 @@ export const JSON_BODY: string = JSON.stringify({
   })),
 });
 
-/** What answers it: how many, and the sum of their ids. */
+/** Its answer: the number of elements, and the sum of their ids. */
 export const JSON_ANSWER: string = JSON.stringify({
   count: ITEMS,
   total: ITEMS * (ITEMS - 1) / 2,
 });
 
-/** What answers `GET /`. */
+/** The answer to `GET /`. */
 export const HELLO = "Hello, World!";
-/** What an upload weighs. */
+/** The bytes of an upload. */
 export const UPLOAD_BYTES: number = 64 * 1024;
-/** What `GET /big` weighs. */
+/** The bytes of `GET /big`. */
 export const BIG_BYTES: number = 1024 * 1024;
 /** Its bytes repeat after so many: a prime, so that a lost piece is seen. */
 export const BIG_PERIOD = 251;
-/** What a login sends and what answers it. */
+/** The body of a login, and its answer. */
 export const LOGIN = {
   body: "correct horse battery staple",
   answer: "Welcome",

@@ -14,15 +14,15 @@ import type { Service } from "./scenarios.ts";
 
 export type { Peer, RunningPeer };
 
-/** How long a server that has been started may take to listen. */
+/** How long a server may take from its start until it listens. */
 const LISTEN_MS = 5_000;
-/** How often a port is tried on which nobody listens yet. */
+/** How often the benchmark tries a port until a server listens. */
 const RETRY_MS = 1;
 
 /** Every peer's name, in the order of the report. */
 export const PEER_NAMES: readonly string[] = Object.keys(RECIPES);
 
-/** Builds and installs what is wanted, and says what cannot be had and why. */
+/** Builds and installs the servers, and notes why some cannot be had. */
 export async function preparePeers(
   names: readonly string[],
   tools: Tools,
@@ -33,7 +33,7 @@ export async function preparePeers(
     try {
       peers.push(await RECIPES[name]!(tools));
     } catch (error) {
-      // Whatever it is, the others can still be measured.
+      // The others can still be measured.
       missing[name] = (error as Error).message.split("\n", 1)[0]!;
     }
   }
@@ -61,7 +61,7 @@ export async function startPeer(
   }
 }
 
-/** Connects; nginx says where it will listen before it does. */
+/** Connects: nginx prints its address before it listens. */
 export async function connected(port: number): Promise<Deno.TcpConn> {
   const deadlineMs = performance.now() + LISTEN_MS;
   for (;;) {

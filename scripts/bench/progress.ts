@@ -1,5 +1,5 @@
 /**
- * Says how far a measurement is: on a terminal in one line that changes,
+ * Prints how far a measurement is: on a terminal in one line that changes,
  * elsewhere in a line for each step.
  *
  * @module
@@ -10,7 +10,7 @@ import { formatDuration } from "../packages/std.ts";
 const CLEAR_LINE = "\r\x1b[K";
 const MS_PER_SECOND = 1_000;
 
-/** Which of the scenarios is being measured, and what of it. */
+/** The scenario that is being measured, and its step. */
 export class Progress {
   readonly #isTerminal = Deno.stderr.isTerminal();
   readonly #startMs = performance.now();
@@ -18,14 +18,14 @@ export class Progress {
   #total = 0;
   #title = "";
 
-  /** Says which scenario begins, of how many. */
+  /** Prints which scenario begins, and their number. */
   begin(title: string, total: number): void {
     this.#done++;
     this.#total = total;
     this.#title = title;
   }
 
-  /** Says which step of the scenario begins. */
+  /** Prints which step of the scenario begins. */
   step(line: string): void {
     const passedMs = performance.now() - this.#startMs;
     const leftMs = passedMs / this.#done * (this.#total - this.#done);
@@ -37,7 +37,7 @@ export class Progress {
     this.say(`${place} ${this.#title}: ${line}`);
   }
 
-  /** Says something; on a terminal over what stands there. */
+  /** Prints a line; on a terminal over the line of the progress. */
   say(line: string): void {
     if (!this.#isTerminal) return write(`${line}\n`);
     // A line that wraps could not be written over.

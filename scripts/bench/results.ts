@@ -1,10 +1,10 @@
 /**
- * What a run of the benchmark leaves behind. `deno task bench` writes it, `deno
- * task bench:report` reads it.
+ * The results of a run of the benchmark. `deno task bench` writes them, `deno
+ * task bench:report` reads them.
  *
  * The file is JSON with one line a figure, so that two runs can be compared
- * with `diff` and searched with `grep`. All that follows from the figures, as
- * ratios and budgets, is computed by its readers.
+ * with `diff` and searched with `grep`. Readers compute ratios and budgets from
+ * the figures.
  *
  * @module
  */
@@ -12,16 +12,16 @@
 import { Failure } from "../command_line.ts";
 import { FIBERS, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
-/** Changes when the shape does. */
+/** Raised when the format changes. */
 const FORMAT = 2;
-/** No run of the benchmark would give more digits than these again. */
+/** A second run would not give more digits again. */
 const DIGITS = 5;
 const OURS: readonly string[] = [SUBJECT, FIBERS];
 
 const less = (title: string, unit = "") => ({ title, unit, sign: 1 });
 const more = (title: string, unit = "") => ({ title, unit, sign: -1 });
 
-/** What is measured: its title, its unit, and whether less is better. */
+/** A figure: its title, its unit, and whether less is better. */
 export const FIGURES = {
   cpuUs: less("CPU", "µs"),
   ownUs: less("own part", "µs"),
@@ -46,7 +46,7 @@ export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[];
 /** Median, least and most over the rounds. */
 export type Spread = readonly [median: number, min: number, max: number];
 
-/** What was measured of one server in one scenario. */
+/** The figures of one server in one scenario. */
 export type Figures = Partial<Record<FigureName, Spread>>;
 
 /** A line of the file. */
@@ -57,19 +57,19 @@ type Line = readonly [
   ...Spread,
 ];
 
-/** What must be known of a run beside its figures. */
+/** The conditions of a run. */
 export interface Run {
   /** When it began, in ISO 8601. */
   readonly date: string;
   /** denio's version. */
   readonly version: string;
-  /** Where it ran, and the versions of the programs that took part. */
+  /** The machine, and the versions of the programs. */
   readonly machine: Readonly<Record<string, string>>;
   /** How often each server was measured in each scenario. */
   readonly rounds: number;
   /** How long each time. */
   readonly seconds: number;
-  /** Under which conditions it ran, and what went wrong. */
+  /** Lines about its conditions and failures. */
   readonly notes: readonly string[];
   /** Servers that could not take part, and why. */
   readonly missing: Readonly<Record<string, string>>;
@@ -82,7 +82,7 @@ const RUN_KEYS: readonly (keyof Run)[] = [
 
 /** A run and its figures. */
 export class Results {
-  /** What must be known beside the figures. */
+  /** Its conditions. */
   readonly run: Run;
   readonly #figures = new Map<string, Map<string, Figures>>();
 
@@ -149,7 +149,7 @@ export class Results {
       !(OURS.includes(peer) && OURS.includes(other))
     );
     const to = best === undefined ? 0 : this.median(scenario, best, figure);
-    // A ratio to nothing, or to less than that, would say nothing.
+    // A ratio to zero or less has no meaning.
     return to > 0 ? this.median(scenario, peer, figure) / to : NaN;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Has servers take turns: what disturbs the machine for a while disturbs all of
+ * Lets servers take turns, so that a disturbance of the machine disturbs all of
  * them alike.
  *
  * @module
@@ -7,21 +7,21 @@
 
 import { Failure } from "../command_line.ts";
 
-/** What is done in a scenario with each server. */
+/** The steps of a scenario with each server. */
 export interface Turns<P, S> {
   /** How often each is measured. */
   readonly rounds: number;
-  /** Done once with each before any is measured. */
+  /** Called once with each before any is measured. */
   readonly warmUp?: (peer: P) => Promise<unknown>;
-  /** Measures one, in a round that is counted from 0. */
+  /** Measures one server, in a round that is counted from 0. */
   readonly measure: (peer: P, round: number) => Promise<S>;
-  /** Takes one that failed. */
+  /** Receives a server that failed. */
   readonly drop: (peer: P, error: Failure) => Promise<void> | void;
 }
 
 /**
- * Measures all servers in turns. One that fails is dropped, with what was
- * measured of it: half of its rounds would be compared with all of others'.
+ * Measures all servers in turns. A server that fails is dropped with its
+ * figures: half of its rounds would be compared with all of the others'.
  *
  * @returns Each one's samples by round, in the order of `peers`.
  */
@@ -55,7 +55,7 @@ export async function inTurns<P, S>(
 
 /**
  * Returns the order of a round, counted from 0: backwards every other time, and
- * from there on one further, so that none is always after the same one, nor
+ * then rotated by one, so that no server is always after the same server, or
  * always first.
  */
 export function orderOf<P>(peers: readonly P[], round: number): P[] {

@@ -1,5 +1,5 @@
 /**
- * What is measured.
+ * The scenarios of the benchmark.
  *
  * @module
  */
@@ -38,13 +38,13 @@ export type Group =
   | "start";
 
 /**
- * What servers are started as: `hello`, HTTP with one answer to everything, the
+ * The programs of servers: `hello`, HTTP with one answer to every request, the
  * least that a handler can do; `http`, HTTP with routes; `echo`, TCP; and
- * `hello` on one Worker or two, which denio alone has.
+ * `hello` on one Worker or two, which only denio has.
  */
 export type Service = "hello" | "http" | "echo" | "workers-1" | "workers-2";
 
-/** What a scenario takes of a server: a route of `http`, or a service. */
+/** What a scenario uses of a server: a route of `http`, or a service. */
 export type Ability =
   | "hello"
   | "app"
@@ -62,7 +62,7 @@ export interface Scenario {
   readonly name: string;
   readonly title: string;
   readonly group: Group;
-  /** What figures are counted for. */
+  /** The unit that figures are divided by. */
   readonly unit: string;
   /**
    * How it is measured: `load` puts load on each server in turns, `beside` does
@@ -74,31 +74,31 @@ export interface Scenario {
   readonly needs: Ability;
   /** Connections that are open at once, idle ones among them. */
   readonly connections: number;
-  /** What the load generator is told beside `--connections` and how long. */
+  /** Arguments of the load generator beside `--connections` and the time. */
   readonly load: readonly string[];
   /** Whether servers have half a core, so that the load is not the limit. */
   readonly isLimited: boolean;
-  /** The only servers that take part, where not all do. */
+  /** The servers that take part, where not all do. */
   readonly peers?: readonly string[];
-  /** Whether wrk is the load, of which nothing but `GET /` is asked. */
+  /** Whether wrk is the load, which sends only `GET /`. */
   readonly isByWrk?: true;
 }
 
-/** Connections that are busy, where nothing else is asked. */
+/** Busy connections, unless a scenario names another number. */
 export const BUSY = 64;
 /** Idle connections: most limits on descriptors allow as many. */
 const IDLE = 15_000;
 /** Enough for an event to cost more than the timer that sends it. */
 const SSE_CLIENTS = 1_000;
 const BULK_CONNECTIONS = 16;
-/** How many connections scaling is followed over. */
+/** The numbers of connections in the scenarios of scaling. */
 const SCALE = [1, 8, 64, 512, 4096, IDLE];
-/** The servers that scaling and logins are about. */
+/** The servers of scaling and logins. */
 const FEW = [LIMIT, SUBJECT, BASELINE];
-/** How often health is asked for, beside logins. */
+/** The interval of requests for health, beside logins. */
 const HEALTH_MS = 20;
 
-/** Returns a scenario: a plain `GET`, but for what `differs`. */
+/** Returns a scenario: a plain `GET`, except for `differs`. */
 function scenario(
   name: string,
   title: string,
@@ -188,7 +188,7 @@ const TCP: readonly Scenario[] = ([
   })
 );
 
-/** A core of its own: a server without processor time cannot be in time. */
+/** A whole core: a server without processor time cannot be in time. */
 const LONE = { group: "latency", connections: 1, isLimited: false } as const;
 
 const every = (ms: number) => [...GET, "--interval-ms", `${ms}`];
@@ -260,8 +260,8 @@ export function scenarioOf(name: string): Scenario {
 }
 
 /**
- * Returns what the load generator is told for one server. The bare loop sends
- * its fixed answer to each request, also where others answer with more.
+ * Returns the generator's arguments for one server. The bare loop sends its
+ * fixed answer to each request, also where others send a longer one.
  */
 export function loadFor({ load }: Scenario, peer: string): string[] {
   const place = load.indexOf("--expect");

@@ -11,7 +11,7 @@ import { runLoad } from "./load.ts";
 const EVENT = "raw_syscalls:sys_enter";
 const PERF = ["perf", "stat", "-x,", "-e", EVENT];
 
-/** What a server did under a load. */
+/** The system calls of a server under a load. */
 export interface CallsSeen {
   /** System calls that it made. */
   readonly calls: number;
@@ -39,14 +39,14 @@ export async function countCalls(
   pid: number,
   load: readonly string[],
 ): Promise<CallsSeen> {
-  // perf counts as long as the command runs that it is given.
+  // perf counts until the command that it is given ends.
   const seen = await runLoad([...PERF, "-p", `${pid}`, "--", ...load]);
   const calls = parsePerf(seen.complaint);
   if (calls !== undefined) return { calls, requests: seen.requests };
   throw new Failure("perf did not say how many system calls there were");
 }
 
-/** Returns what `perf stat -x,` counted. */
+/** Returns the count that `perf stat -x,` printed. */
 export function parsePerf(text: string): number | undefined {
   const line = text.split("\n").find((line) => line.includes(EVENT));
   const [count = ""] = line?.split(",") ?? [];

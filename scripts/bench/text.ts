@@ -16,7 +16,7 @@ import {
 } from "./results.ts";
 import { scenarioOf, SUBJECT } from "./scenarios.ts";
 
-/** No run of the benchmark would give more digits again. */
+/** A second run would not give more digits again. */
 const DIGITS = 3;
 const PERCENT = 100;
 
@@ -110,6 +110,6 @@ function budgetLines(results: Results): string[] {
       const { wanted, isMet } = known[row]!;
       return `${line}  ${wanted}: ${isMet ? green("met") : red("NOT MET")}`;
     }),
-    ...unknown === 0 ? [] : [`  (${unknown} more that this run cannot tell)`],
+    ...unknown === 0 ? [] : [`  (${unknown} more that this run cannot show)`],
   ];
 }

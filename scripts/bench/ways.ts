@@ -16,7 +16,7 @@ import { connected, type Peer, type RunningPeer } from "./peers.ts";
 import type { FigureName } from "./results.ts";
 import { BUSY, type Scenario, scenarioOf } from "./scenarios.ts";
 
-/** What was measured of one server in one round. */
+/** The figures of one server in one round. */
 export type Round = Partial<Record<FigureName, number>>;
 
 const MS_PER_SECOND = 1_000;
@@ -24,7 +24,7 @@ const BYTES_PER_KIB = 1_024;
 
 /** So long that each of many connections is answered, and more than once. */
 const SECONDS_A_CONNECTION = 1e-4;
-/** Logins begin before what is measured beside them, and end after it. */
+/** Logins begin before the measured load, and end after it. */
 const LOGIN_SECONDS_MORE = 1;
 const LOGIN_LOAD = [
   ...["http", "--method", "POST", "--path", "/login"],
@@ -53,7 +53,7 @@ export async function underLoad(
   const { connections, isLimited } = scenario;
   const least = connections * SECONDS_A_CONNECTION;
   const meter = new CpuMeter(pid);
-  // Where a moment is what is measured, nothing else may want the core.
+  // Where moments are measured, nothing else may want the core.
   const watch = meter.watch({ isPeaceful: !isLimited });
   let seen, looks;
   try {
@@ -100,7 +100,7 @@ export async function besideIdle(
   return { ...figures, rateKept };
 }
 
-/** Measures while 64 clients log in, whose passwords the server hashes. */
+/** Measures while 64 clients log in: the server hashes their passwords. */
 export async function besideLogins(
   bench: Bench,
   scenario: Scenario,
@@ -128,16 +128,16 @@ export async function idle(
       setTimeout(resolve, settleSeconds * MS_PER_SECOND)
     );
   };
-  // Started anew: memory that was used once is often kept.
+  // A new process: memory that was used once is often kept.
   await using running = await bench.start(peer, scenario);
   const { pid } = running.server;
-  // Fills caches and pools that any use would fill: they are no connection's.
+  // Fills caches and pools that any use would fill: no connection owns them.
   const fillSeconds = Math.min(seconds * FILL_A_SECOND, FILL_SECONDS_MAX);
   await bench.load(running, scenarioOf("get"), fillSeconds);
   await settle();
   const before = residentBytes(pid);
   await using held = await Load.start(bench.commandOf(running, scenario));
-  // It prints a line when each connection has been answered once.
+  // The generator prints a line when each connection has had an answer.
   await held.printed;
   await settle();
   const resident = residentBytes(pid);
@@ -159,7 +159,7 @@ export async function start(
   await using server = await startServer(
     [...machine.onServerCore, ...peer.command(service)],
   );
-  // A plain socket: what `fetch` does the first time would be timed as well.
+  // A plain socket: the first `fetch` of a process would be timed as well.
   using connection = await connected(server.port);
   const timer = setTimeout(() => connection.close(), ANSWER_MS_MAX);
   const answer = new Uint8Array(ANSWER_BYTES_MAX);

@@ -1,19 +1,19 @@
 /**
- * What a request, or a message, may have V8 allocate beside what its handler
- * does: a little more than it was seen to with Deno 2.9.6.
+ * The bytes that V8 may allocate for a request or a message beside those of its
+ * handler: a little more than was measured with Deno 2.9.6.
  *
  * @module
  */
 
 import type { ScenarioName } from "./scenarios.ts";
 
-/** Bytes that one of something may allocate. */
+/** Bytes that one exchange may allocate. */
 export interface Budget {
   /**
-   * On the heap, as it runs: with the most that was seen, whatever was inlined.
+   * On the heap, as the code runs: the most of several runs of V8's inlining.
    */
   readonly asRun: number;
-  /** On the heap, as it is written: an object more is seen here. */
+  /** On the heap, as the code is written: one more object shows here. */
   readonly asWritten: number;
   /**
    * Beside the heap: of a request, what its bytes take in the read buffer, of
@@ -22,9 +22,9 @@ export interface Budget {
   readonly beside: number;
 }
 
-/** What is allowed. */
+/** The budgets. */
 export const BUDGETS: Readonly<Record<ScenarioName, Budget>> = {
-  // Exact, or the counting is wrong.
+  // Exact: a difference means that the counting is wrong.
   known: { asRun: 801, asWritten: 801, beside: 1 },
   // A request, its head, and their exchange.
   get: { asRun: 192, asWritten: 200, beside: 56 },

@@ -1,7 +1,7 @@
 /**
- * A system in memory whose peers ask, wait for the whole answer and ask again,
- * as wrk does over sockets. It allocates nothing while it runs, so that what is
- * counted is the server's.
+ * A system in memory with peers that ask, wait for the whole answer and ask
+ * again, as wrk does over sockets. It allocates nothing while it runs, so that
+ * only the server's bytes are counted.
  *
  * @module
  */
@@ -17,18 +17,18 @@ import {
 } from "../../src/system/memory.ts";
 import type { System } from "../../src/system/system.ts";
 
-/** After so many polls without an event, an answer will never come. */
+/** After so many polls without an event, no answer will come. */
 const IDLE_POLLS_MAX = 10_000;
 
-/** What peers ask, and what they are to be answered. */
+/** The question of peers, and its answer. */
 export interface Exchange {
   /** How many peers there are. */
   readonly connections: number;
-  /** What each writes at once, in ASCII. */
+  /** The bytes that each writes at once, in ASCII. */
   readonly question: string;
-  /** How many answers that has. */
+  /** The number of answers to them. */
   readonly depth: number;
-  /** What each answer ends with. */
+  /** The end of each answer. */
   readonly ending: string;
 }
 
@@ -128,18 +128,18 @@ class LoopPoll extends MemoryPoll {
     this.#isAsked = isAsked;
   }
 
-  /** Without questions, for ever. */
+  /** Without questions: waits without limit. */
   override park(): Promise<void> {
     return this.#isAsked ? this.yieldToDeno() : new Promise(() => {});
   }
 
-  /** What it takes is the reactor's to pay. */
+  /** The reactor's allocations count. */
   override yieldToDeno(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-/** A system for one listener, whose peers are there already. */
+/** A system for one listener with peers that are connected already. */
 export class ClosedLoop extends MemorySystem {
   /** Questions that were answered. */
   answers = 0;

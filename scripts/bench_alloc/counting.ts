@@ -12,8 +12,8 @@ import { type Allocated, type Meter, reduceCounts } from "./meter.ts";
 /** Messages until V8 has optimised all hot code. */
 const WARM_UP = 30_000;
 /**
- * Turns are long then: work of every half second or second is done early, since
- * it may change what V8 optimises, and how.
+ * Turns are long then: work of every half second or second is done early,
+ * because it may change what V8 optimises.
  */
 const WARM_UP_TURN_MS = 100;
 /** The time of a message on a server that has a core of its own. */

@@ -1,6 +1,5 @@
 /**
- * The requests whose allocations are counted, and the handlers that answer
- * them.
+ * The requests of the scenarios, and the handlers that answer them.
  *
  * @module
  */
@@ -12,8 +11,8 @@ export interface HttpExchange extends Exchange {
   /** Answers each request. */
   readonly handler: (request: Request) => Response | Promise<Response>;
   /**
-   * Stands in for a request when the handler is called without a server: all
-   * that the handler reads of it is there already, and costs nothing.
+   * Stands in for a request when the handler is called without a server: the
+   * parts that the handler reads are there already, and cost nothing.
    */
   readonly request: Request;
 }
@@ -126,7 +125,7 @@ export const PIPELINED: HttpExchange = {
 /** The same, of a handler that is an async function. */
 export const ASYNC: HttpExchange = {
   ...PLAIN,
-  // deno-lint-ignore require-await -- many are async that need not be
+  // deno-lint-ignore require-await -- many handlers are async without need
   handler: async () => hello(),
 };
 
@@ -139,7 +138,7 @@ export const APP: HttpExchange = {
   request: APP_REQUEST,
 };
 
-/** A kilobyte of JSON comes, a short one goes. */
+/** The client sends a kilobyte of JSON, the answer is short. */
 export const JSON_POST: HttpExchange = {
   ...PLAIN,
   question: POST,
@@ -148,10 +147,10 @@ export const JSON_POST: HttpExchange = {
   request: ORDER_REQUEST,
 };
 
-/** Sixty-four bytes that come back. */
+/** Sixty-four bytes, which the server sends back. */
 const MESSAGE = `${"-".repeat(63)}\n`;
 
-/** A message that is sent back. */
+/** A message, which the server sends back. */
 export const ECHOED: Exchange = {
   connections: CONNECTIONS,
   question: MESSAGE,

@@ -1,12 +1,12 @@
 /**
- * Counts one scenario, in a process that was started for it.
+ * Counts one scenario, in a process of its own.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- its parent reads what it prints
 
-// Brought by the first bodies, at a time of its own, if it were not there.
+// Otherwise the first body would load it, at some time of the count.
 import "node:buffer";
 import { Meter } from "./meter.ts";
 import { type ScenarioName, SCENARIOS } from "./scenarios.ts";

@@ -1,9 +1,9 @@
 /**
  * Counts the bytes that V8 allocates while something runs.
  *
- * The count is exact and not sampled: the heap is looked at before and after,
- * and nothing is collected in between, since the young generation is emptied
- * first and has room for all that is allocated until the second look.
+ * The count is exact and not sampled: it compares the heap before and after.
+ * Nothing is collected in between, because the young generation is emptied
+ * first and has room for all that is allocated until then.
  *
  * @module
  */
@@ -17,8 +17,8 @@ const YOUNG_MIB = 64;
 const COUNT_BYTES_MAX = YOUNG_MIB * MIB / 2;
 
 /**
- * How V8 must be started. One thread: what is optimised is then optimised when
- * it is due, however busy the machine is.
+ * V8's flags. With one thread V8 optimises a function when it is due, however
+ * busy the machine is.
  */
 const V8_FLAGS = [
   "--expose-gc",
@@ -28,9 +28,9 @@ const V8_FLAGS = [
 ];
 
 /**
- * How each way of counting starts V8: as it runs, or without the optimisation
- * that makes no object where none is needed. The objects that it spares depend
- * on what it inlines, and that on what else the process has done.
+ * V8's flags for each way of counting: as the code runs, or without escape
+ * analysis, which removes objects. The number of removed objects depends on
+ * inlining, and that on everything else the process has done.
  */
 export const FLAGS_OF = {
   asRun: V8_FLAGS,
@@ -43,18 +43,18 @@ export const FLAGS_OF = {
 /** Counts of nothing, which learn the cost of a look; the first ones compile. */
 const LOOKS = 16;
 
-/** What was allocated. */
+/** The bytes that were allocated. */
 export interface Allocated {
   /** Bytes on V8's heap. */
   readonly heapBytes: number;
-  /** Bytes beside it, to which array buffers refer. */
+  /** Bytes outside it, in array buffers. */
   readonly besideBytes: number;
 }
 
 /** Looks at the heap before and after. */
 export class Meter {
   readonly #collect: (options: { type: "minor" }) => void;
-  /** What two looks allocate themselves. */
+  /** The bytes that two readings allocate themselves. */
   readonly #ownBytes: number;
   #before: Deno.MemoryUsage = Deno.memoryUsage();
 
@@ -80,7 +80,7 @@ export class Meter {
   }
 
   /**
-   * Returns what was allocated since.
+   * Returns the bytes that were allocated since.
    *
    * @throws {RangeError} when that is so much that some may be missing.
    */
@@ -99,12 +99,11 @@ export class Meter {
 }
 
 /**
- * Returns the least that was allocated on the heap in several counts: what V8
- * does beside, such as compiling, can only add to one of them. Beside the heap
- * there is no such thing, and buffers that serve many are new now and then: of
- * that it is the mean.
+ * Returns the least of several counts on the heap: other work of V8, such as
+ * compiling, can only add to a count. Outside the heap there is no such work,
+ * and a buffer for many messages is new now and then: there it returns the mean.
  *
- * @param each How many each count was of.
+ * @param each How many exchanges each count has.
  */
 export function reduceCounts(
   counts: readonly Allocated[],

@@ -1,5 +1,5 @@
 /**
- * What is counted.
+ * The scenarios.
  *
  * @module
  */
@@ -27,23 +27,23 @@ import {
 import type { Allocated, Meter } from "./meter.ts";
 import { Fibers } from "../../mod.ts";
 
-/** What one of something allocates. */
+/** The bytes that one exchange allocates. */
 export interface Figures {
-  /** All of it. */
+  /** All of them. */
   readonly total: Allocated;
   /** The handler alone, called without a server. */
   readonly handler: Allocated;
 }
 
-/** Something to count. */
+/** A scenario. */
 export interface Scenario {
-  /** What one of it is, for people. */
+  /** Its name, for people. */
   readonly title: string;
   /** Counts it. */
   readonly count: (meter: Meter) => Promise<Figures>;
 }
 
-/** The names of what is counted. */
+/** The names of the scenarios. */
 export type ScenarioName =
   | "known"
   | "get"
@@ -57,7 +57,7 @@ export type ScenarioName =
   | "timer"
   | "native";
 
-/** How many elements the array has whose size is known. */
+/** The number of elements of the array with a known size. */
 export const KNOWN_ELEMENTS = 100;
 
 const NOTHING: Allocated = { heapBytes: 0, besideBytes: 0 };
@@ -65,7 +65,7 @@ const TCP = { hostname: "127.0.0.1", port: 0 } as const;
 const TIMER_MS = 60_000;
 const MESSAGE_BYTES = 64;
 
-/** Everything that is counted. */
+/** All scenarios. */
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   known: {
     title: `${KNOWN_ELEMENTS} elements of an array, to check the counting`,
@@ -117,7 +117,7 @@ async function echoInFiber(
   for await (const chunk of connection) await connection.write(chunk);
 }
 
-/** What one element more takes is known, other than what an array does. */
+/** The size of one more element is known, that of an array is not. */
 async function countKnown(meter: Meter): Promise<Figures> {
   const total = await countCalls(meter, () => new Array(1 + KNOWN_ELEMENTS));
   const handler = await countCalls(meter, () => new Array(1));

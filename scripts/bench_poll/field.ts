@@ -1,6 +1,6 @@
 /**
- * N sources on one poll, of which one can be made ready, and the timing of
- * what one does with them.
+ * N sources on one poll, one of which can be made ready, and the times of the
+ * calls on them.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
 } from "../../src/poll.ts";
 import { Failure } from "../command_line.ts";
 
-/** What is timed, in microseconds a call. */
+/** The calls that are timed, in microseconds a call. */
 export const FIGURE_TITLES = {
   poll: "A wait, one source of N ready",
   register: "Registering a source",
@@ -30,7 +30,7 @@ export type FigureName = keyof typeof FIGURE_TITLES;
 /** Microseconds a call. */
 export type Figures = Readonly<Record<FigureName, number>>;
 
-/** What was measured with a number of sources. */
+/** The times with a number of sources. */
 export interface Result {
   readonly backend: Backend;
   readonly size: number;
@@ -42,14 +42,14 @@ export const BATCH = 200;
 
 const US_PER_MS = 1000;
 const { READABLE } = Interest;
-/** The ready one's; the others have theirs from 1 on. */
+/** The token of the ready source; the others have theirs from 1 on. */
 const TOKEN = 0;
-/** It would be an error, and not a short timeout, that it takes so long. */
+/** A wait that takes this long is an error. */
 const LOST_MS = 5000;
 
 type Source = UnixStream | UdpSocket;
 
-/** A poll with its sources, none of which is registered before it is timed. */
+/** A poll with its sources; none is registered before that is timed. */
 export class Field implements Disposable {
   readonly #poll: Poll;
   readonly #sources: readonly Source[];
@@ -57,9 +57,9 @@ export class Field implements Disposable {
   readonly #writer: UnixStream;
   readonly #events = new Events(16);
   readonly #byte = new Uint8Array(1);
-  /** Larger than a message: a short read says that all is read. */
+  /** Larger than a message: a short read has read everything. */
   readonly #buffer = new Uint8Array(64);
-  /** What closes them, once the field is whole. */
+  /** Closes them, once the field is complete. */
   #stack: DisposableStack;
 
   private constructor(backend: Backend, size: number, stack: DisposableStack) {
@@ -86,7 +86,7 @@ export class Field implements Disposable {
     using stack = new DisposableStack();
     try {
       const field = new Field(backend, size, stack);
-      // What select refuses, it refuses when it is registered.
+      // select refuses a descriptor when it is registered.
       field.#registerAll();
       field.#deregisterAll();
       field.#stack = stack.move();

@@ -1,5 +1,5 @@
 /**
- * What a poll costs, as a page of plots.
+ * The cost of a poll, as a page of plots.
  *
  * @module
  */

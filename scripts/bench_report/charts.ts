@@ -1,5 +1,5 @@
 /**
- * The report's plots: what a scenario's servers need, how long answers take,
+ * The report's plots: the costs of a scenario's servers, the times of answers,
  * and how both change with the number of connections.
  *
  * @module
@@ -20,14 +20,14 @@ import { drawn, lines, Plot, type Unnamed, WIDTH } from "../plot.ts";
 
 const ROW = 22;
 const MARGINS = { marginTop: 2, marginLeft: 92, marginRight: 68 };
-/** A round that took much longer than others would make all bars short. */
+/** A round that took much longer than the others would make all bars short. */
 const ROOM_FOR_ROUNDS = 1.25;
 /** The part of a bar that the bare loop needs as well. */
 const FLOOR_OPACITY = 0.35;
 
 /**
- * Each server's colour, as CSS has it; outside of a page that of a light one.
- * They are Okabe and Ito's, who chose them for all kinds of eyes.
+ * Each server's colour, as a CSS variable; outside of a page the light one.
+ * Okabe and Ito chose these colours for readers with any colour vision.
  */
 const COLOURS: Readonly<Record<string, string>> = {
   [SUBJECT]: "var(--denio,#0072b2)",

@@ -1,6 +1,6 @@
 /**
- * The page: one file of HTML that needs no other, nor a script. All of its
- * figures come out of the results.
+ * The page: one file of HTML that needs no other file and no script. All of its
+ * figures come from the results.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import {
   scalingChart,
 } from "./charts.ts";
 
-/** What the page begins with: denio beside Deno, in one figure each. */
+/** The first part of the page: denio beside Deno, in one figure each. */
 const GIST: readonly (readonly [scenario: string, figure: FigureName])[] = [
   ["get", "ownUs"],
   ["pipeline", "cpuUs"],
@@ -135,7 +135,7 @@ ${GIST.map(([scenario, figure]) => gist(results, scenario, figure))}
 </header>`;
 }
 
-/** Returns which denio was measured, when, and for how long. */
+/** Returns denio's version, and the time and length of the run. */
 export function runText({ run }: Results): string {
   const { version, date, rounds, seconds } = run;
   const minute = date.slice(0, "2026-11-21T19:58".length).replace("T", " ");
@@ -143,7 +143,7 @@ export function runText({ run }: Results): string {
     `round${rounds === 1 ? "" : "s"} of ${seconds} s`;
 }
 
-/** Returns the command that measures for as long as a run did. */
+/** Returns the command that measures for as long as the run did. */
 export function benchCommand({ run: { rounds, seconds } }: Results): string {
   return `deno task bench --rounds ${rounds} --seconds ${seconds}`;
 }
@@ -195,7 +195,7 @@ function plots(
     results.figures(name).includes(figure);
   const scenarios = results.scenarios().map(scenarioOf).filter(isShown);
   if (scenarios.length === 0) return undefined;
-  // What a lone client waits says more than what a crowd does.
+  // The wait of a lone client shows more than that of a crowd.
   const isCrowd = ({ group }: Scenario) => Number(group !== "latency");
   const sorted = scenarios.toSorted((a, b) => isCrowd(a) - isCrowd(b));
   const figures = sorted.map((scenario) =>
@@ -244,7 +244,7 @@ ${table(["", "to best", ...figures.map(headText)], rows)}`;
   });
 }
 
-/** A figure whose `value` is the one of the results, to the digit. */
+/** A figure with the exact value of the results as its `value`. */
 function cell(spread: Spread | undefined, figure: FigureName): Html {
   if (spread === undefined) return markup`<td>–</td>`;
   const [median, min, max] = spread;

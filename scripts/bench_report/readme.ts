@@ -1,6 +1,6 @@
 /**
- * What the README says of the last recorded run: written from its results, so
- * that nobody can type a figure.
+ * The README's part about the last recorded run, written from its results: no
+ * figure is typed by hand.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { benchCommand, runText } from "./page.ts";
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 
-/** What a recorded run leaves in the project, each by its path. */
+/** The files that a recorded run leaves in the project, by path. */
 export const RECORD = {
   results: "scripts/bench/results/latest.json",
   picture: "scripts/bench/results/latest.svg",
@@ -41,7 +41,7 @@ const GROUND = "#fdfdfb";
 const ROOM_FOR_LABELS = 1.3;
 
 /**
- * Keeps a run in the project at `root`, and has the README show it.
+ * Keeps a run in the project at `root`, and shows it in the README.
  *
  * @throws {Failure} when the README has no place for it.
  */
@@ -71,7 +71,7 @@ export function withBlock(readme: string, block: string): string {
   );
 }
 
-/** Returns what stands between the marks. `deno fmt` leaves it as it is. */
+/** Returns the text between the marks, as `deno fmt` leaves it. */
 export function readmeBlock(results: Results): string {
   const { machine, missing } = results.run;
   const described = Object.entries(machine)
@@ -124,8 +124,8 @@ function cell(
 }
 
 /**
- * Returns the picture as a document. It has its own ground, so that it can be
- * read on a light page and on a dark one.
+ * Returns the picture as a document. It has a background of its own, so that
+ * it can be read on a light page and on a dark page.
  */
 export function picture(results: Results): string {
   const shown = COLUMNS.filter(([name, , figure]) =>

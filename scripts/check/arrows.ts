@@ -27,7 +27,7 @@ export const ARROWS: Readonly<
     uses: ["base", "native", "poll", "net", "stream", "bytes", "system"],
   },
   fiber: { uses: ["base", "net", "stream", "bytes", "reactor"] },
-  // The protocol must run over anything that moves bytes, a test's as well.
+  // HTTP must run over any transport, also over a test's.
   http: { uses: ["base", "native", "stream", "bytes"] },
   trace: { uses: ["base", "native", "poll", "net", "system", "http"] },
   server: { uses: ["base", "stream", "reactor", "http"], types: ["net"] },
@@ -63,7 +63,7 @@ export const ARROWS: Readonly<
   "testing.ts": { uses: ["net", "system"] },
 };
 
-/** The command line prints the version that this file has. */
+/** The command line prints the version of this file. */
 const CONFIG = "deno.json";
 
 /** Returns why `path` may not import `specifier`, unless it may. */

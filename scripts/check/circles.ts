@@ -1,6 +1,6 @@
 /**
- * No file imports itself by way of others, not even for types: to read one of
- * such files is to read all of them.
+ * No file imports itself by way of others, not even for types: a reader of one
+ * such file would have to read all of them.
  *
  * @module
  */

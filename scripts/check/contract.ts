@@ -1,5 +1,5 @@
 /**
- * Each item of the contract has a test, and the table that says which is true.
+ * Each item of the contract has a test, and the table says which.
  *
  * @module
  */

@@ -8,7 +8,7 @@ import { type Fault, type Files, filesUnder, lineAt } from "./project.ts";
 
 /** Cargo.toml denies unsafe code, and these folders alone may allow it. */
 const UNSAFE = /^native\/(src\/ffi|poll\/src\/sys)\//;
-/** What is linked: of each member of the workspace but the tool, no tests. */
+/** The library's sources: of each member of the workspace but the tool. */
 const LINKED = /^native\/(?!load\/)([a-z0-9]+\/)?src\//;
 
 /** Finds Rust files that allow themselves unsafe code elsewhere. */

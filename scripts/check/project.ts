@@ -1,5 +1,5 @@
 /**
- * What the rules look at: the project's files, in memory.
+ * The project's files, in memory, which the rules read.
  *
  * @module
  */
@@ -13,11 +13,11 @@ export interface Fault {
   readonly file: string;
   /** Counted from 1. */
   readonly line: number;
-  /** What is wrong, and what would be right. */
+  /** The fault, and what would be right. */
   readonly message: string;
 }
 
-/** Built things and other people's: no rule reads them. */
+/** Built files and other people's: no rule reads them. */
 const SKIPPED = /^(target|node_modules|corpus|results)$/;
 const READABLE = /\.(ts|rs|md|toml|lock|json)$|^\.gitignore$/;
 
@@ -40,7 +40,7 @@ export function readProject(root: URL): Files {
   return files;
 }
 
-/** Yields the files under a folder whose names end as `ending` says. */
+/** Yields the files under a folder that end as `ending`. */
 export function* filesUnder(
   files: Files,
   folder: string,

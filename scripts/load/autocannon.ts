@@ -1,8 +1,8 @@
 /**
  * Runs autocannon on node, and on Deno where node is missing.
  *
- * Under Deno autocannon serves its own connections unfairly: the latencies that
- * it reports are then those of its own queue.
+ * Under Deno autocannon serves its own connections unfairly: it then reports
+ * latencies of its own queue.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export interface LoadOptions {
   readonly duration: number;
 }
 
-/** What the clients saw. */
+/** The result of the clients. */
 export interface LoadResult {
   /** Answers, of any status. */
   readonly requests: number;
@@ -45,7 +45,7 @@ export interface LoadResult {
   readonly bytes: number;
   /** From the first connection to the end. */
   readonly elapsedSeconds: number;
-  /** How long answers took, by percentile: `p50`, `p97_5`, `max`. */
+  /** The times of answers by percentile: `p50`, `p97_5`, `max`. */
   readonly latencyMs: Readonly<Record<string, number>>;
   /** Processor cores that autocannon kept busy. */
   readonly clientCores: number;
@@ -84,7 +84,7 @@ export async function runAutocannon(
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Has npx install autocannon; returns `undefined` where there is no npx. */
+/** Installs autocannon with npx; returns `undefined` where there is no npx. */
 async function modulePath(): Promise<string | undefined> {
   const findIt = ["sh", "-c", "readlink -f $(command -v autocannon)"];
   try {

@@ -9,20 +9,20 @@ import type { LoadOptions, LoadResult } from "./autocannon.ts";
 
 const US_PER_SECOND = 1_000_000;
 
-/** A client that uses this much cannot send more. */
+/** A client that uses so much of its core cannot send more. */
 const CLIENT_BUSY_CORES = 0.9;
-/** A server that uses no more than this would have answered more. */
+/** A server that uses no more than this could have answered more. */
 const SERVER_IDLE_CORES = 0.75;
 
-/** Everything that is known of a run. */
+/** A run and its result. */
 export interface LoadReport {
-  /** What was loaded. */
+  /** The URL. */
   readonly url: string;
-  /** How. */
+  /** The load. */
   readonly options: LoadOptions;
-  /** What the client saw. */
+  /** The client's result. */
   readonly result: LoadResult;
-  /** Processor time that the server used meanwhile, where it is known. */
+  /** Processor time that the server used meanwhile, if known. */
   readonly serverCpuUs?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Observable Plot, and linkedom, in whose document it draws without a browser.
- * Why here and not in deno.json, `tests/packages/typescript.ts` says.
+ * Observable Plot, and linkedom, which gives it a document without a browser.
+ * `tests/packages/typescript.ts` says why packages are imported here.
  *
  * @module
  */
@@ -9,7 +9,7 @@ export * as Plot from "npm:@observablehq/plot@0.6.17";
 
 import { parseHTML } from "npm:linkedom@0.18.15";
 
-/** What scripts and tests use of an element: Deno has no types for it. */
+/** The used part of an element, for which Deno has no types. */
 export interface Element {
   readonly outerHTML: string;
   readonly textContent: string;
@@ -20,7 +20,7 @@ export interface Element {
   remove(): void;
 }
 
-/** Returns the document of a text of HTML. */
+/** Parses HTML, and returns the document. */
 export function documentOf(text: string): Element {
   return (parseHTML(text) as unknown as { document: Element }).document;
 }

@@ -1,7 +1,7 @@
 /**
- * What scripts use of Deno's standard library, from npm: not every machine
- * reaches JSR. Why here and not in deno.json, `tests/packages/typescript.ts`
- * says.
+ * The part of Deno's standard library that scripts use, from npm: not every
+ * machine reaches JSR. `tests/packages/typescript.ts` says why packages are
+ * imported here.
  *
  * The npm edition is JavaScript alone, so the types are written here. Its
  * `cli/unicode_width.js` cannot be imported: the package lacks the data file.

@@ -7,15 +7,15 @@
 
 import config from "../../deno.json" with { type: "json" };
 
-/** Packages are those of the lock: `deno task lock` writes it anew. */
+/** Packages are those of the lock, which `deno task lock` writes. */
 const LOCK = "--lock=deno.lock --frozen";
 const CRATE = "--manifest-path native/Cargo.toml";
 
-/** One thing to run. */
+/** A step. */
 export interface Step {
   /** Its name on the command line and in the output. */
   readonly name: string;
-  /** The command, from the project's top; `deno` is the one that runs this. */
+  /** The command, from the project's top; `deno` is the running one. */
   readonly command: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -40,8 +40,8 @@ const CARGO_SUITES = [
 ];
 
 /**
- * Tests of code above a poll, which name no backend. Those of the contract are
- * not among them: they run on each backend every time.
+ * Tests of code above a poll, which name no backend. The contract's tests are
+ * not here: they run on each backend every time.
  */
 const DENO_SUITES = [
   "tests/reactor/connection_test.ts",
@@ -49,7 +49,7 @@ const DENO_SUITES = [
   "tests/server/requests_test.ts",
 ];
 
-/** The suites on a backend beside this system's best, which others use. */
+/** The suites on a backend that is not this system's best. */
 function onBackend(counts: "deno" | "cargo", command: string): Step[] {
   const backends = Deno.build.os === "linux" ? ["poll", "select"] : [];
   return backends.map((backend) => ({
@@ -91,7 +91,7 @@ export const STEPS: readonly Step[] = [
     `cargo test ${CRATE} --locked --test ${CARGO_SUITES.join(" --test ")}`,
   ),
   {
-    // In a folder of its own, or every other step would build all anew.
+    // In a folder of its own, or every other step would build everything again.
     name: "loom",
     command: `cargo test ${CRATE} --locked --lib model::`,
     env: { RUSTFLAGS: "--cfg loom", CARGO_TARGET_DIR: "native/target/loom" },

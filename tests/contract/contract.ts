@@ -16,9 +16,9 @@ export type BackendTest = (backend: Backend) => void | Promise<void>;
 export interface Needs {
   /** A feature of the backend: without it the test is shown as ignored. */
   readonly feature?: Feature;
-  /** The machine lacks what the test needs; who finds out says what. */
+  /** The machine lacks something that the test needs; the caller prints its name. */
   readonly ignore?: boolean;
-  /** The only backend of which the test knows the inside. */
+  /** The only backend whose details the test knows. */
   readonly backend?: Backend;
 }
 

@@ -1,4 +1,4 @@
-/** What is told once and what again: items 41 to 46, and the other modes. */
+/** Events that come once, and events that come again: items 41 to 46, and modes. */
 
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import {
@@ -29,7 +29,7 @@ const MIB = 1024 * 1024;
 
 contractTest(
   "41, 42",
-  "an arrival is told once, when it is read to WOULD_BLOCK, and the next one again",
+  "an arrival is reported once, when it is read to WOULD_BLOCK, and the next one again",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -49,7 +49,7 @@ contractTest(
 
 contractTest(
   "41",
-  "an arrival is told once, when nobody reads it",
+  "an arrival is reported once, when the program does not read it",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -63,7 +63,7 @@ contractTest(
 
 contractTest(
   "42",
-  "room is told of again, when there was none and the peer has read",
+  "room is reported again, when there was none and the peer has read",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -111,7 +111,7 @@ contractTest(
 
 contractTest(
   "43",
-  "a read of a part leaves the rest to be read, and the next arrival is told",
+  "a read of a part leaves the rest to be read, and the next arrival is reported",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -120,7 +120,7 @@ contractTest(
     expectEvent(poll, 1, Readiness.READABLE);
     const bytes = new Uint8Array(4);
     assertEquals(pair.server.read(bytes), 4);
-    // Who stops here may be told again or not: only what is drained counts.
+    // Without a drain another event may come or not.
     assertEquals(pair.server.read(bytes), 4);
     assertEquals(pair.server.read(bytes), 2);
     assertEquals(pair.server.read(bytes), WOULD_BLOCK);
@@ -187,7 +187,7 @@ contractTest(
 
 contractTest(
   "42",
-  "the next arrival is told, when a clone has read the one before",
+  "the next arrival is reported, when a clone has read the one before",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -218,7 +218,7 @@ contractTest(
 
 contractTest(
   "46",
-  "a stream that only reads is told nothing of its connect",
+  "a stream that only reads has no event for its connect",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);
@@ -235,7 +235,7 @@ contractTest(
 );
 
 backendTest(
-  "a level is told as long as it is so",
+  "a level is reported as long as it lasts",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -264,7 +264,7 @@ backendTest(
 );
 
 backendTest(
-  "a level of a listener is told until all are accepted",
+  "a level of a listener is reported until all are accepted",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);
@@ -285,7 +285,7 @@ backendTest(
 );
 
 backendTest(
-  "a one-shot is told once, until it is reregistered",
+  "a one-shot is reported once, until it is reregistered",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -329,7 +329,7 @@ backendTest(
 );
 
 backendTest(
-  "exclusive polls are not all told of one connection, and each can be",
+  "exclusive polls do not all report one connection, and each can",
   (backend) => {
     using first = new Poll({ backend });
     using second = new Poll({ backend });

@@ -1,4 +1,4 @@
-/** What is asked for and what is told: items 35 to 40. */
+/** Interests, and the bits of their events: items 35 to 40. */
 
 import { describeInterest } from "../../src/poll/interest.ts";
 import {
@@ -78,7 +78,7 @@ contractTest(
 
 contractTest(
   "37",
-  "readable is told of data, writable of room, and nothing else with them",
+  "data is readable, room is writable, and no other bit comes with them",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -92,7 +92,7 @@ contractTest(
   },
 );
 
-contractTest("37", "error is told, when the source has one", (backend) => {
+contractTest("37", "error is reported, when the source has one", (backend) => {
   using poll = new Poll({ backend });
   using refused = TcpStream.connect(freeAddress());
   poll.registry.register(refused, 1, WRITABLE);
@@ -107,22 +107,22 @@ contractTest("37", "error is told, when the source has one", (backend) => {
 
 contractTest(
   "38",
-  "read-closed is told, when the peer has shut down writing, and not write-closed",
+  "read-closed is reported, when the peer has shut down writing, and not write-closed",
   (backend) => {
     for (const interest of [READABLE, BOTH]) {
       using poll = new Poll({ backend });
       using pair = connectedPair();
       pair.client.shutdown("write");
       poll.registry.register(pair.server, 1, interest);
-      const told = expectEvent(poll, 1, READABLE | Readiness.READ_CLOSED);
-      assertEquals(told & (Readiness.WRITE_CLOSED | Readiness.ERROR), 0);
+      const seen = expectEvent(poll, 1, READABLE | Readiness.READ_CLOSED);
+      assertEquals(seen & (Readiness.WRITE_CLOSED | Readiness.ERROR), 0);
     }
   },
 );
 
 contractTest(
   "38",
-  "read-closed is not told, when nobody asks for reading and one half is open",
+  "read-closed is not reported, when only writing is registered and one half is open",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -135,7 +135,7 @@ contractTest(
 
 contractTest(
   "38",
-  "both closed are told, when a connection ends both ways",
+  "both closed are reported, when a connection ends both ways",
   (backend) => {
     for (const end of [shutDownBoth, shutDownEachItsHalf]) {
       for (const interest of [READABLE, BOTH]) {
@@ -152,7 +152,7 @@ contractTest(
 
 contractTest(
   "38",
-  "both closed are told, whatever is asked for, when a connection has ended before",
+  "both closed are reported for any interest, when a connection has ended before",
   (backend) => {
     for (const end of [shutDownBoth, shutDownEachItsHalf]) {
       for (const interest of [READABLE, WRITABLE, BOTH]) {
@@ -170,20 +170,20 @@ contractTest(
 
 contractTest(
   "38",
-  "write-closed is told with error, when a connect is refused, to who waits for room",
+  "write-closed is reported with error, when a connect is refused",
   (backend) => {
     using poll = new Poll({ backend });
     using stream = TcpStream.connect(freeAddress());
     poll.registry.register(stream, 1, WRITABLE);
-    const told = expectEvent(poll, 1, Readiness.WRITE_CLOSED);
-    assertNotEquals(told & Readiness.ERROR, 0);
+    const seen = expectEvent(poll, 1, Readiness.WRITE_CLOSED);
+    assertNotEquals(seen & Readiness.ERROR, 0);
     expectQuiet(poll);
   },
 );
 
 contractTest(
   "39",
-  "reading hears data and the peer's end, writing hears neither",
+  "reading reports data and the peer's end, writing reports neither",
   (backend) => {
     using poll = new Poll({ backend });
     using reading = connectedPair();
@@ -195,7 +195,7 @@ contractTest(
     write(writing.server, "x");
     expectSilence(poll);
     writing.server.shutdown("write");
-    // A change of state may be told, as the room that there still is.
+    // A change of state may be reported again as the room that there is.
     const events = new Events();
     poll.poll(events, 20);
     for (const { token, readiness } of events) {
@@ -206,8 +206,8 @@ contractTest(
     expectEvent(poll, 1, Readiness.READABLE);
     assertEquals(readAvailable(reading.server), "x");
     reading.client.shutdown("write");
-    const told = expectEvent(poll, 1, Readiness.READ_CLOSED);
-    assertEquals(told & (Readiness.WRITABLE | Readiness.WRITE_CLOSED), 0);
+    const seen = expectEvent(poll, 1, Readiness.READ_CLOSED);
+    assertEquals(seen & (Readiness.WRITABLE | Readiness.WRITE_CLOSED), 0);
   },
 );
 

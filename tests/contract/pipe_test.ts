@@ -48,7 +48,7 @@ contractTest(
 
 contractTest(
   "78",
-  "a pipe's reader is told read-closed, when the writer is closed, after the data",
+  "a pipe's reader is read-closed, when the writer is closed, after the data",
   (backend) => {
     using poll = new Poll({ backend });
     const { reader, writer } = pipe();
@@ -68,7 +68,7 @@ contractTest(
 
 contractTest(
   "78",
-  "an empty pipe's reader is told read-closed, when the writer is closed",
+  "an empty pipe's reader is read-closed, when the writer is closed",
   (backend) => {
     using poll = new Poll({ backend });
     const { reader, writer } = pipe();
@@ -83,7 +83,7 @@ contractTest(
 
 contractTest(
   "38, 78",
-  "a pipe's writer is told write-closed, when the reader is closed, be there room or not",
+  "a pipe's writer is write-closed, when the reader is closed, with room or without",
   (backend) => {
     for (const isFull of [false, true]) {
       using poll = new Poll({ backend });

@@ -250,7 +250,7 @@ contractTest(
 
 contractTest(
   "11",
-  "a source that is ready for both is told in one event or in two",
+  "a source that is ready for both has one event or two",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();

@@ -62,7 +62,7 @@ contractTest(
 
 contractTest(
   "15",
-  "hundreds of streams are told by their own tokens",
+  "hundreds of streams are reported by their own tokens",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);
@@ -173,7 +173,7 @@ contractTest(
 
 contractTest(
   "21",
-  "reregister() has what is ready told again, though it was told",
+  "reregister() reports readiness again that was reported before",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -193,7 +193,7 @@ contractTest(
 
 contractTest(
   "21, 65",
-  "reregister() for reading is told what a peer wrote before it closed or was deregistered",
+  "reregister() for reading reports what a peer wrote before it closed or was deregistered",
   (backend) => {
     for (const end of ["close", "deregister"] as const) {
       using poll = new Poll({ backend });
@@ -221,7 +221,7 @@ contractTest(
     using client = TcpStream.connect(listener.localAddress);
     poll.registry.register(listener, 1, READABLE);
     expectEvent(poll, 1, Readiness.READABLE);
-    // It would be told again, if this were not replaced.
+    // The replaced registration would report it again.
     poll.registry.reregister(listener, 1, READABLE);
     poll.registry.reregister(listener, 1, WRITABLE);
     expectSilence(poll);
@@ -406,7 +406,7 @@ contractTest(
 
 contractTest(
   "28",
-  "a custom source is told of by what it registers",
+  "a custom source has the events of the source that it registers",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -465,7 +465,7 @@ contractTest(
 
 contractTest(
   "32",
-  "a connection is told by the new token alone, when the listener was reregistered after a poll",
+  "a connection is reported by the new token alone, when the listener was reregistered after a poll",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);
@@ -490,7 +490,7 @@ contractTest(
 
 contractTest(
   "33",
-  "only the waker is told, when a listener is deregistered with a connection in its queue",
+  "only the waker is reported, when a listener is deregistered with a connection in its queue",
   (backend) => {
     for (const isTold of [true, false]) {
       using poll = new Poll({ backend });
@@ -569,6 +569,6 @@ function expectNotFound(
       `${verb} source ${source.handle}`,
     );
   }
-  write(pair.client, "the other poll is told as before");
+  write(pair.client, "the other poll has its event as before");
   expectEvent(other, 1, Readiness.READABLE);
 }

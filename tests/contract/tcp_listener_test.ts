@@ -23,7 +23,7 @@ const { READABLE, WRITABLE } = Interest;
 
 contractTest(
   "54",
-  "a listener on port 0 has a port, which nobody else can listen on",
+  "a listener on port 0 has a port, which no other listener can have",
   () => {
     using listener = TcpListener.bind(LOOPBACK);
     const { localAddress } = listener;
@@ -108,7 +108,7 @@ contractTest(
 
 contractTest(
   "58",
-  "a listener is told of each connection, when it is drained between",
+  "a listener has an event for each connection, when it is drained between",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);
@@ -176,7 +176,7 @@ contractTest(
 
 contractTest(
   "60",
-  "a listener that is closed with connections in its queue is told of no more",
+  "a listener that is closed with connections in its queue is reported no more",
   (backend) => {
     for (const isTold of [true, false]) {
       using poll = new Poll({ backend });
@@ -187,7 +187,7 @@ contractTest(
       if (isTold) expectEvent(poll, 1, Readiness.READABLE);
       listener.close();
       expectSilence(poll);
-      // Those who waited are refused.
+      // The connections that waited are refused.
       poll.registry.register(client, 2, READABLE);
       expectEvent(poll, 2, Readiness.READ_CLOSED);
       assertThrows(

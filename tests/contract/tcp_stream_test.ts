@@ -40,13 +40,13 @@ const KIB = 1024;
 
 contractTest(
   "61",
-  "a connect does not block and tells by a writable event that it is done, by IPv4",
+  "a connect does not block, and ends with a writable event, by IPv4",
   (backend) => expectToConnect(backend, "127.0.0.1"),
 );
 
 contractTest(
   "61",
-  "a connect does not block and tells by a writable event that it is done, by IPv6",
+  "a connect does not block, and ends with a writable event, by IPv6",
   (backend) => expectToConnect(backend, "::1"),
   { ignore: NO_IPV6 },
 );
@@ -58,8 +58,8 @@ contractTest(
     using poll = new Poll({ backend });
     using stream = TcpStream.connect(freeAddress());
     registerBoth(poll.registry, stream, 1);
-    const told = expectEvent(poll, 1, Readiness.WRITE_CLOSED);
-    assertNotEquals(told & (Readiness.WRITABLE | Readiness.ERROR), 0);
+    const seen = expectEvent(poll, 1, Readiness.WRITE_CLOSED);
+    assertNotEquals(seen & (Readiness.WRITABLE | Readiness.ERROR), 0);
     assertInstanceOf(stream.takeError(), Deno.errors.ConnectionRefused);
     assertEquals(stream.takeError(), undefined);
     assertThrows(() => stream.peerAddress, Deno.errors.NotConnected);
@@ -141,12 +141,12 @@ contractTest(
     expectEvent(poll, 1, Readiness.WRITABLE);
     write(pair.client, "last words");
     pair.client.shutdown("write");
-    const told = expectEvent(
+    const seen = expectEvent(
       poll,
       1,
       Readiness.READABLE | Readiness.READ_CLOSED,
     );
-    assertEquals(told & Readiness.WRITE_CLOSED, 0);
+    assertEquals(seen & Readiness.WRITE_CLOSED, 0);
     assertEquals(readAvailable(pair.server), "last words");
     assertEquals(pair.server.read(new Uint8Array(1)), 0);
     assertEquals(pair.server.read(new Uint8Array(1)), 0);
@@ -209,7 +209,7 @@ contractTest(
 
 contractTest(
   "67",
-  "a reset over bytes that nobody has read is told with them to who registers",
+  "a reset over unread bytes is reported with them by register()",
   async (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -280,15 +280,15 @@ contractTest(
 
 contractTest(
   "70",
-  "a stream that shuts its reading down is told so itself",
+  "a stream that shuts its reading down has an event of its own",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
     registerBoth(poll.registry, pair.client, 1);
     expectEvent(poll, 1, Readiness.WRITABLE);
     pair.client.shutdown("read");
-    const told = expectEvent(poll, 1, Readiness.READ_CLOSED);
-    assertEquals(told & Readiness.WRITE_CLOSED, 0);
+    const seen = expectEvent(poll, 1, Readiness.READ_CLOSED);
+    assertEquals(seen & Readiness.WRITE_CLOSED, 0);
     assertEquals(pair.client.read(new Uint8Array(1)), 0);
     expectQuiet(poll);
     write(pair.client, "still written");
@@ -298,7 +298,7 @@ contractTest(
 
 contractTest(
   "70",
-  "a stream that shuts both down is told that both are closed",
+  "a stream that shuts both down is closed both ways",
   (backend) => {
     using poll = new Poll({ backend });
     using pair = connectedPair();
@@ -325,8 +325,8 @@ contractTest(
       `write to stream ${pair.client.handle}`,
     );
     write(pair.server, "still read");
-    const told = expectEvent(poll, 1, Readiness.READABLE);
-    assertEquals(told & Readiness.READ_CLOSED, 0);
+    const seen = expectEvent(poll, 1, Readiness.READABLE);
+    assertEquals(seen & Readiness.READ_CLOSED, 0);
     assertEquals(readAvailable(pair.client), "still read");
   },
 );
@@ -352,7 +352,7 @@ contractTest(
     assertEquals(texts, ["on", "etwot", "", "hree...."]);
     assertEquals(pair.server.readVectored(into()), WOULD_BLOCK);
     expectSilence(poll);
-    // The next arrival is told, as after a plain read.
+    // The next arrival is reported, as after a plain read.
     assertEquals(pair.client.writeVectored(words), 11);
     expectEvent(poll, 1, Readiness.READABLE);
   },
@@ -391,7 +391,7 @@ contractTest(
 
 contractTest(
   "74",
-  "a client is told, when its server accepts and closes at once",
+  "a client has an event, when its server accepts and closes at once",
   (backend) => {
     using poll = new Poll({ backend });
     using listener = TcpListener.bind(LOOPBACK);

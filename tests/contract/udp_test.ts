@@ -23,7 +23,7 @@ const buffer = new Uint8Array(64);
 
 contractTest(
   "79",
-  "a datagram is told, received with its sender, and answered",
+  "a datagram is reported, received with its sender, and answered",
   (backend) => {
     using poll = new Poll({ backend });
     using server = UdpSocket.bind(LOOPBACK);
@@ -47,7 +47,7 @@ contractTest(
 
 contractTest(
   "79",
-  "connected sockets send to each other, and hear nobody else",
+  "connected sockets send to each other, and receive from no other",
   (backend) => {
     using poll = new Poll({ backend });
     using left = UdpSocket.bind(LOOPBACK);
@@ -69,7 +69,7 @@ contractTest(
 
 contractTest(
   "79",
-  "a datagram of no bytes is told and received",
+  "a datagram of no bytes is reported and received",
   (backend) => {
     using poll = new Poll({ backend });
     using server = UdpSocket.bind(LOOPBACK);
@@ -77,8 +77,8 @@ contractTest(
     poll.registry.register(server, 1, READABLE);
     for (let round = 0; round < 2; round++) {
       assertEquals(client.sendTo(new Uint8Array(0), server.localAddress), 0);
-      const told = expectEvent(poll, 1, Readiness.READABLE);
-      assertEquals(told & Readiness.READ_CLOSED, 0);
+      const seen = expectEvent(poll, 1, Readiness.READABLE);
+      assertEquals(seen & Readiness.READ_CLOSED, 0);
       assertEquals(server.receiveFrom(buffer), 0);
       assertEquals(server.sender, client.localAddress);
       assertEquals(server.receiveFrom(buffer), WOULD_BLOCK);
@@ -89,7 +89,7 @@ contractTest(
 
 contractTest(
   "41, 42, 79",
-  "a datagram is told once, when all are received, and the next one again",
+  "a datagram is reported once, when all are received, and the next one again",
   (backend) => {
     using poll = new Poll({ backend });
     using server = UdpSocket.bind(LOOPBACK);
@@ -115,7 +115,7 @@ contractTest(
 
 contractTest(
   "41, 79",
-  "a writable UDP socket is told once, and is silent then",
+  "a writable UDP socket is reported once, and is silent then",
   (backend) => {
     using poll = new Poll({ backend });
     using socket = UdpSocket.bind(LOOPBACK);

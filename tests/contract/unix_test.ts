@@ -27,7 +27,7 @@ const { READABLE, WRITABLE } = Interest;
 
 contractTest(
   "75",
-  "a Unix listener is told of each connection, when it is drained between",
+  "a Unix listener has an event for each connection, when it is drained between",
   (backend) => {
     using folder = new SocketFolder();
     using poll = new Poll({ backend });
@@ -61,7 +61,7 @@ contractTest(
       Readiness.WRITABLE,
     );
     expectSilence(poll);
-    // Linux tells of the room that each read of the peer makes.
+    // Linux reports the room that each read of the peer makes.
     poll.registry.deregister(left);
     poll.registry.register(right, 2, READABLE);
     for (const text of ["first", "second"]) {
@@ -191,7 +191,7 @@ contractTest(
 
 contractTest(
   "77",
-  "a Unix stream that shuts both down is told that both are closed",
+  "a Unix stream that shuts both down is closed both ways",
   (backend) => {
     using poll = new Poll({ backend });
     const [left, right] = UnixStream.pair();
@@ -219,12 +219,12 @@ contractTest(
     using _right = right;
     poll.registry.register(left, 1, READABLE);
     right.shutdown("write");
-    const told = expectEvent(
+    const seen = expectEvent(
       poll,
       1,
       Readiness.READABLE | Readiness.READ_CLOSED,
     );
-    assertEquals(told & Readiness.WRITE_CLOSED, 0);
+    assertEquals(seen & Readiness.WRITE_CLOSED, 0);
     assertEquals(left.read(new Uint8Array(1)), 0);
     poll.registry.reregister(left, 1, WRITABLE);
     expectEvent(poll, 1, Readiness.WRITABLE);

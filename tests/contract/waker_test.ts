@@ -34,7 +34,7 @@ contractTest(
 
 contractTest(
   "48",
-  "three wakes before a poll are told in one, and leave nothing behind",
+  "three wakes before a poll are one event, and leave nothing behind",
   (backend) => {
     using poll = new Poll({ backend });
     using waker = new Waker(poll.registry, TOKEN);
@@ -107,7 +107,7 @@ contractTest(
 
 contractTest(
   "52",
-  "a waker that is closed is told of no more, and the next one is new",
+  "a waker that is closed is reported no more, and the next one is new",
   (backend) => {
     using poll = new Poll({ backend });
     const waker = new Waker(poll.registry, TOKEN);

@@ -125,7 +125,7 @@ Deno.test("unwrap() returns what it is given, when that is no error", () => {
   }
 });
 
-Deno.test("unwrap() throws what the errno stands for, when the answer is negative", () => {
+Deno.test("unwrap() throws the error of the errno, when the answer is negative", () => {
   const thrown = assertThrows(
     () => unwrap(-errnoNumber("EADDRINUSE"), 'listen on "127.0.0.1:80"'),
     Deno.errors.AddrInUse,

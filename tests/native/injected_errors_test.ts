@@ -45,7 +45,7 @@ for (const errno of ["ECONNABORTED", "EPERM", "EPROTO", "ENETUNREACH"]) {
 }
 
 Deno.test({
-  name: "a listener rests and tells of it, when every accept fails for good",
+  name: "a listener rests and calls onError, when every accept fails for good",
   ignore: IS_IGNORED,
   fn: async () => {
     // The first 64 of a call, and what makes it give up; then all is well.

@@ -18,7 +18,7 @@ import { decoded, encoded } from "../util/handlers.ts";
 import { connectedPair, whenReadable, write } from "../util/streams.ts";
 
 /** A handle that was never given out. */
-const NOBODY = 0x7fff_ffff;
+const NEVER_GIVEN = 0x7fff_ffff;
 
 const EBADF = -errnoNumber("EBADF");
 const EINVAL = -errnoNumber("EINVAL");
@@ -108,7 +108,12 @@ cleanTest(
     write(writer, "pipe");
     write(far, "last");
     gone.close();
-    const batch = readBatch(ended.handle, NOBODY, reader.handle, last.handle);
+    const batch = readBatch(
+      ended.handle,
+      NEVER_GIVEN,
+      reader.handle,
+      last.handle,
+    );
     const bytes = new Uint8Array(8);
     assertEquals(batch.read(bytes, 0, 1), 4);
     assertEquals(countsOf(batch, 4), [0, EBADF, EINVAL, 4]);
@@ -154,7 +159,7 @@ cleanTest(
     batch.add(full.handle, 0, bytes.byteLength);
     batch.add(full.handle, 0, 1);
     batch.add(gone.handle, 0, 1);
-    batch.add(NOBODY, 0, 1);
+    batch.add(NEVER_GIVEN, 0, 1);
     batch.add(last.handle, 0, bytes.byteLength + 1);
     batch.add(last.handle, 2, 1);
     batch.add(last.handle, 0, 2);

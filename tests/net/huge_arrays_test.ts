@@ -14,7 +14,7 @@ import {
 } from "../util/streams.ts";
 
 const GIB = 2 ** 30;
-/** Pages that nobody touches take no memory. */
+/** Pages that the program does not touch take no memory. */
 const HUGE_BYTES = 4 * GIB + 64;
 const NO_HUGE_ARRAYS = lacks("arrays of 4 GiB", () => {
   try {

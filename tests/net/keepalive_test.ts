@@ -94,14 +94,17 @@ function watched(handle: number): Watched {
   };
 }
 
-/** Handlers that tell of the first connection's options. */
-function telling(): { told: Promise<Watched>; handlers: ConnectionHandlers } {
+/** Handlers that read the options of the first connection. */
+function watching(): {
+  first: Promise<Watched>;
+  handlers: ConnectionHandlers;
+} {
   const { promise, resolve } = Promise.withResolvers<Watched>();
   const handlers: ConnectionHandlers = {
     open: (connection) => resolve(watched(engineOf(connection).handle)),
     data() {},
   };
-  return { told: promise, handlers };
+  return { first: promise, handlers };
 }
 
 cleanTest(
@@ -120,10 +123,10 @@ cleanTest(
     ] as const;
     for (const [options, expected] of table) {
       using reactor = new Reactor();
-      const { told, handlers } = telling();
+      const { first, handlers } = watching();
       const { addr } = reactor.listen({ ...LOOPBACK, ...options }, handlers);
       using _client = await Deno.connect(addr);
-      assertEquals(await within(told, "a connection"), expected);
+      assertEquals(await within(first, "a connection"), expected);
     }
   },
   { ignore: NO_LINUX },
@@ -135,12 +138,12 @@ cleanTest(
     using listener = TcpListener.bind(LOOPBACK);
     for (const writeMs of [Infinity, 7_000]) {
       using reactor = new Reactor();
-      const { told, handlers } = telling();
+      const { first, handlers } = watching();
       const timeouts = { writeMs };
       reactor.connect({ ...listener.localAddress, timeouts }, handlers);
       const userTimeout = writeMs === Infinity ? 0 : writeMs;
       const expected = { idle: 15, userTimeout };
-      assertEquals(await within(told, "the connect"), expected);
+      assertEquals(await within(first, "the connect"), expected);
     }
   },
   { ignore: NO_LINUX },
@@ -153,13 +156,13 @@ cleanTest(
     const { promise, resolve } = Promise.withResolvers<number[]>();
     const { addr } = reactor.listen(LOOPBACK, {
       open(connection) {
-        const told = [{ writeMs: 3_000 }, { idleMs: 1 }, undefined].map(
+        const all = [{ writeMs: 3_000 }, { idleMs: 1 }, undefined].map(
           (timeouts) => {
             connection.setTimeouts(timeouts);
             return watched(engineOf(connection).handle).userTimeout;
           },
         );
-        resolve(told);
+        resolve(all);
       },
       data() {},
     });
@@ -169,12 +172,12 @@ cleanTest(
   { ignore: NO_LINUX },
 );
 
-/** A reactor that tells of its first connection's options. */
+/** A reactor that reads the options of its first connection. */
 class WatchedReactor extends Reactor {
-  readonly #told = Promise.withResolvers<Watched>();
+  readonly #first = Promise.withResolvers<Watched>();
 
-  get told(): Promise<Watched> {
-    return this.#told.promise;
+  get first(): Promise<Watched> {
+    return this.#first.promise;
   }
 
   // deno-lint-ignore no-explicit-any -- whichever of the overloads it is
@@ -182,7 +185,7 @@ class WatchedReactor extends Reactor {
     return super.listen(options, {
       ...handlers,
       open: (connection) => {
-        this.#told.resolve(watched(engineOf(connection).handle));
+        this.#first.resolve(watched(engineOf(connection).handle));
         handlers.open?.(connection);
       },
     });
@@ -207,14 +210,14 @@ cleanTest(
       );
       const { port } = server.addr;
       using _client = await Deno.connect({ port });
-      assertEquals(await within(reactor.told, "a client"), expected);
+      assertEquals(await within(reactor.first, "a client"), expected);
     }
   },
   { ignore: NO_LINUX },
 );
 
 Deno.test({
-  name: "a connection whose link is dead ends after writeMs, and not before",
+  name: "a connection with a dead link ends after writeMs, and not before",
   ignore: NO_DEAD_LINK,
   async fn() {
     const writeMs = 1_500;
@@ -234,8 +237,7 @@ Deno.test({
 for (const balance of ["shared-listener", "reuse-port"] as const) {
   // Not clean: the reactor that talks to Workers is the thread's, and stays.
   Deno.test({
-    name:
-      `serve() on Workers has clients probed, unless told otherwise (${balance})`,
+    name: `serve() on Workers probes clients by default (${balance})`,
     ignore: NO_LINUX,
     async fn() {
       for (const tcpKeepalive of [true, false]) {

@@ -21,24 +21,27 @@ import {
 const { READABLE, WRITABLE } = Interest;
 
 for (const backend of Poll.backends()) {
-  cleanTest(`a pipe's reader is told of each write, on ${backend}`, () => {
-    using poll = new Poll({ backend });
-    const { reader, writer } = pipe();
-    using _reader = reader;
-    using _writer = writer;
-    poll.registry.register(reader, 1, READABLE);
-    expectSilence(poll);
-    assertEquals(reader.read(new Uint8Array(1)), WOULD_BLOCK);
-    for (const text of ["one", "two"]) {
-      write(writer, text);
-      expectEvent(poll, 1, Readiness.READABLE);
-      assertEquals(readAvailable(reader), text);
+  cleanTest(
+    `a pipe's reader has an event for each write, on ${backend}`,
+    () => {
+      using poll = new Poll({ backend });
+      const { reader, writer } = pipe();
+      using _reader = reader;
+      using _writer = writer;
+      poll.registry.register(reader, 1, READABLE);
       expectSilence(poll);
-    }
-  });
+      assertEquals(reader.read(new Uint8Array(1)), WOULD_BLOCK);
+      for (const text of ["one", "two"]) {
+        write(writer, text);
+        expectEvent(poll, 1, Readiness.READABLE);
+        assertEquals(readAvailable(reader), text);
+        expectSilence(poll);
+      }
+    },
+  );
 
   cleanTest(
-    `a pipe's reader is told, when its writer has closed, on ${backend}`,
+    `a pipe's reader has an event, when its writer has closed, on ${backend}`,
     () => {
       using poll = new Poll({ backend });
       const { reader, writer } = pipe();
@@ -53,7 +56,7 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `a pipe's writer is told while it waits for room, when its reader closes, on ${backend}`,
+    `a pipe's writer has an event while it waits for room, when its reader closes, on ${backend}`,
     () => {
       using poll = new Poll({ backend });
       const { reader, writer } = pipe();
@@ -74,7 +77,7 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `a pipe's writer is told while it is idle, when its reader closes, on ${backend}`,
+    `a pipe's writer has an event while it is idle, when its reader closes, on ${backend}`,
     () => {
       using poll = new Poll({ backend });
       const { reader, writer } = pipe();

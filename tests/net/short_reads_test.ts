@@ -101,20 +101,20 @@ class Crowd implements Disposable {
   }
 }
 
-/** Hears what connections say, until they have said "behind". */
+/** Collects the bytes of connections, until they have sent "behind". */
 class Ear {
   readonly #texts = new Map<Connection, string>();
   readonly #ended = new Map<Connection, string>();
   #awaited = Promise.withResolvers<void>();
 
-  hear(
+  collect(
     connection: Connection,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
-    const heard = new TextDecoder().decode(bytes.subarray(start, end));
-    const text = (this.#texts.get(connection) ?? "") + heard;
+    const received = new TextDecoder().decode(bytes.subarray(start, end));
+    const text = (this.#texts.get(connection) ?? "") + received;
     this.#texts.set(connection, text);
     if (text.endsWith("behind")) this.#ended.set(connection, text);
     this.#awaited.resolve();
@@ -145,43 +145,46 @@ function shortTest(
   }
 }
 
-shortTest("a connection is told all of what stops reads", async (
+shortTest("a connection receives every byte behind a short read", async (
   backend,
   stop,
 ) => {
   for (const count of CROWDS) {
     const ear = new Ear();
     using crowd = new Crowd(backend, stop, {
-      data: (...what) => ear.hear(...what),
+      data: (...what) => ear.collect(...what),
     });
     for (let index = 0; index < count; index++) stop.send(crowd.connect());
     for (const text of await ear.all(count)) assertMatch(text, stop.expected);
   }
 });
 
-shortTest("a connection is told all, when it was paused meanwhile", async (
-  backend,
-  stop,
-) => {
-  const ear = new Ear();
-  const { promise, resolve } = Promise.withResolvers<Connection>();
-  using crowd = new Crowd(backend, stop, {
-    open(connection) {
-      if (crowd.size === 1) connection.pause();
-      resolve(connection);
-    },
-    data: (...what) => ear.hear(...what),
-  });
-  const client = crowd.connect();
-  const connection = await within(promise, "a connection");
-  stop.send(client);
-  // When this one is heard, the other's event has come, too.
-  crowd.connect().send("behind");
-  await ear.all(1);
-  connection.resume();
-  const [, text] = await ear.all(2);
-  assertMatch(text!, stop.expected);
-});
+shortTest(
+  "a connection receives all bytes, when it was paused meanwhile",
+  async (
+    backend,
+    stop,
+  ) => {
+    const ear = new Ear();
+    const { promise, resolve } = Promise.withResolvers<Connection>();
+    using crowd = new Crowd(backend, stop, {
+      open(connection) {
+        if (crowd.size === 1) connection.pause();
+        resolve(connection);
+      },
+      data: (...what) => ear.collect(...what),
+    });
+    const client = crowd.connect();
+    const connection = await within(promise, "a connection");
+    stop.send(client);
+    // When its bytes have arrived, the other's event has come, too.
+    crowd.connect().send("behind");
+    await ear.all(1);
+    connection.resume();
+    const [, text] = await ear.all(2);
+    assertMatch(text!, stop.expected);
+  },
+);
 
 shortTest("a fiber reads all of what stops reads", async (backend, stop) => {
   using reactor = new Reactor({ backend });

@@ -212,14 +212,14 @@ cleanTest("what the system has not got is NotSupported", () => {
   assertThrows(() => pair.listener.deferAccept, Deno.errors.NotSupported);
 }, { ignore: Deno.build.os === "linux" });
 
-cleanTest("TcpListener tells whether it was bound with reusePort", () => {
+cleanTest("TcpListener knows whether it was bound with reusePort", () => {
   for (const reusePort of [true, false]) {
     using listener = TcpListener.bind({ ...LOOPBACK, reusePort });
     assertEquals(listener.reusePort, reusePort);
   }
 });
 
-cleanTest("TcpListener tells whether it takes no IPv4", () => {
+cleanTest("TcpListener knows whether it refuses IPv4", () => {
   for (const onlyV6 of [true, false]) {
     using listener = TcpListener.bind({ hostname: "::", port: 0, onlyV6 });
     assertEquals(listener.onlyV6, onlyV6);

@@ -1,4 +1,4 @@
-/** Addresses, options and batches; what a listener tells: `contract/`. */
+/** Addresses, options and batches; a listener's events: `contract/`. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Reactor } from "../../mod.ts";
@@ -18,7 +18,7 @@ import { acceptOne, expectEvent, LOOPBACK } from "../util/streams.ts";
 
 const { READABLE } = Interest;
 /** RFC 5737: an address that no machine has. */
-const NOBODY = "192.0.2.1";
+const UNUSED = "192.0.2.1";
 
 cleanTest(
   "sockets take addresses alone, and say so, when a name is given",
@@ -56,9 +56,9 @@ cleanTest(
   "TcpListener.bind() throws AddrNotAvailable, when the address is another machine's",
   () => {
     assertThrows(
-      () => TcpListener.bind({ hostname: NOBODY, port: 0 }),
+      () => TcpListener.bind({ hostname: UNUSED, port: 0 }),
       Deno.errors.AddrNotAvailable,
-      `"${NOBODY}:0"`,
+      `"${UNUSED}:0"`,
     );
   },
 );
@@ -94,7 +94,7 @@ cleanTest(
 );
 
 cleanTest(
-  "TcpListener takes IPv4 through an IPv6 address, unless told not to",
+  "TcpListener takes IPv4 through an IPv6 address by default",
   () => {
     const any = { hostname: "::", port: 0 };
     using both = TcpListener.bind(any);
@@ -115,7 +115,7 @@ cleanTest(
   { ignore: NO_IPV6 },
 );
 
-cleanTest("TcpListener.accept() sets nodelay, unless told not to", () => {
+cleanTest("TcpListener.accept() sets nodelay by default", () => {
   for (const nodelay of [undefined, true, false]) {
     using listener = TcpListener.bind({
       ...LOOPBACK,

@@ -1,4 +1,4 @@
-/** Ranges, options and errors; what a stream tells: `contract/`. */
+/** Ranges, options and errors; a stream's events: `contract/`. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
@@ -135,7 +135,7 @@ cleanTest("TcpStream.peerKey is the same for each connection of a peer", () => {
   assert(peerKey >= 1 && peerKey < 2 ** 31, `${peerKey}`);
 });
 
-cleanTest("TcpStream.resetOnClose has the peer told of a reset", () => {
+cleanTest("TcpStream.resetOnClose resets the peer", () => {
   using poll = new Poll();
   using pair = connectedPair();
   const { peerAddress } = pair.server;

@@ -37,7 +37,7 @@ const NO_MULTICAST = lacks("multicast on loopback", () => {
 for (const backend of Poll.backends()) {
   for (const hostname of ["127.0.0.1", "::1"]) {
     cleanTest(
-      `UdpSocket.receiveFrom() tells who sent, at ${hostname}, on ${backend}`,
+      `UdpSocket.receiveFrom() returns the sender, at ${hostname}, on ${backend}`,
       () => {
         using poll = new Poll({ backend });
         using server = UdpSocket.bind({ hostname, port: 0 });
@@ -64,7 +64,7 @@ for (const backend of Poll.backends()) {
   }
 
   cleanTest(
-    `UdpSocket is told again, when it has been drained, on ${backend}`,
+    `UdpSocket has another event, when it has been drained, on ${backend}`,
     () => {
       using poll = new Poll({ backend });
       using pair = connectedSockets();
@@ -118,7 +118,7 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `UdpSocket tells that nobody is there, when it is connected, on ${backend}`,
+    `UdpSocket throws that no program receives, when it is connected, on ${backend}`,
     () => {
       using poll = new Poll({ backend });
       using client = UdpSocket.bind(LOOPBACK);
@@ -230,7 +230,7 @@ cleanTest(
   },
 );
 
-cleanTest("UdpSocket.sendTo() goes where it is told, when that changes", () => {
+cleanTest("UdpSocket.sendTo() sends to each address, when it changes", () => {
   using one = UdpSocket.bind(LOOPBACK);
   using other = UdpSocket.bind(LOOPBACK);
   using client = UdpSocket.bind(LOOPBACK);
@@ -283,7 +283,7 @@ cleanTest("UdpSocket.bind() shares an address, when all ask for it", () => {
 });
 
 cleanTest(
-  "UdpSocket takes IPv4 through an IPv6 address, unless told not to",
+  "UdpSocket takes IPv4 through an IPv6 address by default",
   () => {
     using both = UdpSocket.bind({ hostname: "::", port: 0 });
     assertEquals(both.onlyV6, false);
@@ -408,7 +408,7 @@ interface Sockets extends Disposable {
   readonly server: UdpSocket;
 }
 
-/** Returns two sockets, of which the client is connected to the server. */
+/** Returns two sockets; the client is connected to the server. */
 function connectedSockets(): Sockets {
   const server = UdpSocket.bind(LOOPBACK);
   const client = UdpSocket.bind(LOOPBACK);
@@ -436,7 +436,7 @@ function expectNothing(socket: UdpSocket): void {
   assertEquals(poll.poll(new Events(), 20), 0);
 }
 
-/** An address where nobody receives. */
+/** An address where no program receives. */
 function freeAddress(): Deno.NetAddr {
   using socket = UdpSocket.bind(LOOPBACK);
   return socket.localAddress;

@@ -140,7 +140,7 @@ cleanTest(
 
 for (const backend of Poll.backends()) {
   cleanTest(
-    `UnixListener is told of each connection, when it is drained between, on ${backend}`,
+    `UnixListener has an event for each connection, when it is drained between, on ${backend}`,
     () => {
       using folder = new SocketFolder();
       const path = folder.path();

@@ -60,7 +60,7 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `UnixStream is told, when its peer has closed, on ${backend}`,
+    `UnixStream has an event, when its peer has closed, on ${backend}`,
     () => {
       using pair = new PairOnPoll(backend);
       const { poll, left, right } = pair;
@@ -79,7 +79,7 @@ for (const backend of Poll.backends()) {
   );
 
   cleanTest(
-    `UnixStream.shutdown() of both halves is told as closed both ways, on ${backend}`,
+    `UnixStream.shutdown() of both halves is reported as closed both ways, on ${backend}`,
     () => {
       using pair = new PairOnPoll(backend);
       const { poll, left, right } = pair;

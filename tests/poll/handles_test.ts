@@ -96,7 +96,7 @@ Deno.test("a batch reads from and writes to handles of all 52 bits", () => {
   assertEquals([...bytes.subarray(0, 5)], [1, 2, 3, 4, 5]);
 });
 
-Deno.test("a closed object has no handle, so that it closes nobody else's", () => {
+Deno.test("a closed object has no handle, so that it closes no other", () => {
   using poll = new Poll();
   const { reader, writer } = pipe();
   const objects: (Endpoint | Registry | Waker | Poll)[] = [

@@ -69,7 +69,7 @@ cleanTest(
 );
 
 cleanTest(
-  "Poll.park() tells that something is ready, and leaves the event",
+  "Poll.park() returns whether something is ready, and leaves the event",
   async () => {
     using poll = new Poll();
     using waker = new Waker(poll.registry, 3);

@@ -35,8 +35,8 @@ cleanTest("tryRegister() and tryDeregister() say what others throw", () => {
   assertEquals(errnoName(-twice), "EEXIST");
   assertEquals(registry.tryDeregister(pair.client), 0);
   assertEquals(errnoName(-registry.tryDeregister(pair.client)), "ENOENT");
-  const nobody = new Registry(0);
-  const stale = nobody.tryRegister(pair.client, 1, WRITABLE);
+  const closed = new Registry(0);
+  const stale = closed.tryRegister(pair.client, 1, WRITABLE);
   assertEquals(errnoName(-stale), "EBADF");
 });
 

@@ -1,4 +1,4 @@
-/** A waker that is closed, or whose poll is; what wakes do: `contract/`. */
+/** A closed waker, and a waker of a closed poll; wakes: `contract/`. */
 
 import { assertThrows } from "@std/assert";
 import { Poll, Waker } from "../../src/poll.ts";

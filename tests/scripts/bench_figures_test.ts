@@ -113,7 +113,7 @@ Deno.test("usWithin() finds what was used between looks", () => {
   assertEquals(usWithin(looks, 0, 20), 50);
   // Half of the first part and half of the second.
   assertEquals(usWithin(looks, 5, 15), 25);
-  // Nobody looked before the first, or after the last.
+  // There is no reading before the first, or after the last.
   assertEquals(usWithin(looks, -Infinity, Infinity), 50);
 });
 

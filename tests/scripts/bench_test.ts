@@ -81,7 +81,7 @@ Deno.test({
     await bench.complained(/round 1 of 5, Deno/);
     const started = await marked(mark);
     assert(started.length >= 3, "two servers and the benchmark itself run");
-    // Of Ctrl-C a task's program hears twice.
+    // A task's program gets Ctrl-C twice.
     bench.kill("SIGINT");
     bench.kill("SIGTERM");
     const { code } = await bench.ended();

@@ -203,7 +203,7 @@ loadTest("http sends a pipeline in one write", async () => {
     for await (const bytes of readsOf(connection)) {
       const heads = toLatin1(bytes).split("\r\n\r\n").length - 1;
       reads.push(heads);
-      // In two pieces, neither of which ends with an answer.
+      // In two pieces; neither ends with an answer.
       const all = latin1(HELLO.repeat(heads));
       await writeAll(connection, all.subarray(0, 200));
       await writeAll(connection, all.subarray(200));
@@ -354,7 +354,7 @@ function echoServer(
 }
 
 loadTest(
-  "echo counts messages of any length, all of which differ",
+  "echo counts messages of any length, which all differ",
   async () => {
     const seen = new Set<string>();
     await using server = echoServer((message) => {
@@ -395,7 +395,7 @@ loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
 const STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 const event = (number: number) => `data: ${number}\n\n`;
 
-/** Counts for ever, the first connection's events as `change` has them. */
+/** Counts without end; `change` alters the first connection's events. */
 function countingServer(
   isChunked: boolean,
   change: (number: number) => string | null = event,
@@ -407,7 +407,7 @@ function countingServer(
     for (let number = 0;; number++) {
       const text = (place === 0 ? change : event)(number);
       if (text === null) return;
-      // In two pieces, of which the second ends an event.
+      // In two pieces; the second ends an event.
       for (const part of [text.slice(0, 3), text.slice(3)]) {
         const length = part.length.toString(16);
         await write(isChunked ? `${length}\r\n${part}\r\n` : part);
@@ -519,7 +519,7 @@ for (
   });
 }
 
-loadTest("says in one line that nobody listens", async () => {
+loadTest("prints one line, when no server listens", async () => {
   const listener = Deno.listen(LOOPBACK);
   const { port } = listener.addr;
   listener.close();

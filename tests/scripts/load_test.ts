@@ -50,7 +50,7 @@ Deno.test("a load report says whether the client was the bottleneck", () => {
   assertEquals(bottleneckOf(reportWith({})), "perhaps the client");
 });
 
-Deno.test("a load report tells people what was measured", () => {
+Deno.test("a load report has text for people", () => {
   const result = { errors: 3, timeouts: 1, non2xx: 2 };
   const text = reportLines(reportWith(result, 0.4)).join("\n");
   assertMatch(text, /latency +p50 1 ms +p97\.5 2 ms/);
@@ -85,7 +85,7 @@ Deno.test("load starts the built-in server, and measures it", async () => {
   assert(Deno.build.os !== "linux" || report.serverCpuUsPerRequest > 0);
 });
 
-Deno.test("load warns, when autocannon runs on Deno for want of npx", async () => {
+Deno.test("load warns, when autocannon runs on Deno without npx", async () => {
   await using server = await startServer(builtInServer());
   const script = new URL("../../scripts/load.ts", import.meta.url).pathname;
   const url = `http://127.0.0.1:${server.port}/`;
@@ -108,7 +108,7 @@ Deno.test("load exits 1, when a server answers otherwise than 2xx", async () => 
   assertEquals(code, 1);
 });
 
-Deno.test("load says so in one line, when nobody answers", async () => {
+Deno.test("load prints one line, when no server answers", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -146,7 +146,7 @@ const NO_WRK = lacks("wrk", () => {
     return false;
   }
 });
-/** A generator whose connections take turns is within this; unfair by 50. */
+/** The limit for a generator that serves its connections in turns. */
 const FACTOR_MAX = 5;
 
 Deno.test({

@@ -1,6 +1,6 @@
 /**
  * Each public thing is there for a program: one under `tests/examples` imports
- * it, or it stands in the signature of a thing that one imports.
+ * it, or it stands in the signature of an imported thing.
  */
 
 import { assertEquals } from "@std/assert";

@@ -96,7 +96,7 @@ Deno.test("README's reactor example counts, line by line", async () => {
   );
 });
 
-Deno.test("README's fibers greet whoever says a name, and hang up", async () => {
+Deno.test("README's fibers greet a client by its name, and hang up", async () => {
   await using program = await startExample("Fibers");
   const [, port] = await program.printed(/port (\d+)/);
   const expected = "Hello, you\n";
@@ -106,7 +106,7 @@ Deno.test("README's fibers greet whoever says a name, and hang up", async () => 
   );
 });
 
-Deno.test("README's poll example tells of the stream, and reads it", async () => {
+Deno.test("README's poll example reports the stream, and reads it", async () => {
   await using program = await startExample("The Poll");
   const { code, stdout, stderr } = await program.ended();
   assertEquals(code, 0, stderr);

@@ -29,7 +29,7 @@ export interface Row {
   readonly statuses: readonly number[];
   /** Whether the connection goes on. */
   readonly goesOn: boolean;
-  /** What the handler saw, as {@linkcode telling} tells it. */
+  /** What the handler saw, as {@linkcode telling} writes it. */
   readonly saw?: readonly string[];
 }
 

@@ -25,7 +25,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   /** What was asked, a line each. */
   readonly log: string[] = [];
   readonly isClosed = false;
-  /** What a listener hears of a connection that it accepted. */
+  /** The calls of a connection to its listener. */
   hasRoom = true;
   /** Whether small writes are collected, as in a turn. */
   isFresh = false;

@@ -10,7 +10,7 @@ import { within } from "./waiting.ts";
 
 /** A reactor that writes down what is reported. */
 export class ReportingReactor extends Reactor {
-  /** What `onError` was told. */
+  /** The errors that `onError` received. */
   readonly reported: Error[];
 
   constructor() {

@@ -33,31 +33,31 @@ export function logged(
   handlers: Partial<ConnectionHandlers> = {},
 ): ConnectionHandlers {
   const { open, data, end, ending, drain, error, close } = handlers;
-  const told = (line: string, call: (() => void) | undefined) => {
+  const noted = (line: string, call: (() => void) | undefined) => {
     log.push(line);
     call?.();
   };
   return {
-    open: (connection) => told("open", open && (() => open(connection))),
+    open: (connection) => noted("open", open && (() => open(connection))),
     data: (connection, bytes, start, end) =>
-      told(
+      noted(
         `data ${decoded(bytes, start, end)}`,
         data && (() => data(connection, bytes, start, end)),
       ),
     ending: (connection) =>
-      told("ending", ending && (() => ending(connection))),
-    drain: (connection) => told("drain", drain && (() => drain(connection))),
+      noted("ending", ending && (() => ending(connection))),
+    drain: (connection) => noted("drain", drain && (() => drain(connection))),
     error: (connection, cause) =>
-      told(`error ${cause.name}`, error && (() => error(connection, cause))),
+      noted(`error ${cause.name}`, error && (() => error(connection, cause))),
     close: (connection, reason) =>
-      told("close", close && (() => close(connection, reason))),
+      noted("close", close && (() => close(connection, reason))),
     ...end && {
-      end: (connection: Connection) => told("end", () => end(connection)),
+      end: (connection: Connection) => noted("end", () => end(connection)),
     },
   };
 }
 
-/** Handlers that send back what comes. */
+/** Handlers that send all bytes back. */
 export const ECHO: ConnectionHandlers = {
   data: (connection, bytes, start, end) => {
     connection.write(bytes, start, end);

@@ -1,5 +1,5 @@
 /**
- * A client that lets nobody else of its thread run while it connects and asks:
+ * A client that lets nothing else of its thread run while it connects and asks:
  * what it sends lies in the system when the next line of the test runs.
  *
  * @module
@@ -9,7 +9,7 @@ import { WOULD_BLOCK } from "../../src/native/errors.ts";
 import { TcpStream } from "../../src/net/tcp_stream.ts";
 import { latin1, toLatin1 } from "./http_bytes.ts";
 
-/** A client on this thread, which nobody's loop runs. */
+/** A client on this thread, which no event loop runs. */
 export class HastyClient implements Disposable {
   /** All that has come. */
   text = "";

@@ -79,7 +79,7 @@ export class Source {
   }
 }
 
-/** Streams of every making, each of which gives `abc` in some chunks. */
+/** Streams of every kind; each gives `abc` in some chunks. */
 export const STREAMS_OF_ABC: [name: string, make: () => BodyInit][] = [
   ["a stream with all in it", () => {
     return new Source().give("a").give("bc").close().stream;
@@ -111,7 +111,7 @@ export const STREAMS_OF_ABC: [name: string, make: () => BodyInit][] = [
   }],
   ["an async generator", () => ReadableStream.from(lettersOf("a", "bc"))],
   ["an async generator without a stream", () => {
-    // Deno takes any such object, of which lib.dom does not know.
+    // Deno accepts any such object, which lib.dom does not know.
     return lettersOf("a", "bc") as unknown as BodyInit;
   }],
   ["an array", () => ReadableStream.from([latin1("a"), latin1("bc")])],

@@ -1,5 +1,5 @@
 /**
- * A client that sends bytes as it is told to, and reads answers strictly.
+ * A client that sends the bytes of a test, and reads answers strictly.
  *
  * @module
  */

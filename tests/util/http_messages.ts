@@ -71,15 +71,15 @@ export function describe(
 /** Answers with a description, at once when there is no body to wait for. */
 export const describing: Handler = (request) => {
   const { method, url } = request;
-  const tell = (body: Uint8Array): Response =>
+  const describe = (body: Uint8Array): Response =>
     Response.json({
       method,
       url,
       fields: [...request.headers],
       body: [...body],
     });
-  if (request.body === null) return tell(new Uint8Array(0));
-  return request.bytes().then(tell);
+  if (request.body === null) return describe(new Uint8Array(0));
+  return request.bytes().then(describe);
 };
 
 /** Random requests. */

@@ -1,7 +1,7 @@
 /**
  * A connection without sockets: a transport that records what leaves, in
- * which writes, and feeds what comes through a shared buffer as the reactor
- * does, overwriting whatever nobody retained.
+ * which writes, and feeds bytes through a shared buffer as the reactor
+ * does, overwriting bytes that were not retained.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { concat, latin1, toLatin1 } from "./http_bytes.ts";
 import { DEADLINE_MS } from "./waiting.ts";
 
 const OUTPUT_BYTES = 65_536;
-/** What bytes that nobody retained are overwritten with: no valid HTTP. */
+/** Overwrites bytes that were not retained: no valid HTTP. */
 const POISON = 0;
 /** Rounds of Deno's loop after which a fake connection has nothing to do. */
 const QUIET_ROUNDS = 8;
@@ -41,7 +41,7 @@ export class FakeTransport implements HttpTransport {
   bufferedBytes = 0;
   heldBytes = 0;
   isOverfull = false;
-  /** Whether it waits to be told that connections hold less. */
+  /** Whether it waits until connections hold less. */
   awaitsRoom = false;
   readonly peerAddress: TcpAddress = {
     transport: "tcp",
@@ -66,13 +66,13 @@ export class FakeTransport implements HttpTransport {
   readonly deadlines: number[] = [];
   /** How it was closed first. */
   closing: Closing | undefined;
-  /** In how long it shall be told that its time is over; not set: infinity. */
+  /** The milliseconds until its timeout; infinity when none is set. */
   deadlineMs = Infinity;
-  /** Told when nothing more can be sent. */
+  /** Called when nothing more can be sent. */
   onClosed: () => void = () => {};
-  /** Told to read what has come, and returns how many bytes that were. */
+  /** Reads the bytes that are there, and returns their number. */
   onReadNow: () => number = () => 0;
-  /** Told when our end was sent. */
+  /** Called when our end was sent. */
   onWriteClosed: () => void = () => {};
   isClosed = false;
   readonly #output: Output = { bytes: new Uint8Array(OUTPUT_BYTES), length: 0 };

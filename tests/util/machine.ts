@@ -4,9 +4,9 @@
  * @module
  */
 
-// deno-lint-ignore-file no-console -- nobody must miss what was not tested
+// deno-lint-ignore-file no-console -- an untested part must be seen
 
-/** Returns whether to ignore tests for want of `what`, and says so. */
+/** Returns whether to ignore tests because `what` is missing, and prints it. */
 export function lacks(what: string, isThere: () => boolean): boolean {
   if (isThere()) return false;
   console.log(`Ignored here: what needs ${what}`);

@@ -1,5 +1,5 @@
 /**
- * What a process uses, as /proc tells.
+ * The resources that a process uses, from /proc.
  *
  * @module
  */
@@ -30,7 +30,7 @@ const WATCH_MS = 1_000;
 const WATCHES_MAX = 10;
 
 /**
- * Tells whether a process comes to use less than `share` of one processor, from
+ * Returns whether a process comes to use less than `share` of one processor, from
  * 0 to 1 a thread: its start may still go on for a while on a busy machine. The
  * one place where a test lets time pass: a process is seen to be idle over time
  * alone, and others that have the processor do not make it less idle.

@@ -94,7 +94,7 @@ export class Program implements AsyncDisposable {
 export async function runProgram(
   command: readonly [string, ...string[]],
   options: Pick<Deno.CommandOptions, "cwd" | "env"> & {
-    /** When it must have ended; longer for one that compiles. */
+    /** The time after which it must have ended; longer when it compiles. */
     deadlineMs?: number;
   } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {

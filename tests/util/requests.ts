@@ -17,7 +17,7 @@ export function head(...lines: string[]): string {
 /** The smallest GET. */
 export const GET: string = get();
 
-/** The head of a POST whose body comes in chunks. */
+/** The head of a POST with a body in chunks. */
 export const CHUNKED_HEAD: string = head(
   "POST / HTTP/1.1",
   HOST,

@@ -13,7 +13,7 @@ const RUN_MS = 30_000;
 
 /** What a script was given and how long it may take. */
 export interface ScriptOptions {
-  /** What comes after `deno run`, permissions mostly; all of them if left out. */
+  /** The arguments of `deno run`; by default all permissions. */
   readonly flags?: readonly string[];
   /** What the script finds in `Deno.args`. */
   readonly args?: readonly string[];

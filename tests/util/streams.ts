@@ -60,7 +60,9 @@ export function acceptOne<Accepted>(
   try {
     expectEvent(poll, 1, Readiness.READABLE);
     const stream = listener.accept();
-    if (stream === undefined) throw new AssertionError("Nobody was accepted");
+    if (stream === undefined) {
+      throw new AssertionError("No connection was accepted");
+    }
     return stream;
   } finally {
     poll.registry.deregister(listener);
@@ -77,8 +79,8 @@ export function registerBoth(
 }
 
 /**
- * Polls until events of `token` have told all of `bits`, and returns the bits
- * that they told. Fails when another token shows up.
+ * Polls until events of `token` have all of `bits`, and returns all bits of
+ * these events. Fails when another token shows up.
  */
 export function expectEvent(poll: Poll, token: number, bits: number): number {
   const events = new Events();
@@ -118,7 +120,7 @@ export function expectSilence(poll: Poll): void {
   assertEquals([...events], []);
 }
 
-/** Fails when events go on for ever; a few more may come of what has ended. */
+/** Fails when events do not end; a source that has ended may have a few. */
 export function expectQuiet(poll: Poll): void {
   const events = new Events();
   for (let count = 0; count < REPEATS_MAX; count++) {
@@ -137,7 +139,7 @@ export function whenReadable(source: Source): void {
   poll.registry.deregister(source);
 }
 
-/** Writes all of `text` to a stream or a pipe whose peer has room for it. */
+/** Writes all of `text` to a stream or a pipe that has room for it. */
 export function write(
   stream: Pick<Stream<unknown>, "write">,
   text: string,
@@ -166,7 +168,7 @@ export function readWhenThere(
   return readAvailable(stream);
 }
 
-/** An address where nobody listens. */
+/** An address where no program listens. */
 export function freeAddress(): Deno.NetAddr {
   using listener = TcpListener.bind(LOOPBACK);
   return listener.localAddress;

@@ -1,5 +1,5 @@
 /**
- * Names for Unix sockets that nobody else has.
+ * Names for Unix sockets that no other socket has.
  *
  * @module
  */

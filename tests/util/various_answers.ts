@@ -1,6 +1,6 @@
 /**
  * A handler that returns every kind of response, by the path that is asked for,
- * and otherwise tells what it was asked.
+ * and otherwise answers with the request.
  *
  * @module
  */

@@ -12,7 +12,7 @@ import { AssertionError } from "@std/assert";
  */
 export const DEADLINE_MS = 30_000;
 
-/** How often a condition that nobody announces is looked at. */
+/** The time between two looks at a condition that makes no event. */
 const LOOK_MS = 1;
 
 /** Resolves as `promise` does, and fails when that takes too long. */

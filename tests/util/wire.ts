@@ -72,13 +72,13 @@ export function wireTests(
 ): void {
   for (const [rule, name, bytes, outcome] of rows) {
     cleanTest(
-      `server ${told(outcome)}, when it gets ${name} (${rule})`,
+      `server ${described(outcome)}, when it gets ${name} (${rule})`,
       () => runRow(bytes, outcome, options),
     );
   }
 }
 
-function told({ statuses, stays }: Outcome): string {
+function described({ statuses, stays }: Outcome): string {
   return `answers ${statuses.join(" and ")} and ${
     stays ? "goes on" : "closes"
   }`;

@@ -1,9 +1,9 @@
 /**
  * nginx as a peer: the routes that it can answer by itself, in one process.
  *
- * nginx cannot choose its port, nor say it. So the benchmark chooses a port
- * that was free a moment ago, and a shell prints the line and becomes nginx:
- * the process is nginx's own.
+ * nginx cannot choose its port, and does not print it. So the benchmark chooses
+ * a port that was free a moment ago, and a shell prints the line and then
+ * becomes nginx: the process is nginx's own.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { need, outputOf, placeOf } from "./tools.ts";
 
 /** More than any scenario opens. nginx makes a record for each at its start. */
 const CONNECTIONS_MAX = 32_768;
-/** For ever: 1000, its default, would close connections under load. */
+/** Without a limit: 1000, its default, would close connections under load. */
 const KEEPALIVE_REQUESTS = 1_000_000_000;
 
 /** Prints the line, and becomes the rest of its arguments. */
@@ -24,7 +24,7 @@ const BECOME = 'echo "listening on 127.0.0.1:$1"; shift; exec "$@"';
 /**
  * Returns nginx, if it is installed and takes the configuration.
  *
- * @throws {Failure} with the reason why not.
+ * @throws {Failure} with the reason.
  */
 export async function nginxPeer(): Promise<Peer> {
   need("nginx");

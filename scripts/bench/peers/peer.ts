@@ -1,5 +1,5 @@
 /**
- * What a server is to the benchmark, before and while it runs.
+ * A server as the benchmark knows it, before and while it runs.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import type { Ability, Service } from "../scenarios.ts";
 
 /** A server that can be started. */
 export interface Peer {
-  /** What it is called in the report. */
+  /** Its name in the report. */
   readonly name: string;
-  /** Which version of it. */
+  /** Its version. */
   readonly version: string;
-  /** What it can do. */
+  /** The services that it has. */
   readonly can: readonly Ability[];
   /**
    * Returns the command that starts it. It prints `listening on
@@ -24,7 +24,7 @@ export interface Peer {
 
 /** A peer that runs. */
 export interface RunningPeer extends AsyncDisposable {
-  /** What it is called in the report. */
+  /** Its name in the report. */
   readonly name: string;
   /** Its process. */
   readonly server: ServerProcess;

@@ -1,5 +1,5 @@
 /**
- * How each peer is made ready, and what starts it.
+ * How each peer is prepared, and the command that starts it.
  *
  * @module
  */
@@ -36,9 +36,9 @@ const ROUTES = ["hello", "app", "json", "upload", "big", "events"] as const;
 const EVERYTHING: readonly Ability[] = [...ROUTES, "echo"];
 
 /**
- * Makes a peer ready.
+ * Prepares a peer.
  *
- * @throws {Failure} with the reason why it cannot be.
+ * @throws {Failure} with the reason when it cannot.
  */
 export type Recipe = (tools: Tools) => Peer | Promise<Peer>;
 
@@ -60,7 +60,7 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   "nginx": nginxPeer,
 };
 
-/** It sends the same fixed answer to each request: what others answer, too. */
+/** It sends the same fixed answer to each request; so do the others. */
 function bareLoop(): Peer {
   need("cargo", ", to build it with");
   build(["--example", "limit"]);
@@ -158,7 +158,7 @@ async function go({ say }: Tools): Promise<Peer> {
   };
 }
 
-/** The file of a runtime's server, and what it is told. */
+/** The file of a runtime's server, and its arguments. */
 function serverOf(runtime: string, service: Service): string[] {
   return service === "echo"
     ? [serverFile(`${runtime}_echo.ts`)]

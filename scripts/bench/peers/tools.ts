@@ -1,6 +1,6 @@
 /**
- * What preparing a peer takes: programs that are run to their end, npm packages
- * in exact versions, and a place for both.
+ * The tools that prepare a peer: programs that run to their end, npm packages
+ * in exact versions, and a folder for both.
  *
  * @module
  */
@@ -11,20 +11,20 @@ import { fileURLToPath } from "node:url";
 import { Failure } from "../../command_line.ts";
 import { hasProgram } from "../machine.ts";
 
-/** What a peer is prepared with. */
+/** The tools. */
 export interface Tools {
-  /** Takes a line for what takes long. */
+  /** Prints a line about a step that takes long. */
   say(line: string): void;
   /** Whether packages may be fetched. */
   readonly mayInstall: boolean;
 }
 
-/** A program that only says its version, on a machine that is busy. */
+/** For a program that only prints its version, on a busy machine. */
 const VERSION_MS = 20_000;
-/** A hundred megabytes over a poor link. */
+/** For a hundred megabytes over a slow link. */
 const INSTALL_MS = 600_000;
 
-/** Where everything of the benchmark goes that is not the project's. */
+/** The folder for all files of the benchmark that others have written. */
 const PLACE = new URL("../../../native/target/bench/", import.meta.url);
 
 /** Returns the path of a file that belongs to the benchmark's servers. */
@@ -51,7 +51,7 @@ export function need(program: string, purpose = ""): void {
  * Returns the folder of a package, as `bun@1.4.5`. npm installs it unless it is
  * there.
  *
- * @throws {Failure} with the reason why it cannot be had.
+ * @throws {Failure} with the reason when it cannot be had.
  */
 export async function npmPackage(
   wanted: string,
@@ -60,7 +60,7 @@ export async function npmPackage(
   // A folder for each: a package that cannot be had keeps no other away.
   const prefix = placeOf(`npm/${wanted}`);
   const folder = join(prefix, "node_modules", wanted.split("@", 1)[0]!);
-  // Written when npm has ended well: a part of a package looks like one.
+  // Written after npm has succeeded: a part of a package looks like a package.
   const stamp = join(prefix, "installed");
   if (existsSync(stamp)) return folder;
   if (!mayInstall) throw new Failure(`${wanted} is not installed`);

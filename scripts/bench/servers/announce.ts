@@ -1,10 +1,10 @@
 /**
- * The line by which a server under measurement is found.
+ * The line in which a server of the benchmark prints its address.
  *
  * @module
  */
 
-/** Prints where a server listens, as all of them do. */
+/** Prints where a server listens, in the form that all of them use. */
 export function announce({ port }: { readonly port: number }): void {
   // deno-lint-ignore no-console -- the benchmark reads it
   console.log(`listening on 127.0.0.1:${port}`);

@@ -1,14 +1,14 @@
 /**
- * What the benchmark's servers on denio, Deno and Bun answer: one handler for
- * all three, so that servers are compared and nothing else.
+ * The handlers of the benchmark's servers on denio, Deno and Bun: the same for
+ * all three, so that only servers are compared.
  *
- * Web standards only. Where a request goes is read off its URL as text, as
- * routers do; only the route that is measured for it makes a `URL`.
+ * Web standards only. The route is read off the URL as text, as routers do;
+ * only the route for which it is measured makes a `URL`.
  *
  * @module
  */
 
-/** What all three serve. */
+/** The service of all three. */
 export type Handler = (request: Request) => Response | Promise<Response>;
 
 import { BIG_BYTES, BIG_PERIOD, HELLO, LOGIN } from "../payloads.ts";
@@ -22,17 +22,17 @@ const BYTES = { "content-type": "application/octet-stream" };
 const JSON_TYPE = { "content-type": "application/json" };
 const EVENT_STREAM = { "content-type": "text/event-stream" };
 
-/** What POST /json brings. */
+/** The body of POST /json. */
 interface Order {
   readonly items: readonly { readonly id: number }[];
 }
 
-/** Returns the handler that a server was asked for on its command line. */
+/** Returns the handler that the server's command line names. */
 export function handlerFor(service: string | undefined): Handler {
   return service === "hello" ? hello : handler;
 }
 
-/** The least that a handler can do: what it takes is the server's own time. */
+/** The least that a handler can do: the rest is the server's own time. */
 export function hello(): Response {
   return new Response(HELLO);
 }
@@ -113,7 +113,7 @@ const big = bigBody();
 function bigBody(): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(BIG_BYTES);
   for (let index = 0; index < BIG_PERIOD; index++) bytes[index] = index;
-  // What is there is whole periods, and is doubled until all is full.
+  // The bytes so far are whole periods, and are doubled until all is full.
   for (let filled = BIG_PERIOD; filled < BIG_BYTES; filled *= 2) {
     bytes.copyWithin(filled, 0, filled);
   }

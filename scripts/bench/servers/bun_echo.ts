@@ -1,15 +1,15 @@
 /**
  * The benchmark's echo server on `Bun.listen`: handlers that all connections
- * share, and what a write has not taken kept until `drain`. Bun runs it.
+ * share, and a buffer for bytes that wait for `drain`. Bun runs it.
  *
  * @module
  */
 
 import { announce } from "./announce.ts";
 
-/** The part of a socket of Bun's that is used. */
+/** The part of Bun's socket that this uses. */
 interface Socket {
-  /** What has still to be sent. */
+  /** The bytes that are not sent yet. */
   data: Uint8Array | undefined;
   /** Returns how many bytes the system took. */
   write(bytes: Uint8Array): number;
@@ -37,7 +37,7 @@ announce(Bun.listen({
       socket.data = undefined;
     },
     data(socket, bytes) {
-      // One more may come although it is paused.
+      // Another may come although it is paused.
       if (socket.data !== undefined) socket.data = joined(socket.data, bytes);
       else if (!send(socket, bytes)) socket.pause();
     },
@@ -49,7 +49,7 @@ announce(Bun.listen({
   },
 }));
 
-/** Sends what there is room for, keeps the rest, and returns if there is none. */
+/** Sends as many bytes as fit, keeps the rest; returns whether none is left. */
 function send(socket: Socket, bytes: Uint8Array): boolean {
   const count = socket.write(bytes);
   const isAll = count === bytes.byteLength;

@@ -18,7 +18,7 @@ const server = new Fibers(new Reactor()).serve(
     for (;;) {
       const count = await connection.read(buffer);
       if (count === null) return;
-      // All of it is sent, or has a place to wait in, when this resolves.
+      // When this resolves, all bytes are sent or copied.
       await connection.write(buffer.subarray(0, count));
     }
   },

@@ -2,8 +2,8 @@
  * The benchmark's HTTP server on denio's Workers: `WORKERS [BALANCE]`. It is also
  * the module that each of them serves.
  *
- * On SIGUSR2 and in the end it prints how many connections each has accepted.
- * (Not on SIGUSR1, by which Deno starts a debugger.)
+ * On SIGUSR2 and at its end it prints how many connections each has accepted.
+ * (Deno starts a debugger on SIGUSR1.)
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { type Balance, serve } from "../../../mod.ts";
 import { announce } from "./announce.ts";
 import { hello } from "./app.ts";
 
-/** What each Worker serves. */
+/** The handler of each Worker. */
 export default { fetch: hello };
 
 async function run(workers: number, balance: Balance): Promise<void> {

@@ -15,7 +15,7 @@ announce(listener.addr);
 for await (const conn of listener) serve(conn);
 
 async function serve(conn: Deno.TcpConn): Promise<void> {
-  // As every other peer has it by default.
+  // Every other peer does this by default.
   conn.setNoDelay();
   try {
     await echo(conn);

@@ -1,5 +1,5 @@
 /**
- * The benchmark's HTTP server on `Deno.serve`, as its documentation has it.
+ * The benchmark's HTTP server on `Deno.serve`, as in its documentation.
  *
  * @module
  */
