@@ -40,7 +40,7 @@ const HELP =
 
 Usage: deno task bench:poll [OPTIONS]
 
-A poll of N sources, of which one is ready: epoll and kqueue are told of each
+A poll of N sources, of which one is ready: epoll and kqueue know of each
 source once, poll and select look at all of them with every wait. Registering,
 reregistering, waiting, reading and writing are timed through the ABI, as a
 program in TypeScript would call them. Prints tables, and plots them.

@@ -258,13 +258,13 @@ contractTest(
     write(pair.server, "data");
     const events = new Events();
     let count = 0;
-    let told = 0;
-    while (told !== (Readiness.READABLE | Readiness.WRITABLE)) {
+    let seen = 0;
+    while (seen !== (Readiness.READABLE | Readiness.WRITABLE)) {
       assertLess(0, poll.poll(events, 10_000));
       for (const { token, readiness } of events) {
         assertEquals(token, 1);
         count++;
-        told |= readiness;
+        seen |= readiness;
       }
     }
     assert(count === 1 || count === 2, `${count} events`);

@@ -77,7 +77,7 @@ Deno.test("README and its picture show the recorded run, and nothing typed by ha
   assertThrows(() => withBlock("no marks", ""), Failure, "Cannot write into");
 });
 
-Deno.test("bench:report writes the page where it is told to, or says why not", async () => {
+Deno.test("bench:report writes the page to a given path, or prints why not", async () => {
   const folder = await Deno.makeTempDir();
   const task = ["task", "--quiet", "--config", `${ROOT.pathname}deno.json`];
   const report = (...words: string[]) =>

@@ -85,20 +85,20 @@ export function registerBoth(
 export function expectEvent(poll: Poll, token: number, bits: number): number {
   const events = new Events();
   const endMs = performance.now() + DEADLINE_MS;
-  let told = 0;
-  while ((told & bits) !== bits) {
+  let seen = 0;
+  while ((seen & bits) !== bits) {
     if (performance.now() > endMs) {
       throw new AssertionError(
-        `Waited for readiness ${bits} of token ${token}, there is ${told}`,
+        `Waited for readiness ${bits} of token ${token}, there is ${seen}`,
       );
     }
     poll.poll(events, DEADLINE_MS);
     for (const event of events) {
       assertEquals(event.token, token, "an event has another token");
-      told |= event.readiness;
+      seen |= event.readiness;
     }
   }
-  return told;
+  return seen;
 }
 
 /** Polls until each of `tokens` has had an event, and none other. */
