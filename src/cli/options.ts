@@ -139,7 +139,7 @@ Environment:
 MODULE, also on Workers, runs with the permissions of the task: --allow-net and
 --allow-read. For other permissions run src/cli/main.ts yourself; --path with a
 file needs --allow-write of that file:
-  deno run -P=serve --allow-write=app.sock src/cli/main.ts --path app.sock`;
+  deno run -q -P=serve --allow-write=app.sock src/cli/main.ts --path app.sock`;
 
 /**
  * Parses a command line.
