@@ -41,7 +41,8 @@ const SECOND_MS = 1_000;
  */
 const DISCARD_BYTES_MAX = 262_144;
 /** The text that is reported before the error of an unhandled body read. */
-const BODY_FAILED = "Reading a request body failed unhandled";
+const BODY_FAILED =
+  "Reading a request body failed, and the handler did not catch it";
 const CONTINUE = encodeLatin1("HTTP/1.1 100 Continue\r\n\r\n");
 
 /** The part of a head that describes the body. */
