@@ -49,23 +49,24 @@ class LoopStream extends MemoryStream {
     return Readiness.WRITABLE | (this.isAsking ? Readiness.READABLE : 0);
   }
 
-  override tryRead(buffer: Uint8Array<ArrayBuffer>, offset: number): number {
+  override tryRead(buffer: Uint8Array<ArrayBuffer>, start: number): number {
     if (!this.isAsking) return WOULD_BLOCK;
     this.isAsking = false;
     const { question } = this.#peers;
-    buffer.set(question, offset);
+    buffer.set(question, start);
     return question.byteLength;
   }
 
   override tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
+    const length = end - start;
     this.answered += length;
     const { answerBytes } = this.#peers;
     if (answerBytes === 0) {
-      this.#peers.read(this, bytes.subarray(offset, offset + length));
+      this.#peers.read(this, bytes.subarray(start, end));
     } else if (this.answered > answerBytes) {
       throw new Error(
         `Answered with ${this.answered} bytes instead of ${answerBytes}`,

@@ -126,17 +126,17 @@ export class ByteQueue {
     return bytes.subarray(start, end);
   }
 
-  /** Moves first bytes to `target`, from `offset` on, and returns how many. */
-  moveTo(target: Uint8Array, offset: number = 0): number {
-    let at = offset;
+  /** Moves first bytes to `target`, from `start` on, and returns how many. */
+  moveTo(target: Uint8Array, start: number = 0): number {
+    let at = start;
     while (this.byteLength > 0 && at < target.byteLength) {
-      const { bytes, start, end } = this.#runs[this.#first]!;
-      const count = Math.min(end - start, target.byteLength - at);
-      target.set(bytes.subarray(start, start + count), at);
+      const run = this.#runs[this.#first]!;
+      const count = Math.min(run.end - run.start, target.byteLength - at);
+      target.set(run.bytes.subarray(run.start, run.start + count), at);
       this.shift(count);
       at += count;
     }
-    return at - offset;
+    return at - start;
   }
 
   /**

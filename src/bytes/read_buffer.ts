@@ -18,10 +18,10 @@ export const READ_ROOM_MIN = 16_384;
 
 /** The buffer that connections are read into. */
 export class ReadBuffer {
-  /** The bytes; those before `offset` are retained. */
+  /** The bytes; those before `start` are retained. */
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(READ_BUFFER_BYTES);
   /** Where the next read begins. */
-  offset = 0;
+  start = 0;
   /** The end of retained bytes, while a batch is handed over; otherwise -1. */
   #retained = -1;
 
@@ -30,9 +30,9 @@ export class ReadBuffer {
    * may refer to them without a copy. Their memory is freed with the buffer,
    * when nothing refers to it any more.
    *
-   * @param end An offset in the buffer. Nothing changes when the bytes before
+   * @param end An index in the buffer. Nothing changes when the bytes before
    * it are retained already.
-   * @throws {RangeError} when it is no offset in the buffer.
+   * @throws {RangeError} when it is no index in the buffer.
    */
   retain(end: number): void {
     if (!(end >= 0 && end <= this.bytes.byteLength && Number.isInteger(end))) {
@@ -45,11 +45,11 @@ export class ReadBuffer {
       if (end > this.#retained) this.#retained = end;
       return;
     }
-    if (end <= this.offset) return;
-    this.offset = end;
+    if (end <= this.start) return;
+    this.start = end;
     if (this.bytes.byteLength - end >= READ_ROOM_MIN) return;
     this.bytes = new Uint8Array(READ_BUFFER_BYTES);
-    this.offset = 0;
+    this.start = 0;
   }
 
   /**
@@ -57,7 +57,7 @@ export class ReadBuffer {
    * `endBatch`, no byte of the batch is overwritten.
    */
   beginBatch(): void {
-    this.#retained = this.offset;
+    this.#retained = this.start;
   }
 
   /** Ends the batch: the next read begins behind the bytes that it retained. */

@@ -11,7 +11,7 @@ interface Calls {
   utf8Write(
     this: Uint8Array,
     text: string,
-    offset: number,
+    start: number,
     bytesMax: number,
   ): number;
 }
@@ -76,14 +76,14 @@ function decodeByLoop(bytes: Uint8Array, start: number, end: number): string {
  */
 export function writeLatin1(
   bytes: Uint8Array,
-  offset: number,
+  start: number,
   text: string,
 ): number {
   const { length } = text;
   for (let index = 0; index < length; index++) {
-    bytes[offset + index] = text.charCodeAt(index);
+    bytes[start + index] = text.charCodeAt(index);
   }
-  return offset + length;
+  return start + length;
 }
 
 /** Returns the characters of a text as bytes. */
@@ -99,20 +99,20 @@ export function encodeLatin1(text: string): Uint8Array<ArrayBuffer> {
  */
 export function writeAscii(
   bytes: Uint8Array,
-  offset: number,
+  start: number,
   text: string,
 ): number {
   const { length } = text;
   if (length > LOOP_MAX && hasCalls()) {
-    const written = utf8Write!.call(bytes, text, offset, length + ASCII_ROOM);
-    return written === length ? offset + length : -1;
+    const written = utf8Write!.call(bytes, text, start, length + ASCII_ROOM);
+    return written === length ? start + length : -1;
   }
   for (let index = 0; index < length; index++) {
     const code = text.charCodeAt(index);
     if (code > 127) return -1;
-    bytes[offset + index] = code;
+    bytes[start + index] = code;
   }
-  return offset + length;
+  return start + length;
 }
 
 function hasCalls(): boolean {
@@ -124,14 +124,14 @@ function hasCalls(): boolean {
 /** Writes a whole number in decimal and returns where the next byte goes. */
 export function writeDecimal(
   bytes: Uint8Array,
-  offset: number,
+  start: number,
   value: number,
 ): number {
-  if (value > 0x7fff_ffff) return writeLatin1(bytes, offset, String(value));
-  let end = offset + 1;
+  if (value > 0x7fff_ffff) return writeLatin1(bytes, start, String(value));
+  let end = start + 1;
   for (let rest = value; rest > 9; rest = rest / 10 | 0) end++;
   let rest = value;
-  for (let place = end - 1; place >= offset; place--) {
+  for (let place = end - 1; place >= start; place--) {
     const quotient = rest / 10 | 0;
     bytes[place] = 48 + rest - 10 * quotient;
     rest = quotient;

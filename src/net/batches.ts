@@ -69,28 +69,28 @@ export class ReadBatch {
   }
 
   /**
-   * Reads each stream once, in order, into `bytes` from `offset` on. Stops
+   * Reads each stream once, in order, into `bytes` from `start` on. Stops
    * before a stream for which less than `roomMin` bytes of room are left.
    *
    * @returns How many streams were read.
-   * @throws {RangeError} when `offset` lies outside `bytes`, or the batch is
+   * @throws {RangeError} when `start` lies outside `bytes`, or the batch is
    * longer than its capacity.
    */
   read(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
+    start: number,
     roomMin: number,
   ): number {
-    const room = bytes.byteLength - offset;
-    checkRange(bytes, offset, room);
+    const end = bytes.byteLength;
+    checkRange(bytes, start, end);
     checkLength(this.length, this.#words.length / READ_WORDS);
-    if (offset + room > CALL_BYTES_MAX) {
-      return this.read(partOf(bytes, offset, room), 0, roomMin);
+    if (end > CALL_BYTES_MAX) {
+      return this.read(partOf(bytes, start, end), 0, roomMin);
     }
     const count = native().denio_streams_read(
       bytes,
-      offset,
-      room,
+      start,
+      end - start,
       roomMin,
       this.#words,
       this.length,

@@ -83,7 +83,7 @@ export class PipeReader extends Endpoint {
   }
 
   /**
-   * Reads up to `length` bytes into `buffer` from `offset` on.
+   * Reads into `buffer` from `start` to `end`, exclusive: the bytes that wait.
    *
    * @returns A count; 0 when all writers are closed; {@linkcode WOULD_BLOCK}
    * when the pipe is empty.
@@ -91,24 +91,24 @@ export class PipeReader extends Endpoint {
    */
   read(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    return this.countOf(this.tryRead(buffer, offset, length), "read from");
+    return this.countOf(this.tryRead(buffer, start, end), "read from");
   }
 
   /** Reads like `read`, but returns `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      const part = partOf(buffer, offset, length);
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      const part = partOf(buffer, start, end);
       return this.tryRead(part, 0, part.byteLength);
     }
-    return native().denio_stream_read(this.handle, buffer, offset, length);
+    return native().denio_stream_read(this.handle, buffer, start, end - start);
   }
 
   /**
@@ -166,8 +166,8 @@ export class PipeWriter extends Endpoint {
   }
 
   /**
-   * Writes up to `length` bytes of `bytes` from `offset` on. The system writes
-   * up to `PIPE_BUF` bytes (4096 on Linux, at least 512 elsewhere) together or
+   * Writes `bytes` from `start` to `end`, exclusive, as far as there is room.
+   * The system writes up to `PIPE_BUF` bytes (4096 on Linux, at least 512 elsewhere) together or
    * not at all: `pipe(7)`.
    *
    * @returns A count, or {@linkcode WOULD_BLOCK} when there is no room.
@@ -176,24 +176,24 @@ export class PipeWriter extends Endpoint {
    */
   write(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = bytes.byteLength - offset,
+    start: number = 0,
+    end: number = bytes.byteLength,
   ): number {
-    return this.countOf(this.tryWrite(bytes, offset, length), "write to");
+    return this.countOf(this.tryWrite(bytes, start, end), "write to");
   }
 
   /** Writes like `write`, but returns `-errno` for an error. */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    checkRange(bytes, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      const part = partOf(bytes, offset, length);
+    checkRange(bytes, start, end);
+    if (end > CALL_BYTES_MAX) {
+      const part = partOf(bytes, start, end);
       return this.tryWrite(part, 0, part.byteLength);
     }
-    return native().denio_stream_write(this.handle, bytes, offset, length);
+    return native().denio_stream_write(this.handle, bytes, start, end - start);
   }
 
   /**

@@ -84,7 +84,7 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Reads up to `length` bytes into `buffer` from `offset` on.
+   * Reads into `buffer` from `start` to `end`, exclusive: the bytes that wait.
    *
    * @returns A count; 0 at the end of the stream; {@linkcode WOULD_BLOCK} when
    * no bytes wait.
@@ -93,24 +93,24 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   read(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    return this.countOf(this.tryRead(buffer, offset, length), "read from");
+    return this.countOf(this.tryRead(buffer, start, end), "read from");
   }
 
   /** Reads like {@linkcode Stream.read}, but returns `-errno` for an error. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      const part = partOf(buffer, offset, length);
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      const part = partOf(buffer, start, end);
       return this.tryRead(part, 0, part.byteLength);
     }
-    return native().denio_stream_read(this.handle, buffer, offset, length);
+    return native().denio_stream_read(this.handle, buffer, start, end - start);
   }
 
   /**
@@ -123,19 +123,19 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   peek(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.peek(partOf(buffer, offset, length));
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.peek(partOf(buffer, start, end));
     }
     const { handle } = this;
     const count = nativeOthers().denio_stream_peek(
       handle,
       buffer,
-      offset,
-      length,
+      start,
+      end - start,
     );
     return this.countOf(count, "peek at");
   }
@@ -159,7 +159,7 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
-   * Writes up to `length` bytes of `bytes` from `offset` on.
+   * Writes `bytes` from `start` to `end`, exclusive, as far as there is room.
    *
    * @returns A count, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when the range lies outside `bytes`.
@@ -167,10 +167,10 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   write(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = bytes.byteLength - offset,
+    start: number = 0,
+    end: number = bytes.byteLength,
   ): number {
-    return this.countOf(this.tryWrite(bytes, offset, length), "write to");
+    return this.countOf(this.tryWrite(bytes, start, end), "write to");
   }
 
   /**
@@ -178,15 +178,15 @@ export abstract class Stream<Address> extends Socket<Address> {
    */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    checkRange(bytes, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      const part = partOf(bytes, offset, length);
+    checkRange(bytes, start, end);
+    if (end > CALL_BYTES_MAX) {
+      const part = partOf(bytes, start, end);
       return this.tryWrite(part, 0, part.byteLength);
     }
-    return native().denio_stream_write(this.handle, bytes, offset, length);
+    return native().denio_stream_write(this.handle, bytes, start, end - start);
   }
 
   /**

@@ -66,22 +66,25 @@ export function checkMemory(buffer: Uint8Array): void {
 }
 
 /**
- * Throws unless a range lies inside a buffer, and no other thread shares the
- * buffer's memory. Native code cannot see how long a buffer is.
+ * Throws unless the range from `start` to `end`, exclusive, lies inside a
+ * buffer, and no other thread shares the buffer's memory. Native code cannot
+ * see how long a buffer is.
  *
- * @throws {RangeError} when it lies outside.
+ * @throws {RangeError} when the range lies outside.
  * @throws {TypeError} when it is a view of a `SharedArrayBuffer`.
  */
 export function checkRange(
   buffer: Uint8Array,
-  offset: number,
-  length: number,
+  start: number,
+  end: number,
 ): void {
-  if (offset >= 0 && length >= 0 && offset + length <= buffer.byteLength) {
+  // An object could be another number in the caller's `end - start`.
+  const isNumber = typeof end === "number";
+  if (isNumber && start >= 0 && start <= end && end <= buffer.byteLength) {
     return checkMemory(buffer);
   }
   throw new RangeError(
-    `Cannot use ${length} bytes from offset ${offset}: ` +
+    `Cannot use bytes from "${start}" to "${end}": ` +
       `the buffer has ${buffer.byteLength}`,
   );
 }
@@ -92,10 +95,10 @@ export function checkRange(
  */
 export function partOf(
   buffer: Uint8Array<ArrayBuffer>,
-  offset: number,
-  length: number,
+  start: number,
+  end: number,
 ): Uint8Array<ArrayBuffer> {
-  return buffer.subarray(offset, offset + Math.min(length, CALL_BYTES_MAX));
+  return buffer.subarray(start, Math.min(end, start + CALL_BYTES_MAX));
 }
 
 /**

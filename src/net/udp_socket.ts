@@ -163,10 +163,10 @@ export class UdpSocket extends Socket<UdpAddress> {
   }
 
   /**
-   * Sends a datagram to the connected peer: `length` bytes of `bytes` from
-   * `offset`.
+   * Sends `bytes` from `start` to `end`, exclusive, as one datagram to the
+   * connected peer.
    *
-   * @returns `length`, or {@linkcode WOULD_BLOCK} when there is no room.
+   * @returns `end - start`, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {RangeError} when the range lies outside `bytes`.
    * @throws {Deno.errors.ConnectionRefused} when an earlier datagram was
    * refused.
@@ -175,23 +175,23 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   send(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = bytes.byteLength - offset,
+    start: number = 0,
+    end: number = bytes.byteLength,
   ): number {
-    checkRange(bytes, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.send(partOf(bytes, offset, length));
+    checkRange(bytes, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.send(partOf(bytes, start, end));
     }
     const { handle } = this;
-    const count = nativeUdp().denio_udp_send(handle, bytes, offset, length);
+    const count = nativeUdp().denio_udp_send(handle, bytes, start, end - start);
     return this.countOf(count, "send from");
   }
 
   /**
-   * Sends a datagram to an IP address: {@linkcode systemLookup} returns those
-   * of a name.
+   * Sends `bytes` from `start` to `end`, exclusive, as one datagram to an IP
+   * address: {@linkcode systemLookup} returns those of a name.
    *
-   * @returns `length`, or {@linkcode WOULD_BLOCK} when there is no room.
+   * @returns `end - start`, or {@linkcode WOULD_BLOCK} when there is no room.
    * @throws {Deno.errors.NotCapable} without `--allow-net` for the address;
    * each call checks it.
    * @throws {Deno.errors.PermissionDenied} for a broadcast address, unless
@@ -205,28 +205,28 @@ export class UdpSocket extends Socket<UdpAddress> {
   sendTo(
     bytes: Uint8Array<ArrayBuffer>,
     address: HostPort,
-    offset: number = 0,
-    length: number = bytes.byteLength - offset,
+    start: number = 0,
+    end: number = bytes.byteLength,
   ): number {
-    checkRange(bytes, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.sendTo(partOf(bytes, offset, length), address);
+    checkRange(bytes, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.sendTo(partOf(bytes, start, end), address);
     }
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
     const count = nativeUdp().denio_udp_send_to(
       this.handle,
       bytes,
-      offset,
-      length,
+      start,
+      end - start,
       this.#encode(hostname, port),
     );
     return this.countOf(count, "send from");
   }
 
   /**
-   * Receives a datagram into up to `length` bytes of `buffer` from `offset` on.
-   * Does not set {@linkcode UdpSocket.sender}: for a connected socket, the
+   * Receives a datagram into `buffer` from `start` to `end`, exclusive. Does
+   * not set {@linkcode UdpSocket.sender}: for a connected socket, the
    * sender is its peer.
    *
    * @returns A count, which may be 0, or {@linkcode WOULD_BLOCK} when no
@@ -237,15 +237,20 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   receive(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.receive(partOf(buffer, offset, length));
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.receive(partOf(buffer, start, end));
     }
     const { handle } = this;
-    const count = nativeUdp().denio_udp_receive(handle, buffer, offset, length);
+    const count = nativeUdp().denio_udp_receive(
+      handle,
+      buffer,
+      start,
+      end - start,
+    );
     return this.#received(count, "receive from");
   }
 
@@ -255,15 +260,20 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   peek(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.peek(partOf(buffer, offset, length));
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.peek(partOf(buffer, start, end));
     }
     const { handle } = this;
-    const count = nativeUdp().denio_udp_peek(handle, buffer, offset, length);
+    const count = nativeUdp().denio_udp_peek(
+      handle,
+      buffer,
+      start,
+      end - start,
+    );
     return this.#received(count, "peek at");
   }
 
@@ -273,18 +283,18 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   receiveFrom(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.receiveFrom(partOf(buffer, offset, length));
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.receiveFrom(partOf(buffer, start, end));
     }
     const count = nativeUdp().denio_udp_receive_from(
       this.handle,
       buffer,
-      offset,
-      length,
+      start,
+      end - start,
       this.#sender,
     );
     return this.#received(count, "receive from");
@@ -296,18 +306,18 @@ export class UdpSocket extends Socket<UdpAddress> {
    */
   peekFrom(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number = 0,
-    length: number = buffer.byteLength - offset,
+    start: number = 0,
+    end: number = buffer.byteLength,
   ): number {
-    checkRange(buffer, offset, length);
-    if (offset + length > CALL_BYTES_MAX) {
-      return this.peekFrom(partOf(buffer, offset, length));
+    checkRange(buffer, start, end);
+    if (end > CALL_BYTES_MAX) {
+      return this.peekFrom(partOf(buffer, start, end));
     }
     const count = nativeUdp().denio_udp_peek_from(
       this.handle,
       buffer,
-      offset,
-      length,
+      start,
+      end - start,
       this.#sender,
     );
     return this.#received(count, "peek at");

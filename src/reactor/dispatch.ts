@@ -62,15 +62,15 @@ export class Dispatch {
     const host = this.#host;
     const { input, slots } = host;
     const batch = this.#batch;
-    const { bytes, offset } = input;
-    const read = readAll(batch, bytes, offset, READ_ROOM_MIN);
+    const { bytes, start } = input;
+    const read = readAll(batch, bytes, start, READ_ROOM_MIN);
     // With 0, the loop would read the same batch without end.
     assert(read > 0 && read <= batch.length, "each call reads a connection");
     host.reads += read;
     let goesOn: EngineConnection | undefined;
     input.beginBatch();
     try {
-      for (let index = 0, at = offset; index < read; index++) {
+      for (let index = 0, at = start; index < read; index++) {
         const count = batch.count(index);
         const source = slots.get(events.token(first + index));
         // An earlier handler may have closed this connection.

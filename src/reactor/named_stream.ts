@@ -126,18 +126,18 @@ export class NamedStream implements StreamSocket {
 
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    return this.#stream?.tryRead(buffer, offset, length) ?? WOULD_BLOCK;
+    return this.#stream?.tryRead(buffer, start, end) ?? WOULD_BLOCK;
   }
 
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    return this.#stream?.tryWrite(bytes, offset, length) ?? WOULD_BLOCK;
+    return this.#stream?.tryWrite(bytes, start, end) ?? WOULD_BLOCK;
   }
 
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number {

@@ -221,16 +221,16 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
   #readAll(
     batch: ReadBatch,
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
+    start: number,
     roomMin: number,
   ): number {
     const { length } = batch;
     this.#checkBatch("read", batch);
     let done = 0;
-    for (let at = offset; done < length; done++) {
-      const room = bytes.byteLength - at;
-      if (room < roomMin) break;
-      const count = this.find(batch.handle(done)).tryRead(bytes, at, room);
+    const end = bytes.byteLength;
+    for (let at = start; done < length; done++) {
+      if (end - at < roomMin) break;
+      const count = this.find(batch.handle(done)).tryRead(bytes, at, end);
       batch.setCount(done, count);
       at += Math.max(0, count);
     }
@@ -242,9 +242,9 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     this.#checkBatch("write to", batch);
     for (let index = 0; index < batch.length; index++) {
       const start = batch.start(index);
-      const length = batch.end(index) - start;
+      const end = batch.end(index);
       const stream = this.find(batch.handle(index));
-      batch.setCount(index, stream.tryWrite(bytes, start, length));
+      batch.setCount(index, stream.tryWrite(bytes, start, end));
     }
     this.policy.log?.("system", `write ${batch.length}`);
   }

@@ -274,15 +274,15 @@ export class MemoryStream implements StreamSocket, MemorySource {
   /** Reads. */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    this.#enter("stream.tryRead", length);
-    if (!(length > 0 && offset + length <= buffer.byteLength)) {
-      this.#host.misuse(`${this.name}: read ${length} bytes at ${offset}`);
+    this.#enter("stream.tryRead", end - start);
+    if (!isIn(buffer, start, end)) {
+      this.#host.misuse(`${this.name}: read into ${start} to ${end}`);
     }
     const ready = this.#input.byteLength;
-    const count = this.#read(buffer, offset, length);
+    const count = this.#read(buffer, start, end);
     this.#host.policy.log?.(this.name, `read ${outcome(count)} of ${ready}`);
     if (count > 0) this.farEnd?.hasRoom();
     return count;
@@ -291,12 +291,13 @@ export class MemoryStream implements StreamSocket, MemorySource {
   /** Writes. */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
+    const length = end - start;
     this.#enter("stream.tryWrite", length);
-    if (!(length > 0 && offset + length <= bytes.byteLength)) {
-      this.#host.misuse(`${this.name}: write ${length} bytes at ${offset}`);
+    if (!isIn(bytes, start, end)) {
+      this.#host.misuse(`${this.name}: write from ${start} to ${end}`);
     }
     const count = this.#write(length);
     this.#host.policy.log?.(this.name, `write ${outcome(count)} of ${length}`);
@@ -304,7 +305,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
     this.room -= count;
     this.writes++;
     this.written += count;
-    this.#output.push(bytes, offset, offset + count);
+    this.#output.push(bytes, start, start + count);
     this.farEnd?.hasOutput();
     return count;
   }
@@ -478,12 +479,12 @@ export class MemoryStream implements StreamSocket, MemorySource {
 
   #read(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
     if (this.isConnecting) return WOULD_BLOCK;
     if (this.#mark === this.#taken) this.#mark = -1;
-    let most = Math.min(length, this.#input.byteLength);
+    let most = Math.min(end - start, this.#input.byteLength);
     // Bytes behind the mark make no event.
     if (this.#mark >= 0) most = Math.min(most, this.#mark - this.#taken);
     const decided = this.#host.policy.read?.(this, most);
@@ -493,7 +494,7 @@ export class MemoryStream implements StreamSocket, MemorySource {
       return this.#isInputEnded || this.#isReset ? 0 : WOULD_BLOCK;
     }
     const count = Math.min(most, decided ?? most);
-    this.#input.moveTo(buffer.subarray(0, offset + count), offset);
+    this.#input.moveTo(buffer.subarray(0, start + count), start);
     this.#taken += count;
     // The rest of a short read counts as received a moment later.
     if (decided !== undefined) changed(this, READ_END);
@@ -672,4 +673,9 @@ function describe(count: number, errno: number): string {
 /** Notifies a source's poll, if any, that the source's state has changed. */
 export function changed({ registration }: MemorySource, bits: number): void {
   registration?.poll.changed(registration, bits);
+}
+
+/** Whether a range lies inside `bytes` and is not empty. */
+function isIn(bytes: Uint8Array, start: number, end: number): boolean {
+  return start >= 0 && start < end && end <= bytes.byteLength;
 }

@@ -35,8 +35,7 @@ export const NATIVE: System = {
     ifPossible(() => stream.keepalive = KEEPALIVE_DEFAULT);
     return stream;
   },
-  readAll: (batch, bytes, offset, roomMin) =>
-    batch.read(bytes, offset, roomMin),
+  readAll: (batch, bytes, start, roomMin) => batch.read(bytes, start, roomMin),
   writeAll: (batch, bytes) => batch.write(bytes),
   defer,
 };

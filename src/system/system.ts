@@ -40,17 +40,23 @@ export interface StreamSocket extends Source, Disposable {
   userTimeout?: number;
   /** Makes closing send a reset instead of a FIN. Missing on Unix sockets. */
   resetOnClose?: boolean;
-  /** Reads; returns 0 at the end, `-errno` for an error. */
+  /**
+   * Reads into `buffer` from `start` to `end`, exclusive; returns 0 at the end
+   * of the stream, `-errno` for an error.
+   */
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number;
-  /** Writes; returns `-errno` for an error. */
+  /**
+   * Writes `bytes` from `start` to `end`, exclusive; returns `-errno` for an
+   * error.
+   */
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number;
   /** Writes up to eight buffers in order; returns `-errno` for an error. */
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number;
@@ -156,7 +162,7 @@ export interface System {
    */
   connect(address: HostPort | UnixPath, isPermitted?: boolean): StreamSocket;
   /**
-   * Reads each stream of a batch once, in order, into `bytes` from `offset` on.
+   * Reads each stream of a batch once, in order, into `bytes` from `start` on.
    * Stops before a stream for which less than `roomMin` bytes of room are left.
    * Without this method, the reactor calls `tryRead` of each stream.
    *
@@ -165,7 +171,7 @@ export interface System {
   readAll?(
     batch: ReadBatch,
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
+    start: number,
     roomMin: number,
   ): number;
   /**

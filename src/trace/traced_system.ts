@@ -502,45 +502,45 @@ class TracedStream implements StreamSocket, Traced {
 
   tryRead(
     buffer: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
     const begunMs = nowMs();
-    const count = this.#inner.tryRead(buffer, offset, length);
+    const count = this.#inner.tryRead(buffer, start, end);
     const endedMs = nowMs();
     this.#timeline?.read(
       {
         call: this.#readCall,
-        args: `${this.name}, ${length}`,
+        args: `${this.name}, ${end - start}`,
         result: resultOf(count),
         begunMs,
         endedMs,
         note: count === 0 ? "the peer's end" : "",
       },
       buffer,
-      offset,
+      start,
     );
     return count;
   }
 
   tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
     const begunMs = nowMs();
-    const count = this.#inner.tryWrite(bytes, offset, length);
+    const count = this.#inner.tryWrite(bytes, start, end);
     const endedMs = nowMs();
     this.#timeline?.write(
       {
         call: "sendto",
-        args: `${this.name}, ${length}`,
+        args: `${this.name}, ${end - start}`,
         result: resultOf(count),
         begunMs,
         endedMs,
       },
       bytes,
-      offset,
+      start,
     );
     return count;
   }

@@ -480,7 +480,7 @@ Deno.test("ReadBuffer reads to the same place, when nothing is retained", () => 
   const input = new ReadBuffer();
   const { bytes } = input;
   assertEquals(bytes.byteLength, READ_BUFFER_BYTES);
-  assertEquals(input.offset, 0);
+  assertEquals(input.start, 0);
   assertStrictEquals(input.bytes, bytes);
 });
 
@@ -488,7 +488,7 @@ Deno.test("ReadBuffer.retain() has the next read begin behind what is kept", () 
   const input = new ReadBuffer();
   const { bytes } = input;
   input.retain(100);
-  assertEquals(input.offset, 100);
+  assertEquals(input.start, 100);
   assertStrictEquals(input.bytes, bytes);
 });
 
@@ -498,7 +498,7 @@ Deno.test("ReadBuffer.retain() takes a new buffer and leaves the old one alone, 
   bytes.fill(1);
   input.retain(READ_BUFFER_BYTES - 100);
   assertNotStrictEquals(input.bytes, bytes);
-  assertEquals(input.offset, 0);
+  assertEquals(input.start, 0);
   assertEquals(input.bytes.byteLength, READ_BUFFER_BYTES);
   input.bytes.fill(2);
   assert(bytes.every((byte) => byte === 1));
@@ -510,7 +510,7 @@ Deno.test("ReadBuffer.endBatch() frees all, when nobody of the batch has retaine
   input.retain(100);
   input.beginBatch();
   input.endBatch();
-  assertEquals(input.offset, 100);
+  assertEquals(input.start, 100);
   assertStrictEquals(input.bytes, bytes);
 });
 
@@ -523,9 +523,9 @@ Deno.test("ReadBuffer.endBatch() has the next read begin behind what the batch h
   assertStrictEquals(input.bytes, bytes, "those who are told next have theirs");
   input.endBatch();
   assertNotStrictEquals(input.bytes, bytes);
-  assertEquals(input.offset, 0);
+  assertEquals(input.start, 0);
   input.retain(7);
-  assertEquals(input.offset, 7, "the batch is over");
+  assertEquals(input.start, 7, "the batch is over");
 });
 
 for (const isBatched of [false, true]) {
@@ -567,11 +567,11 @@ for (const end of [-5, 0.5, NaN, Infinity, READ_BUFFER_BYTES + 1]) {
     const input = new ReadBuffer();
     input.retain(100);
     assertThrows(() => input.retain(end), RangeError, `"${end}"`);
-    assertEquals(input.offset, 100);
+    assertEquals(input.start, 100);
     input.beginBatch();
     assertThrows(() => input.retain(end), RangeError, `"${end}"`);
     input.endBatch();
-    assertEquals(input.offset, 100);
+    assertEquals(input.start, 100);
   });
 }
 
@@ -579,7 +579,7 @@ Deno.test("ReadBuffer.retain() keeps what is retained, when it is asked for less
   const input = new ReadBuffer();
   input.retain(100);
   input.retain(50);
-  assertEquals(input.offset, 100);
+  assertEquals(input.start, 100);
 });
 
 for (

@@ -96,7 +96,7 @@ contractTest(
     expectEvent(poll, 1, Readiness.WRITABLE);
     const bytes = randomBytes(16 * KIB, 3);
     for (let start = 0; start < bytes.byteLength; start += KIB) {
-      assertEquals(client.write(bytes, start, KIB), KIB);
+      assertEquals(client.write(bytes, start, start + KIB), KIB);
     }
     using server = acceptOne(listener);
     const received = new Uint8Array(bytes.byteLength);

@@ -48,7 +48,7 @@ export function capitals(
         [start, end] = [0, length];
         count++;
       }
-      const length = to.write(buffer, start, end - start);
+      const length = to.write(buffer, start, end);
       if (length === WOULD_BLOCK) return;
       start += length;
     }

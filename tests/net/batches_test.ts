@@ -179,8 +179,8 @@ cleanTest(
     write(far, "waits");
     const bytes = new Uint8Array(8);
     const reads = readBatch(near.handle);
-    for (const offset of [-1, 9, NaN]) {
-      assertThrows(() => reads.read(bytes, offset, 1), RangeError);
+    for (const start of [-1, 9, NaN]) {
+      assertThrows(() => reads.read(bytes, start, 1), RangeError);
     }
     const writes = new WriteBatch(1);
     writes.add(near.handle, 0, 8);

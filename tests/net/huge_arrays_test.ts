@@ -24,13 +24,13 @@ const NO_HUGE_ARRAYS = lacks("arrays of 4 GiB", () => {
   }
 });
 
-/** Ranges of such an array: offset and length. */
+/** Ranges of such an array: start and end. */
 const RANGES = [
   [0, HUGE_BYTES],
-  [4 * GIB, 4],
-  [4 * GIB - 2, 4],
-  [2 * GIB, 4],
-  [GIB - 2, 3 * GIB],
+  [4 * GIB, 4 * GIB + 4],
+  [4 * GIB - 2, 4 * GIB + 2],
+  [2 * GIB, 2 * GIB + 4],
+  [GIB - 2, 4 * GIB - 2],
 ] as const;
 
 let array: Uint8Array<ArrayBuffer> | undefined;
@@ -52,13 +52,13 @@ function unixPair(): [UnixStream, UnixStream] & Disposable {
 }
 
 /** Puts a text into the array. */
-function put(offset: number, text: string): void {
-  new TextEncoder().encodeInto(text, hugeArray().subarray(offset));
+function put(start: number, text: string): void {
+  new TextEncoder().encodeInto(text, hugeArray().subarray(start));
 }
 
 /** Takes a text out of the array. */
-function take(offset: number, length: number): string {
-  const part = hugeArray().subarray(offset, offset + length);
+function take(start: number, length: number): string {
+  const part = hugeArray().subarray(start, start + length);
   const text = new TextDecoder().decode(part);
   part.fill(0);
   return text;
@@ -66,23 +66,24 @@ function take(offset: number, length: number): string {
 
 hugeTest("a stream reads and peeks into any range of 4 GiB and more", () => {
   using pair = unixPair();
-  for (const [offset, length] of RANGES) {
+  for (const [start, end] of RANGES) {
     write(pair[0], "abcd");
-    assertEquals(pair[1].peek(hugeArray(), offset, length), 4);
-    assertEquals(take(offset, 4), "abcd");
-    assertEquals(pair[1].read(hugeArray(), offset, length), 4);
-    assertEquals(take(offset, 4), "abcd");
+    assertEquals(pair[1].peek(hugeArray(), start, end), 4);
+    assertEquals(take(start, 4), "abcd");
+    assertEquals(pair[1].read(hugeArray(), start, end), 4);
+    assertEquals(take(start, 4), "abcd");
   }
 });
 
 hugeTest("a stream writes of any range of 4 GiB and more", () => {
-  for (const [offset, length] of RANGES) {
+  for (const [start, end] of RANGES) {
     using pair = unixPair();
-    put(offset, "abcd");
-    const count = pair[0].write(hugeArray(), offset, length);
+    put(start, "abcd");
+    const count = pair[0].write(hugeArray(), start, end);
+    const length = end - start;
     assertEquals(count === length, length === 4, `${count} of ${length}`);
     assertEquals(readText(pair[1], 4), "abcd");
-    take(offset, 4);
+    take(start, 4);
   }
 });
 
@@ -100,16 +101,16 @@ hugeTest("a stream writes and reads vectors of 4 GiB and more", () => {
 });
 
 hugeTest("a pipe's ends take ranges and vectors of 4 GiB and more", () => {
-  for (const [offset, length] of RANGES) {
+  for (const [start, end] of RANGES) {
     const { reader, writer } = pipe();
     using _reader = reader;
     using _writer = writer;
-    put(offset, "abcd");
-    writer.write(hugeArray(), offset, length);
+    put(start, "abcd");
+    writer.write(hugeArray(), start, end);
     assertEquals(readText(reader, 4), "abcd");
-    take(offset, 4);
+    take(start, 4);
     writer.writeVectored([hugeArray()]);
-    reader.read(hugeArray(), offset, length);
+    reader.read(hugeArray(), start, end);
     reader.readVectored([hugeArray()]);
   }
 });
@@ -119,27 +120,27 @@ hugeTest("a UDP socket takes ranges of 4 GiB and more", () => {
   using to = UdpSocket.bind(LOOPBACK);
   from.connect(to.localAddress);
   const bytes = hugeArray();
-  for (const [offset, length] of RANGES) {
-    if (length === 4) {
-      put(offset, "abcd");
-      assertEquals(from.send(bytes, offset, length), 4);
-      from.sendTo(bytes, to.localAddress, offset, length);
-      take(offset, 4);
+  for (const [start, end] of RANGES) {
+    if (end - start === 4) {
+      put(start, "abcd");
+      assertEquals(from.send(bytes, start, end), 4);
+      from.sendTo(bytes, to.localAddress, start, end);
+      take(start, 4);
     } else {
       // Not a part of it: a datagram is sent whole or not at all.
-      const error = assertThrows(() => from.send(bytes, offset, length), Error);
+      const error = assertThrows(() => from.send(bytes, start, end), Error);
       assertEquals("code" in error && error.code, "EMSGSIZE");
       from.send(new TextEncoder().encode("abcd"));
       from.send(new TextEncoder().encode("abcd"));
     }
     whenReadable(to);
-    assertEquals(to.peek(bytes, offset, length), 4);
-    assertEquals(take(offset, 4), "abcd");
-    assertEquals(to.peekFrom(bytes, offset, length), 4);
-    assertEquals(to.receive(bytes, offset, length), 4);
+    assertEquals(to.peek(bytes, start, end), 4);
+    assertEquals(take(start, 4), "abcd");
+    assertEquals(to.peekFrom(bytes, start, end), 4);
+    assertEquals(to.receive(bytes, start, end), 4);
     whenReadable(to);
-    assertEquals(to.receiveFrom(bytes, offset, length), 4);
-    assertEquals(take(offset, 4), "abcd");
+    assertEquals(to.receiveFrom(bytes, start, end), 4);
+    assertEquals(take(start, 4), "abcd");
   }
 });
 
@@ -148,13 +149,13 @@ hugeTest(
   () => {
     using pair = unixPair();
     const reads = new ReadBatch(1);
-    for (const offset of [0, GIB, 4 * GIB]) {
+    for (const start of [0, GIB, 4 * GIB]) {
       write(pair[0], "abcd");
       reads.length = 0;
       reads.add(pair[1].handle);
-      assertEquals(reads.read(hugeArray(), offset, 1), 1);
+      assertEquals(reads.read(hugeArray(), start, 1), 1);
       assertEquals(reads.count(0), 4);
-      assertEquals(take(offset, 4), "abcd");
+      assertEquals(take(start, 4), "abcd");
     }
     const writes = new WriteBatch(1);
     writes.add(pair[0].handle, 0, 1);

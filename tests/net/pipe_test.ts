@@ -132,9 +132,9 @@ cleanTest("a pipe refuses a range that lies outside of its buffer", () => {
   using _reader = reader;
   using _writer = writer;
   const bytes = new Uint8Array(8);
-  for (const [offset, length] of [[9, 0], [0, 9], [-1, 1], [NaN, 1]] as const) {
-    assertThrows(() => reader.read(bytes, offset, length), RangeError);
-    assertThrows(() => writer.write(bytes, offset, length), RangeError);
+  for (const [start, end] of [[9, 9], [0, 9], [-1, 0], [NaN, 1]] as const) {
+    assertThrows(() => reader.read(bytes, start, end), RangeError);
+    assertThrows(() => writer.write(bytes, start, end), RangeError);
   }
 });
 

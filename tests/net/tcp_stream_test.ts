@@ -52,7 +52,7 @@ cleanTest(
     write(pair.client, "abcdef");
     whenReadable(pair.server);
     const bytes = new Uint8Array(10).fill(46);
-    assertEquals(pair.server.read(bytes, 2, 3), 3);
+    assertEquals(pair.server.read(bytes, 2, 5), 3);
     assertEquals(text(bytes), "..abc.....");
     assertEquals(pair.server.read(bytes, 7), 3);
     assertEquals(text(bytes), "..abc..def");
@@ -82,31 +82,24 @@ cleanTest(
     const ranges = [
       [9, undefined],
       [0, 9],
-      [8, 1],
-      [4, 5],
-      [-1, 1],
-      [-1, 9],
+      [8, 9],
+      [4, 9],
+      [5, 4],
+      [-1, 0],
+      [-1, 8],
       [0, -1],
       [NaN, 1],
       [0, NaN],
-      [2 ** 32, 1],
+      [2 ** 32, 2 ** 32 + 1],
       [0, 2 ** 32],
-      [Infinity, 1],
+      [Infinity, Infinity],
       [0, Infinity],
     ] as const;
-    for (const [offset, length] of ranges) {
-      const message = `from offset ${offset}: the buffer has 8`;
+    for (const [start, end = 8] of ranges) {
+      const message = `from "${start}" to "${end}": the buffer has 8`;
       const { server } = pair;
-      assertThrows(
-        () => server.read(bytes, offset, length),
-        RangeError,
-        message,
-      );
-      assertThrows(
-        () => server.write(bytes, offset, length),
-        RangeError,
-        message,
-      );
+      assertThrows(() => server.read(bytes, start, end), RangeError, message);
+      assertThrows(() => server.write(bytes, start, end), RangeError, message);
     }
     assertEquals(bytes, new Uint8Array(8));
     assertEquals(readAvailable(pair.server), "something to read");
@@ -159,6 +152,21 @@ cleanTest("TcpStream.resetOnClose can be taken back", () => {
   whenReadable(pair.server);
   assertEquals(pair.server.read(new Uint8Array(1)), 0);
 });
+
+cleanTest(
+  "TcpStream refuses a range whose end is an object, which could change",
+  () => {
+    using pair = connectedPair();
+    const bytes = new Uint8Array(8);
+    for (let checks = 0; checks < 6; checks++) {
+      let asked = 0;
+      const end = { valueOf: () => asked++ < checks ? 8 : 2 ** 20 };
+      const wrong = end as unknown as number;
+      assertThrows(() => pair.server.read(bytes, 0, wrong), RangeError);
+      assertThrows(() => pair.server.write(bytes, 0, wrong), RangeError);
+    }
+  },
+);
 
 cleanTest(
   "TcpStream.tryRead() answers with an errno, when read() would throw",

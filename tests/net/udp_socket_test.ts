@@ -54,7 +54,7 @@ for (const backend of Poll.backends()) {
         assertEquals(server.receiveFrom(buffer), 5);
         assertEquals(buffer.subarray(0, 5), HELLO);
         assertEquals(server.sender, client.localAddress);
-        assertEquals(server.sendTo(HELLO, server.sender!, 1, 3), 3);
+        assertEquals(server.sendTo(HELLO, server.sender!, 1, 4), 3);
         whenReadable(client);
         assertEquals(client.receiveFrom(buffer, 4), 3);
         assertEquals(client.sender, server.localAddress);
@@ -175,10 +175,10 @@ cleanTest(
     whenReadable(server);
     const buffer = new Uint8Array(8).fill(46);
     assertEquals(server.isCut, false);
-    assertEquals([server.peek(buffer, 1, 1), server.isCut], [1, true]);
+    assertEquals([server.peek(buffer, 1, 2), server.isCut], [1, true]);
     assertEquals([server.peekFrom(buffer), server.isCut], [5, false]);
     buffer.fill(46);
-    assertEquals([server.receive(buffer, 1, 2), server.isCut], [2, true]);
+    assertEquals([server.receive(buffer, 1, 3), server.isCut], [2, true]);
     assertEquals(new TextDecoder().decode(buffer), ".he.....");
     // The rest of the first is lost, and not the start of the second.
     assertEquals([server.receive(buffer), server.isCut], [1, false]);
@@ -248,15 +248,15 @@ cleanTest("UdpSocket refuses what is no datagram and no address", () => {
   const error = assertThrows(() => client.send(tooLong), Error);
   assertEquals((error as { code?: string }).code, "EMSGSIZE");
   const bytes = new Uint8Array(8);
-  for (const [offset, length] of [[9, 0], [0, 9], [-1, 1], [NaN, 1]] as const) {
+  for (const [start, end] of [[9, 9], [0, 9], [-1, 0], [NaN, 1]] as const) {
     const address = client.localAddress;
     const ways = [
-      () => client.send(bytes, offset, length),
-      () => client.sendTo(bytes, address, offset, length),
-      () => client.receive(bytes, offset, length),
-      () => client.receiveFrom(bytes, offset, length),
-      () => client.peek(bytes, offset, length),
-      () => client.peekFrom(bytes, offset, length),
+      () => client.send(bytes, start, end),
+      () => client.sendTo(bytes, address, start, end),
+      () => client.receive(bytes, start, end),
+      () => client.receiveFrom(bytes, start, end),
+      () => client.peek(bytes, start, end),
+      () => client.peekFrom(bytes, start, end),
     ];
     for (const way of ways) assertThrows(way, RangeError, "the buffer has 8");
   }

@@ -20,11 +20,11 @@ class KeepingStream extends MemoryStream {
 
   override tryWrite(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
-    length: number,
+    start: number,
+    end: number,
   ): number {
-    const count = super.tryWrite(bytes, offset, length);
-    if (count > 0) this.calls.push(decoded(bytes, offset, offset + count));
+    const count = super.tryWrite(bytes, start, end);
+    if (count > 0) this.calls.push(decoded(bytes, start, start + count));
     return count;
   }
 

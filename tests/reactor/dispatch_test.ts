@@ -361,7 +361,7 @@ Deno.test("a connection that pauses again while it gets kept bytes gets the rest
   await crowd.receive({ a: "1", b: "abcdefgh" });
   const bytes = new Uint8Array(3);
   const connection = crowd.connection("b");
-  engineOf(connection).target = { bytes, offset: 0 };
+  engineOf(connection).target = { bytes, start: 0 };
   crowd.acts.b = () => connection.pause();
   for (const [text, isLast] of [["abc"], ["def"], ["gh", true]]) {
     crowd.forget();

@@ -132,7 +132,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "read bytes are overwritten though a request refers to them",
     inside: "retain",
-    place: "offset = end;",
+    place: "start = end;",
     wrong: "",
     scenario: "http",
   },

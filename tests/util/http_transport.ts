@@ -343,15 +343,15 @@ export class Peer {
 
   #deliver(part: Uint8Array<ArrayBuffer>): void {
     const { input } = this.transport;
-    const { bytes, offset } = input;
-    const room = bytes.byteLength - offset;
+    const { bytes, start } = input;
+    const room = bytes.byteLength - start;
     if (part.byteLength > room) this.#inbox.unshift(part.slice(room));
     const now = part.subarray(0, room);
-    bytes.set(now, offset);
-    const end = offset + now.byteLength;
+    bytes.set(now, start);
+    const end = start + now.byteLength;
     if (this.transport.closing === "closeLingering") return;
-    this.connection.data(bytes, offset, end);
-    if (input.bytes === bytes) bytes.fill(POISON, input.offset, end);
+    this.connection.data(bytes, start, end);
+    if (input.bytes === bytes) bytes.fill(POISON, input.start, end);
   }
 }
 

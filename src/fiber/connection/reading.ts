@@ -226,7 +226,7 @@ export function endReading(record: FiberConnectionRecord): void {
 
 /** A fiber's own array, which the system reads into. */
 class DirectTarget implements ReadTarget {
-  readonly offset = 0;
+  readonly start = 0;
   readonly #bytes: Uint8Array<ArrayBuffer>;
 
   constructor(bytes: Uint8Array<ArrayBuffer>) {

@@ -341,11 +341,11 @@ export class EngineConnection<Data = unknown>
    */
   onRead(
     bytes: Uint8Array<ArrayBuffer>,
-    offset: number,
+    start: number,
     count: number,
     room: number,
   ): boolean {
-    return takeOfBatch(this, bytes, offset, count, room);
+    return takeOfBatch(this, bytes, start, count, room);
   }
 
   /** Ends the connection because its protocol threw `error`. */

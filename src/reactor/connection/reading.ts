@@ -41,18 +41,17 @@ export function read(connection: ConnectionRecord): void {
   const { input } = host;
   let budget = connection.setup.limits.turnReadBytes;
   while (!isStopped(connection)) {
-    const { bytes, offset } = connection.target ?? input;
-    const room = bytes.byteLength - offset;
+    const { bytes, start } = connection.target ?? input;
+    const end = bytes.byteLength;
     if (connection.flags & UNREAD) {
       // Through the read buffer: the protocol may retain what it gets.
-      const to = bytes.subarray(offset, offset + room);
-      const count = takeUnread(connection, to);
-      deliver(connection, bytes, offset, count);
+      const count = takeUnread(connection, bytes.subarray(start, end));
+      deliver(connection, bytes, start, start + count);
       budget -= count;
     } else {
-      const count = stream.tryRead(bytes, offset, room);
+      const count = stream.tryRead(bytes, start, end);
       host.reads++;
-      if (!take(connection, bytes, offset, count, room)) return;
+      if (!take(connection, bytes, start, count, end - start)) return;
       budget -= count;
     }
     if (budget <= 0) return requeue(connection);
@@ -77,7 +76,7 @@ function isStopped({ flags, setup }: ConnectionRecord): boolean {
 function take(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
-  offset: number,
+  start: number,
   count: number,
   room: number,
 ): boolean {
@@ -92,7 +91,7 @@ function take(
   const drained = count < room && !(flags & READS_ON);
   connection.flags = (drained ? flags & ~READABLE : flags | READABLE) | HEARD;
   connection.host.bytesIn += count;
-  deliver(connection, bytes, offset, count);
+  deliver(connection, bytes, start, start + count);
   return !drained;
 }
 
@@ -100,13 +99,13 @@ function take(
 export function takeOfBatch(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
-  offset: number,
+  start: number,
   count: number,
   room: number,
 ): boolean {
   return connection.flags & INTERRUPTED
-    ? takeInterrupted(connection, bytes, offset, count, room)
-    : take(connection, bytes, offset, count, room);
+    ? takeInterrupted(connection, bytes, start, count, room)
+    : take(connection, bytes, start, count, room);
 }
 
 /**
@@ -115,7 +114,7 @@ export function takeOfBatch(
 function takeInterrupted(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
-  offset: number,
+  start: number,
   count: number,
   room: number,
 ): boolean {
@@ -127,12 +126,12 @@ function takeInterrupted(
   const hasFailed = count < 0 && count !== WOULD_BLOCK;
   if (hasFailed && flags & UNREAD) breakNative(connection, count);
   else if (hasFailed || isLingering && !isWaiting) {
-    return take(connection, bytes, offset, count, room);
+    return take(connection, bytes, start, count, room);
   }
   if (flags & CLOSING && !isLingering) return false;
   if (count > 0) {
     connection.host.bytesIn += count;
-    keepUnread(connection, bytes, offset, offset + count);
+    keepUnread(connection, bytes, start, start + count);
     connection.flags |= HEARD;
   }
   if (count === 0) {
@@ -149,12 +148,12 @@ function takeInterrupted(
 function deliver(
   connection: ConnectionRecord,
   bytes: Uint8Array<ArrayBuffer>,
-  offset: number,
-  count: number,
+  start: number,
+  end: number,
 ): void {
   if (!(connection.flags & LINGERING)) {
     const { protocol } = connection.setup;
-    return protocol.data(connection, bytes, offset, offset + count);
+    return protocol.data(connection, bytes, start, end);
   }
   const { extras } = connection;
   if (extras === undefined) return;

@@ -26,7 +26,7 @@ export interface ReadTarget {
   /** The array. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The index of the first byte. */
-  readonly offset: number;
+  readonly start: number;
 }
 
 /** The listener of a connection. */

@@ -66,7 +66,7 @@ export function write(
       `Cannot write from "${start}" to "${end}": they must be whole numbers`,
     );
   }
-  checkRange(bytes, start, end - start);
+  checkRange(bytes, start, end);
   if (connection.runs > 0) {
     // In one call with this connection's bytes of the write buffer.
     return writeVectored(connection, [bytes.subarray(start, end)]);
@@ -109,8 +109,8 @@ function collect(
   start: number,
   end: number,
 ): boolean {
+  checkRange(bytes, start, end);
   const size = end - start;
-  checkRange(bytes, start, size);
   // A fraction would misplace the bytes of all peers: `write` throws for it.
   if ((start | 0) !== start || (end | 0) !== end) return false;
   const { output } = connection.host;
@@ -165,7 +165,7 @@ export function send(
     connection.outbox.push(bytes, start, end);
     return wantWritable(connection);
   }
-  const count = connection.stream.tryWrite(bytes, start, end - start);
+  const count = connection.stream.tryWrite(bytes, start, end);
   if (!noteSent(connection, bytes, start, end, count)) {
     breakNative(connection, count);
   }
