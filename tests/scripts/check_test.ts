@@ -78,7 +78,7 @@ const TYPESCRIPT = "src/native/symbols.ts";
 const README = "tests/contract/README.md";
 const TEST = "tests/contract/it_test.ts";
 
-/** What breaks a rule: in a file a text becomes another, and is found. */
+/** Faults: in each a text of a file is replaced, and a rule must find it. */
 const BAD: [file: string, from: string, to: string, says: RegExp][] = [
   [RUST, "stream: u32", "stream: i32", /^src\/native\/.*stream: i32.*\(abi\)$/],
   [RUST, "stream: u32", "handle: u32", /has denio_stream_read\(handle: u32/],

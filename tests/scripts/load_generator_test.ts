@@ -1,4 +1,4 @@
-/** The load generator: it counts what servers do right, and finds each lie. */
+/** The load generator: it counts right answers, and finds each wrong one. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
@@ -93,7 +93,7 @@ class RawServer implements AsyncDisposable {
   async #accept(serve: Serve): Promise<void> {
     for await (const connection of this.#listener) {
       const end = serve(connection, this.connections++)
-        // The generator closes what it has had enough of, and all at its end.
+        // The generator closes connections after enough answers, and at its end.
         .catch(() => {}).finally(() => connection.close());
       this.#served.push(end);
     }
@@ -132,7 +132,7 @@ interface Asked {
 /** What to send for a request; `null` closes the connection. */
 type Said = string | null | (string | null)[];
 
-/** Speaks HTTP as `say` says, one answer to each request. */
+/** An HTTP server with the answers of `say`, one to each request. */
 function sayingServer(say: (asked: Asked) => Said): RawServer {
   let number = 0;
   return new RawServer(async (connection, place) => {

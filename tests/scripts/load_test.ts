@@ -133,7 +133,7 @@ Deno.test("load --help explains, and exits 0", async () => {
 
 const CONNECTIONS = 100;
 const PIPELINING = 10;
-/** Has wrk send a pipeline of requests at once. */
+/** Makes wrk send a pipeline of requests at once. */
 const PIPELINE = `request = function()
   return string.rep(wrk.format(), ${PIPELINING})
 end`;

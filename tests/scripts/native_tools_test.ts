@@ -14,7 +14,7 @@ import { runProgram } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** What is kept with the sources must not grow with every run. */
+/** The corpus in the sources must not grow with every run. */
 const CORPUS_FILES_MAX = 200;
 const CORPUS_BYTES_MAX = 200_000;
 

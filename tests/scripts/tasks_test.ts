@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 
-/** What a newcomer looks for stands first. */
+/** The tasks that a newcomer looks for stand first. */
 const DOOR = ["serve", "load", "bench", "test"];
 /** As much as fits in a line of a terminal behind the task's name. */
 const COMMAND_LENGTH_MAX = 68;

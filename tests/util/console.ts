@@ -1,12 +1,12 @@
 /**
- * What is printed while something runs.
+ * Collects the lines that a program prints to the console.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- what is printed is what is tested
 
-/** Keeps what goes to the console, instead of printing it, until disposed of. */
+/** Collects console lines, instead of printing them, until disposed of. */
 export class ConsoleWatch implements Disposable {
   /** The arguments of each `console.log`. */
   readonly logged: unknown[][] = [];

@@ -30,7 +30,7 @@ export class Crowd implements Disposable {
   readonly #buffer = new Uint8Array(4096);
   readonly #question: Uint8Array<ArrayBuffer>;
 
-  /** @param question What each asks as soon as it is connected. */
+  /** @param question The bytes that each client sends when it is connected. */
   constructor(question: string) {
     this.#question = new TextEncoder().encode(question);
   }
@@ -47,7 +47,7 @@ export class Crowd implements Disposable {
     }
   }
 
-  /** Has those of `clients` ask again. */
+  /** Makes these clients ask again. */
   askAgain(clients: Iterable<number>): void {
     for (const client of clients) {
       this.answered.delete(client);

@@ -1,5 +1,5 @@
 /**
- * What the process holds open, as Linux shows it in /proc.
+ * The open descriptors of the process, from /proc.
  *
  * @module
  */
@@ -10,11 +10,11 @@ const CLOSE_ON_EXEC = 0o2000000;
 
 /** Something open that can be waited for or with. */
 export interface Descriptor {
-  /** What it is, with its number: `socket:[123]`. */
+  /** Its kind, with its number: `socket:[123]`. */
   readonly kind: string;
   readonly isNonblocking: boolean;
   readonly isCloseOnExec: boolean;
-  /** What /proc says of it beside. */
+  /** The text of its `fdinfo`. */
   readonly info: string;
 }
 
@@ -33,7 +33,7 @@ export function descriptors(): Map<string, Descriptor> {
   return found;
 }
 
-/** Returns what has been opened since `before` was taken. */
+/** Returns the descriptors that were opened since `before` was taken. */
 export function descriptorsSince(
   before: ReadonlyMap<string, Descriptor>,
 ): Descriptor[] {

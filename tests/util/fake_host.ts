@@ -16,13 +16,13 @@ import type {
 } from "../../src/reactor/listener/engine.ts";
 import { type Timer, Timers } from "../../src/reactor/timers.ts";
 
-/** Writes down what connections and listeners ask of it. */
+/** Records the calls of connections and listeners. */
 export class FakeHost implements ConnectionHost, ListenerHost {
   acceptsFailed = 0;
   readonly input = new ReadBuffer();
   readonly output = new WriteBuffer();
   readonly timers = new Timers();
-  /** What was asked, a line each. */
+  /** The calls, a line each. */
   readonly log: string[] = [];
   readonly isClosed = false;
   /** The calls of a connection to its listener. */
@@ -31,7 +31,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   isFresh = false;
   readonly lacksPriority = false;
   readonly unread = new Map<unknown, ByteQueue>();
-  /** What was reported. */
+  /** The reported errors. */
   readonly reported: unknown[] = [];
   nowMs = 0;
   reads = 0;

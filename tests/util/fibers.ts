@@ -8,7 +8,7 @@ import { type FiberConnection, Fibers, Reactor } from "../../mod.ts";
 import { LOOPBACK } from "./streams.ts";
 import { within } from "./waiting.ts";
 
-/** A reactor that writes down what is reported. */
+/** A reactor that records reported errors. */
 export class ReportingReactor extends Reactor {
   /** The errors that `onError` received. */
   readonly reported: Error[];

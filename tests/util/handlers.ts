@@ -1,5 +1,5 @@
 /**
- * Handlers that write down what is called.
+ * Handlers that record their calls.
  *
  * @module
  */

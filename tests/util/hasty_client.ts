@@ -13,7 +13,7 @@ import { latin1, toLatin1 } from "./http_bytes.ts";
 export class HastyClient implements Disposable {
   /** All that has come. */
   text = "";
-  /** What the last read gave: `WOULD_BLOCK`, 0 at the end, or an error. */
+  /** The result of the last read: `WOULD_BLOCK`, 0 at the end, or an error. */
   last: number = WOULD_BLOCK;
   readonly #stream: TcpStream;
   readonly #buffer = new Uint8Array(4_096);
@@ -23,7 +23,7 @@ export class HastyClient implements Disposable {
     this.#stream = TcpStream.connect(addr);
   }
 
-  /** Has sent a short text when it returns. */
+  /** Sends a short text before it returns. */
   ask(text: string): void {
     const bytes = latin1(text);
     while (this.#stream.tryWrite(bytes, 0, bytes.byteLength) < 0);

@@ -41,7 +41,7 @@ export class Answer {
   }
 }
 
-/** What the bytes of an answer so far are. */
+/** The state of an answer after the bytes so far. */
 interface Parsed {
   answer: Answer;
   length: number;
@@ -51,12 +51,12 @@ interface Parsed {
 export class AnswerReader {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-  /** Adds what has come. */
+  /** Adds received bytes. */
   push(bytes: Uint8Array): void {
     this.#bytes = concat([this.#bytes, bytes]);
   }
 
-  /** What has come and is no whole answer yet, one character a byte. */
+  /** The bytes of an answer that is not complete, one character a byte. */
   get rest(): string {
     return toLatin1(this.#bytes);
   }

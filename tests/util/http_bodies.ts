@@ -51,7 +51,7 @@ export function endless(
   return { stream, pulled: () => count, cancelled };
 }
 
-/** A stream that gives what the test gives it. */
+/** A stream of chunks that the test chooses. */
 export class Source {
   /** The stream. */
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;

@@ -27,7 +27,7 @@ export interface RequestModel {
   body: BodyModel;
 }
 
-/** What the describing handler says of a request. */
+/** The describing handler's answer to a request. */
 export interface Description {
   method: string;
   url: string;
@@ -50,7 +50,7 @@ export function encodeRequest(
   return concat([latin1(`${head.join("\r\n")}\r\n\r\n`), encodeBody(body)]);
 }
 
-/** Returns what the describing handler must say. */
+/** Returns the answer that the describing handler must give. */
 export function describe(
   { method, target, fields, body }: RequestModel,
 ): Description {

@@ -12,13 +12,13 @@ import { serve } from "../../src/server/serve.ts";
 import { RawClient } from "./http_client.ts";
 import { within } from "./waiting.ts";
 
-/** A running server and what a test needs beside it. */
+/** A running server, with its clients and errors. */
 export class TestServer implements AsyncDisposable {
   /** Where it is served. */
   readonly reactor: Reactor;
   /** The server. */
   readonly server: HttpServer;
-  /** What the handler threw. */
+  /** The errors that the handler threw. */
   readonly errors: unknown[] = [];
   readonly #clients: RawClient[] = [];
   readonly #pool = Deno.createHttpClient({});

@@ -35,7 +35,7 @@ const UNTOLD = { keepAliveMs: Infinity, headMs: Infinity };
 /** How a transport was closed. */
 export type Closing = "close" | "closeLingering" | "abort";
 
-/** Records what HTTP does with its transport. */
+/** Records the calls of HTTP to its transport. */
 export class FakeTransport implements HttpTransport {
   nowMs = 0;
   bufferedBytes = 0;
@@ -53,7 +53,7 @@ export class FakeTransport implements HttpTransport {
     hostname: "192.0.2.2",
     port: 8080,
   };
-  /** What left, one entry a write. */
+  /** The bytes that left, one entry a write. */
   readonly sends: Uint8Array<ArrayBuffer>[] = [];
   /** Where reads go. */
   readonly input: ReadBuffer = new ReadBuffer();
@@ -107,7 +107,7 @@ export class FakeTransport implements HttpTransport {
     return this.write(bytes);
   }
 
-  /** Ends a turn: what was serialised leaves in one write. */
+  /** Ends a turn: serialised answers leave in one write. */
   flush(): void {
     const { bytes, length } = this.#output;
     this.#output.length = 0;
@@ -179,7 +179,7 @@ export class FakeTransport implements HttpTransport {
   }
 }
 
-/** What a fake peer's server does. */
+/** The handlers and options of a fake peer's server. */
 export interface PeerOptions {
   limits?: Partial<HttpLimits>;
   onError?: (error: unknown) => Response | Promise<Response>;
@@ -190,9 +190,9 @@ export class Peer {
   readonly transport = new FakeTransport();
   readonly service: Service;
   readonly connection: HttpConnection;
-  /** What `onError` was called with. */
+  /** The errors that `onError` received. */
   readonly errors: unknown[] = [];
-  /** What was reported: streams that failed. */
+  /** The reported errors of failed streams. */
   readonly reports: unknown[] = [];
   /** Handlers whose promises are pending. */
   work = 0;
@@ -236,13 +236,13 @@ export class Peer {
     return this;
   }
 
-  /** Sends what the server does not know of before it reads by itself. */
+  /** Sends bytes without an event: the server finds them when it reads. */
   sendUnnoticed(text: string): this {
     this.#inbox.push(latin1(text));
     return this;
   }
 
-  /** Sends the end of the stream, behind what was sent. */
+  /** Sends the end of the stream, behind the bytes. */
   end(): this {
     this.#sendsEnd = true;
     this.turn();
@@ -274,7 +274,7 @@ export class Peer {
     transport.flush();
   }
 
-  /** Has what was kept back be read. */
+  /** Makes the server read the bytes that were kept back. */
   #readNow(): number {
     const before = this.unread;
     while (this.#readable()) this.#deliver(this.#inbox.shift()!);

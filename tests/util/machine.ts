@@ -1,5 +1,5 @@
 /**
- * What the machine that runs the tests has not got.
+ * Parts of the machine that tests need and that may be missing.
  *
  * @module
  */

@@ -108,7 +108,7 @@ export class MaskedTransport implements SharedTransport<HttpConnection> {
   }
 
   retain(): void {
-    // What the protocol gets is a copy of its own.
+    // The protocol gets a copy of its own.
   }
 
   write(

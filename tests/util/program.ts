@@ -4,7 +4,7 @@
  * @module
  */
 
-/** When what a test waits for must have come. Never reached but by a bug. */
+/** The time after which a wait of a test fails. Only a bug reaches it. */
 const DEADLINE_MS = 30_000;
 /** The same for a program that has Rust compiled first. */
 export const BUILD_DEADLINE_MS = 300_000;
@@ -17,7 +17,7 @@ export class Program implements AsyncDisposable {
   readonly #stdout: Output;
   readonly #stderr: Output;
 
-  /** Starts a program, with what is to differ from a plain start. */
+  /** Starts a program, with options that differ from a plain start. */
   constructor(
     command: readonly [string, ...string[]],
     options: Pick<Deno.CommandOptions, "cwd" | "env"> = {},
@@ -38,12 +38,12 @@ export class Program implements AsyncDisposable {
     this.#stderr = new Output(this.#child.stderr);
   }
 
-  /** Waits for something on standard output, and returns what matched. */
+  /** Waits for a match on standard output, and returns it. */
   printed(pattern: RegExp): Promise<RegExpExecArray> {
     return within(this.#stdout.wait(pattern), `${pattern} on stdout`);
   }
 
-  /** Waits for something on standard error, and returns what matched. */
+  /** Waits for a match on standard error, and returns it. */
   complained(pattern: RegExp): Promise<RegExpExecArray> {
     return within(this.#stderr.wait(pattern), `${pattern} on stderr`);
   }
@@ -103,7 +103,7 @@ export async function runProgram(
   return await program.ended(deadlineMs);
 }
 
-/** What a program has written to one of its outputs. */
+/** The text that a program has written to one of its outputs. */
 class Output {
   /** All of it, when the program has ended. */
   readonly all: Promise<string>;

@@ -11,11 +11,11 @@ import { within } from "./waiting.ts";
 /** Long enough to start on a busy machine; what hangs is killed then. */
 const RUN_MS = 30_000;
 
-/** What a script was given and how long it may take. */
+/** The arguments of a script, and how long it may take. */
 export interface ScriptOptions {
   /** The arguments of `deno run`; by default all permissions. */
   readonly flags?: readonly string[];
-  /** What the script finds in `Deno.args`. */
+  /** The script's `Deno.args`. */
   readonly args?: readonly string[];
   /** Added to the environment. */
   readonly env?: Record<string, string>;

@@ -1,5 +1,5 @@
 /**
- * Waiting for what must happen, never for time to pass.
+ * Waits for conditions, never for time to pass.
  *
  * @module
  */

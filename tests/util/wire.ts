@@ -19,7 +19,7 @@ import { head, HOST } from "./requests.ts";
 const PROBE_PATH = "/after-the-row";
 const PROBE = head(`GET ${PROBE_PATH} HTTP/1.1`, HOST);
 
-/** What a handler found in its request. */
+/** The parts of a request as a handler read them. */
 export interface Seen {
   /** The method. */
   readonly method: string;
@@ -31,13 +31,13 @@ export interface Seen {
   readonly body: string;
 }
 
-/** What must become of a row's bytes. */
+/** The expected result of a row's bytes. */
 export interface Outcome {
   /** The statuses of the answers, in order. */
   readonly statuses: readonly number[];
   /** Whether the connection may be used again. */
   readonly stays: boolean;
-  /** What the handler saw, request by request, as far as it matters. */
+  /** The requests that the handler saw, as far as they matter. */
   readonly saw: readonly Partial<Seen>[];
 }
 
@@ -111,7 +111,7 @@ async function runRow(
   );
 }
 
-/** Reads what must come, and to the end where there must be one. */
+/** Reads the expected answers, and the end where there must be one. */
 async function statusesOf(
   client: RawClient,
   { statuses, stays }: Outcome,
