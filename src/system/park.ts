@@ -18,6 +18,7 @@ import {
   cancelAfter,
   type DenoTimer,
   immediateClass,
+  nowMs,
 } from "../base/own.ts";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
@@ -44,11 +45,10 @@ const IO_MS = 20;
  */
 const STARTED_MS = 100;
 /**
- * Waits after which a reactor has started although it was never idle for that
- * long: with a client that asks every 20 ms, the reactor would otherwise keep
- * the slower way of waiting.
+ * A client that asks in such intervals does not wait while Deno loads its raw
+ * pipes: a reactor whose waits are so long has started, too, once they add up.
  */
-const STARTED_WAITS = 8;
+const RARE_MS = 10;
 /**
  * Rounds of Deno's loop in which a starting reactor uses no immediates: with
  * the first immediate Deno loads its timers, and a program's first client would
@@ -71,7 +71,7 @@ export class Wait {
   readonly #late: PoolPark;
   #rounds = 0;
   #idleMs = 0;
-  #poolWaits = 0;
+  #waitedMs = 0;
   #parker: Parker | TimerPark | undefined = undefined;
   #handle: WakeHandle | undefined = undefined;
   #isRefed = true;
@@ -195,18 +195,20 @@ export class Wait {
     refed: boolean,
   ): Promise<unknown> | undefined {
     const ms = Math.min(timeoutMs ?? STARTED_MS, STARTED_MS);
+    const beganMs = nowMs();
     const parked = this.#pool!.park(ms, refed);
     if (parked === undefined) this.#pool = undefined;
-    // Not chained to the returned promise, so that the reactor wakes at once.
-    else if (ms > 0) parked.then((count) => this.#idled(count, ms));
+    // Not a promise around it, which would delay the reactor's answer.
+    else if (ms > 0) parked.then((count) => this.#waited(count, ms, beganMs));
     return parked;
   }
 
-  #idled(count: number, ms: number): void {
+  #waited(count: number, ms: number, beganMs: number): void {
+    const waitedMs = nowMs() - beganMs;
+    this.#waitedMs += waitedMs;
     this.#idleMs = count === 0 ? this.#idleMs + ms : 0;
-    const hasStarted = this.#idleMs >= STARTED_MS ||
-      ++this.#poolWaits >= STARTED_WAITS;
-    if (hasStarted) this.#pool = undefined;
+    const isRare = waitedMs >= RARE_MS && this.#waitedMs >= STARTED_MS;
+    if (isRare || this.#idleMs >= STARTED_MS) this.#pool = undefined;
   }
 
   /** Begins a wait, by another way when the system refuses one. */

@@ -1,13 +1,13 @@
 /** How a reactor's waits begin, and by which way they end. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import { Events, Poll, Waker } from "../../src/poll.ts";
 import { Wait } from "../../src/system/park.ts";
 import { descriptors } from "../util/descriptors.ts";
 
 Deno.test({
   name:
-    "a reactor whose first waits all end soon leaves Deno's pool of threads",
+    "a reactor whose clients ask rarely from its start leaves Deno's pool of threads",
   ignore: Deno.build.os !== "linux",
   async fn() {
     using poll = new Poll();
@@ -15,10 +15,10 @@ Deno.test({
     const events = new Events();
     const wait = new Wait(poll);
     const before = descriptors().size;
-    for (let waits = 0; waits < 20; waits++) {
-      waker.wake();
-      await wait.park(1_000, true);
-      assertEquals(poll.poll(events, 0), 1);
+    for (let waits = 0; waits < 10; waits++) {
+      setTimeout(() => waker.wake(), 20);
+      // A wait may end without an event.
+      do await wait.park(1_000, true); while (poll.poll(events, 0) === 0);
     }
     // The descriptors by which Deno's own loop is woken.
     assert(descriptors().size > before);
