@@ -70,7 +70,10 @@ export interface RequestFailed extends RequestEnded {
 export interface Observer {
   /** A request has begun: its handler is called next. */
   began?(event: RequestBegan): void;
-  /** A whole answer was handed over; the peer may not have read it yet. */
+  /**
+   * A whole answer was handed over; the peer may not have read it yet. The 503
+   * of `handlerMs` is such an answer, in the handler's place.
+   */
   answered?(event: RequestAnswered): void;
   /**
    * The server has refused a request: 400, 408, 413, 414, 417, 431, 501 or 503,
