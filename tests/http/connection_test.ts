@@ -480,6 +480,14 @@ Deno.test("connection answers with close, when it is shut down meanwhile", async
   assertEquals(peer.transport.closing, "closeLingering");
 });
 
+Deno.test("connection answers with close, when it alone is shut down and a request was not read yet", async () => {
+  const peer = new Peer(() => new Response("ok"));
+  peer.sendUnnoticed(get()).connection.shutdown();
+  const answers = await peer.answers();
+  assertEquals(answers.map((answer) => answer.get("connection")), ["close"]);
+  assertEquals(peer.transport.closing, "closeLingering");
+});
+
 Deno.test("connection closes so that its answer arrives, when it is shut down while the peer does not read", async () => {
   const peer = new Peer(() => new Response("a".repeat(40_000)));
   peer.transport.isStuck = true;

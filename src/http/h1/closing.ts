@@ -14,6 +14,7 @@ import {
   KEEP_ALIVE,
   PARTIAL,
   Reading,
+  SHUT_DOWN,
 } from "./state.ts";
 
 /**
@@ -22,7 +23,7 @@ import {
  * their requests are still answered.
  */
 export function shutdown(connection: Http1): void {
-  connection.state &= ~KEEP_ALIVE;
+  connection.state = connection.state & ~KEEP_ALIVE | SHUT_DOWN;
   if (connection.state & BUSY) return;
   const intake = connection.intake;
   // The request is answered, but the reader of its body gets the whole body.

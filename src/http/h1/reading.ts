@@ -27,6 +27,7 @@ import {
   KEEP_ALIVE,
   PARTIAL,
   Reading,
+  SHUT_DOWN,
 } from "./state.ts";
 
 /**
@@ -79,6 +80,7 @@ function begin(
   const { flags } = head;
   const { limits, isClosing } = connection.service;
   const isKept = (flags & HeadFlag.KEEP_ALIVE) !== 0 && !isClosing &&
+    !(connection.state & SHUT_DOWN) &&
     ++connection.requests < limits.requestsMax;
   connection.state = isKept
     ? connection.state | KEEP_ALIVE

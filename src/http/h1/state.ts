@@ -38,6 +38,9 @@ export const READING_SHIFT = 6;
 /** The mask of the two bits of `Reading`, after the shift. */
 export const READING_MASK = 3;
 
+/** The connection closes after the answer to the next request, if one comes. */
+export const SHUT_DOWN = 1 << 8;
+
 /** Received bytes that wait. */
 export interface Pending {
   readonly queue: ByteQueue;
