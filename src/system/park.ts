@@ -18,7 +18,7 @@ import {
   cancelAfter,
   type DenoTimer,
   immediateClass,
-  nowMs,
+  nowMs as ownNowMs,
 } from "../base/own.ts";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
@@ -45,10 +45,11 @@ const IO_MS = 20;
  */
 const STARTED_MS = 100;
 /**
- * A client that asks in such intervals does not wait while Deno loads its raw
- * pipes: a reactor whose waits are so long has started, too, once they add up.
+ * Deno takes this long to load its raw pipes. A client whose requests are
+ * further apart does not wait for the loading, so a reactor that waits so long
+ * has started, too, once its waits add up.
  */
-const RARE_MS = 10;
+const LOADING_MS = 10;
 /**
  * Rounds of Deno's loop in which a starting reactor uses no immediates: with
  * the first immediate Deno loads its timers, and a program's first client would
@@ -195,7 +196,7 @@ export class Wait {
     refed: boolean,
   ): Promise<unknown> | undefined {
     const ms = Math.min(timeoutMs ?? STARTED_MS, STARTED_MS);
-    const beganMs = nowMs();
+    const beganMs = ownNowMs();
     const parked = this.#pool!.park(ms, refed);
     if (parked === undefined) this.#pool = undefined;
     // Not a promise around it, which would delay the reactor's answer.
@@ -204,10 +205,10 @@ export class Wait {
   }
 
   #waited(count: number, ms: number, beganMs: number): void {
-    const waitedMs = nowMs() - beganMs;
+    const waitedMs = ownNowMs() - beganMs;
     this.#waitedMs += waitedMs;
     this.#idleMs = count === 0 ? this.#idleMs + ms : 0;
-    const isRare = waitedMs >= RARE_MS && this.#waitedMs >= STARTED_MS;
+    const isRare = waitedMs >= LOADING_MS && this.#waitedMs >= STARTED_MS;
     if (isRare || this.#idleMs >= STARTED_MS) this.#pool = undefined;
   }
 
