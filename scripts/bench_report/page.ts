@@ -143,9 +143,14 @@ export function runText({ run }: Results): string {
     `round${rounds === 1 ? "" : "s"} of ${seconds} s`;
 }
 
-/** Returns the command that measures for as long as the run did. */
-export function benchCommand({ run: { rounds, seconds } }: Results): string {
-  return `deno task bench --rounds ${rounds} --seconds ${seconds}`;
+/** Returns the command that measures the same scenarios for as long. */
+export function benchCommand(results: Results): string {
+  const { rounds, seconds } = results.run;
+  const names = results.scenarios();
+  const only = names.length < SCENARIOS.length
+    ? ` --only ${names.join(",")}`
+    : "";
+  return `deno task bench${only} --rounds ${rounds} --seconds ${seconds}`;
 }
 
 /** A large ratio, with what it is the ratio of. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FIGURE_NAMES, Results } from "../../scripts/bench/results.ts";
-import { page } from "../../scripts/bench_report/page.ts";
+import { benchCommand, page } from "../../scripts/bench_report/page.ts";
 import {
   picture,
   readmeBlock,
@@ -50,6 +50,16 @@ Deno.test("the report's page needs no other file, and its plots say what they sh
     assert(plot.getAttribute("aria-label"));
     assert(plot.getAttribute("aria-description")!.includes("denio"));
   }
+});
+
+Deno.test("the report's command measures the scenarios of the run, and no others", () => {
+  const results = new Results({ ...RESULTS.run, rounds: 2, seconds: 0.3 });
+  results.add("get", "denio", {});
+  results.add("churn", "denio", {});
+  assertEquals(
+    benchCommand(results),
+    "deno task bench --only get,churn --rounds 2 --seconds 0.3",
+  );
 });
 
 Deno.test("the report shows hostile text, and is not made of it", () => {
