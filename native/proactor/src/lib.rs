@@ -1,0 +1,29 @@
+//! Completions: the system does an operation, and reports when it is over.
+//!
+//! Only Linux has such a queue, io_uring (`io_uring(7)`), and containers often forbid
+//! it: ask [`refusal`] first. `sys` is the only module with `unsafe`.
+
+#[cfg(target_os = "linux")]
+mod support;
+#[cfg(target_os = "linux")]
+mod sys;
+
+#[cfg(target_os = "linux")]
+pub use support::{Refusal, refusal};
+#[cfg(target_os = "linux")]
+pub use sys::{Ring, RingOptions};
+
+/// Why this system has no io_uring: only Linux has.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub const fn refusal() -> Option<Refusal> {
+    Some(Refusal::System)
+}
+
+/// Why a program cannot use io_uring here.
+#[cfg(not(target_os = "linux"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The system is not Linux.
+    System = 1,
+}
