@@ -1,6 +1,6 @@
-//! Completions: the system does an operation, and reports when it is over.
+//! One io_uring: a queue of operations for the kernel, and a queue of their completions.
 //!
-//! Only Linux has such a queue, io_uring (`io_uring(7)`), and containers often forbid
+//! Only Linux has it (`io_uring(7)`), and containers often forbid
 //! it: ask [`refusal`] first. `sys` is the only module with `unsafe`.
 
 #[cfg(target_os = "linux")]
