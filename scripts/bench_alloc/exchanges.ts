@@ -122,6 +122,12 @@ export const PIPELINED: HttpExchange = {
   depth: DEPTH,
 };
 
+/** The same, but no head repeats the one before it: each is parsed. */
+export const DIFFERENT: HttpExchange = {
+  ...PIPELINED,
+  question: (GET + GET.replace("/", "/other")).repeat(DEPTH / 2),
+};
+
 /** The same, of a handler that is an async function. */
 export const ASYNC: HttpExchange = {
   ...PLAIN,

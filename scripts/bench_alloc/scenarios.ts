@@ -18,6 +18,7 @@ import {
   ALONE,
   APP,
   ASYNC,
+  DIFFERENT,
   ECHOED,
   type HttpExchange,
   JSON_POST,
@@ -49,6 +50,7 @@ export type ScenarioName =
   | "get"
   | "alone"
   | "pipeline"
+  | "differs"
   | "async"
   | "app"
   | "post"
@@ -74,6 +76,7 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   get: http("GET, the smallest there is", PLAIN),
   alone: http("GET, each in a turn of its own", ALONE),
   pipeline: http("GET, sixteen in one write", PIPELINED),
+  differs: http("GET, sixteen in one write, each unlike the last", DIFFERENT),
   async: http("GET, async handler", ASYNC),
   app: http("GET as a browser sends it: URL, two fields, JSON", APP),
   post: http("POST of 1 KB of JSON", JSON_POST),

@@ -89,7 +89,7 @@ export class LazyRequest {
 
   /** The full URL, with the authority of `Host`. */
   get url(): string {
-    return this.#url ??= LazyRequest.#buildUrl(this);
+    return this.#url ??= LazyRequest.#urlOf(this);
   }
 
   /** The header fields. */
@@ -218,16 +218,16 @@ export class LazyRequest {
     });
   }
 
-  static #buildUrl(request: LazyRequest): string {
-    const { target, host } = request.#head;
+  static #urlOf(request: LazyRequest): string {
+    const head = request.#head;
     const { scheme } = request.#exchange;
+    const kept = head.keptUrl(scheme);
+    if (kept !== undefined) return kept;
+    const { host } = head;
     const authority = host || request.#exchange.authority;
-    if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
-    if (target === "*") return `${scheme}://${authority}/*`;
-    // RFC 9112 section 3.3: an absolute target is the URL itself, but may leave
-    // its path out; the target of CONNECT is an authority without a scheme.
-    if (!target.includes("/")) return `${scheme}://${target}`;
-    return /^[a-z]+:\/\/[^/?]*$/i.test(target) ? `${target}/` : target;
+    const url = urlOf(scheme, authority, head.target);
+    if (host !== "") head.keepUrl(scheme, url);
+    return url;
   }
 
   static #build(lazy: LazyRequest): Request {
@@ -255,6 +255,16 @@ if (SIGNAL !== undefined) {
     configurable: true,
     get: LazyRequest.signalOf,
   });
+}
+
+/** Returns the URL of a request: RFC 9112 section 3.3. */
+function urlOf(scheme: string, authority: string, target: string): string {
+  if (target.startsWith("/")) return `${scheme}://${authority}${target}`;
+  if (target === "*") return `${scheme}://${authority}/*`;
+  // An absolute target is the URL itself, but may leave its path out; the
+  // target of CONNECT is an authority without a scheme.
+  if (!target.includes("/")) return `${scheme}://${target}`;
+  return /^[a-z]+:\/\/[^/?]*$/i.test(target) ? `${target}/` : target;
 }
 
 /** Returns what `make` returns, or a promise rejected with what it throws. */

@@ -9,7 +9,7 @@
 import { AssertionError } from "@std/assert";
 import { HttpConnection } from "../../src/http/h1/connection.ts";
 import type { HttpLimits } from "../../src/http/http_limits.ts";
-import { type Handler, Service } from "../../src/http/service.ts";
+import { type Handler, type Scheme, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import type { HttpTransport, ServeAddress } from "../../src/http/transport.ts";
 import type { TcpAddress } from "../../src/net/address.ts";
@@ -183,6 +183,8 @@ export class FakeTransport implements HttpTransport {
 export interface PeerOptions {
   limits?: Partial<HttpLimits>;
   onError?: (error: unknown) => Response | Promise<Response>;
+  requireHost?: boolean;
+  scheme?: Scheme;
 }
 
 /** A client of one {@linkcode HttpConnection}. */
@@ -199,8 +201,12 @@ export class Peer {
   readonly #inbox: Uint8Array<ArrayBuffer>[] = [];
   #sendsEnd = false;
 
-  constructor(handler: Handler, { limits, onError }: PeerOptions = {}) {
+  constructor(
+    handler: Handler,
+    { limits, onError, ...others }: PeerOptions = {},
+  ) {
     this.service = new Service({
+      ...others,
       // The transport has addresses of that kind.
       handler: handler as Handler<ServeAddress>,
       onError: (error) => {

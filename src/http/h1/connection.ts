@@ -46,6 +46,7 @@ import {
   Reading,
   READING_MASK,
   READING_SHIFT,
+  REFERRED,
 } from "./state.ts";
 
 /** The errors that handlers get when this side resets, by close reason. */
@@ -143,13 +144,13 @@ export class HttpConnection implements Http1 {
       return addPending(this, pending, bytes, start, end);
     }
     const intake = this.reading === Reading.BODY ? this.intake : undefined;
+    this.state &= ~REFERRED;
     const rest = consume(this, bytes, start, end, 0);
     if (rest < end) keep(this, bytes, rest, end);
     // A body that is neither whole nor gathered copies its bytes.
     const isCopied = intake?.body.isComplete === false &&
       !intake.body.isGathered && this.intake === intake;
-    // A request or a body may refer to these bytes from now on.
-    if (rest > start && !isCopied) this.transport.retain?.(end);
+    if (this.state & REFERRED && !isCopied) this.transport.retain?.(end);
     if (this.intake !== undefined) this.countHeld();
   }
 

@@ -9,6 +9,8 @@ import { native } from "../../native/library.ts";
 import { decodeLatin1, encodeLatin1 } from "../latin1.ts";
 import { RequestFlag } from "../answer_plan.ts";
 import type { HttpLimits } from "../http_limits.ts";
+import { KeptParts } from "./kept_parts.ts";
+import { beginsKnown, copyOfKnown, offerKnown } from "./known_head.ts";
 
 /**
  * Bits of {@linkcode RequestHead.flags}, below those of `RequestFlag` and the
@@ -34,6 +36,8 @@ export const HeadFlag = {
 /** Where the four bits of the method's number begin in the flags. */
 const METHOD_SHIFT = 10;
 const METHOD_MASK = 15;
+/** Where the number of fields begins in the flags. */
+const COUNT_SHIFT = 14;
 
 /** Words of the table, as `http1.rs` lays them out. */
 const METHOD = 0;
@@ -92,6 +96,10 @@ const table = new Uint32Array(FIXED + PER_HEADER * HEADERS_MAX);
  */
 let parsed = 0;
 
+/** The head whose bytes are known, and whether it was parsed strictly. */
+let known: RequestHead | undefined;
+let knownIsStrict = false;
+
 /**
  * Parses the head that starts at `start`.
  *
@@ -107,6 +115,10 @@ export function parseHead(
   scanned: number,
   requireHost: boolean,
 ): RequestHead | number {
+  if (
+    known !== undefined && knownIsStrict === requireHost &&
+    beginsKnown(bytes, start, end)
+  ) return RequestHead.repeat(known);
   const length = native().denio_http1_parse(
     bytes,
     start,
@@ -119,7 +131,12 @@ export function parseHead(
   // A refused head may have changed the table too.
   parsed = parsed + 1 & NUMBER_MASK;
   if (length < 0) return length;
-  return new RequestHead(bytes, start, start + length);
+  const head = new RequestHead(bytes, start, length);
+  if (offerKnown(bytes, start, start + length)) {
+    known = head;
+    knownIsStrict = requireHost;
+  }
+  return head;
 }
 
 /**
@@ -199,36 +216,54 @@ function requestStart(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** A parsed request head, which refers to the buffer that it was read into. */
+/**
+ * A parsed request head, which refers to the buffer that it was read into.
+ * Requests with the same head may share it.
+ */
 export class RequestHead {
-  /** Where the head ends in the bytes that it was parsed from. */
-  readonly end: number;
+  /** The length of the head in bytes. */
+  readonly byteLength: number;
   /**
-   * The bits of {@linkcode HeadFlag}, `RequestFlag` and the method's number.
+   * The bits of {@linkcode HeadFlag}, `RequestFlag`, the method's number and
+   * the number of fields.
    */
   readonly flags: number;
   /** The buffer that it was read into; a copy as text, once it is detached. */
   #source: Uint8Array<ArrayBuffer> | string;
   #start: number;
   #number: number;
+  #kept: KeptParts | undefined = undefined;
 
   /** Made by {@linkcode parseHead}, which has just filled the table. */
-  constructor(bytes: Uint8Array<ArrayBuffer>, start: number, end: number) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, start: number, length: number) {
     this.#source = bytes;
     this.#start = start;
-    this.end = end;
+    this.byteLength = length;
     this.#number = parsed;
     const method = table[METHOD]!;
     this.flags = table[FLAGS]! |
       (table[MINOR] === 0 ? RequestFlag.HTTP_1_0 : 0) |
       (method === METHOD_HEAD ? RequestFlag.HEAD_METHOD : 0) |
       (method === METHOD_CONNECT ? RequestFlag.CONNECT_METHOD : 0) |
-      method << METHOD_SHIFT;
+      method << METHOD_SHIFT | table[HEADER_COUNT]! << COUNT_SHIFT;
   }
 
-  /** The length of the head in bytes. */
-  get byteLength(): number {
-    return this.end - this.#start;
+  /**
+   * Whether an earlier request had it too. Then it refers to bytes of its own,
+   * not to those of the read buffer.
+   */
+  get isRepeated(): boolean {
+    return this.#kept !== undefined;
+  }
+
+  /** Returns the known head, for a request that repeats it. */
+  static repeat(head: RequestHead): RequestHead {
+    if (head.#kept !== undefined) return head;
+    head.#kept = new KeptParts();
+    head.#source = copyOfKnown();
+    head.#start = 0;
+    head.#number = NOT_PARSED;
+    return head;
   }
 
   /** The length of the request target in bytes. */
@@ -239,7 +274,7 @@ export class RequestHead {
 
   /** The number of fields. */
   get fieldCount(): number {
-    return RequestHead.#table(this)[HEADER_COUNT]!;
+    return this.flags >> COUNT_SHIFT;
   }
 
   /** The method as sent: methods are case-sensitive. */
@@ -281,16 +316,24 @@ export class RequestHead {
    * @param name The name in lower case.
    */
   get(name: string): string | undefined {
-    const words = RequestHead.#table(this);
-    const bytes = this.#source as Uint8Array<ArrayBuffer>;
-    let found: string | undefined;
-    const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
-    for (let row = FIXED; row < end; row += PER_HEADER) {
-      if (!nameEquals(bytes, words[row]!, words[row + 1]!, name)) continue;
-      const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
-      found = found === undefined ? value : joined(name, found, value);
-    }
-    return found;
+    const kept = this.#kept?.value(name);
+    if (kept !== undefined) return kept ?? undefined;
+    const value = RequestHead.#find(this, name);
+    this.#kept?.keepValue(name, value ?? null);
+    return value;
+  }
+
+  /** Returns the URL that was kept for this head and a scheme. */
+  keptUrl(scheme: string): string | undefined {
+    return this.#kept?.url(scheme);
+  }
+
+  /**
+   * Keeps a URL that only the head and the scheme decide, if the head is
+   * repeated.
+   */
+  keepUrl(scheme: string, url: string): void {
+    this.#kept?.keepUrl(scheme, url);
   }
 
   /** Returns all fields as sent, in order, with all cookies in one field. */
@@ -326,13 +369,30 @@ export class RequestHead {
    */
   detach(): void {
     const source = this.#source;
-    if (typeof source === "string") return;
-    this.#source = decodeLatin1(source, this.#start, this.end);
+    if (typeof source === "string" || this.isRepeated) return;
+    this.#source = decodeLatin1(
+      source,
+      this.#start,
+      this.#start + this.byteLength,
+    );
     // The positions in the table are those in the buffer, not in the text.
     this.#number = NOT_PARSED;
   }
 
   // Static, since private methods would cost each instance a field.
+
+  static #find(head: RequestHead, name: string): string | undefined {
+    const words = RequestHead.#table(head);
+    const bytes = head.#source as Uint8Array<ArrayBuffer>;
+    let found: string | undefined;
+    const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
+    for (let row = FIXED; row < end; row += PER_HEADER) {
+      if (!nameEquals(bytes, words[row]!, words[row + 1]!, name)) continue;
+      const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
+      found = found === undefined ? value : joined(name, found, value);
+    }
+    return found;
+  }
 
   static #slice(head: RequestHead, start: number, end: number): string {
     const words = RequestHead.#table(head);

@@ -27,6 +27,7 @@ import {
   KEEP_ALIVE,
   PARTIAL,
   Reading,
+  REFERRED,
   SHUT_DOWN,
 } from "./state.ts";
 
@@ -64,17 +65,23 @@ export function consume(
       }
       scanned = 0;
       connection.state &= ~PARTIAL;
-      at = begin(connection, head, bytes, end);
+      if (!head.isRepeated) connection.state |= REFERRED;
+      at = begin(connection, head, bytes, at + head.byteLength, end);
     }
   }
   return at;
 }
 
-/** Begins a request, and returns where the bytes behind it begin. */
+/**
+ * Begins a request, and returns where the bytes behind it begin.
+ *
+ * @param start Where the head ends.
+ */
 function begin(
   connection: Http1,
   head: RequestHead,
   bytes: Uint8Array<ArrayBuffer>,
+  start: number,
   end: number,
 ): number {
   const { flags } = head;
@@ -92,9 +99,9 @@ function begin(
     connection.refuseUnseen(refused, head);
     return end;
   }
-  let at = head.end;
+  let at = start;
   if (flags & (HeadFlag.CHUNKED | HeadFlag.HAS_LENGTH)) {
-    at = beginBody(connection, head, bytes, end);
+    at = beginBody(connection, head, bytes, start, end);
     if (connection.reading === Reading.NOTHING) return end;
   }
   const exchange = connection.service.observer === undefined
@@ -114,6 +121,7 @@ function beginBody(
   connection: Http1,
   head: RequestHead,
   bytes: Uint8Array<ArrayBuffer>,
+  start: number,
   end: number,
 ): number {
   const isCounted = (head.flags & HeadFlag.CHUNKED) === 0;
@@ -124,10 +132,10 @@ function beginBody(
     connection.refuseUnseen(413, head);
     return end;
   }
-  if (length === 0) return head.end;
+  if (length === 0) return start;
   const intake = connection.intake = new BodyIntake(connection, head, bytesMax);
   connection.reading = Reading.BODY;
-  const at = head.end < end ? feed(connection, bytes, head.end, end) : head.end;
+  const at = start < end ? feed(connection, bytes, start, end) : start;
   if (connection.reading === Reading.BODY) intake.watch();
   return at;
 }
@@ -161,6 +169,7 @@ function feed(
   start: number,
   end: number,
 ): number {
+  connection.state |= REFERRED;
   try {
     return connection.intake!.feed(bytes, start, end);
   } catch (error) {

@@ -41,6 +41,9 @@ export const READING_MASK = 3;
 /** The connection closes after the answer to the next request, if one comes. */
 export const SHUT_DOWN = 1 << 8;
 
+/** A head or a body refers to the bytes that are handed over now. */
+export const REFERRED = 1 << 9;
+
 /** Received bytes that wait. */
 export interface Pending {
   readonly queue: ByteQueue;
