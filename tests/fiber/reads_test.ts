@@ -21,8 +21,9 @@ import { eventually, within } from "../util/waiting.ts";
 
 const KIB = 1024;
 
-/** Size from which the system reads into the program's own array. */
+/** After so many bytes the system reads into the program's own array. */
 const DIRECT_BYTES = 64 * KIB;
+const FEW_BYTES = 100;
 
 interface Fake {
   readonly conn: FiberConnection;
@@ -57,6 +58,17 @@ async function copiedBy(body: () => Promise<void>): Promise<number> {
     prototype.set = set;
   }
   return copied;
+}
+
+/** Reads many bytes, when the next read is to be direct. */
+async function readMany(
+  conn: FiberConnection,
+  peer: Deno.Conn,
+  size: number,
+): Promise<void> {
+  if (size === FEW_BYTES) return;
+  await writeText(peer, "-".repeat(size));
+  await conn.readExactly(new Uint8Array(size));
 }
 
 /** Returns a signal that aborts after the code that runs now. */
@@ -127,11 +139,30 @@ Deno.test("a fiber's connection is shed, when bytes that wait are beyond memoryB
   assertEquals(reactor.stats().closed.shed, 1);
 });
 
-for (const size of [100, DIRECT_BYTES]) {
+Deno.test("the system reads into a fiber's array, after a read of many bytes alone", () =>
+  withFake(async ({ conn, stream }) => {
+    const target = new Uint8Array(DIRECT_BYTES);
+    const isDirect: boolean[] = [];
+    const tryRead = stream.tryRead.bind(stream);
+    stream.tryRead = (buffer, start, end) => {
+      isDirect.push(buffer === target);
+      return tryRead(buffer, start, end);
+    };
+    // Few bytes are copied: one call can then read several connections.
+    for (const size of [9, 4_096, 5_000, 9, 9]) {
+      const reading = conn.read(target);
+      stream.receive(size);
+      assertEquals(await reading, size);
+    }
+    assertEquals(isDirect, [false, false, true, true, false]);
+  }));
+
+for (const size of [FEW_BYTES, DIRECT_BYTES]) {
   cleanTest(
     `read() rejects and the next has the bytes, when its buffer of ${size} bytes was transferred`,
     withPair(async ({ conn, peer }) => {
       for (const isResized of [false, true]) {
+        await readMany(conn, peer, size);
         const buffer = new ArrayBuffer(size, { maxByteLength: size });
         const target = isResized
           ? new Uint8Array(buffer, 0, size)
@@ -157,6 +188,7 @@ for (const size of [100, DIRECT_BYTES]) {
   cleanTest(
     `read() fills ${size} bytes of shared memory`,
     withPair(async ({ conn, peer }) => {
+      await readMany(conn, peer, size);
       const target = new Uint8Array(new SharedArrayBuffer(size));
       await writeText(peer, "hello");
       assertEquals(await conn.read(target), 5);
@@ -167,6 +199,7 @@ for (const size of [100, DIRECT_BYTES]) {
   cleanTest(
     `readExactly() keeps what it has read of ${size} bytes, when it is aborted`,
     withPair(async ({ conn, peer }) => {
+      await readMany(conn, peer, size);
       const controller = new AbortController();
       const { signal } = controller;
       const target = new Uint8Array(size);

@@ -27,8 +27,10 @@ import {
 } from "./record.ts";
 
 /**
- * The system reads into arrays from this size itself. Smaller ones are often
- * just full, and then a second read is needed to find out that no byte is left.
+ * After a read of this size the system reads into the program's array itself,
+ * when the array is as large. A smaller array is often just full, and then a
+ * second read is needed to find out that no byte is left. Few bytes are copied,
+ * since then one call reads several connections.
  */
 const DIRECT_BYTES = 4096;
 
@@ -49,14 +51,16 @@ export function read(
     return Promise.resolve(count);
   }
   record.target = target;
-  // Memory that other threads have is filled by copying: see `checkMemory`.
-  if (
-    target.byteLength >= DIRECT_BYTES && target.buffer instanceof ArrayBuffer
-  ) {
-    const bytes = target as Uint8Array<ArrayBuffer>;
-    record.connection.target = new DirectTarget(bytes);
-  }
+  if (record.isBulk && target.byteLength >= DIRECT_BYTES) readDirectly(record);
   return wait(record, INTO_TARGET, options);
+}
+
+/** Has the system read into the program's array. */
+function readDirectly(record: FiberConnectionRecord): void {
+  const bytes = record.target as Uint8Array<ArrayBuffer>;
+  // Memory that other threads have is filled by copying: see `checkMemory`.
+  if (!(bytes.buffer instanceof ArrayBuffer)) return;
+  record.connection.target = new DirectTarget(bytes);
 }
 
 /** Reads a chunk: see `FiberConnection.readChunk`. */
@@ -175,6 +179,7 @@ export function receive(
   end: number,
 ): void {
   const { wants } = record;
+  record.isBulk = end - start >= DIRECT_BYTES;
   if (wants === INTO_TARGET) {
     fill(record, bytes, start, end);
   } else if (wants === CHUNK) {

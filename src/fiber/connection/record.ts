@@ -79,6 +79,8 @@ export abstract class FiberConnectionRecord extends Owned {
   wants = NOTHING;
   /** The program's array that `read` fills. */
   target: Uint8Array | undefined = undefined;
+  /** Whether the last read has brought many bytes. */
+  isBulk = false;
   /** Resolves the read that waits. */
   resolve: ((answer: ReadAnswer) => void) | undefined = undefined;
   /** Rejects the read that waits. */
