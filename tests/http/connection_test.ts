@@ -304,6 +304,60 @@ Deno.test("connection says the same on the wire, when the answer is plain", () =
   );
 });
 
+/** After so many equal answers the whole answer is kept. */
+const REPEATED = 40;
+
+/** Answers `count` requests by `make`; returns the answers, without dates. */
+function answersOf(make: (index: number) => Response, count: number): string[] {
+  let index = 0;
+  const peer = new Peer(() => make(index++));
+  peer.send(get().repeat(count));
+  return peer.output.split(/(?=HTTP\/1\.1 )/)
+    .map((answer) => answer.replace(/\r\ndate: [^\r]*/, ""));
+}
+
+function plainAnswer(text: string, type = "text/plain;charset=UTF-8"): string {
+  return `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ` +
+    `${text.length}\r\n\r\n${text}`;
+}
+
+Deno.test("connection sends another text, when it has repeated one for long", () => {
+  const texts = Array.from({ length: 4 * REPEATED }, (_, index) => {
+    if (index < REPEATED) return "Hello";
+    // Equal lengths, and one that differs alone, and turns.
+    if (index < 2 * REPEATED) return index % 10 === 0 ? "Other" : "Hello";
+    return index < 3 * REPEATED ? "Hell" : `${"World".repeat(index % 2)}`;
+  });
+  assertEquals(
+    answersOf((index) => new Response(texts[index]), texts.length),
+    texts.map((text) => plainAnswer(text)),
+  );
+});
+
+Deno.test("connection sends another type, when it has repeated a text for long", () => {
+  const types = Array.from(
+    { length: 3 * REPEATED },
+    (_, index) => index < 2 * REPEATED ? "text/html" : "text/css",
+  );
+  assertEquals(
+    answersOf(
+      (index) =>
+        new Response("a", { headers: { "content-type": types[index]! } }),
+      types.length,
+    ),
+    types.map((type) => plainAnswer("a", type)),
+  );
+});
+
+Deno.test("connection sends long texts, and texts that are not ASCII, when they repeat", () => {
+  for (const text of ["a".repeat(5_000), "é", "é".repeat(600)]) {
+    const bytes = new TextEncoder().encode(text);
+    const answers = answersOf(() => new Response(text), REPEATED);
+    const body = String.fromCharCode(...bytes);
+    assertEquals(answers, new Array(REPEATED).fill(plainAnswer(body)));
+  }
+});
+
 Deno.test("connection sends a Date, when the handler gives none", async () => {
   const peer = new Peer((request) =>
     new Response(null, {
@@ -330,16 +384,16 @@ Deno.test("connection sends a new Date, when a second has passed", async () => {
     ) {
       Date.now = () => wallMs!;
       peer.transport.nowMs = clockMs!;
-      peer.send(get());
+      peer.send(get().repeat(REPEATED));
     }
   } finally {
     Date.now = now;
   }
   const dates = (await peer.answers()).map((answer) => answer.get("date"));
-  assertEquals(dates, [
-    "Thu, 01 Jan 1970 00:16:40 GMT",
-    "Thu, 01 Jan 1970 00:16:40 GMT",
-    "Thu, 01 Jan 1970 00:16:41 GMT",
+  const counts = Map.groupBy(dates, (date) => date).entries();
+  assertEquals([...counts].map(([date, { length }]) => [date, length]), [
+    ["Thu, 01 Jan 1970 00:16:40 GMT", 2 * REPEATED],
+    ["Thu, 01 Jan 1970 00:16:41 GMT", REPEATED],
   ]);
 });
 

@@ -31,11 +31,7 @@ export function writePlain(
   const room = HEAD_BYTES_FIXED + (type?.length ?? 0) + length + ASCII_ROOM;
   const output = transport.reserve?.(room);
   if (output === undefined) return false;
-  const start = output.length;
-  heads.writePlain(output, transport.nowMs, type, length);
-  const end = writeAscii(output.bytes, output.length, text);
-  output.length = end < 0 ? start : end;
-  return end >= 0;
+  return heads.writePlain(output, transport.nowMs, type, text);
 }
 
 /**

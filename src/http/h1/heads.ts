@@ -9,11 +9,23 @@
 
 import { utcText, wallMs as wallNowMs } from "../../base/own.ts";
 import { REASONS } from "../errors.ts";
-import { encodeLatin1, writeDecimal, writeLatin1 } from "../latin1.ts";
+import {
+  encodeLatin1,
+  writeAscii,
+  writeDecimal,
+  writeLatin1,
+} from "../latin1.ts";
 import { type AnswerPlan, type Fields, Framing } from "../answer_plan.ts";
 import type { Output } from "../../stream/shared.ts";
 
 const SECOND_MS = 1_000;
+/**
+ * Which common answers are compared with an earlier one: comparing all would
+ * cost a tenth of an answer where each has another text.
+ */
+const SAMPLE_MASK = 15;
+/** Longer answers are not kept. */
+const REPEATED_TEXT_MAX = 1_024;
 /** Types with a kept head; a program has a handful. */
 const TYPES_MAX = 64;
 /** The most bytes of a head without the fields of the response. */
@@ -91,6 +103,12 @@ export class Heads {
   #date: Uint8Array<ArrayBuffer> = encodeLatin1("");
   #plainType: string | undefined;
   #plain: Uint8Array<ArrayBuffer> | undefined;
+  /** The text of one common answer in sixteen. */
+  #sampleText: string | undefined;
+  #sampleType: string | undefined;
+  #count = 0;
+  /** The whole answer with that text, while all common answers have it. */
+  #repeated: Uint8Array<ArrayBuffer> | undefined;
   readonly #typed = new Map<string, Uint8Array<ArrayBuffer>>();
   /** `Keep-Alive: timeout`: RFC 2068 section 19.7.1.1. */
   readonly #alive: string;
@@ -110,29 +128,59 @@ export class Heads {
   }
 
   /**
-   * Writes the head of the common answer, by one copy and a number: a 200 with
-   * no field but its type, on a connection of HTTP/1.1 that is used again. It
-   * has four parameters, since an object would be allocated for each answer.
+   * Writes the common answer: a 200 of ASCII text with no field but its type,
+   * on a connection of HTTP/1.1 that is used again. It has four parameters,
+   * since an object would be allocated for each answer. The caller provides
+   * room for {@linkcode HEAD_BYTES_FIXED} bytes, both texts and `ASCII_ROOM`.
+   *
+   * @returns Whether the text is ASCII; nothing is written otherwise.
    */
   writePlain(
     output: Output,
     nowMs: number,
     type: string | undefined,
-    length: number,
-  ): void {
+    text: string,
+  ): boolean {
     this.refresh(nowMs);
+    const { bytes, length } = output;
+    const answer = this.#repeated;
+    if (answer !== undefined) {
+      if (text === this.#sampleText && type === this.#sampleType) {
+        bytes.set(answer, length);
+        output.length = length + answer.byteLength;
+        return true;
+      }
+      this.#repeated = undefined;
+    }
     const kept = type === this.#plainType && this.#plain !== undefined
       ? this.#plain
       : this.#keep(type);
-    const { bytes } = output;
-    bytes.set(kept, output.length);
-    let at = output.length + kept.byteLength;
-    at = writeDecimal(bytes, at, length);
+    bytes.set(kept, length);
+    let at = length + kept.byteLength;
+    at = writeDecimal(bytes, at, text.length);
     bytes[at] = 13;
     bytes[at + 1] = 10;
     bytes[at + 2] = 13;
     bytes[at + 3] = 10;
-    output.length = at + 4;
+    const end = writeAscii(bytes, at + 4, text);
+    if (end < 0) return false;
+    output.length = end;
+    this.#count = this.#count + 1 & SAMPLE_MASK;
+    if (this.#count === 0) this.#sample(type, text, bytes.slice(length, end));
+    return true;
+  }
+
+  /** Keeps a common answer, when it repeats the last sample. */
+  #sample(
+    type: string | undefined,
+    text: string,
+    answer: Uint8Array<ArrayBuffer>,
+  ): void {
+    if (text.length > REPEATED_TEXT_MAX) return;
+    const isSame = text === this.#sampleText && type === this.#sampleType;
+    if (isSame) this.#repeated = answer;
+    this.#sampleText = text;
+    this.#sampleType = type;
   }
 
   /**
@@ -237,6 +285,7 @@ export class Heads {
     this.#date = encodeLatin1(`\r\ndate: ${utcText(wallMs)}`);
     this.#typed.clear();
     this.#plain = undefined;
+    this.#repeated = undefined;
   }
 }
 
