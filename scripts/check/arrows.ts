@@ -17,12 +17,13 @@ export const ARROWS: Readonly<
   Record<string, { uses: string[]; types?: string[] }>
 > = {
   base: { uses: [] },
+  park: { uses: ["base"] },
   native: { uses: ["base"] },
   poll: { uses: ["base", "native"] },
   net: { uses: ["base", "native", "poll"] },
   stream: { uses: [], types: ["net"] },
   bytes: { uses: ["base", "net"] },
-  system: { uses: ["base", "native", "poll", "net", "bytes"] },
+  system: { uses: ["base", "park", "native", "poll", "net", "bytes"] },
   reactor: {
     uses: ["base", "native", "poll", "net", "stream", "bytes", "system"],
   },

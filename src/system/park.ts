@@ -1,36 +1,21 @@
 /**
- * Parking: waiting for readiness without blocking Deno's event loop, and
- * without one of the threads that Deno shares among files, names and
- * cryptography. A reactor that needed such a thread would stand still while all
- * are busy.
- *
- * Linux signals an eventfd, and Deno's event loop reads it by a raw pipe, which
- * Deno does not document. Where that does not work, a thread of the native
- * library waits and writes to a socket that Deno reads. While the process is
- * out of descriptors, one of Deno's timers ends each wait early.
+ * Parking a reactor: waiting for readiness without blocking Deno's event loop.
+ * A reactor that needed a thread of Deno's pool would stand still while all are
+ * busy, so only a new reactor waits there.
  *
  * @module
  */
 
-import { denoCore } from "../base/deno_core.ts";
 import {
   after,
   cancelAfter,
-  type DenoTimer,
   immediateClass,
   nowMs as ownNowMs,
 } from "../base/own.ts";
+import { LoopPark } from "../park/loop_park.ts";
 import { Parker } from "../poll/parker.ts";
 import type { Poll } from "../poll/poll.ts";
 import { PoolPark } from "./pool_park.ts";
-import {
-  openEventfd,
-  openSocket,
-  rawPipeClass,
-  socketClass,
-  TimerPark,
-  type WakeHandle,
-} from "./wake_handle.ts";
 
 /**
  * How long Deno may go without looking at its own sockets and files. It looks
@@ -56,36 +41,20 @@ const LOADING_MS = 10;
  * wait five milliseconds longer for its answer.
  */
 const FIRST_ROUNDS = 16;
-/** A raw pipe must work within this time; it needs microseconds. */
-const TRIAL_MS = 1_000;
 /** How long a closing reactor waits for a late call on Deno's pool. */
 const LATE_MS = 500;
 
-const { getAsyncContext, setAsyncContext } = denoCore();
-
 /** The waits of one reactor, one at a time. */
 export class Wait {
-  readonly #poll: Poll;
   /** The way to wait until the reactor has started. */
   #pool: PoolPark | undefined;
   /** The same object, also after the start, since its last call may be late. */
   readonly #late: PoolPark;
+  /** The way to wait from then on. */
+  readonly #loop: LoopPark;
   #rounds = 0;
   #idleMs = 0;
   #waitedMs = 0;
-  #parker: Parker | TimerPark | undefined = undefined;
-  #handle: WakeHandle | undefined = undefined;
-  #isRefed = true;
-  /** Whether to wait only by documented ways, since raw pipes did not work. */
-  #isPublic = false;
-  /** Ends the trial of a raw pipe. */
-  #trial: DenoTimer | undefined = undefined;
-  /** The `woken` callback of the pending wait. */
-  #woken: (() => void) | undefined = undefined;
-  /** The `AsyncLocalStorage` context in which the pending wait began. */
-  #context: unknown = undefined;
-  /** Settles the promise of the pending wait. */
-  #resolve: (() => void) | undefined = undefined;
   /** When Deno last looked at its sockets and files. */
   #lookedMs = -Infinity;
   /** Whether Deno has looked since, during a park. */
@@ -93,8 +62,8 @@ export class Wait {
 
   /** @param poll The poll to wait for. */
   constructor(poll: Poll) {
-    this.#poll = poll;
     this.#pool = this.#late = new PoolPark(poll);
+    this.#loop = new LoopPark((by) => new Parker(poll, by));
   }
 
   /**
@@ -112,12 +81,7 @@ export class Wait {
   ): Promise<unknown> {
     this.#hasLooked = true;
     const onPool = this.#pool && this.#parkOnPool(timeoutMs, refed);
-    if (onPool !== undefined) return onPool;
-    const waiting = new Promise<void>((resolve) => this.#resolve = resolve);
-    this.#woken = woken;
-    this.#context = getAsyncContext?.();
-    this.#begin(timeoutMs, refed);
-    return waiting;
+    return onPool ?? this.#loop.park(timeoutMs, refed, woken);
   }
 
   /**
@@ -142,27 +106,23 @@ export class Wait {
     if (onPool !== undefined) return onPool;
     // Not by the pool: its call may end before Deno looks at sockets and files.
     this.#pool = undefined;
-    const waiting = new Promise<void>((resolve) => this.#resolve = resolve);
-    this.#open(refed).wake();
-    return waiting;
+    return this.#loop.round(refed);
   }
 
   /** Ends the pending wait, if any. */
   wake(): void {
-    const resolve = this.#resolve;
-    this.#resolve = this.#woken = undefined;
-    resolve?.();
+    this.#loop.wake();
   }
 
   /** Makes a pending wait keep the process alive. */
   ref(): void {
     this.#pool?.ref();
-    this.#setRef(true);
+    this.#loop.setRef(true);
   }
 
   /** Lets the process end, until the next `park`. */
   rest(): void {
-    this.#setRef(false);
+    this.#loop.setRef(false);
   }
 
   /**
@@ -184,10 +144,7 @@ export class Wait {
 
   /** Closes the parker and its descriptor. */
   close(): void {
-    cancelAfter(this.#trial);
-    this.#parker?.close();
-    this.#handle?.close();
-    this.#parker = this.#handle = undefined;
+    this.#loop.close();
   }
 
   /** Parks on the pool; returns `undefined` when the pool is full. */
@@ -210,112 +167,5 @@ export class Wait {
     this.#idleMs = count === 0 ? this.#idleMs + ms : 0;
     const isRare = waitedMs >= LOADING_MS && this.#waitedMs >= STARTED_MS;
     if (isRare || this.#idleMs >= STARTED_MS) this.#pool = undefined;
-  }
-
-  /** Begins a wait, by another way when the system refuses one. */
-  #begin(timeoutMs: number | undefined, refed: boolean): void {
-    for (;;) {
-      const parker = this.#open(refed);
-      try {
-        return parker.park(timeoutMs);
-      } catch {
-        this.close();
-        if (this.#isPublic) this.#parker = this.#openByTimer();
-        this.#isPublic = true;
-      }
-    }
-  }
-
-  #open(refed: boolean): Parker | TimerPark {
-    const parker = this.#parker ??= this.#openByKernel() ??
-      this.#openByThread() ?? this.#openByTimer();
-    this.#setRef(refed);
-    return parker;
-  }
-
-  /** Returns `undefined` where Linux or Deno lack a part. */
-  #openByKernel(): Parker | undefined {
-    const Pipe = this.#isPublic ? undefined : rawPipeClass();
-    if (Pipe === undefined) return undefined;
-    let parker: Parker | undefined;
-    try {
-      parker = new Parker(this.#poll, "kernel");
-      this.#use(openEventfd(Pipe, parker.fd, this.#onRead));
-    } catch {
-      parker?.close();
-      return undefined;
-    }
-    this.#trial = after(TRIAL_MS, () => this.#giveUpPipe());
-    parker.wake();
-    return parker;
-  }
-
-  /** Returns `undefined` when the process is out of descriptors. */
-  #openByThread(): Parker | undefined {
-    const Socket = socketClass();
-    if (Socket === undefined) return undefined;
-    let parker: Parker | undefined;
-    try {
-      parker = new Parker(this.#poll);
-      this.#use(openSocket(Socket, parker.fd, this.#onRead));
-    } catch {
-      parker?.close();
-      return undefined;
-    }
-    return parker;
-  }
-
-  /** Serves one wait: the next wait tries the other ways again. */
-  #openByTimer(): TimerPark {
-    const parker = new TimerPark(() => {
-      this.close();
-      this.#onRead();
-    });
-    this.#use(parker);
-    return parker;
-  }
-
-  #use(handle: WakeHandle): void {
-    this.#handle = handle;
-    this.#isRefed = true;
-  }
-
-  /** Gives raw pipes up, since this one has read nothing. */
-  #giveUpPipe(): void {
-    this.#trial = undefined;
-    this.#isPublic = true;
-    this.close();
-    // The reactor then parks again, by another way.
-    this.wake();
-  }
-
-  readonly #onRead = (): void => {
-    if (this.#trial !== undefined) {
-      cancelAfter(this.#trial);
-      this.#trial = undefined;
-    }
-    if (this.#woken !== undefined) this.#callWoken(this.#woken);
-    this.wake();
-  };
-
-  /** Calls `woken` in the `AsyncLocalStorage` context of the reactor's loop. */
-  #callWoken(woken: () => void): void {
-    this.#woken = undefined;
-    // Deno calls the handle without a context, and most programs have none.
-    if (this.#context === undefined) return woken();
-    const context = getAsyncContext?.();
-    setAsyncContext?.(this.#context);
-    try {
-      woken();
-    } finally {
-      setAsyncContext?.(context);
-    }
-  }
-
-  #setRef(refed: boolean): void {
-    if (refed === this.#isRefed) return;
-    this.#isRefed = refed;
-    if (refed) this.#handle?.ref();
-    else this.#handle?.unref();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The handles by which Deno's own event loop ends a reactor's wait: a
+ * The handles by which Deno's own event loop ends a wait of a loop: a
  * descriptor that the native library writes to, or a timer when there is no
  * descriptor. Each runs a callback on this thread.
  *
