@@ -225,7 +225,8 @@ export class LazyRequest {
     if (kept !== undefined) return kept;
     const { host } = head;
     const authority = host || request.#exchange.authority;
-    const url = urlOf(scheme, authority, head.target);
+    const url = head.pathUrl(scheme, authority) ??
+      urlOf(scheme, authority, head.target);
     if (host !== "") head.keepUrl(scheme, url);
     return url;
   }

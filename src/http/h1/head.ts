@@ -11,6 +11,7 @@ import { RequestFlag } from "../answer_plan.ts";
 import type { HttpLimits } from "../http_limits.ts";
 import { KeptParts } from "./kept_parts.ts";
 import { beginsKnown, copyOfKnown, offerKnown } from "./known_head.ts";
+import { textOf, urlTextOf } from "./known_texts.ts";
 
 /**
  * Bits of {@linkcode RequestHead.flags}, below those of `RequestFlag` and the
@@ -84,6 +85,7 @@ const NUMBER_MASK = 0x7fff_ffff;
 const LF = 10;
 const CR = 13;
 const SPACE = 32;
+const SLASH = 47;
 const UPPER_A = 65;
 const UPPER_Z = 90;
 const TO_LOWER = 32;
@@ -298,6 +300,19 @@ export class RequestHead {
     return RequestHead.#slice(this, TARGET_START, TARGET_END);
   }
 
+  /**
+   * Returns the URL for a target that begins with a slash, unless it is long.
+   *
+   * @param authority That of the server, for a head without one.
+   */
+  pathUrl(scheme: string, authority: string): string | undefined {
+    const words = RequestHead.#table(this);
+    const bytes = this.#source as Uint8Array<ArrayBuffer>;
+    const start = words[TARGET_START]!;
+    if (bytes[start] !== SLASH) return undefined;
+    return urlTextOf(scheme, authority, bytes, start, words[TARGET_END]!);
+  }
+
   /** The value of `Host`; empty without the field. */
   get host(): string {
     return RequestHead.#slice(this, HOST_START, HOST_END);
@@ -388,7 +403,7 @@ export class RequestHead {
     const end = FIXED + PER_HEADER * words[HEADER_COUNT]!;
     for (let row = FIXED; row < end; row += PER_HEADER) {
       if (!nameEquals(bytes, words[row]!, words[row + 1]!, name)) continue;
-      const value = decodeLatin1(bytes, words[row + 2]!, words[row + 3]!);
+      const value = textOf(bytes, words[row + 2]!, words[row + 3]!);
       found = found === undefined ? value : joined(name, found, value);
     }
     return found;
@@ -397,7 +412,7 @@ export class RequestHead {
   static #slice(head: RequestHead, start: number, end: number): string {
     const words = RequestHead.#table(head);
     const bytes = head.#source as Uint8Array<ArrayBuffer>;
-    return decodeLatin1(bytes, words[start]!, words[end]!);
+    return textOf(bytes, words[start]!, words[end]!);
   }
 
   /**
