@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { build, buildIfStale } from "../../scripts/build.ts";
+import { writeAll } from "../util/deno_client.ts";
 import { concat, latin1, toLatin1 } from "../util/http_bytes.ts";
 import { runProgram } from "../util/program.ts";
 import { within } from "../util/waiting.ts";
@@ -112,12 +113,6 @@ async function* readsOf(connection: Deno.TcpConn) {
     const count = await connection.read(bytes);
     if (count === null) return;
     yield bytes.slice(0, count);
-  }
-}
-
-async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array) {
-  for (let sent = 0; sent < bytes.byteLength;) {
-    sent += await connection.write(bytes.subarray(sent));
   }
 }
 
