@@ -321,6 +321,27 @@ function plainAnswer(text: string, type = "text/plain;charset=UTF-8"): string {
     `${text.length}\r\n\r\n${text}`;
 }
 
+Deno.test("connection sends date, keep-alive and length behind a response's own fields", () => {
+  const limits = { keepAliveMs: 75_000 };
+  const peer = new Peer((request) =>
+    new Response("Hello", {
+      status: 201,
+      headers: pathOf(request) === "/own"
+        ? { "x-a": "1", date: "yesterday" }
+        : { "x-a": "1", "x-b": "2" },
+    }), { limits });
+  peer.send(get() + get("/own"));
+  const alive = "connection: keep-alive\r\nkeep-alive: timeout=75\r\n";
+  const text = "Content-Type: text/plain;charset=UTF-8\r\n";
+  assertEquals(
+    peer.output.replace(/^date: [^y].*$/m, "date: today"),
+    `HTTP/1.1 201 Created\r\nx-a: 1\r\nx-b: 2\r\n${text}date: today\r\n` +
+      `${alive}content-length: 5\r\n\r\nHello` +
+      `HTTP/1.1 201 Created\r\nx-a: 1\r\ndate: yesterday\r\n${text}` +
+      `${alive}content-length: 5\r\n\r\nHello`,
+  );
+});
+
 Deno.test("connection sends another text, when it has repeated one for long", () => {
   const texts = Array.from({ length: 4 * REPEATED }, (_, index) => {
     if (index < REPEATED) return "Hello";

@@ -31,7 +31,6 @@ const TYPES_MAX = 64;
 /** The most bytes of a head without the fields of the response. */
 export const HEAD_BYTES_FIXED = 512;
 
-const CRLF_CRLF = encodeLatin1("\r\n\r\n");
 const CLOSE = encodeLatin1("\r\nconnection: close");
 const UPGRADE = encodeLatin1("\r\nconnection: upgrade");
 const KEEP_ALIVE = "\r\nconnection: keep-alive";
@@ -101,6 +100,9 @@ export class Heads {
   readonly #statusLines = new Map<number, Uint8Array<ArrayBuffer>>();
   #untilMs = -Infinity;
   #date: Uint8Array<ArrayBuffer> = encodeLatin1("");
+  /** The end of most heads: the date, and the fields behind it. */
+  #tailText = "";
+  #tail: Uint8Array<ArrayBuffer> = encodeLatin1("");
   #plainType: string | undefined;
   #plain: Uint8Array<ArrayBuffer> | undefined;
   /** The text of one common answer in sixteen. */
@@ -158,11 +160,7 @@ export class Heads {
     bytes.set(kept, length);
     let at = length + kept.byteLength;
     at = writeDecimal(bytes, at, text.length);
-    bytes[at] = 13;
-    bytes[at + 1] = 10;
-    bytes[at + 2] = 13;
-    bytes[at + 3] = 10;
-    const end = writeAscii(bytes, at + 4, text);
+    const end = writeAscii(bytes, writeHeadEnd(bytes, at), text);
     if (end < 0) return false;
     output.length = end;
     this.#count = this.#count + 1 & SAMPLE_MASK;
@@ -219,11 +217,17 @@ export class Heads {
       }
       at = writeText(bytes, append(bytes, at, line), field[1]);
     }
-    if (!hasDate) at = append(bytes, at, this.#date);
-    if (offersUpgrade) at = append(bytes, at, UPGRADE);
-    at = this.#writeConnection(bytes, at, connection);
-    at = writeFraming(bytes, at, framing);
-    output.length = append(bytes, at, CRLF_CRLF);
+    const isCommon = !hasDate && !offersUpgrade && framing >= 0 &&
+      connection === ConnectionField.NONE;
+    if (isCommon) {
+      at = writeDecimal(bytes, append(bytes, at, this.#tail), framing);
+    } else {
+      if (!hasDate) at = append(bytes, at, this.#date);
+      if (offersUpgrade) at = append(bytes, at, UPGRADE);
+      at = this.#writeConnection(bytes, at, connection);
+      at = writeFraming(bytes, at, framing);
+    }
+    output.length = writeHeadEnd(bytes, at);
   }
 
   #writeStatus(
@@ -253,9 +257,7 @@ export class Heads {
       checkText(key);
       if (this.#typed.size >= TYPES_MAX) this.#typed.clear();
       const line = type === undefined ? "" : `\r\ncontent-type: ${type}`;
-      const date = String.fromCharCode(...this.#date);
-      const fields = `${line}${date}${this.#alive}\r\ncontent-length: `;
-      kept = encodeLatin1(`HTTP/1.1 200 OK${fields}`);
+      kept = encodeLatin1(`HTTP/1.1 200 OK${line}${this.#tailText}`);
       this.#typed.set(key, kept);
     }
     this.#plainType = type;
@@ -282,7 +284,10 @@ export class Heads {
     const wallMs = wallNowMs();
     this.#untilMs = nowMs + SECOND_MS - wallMs % SECOND_MS;
     // RFC 9110 section 6.6.1, in the form of section 5.6.7.
-    this.#date = encodeLatin1(`\r\ndate: ${utcText(wallMs)}`);
+    const date = `\r\ndate: ${utcText(wallMs)}`;
+    this.#date = encodeLatin1(date);
+    this.#tailText = `${date}${this.#alive}\r\ncontent-length: `;
+    this.#tail = encodeLatin1(this.#tailText);
     this.#typed.clear();
     this.#plain = undefined;
     this.#repeated = undefined;
@@ -373,6 +378,13 @@ function writeFraming(
     return writeDecimal(bytes, append(bytes, at, CONTENT_LENGTH), framing);
   }
   return framing === Framing.CHUNKED ? append(bytes, at, CHUNKED) : at;
+}
+
+/** Writes the end of the last line, and the empty line behind it. */
+function writeHeadEnd(bytes: Uint8Array<ArrayBuffer>, at: number): number {
+  bytes[at] = bytes[at + 2] = 13;
+  bytes[at + 1] = bytes[at + 3] = 10;
+  return at + 4;
 }
 
 function append(
