@@ -18,16 +18,18 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::owner::{self, NOBODY, Owner};
-use crate::sync::{Mutex, MutexGuard, RwLock, process_state, thread_state};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, process_state, thread_state};
 use denio_poll::{
     Parker, PipeReader, PipeWriter, Poll, Registration, Registry, Socket, Source, TcpListener,
     TcpStream, UdpSocket, UnixListener, UnixStream, Waker,
 };
+#[cfg(target_os = "linux")]
+use denio_proactor::{Held, HeldInbox};
 
 /// A generation above a slot. 0 is no handle.
 pub type Handle = u64;
@@ -73,6 +75,15 @@ pub enum Object {
     PipeReader(PipeReader),
     /// The writing end of a pipe.
     PipeWriter(PipeWriter),
+    /// An open file.
+    File(OwnedFd),
+    /// A ring of operations. Shared, so that a thread can close the handle while another
+    /// thread waits.
+    #[cfg(target_os = "linux")]
+    Proactor(Held),
+    /// Completions for another thread than the proactor's.
+    #[cfg(target_os = "linux")]
+    Reaper(HeldInbox),
 }
 
 impl Object {
@@ -80,10 +91,21 @@ impl Object {
     #[must_use]
     pub fn registration(&self) -> Option<&Registration> {
         match self {
-            Self::Parker(_) => None,
+            Self::Parker(_) | Self::File(_) => None,
+            #[cfg(target_os = "linux")]
+            Self::Proactor(_) | Self::Reaper(_) => None,
             Self::PipeReader(pipe) => Some(pipe.registration()),
             Self::PipeWriter(pipe) => Some(pipe.registration()),
             _ => Some(self.socket()?.registration()),
+        }
+    }
+
+    /// The descriptor of a source or a file.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::File(file) => Some(file.as_fd()),
+            _ => Some(self.registration()?.as_fd()),
         }
     }
 
@@ -162,6 +184,39 @@ pub fn with<T>(handle: Handle, call: impl FnOnce(&Object) -> io::Result<T>) -> i
     }
 }
 
+/// An object that cannot be closed while this lives.
+#[derive(Debug)]
+pub struct Lent(RwLockReadGuard<'static, Slot>);
+
+impl Lent {
+    /// The object.
+    #[must_use]
+    pub fn object(&self) -> Option<&Object> {
+        self.0.object.as_ref()
+    }
+}
+
+/// Lends the object of `handle`. `may_wait` allows to wait for a thread that closes or opens
+/// it: not while anything is lent, because two threads could wait for each other.
+///
+/// # Errors
+///
+/// `EBADF` when the handle is stale or was never given out; `EBUSY` when another thread closes
+/// or opens it right now.
+pub fn lend(handle: Handle, may_wait: bool) -> io::Result<Lent> {
+    let slot = slot(index_of(handle)).ok_or_else(bad_handle)?;
+    let slot = match slot.try_read() {
+        Ok(slot) => slot,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) if may_wait => {
+            slot.read().unwrap_or_else(PoisonError::into_inner)
+        }
+        Err(TryLockError::WouldBlock) => return Err(io::Error::from_raw_os_error(libc::EBUSY)),
+    };
+    let is_meant = Handle::from(slot.generation) == handle >> SLOT_BITS && slot.object.is_some();
+    if is_meant { Ok(Lent(slot)) } else { Err(bad_handle()) }
+}
+
 /// Stores `object` and returns its handle.
 ///
 /// # Errors
@@ -208,8 +263,8 @@ fn is_owned(fd: RawFd) -> bool {
     let never_used = free().never_used;
     (0..never_used).filter_map(slot).any(|slot| {
         let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
-        let registration = slot.object.as_ref().and_then(Object::registration);
-        registration.is_some_and(|registration| registration.as_fd().as_raw_fd() == fd)
+        let descriptor = slot.object.as_ref().and_then(Object::descriptor);
+        descriptor.is_some_and(|descriptor| descriptor.as_raw_fd() == fd)
     })
 }
 
@@ -219,6 +274,15 @@ fn is_owned(fd: RawFd) -> bool {
 ///
 /// `EBADF` when the handle is stale or was never given out.
 pub fn remove(handle: Handle) -> io::Result<()> {
+    take(handle).map(drop)
+}
+
+/// Ends `handle` and returns its object.
+///
+/// # Errors
+///
+/// `EBADF` when the handle is stale or was never given out.
+pub fn take(handle: Handle) -> io::Result<Object> {
     let index = index_of(handle);
     let lock = slot(index).ok_or_else(bad_handle)?;
     let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
@@ -228,11 +292,10 @@ pub fn remove(handle: Handle) -> io::Result<()> {
     }
     let object = slot.object.take().ok_or_else(bad_handle)?;
     drop(slot);
-    drop(object);
     if generation < GENERATION_MAX - 1 {
         give_back(index);
     }
-    Ok(())
+    Ok(object)
 }
 
 /// Makes this thread the owner of the handles that it opens from now on: they are closed

@@ -4,9 +4,9 @@
 //! Modules with such models (`model.rs`) take these from here and nowhere else.
 
 #[cfg(loom)]
-pub use loom::sync::{Mutex, MutexGuard, RwLock};
+pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 #[cfg(not(loom))]
-pub use std::sync::{Mutex, MutexGuard, RwLock};
+pub use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 /// Defines state of the process; with loom, of one run of a model.
 macro_rules! process_state {

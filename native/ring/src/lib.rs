@@ -11,7 +11,7 @@ mod sys;
 #[cfg(target_os = "linux")]
 pub use support::{Refusal, refusal};
 #[cfg(target_os = "linux")]
-pub use sys::{Ring, RingOptions};
+pub use sys::{Buffers, Ring, RingOptions};
 
 /// Why this system has no io_uring: only Linux has.
 #[cfg(not(target_os = "linux"))]

@@ -92,7 +92,7 @@ pub(super) unsafe fn address_mut<'a>(address: *mut u8) -> Option<&'a mut [u8]> {
     unsafe { bytes_mut(address, 0, ADDRESS_BYTES as u32) }
 }
 
-fn decode_address(bytes: &[u8]) -> Option<SocketAddr> {
+pub(super) fn decode_address(bytes: &[u8]) -> Option<SocketAddr> {
     let (family, rest) = bytes.split_first()?;
     let port = u16::from_be_bytes(*rest.get(1..)?.first_chunk()?);
     let scope = u32::from_be_bytes(*rest.get(3..)?.first_chunk()?);

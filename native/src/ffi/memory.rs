@@ -40,6 +40,17 @@ pub(super) unsafe fn bytes_mut<'a>(
 
 /// # Safety
 ///
+/// `pointer` is null, or readable for `count` items during `'a`, and any bits are an item.
+pub(super) unsafe fn items<'a, T>(pointer: *const T, count: usize) -> Option<&'a [T]> {
+    if pointer.is_null() || !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    Some(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// # Safety
+///
 /// `pointer` is null, or writable for `count` items during `'a`, and any bits are an item.
 pub(super) unsafe fn items_mut<'a, T>(pointer: *mut T, count: usize) -> Option<&'a mut [T]> {
     if pointer.is_null() || !pointer.is_aligned() {

@@ -23,6 +23,7 @@ mod name;
 mod option;
 mod parker;
 mod poll;
+mod proactor;
 mod source;
 mod stream;
 mod thread;
@@ -38,6 +39,7 @@ pub use name::*;
 pub use option::*;
 pub use parker::*;
 pub use poll::*;
+pub use proactor::*;
 pub use source::*;
 pub use stream::*;
 pub use thread::*;
@@ -46,7 +48,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a library with
 /// another number.
-pub const ABI_VERSION: i32 = 10;
+pub const ABI_VERSION: i32 = 11;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::LazyLock;
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
@@ -153,6 +153,13 @@ pub struct TcpStream {
 stream_methods!(TcpStream, recv);
 
 impl TcpStream {
+    /// Owns a socket that the kernel has opened as one of these, non-blocking and
+    /// close-on-exec: by an accept or a connect that this crate did not make.
+    #[must_use]
+    pub const fn opened(fd: OwnedFd) -> Self {
+        Self::of(Registration::new(fd))
+    }
+
     /// Begins to connect. A writable event says that the connect is over, and
     /// [`Socket::take_error`] whether it failed.
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -183,6 +183,13 @@ pub struct UnixStream {
 stream_methods!(UnixStream, recv_unix);
 
 impl UnixStream {
+    /// Owns a socket that the kernel has opened as one of these, non-blocking and
+    /// close-on-exec: by an accept or a connect that this crate did not make.
+    #[must_use]
+    pub const fn opened(fd: OwnedFd) -> Self {
+        Self::of(Registration::new(fd))
+    }
+
     /// Connects. Unlike TCP this is done at once, or fails.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)]
 
+mod buffers;
 mod ring;
 
+pub use buffers::Buffers;
 pub use ring::{Ring, RingOptions};

@@ -1,11 +1,11 @@
 //! One ring: `io_uring_setup(2)` and `io_uring_enter(2)`.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{Builder, EnterFlags, IoUring, cqueue, squeue};
+use io_uring::{Builder, EnterFlags, IoUring, Probe, cqueue, squeue};
 
 /// How a ring is opened.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,12 @@ impl Ring {
         self.defers
     }
 
+    /// Whether a thread of the kernel submits what is pushed, some time after it was pushed.
+    #[must_use]
+    pub fn has_kernel_thread(&self) -> bool {
+        self.uring.params().is_setup_sqpoll()
+    }
+
     /// How many completions the queue holds. With more operations in flight it could
     /// overflow.
     #[must_use]
@@ -132,13 +138,18 @@ impl Ring {
     /// memory; `EBUSY` when the completion queue has overflowed and must be emptied first;
     /// `EEXIST` from another thread than the single issuer.
     pub fn enter(&mut self, want: usize, timeout: Option<Duration>) -> io::Result<usize> {
-        let pushed = self.unsubmitted();
+        let has_thread = self.has_kernel_thread();
+        let queue = self.uring.submission();
+        let (pushed, sleeps) = (queue.len(), has_thread && queue.need_wakeup());
+        drop(queue);
         let time = timeout.map(Timespec::from);
         let mut arguments = SubmitArgs::new();
         if let Some(time) = &time {
             arguments = arguments.timespec(time);
         }
-        let (submit, want, flags) = (pushed as u32, want as u32, self.enter_flags.bits());
+        let mut flags = self.enter_flags;
+        flags.set(EnterFlags::SQ_WAKEUP, sleeps);
+        let (submit, want, flags) = (pushed as u32, want as u32, flags.bits());
         let submitter = self.uring.submitter();
         // SAFETY: `arguments` and the time that it points to live until the call returns.
         let entered = unsafe { submitter.enter(submit, want, flags, Some(&arguments)) };
@@ -196,9 +207,48 @@ impl Ring {
         }
     }
 
+    /// Whether the kernel has the operation with that code (`IORING_REGISTER_PROBE`).
+    #[must_use]
+    pub fn has_operation(&self, code: u8) -> bool {
+        let mut probe = Probe::new();
+        self.uring.submitter().register_probe(&mut probe).is_ok() && probe.is_supported(code)
+    }
+
+    /// Returns a descriptor that hangs up when the kernel is done with the ring.
+    ///
+    /// Closing a ring cancels its operations, but the kernel does that later, on a thread of
+    /// its own: until then they may write to their memory. The kernel frees the files that
+    /// are registered with a ring last, after all of its operations (`io_ring_exit_work`
+    /// waits for them, then calls `io_ring_ctx_free`). So the ring gets the only writing end
+    /// of a pipe, and the reading end hangs up when no operation can write any more. This
+    /// holds on every thread and with all flags of a ring; a ring of a single issuer lets no
+    /// other thread cancel, or wait.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`; `EBUSY` when the ring has registered files.
+    pub fn end_signal(&self) -> io::Result<OwnedFd> {
+        let mut ends = [-1; 2];
+        // SAFETY: the kernel writes two numbers.
+        if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call has opened it, for nobody else.
+        let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        self.uring.submitter().register_files(&[writer.as_raw_fd()])?;
+        Ok(reader)
+    }
+
     /// The calls that need no queue, as registering memory.
     pub fn submitter(&self) -> io_uring::Submitter<'_> {
         self.uring.submitter()
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring has it open for as long as it lives.
+        unsafe { BorrowedFd::borrow_raw(self.uring.as_raw_fd()) }
     }
 }
 
