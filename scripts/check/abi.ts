@@ -17,7 +17,10 @@ const CONSTANTS = [
   { name: "ACCEPT_WORDS", rust: "ACCEPT_WORDS", where: FFI },
   { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
   { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
+  { name: "COMPLETION_BYTES", rust: "COMPLETION_BYTES", where: FFI },
   { name: "DATAGRAM_CUT", rust: "DATAGRAM_CUT", where: FFI },
+  { name: "PROACTOR_STATS", rust: "PROACTOR_STATS", where: FFI },
+  { name: "REQUEST_BYTES", rust: "REQUEST_BYTES", where: FFI },
   {
     name: "EVENTS_MAX",
     rust: "BATCH_MAX",

@@ -21,6 +21,7 @@ export const ARROWS: Readonly<
   native: { uses: ["base"] },
   poll: { uses: ["base", "native"] },
   net: { uses: ["base", "native", "poll"] },
+  proactor: { uses: ["base", "park", "native", "poll", "net"] },
   stream: { uses: [], types: ["net"] },
   bytes: { uses: ["base", "net"] },
   system: { uses: ["base", "park", "native", "poll", "net", "bytes"] },
@@ -60,6 +61,7 @@ export const ARROWS: Readonly<
     ],
   },
   // Entry points beside mod.ts.
+  "proactor.ts": { uses: ["native", "poll", "net", "proactor"] },
   "poll.ts": { uses: ["native", "poll", "net"] },
   "testing.ts": { uses: ["net", "system"] },
 };

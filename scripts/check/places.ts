@@ -7,7 +7,7 @@
 import { type Fault, type Files, filesUnder, lineAt } from "./project.ts";
 
 /** Cargo.toml denies unsafe code, and these folders alone may allow it. */
-const UNSAFE = /^native\/(src\/ffi|(poll|ring)\/src\/sys)\//;
+const UNSAFE = /^native\/(src\/ffi|(poll|proactor|ring)\/src\/sys)\//;
 /** The library's sources: of each member of the workspace but the tool. */
 const LINKED = /^native\/(?!load\/)([a-z0-9]+\/)?src\//;
 
@@ -17,7 +17,7 @@ export function* unsafeCode(files: Files): Generator<Fault> {
     const index = text.search(/\ballow\([^)]*\bunsafe_code\b/);
     if (index < 0 || !LINKED.test(file) || UNSAFE.test(file)) continue;
     const message = "unsafe belongs in native/src/ffi/ and in the folders " +
-      "sys/ of native/poll/ and native/ring/";
+      "sys/ of native/poll/, native/proactor/ and native/ring/";
     yield { file, line: lineAt(text, index), message };
   }
 }

@@ -12,6 +12,7 @@ import {
   ABI_SYMBOL,
   ABI_VERSION,
   OTHER_SYMBOLS,
+  PROACTOR_SYMBOLS,
   SERVING_SYMBOLS,
   THREAD_SYMBOLS,
   UDP_SYMBOLS,
@@ -31,6 +32,7 @@ export const NATIVE_PATH_VARIABLE = "DENIO_NATIVE_PATH";
 let pathOpened: string | URL;
 let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
+let proactor: NativeOf<typeof PROACTOR_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
@@ -52,6 +54,11 @@ export function native(): Native {
 /** Returns the functions of UDP. Throws as {@linkcode native} does. */
 export function nativeUdp(): NativeOf<typeof UDP_SYMBOLS> {
   return udp ??= openMore(UDP_SYMBOLS);
+}
+
+/** Returns the functions of proactors. Throws as {@linkcode native} does. */
+export function nativeProactor(): NativeOf<typeof PROACTOR_SYMBOLS> {
+  return proactor ??= openMore(PROACTOR_SYMBOLS);
 }
 
 /**
@@ -95,6 +102,7 @@ export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
 export function loadLibrary(): void {
   native();
   nativeUdp();
+  nativeProactor();
   nativeThread();
   nativeOthers();
 }

@@ -11,7 +11,7 @@
  */
 
 /** The number that `denio_abi_version` must return. */
-export const ABI_VERSION = 10;
+export const ABI_VERSION = 11;
 
 /** Bytes of an address, in the layout of `ffi/address.rs`. */
 export const ADDRESS_BYTES = 116;
@@ -33,6 +33,15 @@ export const READ_BYTES = 16;
 
 /** Bytes of an entry for `denio_streams_write`: `StreamWrite` in Rust. */
 export const WRITE_BYTES = 24;
+
+/** Bytes of a request for `denio_proactor_submit`: `Request` in Rust. */
+export const REQUEST_BYTES = 64;
+
+/** Bytes of what `denio_proactor_wait` writes: `Completion` in Rust. */
+export const COMPLETION_BYTES = 32;
+
+/** Numbers that `denio_proactor_stats` writes. */
+export const PROACTOR_STATS = 10;
 
 /** The bit in the count of a datagram that was longer than the buffer. */
 export const DATAGRAM_CUT = 1_073_741_824;
@@ -357,6 +366,90 @@ export const UDP_SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** The functions of proactors. */
+export const PROACTOR_SYMBOLS = {
+  denio_proactor_refusal: { parameters: [], result: "i32" },
+  denio_proactor_least_kernel: {
+    parameters: [/* code */ "u32"],
+    result: "i32",
+  },
+  denio_proactor_new: {
+    parameters: [
+      /* operations */ "u32",
+      /* buffers */ "u32",
+      /* buffer_bytes */ "u32",
+      /* batching */ "u32",
+      /* batching_value */ "f64",
+      /* kernel_thread_idle_ms */ "u32",
+    ],
+    result: "f64",
+  },
+  denio_proactor_supports: {
+    parameters: [/* proactor */ "f64", /* code */ "u32"],
+    result: "i32",
+  },
+  denio_proactor_submit: {
+    parameters: [
+      /* proactor */ "f64",
+      /* requests */ "buffer",
+      /* count */ "u32",
+      /* buffer */ "buffer",
+      /* length */ "u32",
+      /* names */ "buffer",
+      /* names_length */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_proactor_cancel: {
+    parameters: [
+      /* proactor */ "f64",
+      /* which */ "f64",
+      /* by_source */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_proactor_flush: { parameters: [/* proactor */ "f64"], result: "i32" },
+  denio_proactor_wait: {
+    parameters: [
+      /* proactor */ "f64",
+      /* completions */ "buffer",
+      /* capacity */ "u32",
+      /* buffer */ "buffer",
+      /* length */ "u32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
+  denio_proactor_descriptor: {
+    parameters: [/* proactor */ "f64"],
+    result: "i32",
+  },
+  denio_proactor_park: { parameters: [/* proactor */ "f64"], result: "i32" },
+  denio_proactor_unpark: { parameters: [/* proactor */ "f64"], result: "i32" },
+  denio_proactor_stats: {
+    parameters: [/* proactor */ "f64", /* out */ "buffer"],
+    result: "i32",
+  },
+  denio_reaper_new: {
+    parameters: [/* proactor */ "f64", /* operations */ "u32"],
+    result: "f64",
+  },
+  denio_reaper_wait: {
+    parameters: [
+      /* reaper */ "f64",
+      /* completions */ "buffer",
+      /* capacity */ "u32",
+      /* buffer */ "buffer",
+      /* length */ "u32",
+      /* timeout_ms */ "i32",
+    ],
+    result: "i32",
+  },
+  denio_reaper_descriptor: { parameters: [/* reaper */ "f64"], result: "i32" },
+  denio_reaper_park: { parameters: [/* reaper */ "f64"], result: "i32" },
+  denio_reaper_unpark: { parameters: [/* reaper */ "f64"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_source_count: { parameters: [], result: "i32" },
@@ -477,5 +570,6 @@ export const SYMBOLS = {
   ...THREAD_SYMBOLS,
   ...SERVING_SYMBOLS,
   ...UDP_SYMBOLS,
+  ...PROACTOR_SYMBOLS,
   ...OTHER_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -6,6 +6,7 @@ import "./deno_app.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readText } from "../util/deno_client.ts";
 import { encoded } from "../util/handlers.ts";
+import { NO_PROACTOR } from "../util/machine.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { within } from "../util/waiting.ts";
@@ -14,6 +15,9 @@ import { exchange } from "./http_in_memory.ts";
 import { serveNotes } from "./notes.ts";
 import { onAllCores } from "./on_all_cores.ts";
 import { startPollEcho } from "./poll_echo.ts";
+import { copy } from "./proactor_copy.ts";
+import { proactorEcho } from "./proactor_echo.ts";
+import { runWorkers } from "./proactor_workers.ts";
 import { tracedEcho, tracedReactor } from "./traced_echo.ts";
 
 const QUIET = { ...LOOPBACK, onListen() {} };
@@ -105,4 +109,43 @@ Deno.test("Deno.serve is denio's, and has its limits", async () => {
   await response.body?.cancel();
   await server.shutdown();
   assert(Deno.serve.name !== "serveHere");
+});
+
+const RING = { ignore: NO_PROACTOR };
+
+cleanTest("the echo on a Proactor serves several clients", async () => {
+  const echo = proactorEcho(LOOPBACK);
+  const talk = async (text: string) => {
+    using client = await Deno.connect(echo.addr);
+    for (let round = 0; round < 10; round++) {
+      await client.write(encoded(text));
+      assertEquals(await readText(client, text.length), text);
+    }
+  };
+  await Promise.all(["one", "two", "three"].map(talk));
+  echo.stop();
+  await within(echo.ended, "the echo's end");
+}, RING);
+
+cleanTest("a file is copied by a Proactor", () => {
+  const folder = Deno.makeTempDirSync();
+  const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+  const whole = new Uint8Array(2_500_000);
+  for (let at = 0; at + bytes.length < whole.length; at += 70_001) {
+    whole.set(bytes, at);
+  }
+  Deno.writeFileSync(`${folder}/from`, whole);
+  assertEquals(copy(`${folder}/from`, `${folder}/to`), whole.length);
+  assertEquals(Deno.readFileSync(`${folder}/to`), whole);
+  Deno.removeSync(folder, { recursive: true });
+}, RING);
+
+Deno.test({
+  name:
+    "four Workers share a Proactor: none of 100,000 operations each is lost",
+  ...RING,
+  async fn() {
+    const answers = await within(runWorkers(4, 100_000), "the Workers");
+    assertEquals(answers, Array(4).fill({ once: 100_000, wrong: 0 }));
+  },
 });

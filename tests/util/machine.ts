@@ -6,6 +6,8 @@
 
 // deno-lint-ignore-file no-console -- an untested part must be seen
 
+import { Proactor } from "../../src/proactor/proactor.ts";
+
 /** Returns whether to ignore tests because `what` is missing, and prints it. */
 export function lacks(what: string, isThere: () => boolean): boolean {
   if (isThere()) return false;
@@ -22,6 +24,12 @@ export const NO_IPV6: boolean = lacks("IPv6", () => {
     return false;
   }
 });
+
+/** Whether this process may not use io_uring. */
+export const NO_PROACTOR: boolean = lacks(
+  "io_uring",
+  () => Proactor.refusal === undefined,
+);
 
 /** Whether there is no `/proc` to count and measure with. */
 export const NO_PROC: boolean = lacks(

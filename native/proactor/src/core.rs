@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::completion::Completion;
+use crate::making::readiness;
 use crate::output::{Opened, Output};
 use crate::reaper::{Done, Untaken};
-use crate::making::readiness;
 use crate::shared::{Cancel, Order, Shared};
 use crate::sys::{Action, Driver, Flight, Landing, Origin, Sources};
 
@@ -81,8 +81,6 @@ impl Core {
         let entries = flight.entries();
         let has_reaper = flight.reaper.is_some() && flight.action.is_multi();
         let message = flight.target.clone();
-        let source = flight.source;
-        let is_close = flight.action == Action::Close;
         let index = self.driver.flights.insert(flight);
         if has_reaper {
             if let Some(flight) = self.driver.flights.get_mut(index) {
@@ -95,9 +93,6 @@ impl Core {
                 flight.target = None;
             }
             return self.refuse(index, libc::EAGAIN);
-        }
-        if is_close {
-            self.cancel(Cancel::Source(source));
         }
         (0..entries).for_each(|_| self.stage_again(index));
     }
@@ -137,19 +132,38 @@ impl Core {
     /// Submits all that is staged, and takes the completions that are there.
     pub fn flush(&mut self, sources: &mut impl Sources) -> io::Result<()> {
         self.oldest = None;
+        loop {
+            self.submit_cancels()?;
+            let mut refused = Vec::new();
+            let note = |_: &mut Driver, index, errno| refused.push((index, errno));
+            let flushed = self.driver.flush(&mut self.staged, sources, note);
+            refused.into_iter().for_each(|(index, errno)| self.refuse(index, errno));
+            let closing = flushed?;
+            self.land();
+            let Some(index) = closing else { return Ok(()) };
+            self.close_source(index, sources)?;
+        }
+    }
+
+    /// Submits a close, after it has asked the operations on its source to end that have not
+    /// ended yet.
+    fn close_source(&mut self, index: u32, sources: &mut impl Sources) -> io::Result<()> {
+        let Some(flight) = self.driver.flights.get(index) else { return Ok(()) };
+        let source = flight.source;
+        // The others end by themselves, and the kernel has their file.
+        self.cancel_where(|flight| flight.works_on(source) && flight.action.may_wait());
+        self.submit_cancels()?;
+        if let Some(errno) = self.driver.close_source(index, sources)? {
+            self.refuse(index, errno);
+        }
+        Ok(())
+    }
+
+    fn submit_cancels(&mut self) -> io::Result<()> {
         while let Some(index) = self.cancels.pop() {
             self.driver.cancel(index)?;
             self.land();
         }
-        let mut staged = std::mem::take(&mut self.staged);
-        let mut refused = Vec::new();
-        let flushed = self.driver.flush(&mut staged, sources, |_, index, errno| {
-            refused.push((index, errno));
-        });
-        refused.into_iter().for_each(|(index, errno)| self.refuse(index, errno));
-        self.staged.extend(staged);
-        flushed?;
-        self.land();
         Ok(())
     }
 
@@ -373,10 +387,13 @@ impl Core {
 
     /// Asks operations to end, and returns how many were asked.
     pub fn cancel(&mut self, which: Cancel) -> usize {
-        let is_meant = |flight: &Flight| match which {
+        self.cancel_where(|flight| match which {
             Cancel::Token(token) => flight.token == token,
             Cancel::Source(source) => flight.works_on(source),
-        };
+        })
+    }
+
+    fn cancel_where(&mut self, is_meant: impl Fn(&Flight) -> bool) -> usize {
         let meant: Vec<u32> = self
             .driver
             .flights

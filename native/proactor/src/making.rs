@@ -185,8 +185,7 @@ impl Request {
 
     fn connect(&self, input: &Input<'_>, lookup: &dyn Lookup) -> io::Result<Flight> {
         let address = lookup.address(input.names(self)?)?;
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         let address = SockAddr::from(address);
         let room = Room::of([address_bytes(&address)].into_iter())?;

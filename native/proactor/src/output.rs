@@ -68,7 +68,11 @@ impl<'o> Output<'o> {
         let (start, end) = (self.used, self.used + bytes.len());
         let Some(place) = self.bytes.get_mut(start..end) else {
             let is_first = self.written == 0;
-            return if is_first { Err(io::Error::from_raw_os_error(libc::EMSGSIZE)) } else { Ok(None) };
+            return if is_first {
+                Err(io::Error::from_raw_os_error(libc::EMSGSIZE))
+            } else {
+                Ok(None)
+            };
         };
         place.copy_from_slice(bytes);
         self.used = end;

@@ -8,9 +8,9 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::core::{Batching, Core};
+use crate::making::{Input, Lookup};
 use crate::output::Output;
 use crate::reaper::Inbox;
-use crate::making::{Input, Lookup};
 use crate::shared::{Cancel, Order, Shared, Target};
 use crate::sys::{Driver, EventFd, Flight, Sources};
 use crate::{Code, Request};
@@ -199,11 +199,7 @@ impl Proactor {
     }
 
     /// Checks what can be known before an operation has its places.
-    fn reaper_of(
-        &self,
-        request: &Request,
-        lookup: &dyn Lookup,
-    ) -> io::Result<Option<Arc<Inbox>>> {
+    fn reaper_of(&self, request: &Request, lookup: &dyn Lookup) -> io::Result<Option<Arc<Inbox>>> {
         let code = request.operation()?;
         if !self.supports(code) {
             return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
@@ -219,10 +215,7 @@ impl Proactor {
     }
 
     /// Gives the places of operations back that were not made.
-    fn give_back<'r>(
-        &self,
-        unmade: impl Iterator<Item = (&'r Request, &'r Option<Arc<Inbox>>)>,
-    ) {
+    fn give_back<'r>(&self, unmade: impl Iterator<Item = (&'r Request, &'r Option<Arc<Inbox>>)>) {
         let mut places = 0;
         for (request, reaper) in unmade {
             places += request.places(self.operations);
@@ -346,13 +339,14 @@ impl Proactor {
         Ok(true)
     }
 
-    /// Waits, on any thread, until the descriptor is readable or `timeout` is over.
+    /// Makes the descriptor readable now. Any thread may call it.
     ///
     /// # Errors
     ///
     /// `EINVAL` before [`Proactor::descriptor`].
-    pub fn await_signal(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        self.signal.get().ok_or_else(invalid)?.wait(timeout)
+    pub fn unpark(&self) -> io::Result<()> {
+        self.signal.get().ok_or_else(invalid)?.signal();
+        Ok(())
     }
 
     /// Opens the inbox of a reaper: a thread that gets completions of this proactor. Any

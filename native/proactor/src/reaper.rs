@@ -217,8 +217,7 @@ impl Inbox {
 
     /// Lets operations go on of which all completions are taken.
     fn resume(&self, taken: Vec<Arc<Untaken>>) {
-        let goes_on =
-            |untaken: &Arc<Untaken>| untaken.count.fetch_sub(1, Ordering::SeqCst) == 1;
+        let goes_on = |untaken: &Arc<Untaken>| untaken.count.fetch_sub(1, Ordering::SeqCst) == 1;
         let orders: Vec<_> = taken.into_iter().filter(goes_on).map(Order::Resume).collect();
         if let Some(shared) = self.shared.upgrade().filter(|_| !orders.is_empty()) {
             shared.order(orders);
@@ -232,6 +231,11 @@ impl Inbox {
     /// `EMFILE`.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         self.signal.try_clone()
+    }
+
+    /// Makes the descriptor readable now.
+    pub fn unpark(&self) {
+        self.signal.signal();
     }
 
     /// Signals the descriptor when a completion comes; returns true, and does not signal,

@@ -240,6 +240,25 @@ fn files_are_opened_written_synced_read_described_and_closed() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// The kernel hands these to threads of its own, which look the descriptor up when they begin.
+#[test]
+fn an_operation_keeps_its_file_when_the_descriptor_is_closed_right_after() {
+    let mut fixture = fixture();
+    for _ in 0..200 {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ours = fixture.table.add(ours, Kind::Unix);
+        let shutdown = Request { argument: 1, ..on(Code::Shutdown, 1, ours) };
+        fixture.submit(&[shutdown], &[]);
+        fixture.proactor.flush(&mut fixture.table).unwrap();
+        fixture.table.sources.remove(&ours);
+        // It has the number of the closed one.
+        let (other, _peer) = UnixStream::pair().unwrap();
+        assert_eq!(fixture.expect_one().result(), 0);
+        assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        assert_eq!((&other).write(b"x").unwrap(), 1, "another file was shut down");
+    }
+}
+
 #[test]
 fn splice_moves_bytes_between_a_pipe_and_a_socket() {
     let mut fixture = fixture();

@@ -161,11 +161,10 @@ pub extern "C" fn denio_proactor_park(proactor: f64) -> i32 {
     answer(system::park(proactor).map(i32::from))
 }
 
-/// Waits until the descriptor is readable, or `timeout_ms` are over (negative: without limit),
-/// and returns 1 or 0. Any thread may call it: it touches no ring.
+/// Makes the descriptor of a parked proactor readable now.
 #[unsafe(no_mangle)]
-pub extern "C" fn denio_proactor_await(proactor: f64, timeout_ms: i32) -> i32 {
-    answer(system::await_signal(proactor, timeout(timeout_ms)).map(i32::from))
+pub extern "C" fn denio_proactor_unpark(proactor: f64) -> i32 {
+    answer_unit(system::unpark(proactor))
 }
 
 /// Writes [`PROACTOR_STATS`] counters: system calls, entries submitted, waits, completions,
@@ -228,4 +227,10 @@ pub extern "C" fn denio_reaper_descriptor(reaper: f64) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_reaper_park(reaper: f64) -> i32 {
     answer(system::reaper_park(reaper).map(i32::from))
+}
+
+/// Makes the descriptor of a parked reaper readable now.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_reaper_unpark(reaper: f64) -> i32 {
+    answer_unit(system::reaper_unpark(reaper))
 }

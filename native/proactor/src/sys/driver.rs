@@ -135,18 +135,23 @@ impl Driver {
         unsafe { self.push(&entry) }
     }
 
-    /// Submits staged operations, each by its number. `refused` hears of those that cannot
-    /// be submitted.
+    /// Submits staged operations, each by its number, up to a close, and takes them out.
+    /// `refused` hears of those that cannot be submitted. Returns the number of the close,
+    /// which [`Driver::close_source`] submits.
     pub fn flush(
         &mut self,
         staged: &mut VecDeque<u32>,
         sources: &mut impl Sources,
         mut refused: impl FnMut(&mut Self, u32, i32),
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<u32>> {
+        let mut closing = None;
         while let Some(index) = staged.front().copied() {
             let action = self.flights.get(index).map(|flight| flight.action);
-            // A close takes its source out of the table, where it may be lent.
-            if action == Some(Action::Close) || self.ring()?.room() == 0 {
+            if action == Some(Action::Close) {
+                closing = staged.pop_front();
+                break;
+            }
+            if self.ring()?.room() == 0 {
                 self.submit_lent(sources)?;
             }
             match self.lend(index, sources) {
@@ -154,8 +159,7 @@ impl Driver {
                     if let Some(entry) = self.flights.depart(index, fd, other) {
                         // SAFETY: the entry's memory is in the flights, which keep it until its
                         // last completion, also beyond the ring. Its descriptors are lent until
-                        // the kernel has taken the entry, are the flight's own, or, of a close,
-                        // belong to the entry.
+                        // the kernel has taken the entry, or are the flight's own.
                         unsafe { self.push(&entry) }?;
                     }
                 }
@@ -167,32 +171,50 @@ impl Driver {
             }
             staged.pop_front();
         }
-        self.submit_lent(sources)
+        self.submit_lent(sources)?;
+        Ok(closing)
     }
 
-    fn lend(
+    /// Takes the source of a close out of its table, and has the kernel close it. Returns the
+    /// `errno` of a close that is over, 0 for success.
+    pub fn close_source(
         &mut self,
         index: u32,
         sources: &mut impl Sources,
-    ) -> Result<(RawFd, RawFd), Unlent> {
+    ) -> io::Result<Option<i32>> {
+        let Some(flight) = self.flights.get_mut(index) else { return Ok(None) };
+        flight.staged = 0;
+        let file = match sources.remove(flight.source) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(Some(0)),
+            Err(errno) => return Ok(Some(errno)),
+        };
+        if let Some(entry) = self.flights.depart(index, file.into_raw_fd(), -1) {
+            // SAFETY: the descriptor belongs to the entry, which points to nothing.
+            unsafe { self.push(&entry) }?;
+        }
+        Ok(None)
+    }
+
+    fn lend(&mut self, index: u32, sources: &mut impl Sources) -> Result<(RawFd, RawFd), Unlent> {
         let Some(flight) = self.flights.get_mut(index) else { return Err(Unlent::Bad(0)) };
         flight.staged = flight.staged.saturating_sub(1);
-        if flight.action == Action::Close {
-            return match sources.remove(flight.source).map_err(Unlent::Bad)? {
-                Some(file) => Ok((file.into_raw_fd(), -1)),
-                None => Err(Unlent::Bad(0)),
-            };
-        }
         if flight.source == 0 {
             return Ok((-1, -1));
         }
         let lent = (|| {
             let (fd, kind) = sources.lend(flight.source)?;
             flight.kind = kind;
-            match flight.action {
-                Action::Splice { to, .. } => Ok((fd, sources.lend(to)?.0)),
-                _ => Ok((fd, -1)),
+            let other = match flight.action {
+                Action::Splice { to, .. } => Some(sources.lend(to)?.0),
+                _ => None,
+            };
+            if !flight.action.is_late() {
+                return Ok((fd, other.unwrap_or(-1)));
             }
+            // SAFETY: both are lent.
+            unsafe { flight.hold(fd, other) }
+                .map_err(|error| Unlent::Bad(error.raw_os_error().unwrap_or(libc::EBADF)))
         })();
         if lent == Err(Unlent::Busy) {
             flight.staged += 1;
@@ -389,10 +411,7 @@ impl Drop for Driver {
 
 /// Whether the kernel may have memory later. `EBUSY` is a full completion queue.
 fn is_shortage(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ENOBUFS)
-    )
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ENOBUFS))
 }
 
 /// Borrows the ring's descriptor.

@@ -32,7 +32,8 @@ impl EventFd {
         self.0.try_clone()
     }
 
-    /// Waits until it is readable, or until `timeout` is over; returns whether it is.
+    /// Waits, in models, until it is readable, or until `timeout` is over; returns whether it is.
+    #[cfg(loom)]
     pub fn wait(&self, timeout: Option<std::time::Duration>) -> io::Result<bool> {
         wait_for(self.as_fd(), PollFlags::IN, timeout)
     }

@@ -1,6 +1,7 @@
 //! Operations from their submission to their last completion.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use io_uring::types::{Fd, FsyncFlags};
@@ -90,6 +91,24 @@ impl Action {
         )
     }
 
+    /// Whether it may wait for a peer, or a time.
+    pub const fn may_wait(self) -> bool {
+        !matches!(self, Self::Shutdown { .. } | Self::Fsync { .. } | Self::Stat { .. })
+    }
+
+    /// Whether the kernel takes the open file later than it takes the entry: it hands these to
+    /// threads of its own, which look the descriptor up (`REQ_F_FORCE_ASYNC`, and the second
+    /// descriptor of a splice).
+    pub const fn is_late(self) -> bool {
+        matches!(
+            self,
+            Self::Shutdown { .. }
+                | Self::Fsync { .. }
+                | Self::Stat { by_path: false }
+                | Self::Splice { .. }
+        )
+    }
+
     /// Whether the kernel writes into the room.
     const fn fills(self) -> bool {
         matches!(self, Self::Receive | Self::Read { .. })
@@ -109,6 +128,8 @@ pub struct Flight {
     pub room: Room,
     /// The socket that it connects.
     pub socket: Option<OwnedFd>,
+    /// Descriptors that only it has, until its last completion.
+    held: Vec<OwnedFd>,
     /// The proactor that a message is for.
     pub target: Option<Target>,
     /// Who gets its completions; `None` is the proactor's owner.
@@ -142,6 +163,7 @@ impl Flight {
             action,
             room,
             socket: None,
+            held: Vec::new(),
             target: None,
             reaper: None,
             untaken: None,
@@ -159,6 +181,26 @@ impl Flight {
     /// Entries that the kernel has.
     pub const fn in_kernel(&self) -> u32 {
         self.in_kernel
+    }
+
+    /// Makes descriptors of its own for its sources.
+    ///
+    /// # Safety
+    ///
+    /// The descriptors are open until this returns.
+    pub(super) unsafe fn hold(
+        &mut self,
+        fd: RawFd,
+        other: Option<RawFd>,
+    ) -> io::Result<(RawFd, RawFd)> {
+        self.held.clear();
+        for fd in [Some(fd), other].into_iter().flatten() {
+            // SAFETY: the caller's promise.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            self.held.push(fd.try_clone_to_owned()?);
+        }
+        let number = |place: usize| self.held.get(place).map_or(-1, AsRawFd::as_raw_fd);
+        Ok((number(0), number(1)))
     }
 
     /// Entries that it has, in the kernel or staged, while it goes on.
@@ -227,8 +269,7 @@ impl Flight {
         let start = self.room.pointer();
         // Inside of the room: `Room::of` got the answer's bytes and the path's.
         let path = start.wrapping_add(STAT_BYTES).cast_const().cast();
-        let (fd, flags) =
-            if by_path { (Fd(libc::AT_FDCWD), 0) } else { (fd, libc::AT_EMPTY_PATH) };
+        let (fd, flags) = if by_path { (Fd(libc::AT_FDCWD), 0) } else { (fd, libc::AT_EMPTY_PATH) };
         opcode::Statx::new(fd, path, start.cast())
             .flags(flags)
             .mask(libc::STATX_BASIC_STATS | libc::STATX_BTIME)

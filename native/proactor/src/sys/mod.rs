@@ -3,7 +3,8 @@
 //! An operation's memory is a [`Room`], which lies in the driver's flights from before the
 //! operation is submitted until its last completion. A descriptor is lent by a [`Sources`],
 //! from before its entry is pushed until the kernel has taken the entry: from then on the
-//! kernel itself holds the open file.
+//! kernel itself holds the open file. Operations that the kernel hands to threads of its own
+//! have descriptors of their own, since such a thread looks the number up later.
 
 #![allow(unsafe_code)]
 

@@ -88,8 +88,8 @@ pub fn park(proactor: f64) -> io::Result<bool> {
     shared_proactor(proactor)?.park(&mut Loan::default())
 }
 
-pub fn await_signal(proactor: f64, timeout: Option<Duration>) -> io::Result<bool> {
-    shared_proactor(proactor)?.await_signal(timeout)
+pub fn unpark(proactor: f64) -> io::Result<()> {
+    shared_proactor(proactor)?.unpark()
 }
 
 pub fn stats(proactor: f64) -> io::Result<[u64; PROACTOR_STATS]> {
@@ -129,6 +129,11 @@ pub fn reaper_descriptor(reaper: f64) -> io::Result<i32> {
 
 pub fn reaper_park(reaper: f64) -> io::Result<bool> {
     Ok(shared_reaper(reaper)?.park())
+}
+
+pub fn reaper_unpark(reaper: f64) -> io::Result<()> {
+    shared_reaper(reaper)?.unpark();
+    Ok(())
 }
 
 fn shared_proactor(handle: f64) -> io::Result<Arc<Proactor>> {

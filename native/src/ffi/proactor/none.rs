@@ -30,10 +30,11 @@ fail! {
     wait(f64, &mut [Completion], &mut [u8], Option<Duration>) -> usize;
     descriptor(f64) -> i32;
     park(f64) -> bool;
-    await_signal(f64, Option<Duration>) -> bool;
+    unpark(f64) -> ();
     stats(f64) -> [u64; PROACTOR_STATS];
     reaper(f64, u32) -> Object;
     reap(f64, &mut [Completion], &mut [u8], Option<Duration>) -> usize;
     reaper_descriptor(f64) -> i32;
     reaper_park(f64) -> bool;
+    reaper_unpark(f64) -> ();
 }

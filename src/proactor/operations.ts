@@ -1,0 +1,516 @@
+/**
+ * The batch of operations that a program submits.
+ *
+ * @module
+ */
+
+import { REQUEST_BYTES } from "../native/symbols.ts";
+import { encodeAddress, type HostPort, hostPort } from "../net/address.ts";
+import { requireNet } from "../net/permissions.ts";
+import type { InterestSet } from "../poll/interest.ts";
+import { checkInterest } from "../poll/interest.ts";
+import type { Source } from "../poll/registry.ts";
+import { checkToken, type Token } from "../poll/token.ts";
+import { Code } from "./operation.ts";
+import { requirePath } from "./permissions.ts";
+
+/** The layout of a request, which native code shares. */
+const NUMBERS = REQUEST_BYTES / Float64Array.BYTES_PER_ELEMENT;
+const WORDS = REQUEST_BYTES / Uint32Array.BYTES_PER_ELEMENT;
+const SOURCE = 0;
+const OTHER = 1;
+const OFFSET = 2;
+const OTHER_OFFSET = 3;
+const REAPER = 4;
+const TOKEN = 10;
+const CODE = 11;
+const START = 12;
+const END = 13;
+const ARGUMENT = 14;
+const FLAGS = 15;
+
+/** Bits of the flags, as of `Request` in Rust. */
+const NAMED = 1;
+const GATHER = 2;
+
+/** The position of a source that has none, and a file's own. */
+const NO_POSITION = -1;
+const CAPACITY_DEFAULT = 256;
+const CAPACITY_MAX = 65_536;
+/** Room for a few paths, at first. */
+const NAMES_BYTES = 1024;
+const LENGTH_MAX = 2 ** 30;
+const MODE_DEFAULT = 0o666;
+
+const HALVES = ["read", "write", "both"] as const;
+
+/** How a file is opened, as of `Deno.OpenOptions`. */
+export interface OpenOptions {
+  /** To read; the default when nothing else is asked for. */
+  readonly read?: boolean;
+  /** To write. */
+  readonly write?: boolean;
+  /** Each write goes to the end. */
+  readonly append?: boolean;
+  /** A missing file is made; needs `write` or `append`. */
+  readonly create?: boolean;
+  /** The file is emptied; needs `write`. */
+  readonly truncate?: boolean;
+  /** The file is made, and must not exist; needs `write` or `append`. */
+  readonly createNew?: boolean;
+  /** The permissions of a new file, less the process's mask; 0o666. */
+  readonly mode?: number;
+}
+
+/**
+ * Operations that one call submits. A method adds one; `Proactor.submit` takes
+ * them out. The arguments of `source` are sockets, pipes and files of this
+ * library.
+ */
+export class Operations {
+  /** The most operations that the batch holds. */
+  readonly capacity: number;
+  /** The number of operations in the batch; set it to 0 to begin anew. */
+  length = 0;
+  /** The handle of the reaper that gets the completions of what is added. */
+  #reaper = 0;
+  readonly #memory: ArrayBuffer;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  /** The same memory. */
+  readonly #numbers: Float64Array<ArrayBuffer>;
+  #names: Uint8Array<ArrayBuffer> = new Uint8Array(NAMES_BYTES);
+  #namesLength = 0;
+
+  /**
+   * Makes an empty batch.
+   *
+   * @param capacity The most operations that the batch holds, from 1 to 65536.
+   * @throws {RangeError} when it is out of range.
+   */
+  constructor(capacity: number = CAPACITY_DEFAULT) {
+    if (
+      !Number.isInteger(capacity) || capacity < 1 || capacity > CAPACITY_MAX
+    ) {
+      throw new RangeError(
+        `Cannot hold "${capacity}" operations: it must be an integer from 1 ` +
+          `to ${CAPACITY_MAX}`,
+      );
+    }
+    this.capacity = capacity;
+    this.#memory = new ArrayBuffer(REQUEST_BYTES * capacity);
+    this.#words = new Uint32Array(this.#memory);
+    this.#numbers = new Float64Array(this.#memory);
+  }
+
+  /**
+   * Sends the completions of operations that are added from now on to a reaper;
+   * `undefined` sends them to the proactor's owner.
+   */
+  set reaper(reaper: { readonly handle: number } | undefined) {
+    this.#reaper = reaper?.handle ?? 0;
+  }
+
+  /** Completes at once, with 0. */
+  nop(token: Token): void {
+    this.#add(Code.nop, token, 0);
+  }
+
+  /**
+   * Completes with 0 when `ms` milliseconds are over.
+   *
+   * @throws {RangeError} when `ms` is negative or no number.
+   */
+  timeout(token: Token, ms: number): void {
+    if (!(ms >= 0 && ms < Infinity)) {
+      throw new RangeError(
+        `Cannot wait "${ms}" ms: it must be a number of zero or more`,
+      );
+    }
+    const index = this.#add(Code.timeout, token, 0);
+    this.#numbers[NUMBERS * index + OFFSET] = ms;
+  }
+
+  /** Accepts a connection: the completion has its `handle`. */
+  accept(token: Token, listener: Source): void {
+    this.#add(Code.accept, token, listener.handle);
+  }
+
+  /**
+   * Accepts connections until it is cancelled or fails: each is a completion
+   * that has more. It takes up to eight places of the proactor.
+   */
+  acceptMultishot(token: Token, listener: Source): void {
+    this.#add(Code["accept-multishot"], token, listener.handle);
+  }
+
+  /**
+   * Opens a TCP socket and connects it: the completion has its `handle`.
+   *
+   * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.
+   * @throws {TypeError} when the host is no IP address.
+   */
+  connect(token: Token, address: HostPort): void {
+    const { hostname, port } = hostPort(address);
+    requireNet(hostname, port);
+    const bytes = encodeAddress({ hostname, port });
+    this.#addNamed(Code.connect, token, bytes, 0);
+  }
+
+  /**
+   * Receives up to `bytesMax` bytes of a socket, as soon as there are some. The
+   * result is their number; 0 is the end of the stream.
+   *
+   * @throws {RangeError} when `bytesMax` is no integer from 1 to a GiB.
+   */
+  receive(token: Token, socket: Source, bytesMax: number): void {
+    checkLength(bytesMax);
+    const index = this.#add(Code.receive, token, socket.handle);
+    this.#words[WORDS * index + END] = bytesMax;
+  }
+
+  /**
+   * Receives bytes of a socket whenever some come, until the stream ends or the
+   * operation is cancelled. Each piece is a completion that has more, of at most
+   * the proactor's `bufferBytes`.
+   */
+  receiveMultishot(token: Token, socket: Source): void {
+    this.#add(Code["receive-multishot"], token, socket.handle);
+  }
+
+  /**
+   * Sends a range of the bytes that are given to `submit`, all of it: the
+   * result is its length, unless the send is cancelled or fails midway.
+   */
+  send(token: Token, socket: Source, start: number, end: number): void {
+    this.#addRange(Code.send, token, socket.handle, start, end);
+  }
+
+  /**
+   * Sends like `send`, but the network card reads the bytes from where the
+   * proactor has them. This saves one copy of two, and takes two places of the
+   * proactor and a second completion of the kernel's: worth while from
+   * `ZERO_COPY_BYTES_MIN` on, and never to a peer on this machine, for which the
+   * kernel copies in any case.
+   */
+  sendZeroCopy(token: Token, socket: Source, start: number, end: number): void {
+    this.#addRange(Code["send-zero-copy"], token, socket.handle, start, end);
+  }
+
+  /**
+   * Sends several ranges of the bytes that are given to `submit`, one behind the
+   * other.
+   *
+   * @param ranges Pairs of start and end.
+   */
+  sendVectored(
+    token: Token,
+    socket: Source,
+    ranges: readonly (readonly [start: number, end: number])[],
+  ): void {
+    const words = new Uint32Array(ranges.flat());
+    const bytes = new Uint8Array(words.buffer);
+    const index = this.#addNamed(Code.send, token, bytes, socket.handle);
+    this.#words[WORDS * index + FLAGS] = GATHER;
+  }
+
+  /** Shuts down a half of a socket, or both. */
+  shutdown(token: Token, socket: Source, half: typeof HALVES[number]): void {
+    const number = HALVES.indexOf(half);
+    if (number < 0) {
+      throw new TypeError(
+        `Cannot shut down "${half}": it must be ${HALVES.join(", ")}`,
+      );
+    }
+    const index = this.#add(Code.shutdown, token, socket.handle);
+    this.#words[WORDS * index + ARGUMENT] = number;
+  }
+
+  /**
+   * Closes a source, after it has cancelled the operations on it that have not
+   * ended at once. Do not close the source's object as well.
+   */
+  close(token: Token, source: Source): void {
+    this.#add(Code.close, token, source.handle);
+  }
+
+  /** Completes when a source is ready: the result is its readiness. */
+  poll(token: Token, source: Source, interest: InterestSet): void {
+    this.#addPoll(Code.poll, token, source, interest);
+  }
+
+  /**
+   * Completes when a source is ready, and again each time that it is ready after
+   * the program has taken the completion, until it is cancelled.
+   */
+  pollMultishot(token: Token, source: Source, interest: InterestSet): void {
+    this.#addPoll(Code["poll-multishot"], token, source, interest);
+  }
+
+  /**
+   * Opens a file: the completion has its `handle`.
+   *
+   * @throws {Deno.errors.NotCapable} without the permissions for the path.
+   * @throws {TypeError} when the path is empty or has a NUL byte.
+   */
+  open(token: Token, path: string, options: OpenOptions = {}): void {
+    const bits = openBits(options);
+    if (bits & READ) requirePath("read", path);
+    if (bits & ~READ) requirePath("write", path);
+    const index = this.#addNamed(Code.open, token, encodePath(path), 0);
+    this.#numbers[NUMBERS * index + OFFSET] = options.mode ?? MODE_DEFAULT;
+    this.#words[WORDS * index + ARGUMENT] = bits;
+  }
+
+  /**
+   * Reads up to `bytesMax` bytes of a file or a pipe. The result is their
+   * number; 0 is the end.
+   *
+   * @param at The position in the file; without it, the file's own, which the
+   * read moves.
+   */
+  read(token: Token, source: Source, bytesMax: number, at?: number): void {
+    checkLength(bytesMax);
+    const index = this.#add(Code.read, token, source.handle);
+    this.#words[WORDS * index + END] = bytesMax;
+    this.#numbers[NUMBERS * index + OFFSET] = position(at);
+  }
+
+  /**
+   * Writes a range of the bytes that are given to `submit` to a file or a pipe.
+   * The result is how many were written, which may be less.
+   *
+   * @param at The position in the file; without it, the file's own.
+   */
+  write(
+    token: Token,
+    source: Source,
+    start: number,
+    end: number,
+    at?: number,
+  ): void {
+    const offset = position(at);
+    const index = this.#addRange(Code.write, token, source.handle, start, end);
+    this.#numbers[NUMBERS * index + OFFSET] = offset;
+  }
+
+  /**
+   * Completes when a file's bytes are on their disk: `fsync(2)`, or with
+   * `dataOnly` `fdatasync(2)`.
+   */
+  fsync(token: Token, file: Source, dataOnly: boolean = false): void {
+    const index = this.#add(Code.fsync, token, file.handle);
+    this.#words[WORDS * index + ARGUMENT] = dataOnly ? 1 : 0;
+  }
+
+  /**
+   * Describes a file, by its object or its path: the completion has bytes for
+   * {@linkcode decodeStat}.
+   *
+   * @throws {Deno.errors.NotCapable} without the permission to read the path.
+   */
+  stat(token: Token, file: Source | string): void {
+    if (typeof file !== "string") {
+      this.#add(Code.stat, token, file.handle);
+      return;
+    }
+    requirePath("read", file);
+    const index = this.#addNamed(Code.stat, token, encodePath(file), 0);
+    this.#words[WORDS * index + FLAGS] = NAMED;
+  }
+
+  /**
+   * Moves up to `bytesMax` bytes from one source to another without copying
+   * them through the program; one of the two must be a pipe: `splice(2)`.
+   *
+   * @param at Positions in files; without them, the files' own.
+   */
+  splice(
+    token: Token,
+    from: Source,
+    to: Source,
+    bytesMax: number,
+    at: { readonly from?: number; readonly to?: number } = {},
+  ): void {
+    checkLength(bytesMax);
+    const positions = [position(at.from), position(at.to)] as const;
+    const index = this.#add(Code.splice, token, from.handle);
+    this.#words[WORDS * index + END] = bytesMax;
+    this.#numbers[NUMBERS * index + OTHER] = to.handle;
+    this.#numbers[NUMBERS * index + OFFSET] = positions[0];
+    this.#numbers[NUMBERS * index + OTHER_OFFSET] = positions[1];
+  }
+
+  /**
+   * Makes a completion at another proactor, with a token and a value of 32 bits.
+   * Completes with 0, or `-EAGAIN` when the other has no room.
+   *
+   * @param proactor The other proactor, or an object with its handle.
+   */
+  message(
+    token: Token,
+    proactor: { readonly handle: number },
+    message: { readonly token: Token; readonly value: number },
+  ): void {
+    checkToken(message.token);
+    const index = this.#add(Code.message, token, 0);
+    this.#numbers[NUMBERS * index + OTHER] = proactor.handle;
+    this.#words[WORDS * index + START] = message.token;
+    this.#words[WORDS * index + ARGUMENT] = message.value;
+  }
+
+  /** What native code reads: the requests, and their paths and addresses. */
+  get memory(): {
+    readonly words: Uint32Array<ArrayBuffer>;
+    readonly names: Uint8Array<ArrayBuffer>;
+  } {
+    return { words: this.#words, names: this.#names };
+  }
+
+  /** How many bytes of the names are used. */
+  get namesLength(): number {
+    return this.#namesLength;
+  }
+
+  /** The number of the first operation's kind. */
+  get firstCode(): number {
+    return this.#words[CODE]!;
+  }
+
+  /** Takes the first `count` operations out: they are submitted. */
+  takeOut(count: number): void {
+    if (count < this.length) {
+      this.#words.copyWithin(0, WORDS * count, WORDS * this.length);
+    }
+    this.length -= count;
+    if (this.length === 0) this.#namesLength = 0;
+  }
+
+  /** Adds an operation with zeroes in all other fields; returns its index. */
+  #add(code: number, token: Token, source: number): number {
+    checkToken(token);
+    const index = this.length;
+    if (index >= this.capacity) {
+      throw new RangeError(
+        `Cannot add operation ${index + 1}: the batch holds ${this.capacity}`,
+      );
+    }
+    this.length = index + 1;
+    if (index === 0) this.#namesLength = 0;
+    const numbers = this.#numbers;
+    const number = NUMBERS * index;
+    numbers[number + SOURCE] = source;
+    numbers[number + OTHER] = 0;
+    numbers[number + OFFSET] = NO_POSITION;
+    numbers[number + OTHER_OFFSET] = NO_POSITION;
+    numbers[number + REAPER] = this.#reaper;
+    const words = this.#words;
+    const word = WORDS * index;
+    words[word + TOKEN] = token;
+    words[word + CODE] = code;
+    words[word + START] = 0;
+    words[word + END] = 0;
+    words[word + ARGUMENT] = 0;
+    words[word + FLAGS] = 0;
+    return index;
+  }
+
+  #addRange(
+    code: number,
+    token: Token,
+    source: number,
+    start: number,
+    end: number,
+  ): number {
+    if (!(start >= 0 && start <= end && end <= LENGTH_MAX)) {
+      throw new RangeError(
+        `Cannot use bytes "${start}" to "${end}": the range must lie in the ` +
+          `bytes that are given to submit`,
+      );
+    }
+    const index = this.#add(code, token, source);
+    this.#words[WORDS * index + START] = start;
+    this.#words[WORDS * index + END] = end;
+    return index;
+  }
+
+  #addNamed(
+    code: number,
+    token: Token,
+    name: Uint8Array,
+    source: number,
+  ): number {
+    const index = this.#add(code, token, source);
+    const start = this.#namesLength;
+    const end = start + name.byteLength;
+    if (end > this.#names.byteLength) {
+      const grown = new Uint8Array(2 * end);
+      grown.set(this.#names);
+      this.#names = grown;
+    }
+    this.#names.set(name, start);
+    this.#namesLength = end;
+    this.#words[WORDS * index + START] = start;
+    this.#words[WORDS * index + END] = end;
+    return index;
+  }
+
+  #addPoll(
+    code: number,
+    token: Token,
+    source: Source,
+    interest: InterestSet,
+  ): void {
+    checkInterest(interest);
+    const index = this.#add(code, token, source.handle);
+    this.#words[WORDS * index + ARGUMENT] = interest;
+  }
+}
+
+/** Bits of `open` in `native/proactor/src/request.rs`. */
+const READ = 1;
+const WRITE = 2;
+const APPEND = 4;
+const CREATE = 8;
+const TRUNCATE = 16;
+const CREATE_NEW = 32;
+
+function openBits(options: OpenOptions): number {
+  const bits = (options.read ? READ : 0) | (options.write ? WRITE : 0) |
+    (options.append ? APPEND : 0) | (options.create ? CREATE : 0) |
+    (options.truncate ? TRUNCATE : 0) | (options.createNew ? CREATE_NEW : 0);
+  if (bits === 0) return READ;
+  if ((bits & (CREATE | CREATE_NEW)) !== 0 && (bits & (WRITE | APPEND)) === 0) {
+    throw new TypeError(
+      "Cannot create a file: option write or append must be true",
+    );
+  }
+  if ((bits & TRUNCATE) !== 0 && (bits & WRITE) === 0) {
+    throw new TypeError("Cannot truncate a file: option write must be true");
+  }
+  return bits;
+}
+
+function encodePath(path: string): Uint8Array {
+  if (path === "" || path.includes("\0")) {
+    throw new TypeError(
+      `Cannot use path "${path}": it must have a character, and no NUL`,
+    );
+  }
+  return new TextEncoder().encode(path);
+}
+
+function position(at: number | undefined): number {
+  if (at === undefined) return NO_POSITION;
+  if (Number.isSafeInteger(at) && at >= 0) return at;
+  throw new RangeError(
+    `Cannot use position "${at}": it must be an integer of zero or more`,
+  );
+}
+
+function checkLength(bytes: number): void {
+  if (Number.isInteger(bytes) && bytes >= 1 && bytes <= LENGTH_MAX) return;
+  throw new RangeError(
+    `Cannot take "${bytes}" bytes: it must be an integer from 1 to ` +
+      `${LENGTH_MAX}`,
+  );
+}
