@@ -22,6 +22,8 @@
 
 export { WOULD_BLOCK } from "./native/errors.ts";
 export type { HostPort } from "./net/address.ts";
+export { Endpoint } from "./net/endpoint.ts";
+export type { Shutdown } from "./net/stream.ts";
 export type { InterestSet } from "./poll/interest.ts";
 export type { Source } from "./poll/registry.ts";
 export type { Token } from "./poll/token.ts";

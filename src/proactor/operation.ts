@@ -6,8 +6,32 @@
 
 import { nativeProactor } from "../native/library.ts";
 
+/** The name of a kind of operations. */
+export type Operation =
+  | "nop"
+  | "timeout"
+  | "accept"
+  | "accept-multishot"
+  | "connect"
+  | "receive"
+  | "receive-multishot"
+  | "send"
+  | "send-zero-copy"
+  | "shutdown"
+  | "close"
+  | "poll"
+  | "poll-multishot"
+  | "open"
+  | "read"
+  | "write"
+  | "fsync"
+  | "stat"
+  | "splice"
+  | "message"
+  | "cancel";
+
 /** In the order of the numbers of `native/proactor/src/operation.rs`. */
-const NAMES = [
+const NAMES: readonly Operation[] = [
   "nop",
   "timeout",
   "accept",
@@ -29,10 +53,7 @@ const NAMES = [
   "splice",
   "message",
   "cancel",
-] as const;
-
-/** The name of a kind of operations. */
-export type Operation = typeof NAMES[number];
+];
 
 /** The numbers of the operations, which native code uses. */
 export const Code: Readonly<Record<Operation, number>> = Object.fromEntries(

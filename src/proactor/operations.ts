@@ -9,6 +9,7 @@ import { encodeAddress, type HostPort, hostPort } from "../net/address.ts";
 import { requireNet } from "../net/permissions.ts";
 import type { InterestSet } from "../poll/interest.ts";
 import { checkInterest } from "../poll/interest.ts";
+import type { Shutdown } from "../net/stream.ts";
 import type { Source } from "../poll/registry.ts";
 import { checkToken, type Token } from "../poll/token.ts";
 import { Code } from "./operation.ts";
@@ -42,7 +43,7 @@ const NAMES_BYTES = 1024;
 const LENGTH_MAX = 2 ** 30;
 const MODE_DEFAULT = 0o666;
 
-const HALVES = ["read", "write", "both"] as const;
+const HALVES: readonly Shutdown[] = ["read", "write", "both"];
 
 /** How a file is opened, as of `Deno.OpenOptions`. */
 export interface OpenOptions {
@@ -214,7 +215,7 @@ export class Operations {
   }
 
   /** Shuts down a half of a socket, or both. */
-  shutdown(token: Token, socket: Source, half: typeof HALVES[number]): void {
+  shutdown(token: Token, socket: Source, half: Shutdown): void {
     const number = HALVES.indexOf(half);
     if (number < 0) {
       throw new TypeError(
