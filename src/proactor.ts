@@ -27,7 +27,7 @@ export type { Shutdown } from "./net/stream.ts";
 export type { InterestSet } from "./poll/interest.ts";
 export type { Source } from "./poll/registry.ts";
 export type { Token } from "./poll/token.ts";
-export { Batching } from "./proactor/batching.ts";
+export { Batching, type Policies } from "./proactor/batching.ts";
 export { Completions } from "./proactor/completions.ts";
 export { File } from "./proactor/file.ts";
 export type { Operation } from "./proactor/operation.ts";

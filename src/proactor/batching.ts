@@ -15,16 +15,30 @@ export interface Batching {
   readonly value: number;
 }
 
-/** The policies. */
-export const Batching = {
+/** Makes the policies. */
+export interface Policies {
   /** Submits when the program waits, flushes or parks. */
-  turn: { policy: 0, value: 0 } as Batching,
-
+  readonly turn: Batching;
   /**
    * Submits also when `operations` have been taken.
    *
    * @throws {RangeError} when it is no integer of 1 or more.
    */
+  count(operations: number): Batching;
+  /**
+   * Submits also when the oldest operation was taken `ms` ago. The proactor
+   * looks at the clock when the program submits another operation, since it has
+   * no thread that could look at other times.
+   *
+   * @throws {RangeError} when it is negative or no number.
+   */
+  delay(ms: number): Batching;
+}
+
+/** The policies. */
+export const Batching: Policies = {
+  turn: { policy: 0, value: 0 },
+
   count(operations: number): Batching {
     if (Number.isInteger(operations) && operations >= 1) {
       return { policy: 1, value: operations };
@@ -35,13 +49,6 @@ export const Batching = {
     );
   },
 
-  /**
-   * Submits also when the oldest operation was taken `ms` ago. The proactor
-   * looks at the clock when the program submits another operation, since it has
-   * no thread that could look at other times.
-   *
-   * @throws {RangeError} when it is negative or no number.
-   */
   delay(ms: number): Batching {
     if (ms >= 0 && ms < Infinity) return { policy: 2, value: ms };
     throw new RangeError(
