@@ -18,6 +18,7 @@ use std::sync::Mutex;
 use denio::ffi::*;
 use denio_http1::TABLE_WORDS;
 use denio_poll::SocketOption;
+use denio_proactor::{Completion, Request};
 use util::Random;
 use util::{abi, alone};
 
@@ -46,6 +47,9 @@ enum Kind {
     Stream,
     Udp,
     Pipe,
+    Proactor,
+    Reaper,
+    File,
 }
 
 const POLLS: &[Kind] = &[Kind::Poll];
@@ -58,6 +62,10 @@ const STREAMS: &[Kind] = &[Kind::Stream];
 const BYTE_STREAMS: &[Kind] = &[Kind::Stream, Kind::Pipe];
 const UDPS: &[Kind] = &[Kind::Udp];
 const SOCKETS: &[Kind] = &[Kind::Listener, Kind::Stream, Kind::Udp, Kind::Pipe];
+const PROACTORS: &[Kind] = &[Kind::Proactor];
+const REAPERS: &[Kind] = &[Kind::Reaper];
+/// Kinds that an operation may work on.
+const SOURCES: &[Kind] = &[Kind::Listener, Kind::Stream, Kind::Udp, Kind::Pipe, Kind::File];
 
 type Call = fn(&mut Fuzzer<'_>) -> i32;
 
@@ -321,6 +329,92 @@ const CALLS: &[(&str, Call)] = &[
             })
         })
     }),
+    ("denio_proactor_refusal", |_| denio_proactor_refusal()),
+    ("denio_proactor_least_kernel", |fuzzer| denio_proactor_least_kernel(fuzzer.code()).min(0)),
+    ("denio_proactor_new", |fuzzer| {
+        let operations = fuzzer.random.pick(&[0, 1, 2, 8, 100, 32_001, u32::MAX]);
+        let buffers = fuzzer.random.pick(&[0, 0, 1, 3, 4, 64, u32::MAX]);
+        let bytes = fuzzer.random.pick(&[0, 1, 100, 100, u32::MAX]);
+        let (batching, value) = (fuzzer.random.below(4) as u32, fuzzer.number());
+        let idle_ms = u32::from(fuzzer.random.below(16) == 0);
+        let proactor = denio_proactor_new(operations, buffers, bytes, batching, value, idle_ms);
+        fuzzer.opened(Kind::Proactor, proactor)
+    }),
+    ("denio_proactor_supports", |fuzzer| {
+        denio_proactor_supports(fuzzer.handle(PROACTORS), fuzzer.code())
+    }),
+    ("denio_proactor_submit", |fuzzer| {
+        let proactor = fuzzer.handle(PROACTORS);
+        fuzzer.batch(Fuzzer::request, |fuzzer, requests, count| {
+            let length = fuzzer.random.pick(&[0, 1, 64, 5000]);
+            // Zeroes are no path, so that no file is made.
+            let names = [0; 200];
+            // SAFETY: the buffers are as long as is said, or null or crooked.
+            fuzzer.bytes(length, |at| unsafe {
+                let names = (names.as_ptr(), names.len() as u32);
+                denio_proactor_submit(
+                    proactor,
+                    requests,
+                    count,
+                    at,
+                    length as u32,
+                    names.0,
+                    names.1,
+                )
+            })
+        })
+    }),
+    ("denio_proactor_cancel", |fuzzer| {
+        let (proactor, source) = (fuzzer.handle(PROACTORS), fuzzer.handle(SOURCES));
+        let by_source = fuzzer.random.below(2) as u32;
+        denio_proactor_cancel(proactor, source, by_source)
+    }),
+    ("denio_proactor_flush", |fuzzer| denio_proactor_flush(fuzzer.handle(PROACTORS))),
+    ("denio_proactor_wait", |fuzzer| {
+        let (proactor, timeout_ms) = (fuzzer.handle(PROACTORS), fuzzer.timeout_ms());
+        fuzzer.reap(|completions, capacity, buffer, length| {
+            // SAFETY: both buffers are as long as is said, or null or crooked.
+            unsafe {
+                denio_proactor_wait(proactor, completions, capacity, buffer, length, timeout_ms)
+            }
+        })
+    }),
+    ("denio_proactor_descriptor", |fuzzer| {
+        let descriptor = denio_proactor_descriptor(fuzzer.handle(PROACTORS));
+        if descriptor > 0 {
+            // SAFETY: the descriptor is new, and the caller's.
+            drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        }
+        descriptor.min(0)
+    }),
+    ("denio_proactor_park", |fuzzer| denio_proactor_park(fuzzer.handle(PROACTORS))),
+    ("denio_proactor_unpark", |fuzzer| denio_proactor_unpark(fuzzer.handle(PROACTORS))),
+    ("denio_proactor_stats", |fuzzer| {
+        let proactor = fuzzer.handle(PROACTORS);
+        // SAFETY: the buffer has room for them, or is null or crooked.
+        fuzzer.numbers(PROACTOR_STATS, |at| unsafe { denio_proactor_stats(proactor, at) }).0
+    }),
+    ("denio_reaper_new", |fuzzer| {
+        let (proactor, operations) = (fuzzer.handle(PROACTORS), fuzzer.integer());
+        fuzzer.opened(Kind::Reaper, denio_reaper_new(proactor, operations))
+    }),
+    ("denio_reaper_wait", |fuzzer| {
+        let (reaper, timeout_ms) = (fuzzer.handle(REAPERS), fuzzer.timeout_ms());
+        fuzzer.reap(|completions, capacity, buffer, length| {
+            // SAFETY: both buffers are as long as is said, or null or crooked.
+            unsafe { denio_reaper_wait(reaper, completions, capacity, buffer, length, timeout_ms) }
+        })
+    }),
+    ("denio_reaper_descriptor", |fuzzer| {
+        let descriptor = denio_reaper_descriptor(fuzzer.handle(REAPERS));
+        if descriptor > 0 {
+            // SAFETY: the descriptor is new, and the caller's.
+            drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        }
+        descriptor.min(0)
+    }),
+    ("denio_reaper_park", |fuzzer| denio_reaper_park(fuzzer.handle(REAPERS))),
+    ("denio_reaper_unpark", |fuzzer| denio_reaper_unpark(fuzzer.handle(REAPERS))),
     ("denio_udp_bind", |fuzzer| {
         let mut address = fuzzer.address();
         address[2..4].fill(0);
@@ -567,6 +661,54 @@ impl Fuzzer<'_> {
         let answer = call(self, start, count as u32);
         let behind = streams.split_off(count);
         assert_eq!(behind, [T::default(); CANARY_ITEMS], "written outside the streams");
+        answer
+    }
+
+    fn code(&mut self) -> u32 {
+        let any = self.integer();
+        let known = self.random.below(22) as u32;
+        self.random.pick(&[known, known, known, any])
+    }
+
+    /// An operation on sources of this test.
+    fn request(&mut self) -> Request {
+        let reaper = if self.random.below(4) == 0 { self.handle(REAPERS) } else { 0.0 };
+        let other = if self.random.below(2) == 0 { SOURCES } else { PROACTORS };
+        Request {
+            source: self.handle(SOURCES),
+            other: self.handle(other),
+            offset: self.number(),
+            other_offset: self.number(),
+            reaper,
+            token: self.integer(),
+            code: self.code(),
+            start: self.position(),
+            end: self.position(),
+            argument: self.integer(),
+            flags: self.random.below(4) as u32,
+        }
+    }
+
+    /// Takes completions, and remembers what was opened.
+    fn reap(&mut self, call: impl FnOnce(*mut Completion, u32, *mut u8, u32) -> i32) -> i32 {
+        let capacity = self.random.pick(&[0, 1, 7, 300]);
+        let length = self.random.pick(&[0, 1, 64, 100_000]);
+        let mut written = Vec::new();
+        let answer = self.bytes(length, |bytes| {
+            let mut completions = vec![Completion::default(); capacity + CANARY_ITEMS];
+            let start = completions.as_mut_ptr();
+            let length = if bytes.is_null() { 0 } else { length as u32 };
+            let answer = call(start, capacity as u32, bytes, length);
+            let behind = completions.split_off(capacity);
+            assert_eq!(behind, [Completion::default(); CANARY_ITEMS], "written outside");
+            completions.truncate(answer.max(0) as usize);
+            written = completions;
+            answer
+        });
+        for completion in written.iter().filter(|completion| completion.value > 0.0) {
+            assert!(completion.start <= completion.end && completion.end as usize <= length);
+            self.opened(Kind::Stream, completion.value);
+        }
         answer
     }
 

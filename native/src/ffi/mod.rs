@@ -24,6 +24,10 @@ mod option;
 mod parker;
 mod poll;
 mod proactor;
+#[cfg(target_os = "linux")]
+mod proactor_linux;
+#[cfg(not(target_os = "linux"))]
+mod proactor_none;
 mod source;
 mod stream;
 mod thread;

@@ -2,21 +2,15 @@
 //!
 //! Systems without io_uring have the same functions, which answer `ENOSYS`.
 
-#[cfg(target_os = "linux")]
-mod linux;
-#[cfg(not(target_os = "linux"))]
-mod none;
-
-#[cfg(target_os = "linux")]
-use linux as system;
-#[cfg(not(target_os = "linux"))]
-use none as system;
-
 use denio_proactor::{Code, Completion, Request};
 
 use super::answer::{answer, answer_count, answer_handle, answer_unit, invalid};
 use super::memory::{bytes, bytes_mut, items, items_mut, overlap, range_of};
 use super::poll::timeout;
+#[cfg(target_os = "linux")]
+use super::proactor_linux as system;
+#[cfg(not(target_os = "linux"))]
+use super::proactor_none as system;
 
 /// Numbers that [`denio_proactor_stats`] writes.
 pub const PROACTOR_STATS: usize = 10;

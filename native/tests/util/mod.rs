@@ -37,6 +37,11 @@ pub fn alone() -> Alone {
 
 impl Drop for Alone {
     fn drop(&mut self) {
+        // What the kernel is not done with has a descriptor.
+        #[cfg(target_os = "linux")]
+        while denio_proactor::buried() > 0 {
+            std::thread::yield_now();
+        }
         if !std::thread::panicking() {
             assert_eq!(open_count(), self.handles, "handles leaked");
         }

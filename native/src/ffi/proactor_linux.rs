@@ -12,10 +12,10 @@ use denio_proactor::{
     Options, Output, Proactor, Request, Sources, Target, Unlent,
 };
 
-use super::PROACTOR_STATS;
-use crate::ffi::address::decode_address;
-use crate::ffi::answer::invalid;
-use crate::ffi::handle::{decode, encode, with};
+use super::address::decode_address;
+use super::answer::invalid;
+use super::handle::{decode, encode, with};
+use super::proactor::PROACTOR_STATS;
 use crate::source_table::{self, Lent, Object};
 
 pub fn open(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use denio_proactor::{Code, Completion, Request};
 
-use super::PROACTOR_STATS;
+use super::proactor::PROACTOR_STATS;
 use crate::source_table::Object;
 
 fn none<T>() -> io::Result<T> {
