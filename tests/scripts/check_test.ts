@@ -7,8 +7,11 @@ export const ABI_VERSION = 1;
 export const ACCEPT_WORDS = 2;
 export const ADDRESS_BYTES = 24;
 export const CLOCK_WORDS = 2;
+export const COMPLETION_BYTES = 32;
 export const DATAGRAM_CUT = 8;
 export const EVENTS_MAX = 1024;
+export const PROACTOR_STATS = 10;
+export const REQUEST_BYTES = 64;
 export const SYMBOLS = {
   denio_abi_version: { parameters: [], result: "i32" },
   denio_stream_read: {
@@ -24,7 +27,10 @@ pub const ABI_VERSION: i32 = 1;
 pub const ACCEPT_WORDS: usize = 2;
 pub const ADDRESS_BYTES: usize = 24;
 pub const CLOCK_WORDS: usize = 2;
+pub const COMPLETION_BYTES: usize = 32;
 pub const DATAGRAM_CUT: i32 = 8;
+pub const PROACTOR_STATS: usize = 10;
+pub const REQUEST_BYTES: usize = 64;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_abi_version() -> i32 {
