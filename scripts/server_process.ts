@@ -45,11 +45,15 @@ export function builtInServer(...options: string[]): string[] {
   ];
 }
 
-/** Returns the permissions that a program needs to use the native library. */
-export function libraryPermissions(): string[] {
+/**
+ * Returns the permissions that a program needs to use the native library, and
+ * to read these variables.
+ */
+export function libraryPermissions(...variables: string[]): string[] {
   const library = libraryPath();
   const path = library instanceof URL ? fileURLToPath(library) : library;
-  return [`--allow-ffi=${path}`, `--allow-env=${NATIVE_PATH_VARIABLE}`];
+  const names = [NATIVE_PATH_VARIABLE, ...variables];
+  return [`--allow-ffi=${path}`, `--allow-env=${names}`];
 }
 
 /**

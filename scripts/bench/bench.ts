@@ -11,7 +11,7 @@ import { type LoadSeen, ownLoad, runLoad, wrk } from "./load.ts";
 import type { Machine } from "./machine.ts";
 import { type Peer, type RunningPeer, startPeer } from "./peers.ts";
 import type { Progress } from "./progress.ts";
-import { loadFor, type Scenario } from "./scenarios.ts";
+import { backendOf, loadFor, type Scenario, SUBJECT } from "./scenarios.ts";
 
 /** The parts of a benchmark. */
 export interface BenchInit {
@@ -42,9 +42,10 @@ export class Bench {
 
   /** Returns the servers that take part in a scenario. */
   contestants({ needs, peers }: Scenario): Peer[] {
-    return this.init.peers.filter(({ name, can }) =>
-      can.includes(needs) && (peers?.includes(name) ?? true)
-    );
+    return this.init.peers.filter(({ name, can }) => {
+      const face = backendOf(name) === undefined ? name : SUBJECT;
+      return can.includes(needs) && (peers?.includes(face) ?? true);
+    });
   }
 
   /** Starts a server, which has its whole core. */

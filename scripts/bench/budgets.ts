@@ -8,7 +8,7 @@
  * @module
  */
 
-import { BASELINE, FIBERS, LIMIT, SUBJECT } from "./scenarios.ts";
+import { BASELINE, FIBERS, LIMIT, onBackend, SUBJECT } from "./scenarios.ts";
 import type { FigureName, Results } from "./results.ts";
 
 /** A budget beside what a run has measured. */
@@ -51,6 +51,7 @@ const SERVE = ratio("Deno.serve's");
 const LISTEN = ratio("Deno.listen's");
 const FIBERS_LISTEN = ratio("Deno.listen's", BASELINE, FIBERS);
 const LOOP = ratio("the bare loop's", LIMIT);
+const EPOLL = ratio("what it needs on epoll", onBackend("epoll"));
 const CALLS = plain("a request");
 const KEPT: Measure = { ...plain("of the rate without them"), isLeast: true };
 
@@ -66,11 +67,13 @@ const BUDGETS: readonly (readonly [
   ["GET: CPU", "get", "cpuUs", 1, LOOP],
   ["GET, 512 connections: CPU", "scale-512", "cpuUs", 0.9, LOOP],
   ["one connection: CPU", "latency", "cpuUs", 1, SERVE],
+  ["one connection, beside epoll: CPU", "latency", "cpuUs", 1, EPOLL],
   ["16 in a pipeline: CPU", "pipeline", "cpuUs", 1 / 8, SERVE],
   ["16 in a pipeline, URL read: CPU", "pipeline-url", "cpuUs", 1 / 8, SERVE],
   ["a browser's GET: own part", "app", "ownUs", 0.5, SERVE],
   ["POST of JSON: own part", "post", "ownUs", 0.35, SERVE],
   ["echo, callbacks: own part", "echo64", "ownUs", 0.08, LISTEN],
+  ["echo, callbacks: CPU", "echo64", "cpuUs", 0.95, LOOP],
   ["echo, fibers: own part", "echo64", "ownUs", 0.25, FIBERS_LISTEN],
   ["connect, GET, close: CPU", "churn", "cpuUs", 1, SERVE],
   ["memory of an idle connection", "idle", "bytesEach", 400, plain("bytes")],

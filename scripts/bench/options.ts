@@ -12,7 +12,7 @@ import {
   UsageError,
 } from "../command_line.ts";
 import { PEER_NAMES } from "./peers.ts";
-import { BASELINE, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
+import { backendOf, BASELINE, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
 /** The options of a command line. */
 export type BenchOptions = ReturnType<typeof parseBenchOptions>;
@@ -50,7 +50,8 @@ what is wanted of denio beside what was measured. A whole run takes an hour.
 Options:
   --only NAME[,NAME]   Only these scenarios, see below
   --peers NAME[,NAME]  Only these servers: ${PEER_NAMES.slice(0, 3).join(", ")},
-                       ${PEER_NAMES.slice(3).join(", ")}
+                       ${PEER_NAMES.slice(3).join(", ")};
+                       or denio on a backend, as "denio (epoll)"
   --rounds N           How often each server is measured [${USUAL.rounds}]
   --seconds S          How long each time, as 0.5 [${USUAL.seconds}]
   --quick              A first look, in about five minutes: one round of
@@ -99,10 +100,16 @@ export function parseBenchOptions(args: string[]) {
     rounds: rounds === "" ? usual.rounds : countOf("--rounds", rounds),
     seconds: seconds === "" ? usual.seconds : secondsOf(seconds),
     scenarios: SCENARIOS.filter(({ name }) => names.includes(name)),
-    peers: peers === ""
-      ? usual.peers
-      : chosenFrom(PEER_NAMES, namesIn(peers), "measure"),
+    peers: peers === "" ? usual.peers : peersOf(namesIn(peers)),
   };
+}
+
+/** Names a backend that there is not, too: its peer is missing, with a reason. */
+function peersOf(names: string[]): string[] {
+  const backends = names.filter((name) => backendOf(name) !== undefined);
+  const others = names.filter((name) => !backends.includes(name));
+  const known = chosenFrom(PEER_NAMES, others, "measure");
+  return [...others.length > 0 ? known : [], ...backends];
 }
 
 function namesIn(text: string): string[] {

@@ -8,7 +8,7 @@
 import { Failure } from "../command_line.ts";
 import { startServer } from "../server_process.ts";
 import type { Peer, RunningPeer } from "./peers/peer.ts";
-import { RECIPES } from "./peers/recipes.ts";
+import { recipeOf, RECIPES } from "./peers/recipes.ts";
 import type { Tools } from "./peers/tools.ts";
 import type { Service } from "./scenarios.ts";
 
@@ -31,7 +31,7 @@ export async function preparePeers(
   const missing: Record<string, string> = {};
   for (const name of new Set(names)) {
     try {
-      peers.push(await RECIPES[name]!(tools));
+      peers.push(await recipeOf(name)(tools));
     } catch (error) {
       // The others can still be measured.
       missing[name] = (error as Error).message.split("\n", 1)[0]!;

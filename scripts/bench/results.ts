@@ -10,13 +10,12 @@
  */
 
 import { Failure } from "../command_line.ts";
-import { FIBERS, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
+import { isBare, isOwn, SCENARIOS } from "./scenarios.ts";
 
 /** Raised when the format changes. */
 const FORMAT = 2;
 /** A second run would not give more digits again. */
 const DIGITS = 5;
-const OURS: readonly string[] = [SUBJECT, FIBERS];
 
 const less = (title: string, unit = "") => ({ title, unit, sign: 1 });
 const more = (title: string, unit = "") => ({ title, unit, sign: -1 });
@@ -140,13 +139,12 @@ export class Results {
 
   /**
    * Returns the ratio of a server's figure to that of the best other server,
-   * `NaN` when there is none. The bare loop is no server, and denio's two faces
-   * are not compared with each other.
+   * `NaN` when there is none. A bare loop is no server, and denio's faces are
+   * not compared with each other.
    */
   toBest(scenario: string, peer: string, figure: FigureName): number {
     const best = this.ranked(scenario, figure).find((other) =>
-      other !== peer && other !== LIMIT &&
-      !(OURS.includes(peer) && OURS.includes(other))
+      other !== peer && !isBare(other) && !(isOwn(peer) && isOwn(other))
     );
     const to = best === undefined ? 0 : this.median(scenario, best, figure);
     // A ratio to zero or less has no meaning.

@@ -26,6 +26,28 @@ export const BASELINE = "Deno";
  * server can need less than it does.
  */
 export const LIMIT = "bare loop";
+/** The same over io_uring's completions. */
+export const RING = "bare ring";
+
+/** Returns whether a peer is a loop and no server. */
+export function isBare(peer: string): boolean {
+  return peer === LIMIT || peer === RING;
+}
+
+/** Returns the name of denio on one backend. */
+export function onBackend(backend: string): string {
+  return `${SUBJECT} (${backend})`;
+}
+
+/** Returns the backend that a peer's name has, if it has one. */
+export function backendOf(peer: string): string | undefined {
+  return /^denio \((.+)\)$/.exec(peer)?.[1];
+}
+
+/** Returns whether a peer is denio, in one of its faces. */
+export function isOwn(peer: string): boolean {
+  return /^denio\b/.test(peer);
+}
 
 /** What scenarios are about: a section of the report each. */
 export type Group =
@@ -94,7 +116,7 @@ const BULK_CONNECTIONS = 16;
 /** The numbers of connections in the scenarios of scaling. */
 const SCALE = [1, 8, 64, 512, 4096, IDLE];
 /** The servers of scaling and logins. */
-const FEW = [LIMIT, SUBJECT, BASELINE];
+const FEW = [LIMIT, RING, SUBJECT, BASELINE];
 /** The interval of requests for health, beside logins. */
 const HEALTH_MS = 20;
 
@@ -260,12 +282,12 @@ export function scenarioOf(name: string): Scenario {
 }
 
 /**
- * Returns the generator's arguments for one server. The bare loop sends its
+ * Returns the generator's arguments for one server. A bare loop sends its
  * fixed answer to each request, also where others send a longer one.
  */
 export function loadFor({ load }: Scenario, peer: string): string[] {
   const place = load.indexOf("--expect");
-  return peer === LIMIT && place >= 0 ? load.with(place + 1, HELLO) : [...load];
+  return isBare(peer) && place >= 0 ? load.with(place + 1, HELLO) : [...load];
 }
 
 function connectionsText(connections: number): string {

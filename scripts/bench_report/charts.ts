@@ -8,11 +8,10 @@
 import { type FigureName, FIGURES, type Results } from "../bench/results.ts";
 import {
   BASELINE,
-  FIBERS,
+  isOwn,
   LIMIT,
   type Scenario,
   scenarioOf,
-  SUBJECT,
 } from "../bench/scenarios.ts";
 import { figureText } from "../bench/text.ts";
 import { Html } from "../html.ts";
@@ -29,22 +28,9 @@ const FLOOR_OPACITY = 0.35;
  * Each server's colour, as a CSS variable; outside of a page the light one.
  * Okabe and Ito chose these colours for readers with any colour vision.
  */
-const COLOURS: Readonly<Record<string, string>> = {
-  [SUBJECT]: "var(--denio,#0072b2)",
-  [FIBERS]: "var(--denio,#0072b2)",
-  "denio reuse-port": "var(--denio,#0072b2)",
-  [BASELINE]: "var(--deno,#d55e00)",
-};
-const OTHER = "var(--other,#767676)";
-
-/** Returns a server's colour. */
 export function colourOf(peer: string): string {
-  return COLOURS[peer] ?? OTHER;
-}
-
-/** Returns whether a server is one of denio's faces. */
-export function isOwn(peer: string): boolean {
-  return colourOf(peer) === COLOURS[SUBJECT];
+  if (isOwn(peer)) return "var(--denio,#0072b2)";
+  return peer === BASELINE ? "var(--deno,#d55e00)" : "var(--other,#767676)";
 }
 
 /** A bar of a server. */

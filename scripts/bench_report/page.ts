@@ -15,7 +15,7 @@ import {
 import {
   BASELINE,
   type Group,
-  LIMIT,
+  isOwn,
   type Scenario,
   scenarioOf,
   SCENARIOS,
@@ -24,13 +24,7 @@ import {
 import { figureText, headText, numberText } from "../bench/text.ts";
 import { type Html, markup, type Part } from "../html.ts";
 import { keyOf, pageOf, plotsOf } from "../page.ts";
-import {
-  barChart,
-  colourOf,
-  isOwn,
-  latencyChart,
-  scalingChart,
-} from "./charts.ts";
+import { barChart, colourOf, latencyChart, scalingChart } from "./charts.ts";
 
 /** The first part of the page: denio beside Deno, in one figure each. */
 const GIST: readonly (readonly [scenario: string, figure: FigureName])[] = [
@@ -266,7 +260,7 @@ function run(results: Results): Part {
     ...notes,
     ...Object.entries(missing).map(([peer, why]) => `Without ${peer}: ${why}`),
     ...absent.map(({ title }) => `Not run: ${title}`),
-    `The ${LIMIT} is no server: “to best” compares with the best of the others`,
+    "A bare loop is no server: “to best” compares with the best of the others",
   ];
   const parts = Object.entries(machine).map(([name, text]) =>
     markup`<dt>${name}</dt><dd>${text}</dd>

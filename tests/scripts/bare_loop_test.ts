@@ -24,7 +24,7 @@ const NO_RING = lacks("io_uring", () => {
   return IS_LINUX && command.outputSync().success;
 });
 
-/** More than the ring has buffers for HTTP: some receives find none. */
+/** Peers that are served in one turn. */
 const MANY = 48;
 /** More than the sockets of one peer hold on both sides: sends are cut short. */
 const MUCH = 60_000_000;
@@ -81,6 +81,7 @@ for (
   const [name, ignore, ...options] of [
     ["epoll", !IS_LINUX],
     ["a ring", NO_RING, "--ring"],
+    ["a ring that is short of buffers", NO_RING, "--ring", "--buffers", "4"],
   ] as const
 ) {
   const test = (

@@ -39,6 +39,7 @@ Deno.test("budgetsOf() divides, subtracts, and takes figures as they are", () =>
     Object.fromEntries(FIGURE_NAMES.map((figure) => [figure, value]));
   const results = resultsOf({
     "bare loop": every(2),
+    "denio (epoll)": every(1),
     "denio": { ...every(1), p50Us: 330, rateKept: 0.98 },
     "denio fibers": every(0.5),
     "Deno": { ...every(4), p50Us: 271 },
@@ -75,6 +76,8 @@ Deno.test("figuresOf() takes medians, and own parts round by round", () => {
 Deno.test("Results compare with the best other server, and come back from their text", () => {
   const results = resultsOf({
     "bare loop": { cpuUs: 1 },
+    "bare ring": { cpuUs: 0.5 },
+    "denio (poll)": { cpuUs: 2.5 },
     "denio": { cpuUs: 3, perSecond: 300 },
     "denio fibers": { cpuUs: 2, perSecond: 400 },
     "Deno": { cpuUs: 6, perSecond: 150 },

@@ -5,7 +5,7 @@
  * where the benchmark has installed it.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ownLoad, prepareOwnLoad, runLoad } from "../../scripts/bench/load.ts";
 import { APP_PATH, BIG_BYTES, LOGIN } from "../../scripts/bench/payloads.ts";
 import {
@@ -15,10 +15,11 @@ import {
   startPeer,
 } from "../../scripts/bench/peers.ts";
 import {
-  LIMIT,
+  isBare,
   loadFor,
   type Scenario,
   SCENARIOS,
+  type Service,
 } from "../../scripts/bench/scenarios.ts";
 import { lacks } from "../util/machine.ts";
 
@@ -61,6 +62,33 @@ for (const peer of peers) {
   }
 }
 
+Deno.test({
+  name: "preparePeers() has denio on a backend, and says which there is not",
+  ignore: !isLinux,
+  async fn() {
+    const names = ["denio (poll)", "denio (iocp)"];
+    const tools = { mayInstall: false, say() {} };
+    const { peers: [poll, ...others], missing } = await preparePeers(
+      names,
+      tools,
+    );
+    assertEquals([poll?.name, others, Object.keys(missing)], [
+      "denio (poll)",
+      [],
+      ["denio (iocp)"],
+    ]);
+    assertMatch(
+      missing["denio (iocp)"]!,
+      /^Cannot open backend "iocp": it must/,
+    );
+    await using _running = await startPeer(poll!, "hello");
+    // The server obeys the variable: it would refuse another backend.
+    const command = (service: Service) =>
+      poll!.command(service).map((word) => word.replace("=poll", "=iocp"));
+    await assertRejects(() => startPeer({ ...poll!, command }, "hello"));
+  },
+});
+
 /** Those under load, and one each that differs in what is sent. */
 function scenariosOf({ can }: Peer): Scenario[] {
   return SCENARIOS.filter(({ kind, group, needs, isByWrk }) =>
@@ -77,7 +105,7 @@ async function checkFields({ name, can }: Peer, port: number): Promise<void> {
   };
   assertEquals((await ask("/")).type, "text/plain;charset=utf-8");
   // It sends the same fixed answer to whatever is asked.
-  if (name === LIMIT) return;
+  if (isBare(name)) return;
   if (can.includes("big")) {
     const { type, bytes } = await ask("/big");
     assertEquals(type, "application/octet-stream");

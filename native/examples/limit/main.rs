@@ -5,7 +5,8 @@
 //! work added here would hide the same work in a server beside it.
 //!
 //! `limit [--ring] [--port N] [--echo]` prints `listening on 127.0.0.1:PORT`; `--echo` sends the
-//! received bytes back. With `--probe` it ends at once, or says what it lacks.
+//! received bytes back. With `--probe` it ends at once, or says what it lacks. With `--buffers N`
+//! the ring has so many buffers to receive into.
 
 #![allow(
     unsafe_code,

@@ -8,6 +8,8 @@ pub struct Options {
     pub echo: bool,
     pub ring: bool,
     pub probe: bool,
+    /// How many buffers the ring has, a power of two.
+    pub buffers: Option<u16>,
 }
 
 impl Options {
@@ -18,10 +20,8 @@ impl Options {
                 "--echo" => options.echo = true,
                 "--ring" => options.ring = true,
                 "--probe" => options.probe = true,
-                "--port" => {
-                    let port = words.next().unwrap_or_default();
-                    options.port = port.parse().map_err(|_| usage(&port))?;
-                }
+                "--port" => options.port = number(words.next())?,
+                "--buffers" => options.buffers = Some(number(words.next())?),
                 _ => return Err(usage(&word)),
             }
         }
@@ -29,8 +29,13 @@ impl Options {
     }
 }
 
+fn number(word: Option<String>) -> io::Result<u16> {
+    let word = word.unwrap_or_default();
+    word.parse().map_err(|_| usage(&word))
+}
+
 fn usage(word: &str) -> io::Error {
     io::Error::other(format!(
-        "Cannot read {word:?}: the options are --ring, --port N, --echo and --probe"
+        "Cannot read {word:?}: the options are --ring, --port N, --echo, --buffers N and --probe"
     ))
 }

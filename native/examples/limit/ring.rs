@@ -23,8 +23,8 @@ const COMPLETIONS: u32 = 4096;
 const TURN_MAX: usize = SUBMISSIONS as usize;
 /// A call hands out so many completions of deferred work, unless there are fewer.
 const HARVEST: usize = 20;
-/// Each is given back before the next call, which takes few.
-const HTTP_BUFFERS: u16 = 32;
+/// Each is given back before the next call, which takes a few dozen.
+const HTTP_BUFFERS: u16 = 128;
 /// Each is given back when its bytes are sent, after the turn.
 const ECHO_BUFFERS: u16 = 1024;
 /// As many descriptors as the benchmark asks for.
@@ -40,8 +40,8 @@ pub fn run(options: &Options) -> io::Result<()> {
     let (mut submitter, submission, completion) = ring.split();
     submitter.register_ring_fd()?;
     submitter.register_files_sparse(descriptors_max()?)?;
-    let count = if options.echo { ECHO_BUFFERS } else { HTTP_BUFFERS };
-    let buffers = Buffers::register(&submitter, count)?;
+    let usual = if options.echo { ECHO_BUFFERS } else { HTTP_BUFFERS };
+    let buffers = Buffers::register(&submitter, options.buffers.unwrap_or(usual))?;
     let mut server = Server {
         submitter,
         submission,

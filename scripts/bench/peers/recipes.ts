@@ -7,14 +7,19 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "../../../deno.json" with { type: "json" };
+import { Reactor } from "../../../mod.ts";
+import { type Backend, BACKEND_VARIABLE } from "../../../src/poll/poll.ts";
 import { build, buildIfStale } from "../../build.ts";
 import { libraryPermissions } from "../../server_process.ts";
 import type { Peer } from "./peer.ts";
 import {
   type Ability,
+  backendOf,
   BASELINE,
   FIBERS,
   LIMIT,
+  onBackend,
+  RING,
   type Service,
   SUBJECT,
 } from "../scenarios.ts";
@@ -44,8 +49,13 @@ export type Recipe = (tools: Tools) => Peer | Promise<Peer>;
 
 /** Every peer, by its name, in the order of the report. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
-  [LIMIT]: bareLoop,
-  [SUBJECT]: denio,
+  [LIMIT]: () => bare(LIMIT),
+  [RING]: async () => {
+    const peer = bare(RING, "--ring");
+    await outputOf([...peer.command("hello"), "--probe"]);
+    return peer;
+  },
+  [SUBJECT]: () => denio(),
   [FIBERS]: () => ours(FIBERS, ["echo"], () => [serverFile("denio_fibers.ts")]),
   "denio reuse-port": () =>
     ours(
@@ -60,22 +70,30 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   "nginx": nginxPeer,
 };
 
+/** Returns the recipe of a peer, by its name. */
+export function recipeOf(name: string): Recipe {
+  const backend = backendOf(name);
+  return backend === undefined ? RECIPES[name]! : () => denioOn(backend);
+}
+
 /** It sends the same fixed answer to each request; so do the others. */
-function bareLoop(): Peer {
+function bare(name: string, ...options: string[]): Peer {
   need("cargo", ", to build it with");
   build(["--example", "limit"]);
   const program = fileURLToPath(
     new URL("../../../native/target/release/examples/limit", import.meta.url),
   );
   return {
-    name: LIMIT,
+    name,
     version: config.version,
     can: ["hello", "app", "json", "echo"],
-    command: (service) => service === "echo" ? [program, "--echo"] : [program],
+    command: (
+      service,
+    ) => [program, ...options, ...service === "echo" ? ["--echo"] : []],
   };
 }
 
-function denio(): Peer {
+function denio(...variables: string[]): Peer {
   const can: readonly Ability[] = [...EVERYTHING, "login", "workers"];
   return ours(
     SUBJECT,
@@ -84,7 +102,20 @@ function denio(): Peer {
       service.startsWith("workers-")
         ? workers(service, "shared-listener")
         : serverOf("denio", service),
+    ...variables,
   );
+}
+
+/** Opens a poll first, which throws where there is no such backend. */
+function denioOn(backend: string): Peer {
+  const peer = denio(BACKEND_VARIABLE);
+  new Reactor({ backend: backend as Backend }).close();
+  const env = `${BACKEND_VARIABLE}=${backend}`;
+  return {
+    ...peer,
+    name: onBackend(backend),
+    command: (service) => ["env", env, ...peer.command(service)],
+  };
 }
 
 /** A server on denio, in one of its faces. */
@@ -92,6 +123,7 @@ function ours(
   name: string,
   can: readonly Ability[],
   server: (service: Service) => string[],
+  ...variables: string[]
 ): Peer {
   buildIfStale();
   return {
@@ -99,7 +131,7 @@ function ours(
     version: config.version,
     can,
     command: (service) =>
-      denoCommand([...libraryPermissions(), ...server(service)]),
+      denoCommand([...libraryPermissions(...variables), ...server(service)]),
   };
 }
 
