@@ -31,7 +31,7 @@ export { Batching, type Policies } from "./proactor/batching.ts";
 export { Completions } from "./proactor/completions.ts";
 export { File } from "./proactor/file.ts";
 export type { Operation } from "./proactor/operation.ts";
-export { type OpenOptions, Operations } from "./proactor/operations.ts";
+export { Operations } from "./proactor/operations.ts";
 export {
   Proactor,
   type ProactorOptions,
@@ -39,4 +39,4 @@ export {
 } from "./proactor/proactor.ts";
 export { Producer } from "./proactor/producer.ts";
 export { Reaper } from "./proactor/reaper.ts";
-export { decodeStat, type FileStat } from "./proactor/stat.ts";
+export { decodeStat } from "./proactor/stat.ts";

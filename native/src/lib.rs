@@ -6,5 +6,6 @@
 
 pub mod ffi;
 mod owner;
+mod path;
 pub mod source_table;
 mod sync;

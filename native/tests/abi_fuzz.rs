@@ -103,6 +103,15 @@ const CALLS: &[(&str, Call)] = &[
             denio_name_resolve(pointer, length, at, capacity as u32, is_address)
         })
     }),
+    ("denio_path_resolve", |fuzzer| {
+        let path = fuzzer.random.pick(&[&b"/tmp/../etc"[..], b".", b"\xff\xfe", b"a\0b", b""]);
+        let (pointer, length) = (path.as_ptr(), path.len() as u32);
+        let capacity = fuzzer.random.pick(&[0, 1, 64, 4096]);
+        // SAFETY: both buffers are as long as is said, or null.
+        fuzzer.bytes(capacity, |at| unsafe {
+            denio_path_resolve(pointer, length, at, capacity as u32)
+        })
+    }),
     ("denio_poll_new", |fuzzer| {
         let backend = fuzzer.random.pick(&[0, 0, 1, 2, 3, 3, 4, 4, 5, u32::MAX]);
         fuzzer.opened(Kind::Poll, denio_poll_new(backend))

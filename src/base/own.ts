@@ -44,6 +44,11 @@ export function utcText(ms: number): string {
   return new OwnDate(ms).toUTCString();
 }
 
+/** Returns a date of Deno's own class. */
+export function dateOf(ms: number): Date {
+  return new OwnDate(ms);
+}
+
 /** Deno's class of immediates: its constructor schedules the callback. */
 type ImmediateClass = new (callback: () => void) => unknown;
 

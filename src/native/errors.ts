@@ -20,6 +20,7 @@ const ERRNOS = {
   EPERM: errno(1, 1, "operation not permitted", E.PermissionDenied),
   ENOENT: errno(2, 2, "not found", E.NotFound),
   EINTR: errno(4, 4, "interrupted", E.Interrupted),
+  EIO: errno(5, 5, "input or output failed", Error),
   EBADF: errno(9, 9, "handle is closed or was never open", E.BadResource),
   EAGAIN: errno(11, 35, "would block", E.WouldBlock),
   ENOMEM: errno(12, 12, "out of memory", Error),
@@ -29,9 +30,11 @@ const ERRNOS = {
   EEXIST: errno(17, 17, "already registered", E.AlreadyExists),
   ENODEV: errno(19, 19, "no such interface", Error),
   ENOTDIR: errno(20, 20, "not a directory", E.NotADirectory),
+  EISDIR: errno(21, 21, "is a directory", E.IsADirectory),
   EINVAL: errno(22, 22, "invalid argument", TypeError),
   ENFILE: errno(23, 23, "too many open files in the system", Error),
   EMFILE: errno(24, 24, "too many open files", Error),
+  ESPIPE: errno(29, 29, "has no positions", Error),
   EROFS: errno(30, 30, "read-only file system", Error),
   ERANGE: errno(
     34,
@@ -63,6 +66,7 @@ const ERRNOS = {
   EHOSTUNREACH: errno(113, 65, "host unreachable", E.NetworkUnreachable),
   EALREADY: errno(114, 37, "already in progress", Error),
   EINPROGRESS: errno(115, 36, "in progress", Error),
+  ECANCELED: errno(125, 89, "ended before it was done", E.Interrupted),
 } satisfies Record<string, Errno>;
 
 /** The name of an errno in this module's table. */

@@ -125,7 +125,7 @@ export const SERVING_SYMBOLS = {
     result: "i32",
   },
   denio_parker_new: {
-    parameters: [/* poll */ "f64", /* by_kernel */ "i32", /* out */ "buffer"],
+    parameters: [/* waiter */ "f64", /* by_kernel */ "i32", /* out */ "buffer"],
     result: "i32",
   },
   denio_parker_park: {
@@ -453,6 +453,15 @@ export const PROACTOR_SYMBOLS = {
 /** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_source_count: { parameters: [], result: "i32" },
+  denio_path_resolve: {
+    parameters: [
+      /* path */ "buffer",
+      /* length */ "u32",
+      /* place */ "buffer",
+      /* capacity */ "u32",
+    ],
+    result: "i32",
+  },
   denio_source_try_clone: {
     parameters: [
       /* handle */ "f64",

@@ -40,9 +40,15 @@ function require(
   what: string,
 ): void {
   const { state } = Deno.permissions.querySync(permission);
-  if (state === "granted") return;
-  const { name } = permission;
-  throw new Deno.errors.NotCapable(
+  if (state !== "granted") throw requirementError(permission.name, what);
+}
+
+/** Returns the error that Deno throws when a permission is missing. */
+export function requirementError(
+  name: "net" | "read" | "write" | "all",
+  what: string,
+): Error {
+  return new Deno.errors.NotCapable(
     `Requires ${name} access to "${what}", ` +
       `run again with the --allow-${name} flag`,
   );

@@ -13,7 +13,8 @@ import type { Shutdown } from "../net/stream.ts";
 import type { Source } from "../poll/registry.ts";
 import { checkToken, type Token } from "../poll/token.ts";
 import { Code } from "./operation.ts";
-import { requirePath } from "./permissions.ts";
+import { bitsFor, type OpenNumbers, openNumbers } from "./open_options.ts";
+import { type PermittedPath, permittedPath } from "./path_permissions.ts";
 
 /** The layout of a request, which native code shares. */
 const NUMBERS = REQUEST_BYTES / Float64Array.BYTES_PER_ELEMENT;
@@ -41,26 +42,55 @@ const CAPACITY_MAX = 65_536;
 /** Room for a few paths, at first. */
 const NAMES_BYTES = 1024;
 const LENGTH_MAX = 2 ** 30;
-const MODE_DEFAULT = 0o666;
 
 const HALVES: readonly Shutdown[] = ["read", "write", "both"];
 
-/** How a file is opened, as of `Deno.OpenOptions`. */
-export interface OpenOptions {
-  /** To read; the default when nothing else is asked for. */
-  readonly read?: boolean;
-  /** To write. */
-  readonly write?: boolean;
-  /** Each write goes to the end. */
-  readonly append?: boolean;
-  /** A missing file is made; needs `write` or `append`. */
-  readonly create?: boolean;
-  /** The file is emptied; needs `write`. */
-  readonly truncate?: boolean;
-  /** The file is made, and must not exist; needs `write` or `append`. */
-  readonly createNew?: boolean;
-  /** The permissions of a new file, less the process's mask; 0o666. */
-  readonly mode?: number;
+/** Adds an operation with a name to a batch. Set by the class below. */
+let addNamed: (
+  operations: Operations,
+  code: number,
+  token: Token,
+  name: Uint8Array,
+) => Numbers;
+
+/** Where the fields of one operation lie. */
+interface Numbers {
+  readonly numbers: Float64Array;
+  readonly number: number;
+  readonly words: Uint32Array;
+  readonly word: number;
+}
+
+/**
+ * Adds a connect without a permission check: the caller has checked the name to
+ * which the address belongs. Internal: `src/proactor.ts` does not export it.
+ */
+export function connectPermitted(
+  operations: Operations,
+  token: Token,
+  address: HostPort,
+): void {
+  addNamed(operations, Code.connect, token, encodeAddress(address));
+}
+
+/**
+ * Adds an open without a permission check. Internal: `src/proactor.ts` does not
+ * export it.
+ */
+export function openPermitted(
+  operations: Operations,
+  token: Token,
+  path: PermittedPath,
+  { bits, mode }: OpenNumbers,
+): void {
+  const { numbers, number, words, word } = addNamed(
+    operations,
+    Code.open,
+    token,
+    path.bytes,
+  );
+  numbers[number + OFFSET] = mode;
+  words[word + ARGUMENT] = bitsFor(bits, path.follows);
 }
 
 /**
@@ -81,6 +111,18 @@ export class Operations {
   readonly #numbers: Float64Array<ArrayBuffer>;
   #names: Uint8Array<ArrayBuffer> = new Uint8Array(NAMES_BYTES);
   #namesLength = 0;
+
+  static {
+    addNamed = (operations, code, token, name) => {
+      const index = operations.#addNamed(code, token, name, 0);
+      return {
+        numbers: operations.#numbers,
+        number: NUMBERS * index,
+        words: operations.#words,
+        word: WORDS * index,
+      };
+    };
+  }
 
   /**
    * Makes an empty batch.
@@ -153,8 +195,7 @@ export class Operations {
   connect(token: Token, address: HostPort): void {
     const { hostname, port } = hostPort(address);
     requireNet(hostname, port);
-    const bytes = encodeAddress({ hostname, port });
-    this.#addNamed(Code.connect, token, bytes, 0);
+    connectPermitted(this, token, { hostname, port });
   }
 
   /**
@@ -248,18 +289,22 @@ export class Operations {
   }
 
   /**
-   * Opens a file: the completion has its `handle`.
+   * Opens a file, by default to read it: the completion has its `handle`.
+   * Symbolic links are followed now, as Deno does; `-ELOOP` tells of a link
+   * that leads nowhere.
    *
-   * @throws {Deno.errors.NotCapable} without the permissions for the path.
-   * @throws {TypeError} when the path is empty or has a NUL byte.
+   * @throws {Deno.errors.NotCapable} without the permissions for the path, as
+   * `Deno.open` requires them.
+   * @throws {TypeError} when the path is empty, has a NUL or is no file URL, or
+   * the options contradict each other.
    */
-  open(token: Token, path: string, options: OpenOptions = {}): void {
-    const bits = openBits(options);
-    if (bits & READ) requirePath("read", path);
-    if (bits & ~READ) requirePath("write", path);
-    const index = this.#addNamed(Code.open, token, encodePath(path), 0);
-    this.#numbers[NUMBERS * index + OFFSET] = options.mode ?? MODE_DEFAULT;
-    this.#words[WORDS * index + ARGUMENT] = bits;
+  open(
+    token: Token,
+    path: string | URL,
+    options: Deno.OpenOptions = {},
+  ): void {
+    const numbers = openNumbers(options);
+    openPermitted(this, token, permittedPath(path, numbers), numbers);
   }
 
   /**
@@ -309,13 +354,13 @@ export class Operations {
    *
    * @throws {Deno.errors.NotCapable} without the permission to read the path.
    */
-  stat(token: Token, file: Source | string): void {
-    if (typeof file !== "string") {
+  stat(token: Token, file: Source | string | URL): void {
+    if (typeof file !== "string" && !(file instanceof URL)) {
       this.#add(Code.stat, token, file.handle);
       return;
     }
-    requirePath("read", file);
-    const index = this.#addNamed(Code.stat, token, encodePath(file), 0);
+    const { bytes } = permittedPath(file, { read: true, write: false });
+    const index = this.#addNamed(Code.stat, token, bytes, 0);
     this.#words[WORDS * index + FLAGS] = NAMED;
   }
 
@@ -467,40 +512,12 @@ export class Operations {
   }
 }
 
-/** Bits of `open` in `native/proactor/src/request.rs`. */
-const READ = 1;
-const WRITE = 2;
-const APPEND = 4;
-const CREATE = 8;
-const TRUNCATE = 16;
-const CREATE_NEW = 32;
-
-function openBits(options: OpenOptions): number {
-  const bits = (options.read ? READ : 0) | (options.write ? WRITE : 0) |
-    (options.append ? APPEND : 0) | (options.create ? CREATE : 0) |
-    (options.truncate ? TRUNCATE : 0) | (options.createNew ? CREATE_NEW : 0);
-  if (bits === 0) return READ;
-  if ((bits & (CREATE | CREATE_NEW)) !== 0 && (bits & (WRITE | APPEND)) === 0) {
-    throw new TypeError(
-      "Cannot create a file: option write or append must be true",
-    );
-  }
-  if ((bits & TRUNCATE) !== 0 && (bits & WRITE) === 0) {
-    throw new TypeError("Cannot truncate a file: option write must be true");
-  }
-  return bits;
-}
-
-function encodePath(path: string): Uint8Array {
-  if (path === "" || path.includes("\0")) {
-    throw new TypeError(
-      `Cannot use path "${path}": it must have a character, and no NUL`,
-    );
-  }
-  return new TextEncoder().encode(path);
-}
-
-function position(at: number | undefined): number {
+/**
+ * Returns a position for native code, -1 for none.
+ *
+ * @throws {RangeError} when it is no integer from 0 to 2 ** 53 - 1.
+ */
+export function position(at: number | undefined): number {
   if (at === undefined) return NO_POSITION;
   if (Number.isSafeInteger(at) && at >= 0) return at;
   throw new RangeError(

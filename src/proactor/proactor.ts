@@ -122,7 +122,7 @@ import { wholeTimeout } from "../poll/poll.ts";
 import { Batching } from "./batching.ts";
 import type { Completions } from "./completions.ts";
 import type { Operation } from "./operation.ts";
-import { parkOf } from "./parking.ts";
+import { type Parkable, parkOf } from "./parking.ts";
 import { checkOperations, Producer } from "./producer.ts";
 import { waitError } from "./reaper.ts";
 import { openError, refusal, supports } from "./support.ts";
@@ -277,12 +277,7 @@ export class Proactor extends Producer implements Disposable {
    * @throws {Deno.errors.BadResource} when the proactor is closed.
    */
   park(timeoutMs?: number): Promise<void> {
-    const symbols = nativeProactor();
-    this.#park ??= parkOf({
-      descriptor: () => symbols.denio_proactor_descriptor(this.handle),
-      park: () => symbols.denio_proactor_park(this.handle),
-      unpark: () => symbols.denio_proactor_unpark(this.handle),
-    });
+    this.#park ??= parkOf(parkableOf(this.handle));
     return this.#park.park(timeoutMs, true);
   }
 
@@ -327,6 +322,17 @@ export class Proactor extends Producer implements Disposable {
     this.#park?.wake();
     this.#park = undefined;
   }
+}
+
+/** Returns what parks a proactor. */
+export function parkableOf(handle: number): Parkable {
+  const symbols = nativeProactor();
+  return {
+    handle,
+    descriptor: () => symbols.denio_proactor_descriptor(handle),
+    park: () => symbols.denio_proactor_park(handle),
+    unpark: () => symbols.denio_proactor_unpark(handle),
+  };
 }
 
 function openHandle(options: ProactorOptions): number {

@@ -69,6 +69,7 @@ export class Reaper implements Disposable {
   park(timeoutMs?: number): Promise<void> {
     const symbols = nativeProactor();
     this.#park ??= parkOf({
+      handle: this.#handle,
       descriptor: () => symbols.denio_reaper_descriptor(this.#handle),
       park: () => symbols.denio_reaper_park(this.#handle),
       unpark: () => symbols.denio_reaper_unpark(this.#handle),

@@ -1,86 +1,88 @@
 /**
- * What the operation `stat` brings: `statx(2)`.
+ * What the operation `stat` brings, in the form of Deno's `stat`: `statx(2)`.
  *
  * @module
  */
 
-/** Where the fields lie, on every machine: `struct statx`. */
-const NLINK = 16;
-const UID = 20;
-const GID = 24;
-const MODE = 28;
-const INODE = 32;
-const SIZE = 40;
-const CHANGED = 96;
-const MODIFIED = 112;
-const ACCESSED = 64;
-const BORN = 80;
+import { dateOf } from "../base/own.ts";
 
-/** Bits of the mode that tell the sort of the file: `inode(7)`. */
-const SORT = 0o170000;
+/** `S_IFMT` of `inode(7)`, and the types under it. */
+const TYPE_MASK = 0o170000;
+const FIFO = 0o010000;
+const CHARACTER = 0o020000;
 const DIRECTORY = 0o040000;
+const BLOCK = 0o060000;
 const REGULAR = 0o100000;
 const LINK = 0o120000;
+const SOCKET = 0o140000;
+/** `STATX_BTIME`: the file system knows when the file was made. */
+const HAS_BIRTH = 0x800;
 
-/** What the system knows of a file. */
-export interface FileStat {
-  /** Whether it is a regular file. */
-  readonly isFile: boolean;
-  /** Whether it is a directory. */
-  readonly isDirectory: boolean;
-  /** Whether it is a symbolic link. */
-  readonly isSymlink: boolean;
-  /** Its size in bytes. */
-  readonly size: number;
-  /** Its sort and its permissions: `inode(7)`. */
-  readonly mode: number;
-  /** Its number in its file system. */
-  readonly inode: number;
-  /** How many names it has. */
-  readonly links: number;
-  /** The number of its user. */
-  readonly uid: number;
-  /** The number of its group. */
-  readonly gid: number;
-  /** When its bytes last changed. */
-  readonly modified: Date;
-  /** When its bytes were last read, roughly. */
-  readonly accessed: Date;
-  /** When its bytes or its properties last changed. */
-  readonly changed: Date;
-  /** When it was made; 1970 where the file system does not know. */
-  readonly born: Date;
-}
+/** Places in `struct statx`, `statx(2)`. */
+const Place = {
+  MASK: 0,
+  BLOCK_SIZE: 4,
+  LINKS: 16,
+  UID: 20,
+  GID: 24,
+  MODE: 28,
+  INODE: 32,
+  SIZE: 40,
+  BLOCKS: 48,
+  ACCESSED: 64,
+  BORN: 80,
+  CHANGED: 96,
+  MODIFIED: 112,
+  REAL_DEVICE: 128,
+  DEVICE: 136,
+} as const;
 
-/** Decodes the bytes of a completion of `stat`, which begin at `start`. */
-export function decodeStat(
-  bytes: Uint8Array<ArrayBuffer>,
-  start: number,
-): FileStat {
+/**
+ * Decodes the bytes of a completion of `stat`, which begin at `start`. `ctime`
+ * has the fraction of its second, which `Deno.stat` leaves out.
+ */
+export function decodeStat(bytes: Uint8Array, start: number): Deno.FileInfo {
   const view = new DataView(bytes.buffer, bytes.byteOffset + start);
-  const little = IS_LITTLE;
-  const mode = view.getUint16(MODE, little);
-  const time = (place: number) =>
-    new Date(
-      Number(view.getBigInt64(place, little)) * 1e3 +
-        view.getUint32(place + 8, little) / 1e6,
-    );
+  const word = (at: number) => view.getUint32(at, IS_LITTLE);
+  const long = (at: number) => Number(view.getBigUint64(at, IS_LITTLE));
+  const mode = view.getUint16(Place.MODE, IS_LITTLE);
+  const type = mode & TYPE_MASK;
+  const isBorn = (word(Place.MASK) & HAS_BIRTH) !== 0;
   return {
-    isFile: (mode & SORT) === REGULAR,
-    isDirectory: (mode & SORT) === DIRECTORY,
-    isSymlink: (mode & SORT) === LINK,
-    size: Number(view.getBigUint64(SIZE, little)),
+    isFile: type === REGULAR,
+    isDirectory: type === DIRECTORY,
+    isSymlink: type === LINK,
+    size: long(Place.SIZE),
+    mtime: dateAt(view, Place.MODIFIED),
+    atime: dateAt(view, Place.ACCESSED),
+    birthtime: isBorn ? dateAt(view, Place.BORN) : null,
+    ctime: dateAt(view, Place.CHANGED),
+    dev: device(word(Place.DEVICE), word(Place.DEVICE + 4)),
+    ino: long(Place.INODE),
     mode,
-    inode: Number(view.getBigUint64(INODE, little)),
-    links: view.getUint32(NLINK, little),
-    uid: view.getUint32(UID, little),
-    gid: view.getUint32(GID, little),
-    modified: time(MODIFIED),
-    accessed: time(ACCESSED),
-    changed: time(CHANGED),
-    born: time(BORN),
+    nlink: word(Place.LINKS),
+    uid: word(Place.UID),
+    gid: word(Place.GID),
+    rdev: device(word(Place.REAL_DEVICE), word(Place.REAL_DEVICE + 4)),
+    blksize: word(Place.BLOCK_SIZE),
+    blocks: long(Place.BLOCKS),
+    isBlockDevice: type === BLOCK,
+    isCharDevice: type === CHARACTER,
+    isFifo: type === FIFO,
+    isSocket: type === SOCKET,
   };
 }
 
-/** Whether this machine puts the low byte of a number first. */
 const IS_LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function dateAt(view: DataView, at: number): Date {
+  const seconds = Number(view.getBigInt64(at, IS_LITTLE));
+  const nanoseconds = view.getUint32(at + 8, IS_LITTLE);
+  return dateOf(seconds * 1_000 + Math.floor(nanoseconds / 1e6));
+}
+
+/** Returns one number for a device: `makedev(3)`. */
+function device(major: number, minor: number): number {
+  const low = (minor & 0xff) + ((major & 0xfff) << 8);
+  return low + (minor & ~0xff) * 2 ** 12 + (major & ~0xfff) * 2 ** 32;
+}

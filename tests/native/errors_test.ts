@@ -21,6 +21,7 @@ const CLASSES: Record<ErrnoName, new (message: string) => Error> = {
   EPERM: Deno.errors.PermissionDenied,
   ENOENT: Deno.errors.NotFound,
   EINTR: Deno.errors.Interrupted,
+  EIO: Error,
   EBADF: Deno.errors.BadResource,
   EAGAIN: Deno.errors.WouldBlock,
   ENOMEM: Error,
@@ -30,9 +31,11 @@ const CLASSES: Record<ErrnoName, new (message: string) => Error> = {
   EEXIST: Deno.errors.AlreadyExists,
   ENODEV: Error,
   ENOTDIR: Deno.errors.NotADirectory,
+  EISDIR: Deno.errors.IsADirectory,
   EINVAL: TypeError,
   ENFILE: Error,
   EMFILE: Error,
+  ESPIPE: Error,
   EROFS: Error,
   ERANGE: RangeError,
   ENOSPC: Error,
@@ -59,6 +62,7 @@ const CLASSES: Record<ErrnoName, new (message: string) => Error> = {
   EHOSTUNREACH: Deno.errors.NetworkUnreachable,
   EALREADY: Error,
   EINPROGRESS: Error,
+  ECANCELED: Deno.errors.Interrupted,
 };
 
 const NAMES = Object.keys(CLASSES) as ErrnoName[];

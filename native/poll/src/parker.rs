@@ -46,11 +46,27 @@ impl Parker {
     ///
     /// The error of `socketpair(2)`, as `EMFILE`, and the errors of starting a thread.
     pub fn new(poll: Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
+        let watch = poll.registry().selector().pollable();
+        let watch = watch.map(|fd| fd.try_clone_to_owned()).transpose()?;
+        Self::by_thread(poll, watch)
+    }
+
+    /// Opens a place for another object than a poll: a wait is over when `watch`, a
+    /// descriptor of the object, is readable. Otherwise as [`Parker::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Parker::new`].
+    pub fn watching(watch: OwnedFd) -> io::Result<(Self, OwnedFd)> {
+        Self::by_thread(Arc::new(Poll::new()?), Some(watch))
+    }
+
+    fn by_thread(poll: Arc<Poll>, watch: Option<OwnedFd>) -> io::Result<(Self, OwnedFd)> {
         // Close-on-exec, and without `SIGPIPE` where that is a socket's option.
         let (writer, reader) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
         writer.set_nonblocking(true)?;
         reader.set_nonblocking(true)?;
-        let parked = ParkedPoll::open(poll, writer.into())?;
+        let parked = ParkedPoll::open(poll, watch, writer.into())?;
         Ok((Self(Way::Thread(parked)), reader.into()))
     }
 

@@ -227,6 +227,7 @@ fn open_flags(options: u32) -> io::Result<i32> {
         (open::CREATE, libc::O_CREAT),
         (open::TRUNCATE, libc::O_TRUNC),
         (open::CREATE_NEW, libc::O_CREAT | libc::O_EXCL),
+        (open::NO_FOLLOW, libc::O_NOFOLLOW),
     ];
     let chosen = pairs.into_iter().filter(|(option, _)| is(*option));
     Ok(chosen.fold(access | libc::O_CLOEXEC, |flags, (_, flag)| flags | flag))

@@ -57,4 +57,6 @@ pub mod open {
     pub const TRUNCATE: u32 = 16;
     /// The file is made, and must not exist.
     pub const CREATE_NEW: u32 = 32;
+    /// The path must not end in a symbolic link.
+    pub const NO_FOLLOW: u32 = 64;
 }

@@ -22,6 +22,7 @@ mod memory;
 mod name;
 mod option;
 mod parker;
+mod path;
 mod poll;
 mod proactor;
 #[cfg(target_os = "linux")]
@@ -42,6 +43,7 @@ pub use listener::*;
 pub use name::*;
 pub use option::*;
 pub use parker::*;
+pub use path::*;
 pub use poll::*;
 pub use proactor::*;
 pub use source::*;

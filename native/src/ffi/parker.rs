@@ -1,8 +1,7 @@
-//! Waits for a poll without holding an event loop: see [`Parker`].
+//! Waits for a poll or a proactor without holding an event loop: see [`Parker`].
 
 use std::io;
-use std::os::fd::IntoRawFd;
-use std::sync::Arc;
+use std::os::fd::{IntoRawFd, OwnedFd};
 
 use super::answer::{answer_unit, invalid};
 use super::handle::{encode, with};
@@ -11,25 +10,32 @@ use super::poll::{shared_poll, timeout};
 use crate::source_table::{self, Object};
 use denio_poll::Parker;
 
-/// Opens a place where a poll is parked, and writes its handle and a descriptor that
+/// Opens a place where a poll or a proactor is parked, and writes its handle and a descriptor that
 /// becomes readable when a wait is over: of a Unix socket, or, with `by_kernel`, of an
-/// eventfd. The caller reads from the descriptor and closes it.
+/// eventfd. The caller reads from the descriptor and closes it. A proactor has an eventfd of
+/// its own, and must be parked by `denio_proactor_park` as well.
 ///
 /// # Safety
 ///
 /// `out` is null, or aligned and writable for two numbers until this returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn denio_parker_new(poll: f64, by_kernel: i32, out: *mut f64) -> i32 {
+pub unsafe extern "C" fn denio_parker_new(waiter: f64, by_kernel: i32, out: *mut f64) -> i32 {
     // SAFETY: the caller's promise.
     let Some(out) = (unsafe { items_mut(out, 2) }) else { return -libc::EFAULT };
-    answer_unit(shared_poll(poll).and_then(|poll| {
-        let (parker, descriptor) =
-            if by_kernel != 0 { Parker::by_kernel(&poll) } else { Parker::new(Arc::clone(&poll)) }?;
+    answer_unit(open(waiter, by_kernel != 0).and_then(|(parker, descriptor)| {
         let handle = source_table::insert(Object::Parker(parker))?;
         let numbers = [encode(handle), descriptor.into_raw_fd().into()];
         out.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
         Ok(())
     }))
+}
+
+fn open(waiter: f64, by_kernel: bool) -> io::Result<(Parker, OwnedFd)> {
+    match shared_poll(waiter) {
+        Ok(poll) if by_kernel => Parker::by_kernel(&poll),
+        Ok(poll) => Parker::new(poll),
+        Err(_) => Parker::watching(super::proactor::signal_of(waiter)?),
+    }
 }
 
 /// Makes the descriptor readable when something is ready, or after `timeout_ms`

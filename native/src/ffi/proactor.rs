@@ -12,6 +12,8 @@ use super::proactor_linux as system;
 #[cfg(not(target_os = "linux"))]
 use super::proactor_none as system;
 
+pub(super) use system::signal_of;
+
 /// Numbers that [`denio_proactor_stats`] writes.
 pub const PROACTOR_STATS: usize = 10;
 

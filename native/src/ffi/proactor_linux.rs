@@ -84,6 +84,14 @@ pub fn descriptor(proactor: f64) -> io::Result<i32> {
     Ok(shared_proactor(proactor)?.descriptor()?.into_raw_fd())
 }
 
+/// The eventfd of a proactor or a reaper.
+pub fn signal_of(waiter: f64) -> io::Result<OwnedFd> {
+    match shared_proactor(waiter) {
+        Ok(proactor) => proactor.descriptor(),
+        Err(_) => shared_reaper(waiter)?.descriptor(),
+    }
+}
+
 pub fn park(proactor: f64) -> io::Result<bool> {
     shared_proactor(proactor)?.park(&mut Loan::default())
 }

@@ -1,6 +1,7 @@
 //! For systems without io_uring: nothing can be opened.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use denio_proactor::{Code, Completion, Request};
@@ -29,6 +30,7 @@ fail! {
     flush(f64) -> ();
     wait(f64, &mut [Completion], &mut [u8], Option<Duration>) -> usize;
     descriptor(f64) -> i32;
+    signal_of(f64) -> OwnedFd;
     park(f64) -> bool;
     unpark(f64) -> ();
     stats(f64) -> [u64; PROACTOR_STATS];

@@ -60,10 +60,9 @@ impl Wait {
 }
 
 impl ParkedPoll {
-    /// Opens a parked poll that writes to `signal` when a wait is over.
-    pub fn open(poll: Arc<Poll>, signal: OwnedFd) -> io::Result<Arc<Self>> {
-        let watch = poll.registry().selector().pollable();
-        let watch = watch.map(|fd| fd.try_clone_to_owned()).transpose()?;
+    /// Opens a parked poll that writes to `signal` when a wait is over. `watch` is readable
+    /// when something is ready.
+    pub fn open(poll: Arc<Poll>, watch: Option<OwnedFd>, signal: OwnedFd) -> io::Result<Arc<Self>> {
         let parked = Arc::new(Self {
             token: next_token(),
             watch: watch.map(Watch::new),
