@@ -20,13 +20,37 @@
  * @module
  */
 
+export type { Abortable } from "./base/abortable.ts";
 export { WOULD_BLOCK } from "./native/errors.ts";
-export type { HostPort } from "./net/address.ts";
+export type {
+  HostPort,
+  TcpAddress,
+  UnixAddress,
+  UnixPath,
+} from "./net/address.ts";
 export { Endpoint } from "./net/endpoint.ts";
-export type { Shutdown } from "./net/stream.ts";
+export type { Keepalive } from "./net/keepalive.ts";
+export {
+  AcceptBatch,
+  ListeningSocket,
+  type StreamClass,
+} from "./net/listener.ts";
+export { Socket } from "./net/socket.ts";
+export { type Shutdown, Stream } from "./net/stream.ts";
+export { type ListenOptions, TcpListener } from "./net/tcp_listener.ts";
+export { TcpStream } from "./net/tcp_stream.ts";
+export { UnixListener, type UnixListenOptions } from "./net/unix_listener.ts";
+export { UnixStream } from "./net/unix_stream.ts";
 export type { InterestSet } from "./poll/interest.ts";
 export type { Source } from "./poll/registry.ts";
 export type { Token } from "./poll/token.ts";
+export {
+  type AnyStream,
+  AsyncProactor,
+  type AsyncProactorOptions,
+  type ByteSource,
+  type SpliceOptions,
+} from "./proactor/async_proactor.ts";
 export { Batching, type Policies } from "./proactor/batching.ts";
 export { Completions } from "./proactor/completions.ts";
 export { File } from "./proactor/file.ts";
@@ -37,6 +61,10 @@ export {
   type ProactorOptions,
   type ProactorStats,
 } from "./proactor/proactor.ts";
+export type {
+  PositionOptions,
+  ProactorFile,
+} from "./proactor/proactor_file.ts";
 export { Producer } from "./proactor/producer.ts";
 export { Reaper } from "./proactor/reaper.ts";
 export { decodeStat } from "./proactor/stat.ts";

@@ -61,7 +61,7 @@ export const ARROWS: Readonly<
     ],
   },
   // Entry points beside mod.ts.
-  "proactor.ts": { uses: ["native", "poll", "net", "proactor"] },
+  "proactor.ts": { uses: ["base", "native", "poll", "net", "proactor"] },
   "poll.ts": { uses: ["native", "poll", "net"] },
   "testing.ts": { uses: ["net", "system"] },
 };

@@ -1,5 +1,6 @@
 /** The small programs do what their first lines say. */
 
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { unregister } from "../../src/server/register.ts";
 import "./deno_app.ts";
@@ -11,6 +12,7 @@ import { LOOPBACK } from "../util/streams.ts";
 import { SocketFolder } from "../util/unix_paths.ts";
 import { within } from "../util/waiting.ts";
 import { ask } from "./ask.ts";
+import { cat } from "./cat.ts";
 import { exchange } from "./http_in_memory.ts";
 import { serveNotes } from "./notes.ts";
 import { onAllCores } from "./on_all_cores.ts";
@@ -147,5 +149,24 @@ Deno.test({
   async fn() {
     const answers = await within(runWorkers(4, 100_000), "the Workers");
     assertEquals(answers, Array(4).fill({ once: 100_000, wrong: 0 }));
+  },
+});
+
+Deno.test({
+  name: "cat passes the bytes of files on",
+  ignore: NO_PROACTOR,
+  async fn() {
+    const paths = ["cat.ts", "ask.ts"].map((name) =>
+      fileURLToPath(new URL(name, import.meta.url))
+    );
+    let text = "";
+    await cat(paths, (bytes) => {
+      text += new TextDecoder().decode(bytes);
+      return Promise.resolve();
+    });
+    const expected = await Promise.all(
+      paths.map((path) => Deno.readTextFile(path)),
+    );
+    assertEquals(text, expected.join(""));
   },
 });

@@ -9,6 +9,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { libraryFile } from "../../src/native/library.ts";
+import { NO_PROACTOR } from "../util/machine.ts";
 import { Program } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -18,25 +19,31 @@ const README = await Deno.readTextFile(new URL("README.md", ROOT));
 interface Example {
   readonly code: string;
   readonly flags: readonly string[];
+  /** What the command has behind the program. */
+  readonly args: readonly string[];
 }
 
-/** Returns the first program below a heading, and the command that follows. */
-function exampleOf(heading: string): Example {
+/** Returns a program below a heading, and the command that follows it. */
+function exampleOf(heading: string, index: number): Example {
   const section = README.split(`\n## ${heading}\n`)[1];
   assert(section !== undefined, `README has no section "${heading}"`);
-  const code = section.match(/```ts ignore\n(.*?)```/s)?.[1];
-  const command = section.match(/```sh\ndeno run (.*?)```/s)?.[1];
+  const [, code] = [...section.matchAll(/```ts ignore\n(.*?)```/gs)][index] ??
+    [];
+  const [, command] =
+    [...section.matchAll(/```sh\ndeno run (.*?)```/gs)][index] ?? [];
   assert(code !== undefined, `section "${heading}" has no program`);
   assert(command !== undefined, `section "${heading}" has no command`);
   const library = libraryFile(Deno.build.os);
-  const flags = command.trim().split(/\s+/).slice(0, -1)
+  const words = command.trim().split(/\s+/);
+  const program = words.findIndex((word) => word.endsWith(".ts"));
+  const flags = words.slice(0, program)
     .map((flag) => flag.replace("libdenio.so", library));
-  return { code, flags };
+  return { code, flags, args: words.slice(program + 1) };
 }
 
 /** Starts a program of the README in the project's folder. */
-async function startExample(heading: string): Promise<Program> {
-  const { code, flags } = exampleOf(heading);
+async function startExample(heading: string, index = 0): Promise<Program> {
+  const { code, flags, args } = exampleOf(heading, index);
   const changed = code
     .replace(
       /"(\.\/[\w/]+\.ts)"/g,
@@ -46,7 +53,7 @@ async function startExample(heading: string): Promise<Program> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, changed);
   const command = [Deno.execPath(), "run", "--no-prompt", "--quiet"] as const;
-  return new Program([...command, ...flags, file], { cwd: ROOT });
+  return new Program([...command, ...flags, file, ...args], { cwd: ROOT });
 }
 
 /** Sends text to a port and returns all that comes until `bytes` have come. */
@@ -111,6 +118,27 @@ Deno.test("README's poll example reports the stream, and reads it", async () => 
   const { code, stdout, stderr } = await program.ended();
   assertEquals(code, 0, stderr);
   assertEquals(stdout, "2 1\n5 bytes\n");
+});
+
+Deno.test({
+  name: "README's cat writes the README",
+  ignore: NO_PROACTOR,
+  async fn() {
+    await using program = await startExample("Completions");
+    const { code, stdout, stderr } = await program.ended();
+    assertEquals(code, 0, stderr);
+    assertEquals(stdout, README);
+  },
+});
+
+Deno.test({
+  name: "README's echo by completions echoes",
+  ignore: NO_PROACTOR,
+  async fn() {
+    await using program = await startExample("Completions", 1);
+    const [, port] = await program.printed(/port (\d+)/);
+    assertEquals(await exchange(Number(port), "hello", 5), "hello");
+  },
 });
 
 Deno.test("README names the two commands that do all set-up", () => {
