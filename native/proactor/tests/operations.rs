@@ -389,3 +389,19 @@ fn a_thread_of_the_kernel_submits_too() {
         fixture.expect(2);
     }
 }
+
+#[test]
+fn a_message_to_itself_keeps_no_ring_open_that_another_thread_closes() {
+    let mut fixture = fixture();
+    fixture.names.proactors.push(fixture.proactor.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = fixture.table.add(listener, Kind::Other);
+    let message = Request { start: 7, argument: 42, ..request(Code::Message, 1) };
+    fixture.submit(&[on(Code::Accept, 2, listener), message], &[]);
+    fixture.proactor.flush(&mut fixture.table).unwrap();
+    // For another thread the kernel ends nothing, so memory is kept until it has.
+    std::thread::spawn(move || drop(fixture)).join().unwrap();
+    while denio_proactor::buried() > 0 {
+        std::thread::yield_now();
+    }
+}

@@ -398,6 +398,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.close();
+        self.flights.close_descriptors();
         if self.flights.in_kernel() == 0 {
             // No operation is left that could write.
             return;

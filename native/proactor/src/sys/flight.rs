@@ -355,6 +355,16 @@ impl Flights {
         Some(flight)
     }
 
+    /// Closes the descriptors that operations have, and keeps their memory: the kernel itself
+    /// holds the files of its entries. A message may have a descriptor of this same ring,
+    /// which would never end while it is open.
+    pub(super) fn close_descriptors(&mut self) {
+        for flight in self.slots.iter_mut().flatten() {
+            flight.socket = None;
+            flight.target = None;
+        }
+    }
+
     /// The numbers of all operations.
     pub fn numbers(&self) -> impl Iterator<Item = (u32, &Flight)> {
         let slots = self.slots.iter().enumerate();
