@@ -1,6 +1,6 @@
 /**
- * Measures the cost of a poll on each backend, by the number of sources:
- * `deno task bench:poll --help`.
+ * Measures the cost of a poll on each backend, by the number of sources, and the
+ * system calls of a proactor: `deno task bench:poll --help`.
  *
  * @module
  */
@@ -8,23 +8,23 @@
 // deno-lint-ignore-file no-console -- this is a command line
 
 import { type Backend, Poll } from "../src/poll.ts";
+import { Proactor } from "../src/proactor.ts";
 import { Progress } from "./bench/progress.ts";
 import { median } from "./bench/results.ts";
+import * as batches from "./bench_poll/batches.ts";
+import { BATCH, Field, FIGURE_TITLES } from "./bench_poll/field.ts";
 import {
-  BATCH,
-  Field,
-  FIGURE_TITLES,
-  type FigureName,
-  type Figures,
+  pollPage,
   type Result,
-} from "./bench_poll/field.ts";
+  type Subject,
+  tableLines,
+} from "./bench_poll/page.ts";
 import {
   chosenFrom,
-  Failure,
   readOptions,
   runProgram,
+  writing,
 } from "./command_line.ts";
-import { rows } from "./table.ts";
 
 const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 
@@ -43,10 +43,12 @@ Usage: deno task bench:poll [OPTIONS]
 A poll of N sources, of which one is ready: epoll and kqueue know of each
 source once, poll and select look at all of them with every wait. Registering,
 reregistering, waiting, reading and writing are timed through the ABI, as a
-program in TypeScript would call them. Prints tables, and plots them.
+program in TypeScript would call them. Then a proactor is given operations under
+each policy of batching, and counts its system calls and what each wait brings.
+Prints tables, and plots them.
 
 Options:
-  --backend NAME  Only this one; may be given again
+  --backend NAME  Only this one and no proactor; may be given again
   --max N         The most sources [${MAX}]
   --rounds N      How often each size is measured [${ROUNDS}]
   --quick         One round, of 1,000 sources at the most
@@ -68,71 +70,96 @@ async function main(): Promise<number> {
   });
   const backends = chosenFrom(Poll.backends(), options.backend, "measure");
   const { max, rounds } = options.quick ? QUICK : options;
-  const results = measure(backends, max, rounds);
-  console.log(
-    `Microseconds of wall time a call, through the ABI; medians of ` +
-      `${rounds} rounds of ${BATCH} calls`,
-  );
-  for (const line of tableLines(results)) console.log(line);
-  await writePage(results);
+  const progress = new Progress();
+  const subjects = [pollSubject(backends, max, rounds, progress)];
+  const { refusal } = Proactor;
+  if (refusal === undefined && options.backend.length === 0) {
+    subjects.push(batchSubject(rounds, progress));
+  }
+  if (Deno.stderr.isTerminal()) progress.say("");
+  for (const line of subjects.flatMap(tableLines)) console.log(line);
+  if (refusal !== undefined) console.log(`\nNo proactor: ${refusal}`);
+  // Last: its memory would disturb the measurement.
+  const page = await pollPage(subjects);
+  writing(OUTPUT, () => Deno.writeTextFileSync(OUTPUT, page));
   console.log(`\nPlotted in ${OUTPUT.pathname}`);
   return 0;
 }
 
-function measure(
+function pollSubject(
   backends: readonly Backend[],
   max: number,
   rounds: number,
-): Result[] {
+  progress: Progress,
+): Subject {
   const sizes = [...SIZES.filter((size) => size < max), max];
-  // Backends take turns: a disturbance of the machine disturbs all of them.
-  const all = sizes.flatMap((size) =>
-    backends.map((backend) => ({ backend, size, samples: [] as Figures[] }))
+  const cases = sizes.flatMap((size) =>
+    backends.map((backend): Case => ({
+      ...{ line: backend, size },
+      measure() {
+        using field = Field.open(backend, size);
+        return field?.measure();
+      },
+    }))
   );
-  const progress = new Progress();
+  return {
+    lead: "Microseconds of wall time a call, through the ABI; medians of " +
+      `${rounds} rounds of ${BATCH} calls`,
+    sizes: "sources",
+    titles: FIGURE_TITLES,
+    results: measured(cases, rounds, progress),
+  };
+}
+
+function batchSubject(rounds: number, progress: Progress): Subject {
+  const cases = batches.SIZES.flatMap((size) =>
+    Object.entries(batches.POLICIES).map(([line, batching]): Case => ({
+      ...{ line, size },
+      measure: () => batches.measure(batching, size),
+    }))
+  );
+  return {
+    lead:
+      "Nops on a proactor, submitted one by one, by its batching; medians " +
+      `of ${rounds} rounds of ${batches.BATCHES} batches`,
+    sizes: "operations",
+    titles: batches.TITLES,
+    results: measured(cases, rounds, progress),
+  };
+}
+
+/** A line of a plot, at one place. */
+interface Case {
+  readonly line: string;
+  readonly size: number;
+  /** Returns no figures when there cannot be a line so far. */
+  measure(): Result["figures"] | undefined;
+}
+
+/** Lines take turns: a disturbance of the machine disturbs all of them. */
+function measured(
+  cases: readonly Case[],
+  rounds: number,
+  progress: Progress,
+): Result[] {
+  const samples = cases.map((): Result["figures"][] => []);
   for (let round = 1; round <= rounds; round++) {
-    for (const { backend, size, samples } of all) {
-      progress.say(`round ${round} of ${rounds}: ${backend}, ${size} sources`);
-      using field = Field.open(backend, size);
-      if (field !== undefined) samples.push(field.measure());
+    for (const [place, each] of cases.entries()) {
+      const { line, size } = each;
+      progress.say(`round ${round} of ${rounds}: ${line}, ${size}`);
+      const sample = each.measure();
+      if (sample !== undefined) samples[place]!.push(sample);
     }
   }
-  if (Deno.stderr.isTerminal()) progress.say("");
-  const names = Object.keys(FIGURE_TITLES) as FigureName[];
-  return all.filter(({ samples }) => samples.length > 0)
-    .map(({ backend, size, samples }) => {
-      const figures = names.map((name) =>
-        [name, median(samples.map((sample) => sample[name]))] as const
-      );
-      return { backend, size, figures: Object.fromEntries(figures) as Figures };
-    });
-}
-
-/** A table for each figure. */
-function tableLines(results: readonly Result[]): string[] {
-  const sizes = [...new Set(results.map(({ size }) => size))];
-  const byBackend = Map.groupBy(results, ({ backend }) => backend);
-  return Object.entries(FIGURE_TITLES).flatMap(([figure, title]) => {
-    const head = ["", ...sizes.map((size) => size.toLocaleString("en"))];
-    const body = [...byBackend].map(([backend, own]) => [
-      backend,
-      ...sizes.map((size) => {
-        const found = own.find((result) => result.size === size);
-        return found?.figures[figure as FigureName].toFixed(2) ?? "-";
-      }),
-    ]);
-    return ["", title, ...rows(head, body)];
+  return cases.flatMap(({ line, size }, place) => {
+    const own = samples[place]!;
+    if (own.length === 0) return [];
+    const names = Object.keys(own[0]!);
+    const figures = Object.fromEntries(
+      names.map((name) => [name, median(own.map((each) => each[name]!))]),
+    );
+    return [{ line, size, figures }];
   });
-}
-
-/** The page is loaded last: its memory would disturb the measurement. */
-async function writePage(results: readonly Result[]): Promise<void> {
-  const { pollPage } = await import("./bench_poll/page.ts");
-  try {
-    Deno.writeTextFileSync(OUTPUT, pollPage(results));
-  } catch (error) {
-    throw new Failure(`Cannot write "${OUTPUT.pathname}": ${error}`);
-  }
 }
 
 if (import.meta.main) await runProgram(main, HELP);

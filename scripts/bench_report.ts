@@ -15,10 +15,10 @@ import { Results } from "./bench/results.ts";
 import { page } from "./bench_report/page.ts";
 import { RECORD, record } from "./bench_report/readme.ts";
 import {
-  Failure,
   readOptions,
   runProgram,
   UsageError,
+  writing,
 } from "./command_line.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -81,15 +81,6 @@ function readResults(file: URL): Results {
       `Cannot report on "${fileURLToPath(file)}": ${why}`,
       { cause: error },
     );
-  }
-}
-
-function writing(file: URL, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    const { message } = error as Error;
-    throw new Failure(`Cannot write "${fileURLToPath(file)}": ${message}`);
   }
 }
 

@@ -7,6 +7,7 @@
 
 // deno-lint-ignore-file no-console -- this is for command lines
 
+import { fileURLToPath } from "node:url";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 const EXIT_FAILURE = 1;
@@ -107,6 +108,20 @@ export function countOf(option: string, text: string): number {
   throw new UsageError(
     `Cannot use ${option} "${text}": it must be a whole number from 1`,
   );
+}
+
+/**
+ * Calls a function that writes a file.
+ *
+ * @throws {Failure} when it throws.
+ */
+export function writing(file: URL, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Failure(`Cannot write "${fileURLToPath(file)}": ${message}`);
+  }
 }
 
 /**

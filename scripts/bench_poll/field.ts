@@ -24,18 +24,8 @@ export const FIGURE_TITLES = {
   transfer: "Writing a byte and reading it",
 } as const;
 
-/** The name of a figure. */
-export type FigureName = keyof typeof FIGURE_TITLES;
-
 /** Microseconds a call. */
-export type Figures = Readonly<Record<FigureName, number>>;
-
-/** The times with a number of sources. */
-export interface Result {
-  readonly backend: Backend;
-  readonly size: number;
-  readonly figures: Figures;
-}
+export type Figures = Readonly<Record<keyof typeof FIGURE_TITLES, number>>;
 
 /** Calls that are timed together. */
 export const BATCH = 200;
