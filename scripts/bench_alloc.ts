@@ -8,6 +8,7 @@
 // deno-lint-ignore-file no-console -- this is a command line
 
 import { fileURLToPath } from "node:url";
+import { outputOf } from "./bench/peers/tools.ts";
 import { BUDGETS } from "./bench_alloc/budgets.ts";
 import { FLAGS_OF } from "./bench_alloc/meter.ts";
 import {
@@ -15,14 +16,12 @@ import {
   type ScenarioName,
   SCENARIOS,
 } from "./bench_alloc/scenarios.ts";
-import {
-  chosenFrom,
-  Failure,
-  readOptions,
-  runProgram,
-} from "./command_line.ts";
+import { chosenFrom, readOptions, runProgram } from "./command_line.ts";
 import { libraryPermissions } from "./server_process.ts";
 import { rows } from "./table.ts";
+
+/** Counting takes seconds, and on a busy machine more. */
+const COUNT_MS_MAX = 120_000;
 
 const NAMES = Object.keys(SCENARIOS) as ScenarioName[];
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
@@ -95,16 +94,12 @@ async function countWith(
   name: ScenarioName,
   flags: readonly string[],
 ): Promise<Figures> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--no-prompt", ...libraryPermissions()],
-      ...[`--v8-flags=${flags.join()}`, PROGRAM, name],
-    ],
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  if (success) return JSON.parse(decoder.decode(stdout));
-  throw new Failure(`Cannot count "${name}": ${decoder.decode(stderr).trim()}`);
+  return JSON.parse(
+    await outputOf([
+      ...[Deno.execPath(), "run", "--quiet", "--no-prompt"],
+      ...[...libraryPermissions(), `--v8-flags=${flags.join()}`, PROGRAM, name],
+    ], COUNT_MS_MAX),
+  );
 }
 
 /** Returns the figures that are over their budget; none when all is well. */

@@ -9,10 +9,10 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { build } from "../build.ts";
 import { Failure } from "../command_line.ts";
 import { stillWanted, whenInterrupted } from "../interrupt.ts";
+import { cratePath } from "../programs.ts";
 import { kill } from "../server_process.ts";
 
 /** How long a load may take beside its own time: a server may hang. */
@@ -47,9 +47,8 @@ export function ownLoad(
   [mode, ...words]: readonly string[],
   seconds?: number,
 ): string[] {
-  const path = "../../native/target/release/load";
   return [
-    fileURLToPath(new URL(path, import.meta.url)),
+    cratePath("target/release/load"),
     ...["--port", `${port}`, mode!, "--connections", `${connections}`],
     ...seconds === undefined ? [] : ["--seconds", `${seconds}`],
     ...words,

@@ -133,8 +133,6 @@ export function parseCores(list: string): number[] {
 
 /** Returns the first line that a script prints; nothing when it fails. */
 function sh(script: string, ...args: string[]): string | undefined {
-  return outputOf(["sh", "-c", script, "sh", ...args])?.trim().split(
-    "\n",
-    1,
-  )[0];
+  const output = outputOf(["sh", "-c", script, "sh", ...args]);
+  return output?.trim().split("\n", 1)[0];
 }

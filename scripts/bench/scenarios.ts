@@ -265,14 +265,7 @@ const REST: readonly Scenario[] = [
 ];
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [
-  ...HTTP,
-  ...TCP,
-  ...LATENCY,
-  ...SCALING,
-  ...WORKERS,
-  ...REST,
-];
+export const SCENARIOS = [HTTP, TCP, LATENCY, SCALING, WORKERS, REST].flat();
 
 /** Returns a scenario by its name. */
 export function scenarioOf(name: string): Scenario {

@@ -4,12 +4,21 @@
  * @module
  */
 
+import {
+  APP_ANSWER,
+  APP_PATH,
+  BROWSER_FIELDS,
+  HELLO,
+  JSON_ANSWER,
+  JSON_BODY,
+} from "../bench/payloads.ts";
+import { type Handler, handler, hello } from "../bench/servers/app.ts";
 import type { Exchange } from "./closed_loop.ts";
 
 /** An exchange over HTTP. */
 export interface HttpExchange extends Exchange {
   /** Answers each request. */
-  readonly handler: (request: Request) => Response | Promise<Response>;
+  readonly handler: Handler;
   /**
    * Stands in for a request when the handler is called without a server: the
    * parts that the handler reads are there already, and cost nothing.
@@ -20,87 +29,22 @@ export interface HttpExchange extends Exchange {
 const CONNECTIONS = 64;
 const DEPTH = 16;
 const ORIGIN = "127.0.0.1:8000";
-const HELLO = "Hello, World!";
-const NOTHING_READ = {} as Request;
 
-const GET = `GET / HTTP/1.1\r\nHost: ${ORIGIN}\r\n\r\n`;
+/** Returns the text of a request. */
+function requestOf(line: string, ...rest: string[]): string {
+  return [`${line} HTTP/1.1`, `Host: ${ORIGIN}`, ...rest].join("\r\n");
+}
 
-const TARGET = "/app?user=42&sort=name";
-const LANGUAGE = "en-US,en;q=0.5";
-const AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 " +
-  "Firefox/133.0";
-/** As a browser sends it. */
-const APP_GET = [
-  `GET ${TARGET} HTTP/1.1`,
-  `Host: ${ORIGIN}`,
-  `User-Agent: ${AGENT}`,
-  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-  `Accept-Language: ${LANGUAGE}`,
-  "Accept-Encoding: gzip, deflate, br, zstd",
-  "Connection: keep-alive",
-  "Cookie: session=0123456789abcdef",
-  "Upgrade-Insecure-Requests: 1",
-  "Sec-Fetch-Dest: document",
-  "Sec-Fetch-Mode: navigate",
-  "Sec-Fetch-Site: none",
-  "\r\n",
-].join("\r\n");
+/** Returns an object with the parts of a request that a handler reads. */
+function standIn(path: string, parts: object): Request {
+  return { url: `http://${ORIGIN}${path}`, ...parts } as Request;
+}
 
-/** Makes a kilobyte of JSON. */
-const ITEMS = 24;
-const ORDER = JSON.stringify({
-  items: Array.from(
-    { length: ITEMS },
-    (_, id) => ({ id, name: `item ${id}`, price: id + 0.5 }),
-  ),
+const GET = requestOf("GET /", "\r\n");
+const FIELDS = BROWSER_FIELDS.map((field): [string, string] => {
+  const [name, value] = field.split(": ", 2);
+  return [name!.toLowerCase(), value!];
 });
-const POST = [
-  "POST /json HTTP/1.1",
-  `Host: ${ORIGIN}`,
-  "Content-Type: application/json",
-  `Content-Length: ${ORDER.length}`,
-  `\r\n${ORDER}`,
-].join("\r\n");
-
-function hello(): Response {
-  return new Response(HELLO);
-}
-
-function answerApp(request: Request): Response {
-  const { pathname, searchParams } = new URL(request.url);
-  const body = JSON.stringify({
-    path: pathname,
-    user: searchParams.get("user"),
-    sort: searchParams.get("sort"),
-    language: request.headers.get("accept-language"),
-    agent: request.headers.get("user-agent"),
-  });
-  return new Response(body, {
-    headers: {
-      "content-type": "application/json",
-      "cache-control": "no-store",
-      "x-request-id": "42",
-    },
-  });
-}
-
-async function answerOrder(request: Request): Promise<Response> {
-  const { items } = await request.json() as { items: { id: number }[] };
-  let total = 0;
-  for (const { id } of items) total += id;
-  const body = JSON.stringify({ count: items.length, total });
-  const headers = { "content-type": "application/json" };
-  return new Response(body, { headers });
-}
-
-const APP_REQUEST = {
-  url: `http://${ORIGIN}${TARGET}`,
-  headers: new Map([["accept-language", LANGUAGE], ["user-agent", AGENT]]),
-} as unknown as Request;
-
-const ORDER_REQUEST = {
-  json: () => Promise.resolve(JSON.parse(ORDER)),
-} as unknown as Request;
 
 /** The smallest request there is, with the smallest handler. */
 export const PLAIN: HttpExchange = {
@@ -109,7 +53,7 @@ export const PLAIN: HttpExchange = {
   depth: 1,
   ending: HELLO,
   handler: hello,
-  request: NOTHING_READ,
+  request: standIn("/", {}),
 };
 
 /** The same on one connection: each request has a turn to itself. */
@@ -138,19 +82,26 @@ export const ASYNC: HttpExchange = {
 /** A page's request: the URL and two fields are read, JSON is answered. */
 export const APP: HttpExchange = {
   ...PLAIN,
-  question: APP_GET,
-  ending: `"agent":"${AGENT}"}`,
-  handler: answerApp,
-  request: APP_REQUEST,
+  question: requestOf(`GET ${APP_PATH}`, ...BROWSER_FIELDS, "\r\n"),
+  ending: APP_ANSWER,
+  handler,
+  request: standIn(APP_PATH, { headers: new Map(FIELDS) }),
 };
 
 /** The client sends a kilobyte of JSON, the answer is short. */
 export const JSON_POST: HttpExchange = {
   ...PLAIN,
-  question: POST,
-  ending: `,"total":${ITEMS * (ITEMS - 1) / 2}}`,
-  handler: answerOrder,
-  request: ORDER_REQUEST,
+  question: requestOf(
+    "POST /json",
+    "Content-Type: application/json",
+    `Content-Length: ${JSON_BODY.length}`,
+    `\r\n${JSON_BODY}`,
+  ),
+  ending: JSON_ANSWER,
+  handler,
+  request: standIn("/json", {
+    json: () => Promise.resolve(JSON.parse(JSON_BODY)),
+  }),
 };
 
 /** Sixty-four bytes, which the server sends back. */

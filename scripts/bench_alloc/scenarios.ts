@@ -14,17 +14,7 @@ import { echo } from "../../src/server/echo.ts";
 import { serve } from "../../src/server/serve.ts";
 import { ClosedLoop } from "./closed_loop.ts";
 import { countCalls, countServer } from "./counting.ts";
-import {
-  ALONE,
-  APP,
-  ASYNC,
-  DIFFERENT,
-  ECHOED,
-  type HttpExchange,
-  JSON_POST,
-  PIPELINED,
-  PLAIN,
-} from "./exchanges.ts";
+import * as exchanges from "./exchanges.ts";
 import type { Allocated, Meter } from "./meter.ts";
 import { Fibers } from "../../mod.ts";
 
@@ -44,20 +34,8 @@ export interface Scenario {
   readonly count: (meter: Meter) => Promise<Figures>;
 }
 
-/** The names of the scenarios. */
-export type ScenarioName =
-  | "known"
-  | "get"
-  | "alone"
-  | "pipeline"
-  | "differs"
-  | "async"
-  | "app"
-  | "post"
-  | "echo"
-  | "fibers"
-  | "timer"
-  | "native";
+/** The name of a scenario. */
+export type ScenarioName = keyof typeof SCENARIOS;
 
 /** The number of elements of the array with a known size. */
 export const KNOWN_ELEMENTS = 100;
@@ -68,33 +46,35 @@ const TIMER_MS = 60_000;
 const MESSAGE_BYTES = 64;
 
 /** All scenarios. */
-export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
+export const SCENARIOS = {
   known: {
     title: `${KNOWN_ELEMENTS} elements of an array, to check the counting`,
     count: countKnown,
   },
-  get: http("GET, the smallest there is", PLAIN),
-  alone: http("GET, each in a turn of its own", ALONE),
-  pipeline: http("GET, sixteen in one write", PIPELINED),
-  differs: http("GET, sixteen in one write, each unlike the last", DIFFERENT),
-  async: http("GET, async handler", ASYNC),
-  app: http("GET as a browser sends it: URL, two fields, JSON", APP),
-  post: http("POST of 1 KB of JSON", JSON_POST),
+  get: http("GET, the smallest there is", exchanges.PLAIN),
+  alone: http("GET, each in a turn of its own", exchanges.ALONE),
+  pipeline: http("GET, sixteen in one write", exchanges.PIPELINED),
+  differs: http(
+    "GET, sixteen in one write, each unlike the last",
+    exchanges.DIFFERENT,
+  ),
+  async: http("GET, async handler", exchanges.ASYNC),
+  app: http("GET as a browser sends it: URL, two fields, JSON", exchanges.APP),
+  post: http("POST of 1 KB of JSON", exchanges.JSON_POST),
   echo: tcp("echo of 64 bytes, callbacks", (reactor) => {
     echo({ ...TCP, reactor });
   }),
   fibers: tcp("echo of 64 bytes, fibers", (reactor) => {
-    const fibers = new Fibers(reactor);
-    fibers.serve(TCP, echoInFiber);
+    new Fibers(reactor).serve(TCP, echoInFiber);
   }),
   timer: { title: "timer, set and cleared", count: countTimers },
   native: {
     title: "write, poll and read of the library",
     count: countNativeCalls,
   },
-};
+} satisfies Readonly<Record<string, Scenario>>;
 
-function http(title: string, exchange: HttpExchange): Scenario {
+function http(title: string, exchange: exchanges.HttpExchange): Scenario {
   const { handler, request } = exchange;
   const count = async (meter: Meter): Promise<Figures> => {
     const total = await countServer(meter, exchange, (reactor) => {
@@ -107,10 +87,13 @@ function http(title: string, exchange: HttpExchange): Scenario {
   return { title, count };
 }
 
+async function withoutHandler(total: Promise<Allocated>): Promise<Figures> {
+  return { total: await total, handler: NOTHING };
+}
+
 function tcp(title: string, start: (reactor: Reactor) => void): Scenario {
-  const count = async (meter: Meter): Promise<Figures> => {
-    return { total: await countServer(meter, ECHOED, start), handler: NOTHING };
-  };
+  const count = (meter: Meter) =>
+    withoutHandler(countServer(meter, exchanges.ECHOED, start));
   return { title, count };
 }
 
@@ -128,13 +111,12 @@ async function countKnown(meter: Meter): Promise<Figures> {
 }
 
 async function countTimers(meter: Meter): Promise<Figures> {
-  const system = new ClosedLoop({ ...ECHOED, connections: 0 });
+  const system = new ClosedLoop({ ...exchanges.ECHOED, connections: 0 });
   using reactor = new Reactor({ system });
   const nothing = () => {};
-  const total = await countCalls(meter, () => {
+  return await withoutHandler(countCalls(meter, () => {
     reactor.clearTimer(reactor.setTimer(TIMER_MS, nothing));
-  });
-  return { total, handler: NOTHING };
+  }));
 }
 
 async function countNativeCalls(meter: Meter): Promise<Figures> {
@@ -145,11 +127,10 @@ async function countNativeCalls(meter: Meter): Promise<Figures> {
   poll.registry.register(right, 1, Interest.READABLE);
   const events = new Events();
   const bytes = new Uint8Array(MESSAGE_BYTES);
-  const total = await countCalls(meter, () => {
+  return await withoutHandler(countCalls(meter, () => {
     left.tryWrite(bytes, 0, MESSAGE_BYTES);
     poll.poll(events, 0);
     const count = right.tryRead(bytes, 0, MESSAGE_BYTES);
     if (count !== MESSAGE_BYTES) throw new Error(`Read "${count}" bytes`);
-  });
-  return { total, handler: NOTHING };
+  }));
 }

@@ -26,16 +26,8 @@ export interface Subject {
   readonly results: readonly Result[];
 }
 
-const COLOURS: Readonly<Record<string, string>> = {
-  epoll: "var(--denio)",
-  kqueue: "var(--denio)",
-  turn: "var(--denio)",
-  poll: "var(--deno)",
-  "count(16)": "var(--deno)",
-  "count(1)": "var(--ink)",
-};
-
-const colourOf = (line: string) => COLOURS[line] ?? "var(--other)";
+/** Of the lines, in their order. */
+const COLOURS = ["denio", "deno", "ink", "other"];
 
 /** Returns a table for each figure. */
 export function tableLines({ lead, titles, results }: Subject): string[] {
@@ -60,7 +52,8 @@ export async function pollPage(subjects: readonly Subject[]): Promise<string> {
   const { lines } = await import("../plot.ts");
   const title = "What a poll costs";
   const parts = subjects.map(({ lead, sizes, titles, results }) => {
-    const names = new Set(results.map(({ line }) => line));
+    const names = [...new Set(results.map(({ line }) => line))];
+    const colourOf = (line: string) => `var(--${COLOURS[names.indexOf(line)]})`;
     const plots = Object.entries(titles).map(([figure, label]) => {
       const points = results.map(({ line, size, figures }) => (
         { line, x: size, y: figures[figure]! }
@@ -68,7 +61,7 @@ export async function pollPage(subjects: readonly Subject[]): Promise<string> {
       const svg = lines(points, { label, xLabel: sizes, colourOf });
       return [label, new Html(svg)] as const;
     });
-    return markup`<p>${lead}:${keyOf([...names], colourOf)}</p>
+    return markup`<p>${lead}:${keyOf(names, colourOf)}</p>
 ${plotsOf(plots)}`;
   });
   return pageOf(

@@ -70,7 +70,7 @@ for (const text of ["export {};\n", "/**\n * @module\n */\n"]) {
 
 Deno.test("no arrow runs up: a room imports rooms above it in the table", () => {
   const rooms = Object.keys(ARROWS);
-  for (const [room, { uses, types = [] }] of Object.entries(ARROWS)) {
+  for (const [room, { uses, types }] of Object.entries(ARROWS)) {
     const above = rooms.slice(0, rooms.indexOf(room));
     for (const name of [...uses, ...types]) {
       assertArrayIncludes(above, [name], `${room} may import ${name}`);

@@ -1,16 +1,14 @@
 /** The load generator: it counts right answers, and finds each wrong one. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fileURLToPath } from "node:url";
 import { build, buildIfStale } from "../../scripts/build.ts";
+import { cratePath } from "../../scripts/programs.ts";
 import { writeAll } from "../util/deno_client.ts";
 import { concat, latin1, toLatin1 } from "../util/http_bytes.ts";
 import { runProgram } from "../util/program.ts";
 import { within } from "../util/waiting.ts";
 
-const PROGRAM = fileURLToPath(
-  new URL("../../native/target/release/load", import.meta.url),
-);
+const PROGRAM = cratePath("target/release/load");
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 } as const;
 /** Above this, each connection is opened with a request. */
 const LOT = 256;
@@ -141,13 +139,8 @@ function sayingServer(say: (asked: Asked) => Said): RawServer {
         if (rest!.length < length) break;
         text = rest!.slice(length);
         const body = rest!.slice(0, length);
-        const asked = {
-          number: number++,
-          connection: place,
-          head: head!,
-          body,
-        };
-        for (const piece of [say(asked)].flat()) {
+        const asked = { number: number++, connection: place, body };
+        for (const piece of [say({ ...asked, head: head! })].flat()) {
           if (piece === null) return;
           await writeAll(connection, latin1(piece));
         }
@@ -182,11 +175,11 @@ loadTest("http runs for a time, and times answers", async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     return new Response(`${asked++}`);
   });
-  const words = "http --connections 4 --seconds 0.25";
-  const { requests, late, seconds, failures, p50Us, maxUs } = await load(
+  const figures = await load(
     server.addr,
-    words,
+    "http --connections 4 --seconds 0.25",
   );
+  const { requests, late, seconds, failures, p50Us, maxUs } = figures;
   assertEquals([seconds, failures], [0.25, 0]);
   assertEquals(requests + late, asked, "all are accounted for");
   assert(p50Us! >= 19_000 && maxUs! >= p50Us!, `${p50Us} microseconds`);
@@ -348,23 +341,17 @@ function echoServer(
   });
 }
 
-loadTest(
-  "echo counts messages of any length, which all differ",
-  async () => {
-    const seen = new Set<string>();
-    await using server = echoServer((message) => {
-      seen.add(toLatin1(message.subarray(0, 64)));
-      return message;
-    });
-    const words = "echo --connections 8 --requests 400 --bytes";
-    assertClean(await load(server.addr, `${words} 64`), 400);
-    assertEquals(seen.size, 400);
-    assertClean(
-      await load(server.addr, "echo --requests 9 --bytes 1000000"),
-      9,
-    );
-  },
-);
+loadTest("echo counts messages of any length, which all differ", async () => {
+  const seen = new Set<string>();
+  await using server = echoServer((message) => {
+    seen.add(toLatin1(message.subarray(0, 64)));
+    return message;
+  });
+  const words = "echo --connections 8 --requests 400 --bytes 64";
+  assertClean(await load(server.addr, words), 400);
+  assertEquals(seen.size, 400);
+  assertClean(await load(server.addr, "echo --requests 9 --bytes 1000000"), 9);
+});
 
 loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
   const lies: [(message: Uint8Array) => Uint8Array | null, RegExp][] = [
@@ -462,20 +449,17 @@ async function hold(
   return { code, stderr: await stderr };
 }
 
-loadTest(
-  "idle holds many verified connections to its input's end",
-  async () => {
-    let asked = 0;
-    await using server = sayingServer(() => {
-      asked++;
-      return HELLO;
-    });
-    const result = await hold(server.addr, MANY, () => {
-      assertEquals([asked, server.connections], [MANY, MANY]);
-    });
-    assertEquals(result, { code: 0, stderr: "" });
-  },
-);
+loadTest("idle holds verified connections to its input's end", async () => {
+  let asked = 0;
+  await using server = sayingServer(() => {
+    asked++;
+    return HELLO;
+  });
+  const result = await hold(server.addr, MANY, () => {
+    assertEquals([asked, server.connections], [MANY, MANY]);
+  });
+  assertEquals(result, { code: 0, stderr: "" });
+});
 
 loadTest("idle fails, when a connection was closed meanwhile", async () => {
   const closing = Promise.withResolvers<void>();

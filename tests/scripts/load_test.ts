@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { hasProgram } from "../../scripts/bench/machine.ts";
 import type { LoadResult } from "../../scripts/load/autocannon.ts";
 import {
   bottleneckOf,
@@ -139,13 +140,7 @@ const PIPELINE = `request = function()
 end`;
 const MICROSECONDS = { us: 1, ms: 1e3, s: 1e6 };
 
-const NO_WRK = lacks("wrk", () => {
-  try {
-    return new Deno.Command("wrk", { args: ["-v"] }).outputSync().code >= 0;
-  } catch {
-    return false;
-  }
-});
+const NO_WRK = lacks("wrk", () => hasProgram("wrk"));
 /** The limit for a generator that serves its connections in turns. */
 const FACTOR_MAX = 5;
 
@@ -157,26 +152,14 @@ Deno.test({
     const url = `http://127.0.0.1:${server.port}/`;
     const script = await Deno.makeTempFile();
     await Deno.writeTextFile(script, PIPELINE);
-    const wrk = await runProgram(
-      [
-        "wrk",
-        "-t1",
-        `-c${CONNECTIONS}`,
-        "-d1s",
-        "--latency",
-        "-s",
-        script,
-        url,
-      ],
-    );
+    const flags = ["-t1", "-d1s", "--latency", `-c${CONNECTIONS}`];
+    const wrk = await runProgram(["wrk", ...flags, "-s", script, url]);
     await Deno.remove(script);
     const [, p50, unit] = /50% +([\d.]+)(us|ms|s)/.exec(wrk.stdout)!;
     const p50Us = Number(p50) * MICROSECONDS[unit as "us" | "ms" | "s"];
     const perSecond = Number(/Requests\/sec: +([\d.]+)/.exec(wrk.stdout)![1]);
-    const { stdout } = await load(
-      ...[url, "--json", "-d", "2"],
-      ...["-c", `${CONNECTIONS}`, "-p", `${PIPELINING}`],
-    );
+    const more = [`-c${CONNECTIONS}`, `-p${PIPELINING}`, "-d2"];
+    const { stdout } = await load(url, "--json", ...more);
     const { latencyMs, requestsPerSecond } = JSON.parse(stdout);
     // Little's law: requests in flight are their rate times their mean time.
     const mean = (perSecond: number) => CONNECTIONS * PIPELINING / perSecond;

@@ -9,6 +9,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { libraryFile } from "../../src/native/library.ts";
+import { readText, writeText } from "../util/deno_client.ts";
 import { NO_PROACTOR } from "../util/machine.ts";
 import { Program } from "../util/program.ts";
 
@@ -63,14 +64,8 @@ async function exchange(
   bytes: number,
 ): Promise<string> {
   using client = await Deno.connect({ hostname: "127.0.0.1", port });
-  await client.write(new TextEncoder().encode(text));
-  const reply = new Uint8Array(bytes);
-  for (let length = 0; length < bytes;) {
-    const count = await client.read(reply.subarray(length));
-    assert(count !== null, "the connection ended early");
-    length += count;
-  }
-  return new TextDecoder().decode(reply);
+  await writeText(client, text);
+  return await readText(client, bytes);
 }
 
 Deno.test("README's HTTP example answers GET and POST, as it says", async () => {

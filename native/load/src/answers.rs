@@ -69,7 +69,7 @@ pub struct Answers {
 
 impl Answers {
     pub fn new(options: &mut Options) -> Self {
-        let expected = std::mem::replace(&mut options.expected, Expected::Anything);
+        let expected = std::mem::take(&mut options.expected);
         Self {
             mode: options.mode,
             expected,

@@ -10,8 +10,9 @@ use crate::content::Content;
 pub const HELP: &str = include_str!("help.txt");
 
 /// The protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
+    #[default]
     Http,
     Echo,
     Sse,
@@ -19,13 +20,16 @@ pub enum Mode {
 }
 
 /// The body that an answer must have.
+#[derive(Default)]
 pub enum Expected {
+    #[default]
     Anything,
     Content(Content),
     Echo,
 }
 
 /// The work of a run.
+#[derive(Default)]
 pub struct Options {
     pub mode: Mode,
     pub port: u16,
@@ -54,21 +58,13 @@ pub struct Options {
 /// Reads the command line; `None` when it asks for help.
 pub fn parse() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
-        mode: Mode::Http,
-        port: 0,
         connections: 1,
-        idle: 0,
-        time: None,
         requests: u64::MAX,
-        interval: None,
         patience: Duration::from_secs(5),
         depth: 1,
-        closes: false,
         method: "GET".into(),
         path: "/".into(),
-        headers: Vec::new(),
-        body: None,
-        expected: Expected::Anything,
+        ..Options::default()
     };
     let (mut mode, mut bytes) = (None, 64);
     let mut words = lexopt::Parser::from_env();

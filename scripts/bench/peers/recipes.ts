@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import config from "../../../deno.json" with { type: "json" };
 import { Reactor } from "../../../mod.ts";
 import { type Backend, BACKEND_VARIABLE } from "../../../src/poll/poll.ts";
+import { cratePath } from "../../programs.ts";
 import { build, buildIfStale } from "../../build.ts";
 import { libraryPermissions } from "../../server_process.ts";
 import type { Peer } from "./peer.ts";
@@ -50,11 +50,7 @@ export type Recipe = (tools: Tools) => Peer | Promise<Peer>;
 /** Every peer, by its name, in the order of the report. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
   [LIMIT]: () => bare(LIMIT),
-  [RING]: async () => {
-    const peer = bare(RING, "--ring");
-    await outputOf([...peer.command("hello"), "--probe"]);
-    return peer;
-  },
+  [RING]: () => bare(RING, "--ring"),
   [SUBJECT]: () => denio(),
   [FIBERS]: () => ours(FIBERS, ["echo"], () => [serverFile("denio_fibers.ts")]),
   "denio reuse-port": () =>
@@ -77,20 +73,17 @@ export function recipeOf(name: string): Recipe {
 }
 
 /** It sends the same fixed answer to each request; so do the others. */
-function bare(name: string, ...options: string[]): Peer {
+async function bare(name: string, ...options: string[]): Promise<Peer> {
   need("cargo", ", to build it with");
   build(["--example", "limit"]);
-  const program = fileURLToPath(
-    new URL("../../../native/target/release/examples/limit", import.meta.url),
-  );
-  return {
-    name,
-    version: config.version,
-    can: ["hello", "app", "json", "echo"],
-    command: (
-      service,
-    ) => [program, ...options, ...service === "echo" ? ["--echo"] : []],
-  };
+  const program = cratePath("target/release/examples/limit");
+  const command = (
+    service: Service,
+    ...more: string[]
+  ) => [program, ...options, ...service === "echo" ? ["--echo"] : [], ...more];
+  await outputOf(command("hello", "--probe"));
+  const can = ["hello", "app", "json", "echo"] as const;
+  return { name, version: config.version, can, command };
 }
 
 function denio(...variables: string[]): Peer {

@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure } from "../../command_line.ts";
+import { cratePath } from "../../programs.ts";
 import { hasProgram } from "../machine.ts";
 
 /** The tools. */
@@ -24,17 +25,14 @@ const VERSION_MS = 20_000;
 /** For a hundred megabytes over a slow link. */
 const INSTALL_MS = 600_000;
 
-/** The folder for all files of the benchmark that others have written. */
-const PLACE = new URL("../../../native/target/bench/", import.meta.url);
-
 /** Returns the path of a file that belongs to the benchmark's servers. */
 export function serverFile(path: string): string {
   return fileURLToPath(new URL(`../servers/${path}`, import.meta.url));
 }
 
-/** Returns a path below `native/target/bench/`. */
+/** Returns a path below the folder of files that others have written. */
 export function placeOf(path: string): string {
-  return fileURLToPath(new URL(path, PLACE));
+  return cratePath(`target/bench/${path}`);
 }
 
 /**

@@ -2,8 +2,8 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { fileURLToPath } from "node:url";
 import { build } from "../../scripts/build.ts";
+import { cratePath } from "../../scripts/programs.ts";
 import {
   type ServerProcess,
   startServer,
@@ -14,9 +14,7 @@ import { lacks } from "../util/machine.ts";
 import { runProgram } from "../util/program.ts";
 import { NO_STRACE } from "../util/strace.ts";
 
-const PROGRAM = fileURLToPath(
-  new URL("../../native/target/release/examples/limit", import.meta.url),
-);
+const PROGRAM = cratePath("target/release/examples/limit");
 const IS_LINUX = Deno.build.os === "linux";
 if (IS_LINUX) build(["--example", "limit"]);
 const NO_RING = lacks("io_uring", () => {
