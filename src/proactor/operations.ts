@@ -101,8 +101,7 @@ export function openPermitted(
 export class Operations {
   /** The most operations that the batch holds. */
   readonly capacity: number;
-  /** The number of operations in the batch; set it to 0 to begin anew. */
-  length = 0;
+  #length = 0;
   /** The handle of the reaper that gets the completions of what is added. */
   #reaper = 0;
   readonly #memory: ArrayBuffer;
@@ -143,6 +142,22 @@ export class Operations {
     this.#memory = new ArrayBuffer(REQUEST_BYTES * capacity);
     this.#words = new Uint32Array(this.#memory);
     this.#numbers = new Float64Array(this.#memory);
+  }
+
+  /** The number of operations in the batch; set it to 0 to begin anew. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @throws {RangeError} when the batch does not have so many. */
+  set length(length: number) {
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.#length)) {
+      throw new RangeError(
+        `Cannot have "${length}" operations: it must be an integer from 0 to ` +
+          `${this.#length}`,
+      );
+    }
+    this.#length = length;
   }
 
   /**
@@ -242,13 +257,14 @@ export class Operations {
    * Sends several ranges of the bytes that are given to `submit`, one behind the
    * other.
    *
-   * @param ranges Pairs of start and end.
+   * @param ranges Pairs of start and end, of a GiB in all.
    */
   sendVectored(
     token: Token,
     socket: Source,
     ranges: readonly (readonly [start: number, end: number])[],
   ): void {
+    for (const [start, end] of ranges) checkRange(start, end);
     const words = new Uint32Array(ranges.flat());
     const bytes = new Uint8Array(words.buffer);
     const index = this.#addNamed(Code.send, token, bytes, socket.handle);
@@ -434,13 +450,13 @@ export class Operations {
   /** Adds an operation with zeroes in all other fields; returns its index. */
   #add(code: number, token: Token, source: number): number {
     checkToken(token);
-    const index = this.length;
+    const index = this.#length;
     if (index >= this.capacity) {
       throw new RangeError(
         `Cannot add operation ${index + 1}: the batch holds ${this.capacity}`,
       );
     }
-    this.length = index + 1;
+    this.#length = index + 1;
     if (index === 0) this.#namesLength = 0;
     const numbers = this.#numbers;
     const number = NUMBERS * index;
@@ -467,12 +483,7 @@ export class Operations {
     start: number,
     end: number,
   ): number {
-    if (!(start >= 0 && start <= end && end <= LENGTH_MAX)) {
-      throw new RangeError(
-        `Cannot use bytes "${start}" to "${end}": the range must lie in the ` +
-          `bytes that are given to submit`,
-      );
-    }
+    checkRange(start, end);
     const index = this.#add(code, token, source);
     this.#words[WORDS * index + START] = start;
     this.#words[WORDS * index + END] = end;
@@ -510,6 +521,14 @@ export class Operations {
     const index = this.#add(code, token, source.handle);
     this.#words[WORDS * index + ARGUMENT] = interest;
   }
+}
+
+function checkRange(start: number, end: number): void {
+  if (start >= 0 && start <= end && end <= LENGTH_MAX) return;
+  throw new RangeError(
+    `Cannot use bytes "${start}" to "${end}": the range must lie in the ` +
+      `bytes that are given to submit`,
+  );
 }
 
 /**

@@ -74,7 +74,7 @@ export class Producer {
    * @param bytes What the ranges of `send` and `write` refer to.
    * @returns How many were taken: those that are left stay in the batch.
    * {@linkcode WOULD_BLOCK} when none was. After less than all, a completion
-   * that is `isDrained` follows when half of the places are free.
+   * that is `isDrained` follows when there are places for the first of them.
    * @throws {Deno.errors.NotSupported} when the kernel does not have the first
    * operation.
    * @throws {Deno.errors.BadResource} when the proactor, or the first
@@ -119,7 +119,12 @@ export class Producer {
     return this.#cancel(checkToken(token), 0);
   }
 
-  /** Asks the operations on a source to end, as `cancel` those of a token. */
+  /**
+   * Asks the operations on a source to end, as `cancel` those of a token.
+   *
+   * @throws {Deno.errors.BadResource} when the proactor is closed, or the source:
+   * a closed object does not know which operations were its own.
+   */
   cancelSource(source: Source): number {
     return this.#cancel(source.handle, 1);
   }

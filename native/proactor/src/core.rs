@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::completion::Completion;
 use crate::making::readiness;
 use crate::output::{Opened, Output};
-use crate::reaper::{Done, Untaken};
+use crate::reaper::{Done, Inbox, Untaken};
 use crate::shared::{Cancel, Order, Shared};
 use crate::sys::{Action, Driver, Flight, Landing, Origin, Sources};
 
@@ -46,8 +46,8 @@ pub struct Core {
     batching: Batching,
     cancels: Vec<u32>,
     ready: VecDeque<Ready>,
-    /// Operations that wait for a provided buffer.
-    starved: Vec<u32>,
+    /// Operations that wait for a provided buffer, in the order in which they get one.
+    starved: VecDeque<u32>,
     /// Places of operations that are over.
     freed: u32,
     /// Completions that were handed over.
@@ -65,10 +65,16 @@ impl Core {
             batching,
             cancels: Vec::new(),
             ready: VecDeque::new(),
-            starved: Vec::new(),
+            starved: VecDeque::new(),
             freed: 0,
             completions: 0,
         }
+    }
+
+    /// Whether completions have brought something to submit: an operation that goes on, or a
+    /// cancel. Who waits then may wait for ever.
+    pub fn has_unsubmitted(&self) -> bool {
+        !self.staged.is_empty() || !self.cancels.is_empty()
     }
 
     /// Completions that can be handed over.
@@ -81,18 +87,23 @@ impl Core {
         let entries = flight.entries();
         let has_reaper = flight.reaper.is_some() && flight.action.is_multi();
         let message = flight.target.clone();
+        let is_abandoned = flight.reaper.as_ref().is_some_and(|reaper| reaper.is_closed());
         let index = self.driver.flights.insert(flight);
+        if is_abandoned {
+            return self.refuse(index, libc::ECANCELED);
+        }
         if has_reaper {
             if let Some(flight) = self.driver.flights.get_mut(index) {
                 flight.untaken = Some(Arc::new(Untaken::new(index)));
             }
         }
-        if message.is_some_and(|target| !target.shared.admit_message()) {
+        if let Some(target) = message {
+            let Some(place) = target.shared.admit_message() else {
+                return self.refuse(index, libc::EAGAIN);
+            };
             if let Some(flight) = self.driver.flights.get_mut(index) {
-                // Its place at the target is not ours to give back.
-                flight.target = None;
+                flight.message_place = Some(place);
             }
-            return self.refuse(index, libc::EAGAIN);
         }
         (0..entries).for_each(|_| self.stage_again(index));
     }
@@ -124,6 +135,10 @@ impl Core {
                 Order::Cancel(cancel) => drop(self.cancel(cancel)),
                 Order::Resume(untaken) => self.resume(&untaken),
                 Order::Drained(token) => self.note_drained(token),
+                Order::Abandon(gone) => {
+                    let is_theirs = |reaper: &Arc<Inbox>| Arc::ptr_eq(reaper, &gone);
+                    self.cancel_where(|flight| flight.reaper.as_ref().is_some_and(is_theirs));
+                }
             }
         }
         true
@@ -225,11 +240,7 @@ impl Core {
             Action::ReceiveMulti => self.take_received(index, landing),
             _ => {
                 let result = result_of(flight, landing.result);
-                if matches!(flight.action, Action::Message { .. }) && result < 0 {
-                    if let Some(target) = flight.target.take() {
-                        target.shared.give_back_message();
-                    }
-                }
+                flight.message_place = None;
                 let opened = landing.opened.or_else(|| {
                     let socket = flight.socket.take();
                     socket.filter(|_| result >= 0)
@@ -278,7 +289,7 @@ impl Core {
             return self.resume_if_taken(index);
         }
         if result == -libc::ENOBUFS && !flight.is_cancelled {
-            self.starved.push(index);
+            self.starved.push_back(index);
             return self.feed();
         }
         let result = if flight.is_cancelled && result < 0 { -libc::ECANCELED } else { result };
@@ -289,7 +300,7 @@ impl Core {
     fn feed(&mut self) {
         let free = self.driver.buffers.as_ref().map_or(0, denio_ring::Buffers::free);
         for _ in 0..free.min(self.starved.len()) {
-            let Some(index) = self.starved.pop() else { return };
+            let Some(index) = self.starved.pop_front() else { return };
             self.stage_again(index);
         }
     }
@@ -364,10 +375,14 @@ impl Core {
     fn refuse(&mut self, index: u32, errno: i32) {
         let Some(flight) = self.driver.flights.get_mut(index) else { return };
         flight.is_cancelled = true;
-        if let Some(target) = flight.target.take() {
-            target.shared.give_back_message();
+        flight.message_place = None;
+        if flight.in_kernel() > 0 {
+            // The other entries would go on until each has a completion of its own.
+            flight.error.get_or_insert(-errno);
+            self.unstage(index);
+            return self.cancels.push(index);
         }
-        if flight.staged > 0 || flight.in_kernel() > 0 {
+        if flight.staged > 0 {
             flight.error.get_or_insert(-errno);
             return;
         }
@@ -414,9 +429,7 @@ impl Core {
         if flight.in_kernel() > 0 {
             return self.cancels.push(index);
         }
-        if let Some(target) = flight.target.take() {
-            target.shared.give_back_message();
-        }
+        flight.message_place = None;
         self.tell(index, -libc::ECANCELED, None, None, false);
     }
 

@@ -80,7 +80,13 @@ impl Input<'_> {
         };
         let pieces: Option<Vec<_>> =
             self.names(request)?.chunks_exact(PAIR_BYTES).map(piece).collect();
-        Room::of(pieces.ok_or_else(invalid)?.into_iter())
+        let pieces = pieces.ok_or_else(invalid)?;
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // A range may be there many times, and results count in 31 bits.
+        if length > PAYLOAD_MAX {
+            return Err(invalid());
+        }
+        Room::of(pieces.into_iter())
     }
 
     /// The path of a request, after `front` zeroes, with a NUL byte.
@@ -94,6 +100,8 @@ impl Input<'_> {
     }
 }
 
+/// As many as one call of the ABI can have.
+const PAYLOAD_MAX: usize = 1 << 30;
 /// Bytes of a range: where it begins, where it ends.
 const PAIR_BYTES: usize = 8;
 
@@ -116,7 +124,8 @@ impl Request {
             // Each connection has a completion.
             Some(Code::AcceptMulti) => ACCEPTS.min(all.div_ceil(2)),
             // Its result, and the notice that the kernel has let go of the bytes.
-            Some(Code::SendZeroCopy) => 2,
+            // One place alone has room for both, since the queue has others of the driver's.
+            Some(Code::SendZeroCopy) => 2.min(all),
             _ => 1,
         }
     }

@@ -69,8 +69,8 @@ pub struct Proactor {
     operations: u32,
     has_buffers: bool,
     supported: u32,
-    /// The ring's descriptor for messages of others, once there was one.
-    ring: OnceLock<Arc<OwnedFd>>,
+    /// The ring's descriptor for messages of others, also while the owner waits.
+    ring: Arc<OwnedFd>,
     /// Signalled when completions come while the owner is parked.
     signal: OnceLock<EventFd>,
     waits: std::sync::atomic::AtomicU64,
@@ -96,6 +96,7 @@ impl Proactor {
         let mut driver = Driver::new(completions, provided, options.kernel_thread_idle_ms)?;
         let shared = Arc::new(Shared::new(operations)?);
         let supported = supported(&mut driver)?;
+        let ring = Arc::new(driver.try_clone_fd()?);
         let core = Core::new(driver, Arc::clone(&shared), options.batching);
         Ok(Self {
             shared,
@@ -104,7 +105,7 @@ impl Proactor {
             operations,
             has_buffers: buffers > 0,
             supported,
-            ring: OnceLock::new(),
+            ring,
             signal: OnceLock::new(),
             waits: std::sync::atomic::AtomicU64::new(0),
         })
@@ -125,6 +126,7 @@ impl Proactor {
         match self.core.try_lock() {
             Ok(core) => Ok(core),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            // Only by a call inside of another one.
             Err(TryLockError::WouldBlock) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
         }
     }
@@ -158,7 +160,8 @@ impl Proactor {
         let mut core = self.core()?;
         flights.into_iter().for_each(|flight| core.stage(flight));
         if core.must_flush() {
-            core.flush(sources)?;
+            let flushed = core.flush(sources);
+            self.checked(&core, flushed)?;
         }
         Ok(count)
     }
@@ -192,6 +195,10 @@ impl Proactor {
                     break;
                 }
             }
+        }
+        if flights.len() == admitted && admitted < reapers.len() {
+            // The next has no place: whatever is wrong lies further behind.
+            error = None;
         }
         let unmade = requests.iter().zip(&reapers).take(admitted).skip(flights.len());
         self.give_back(unmade);
@@ -254,7 +261,17 @@ impl Proactor {
         if !core.obey() {
             return Err(bad_handle());
         }
-        core.flush(sources)
+        let flushed = core.flush(sources);
+        self.checked(&core, flushed)
+    }
+
+    /// Ends the proactor for all threads when the kernel has refused to submit: nothing that
+    /// they wait for would come.
+    fn checked<T>(&self, core: &Core, result: io::Result<T>) -> io::Result<T> {
+        if core.driver.is_closed() {
+            self.shared.close();
+        }
+        result
     }
 
     /// Submits all that is staged, waits until a completion is there or `timeout` is over,
@@ -280,10 +297,14 @@ impl Proactor {
             if !core.obey() {
                 return Err(bad_handle());
             }
-            core.flush(sources)?;
+            let flushed = core.flush(sources);
+            self.checked(&core, flushed)?;
             core.harvest(output.room())?;
             if core.ready() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return core.hand_over(output);
+            }
+            if core.has_unsubmitted() {
+                continue;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -322,7 +343,8 @@ impl Proactor {
         if !core.obey() {
             return Err(bad_handle());
         }
-        core.flush(sources)?;
+        let flushed = core.flush(sources);
+        self.checked(&core, flushed)?;
         if core.ready() == 0 {
             signal.reset();
             core.driver.set_signals(true)?;
@@ -330,7 +352,7 @@ impl Proactor {
             if core.begin_wait()? {
                 core.harvest(1)?;
                 core.land();
-                if core.ready() == 0 {
+                if core.ready() == 0 && !core.has_unsubmitted() {
                     return Ok(false);
                 }
             }
@@ -364,18 +386,10 @@ impl Proactor {
 
     /// Where messages for this proactor go. Any thread may call it.
     ///
-    /// # Errors
-    ///
-    /// `EBUSY` while the owner uses the proactor, for the first message of another thread;
-    /// `EMFILE`; `EBADF` when the proactor is closed.
-    pub fn target(&self) -> io::Result<Target> {
-        if self.ring.get().is_none() {
-            let core = self.core.try_lock();
-            let core = core.map_err(|_| io::Error::from_raw_os_error(libc::EBUSY))?;
-            let _ = self.ring.set(Arc::new(core.driver.try_clone_fd()?));
-        }
-        let ring = Arc::clone(self.ring.get().ok_or_else(bad_handle)?);
-        Ok(Target { ring, shared: Arc::clone(&self.shared) })
+    /// Its ring stays open as long as one of them.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target { ring: Arc::clone(&self.ring), shared: Arc::clone(&self.shared) }
     }
 
     /// Closes the proactor for all threads. A wait of its owner ends.

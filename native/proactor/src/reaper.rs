@@ -131,6 +131,9 @@ impl Inbox {
     pub fn give_back(&self) {
         let mut state = self.state();
         state.in_flight = state.in_flight.saturating_sub(1);
+        let token = state.refused.take();
+        drop(state);
+        token.into_iter().for_each(|token| self.note_drained(token));
     }
 
     /// Puts a completion in; drops it when nobody will take it.
@@ -254,7 +257,13 @@ pub struct HeldInbox(pub Arc<Inbox>);
 
 impl Drop for HeldInbox {
     fn drop(&mut self) {
-        self.0.close();
+        let inbox = &self.0;
+        inbox.close();
+        // With what they have opened.
+        drop(std::mem::take(&mut inbox.state().done));
+        if let Some(shared) = inbox.shared.upgrade() {
+            shared.order([Order::Abandon(Arc::clone(inbox))]);
+        }
     }
 }
 
@@ -274,7 +283,7 @@ fn take(
         output.write(completion, opened);
         state.in_flight -= u32::from(is_last && state.in_flight > 0);
         resumed.extend(untaken);
-        if state.in_flight <= state.in_flight_max / 2 {
+        if state.in_flight < state.in_flight_max {
             let token = state.refused.take();
             state.done.extend(token.map(drained));
         }

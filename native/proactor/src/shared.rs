@@ -27,6 +27,8 @@ pub enum Order {
     Resume(Arc<Untaken>),
     /// To tell the owner that there is room, for an operation with this token.
     Drained(u32),
+    /// To end the operations of a reaper that is gone.
+    Abandon(Arc<Inbox>),
 }
 
 /// Operations to end.
@@ -42,6 +44,8 @@ pub enum Cancel {
 #[derive(Debug)]
 struct Refused {
     token: u32,
+    /// The fewest places that would do.
+    places: u32,
     reaper: Option<Arc<Inbox>>,
 }
 
@@ -120,7 +124,7 @@ impl Shared {
             }
             state.counts.refused += 1;
             if !is_room {
-                state.refuse(token, reaper.cloned());
+                state.refuse(token, places, reaper.cloned());
             }
             break;
         }
@@ -128,26 +132,30 @@ impl Shared {
     }
 
     /// Takes one place, for a message; nobody will be told of room.
-    pub fn admit_message(&self) -> bool {
+    pub fn admit_message(self: &Arc<Self>) -> Option<Place> {
         let mut state = self.state();
         let is_room = state.in_flight < state.in_flight_max && !state.is_closed;
         state.in_flight += u32::from(is_room);
-        is_room
+        is_room.then(|| Place(Some(Arc::clone(self))))
     }
 
     /// Gives places back. Returns the tokens of the owner's operations that were refused, if
-    /// there is room now.
+    /// there is room for them now. It does not wait until many places are free: those of
+    /// operations that wait for their peers may be taken for ever.
     pub fn give_back(&self, places: u32) -> Vec<u32> {
         let mut state = self.state();
         state.in_flight = state.in_flight.saturating_sub(places);
-        if state.refused.is_empty() || state.in_flight > state.in_flight_max / 2 {
+        let room = state.in_flight_max - state.in_flight;
+        let all = take(&mut state.refused).into_iter();
+        let (told, left): (Vec<_>, _) = all.partition(|refused| refused.places <= room);
+        state.refused = left;
+        if told.is_empty() {
             return Vec::new();
         }
-        let told = take(&mut state.refused);
         state.counts.drains += told.len() as u64;
         drop(state);
         let mut tokens = Vec::new();
-        for Refused { token, reaper } in told {
+        for Refused { token, reaper, .. } in told {
             match reaper {
                 Some(reaper) => reaper.note_drained(token),
                 None => tokens.push(token),
@@ -156,9 +164,8 @@ impl Shared {
         tokens
     }
 
-    /// Gives the place of a message back that did not arrive. From another thread than the
-    /// owner's.
-    pub fn give_back_message(&self) {
+    /// Gives the place of a message back that did not arrive.
+    fn give_back_message(&self) {
         let orders: Vec<_> = self.give_back(1).into_iter().map(Order::Drained).collect();
         if !orders.is_empty() {
             self.order(orders);
@@ -229,14 +236,35 @@ impl Shared {
 }
 
 impl State {
-    fn refuse(&mut self, token: u32, reaper: Option<Arc<Inbox>>) {
-        let is_same = |known: &Refused| match (&known.reaper, &reaper) {
+    fn refuse(&mut self, token: u32, places: u32, reaper: Option<Arc<Inbox>>) {
+        let is_same = |known: &&mut Refused| match (&known.reaper, &reaper) {
             (None, None) => true,
             (Some(known), Some(new)) => Arc::ptr_eq(known, new),
             _ => false,
         };
-        if !self.refused.iter().any(is_same) {
-            self.refused.push(Refused { token, reaper });
+        match self.refused.iter_mut().find(is_same) {
+            Some(known) => known.places = known.places.min(places),
+            None => self.refused.push(Refused { token, places, reaper }),
+        }
+    }
+}
+
+/// A place at the proactor that a message is for. Without its message, it is given back: also
+/// by a sender that closes first.
+#[derive(Debug)]
+pub struct Place(Option<Arc<Shared>>);
+
+impl Place {
+    /// The message has arrived: its receiver gives the place back.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.give_back_message();
         }
     }
 }

@@ -59,7 +59,12 @@ pub fn submit(
 }
 
 pub fn cancel(proactor: f64, which: f64, by_source: bool) -> io::Result<usize> {
-    let which = if by_source { Cancel::Source(decode(which)) } else { Cancel::Token(which as u32) };
+    let which = match (by_source, decode(which)) {
+        // A closed object's handle, which operations without a source have, too.
+        (true, 0) => return Err(io::Error::from_raw_os_error(libc::EBADF)),
+        (true, source) => Cancel::Source(source),
+        (false, _) => Cancel::Token(which as u32),
+    };
     shared_proactor(proactor)?.cancel(which)
 }
 
@@ -181,7 +186,7 @@ impl Lookup for Table {
     }
 
     fn target(&self, number: f64) -> io::Result<Target> {
-        shared_proactor(number)?.target()
+        Ok(shared_proactor(number)?.target())
     }
 
     fn address(&self, bytes: &[u8]) -> io::Result<SocketAddr> {

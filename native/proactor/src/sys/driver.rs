@@ -107,6 +107,11 @@ impl Driver {
         })
     }
 
+    /// Whether the ring is closed: by itself, when the kernel has refused to submit.
+    pub const fn is_closed(&self) -> bool {
+        self.ring.is_none()
+    }
+
     /// The ring; `EBADF` once it is closed.
     pub fn ring(&mut self) -> io::Result<&mut Ring> {
         self.ring.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))

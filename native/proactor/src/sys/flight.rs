@@ -10,7 +10,7 @@ use io_uring::{opcode, squeue};
 use super::{Kind, Room};
 use crate::Code;
 use crate::reaper::{Inbox, Untaken};
-use crate::shared::Target;
+use crate::shared::{Place, Target};
 
 /// The group of the provided buffers.
 pub const GROUP: u16 = 0;
@@ -132,6 +132,8 @@ pub struct Flight {
     held: Vec<OwnedFd>,
     /// The proactor that a message is for.
     pub target: Option<Target>,
+    /// Its place there.
+    pub message_place: Option<Place>,
     /// Who gets its completions; `None` is the proactor's owner.
     pub reaper: Option<Arc<Inbox>>,
     /// Completions in the reaper's inbox that it has not taken.
@@ -165,6 +167,7 @@ impl Flight {
             socket: None,
             held: Vec::new(),
             target: None,
+            message_place: None,
             reaper: None,
             untaken: None,
             kind: Kind::Other,
@@ -393,6 +396,9 @@ impl Flights {
             return;
         }
         flight.in_kernel -= 1;
+        if result >= 0 {
+            flight.message_place.take().into_iter().for_each(Place::keep);
+        }
         let count = usize::try_from(result);
         let filled = match flight.action {
             action if action.fills() => count.ok(),

@@ -84,7 +84,7 @@ impl Lookup for Names {
     }
 
     fn target(&self, number: f64) -> io::Result<Target> {
-        self.proactors[number as usize].target()
+        Ok(self.proactors[number as usize].target())
     }
 
     fn address(&self, _bytes: &[u8]) -> io::Result<SocketAddr> {
