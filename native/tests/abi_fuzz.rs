@@ -311,12 +311,13 @@ const CALLS: &[(&str, Call)] = &[
             unsafe { abi::write_vectored(stream, &parts) }
         })
     }),
+    ("denio_batches_by_ring", |fuzzer| denio_batches_by_ring(fuzzer.integer() % 2)),
     ("denio_streams_read", |fuzzer| {
         let (_, offset, length) = fuzzer.part();
         let room_min = fuzzer.integer();
         let make = |fuzzer: &mut Fuzzer<'_>| {
             let (stream, result) = (fuzzer.handle(BYTE_STREAMS), fuzzer.position() as i32);
-            StreamRead { stream, result, rest: 0 }
+            StreamRead { stream, result, room: 0 }
         };
         fuzzer.batch(make, |fuzzer, reads, count| {
             // SAFETY: both buffers are as long as is said, or null or crooked.

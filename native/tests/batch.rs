@@ -27,7 +27,7 @@ const NEVER_GIVEN: f64 = i32::MAX as f64;
 /// gave that was.
 fn read(streams: &[f64], buffer: &mut [u8], offset: usize, room_min: u32) -> Vec<i32> {
     let mut reads: Vec<_> =
-        streams.iter().map(|stream| StreamRead { stream: *stream, result: -1, rest: 0 }).collect();
+        streams.iter().map(|stream| StreamRead { stream: *stream, result: -1, room: 0 }).collect();
     let done = abi::read_streams(buffer, offset, room_min, &mut reads);
     let (read, rest) = reads.split_at(usize::try_from(done).unwrap());
     assert!(rest.iter().all(|read| read.result == -1), "written though not read");
@@ -52,19 +52,10 @@ fn close(handles: &[f64]) {
     }
 }
 
-/// TCP streams: the client and the accepted stream.
-fn tcp_pair() -> [f64; 2] {
-    let listener = handle(abi::bind(&abi::encode(util::loopback()), 16, 0));
-    let client = handle(abi::connect(&abi::local_address(listener).unwrap()));
-    let server = abi::accept_one(listener);
-    close(&[listener]);
-    [client, server]
-}
-
 #[test]
 fn streams_are_read_in_order_one_behind_the_other() {
     let _alone = alone();
-    let [a, peer_of_a] = tcp_pair();
+    let [a, peer_of_a] = abi::tcp_pair();
     let [b, peer_of_b] = abi::unix_pair().unwrap();
     let [c, peer_of_c] = abi::unix_pair().unwrap();
     assert_eq!(abi::write(peer_of_a, b"one"), 3);
@@ -132,7 +123,7 @@ fn the_end_and_errors_of_one_do_not_stop_the_others() {
 #[test]
 fn each_stream_is_sent_its_part() {
     let _alone = alone();
-    let [a, peer_of_a] = tcp_pair();
+    let [a, peer_of_a] = abi::tcp_pair();
     let [b, peer_of_b] = abi::unix_pair().unwrap();
     let parts = [(a, 0, 3), (b, 3, 8), (a, 8, 8), (b, 9, 10)];
     assert_eq!(write(&parts, b"onethree-!"), [3, 5, 0, 1]);
@@ -204,7 +195,7 @@ fn null_and_crooked_buffers_are_refused() {
     let [one, other] = abi::unix_pair().unwrap();
     let mut buffer = *b"abc";
     let bytes = buffer.as_mut_ptr();
-    let mut reads = [StreamRead { stream: other, result: 7, rest: 7 }; 2];
+    let mut reads = [StreamRead { stream: other, result: 7, room: 7 }; 2];
     let mut writes = [part(one, 0, 3); 2];
     for streams in [std::ptr::null_mut(), reads.as_mut_ptr().wrapping_byte_add(1)] {
         // SAFETY: what is null or crooked is refused before it is used.
@@ -227,7 +218,7 @@ fn null_and_crooked_buffers_are_refused() {
     assert_eq!(unsafe { denio_streams_write(null, 3, streams, 2) }, -libc::EFAULT);
     // SAFETY: there is no stream.
     assert_eq!(unsafe { denio_streams_write(bytes, 3, streams, 0) }, 0);
-    assert_eq!(reads, [StreamRead { stream: other, result: 7, rest: 7 }; 2]);
+    assert_eq!(reads, [StreamRead { stream: other, result: 7, room: 7 }; 2]);
     assert_eq!(writes, [part(one, 0, 3); 2]);
     assert_eq!(abi::read(other, &mut [0]), -libc::EAGAIN, "nothing was written");
     close(&[one, other]);
@@ -238,7 +229,7 @@ fn bytes_that_lie_in_the_batch_itself_are_refused() {
     let _alone = alone();
     let [one, other] = abi::unix_pair().unwrap();
     assert_eq!(abi::write(one, b"abc"), 3);
-    let mut reads = [StreamRead { stream: other, result: 7, rest: 7 }; 2];
+    let mut reads = [StreamRead { stream: other, result: 7, room: 7 }; 2];
     let (bytes, streams) = (reads.as_mut_ptr().cast::<u8>(), reads.as_mut_ptr());
     // SAFETY: what overlaps is refused before it is used.
     assert_eq!(unsafe { denio_streams_read(bytes, 31, 1, 1, streams, 2) }, -libc::EINVAL);

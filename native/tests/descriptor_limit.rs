@@ -107,3 +107,28 @@ fn opening_fails_cleanly_without_descriptors() {
     // The place for a waker was given back.
     denio_poll::Waker::new(poll.registry(), Token(1)).unwrap();
 }
+
+#[test]
+fn batches_work_without_a_descriptor_for_their_ring() {
+    let _alone = alone();
+    let pairs: Vec<_> = (0..10).map(|_| abi::tcp_pair()).collect();
+    let limited = Limited::to(0);
+    assert_eq!(denio_batches_by_ring(1), 0, "no ring can be opened");
+    let write = |[stream, _]: &[f64; 2]| StreamWrite {
+        stream: *stream,
+        start: 0,
+        end: 3,
+        result: -1,
+        rest: 0,
+    };
+    let mut writes: Vec<_> = pairs.iter().map(write).collect();
+    assert_eq!(abi::write_streams(b"abc", &mut writes), 0);
+    assert!(writes.iter().all(|write| write.result == 3), "{writes:?}");
+    drop(limited);
+    for pair in pairs {
+        assert_eq!(abi::eventually(|| abi::read(pair[1], &mut [0; 8])), 3);
+        for stream in pair {
+            assert_eq!(denio_source_close(stream), 0);
+        }
+    }
+}

@@ -11,7 +11,7 @@
  */
 
 /** The number that `denio_abi_version` must return. */
-export const ABI_VERSION = 11;
+export const ABI_VERSION = 12;
 
 /** Bytes of an address, in the layout of `ffi/address.rs`. */
 export const ADDRESS_BYTES = 116;
@@ -452,6 +452,7 @@ export const PROACTOR_SYMBOLS = {
 
 /** All other functions. */
 export const OTHER_SYMBOLS = {
+  denio_batches_by_ring: { parameters: [/* uses */ "u32"], result: "i32" },
   denio_source_count: { parameters: [], result: "i32" },
   denio_path_resolve: {
     parameters: [

@@ -20,6 +20,7 @@ import { CALL_BYTES_MAX, checkMemory, checkRange, partOf } from "./transfer.ts";
 const READ_HANDLES = READ_BYTES / Float64Array.BYTES_PER_ELEMENT;
 const READ_WORDS = READ_BYTES / Int32Array.BYTES_PER_ELEMENT;
 const READ_COUNT = 2;
+const READ_ROOM = 3;
 const WRITE_HANDLES = WRITE_BYTES / Float64Array.BYTES_PER_ELEMENT;
 const WRITE_WORDS = WRITE_BYTES / Int32Array.BYTES_PER_ELEMENT;
 const WRITE_START = 2;
@@ -63,14 +64,24 @@ export class ReadBatch {
     return this.#words[READ_WORDS * index + READ_COUNT]!;
   }
 
+  /**
+   * Returns how many bytes of stream `index` there was room for. A stream that
+   * gave fewer had no more.
+   */
+  room(index: number): number {
+    return this.#words[READ_WORDS * index + READ_ROOM]!;
+  }
+
   /** Sets the result of reading stream `index`: for a `System` in memory. */
-  setCount(index: number, count: number): void {
+  setCount(index: number, count: number, room: number): void {
     this.#words[READ_WORDS * index + READ_COUNT] = count;
+    this.#words[READ_WORDS * index + READ_ROOM] = room;
   }
 
   /**
    * Reads each stream once, in order, into `bytes` from `start` on. Stops
-   * before a stream for which less than `roomMin` bytes of room are left.
+   * before a stream for which less than `roomMin` bytes of room are left. A
+   * stream may be given less room than is left: see `room`.
    *
    * @returns How many streams were read.
    * @throws {RangeError} when `start` lies outside `bytes`, or the batch is

@@ -19,6 +19,8 @@ export class Dispatch {
   readonly #host: Host;
   readonly #readAll: System["readAll"];
   readonly #batch: ReadBatch;
+  /** Connections of the batch that may have more bytes. */
+  readonly #goOn: EngineConnection[] = [];
 
   /** @param capacity How many events there may be in a turn. */
   constructor(host: Host, system: System, capacity: number) {
@@ -67,7 +69,7 @@ export class Dispatch {
     // With 0, the loop would read the same batch without end.
     assert(read > 0 && read <= batch.length, "each call reads a connection");
     host.reads += read;
-    let goesOn: EngineConnection | undefined;
+    const goOn = this.#goOn;
     input.beginBatch();
     try {
       for (let index = 0, at = start; index < read; index++) {
@@ -75,10 +77,9 @@ export class Dispatch {
         const source = slots.get(events.token(first + index));
         // An earlier handler may have closed this connection.
         if (source instanceof EngineConnection) {
-          const room = bytes.byteLength - at;
+          const room = batch.room(index);
           try {
-            // Only the last connection can have run out of room.
-            if (source.onRead(bytes, at, count, room)) goesOn = source;
+            if (source.onRead(bytes, at, count, room)) goOn.push(source);
           } catch (error) {
             source.fail(error);
           }
@@ -88,7 +89,10 @@ export class Dispatch {
     } finally {
       input.endBatch();
     }
-    if (goesOn !== undefined) host.act(goesOn, 0);
+    if (goOn.length > 0) {
+      for (const source of goOn) host.act(source, 0);
+      goOn.length = 0;
+    }
     return read;
   }
 

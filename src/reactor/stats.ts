@@ -44,9 +44,12 @@ export interface ReactorStats {
   readonly parks: number;
   /** Events that polls have returned. */
   readonly events: number;
-  /** System calls that read, also those that returned no byte. */
+  /**
+   * Reads of connections, also those that returned no byte. On Linux, reads of
+   * several connections may be one system call, and writes too.
+   */
   readonly reads: number;
-  /** System calls that wrote, also those that took no byte. */
+  /** Writes to connections, also those that took no byte. */
   readonly writes: number;
   /** Bytes that were read. */
   readonly bytesIn: number;

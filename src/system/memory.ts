@@ -230,8 +230,10 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
     const end = bytes.byteLength;
     for (let at = start; done < length; done++) {
       if (end - at < roomMin) break;
-      const count = this.find(batch.handle(done)).tryRead(bytes, at, end);
-      batch.setCount(done, count);
+      const stream = this.find(batch.handle(done));
+      const room = this.policy.room?.(stream, end - at) ?? end - at;
+      const count = stream.tryRead(bytes, at, at + room);
+      batch.setCount(done, count, room);
       at += Math.max(0, count);
     }
     this.policy.log?.("system", `read ${done} of ${length}`);

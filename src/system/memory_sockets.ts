@@ -62,6 +62,11 @@ export interface MemoryPolicy {
    */
   read?(stream: MemoryStream, most: number): number | undefined;
   /**
+   * Decides how much room a stream of a batch gets, from 1 to `left` bytes; all
+   * when left out.
+   */
+  room?(stream: MemoryStream, left: number): number;
+  /**
    * Decides the result of a write with room for `most` bytes, perhaps 0.
    *
    * @returns The number of bytes that the write takes; a negative result is an

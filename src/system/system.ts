@@ -164,6 +164,7 @@ export interface System {
   /**
    * Reads each stream of a batch once, in order, into `bytes` from `start` on.
    * Stops before a stream for which less than `roomMin` bytes of room are left.
+   * Each stream may be given less room than is left: the batch's `room`.
    * Without this method, the reactor calls `tryRead` of each stream.
    *
    * @returns How many streams were read.

@@ -66,3 +66,28 @@ Deno.test({
     );
   },
 });
+
+/** What a fixture prints when no byte of its batches is lost or doubled. */
+const ALL_BYTES = `${JSON.stringify({ bytes: 23_760, wrong: 0 })}\n`;
+
+for (
+  const inject of [
+    "io_uring_setup:error=EPERM",
+    "io_uring_setup:error=ENOSYS",
+    ...["EINTR", "EAGAIN", "ENOMEM", "EBUSY", "EBADF"].flatMap((errno) => [
+      `io_uring_enter:error=${errno}`,
+      `io_uring_enter:error=${errno}:when=2`,
+      `io_uring_enter:error=${errno}:when=5+`,
+    ]),
+    // As if it had taken all entries, but it has taken none.
+    "io_uring_enter:retval=24:when=4",
+  ]
+) {
+  Deno.test({
+    name: `batches lose no byte, with ${inject}`,
+    ignore: IS_IGNORED,
+    fn: async () => {
+      assertEquals(await printed("batches_in_trouble.ts", inject), ALL_BYTES);
+    },
+  });
+}

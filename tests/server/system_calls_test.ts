@@ -13,6 +13,7 @@ import { assertEquals, assertLessOrEqual } from "@std/assert";
 import type { ReactorStats } from "../../mod.ts";
 import { Crowd } from "../util/crowd.ts";
 import { eventually, within } from "../util/waiting.ts";
+import { NO_RING } from "../util/ring.ts";
 import { NO_STRACE } from "../util/strace.ts";
 import { GET } from "../util/requests.ts";
 
@@ -24,6 +25,8 @@ const FREE_REQUESTS = 20_000;
 
 /** A read and a write for each request, and a poll for many. */
 const CALLS_MAX = 2.1;
+/** With a ring: a few calls for all reads, and a few for all writes. */
+const RING_CALLS_MAX = 0.2;
 /** The least for sixteen requests: one read and one write. */
 const DEEP_CALLS_MAX = 0.2;
 /**
@@ -67,10 +70,16 @@ class CountedServer implements AsyncDisposable {
    * @param batch Messages after which the server waits for the test.
    * @param wrapper A command that starts the server, such as strace.
    */
-  constructor({ kind }: Load, batch: number, wrapper: readonly string[] = []) {
+  constructor(
+    { kind }: Load,
+    batch: number,
+    wrapper: readonly string[] = [],
+    way = "ring",
+  ) {
     const file = new URL("../fixtures/counted_server.ts", import.meta.url);
     const server = [Deno.execPath(), "run", "-A", file.pathname, kind];
-    const [program, ...args] = [...wrapper, ...server, String(batch)];
+    const words = [...wrapper, ...server, String(batch), way];
+    const [program, ...args] = words;
     const child = this.#child = new Deno.Command(program!, {
       args,
       // Its sockets would be counted.
@@ -204,22 +213,8 @@ Deno.test({
   name: "the reactor counts the system calls that strace counts",
   ignore: NO_STRACE,
   async fn() {
-    const log = await Deno.makeTempFile({ suffix: ".strace" });
-    // The process of the server is the child of strace.
-    const strace = ["strace", "-D", "-f", "-o", log];
-    let calls: Calls;
-    let pid: number;
-    {
-      await using server = new CountedServer(GETS, batchOf(GETS), strace);
-      calls = await countInStep(server, GETS);
-      pid = server.pid;
-    }
-    const isWhole = () => /\+\+\+ exited/.test(Deno.readTextFileSync(log));
-    await eventually("strace to end", isWhole);
-    const traced = straced(Deno.readTextFileSync(log), pid);
-    await Deno.remove(log);
-
-    const { polls, parks, reads, writes } = calls;
+    const { counted, traced } = await countByStrace("plain");
+    const { polls, parks, reads, writes } = counted;
     assertEquals(traced.waits, polls - parks);
     assertEquals(traced.reads, reads);
     assertEquals(traced.writes, writes);
@@ -232,13 +227,50 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name:
+    "through a ring, a GET takes at most 0.2 system calls, as strace counts",
+  ignore: NO_STRACE || NO_RING,
+  async fn() {
+    const { counted, traced } = await countByStrace("ring");
+    assertEquals(counted.reads, ROUNDS * CONNECTIONS);
+    const calls = traced.waits + traced.reads + traced.writes + traced.enters;
+    assertLessOrEqual(calls / counted.reads, RING_CALLS_MAX);
+  },
+});
+
+/** Counts the calls of a server by its reactor and by strace. */
+async function countByStrace(
+  way: string,
+): Promise<{ counted: Calls; traced: Traced }> {
+  const log = await Deno.makeTempFile({ suffix: ".strace" });
+  // The process of the server is the child of strace.
+  const strace = ["strace", "-D", "-f", "-o", log];
+  let counted: Calls;
+  let pid: number;
+  {
+    await using server = new CountedServer(GETS, batchOf(GETS), strace, way);
+    counted = await countInStep(server, GETS);
+    pid = server.pid;
+  }
+  const isWhole = () => /\+\+\+ exited/.test(Deno.readTextFileSync(log));
+  await eventually("strace to end", isWhole);
+  const traced = straced(Deno.readTextFileSync(log), pid);
+  await Deno.remove(log);
+  return { counted, traced };
+}
+
+/** System calls of a server, by their kind. */
+interface Traced {
+  readonly waits: number;
+  readonly reads: number;
+  readonly writes: number;
+  readonly enters: number;
+  readonly all: number;
+}
+
 /** The calls that strace saw between the first and the last statistics. */
-function straced(log: string, pid: number): {
-  waits: number;
-  reads: number;
-  writes: number;
-  all: number;
-} {
+function straced(log: string, pid: number): Traced {
   const lines = log.split("\n");
   const isTelling = (line: string) => / write\(1, "\{/.test(line);
   const seen = lines.slice(
@@ -247,7 +279,9 @@ function straced(log: string, pid: number): {
   );
   const begun = seen.filter((line) => /^\d+ +\w+\(/.test(line));
   const ofServer = begun.filter((line) => line.startsWith(`${pid} `));
-  const [, fd] = /recvfrom\((\d+),/.exec(seen.join("\n"))!;
+  // The reactor's poll is the one that the first peer is registered with.
+  const peers = lines.filter((line) => / accept4\(.*\) = \d+$/.test(line));
+  const [, fd] = / = (\d+)$/.exec(peers[0]!)!;
   const added = new RegExp(`epoll_ctl\\((\\d+), EPOLL_CTL_ADD, ${fd},`);
   const [, epoll] = lines.map((line) => added.exec(line)).findLast(Boolean)!;
   const count = (call: RegExp) =>
@@ -257,6 +291,7 @@ function straced(log: string, pid: number): {
     reads: count(/ recvfrom\(/),
     // Without the byte that ends a park, on the reactor's own socket.
     writes: count(/ sendto\(\d+, "(?!\\1", 1,)/),
+    enters: count(/ io_uring_enter\(/),
     // This call is the test's own signal.
     all: begun.filter((line) => !/ read\(0, /.test(line)).length,
   };

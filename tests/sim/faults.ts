@@ -57,12 +57,17 @@ export interface Faults {
   readonly lacksPriority: boolean;
   /** Whether several streams can be read, and written to, in one call. */
   readonly batches: boolean;
+  /** The most bytes that such a call reads from a stream. */
+  readonly batchRoomMax: number;
 }
 
 const HARDLY = 0.02;
 const OFTEN = 0.4;
 /** One world in this many has urgent bytes. */
 const URGENT_WORLDS = 5;
+
+/** As on Linux without a ring, with one, and so few that most reads go on. */
+const BATCH_ROOMS = [Infinity, 2_048, 16];
 
 /** Returns a world's faults: none, few or many of each kind. */
 export function faultsOf(world: Lots, seed: number): Faults {
@@ -91,6 +96,7 @@ export function faultsOf(world: Lots, seed: number): Faults {
     tickMs: world.pick([0, 0, 0.5, 2]),
     lateEnd: rate(),
     batches: world.chance(0.6),
+    batchRoomMax: BATCH_ROOMS[seed % BATCH_ROOMS.length]!,
     urgent: isUrgent ? world.pick([HARDLY, OFTEN]) : 0,
     lacksPriority: isUrgent && world.chance(0.4),
   };

@@ -222,9 +222,9 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "echo",
   },
   {
-    name: "the last of a batch is not read on, though it filled the room",
+    name: "connections of a batch are not read on, though they filled the room",
     inside: "Dispatch",
-    place: "if (goesOn !== undefined) act($$);",
+    place: "for (const source of goOn) act($$);",
     wrong: "",
     scenario: "echo",
   },

@@ -184,6 +184,10 @@ class Weather implements MemoryPolicy {
     return this.#world.chance(0.5);
   }
 
+  room(_stream: MemoryStream, left: number): number {
+    return Math.min(left, this.#world.faults.batchRoomMax);
+  }
+
   call(call: MemoryCall, source: MemorySource | undefined): void {
     const world = this.#world;
     if (call === "poll.poll" && world.failure !== undefined) {

@@ -43,11 +43,12 @@ export function cleanTest(
 
 /**
  * The library's thread that waits for parked polls is the process's, and what it
- * waits by stays open.
+ * waits by stays open. So does the ring of this thread, once it is open.
  */
 function startAttendant(): void {
   if (isAttended) return;
   isAttended = true;
+  nativeOthers().denio_batches_by_ring(1);
   using poll = new Poll();
   using parker = new Parker(poll);
   const socket = adopt(parker.fd, DescriptorKind.UNIX_STREAM);

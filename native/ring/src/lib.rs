@@ -3,15 +3,19 @@
 //! Only Linux has it (`io_uring(7)`), and containers often forbid
 //! it: ask [`refusal`] first. `sys` is the only module with `unsafe`.
 
+#[cfg(not(target_os = "linux"))]
+mod no_batch;
 #[cfg(target_os = "linux")]
 mod support;
 #[cfg(target_os = "linux")]
 mod sys;
 
+#[cfg(not(target_os = "linux"))]
+pub use no_batch::BatchRing;
 #[cfg(target_os = "linux")]
 pub use support::{Refusal, refusal};
 #[cfg(target_os = "linux")]
-pub use sys::{Buffers, Ring, RingOptions};
+pub use sys::{BatchRing, Buffers, Ring, RingOptions};
 
 /// Why this system has no io_uring: only Linux has.
 #[cfg(not(target_os = "linux"))]

@@ -10,6 +10,7 @@ use std::io;
 use super::answer::{answer_count, invalid};
 use super::handle::with;
 use super::memory::{bytes, bytes_mut, items_mut, overlap, range_of};
+use super::run;
 use crate::source_table::Object;
 
 /// A stream that is read in a batch.
@@ -20,8 +21,9 @@ pub struct StreamRead {
     pub stream: f64,
     /// The result of reading it, as of [`super::denio_stream_read`].
     pub result: i32,
-    /// Not used.
-    pub rest: u32,
+    /// How many bytes there was room for. After a result that is less, the stream had no
+    /// more bytes.
+    pub room: u32,
 }
 
 /// A stream that is written to in a batch.
@@ -44,8 +46,9 @@ pub struct StreamWrite {
 const _: () = assert!(size_of::<StreamRead>() == 16 && size_of::<StreamWrite>() == 24);
 
 /// Reads each of `count` streams once, in order, and lays their bytes one behind the other
-/// from `offset` on. Writes each result as of [`super::denio_stream_read`]. Stops before a
-/// stream that would have less than `room_min` bytes of room, or none.
+/// from `offset` on. Writes each result as of [`super::denio_stream_read`], and the room
+/// that the stream had, which may be less than is left. Stops before a
+/// stream that would have less than `room_min` bytes left, or none.
 ///
 /// Returns how many were read.
 ///
@@ -72,17 +75,21 @@ pub unsafe extern "C" fn denio_streams_read(
     // SAFETY: the caller's promise, and the two do not overlap.
     let reads = unsafe { items_mut(reads, count as usize) };
     let (Some(mut room), Some(reads)) = (buffer, reads) else { return -libc::EFAULT };
+    // Without room, reading would look like the end of the stream.
+    let room_min = room_min.max(1) as usize;
     let mut done = 0;
-    for read in reads {
-        // Without room, reading would look like the end of the stream.
-        if room.len() < room_min.max(1) as usize {
+    while let Some(next) = reads.get_mut(done..).filter(|next| !next.is_empty()) {
+        if room.len() < room_min {
             break;
         }
-        read.result = answer_count(read_stream(read.stream, room));
-        room = room.get_mut(read.result.max(0) as usize..).unwrap_or_default();
-        done += 1;
+        let (count, bytes) = match run::read(next, room, room_min) {
+            (0, _) => read_first(next, room),
+            run => run,
+        };
+        room = room.get_mut(bytes..).unwrap_or_default();
+        done += count;
     }
-    done
+    i32::try_from(done).unwrap_or(i32::MAX)
 }
 
 /// Writes a range of `buffer` to each of `count` streams, in order. Writes each result as
@@ -108,12 +115,43 @@ pub unsafe extern "C" fn denio_streams_write(
     // SAFETY: the caller's promise, and the two do not overlap.
     let writes = unsafe { items_mut(writes, count as usize) };
     let (Some(buffer), Some(writes)) = (buffer, writes) else { return -libc::EFAULT };
-    for write in writes {
-        let bytes = buffer.get(write.start as usize..write.end as usize);
-        let count = bytes.ok_or_else(invalid).and_then(|bytes| write_stream(write.stream, bytes));
-        write.result = answer_count(count);
+    let mut done = 0;
+    while let Some(next) = writes.get_mut(done..).filter(|next| !next.is_empty()) {
+        done += match run::write(next, buffer) {
+            0 => write_first(next, buffer),
+            count => count,
+        };
     }
     0
+}
+
+/// Lets this thread's batches go through a ring (1), where the system has one, or makes a
+/// system call for each stream (0).
+///
+/// Returns 1 when they go through a ring now, and otherwise 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_batches_by_ring(uses: u32) -> i32 {
+    i32::from(run::use_ring(uses != 0))
+}
+
+impl StreamWrite {
+    pub(super) fn bytes<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        buffer.get(self.start as usize..self.end as usize)
+    }
+}
+
+fn read_first(reads: &mut [StreamRead], room: &mut [u8]) -> (usize, usize) {
+    let Some(read) = reads.first_mut() else { return (0, 0) };
+    read.room = u32::try_from(room.len()).unwrap_or(u32::MAX);
+    read.result = answer_count(read_stream(read.stream, room));
+    (1, read.result.max(0) as usize)
+}
+
+fn write_first(writes: &mut [StreamWrite], buffer: &[u8]) -> usize {
+    let Some(write) = writes.first_mut() else { return 0 };
+    let bytes = write.bytes(buffer).ok_or_else(invalid);
+    write.result = answer_count(bytes.and_then(|bytes| write_stream(write.stream, bytes)));
+    1
 }
 
 fn read_stream(stream: f64, room: &mut [u8]) -> io::Result<usize> {

@@ -29,6 +29,7 @@ mod proactor;
 mod proactor_linux;
 #[cfg(not(target_os = "linux"))]
 mod proactor_none;
+mod run;
 mod source;
 mod stream;
 mod thread;
@@ -54,7 +55,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a library with
 /// another number.
-pub const ABI_VERSION: i32 = 11;
+pub const ABI_VERSION: i32 = 12;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

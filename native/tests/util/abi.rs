@@ -266,6 +266,15 @@ pub fn accept_one(listener: f64) -> f64 {
     handle(out[2])
 }
 
+/// TCP streams: the client and the accepted stream.
+pub fn tcp_pair() -> [f64; 2] {
+    let listener = handle(bind(&encode(super::loopback()), 16, 0));
+    let client = handle(connect(&local_address(listener).unwrap()));
+    let server = accept_one(listener);
+    assert_eq!(ffi::denio_source_close(listener), 0);
+    [client, server]
+}
+
 /// A group of receivers of the local scope: RFC 2365 section 6.1.
 pub fn group() -> Address {
     encode("239.255.41.7:0".parse().unwrap())

@@ -54,6 +54,9 @@ export const MARKED = 1 << 22;
 /** The poll cannot report urgent bytes: any read may have stopped at one. */
 export const UNMARKED = 1 << 23;
 
+/** The last read has filled its room, or gave some KiB: more may follow soon. */
+export const BULK = 1 << 24;
+
 /** Both halves are over. */
 export const BOTH_ENDED = ENDED | WRITE_ENDED;
 /** States in which more bytes may wait although a read was short. */
@@ -71,7 +74,7 @@ export const END_FLAGS = READ_CLOSED | ENDED | ENDING_NOTIFIED | QUEUED |
   CLOSED;
 /** States in which a connection must be read alone, outside the batch. */
 export const READS_ALONE = UNREADABLE | READS_ON | CLOSING | CONNECTING |
-  QUEUED | UNREAD;
+  QUEUED | UNREAD | BULK;
 /** States in which the protocol may not get the bytes of a batch. */
 export const INTERRUPTED = STOPPED | CLOSING | UNREAD;
 /** States in which nothing can be written any more. */

@@ -14,6 +14,7 @@ import { breakNative, destroy, failBroken, failNative } from "./failing.ts";
 import {
   BOTH_ENDED,
   BROKEN,
+  BULK,
   CLOSED,
   CLOSING,
   END_FLAGS,
@@ -34,6 +35,12 @@ import {
 } from "./flags.ts";
 import { type ConnectionRecord, requeue } from "./record.ts";
 import { keepUnread, takeUnread } from "./unread.ts";
+
+/**
+ * A connection with reads below this is read together with others. A batch has
+ * room for so many bytes of it; the rest would take another read.
+ */
+const BULK_BYTES_MIN = 2_048;
 
 /** Reads what the system has, up to the connection's share of the turn. */
 export function read(connection: ConnectionRecord): void {
@@ -89,7 +96,10 @@ function take(
   // But no event follows the peer's end, so reading goes on up to it; and a
   // read stops at an urgent byte, although no event reports the bytes behind.
   const drained = count < room && !(flags & READS_ON);
-  connection.flags = (drained ? flags & ~READABLE : flags | READABLE) | HEARD;
+  connection.flags = HEARD |
+    (drained
+      ? flags & (count < BULK_BYTES_MIN ? ~(READABLE | BULK) : ~READABLE)
+      : flags | (count < room ? READABLE : READABLE | BULK));
   connection.host.bytesIn += count;
   deliver(connection, bytes, start, start + count);
   return !drained;

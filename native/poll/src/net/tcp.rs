@@ -172,6 +172,27 @@ impl TcpStream {
         Ok(Self::of(Registration::new(socket.into())))
     }
 
+    /// Notes the result of a read into `length` bytes that was not made by [`Self::read`], but
+    /// by another call on the descriptor, with the same effect. Returns it.
+    ///
+    /// # Errors
+    ///
+    /// The result's.
+    #[inline]
+    pub fn note_read(&self, length: usize, read: io::Result<usize>) -> io::Result<usize> {
+        self.registration.read_stream(length, |_| read)
+    }
+
+    /// Notes the result of a write of `length` bytes, as [`Self::note_read`] that of a read.
+    ///
+    /// # Errors
+    ///
+    /// The result's.
+    #[inline]
+    pub fn note_write(&self, length: usize, written: io::Result<usize>) -> io::Result<usize> {
+        self.registration.write_stream(length, |_| written)
+    }
+
     /// The address of our end.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
+mod batch;
 mod buffers;
 mod ring;
 
+pub use batch::BatchRing;
 pub use buffers::Buffers;
 pub use ring::{Ring, RingOptions};

@@ -160,6 +160,16 @@ impl Ring {
         }
     }
 
+    /// Submits what was pushed, and waits for nothing. One system call, which may take only a
+    /// part: see [`Ring::unsubmitted`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::enter`].
+    pub fn submit(&mut self) -> io::Result<usize> {
+        self.uring.submit()
+    }
+
     /// Whether the kernel holds completions that the next [`Ring::enter`] would bring: it
     /// hands out twenty a call.
     pub fn has_deferred(&mut self) -> bool {
