@@ -17,7 +17,7 @@ const CRATE = new URL("../native/", import.meta.url);
 /** The library's sources, of each member of the workspace. */
 const SOURCE = /^Cargo\.(toml|lock)$|^config\.toml$|\.rs$/;
 /** Folders without sources of the library. */
-const OTHER_FOLDERS = ["examples", "fuzz", "load", "target", "tests"];
+const OTHER_FOLDERS = ["examples", "fuzz", "lab", "load", "target", "tests"];
 
 /** Returns cargo's path for the library of the crate at `crate`. */
 export function builtLibrary(crate: URL = CRATE): URL {

@@ -14,6 +14,9 @@ const START_MS = 20_000;
 /** How long a server may take to stop, before it is killed. */
 const STOP_MS = 5_000;
 
+/** The end of standard error that is kept, in UTF-16 units. */
+const COMPLAINT_MAX = 10_000;
+
 /** Where a line says that a server listens: `127.0.0.1:PORT`. */
 const ADDRESS = /127\.0\.0\.1:(\d+)/;
 
@@ -23,8 +26,16 @@ export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   /** The port that the system chose. */
   readonly port: number;
+  /** What it has written to standard error, when that is kept. */
+  readonly complaint: string;
   /** Stops it, and resolves when it is gone. */
   stop(): Promise<void>;
+}
+
+/** How a server is started. */
+export interface StartOptions {
+  /** Whether to keep its standard error, which is passed on otherwise. */
+  readonly keepsComplaint?: boolean;
 }
 
 /**
@@ -61,27 +72,58 @@ export function libraryPermissions(...variables: string[]): string[] {
  *
  * @throws {Failure} when it ends, or is silent for long.
  */
-export async function startServer(command: string[]): Promise<ServerProcess> {
+export async function startServer(
+  command: string[],
+  { keepsComplaint = false }: StartOptions = {},
+): Promise<ServerProcess> {
   const [program, ...args] = command;
   const child = new Deno.Command(program!, {
     args,
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: keepsComplaint ? "piped" : "inherit",
   }).spawn();
+  const complaint = { text: "" };
+  const heard = keepsComplaint ? hear(child.stderr, complaint) : undefined;
   const interrupted = whenInterrupted(() => stopChild(child));
   const stop = async () => {
     await stopChild(child);
+    await heard;
     interrupted[Symbol.dispose]();
   };
   try {
     const port = await portOf(child.stdout);
-    return { pid: child.pid, port, stop, [Symbol.asyncDispose]: stop };
+    return {
+      pid: child.pid,
+      port,
+      get complaint() {
+        return complaint.text;
+      },
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
   } catch (error) {
     await stop();
+    const { message } = error as Error;
     throw new Failure(
-      `Cannot start server "${command.join(" ")}": ${(error as Error).message}`,
+      `Cannot start server "${command.join(" ")}": ${message}` +
+        (complaint.text && `, and said: ${firstLine(complaint.text)}`),
     );
+  }
+}
+
+/** An uncaught error's stack trace would help nobody here. */
+function firstLine(text: string): string {
+  return text.trim().split("\n", 1)[0]!;
+}
+
+async function hear(
+  stderr: ReadableStream<Uint8Array>,
+  complaint: { text: string },
+): Promise<void> {
+  for await (const piece of stderr.pipeThrough(new TextDecoderStream())) {
+    // A server that complains without end fills no memory.
+    complaint.text = (complaint.text + piece).slice(-COMPLAINT_MAX);
   }
 }
 

@@ -80,9 +80,9 @@ export class CpuMeter {
     };
   }
 
-  /** Waits until the process is idle. */
-  async rest(): Promise<void> {
-    const deadlineMs = performance.now() + REST_MS_MAX;
+  /** Waits until the process is idle, but no longer than `msMax`. */
+  async rest(msMax: number = REST_MS_MAX): Promise<void> {
+    const deadlineMs = performance.now() + msMax;
     let before = this.look();
     while (performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, REST_LOOK_MS));

@@ -42,8 +42,12 @@ const TOOL_VERSION = /\d+(\.\d+)+[^\s,]*/;
 /** The abilities of the machine. */
 export type Machine = ReturnType<typeof prepareMachine>;
 
-/** Finds the abilities of the machine, and leaves the servers' core to them. */
-export function prepareMachine() {
+/**
+ * Finds the abilities of the machine, and leaves the servers' core to them.
+ *
+ * @param unlimited For the notes: when servers are not limited to half a core.
+ */
+export function prepareMachine(unlimited = "in latency, idle and start") {
   const status = Deno.readTextFileSync("/proc/self/status");
   const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
   const cores = parseCores(list!);
@@ -63,8 +67,7 @@ export function prepareMachine() {
         cores.length > 1 ? "there is no taskset" : "there is only one"
       }`,
     quota instanceof CpuQuota
-      ? "servers have half a core (a cgroup quota), but in latency, idle and " +
-        "start"
+      ? `servers have half a core (a cgroup quota), but ${unlimited}`
       : `servers have all of their core: ${quota.reason}; ` +
         "the load may be the bottleneck",
     isFirst

@@ -489,7 +489,10 @@ loadTest("idle fails, when a connection was closed meanwhile", async () => {
 // --- The command line -------------------------------------------------------
 
 for (
-  const words of ["http", "--port 1", "--port 1 ftp", "--port 1 http --what"]
+  const words of [
+    ...["http", "--port 1", "--port 1 ftp", "--port 1 http --what"],
+    ...["--port 1 http --session", "--port 1 echo --session --close"],
+  ]
 ) {
   loadTest(`refuses "${words}" in one line`, async () => {
     const { code, stdout, stderr } = await run(words);

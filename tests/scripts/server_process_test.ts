@@ -27,6 +27,19 @@ Deno.test("startServer() says so, when a server ends before it listens", async (
   assertEquals(message.endsWith("it ended before it listened"), true);
 });
 
+Deno.test("startServer() keeps what a server complains about, when asked to", async () => {
+  const code = "console.error('first\\nsecond'); Deno.exit(1)";
+  const { message } = await assertRejects(
+    () =>
+      startServer([Deno.execPath(), "eval", code], { keepsComplaint: true }),
+    Failure,
+  );
+  assertEquals(
+    message.endsWith("it ended before it listened, and said: first"),
+    true,
+  );
+});
+
 for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   Deno.test(`a script takes its server with it, on ${signal}`, async () => {
     await using script = new Program([Deno.execPath(), "run", "-A", FIXTURE]);

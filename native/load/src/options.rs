@@ -43,6 +43,8 @@ pub struct Options {
     /// The time between two requests of a connection; without it one follows the other.
     pub interval: Option<Duration>,
     pub patience: Duration,
+    /// Whether standard input asks for measurements, with a line of seconds for each.
+    pub session: bool,
     /// The number of requests in one write.
     pub depth: u64,
     /// Whether each request has a connection of its own.
@@ -61,6 +63,7 @@ pub fn parse() -> Result<Option<Options>, lexopt::Error> {
         connections: 1,
         requests: u64::MAX,
         patience: Duration::from_secs(5),
+        session: false,
         depth: 1,
         method: "GET".into(),
         path: "/".into(),
@@ -94,6 +97,7 @@ pub fn parse() -> Result<Option<Options>, lexopt::Error> {
                 options.interval = Some(seconds(number::<f64>(&mut words)? / 1e3)?);
             }
             Long("close") => options.closes = true,
+            Long("session") => options.session = true,
             Long("idle") => options.idle = number(&mut words)?,
             Long("bytes") => bytes = number(&mut words)?,
             other => return Err(other.unexpected()),
@@ -113,7 +117,13 @@ fn checked(mut options: Options) -> Result<Options, lexopt::Error> {
     if options.closes && options.depth > 1 {
         return Err("Cannot use --close and --depth together".into());
     }
-    if options.mode == Mode::Idle {
+    if options.session {
+        if options.mode != Mode::Echo || options.closes || options.requests != u64::MAX {
+            return Err(
+                "Cannot use --session but in mode echo, without --close or --requests".into()
+            );
+        }
+    } else if options.mode == Mode::Idle {
         options.idle = options.connections;
         options.connections = 0;
     } else if options.time.is_none() && options.requests == u64::MAX {
@@ -141,6 +151,7 @@ fn number<T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>>>(
     words.value()?.parse()
 }
 
-fn seconds(amount: f64) -> Result<Duration, lexopt::Error> {
+/// Returns a time of so many seconds.
+pub fn seconds(amount: f64) -> Result<Duration, lexopt::Error> {
     Duration::try_from_secs_f64(amount).map_err(|error| error.to_string().into())
 }

@@ -17,13 +17,15 @@ use hdrhistogram::Histogram;
 
 use crate::answers::{Answers, Reader};
 use crate::flight::Flight;
-use crate::options::{Expected, Mode, Options};
+use crate::options::{Expected, Mode, Options, seconds};
 use crate::sockets::{Ready, Sockets};
 
 /// The most bytes of one read: they are compared while the processor's second cache has them.
 const BUFFER_BYTES: usize = 128 * 1024;
 /// Connections that are opened at a time: half of the 511 that servers let wait.
 const LOT: usize = 256;
+/// The same in a session: Rust's `TcpListener` lets 128 wait.
+const SESSION_LOT: usize = 100;
 /// With more connections the system searches long for a port that one address has left.
 const PORTS_EASY: usize = 10_000;
 /// The longest time between two looks for connections that receive nothing.
@@ -91,8 +93,10 @@ struct Run {
     broken: Vec<usize>,
     buffer: Vec<u8>,
     phase: Phase,
-    /// The number of connections of a lot that are open.
+    /// The number of connections that are open, until all are.
     opened: usize,
+    /// The number of connections that a session could not open.
+    refused: usize,
     in_flight: usize,
     /// Requests that may still be sent.
     left: u64,
@@ -108,6 +112,8 @@ struct Run {
     next_place: usize,
     /// Whether the server ever accepted a connection.
     is_reached: bool,
+    /// The bytes of standard input that no line has used.
+    input: Vec<u8>,
     input_is_over: bool,
     tally: Tally,
     times: Histogram<u64>,
@@ -124,7 +130,11 @@ pub fn run(options: Options) -> Result<(), String> {
         run.open(0..run.options.connections)?;
     }
     run.phase = Phase::Measuring;
-    if is_idle { run.hold() } else { run.measure() }
+    match run.options.session {
+        true => run.session(),
+        false if is_idle => run.hold(),
+        false => run.measure(),
+    }
 }
 
 impl Run {
@@ -149,6 +159,7 @@ impl Run {
             buffer: vec![0; BUFFER_BYTES],
             phase: Phase::Opening,
             opened: 0,
+            refused: 0,
             in_flight: 0,
             left: options.requests,
             next_number: 0,
@@ -160,6 +171,7 @@ impl Run {
             next_due_ns: 0,
             next_place: 0,
             is_reached: false,
+            input: Vec::new(),
             input_is_over: false,
             tally: Tally::default(),
             times: Histogram::new_with_bounds(1, UNITS_MAX, DIGITS).map_err(io::Error::other)?,
@@ -178,14 +190,18 @@ impl Run {
     /// Opens places, a lot at a time. A failure ends the run: a server that cannot be reached
     /// cannot be measured.
     fn open(&mut self, places: Range<usize>) -> Result<(), String> {
-        for start in places.clone().step_by(LOT) {
-            let end = places.end.min(start + LOT);
-            self.opened = 0;
+        let lot = if self.options.session { SESSION_LOT } else { LOT };
+        for start in places.clone().step_by(lot) {
+            let end = places.end.min(start + lot);
+            let before = self.opened;
             for place in start..end {
                 self.connect(place).or_else(|failure| self.fail(place, failure))?;
             }
-            while self.opened < end - start {
+            while self.opened + self.refused - before < end - start {
                 self.turn()?;
+            }
+            if let Some(failure) = self.tally.first_failure.take_if(|_| self.refused > 0) {
+                return Err(self.not_opened(&failure));
             }
         }
         Ok(())
@@ -194,7 +210,8 @@ impl Run {
     /// Whether a connection's first request belongs to its opening. Only an answer proves that the
     /// server has accepted the connection, and has room for another lot in its queue.
     const fn opens_with_request(&self, place: usize) -> bool {
-        self.is_stream() || self.is_idle(place) || self.options.connections > LOT
+        let Options { connections, session, .. } = self.options;
+        self.is_stream() || self.is_idle(place) || session || connections > LOT
     }
 
     /// Sends requests until there are enough, and prints the result.
@@ -215,6 +232,36 @@ impl Run {
         }
         println!("{}", self.line());
         Ok(())
+    }
+
+    /// Measures as often as standard input asks, on the same connections, until it ends.
+    fn session(&mut self) -> Result<(), String> {
+        println!("ready");
+        self.sockets.watch_input(INPUT_TOKEN).map_err(of("watch standard input"))?;
+        while let Some(line) = self.input_line()? {
+            let time = line.trim().parse().map_err(|_| format!("No seconds: {line:?}"))?;
+            self.options.time = Some(seconds(time).map_err(|error| error.to_string())?);
+            (self.tally.requests, self.tally.late) = (0, 0);
+            self.times.reset();
+            self.left = u64::MAX;
+            self.phase = Phase::Measuring;
+            self.measure()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a line of standard input; `None` at its end.
+    fn input_line(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.input.drain(..=end).collect();
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            if self.input_is_over {
+                return Ok(None);
+            }
+            self.turn()?;
+        }
     }
 
     /// Holds the connections until standard input ends. A connection that ends before is a failure.
@@ -259,9 +306,12 @@ impl Run {
         for index in 0..count {
             let ready = self.sockets.ready(index);
             if ready.token == INPUT_TOKEN {
-                // Its bytes mean nothing, its end ends the run.
-                let count = io::stdin().lock().read(&mut self.buffer);
-                self.input_is_over = !matches!(count, Ok(1..));
+                // Its end ends the run; its bytes mean something in a session alone.
+                let count = io::stdin().lock().read(&mut self.buffer).unwrap_or(0);
+                self.input_is_over = count == 0;
+                if self.options.session {
+                    self.input.extend_from_slice(&self.buffer[..count]);
+                }
                 continue;
             }
             let place = ready.token as usize;
@@ -508,8 +558,16 @@ impl Run {
     /// Counts a failure, and gives its connection up. Ends the run while connections are being
     /// opened, and when the server never accepted one.
     fn fail(&mut self, place: usize, failure: String) -> Result<(), String> {
-        if !self.is_reached || self.phase == Phase::Opening {
-            return Err(format!("Cannot load port {}: {failure}", self.options.port));
+        let is_opening = self.phase == Phase::Opening;
+        if is_opening && self.options.session && self.is_reached {
+            // The rest of the lot shows how many connections the server has.
+            self.connections[place].close();
+            self.refused += 1;
+            self.tally.first_failure.get_or_insert(failure);
+            return Ok(());
+        }
+        if is_opening || !self.is_reached {
+            return Err(self.not_opened(&failure));
         }
         let flight = std::mem::take(&mut self.connections[place].flight);
         self.connections[place].close();
@@ -529,6 +587,11 @@ impl Run {
         };
         self.broken.push(place);
         Ok(())
+    }
+
+    fn not_opened(&self, failure: &str) -> String {
+        let (port, opened) = (self.options.port, self.opened);
+        format!("Cannot load port {port}: {failure}; {opened} connections were open")
     }
 
     /// Opens other connections in the place of those that failed.

@@ -2,20 +2,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The events of a connection, registered once: edge-triggered, room to write costs no wake of its
-/// own unless a write was cut short.
-const EVERYTHING: EventFlags =
-    EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
-/// The end of the peer's half, or a broken connection.
-const ENDS: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
+use crate::selector::Selector;
+
 /// The addresses of this machine that connections come from, when there are very many. Each address
 /// has its own ports, and a port that ended a connection cannot be used for a minute.
 const SOURCES: u64 = 200;
@@ -32,8 +28,7 @@ pub struct Ready {
 
 /// Opens connections to one address, and waits for them.
 pub struct Sockets {
-    epoll: OwnedFd,
-    events: Vec<epoll::Event>,
+    selector: Selector,
     peer: SockAddr,
     /// Whether successive connections come from different addresses.
     varies: bool,
@@ -44,19 +39,23 @@ impl Sockets {
     /// Raises the limit of descriptors as well, as far as the system allows.
     pub fn new(port: u16, varies: bool) -> io::Result<Self> {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+        match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            // macOS allows no limit that is no number, though it prints one: `setrlimit(2)`.
+            Err(error) if error != Errno::INVAL => return Err(error.into()),
+            _ => {}
+        }
         Ok(Self {
-            epoll: epoll::create(CreateFlags::CLOEXEC)?,
-            events: Vec::with_capacity(1024),
+            selector: Selector::new()?,
             peer: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into(),
-            varies,
+            // Elsewhere this machine has one such address.
+            varies: varies && cfg!(target_os = "linux"),
             count: 0,
         })
     }
 
     /// Begins to connect; a later event shows whether the peer accepted.
     pub fn connect(&mut self, token: u64) -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)?;
+        let socket = nonblocking_socket()?;
         // The end of a write must not wait for an acknowledgement.
         socket.set_tcp_nodelay(true)?;
         if self.varies {
@@ -67,14 +66,14 @@ impl Sockets {
         }
         match socket.connect(&self.peer) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
-            _ => epoll::add(&self.epoll, &socket, EventData::new_u64(token), EVERYTHING)?,
+            _ => self.selector.add(&socket, token)?,
         }
         Ok(socket.into())
     }
 
     /// Watches standard input, unless it is a file, which ends at once.
     pub fn watch_input(&self, token: u64) -> io::Result<bool> {
-        match epoll::add(&self.epoll, io::stdin(), EventData::new_u64(token), EventFlags::IN) {
+        match self.selector.add_input(&io::stdin(), token) {
             Err(Errno::PERM) => Ok(false),
             added => Ok(added.map(|()| true)?),
         }
@@ -82,11 +81,8 @@ impl Sockets {
 
     /// Waits for `timeout_ms` at the most, and returns how many connections are ready.
     pub fn wait(&mut self, timeout_ms: i64) -> io::Result<usize> {
-        let timeout =
-            Timespec { tv_sec: timeout_ms / 1_000, tv_nsec: timeout_ms % 1_000 * 1_000_000 };
-        self.events.clear();
-        let room = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(&self.epoll, room, Some(&timeout)) {
+        let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
+        match self.selector.wait(timeout) {
             Err(Errno::INTR) => Ok(0),
             count => Ok(count?),
         }
@@ -94,14 +90,27 @@ impl Sockets {
 
     /// Returns what the last wait found.
     pub fn ready(&self, place: usize) -> Ready {
-        let epoll::Event { flags, data } = self.events[place];
-        let ends = flags.intersects(ENDS);
-        Ready { token: data.u64(), to_read: ends || flags.contains(EventFlags::IN), ends }
+        self.selector.ready(place)
     }
+}
+
+/// Returns a TCP socket that does not block, and that no other program inherits.
+#[cfg(target_os = "linux")]
+fn nonblocking_socket() -> io::Result<Socket> {
+    Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)
+}
+
+/// The same where a socket cannot be opened so.
+#[cfg(not(target_os = "linux"))]
+fn nonblocking_socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// Lets a socket that is bound to an address choose its port when it connects: then two sockets
 /// may share a port when their peers differ.
+#[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "a socket option that no dependency wraps")]
 fn choose_port_late(socket: &Socket) -> io::Result<()> {
     let (on, option) = (1_i32, libc::IP_BIND_ADDRESS_NO_PORT);
@@ -111,4 +120,10 @@ fn choose_port_late(socket: &Socket) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Not asked for elsewhere: see [`Sockets::new`].
+#[cfg(not(target_os = "linux"))]
+fn choose_port_late(_socket: &Socket) -> io::Result<()> {
+    Ok(())
 }

@@ -1,0 +1,207 @@
+/**
+ * The command line of `deno task lab`.
+ *
+ * @module
+ */
+
+import {
+  chosenFrom,
+  countOf,
+  readOptions,
+  UsageError,
+} from "../command_line.ts";
+import { chosenModels, type Model, MODEL_NAMES, MODELS } from "./models.ts";
+
+/** What a command line asks for. */
+export type LabOptions =
+  | { readonly command: "run"; readonly run: RunOptions }
+  | {
+    readonly command: "serve";
+    readonly model: Model;
+    readonly port: number;
+  };
+
+/** What to run. */
+export interface RunOptions {
+  /** The models, in the table's order. */
+  readonly models: readonly Model[];
+  /** The numbers of connections. */
+  readonly connections: readonly number[];
+  /** How many of them are busy. */
+  readonly busy: Busy;
+  /** Bytes of a message. */
+  readonly size: number;
+  /** How long each model is measured under each load. */
+  readonly seconds: number;
+  /** Whether to print the results as they are, and no table. */
+  readonly json: boolean;
+}
+
+/** How many connections are busy. */
+export interface Busy {
+  /** As the command line has it: `10`, or `10%`. */
+  readonly text: string;
+  /** How many that is of so many connections: from one to all. */
+  of(connections: number): number;
+}
+
+const USUAL = { connections: "1,10,100,1000,10000", seconds: "1" };
+/** The first client, many, and so many that a list of all is long. */
+const QUICK = { connections: "1,1000,10000", seconds: "0.2" };
+const BUSY = "10";
+const SIZE = 64;
+/** As many as the load's addresses have ports for, and a machine descriptors. */
+const CONNECTIONS_MAX = 1_000_000;
+const PORT_MAX = 65_535;
+const PERCENT = 100;
+
+const WIDTH = Math.max(...MODEL_NAMES.map((name) => name.length)) + 2;
+
+/** The text of `--help`. */
+export const HELP =
+  `One echo server, and every model of waiting for its clients.
+
+Usage: deno task lab [OPTIONS]             measure all models under one load
+       deno task lab serve MODEL [OPTIONS] only start one of them
+
+A server spends its life waiting, and the models differ in nothing else. Each is
+a program of sixty lines at the most: read it, run it, and look what it costs.
+
+${
+    MODELS.map(({ name, shows, file }) =>
+      `  ${name.padEnd(WIDTH)}${file}\n      ${shows}`
+    ).join("\n")
+  }
+
+All models get the same load. So many connections are opened, each with one
+verified message. Then some of them are busy: they send a message whenever the
+last one is back. The others are silent, as most clients of most servers are.
+Watch what a message costs while the number of silent clients grows.
+
+Options:
+  --models NAME[,NAME]   Only these [all]
+  --connections N[,N]    How many [${USUAL.connections}]
+  --busy N|N%            How many of them are busy, as 10 or 10% [${BUSY}]
+  --size N               Bytes of a message [${SIZE}]
+  --seconds S            How long each is measured [${USUAL.seconds}]
+  --quick                A minute or two in all: ${QUICK.connections} connections
+                         for ${QUICK.seconds} s each
+  --json                 Print the results as JSON
+  --port N               For serve: where to listen [one that is free]
+  -h, --help             Print this
+
+The columns, times in microseconds:
+  msg/s            Messages a second; the servers have half a core each
+  p50, p99         Half of the messages, and 99 of 100, took no longer
+  CPU              Processor time of a message, of all threads of the server,
+  user, kernel     and its parts in the program and in the kernel
+  rest             How much of a core the server uses while nobody sends
+  RAM, each        Its memory in MB, and how many KB a connection adds
+  threads          How many it has; Deno alone has some
+  wait, taken      Context switches of a message: because a thread had to wait
+                   (voluntary), or because its time was over (involuntary)
+  calls            System calls of a message
+
+A model that cannot hold a load is shown with what was seen and why.
+
+Try:
+  deno task lab --quick
+  deno task lab --models select,poll,${MODELS[5]!.name} --connections 10,1000
+  deno task lab --models threads,tokio --busy 10% --seconds 3
+  deno task lab --json > lab.json
+  deno task lab serve ${MODELS[5]!.name} --port 7000, and in other terminals:
+    nc 127.0.0.1 7000
+    strace -f -p PID
+    ss -tnp "sport = 7000"
+
+Exit codes: 0 measured, 1 nothing can be measured here, 2 bad usage.`;
+
+/**
+ * Returns what a command line asks for.
+ *
+ * @throws {UsageError} when it is wrong.
+ */
+export function parseLabOptions(args: string[]): LabOptions {
+  const { options, words } = readOptions(args, {
+    models: "",
+    connections: "",
+    busy: BUSY,
+    size: SIZE,
+    seconds: "",
+    quick: false,
+    json: false,
+    port: "0",
+  });
+  const [command, name, ...more] = words;
+  if (command !== undefined) {
+    chosenFrom(["serve"], [command], "use command");
+    return serveOptions(options.port, [name, ...more]);
+  }
+  const usual = options.quick ? QUICK : USUAL;
+  return {
+    command: "run",
+    run: {
+      models: chosenModels(listOf(options.models)),
+      connections: listOf(options.connections || usual.connections)
+        .map((text) => connectionsOf(text)),
+      busy: busyOf(options.busy),
+      size: options.size,
+      seconds: secondsOf(options.seconds || usual.seconds),
+      json: options.json,
+    },
+  };
+}
+
+function serveOptions(
+  port: string,
+  [name, ...more]: (string | undefined)[],
+): LabOptions {
+  if (name === undefined || more.length > 0) {
+    throw new UsageError("Cannot serve but one model; see --help");
+  }
+  const [model] = chosenModels([name]);
+  const number = Number(port);
+  if (/^\d+$/.test(port) && number <= PORT_MAX) {
+    return { command: "serve", model: model!, port: number };
+  }
+  throw new UsageError(
+    `Cannot use --port "${port}": it must be from 0 to ${PORT_MAX}`,
+  );
+}
+
+function listOf(text: string): string[] {
+  return text === "" ? [] : text.split(",").map((word) => word.trim());
+}
+
+function connectionsOf(text: string): number {
+  const count = countOf("--connections", text);
+  if (count <= CONNECTIONS_MAX) return count;
+  throw new UsageError(
+    `Cannot use --connections "${text}": it must be ${CONNECTIONS_MAX} at most`,
+  );
+}
+
+function busyOf(text: string): Busy {
+  const [, digits, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
+  const count = Number(digits);
+  const isShare = percent === "%";
+  if (!(count >= 1) || isShare && count > PERCENT) {
+    throw new UsageError(
+      `Cannot use --busy "${text}": it must be a number from 1, or a share ` +
+        "from 1% to 100%",
+    );
+  }
+  const of = (connections: number) => {
+    const busy = isShare ? Math.round(connections * count / PERCENT) : count;
+    return Math.min(Math.max(busy, 1), connections);
+  };
+  return { text, of };
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && seconds > 0) return seconds;
+  throw new UsageError(
+    `Cannot use --seconds "${text}": it must be a number above 0`,
+  );
+}
