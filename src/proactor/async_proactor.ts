@@ -23,6 +23,7 @@
 
 import { type Abortable, refusalBy } from "../base/abortable.ts";
 import { allowSignal } from "../base/checks.ts";
+import { defer } from "../base/own.ts";
 import { errnoNumber, errorFrom } from "../native/errors.ts";
 import {
   addressText,
@@ -61,7 +62,7 @@ import { Turns } from "./turns.ts";
 /** How a proactor is opened. */
 export interface AsyncProactorOptions {
   /**
-   * Operations that may be in flight, from 16 to 32,000; more wait until there
+   * Operations that may be in flight, from 1 to 32,000; more wait until there
    * is room. By default 1,024.
    */
   operations?: number;
@@ -167,7 +168,7 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
     this.#pump = new Pump({ operations, buffers, bufferBytes });
   }
 
-  /** Operations that are not over. */
+  /** Operations that are not over; a send or a write counts as one more. */
   get pending(): number {
     return this.#pump.pending;
   }
@@ -216,7 +217,7 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
    * Accepts connections, several at a time. While the consumer leaves hundreds
    * of them, no more are accepted. Connections that were accepted and not
    * consumed stay for the next iterator or `acceptOne`; closing the proactor
-   * closes them.
+   * closes them. While descriptors are short, accepting rests.
    *
    * @throws {Deno.errors.Busy} while another iterator accepts.
    */
@@ -243,6 +244,7 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
       stash: this.#stashOf(listener),
       item: (completed) => this.#stream(listener, completed),
       bytesOf: () => 0,
+      goesOn: true,
     });
   }
 
@@ -328,6 +330,7 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
       stash: this.#stashOfBytes(stream),
       item: ({ result, bytes }) => result === 0 ? undefined : bytes.slice(),
       bytesOf: (bytes) => bytes.byteLength,
+      goesOn: false,
     });
   }
 
@@ -344,18 +347,16 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
   ): Promise<void> {
     const all = bytes instanceof Uint8Array ? [bytes] : bytes;
     const doing = `send to ${stream.handle}`;
-    return this.#turns.take(stream.handle, options.signal, async () => {
+    const add: AddRange = (batch, token, end) =>
+      batch.send(token, stream, 0, end);
+    const put = async () => {
       for (const part of partsOf(all)) {
-        await this.#put(
-          stream,
-          part,
-          { doing, ...options },
-          (batch, token, end) => {
-            batch.send(token, stream, 0, end);
-          },
-        );
+        await this.#put(stream, part, { doing, ...options }, add);
       }
-    });
+    };
+    return this.#pump.during(() =>
+      this.#turns.take(stream.handle, options.signal, put)
+    );
   }
 
   /** Shuts down one half of a connection, or both: `shutdown(2)`. */
@@ -388,7 +389,8 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
 
   /**
    * Opens a file, by default to read it. Requires the permissions that
-   * `Deno.open` requires, and follows links as it does.
+   * `Deno.open` requires, and follows links as it does. A FIFO may open without
+   * waiting for its other end.
    *
    * @throws {Deno.errors.NotCapable} when a permission is missing.
    * @throws {Deno.errors.NotFound} and others, when it cannot be opened.
@@ -468,21 +470,20 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
     const options = { doing: `write ${textOf(source)}`, signal };
     position(at);
     let written = 0;
+    const add: AddRange = (batch, token, end) => {
+      const place = at === undefined ? undefined : at + written;
+      batch.write(token, source, 0, end, place);
+    };
     const put = async () => {
       for (const part of partsOf([bytes])) {
-        await this.#put(source, part, options, (batch, token, end) => {
-          batch.write(
-            token,
-            source,
-            0,
-            end,
-            at === undefined ? at : at + written,
-          );
-        }, (count) => written += count);
+        await this.#put(source, part, options, add, (count) => {
+          written += count;
+        });
       }
     };
-    if (at !== undefined) await put();
-    else await this.#turns.take(source.handle, signal, put);
+    await this.#pump.during(() =>
+      at === undefined ? this.#turns.take(source.handle, signal, put) : put()
+    );
     return bytes.byteLength;
   }
 
@@ -574,9 +575,10 @@ export class AsyncProactor implements Disposable, AsyncDisposable {
     return this.#pump.stats();
   }
 
-  /** Resolves when no operation is pending. */
-  settled(): Promise<void> {
-    return this.#pump.idle();
+  /** Resolves when no operation is pending, after their promises. */
+  async settled(): Promise<void> {
+    await this.#pump.idle();
+    await new Promise<void>(defer);
   }
 
   /** Lets pending operations keep the process alive, as at first. */

@@ -79,10 +79,12 @@ export class Pump {
   #onIdle: (() => void) | undefined = undefined;
   /** The operation that is being submitted. */
   readonly #batch = new Operations(1);
-  readonly #completions = new Completions(COMPLETIONS, BYTES_MAX);
+  readonly #completions: Completions;
 
-  constructor(options: ProactorOptions) {
+  constructor(options: ProactorOptions & { bufferBytes: number }) {
     this.#proactor = new Proactor(options);
+    const bytes = Math.max(BYTES_MAX, options.bufferBytes);
+    this.#completions = new Completions(COMPLETIONS, bytes);
     this.#park = parkOf(parkableOf(this.#proactor.handle));
   }
 
@@ -91,7 +93,7 @@ export class Pump {
     return this.#proactor.stats();
   }
 
-  /** Operations that are not over. */
+  /** Operations that are not over, and works of several. */
   get pending(): number {
     return this.#pending;
   }
@@ -116,9 +118,31 @@ export class Pump {
     if (this.#waiting.length > 0 || !this.#enter(operation)) {
       this.#waiting.push(operation);
     }
-    if (this.#pending++ === 0) this.#setRef();
+    this.#hold();
     this.#schedule();
     return operation;
+  }
+
+  /**
+   * Does work of several operations, one after the other. The pump is not idle
+   * until it is over.
+   */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#hold();
+    try {
+      return await work();
+    } finally {
+      this.#release();
+    }
+  }
+
+  #hold(): void {
+    if (this.#pending++ === 0) this.#setRef();
+  }
+
+  #release(): void {
+    // A closed pump has none.
+    if (this.#pending > 0 && --this.#pending === 0) this.#noteIdle();
   }
 
   /** Asks an operation to end: its last completion still comes. */
@@ -286,8 +310,8 @@ export class Pump {
     }
     operation.result = result;
     operation.more = false;
-    if (--this.#pending === 0) this.#noteIdle();
     operation.receiver.complete(operation);
+    this.#release();
   }
 
   #noteIdle(): void {
@@ -305,8 +329,8 @@ export class Pump {
       try {
         if (!this.#enter(operation)) break;
       } catch (error) {
-        this.#pending--;
         operation.receiver.fail(error as Error);
+        this.#release();
       }
       entered++;
     }

@@ -19,6 +19,13 @@ const HIGH_BYTES = 64 * 1024;
 const LOW_BYTES = 16 * 1024;
 
 const CANCELED = -errnoNumber("ECANCELED");
+/** A connection that ended while it waited to be accepted. */
+const ABORTED = -errnoNumber("ECONNABORTED");
+/** Errors that pass when the process or the system frees something. */
+const SHORTAGES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] as const;
+const SHORTAGE_RESULTS = SHORTAGES.map((name) => -errnoNumber(name));
+/** How long an operation rests then. */
+const REST_MS = 100;
 
 /** What the iterators of one source leave to each other. */
 export interface Stash<T> {
@@ -51,6 +58,8 @@ export interface ShotsOptions<T> {
   item: (completed: Completed) => T | undefined;
   /** Returns the bytes of an item. */
   bytesOf: (item: T) => number;
+  /** Whether it goes on after errors that one item or a shortage causes. */
+  goesOn: boolean;
 }
 
 /** Somebody who waits for the next item. */
@@ -81,9 +90,6 @@ export class Shots<T> implements AsyncIterableIterator<T>, Receiver {
     this.#pump = pump;
     this.#options = options;
     this.#items = options.stash.items;
-    const { signal } = options;
-    if (signal?.aborted) this.#finish({ reason: signal.reason });
-    else signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
   next(): Promise<IteratorResult<T>> {
@@ -116,6 +122,8 @@ export class Shots<T> implements AsyncIterableIterator<T>, Receiver {
     const { result } = completed;
     if (result < 0) this.#fail(result);
     else this.#take(completed);
+    // Its last completion may have brought something.
+    if (this.#operation === undefined) this.#heedSignal();
     this.#serve();
   }
 
@@ -126,10 +134,13 @@ export class Shots<T> implements AsyncIterableIterator<T>, Receiver {
   }
 
   #claim(): void {
-    const { stash, doing } = this.#options;
+    const { stash, doing, signal } = this.#options;
     try {
+      this.#heedSignal();
+      if (this.#isOver) return;
       claim(stash, doing);
       this.#isClaiming = true;
+      signal?.addEventListener("abort", this.#abort, { once: true });
       for (const item of this.#items) this.#bytes += this.#weigh(item);
     } catch (error) {
       this.#isReturned = true;
@@ -150,11 +161,31 @@ export class Shots<T> implements AsyncIterableIterator<T>, Receiver {
 
   #fail(result: number): void {
     if (result === CANCELED && this.#isPausing) return;
-    const { signal, doing } = this.#options;
-    const reason = result === CANCELED && signal?.aborted
-      ? signal.reason
-      : errorFrom(-result, doing);
-    this.#finish({ reason });
+    const { signal, doing, goesOn } = this.#options;
+    if (result === CANCELED && signal?.aborted) return;
+    if (goesOn && result === ABORTED) return;
+    if (goesOn && !this.#isOver && SHORTAGE_RESULTS.includes(result)) {
+      return this.#rest();
+    }
+    this.#finish({ reason: errorFrom(-result, doing) });
+  }
+
+  /** Waits while something is short: the peers wait, too. */
+  #rest(): void {
+    const over = (): void => {
+      this.#operation = undefined;
+      this.#heedSignal();
+      this.#serve();
+    };
+    this.#operation = this.#pump.submit(
+      { add: (batch, token) => batch.timeout(token, REST_MS) },
+      { complete: over, fail: (error) => this.fail(error) },
+    );
+  }
+
+  #heedSignal(): void {
+    const { signal } = this.#options;
+    if (signal?.aborted) this.#finish({ reason: signal.reason });
   }
 
   #finish(error: { reason: unknown } | undefined): void {
@@ -207,7 +238,7 @@ export class Shots<T> implements AsyncIterableIterator<T>, Receiver {
       this.#isPausing = false;
       return this.#pump.cancel(this.#operation);
     }
-    this.#finish({ reason: this.#options.signal?.reason });
+    this.#heedSignal();
     this.#serve();
   };
 

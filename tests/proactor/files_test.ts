@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { AsyncProactor } from "../../src/proactor/async_proactor.ts";
+import { NO_PROACTOR } from "../util/machine.ts";
+import { libraryFlag, runScript } from "../util/scripts.ts";
 import { bytesOf, proactorTest, textOf, withFile } from "../util/proactors.ts";
 
 const BIG_BYTES = 1_000_000;
@@ -322,3 +324,26 @@ proactorTest(
     await Deno.remove(folder, { recursive: true });
   },
 );
+
+Deno.test({
+  name: "files outside of --allow-read stay closed, by links and promises too",
+  ignore: NO_PROACTOR,
+  async fn() {
+    const folder = await Deno.realPath(await Deno.makeTempDir());
+    await Deno.writeTextFile(`${folder}/file`, "text");
+    await Deno.symlink("/proc/self/maps", `${folder}/maps`);
+    await Deno.symlink("file", `${folder}/link`);
+    const { stdout, stderr } = await runScript("opens_paths.ts", {
+      flags: ["--no-prompt", libraryFlag(), `--allow-read=${folder}`],
+      args: ["file", "link", "maps", "../", "missing"].map((name) =>
+        `${folder}/${name}`
+      ),
+    });
+    await Deno.remove(folder, { recursive: true });
+    assertEquals(
+      stdout,
+      "text\ntext\nNotCapable\nNotCapable\nNotFound\n",
+      stderr,
+    );
+  },
+});

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { TcpListener, TcpStream, UnixStream } from "../../src/poll.ts";
 import { AsyncProactor } from "../../src/proactor/async_proactor.ts";
 import { cleanTest } from "../util/clean_tests.ts";
+import { runScript } from "../util/scripts.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { NO_PROACTOR } from "../util/machine.ts";
 import { bytesOf, proactorTest, textOf } from "../util/proactors.ts";
@@ -242,6 +243,41 @@ proactorTest(
     await proactor.closeSource(listener);
     for (const end of [received, into, next]) {
       await assertRejects(() => end, Deno.errors.Interrupted);
+    }
+    assertEquals(proactor.pending, 0);
+  },
+);
+
+Deno.test({
+  name: "accept() rests while no descriptor is left, and goes on",
+  ignore: NO_PROACTOR,
+  async fn() {
+    const { stdout, stderr } = await runScript("accepts_in_shortage.ts", {
+      before: "ulimit -n 256",
+    });
+    assertEquals(stdout, "echo\necho\necho\n", stderr);
+  },
+});
+
+proactorTest(
+  "an iterator whose last completion brings bytes heeds its signal",
+  async (proactor) => {
+    for (let round = 0; round < 100; round++) {
+      const [left, right] = UnixStream.pair();
+      using _left = left;
+      using _right = right;
+      const controller = new AbortController();
+      const chunks = proactor.receive(left, { signal: controller.signal });
+      const first = chunks.next();
+      if (round % 2 > 0) await Promise.resolve();
+      const sending = proactor.send(right, bytesOf("x"));
+      if (round % 4 > 1) await Promise.resolve();
+      controller.abort("enough");
+      const ends = await Promise.allSettled([first, chunks.next()]);
+      await sending;
+      const thrown = ends.filter(({ status }) => status === "rejected");
+      assertEquals(thrown.length, 1);
+      assertEquals(await chunks.next(), { done: true, value: undefined });
     }
     assertEquals(proactor.pending, 0);
   },

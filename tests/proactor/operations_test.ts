@@ -272,3 +272,20 @@ cleanTest("await using ends what is pending, and waits for it", async () => {
     assert(end.reason instanceof Deno.errors.Interrupted);
   }
 }, { ignore: NO_PROACTOR });
+
+proactorTest("settled() waits for all parts of a send", async (proactor) => {
+  const [left, right] = UnixStream.pair();
+  using _left = left;
+  using _right = right;
+  let isSent = false;
+  proactor.send(left, new Uint8Array(BIG_BYTES)).then(() => isSent = true);
+  const settled = proactor.settled().then(() => isSent);
+  const receiver = new AsyncProactor();
+  let received = 0;
+  for await (const bytes of receiver.receive(right)) {
+    received += bytes.byteLength;
+    if (received === BIG_BYTES) break;
+  }
+  receiver.close();
+  assertEquals(await settled, true);
+});
