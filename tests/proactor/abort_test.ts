@@ -184,3 +184,29 @@ proactorTest(
     );
   },
 );
+
+proactorTest(
+  "sends keep their order, when one that waits is given up",
+  async (proactor) => {
+    const [left, right] = UnixStream.pair();
+    using _left = left;
+    using _right = right;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const big = new Uint8Array(1_000_000).fill(1);
+    const sending = proactor.send(left, big);
+    const givenUp = proactor.send(left, bytesOf("never"), { signal });
+    const last = proactor.send(left, bytesOf("last"));
+    await proactor.nop();
+    controller.abort(REASON);
+    await assertAborted(givenUp);
+    const received: number[] = [];
+    for await (const bytes of proactor.receive(right)) {
+      received.push(...bytes);
+      if (received.length === big.length + 4) break;
+    }
+    await Promise.all([sending, last]);
+    assert(received.slice(0, big.length).every((byte) => byte === 1));
+    assertEquals(textOf(new Uint8Array(received.slice(big.length))), "last");
+  },
+);

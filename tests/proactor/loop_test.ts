@@ -5,7 +5,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { mock } from "node:test";
 import { pipe, UnixStream } from "../../src/poll.ts";
 import { AsyncProactor } from "../../src/proactor/async_proactor.ts";
-import { handleCount } from "../util/clean_tests.ts";
+import { parkOf } from "../../src/proactor/parking.ts";
+import { parkableOf, Proactor } from "../../src/proactor/proactor.ts";
+import { cleanTest, handleCount } from "../util/clean_tests.ts";
 import { descriptors } from "../util/descriptors.ts";
 import { NO_PROACTOR } from "../util/machine.ts";
 import { bytesOf, proactorTest, withFile } from "../util/proactors.ts";
@@ -187,3 +189,13 @@ proactorTest("fake timers stop no operation", async (proactor) => {
     mock.timers.reset();
   }
 });
+
+cleanTest("the first wait shows that the raw pipe works", async () => {
+  using proactor = new Proactor();
+  const park = parkOf(parkableOf(proactor.handle));
+  // The pipe calls this; giving the pipe up does not.
+  let isWoken = false;
+  await park.park(undefined, true, () => isWoken = true);
+  assert(isWoken);
+  park.close();
+}, { ignore: NO_PROACTOR });
