@@ -10,12 +10,15 @@ mod support;
 #[cfg(target_os = "linux")]
 mod sys;
 
+/// The entries of the queues, and what builds them.
+#[cfg(target_os = "linux")]
+pub use io_uring::{cqueue, opcode, squeue, types};
 #[cfg(not(target_os = "linux"))]
 pub use no_batch::BatchRing;
 #[cfg(target_os = "linux")]
 pub use support::{Refusal, refusal};
 #[cfg(target_os = "linux")]
-pub use sys::{BatchRing, Buffers, Ring, RingOptions};
+pub use sys::{BatchRing, Buffers, Ring, RingOptions, has_closed_ring};
 
 /// Why this system has no io_uring: only Linux has.
 #[cfg(not(target_os = "linux"))]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::sync::OnceLock;
+use std::thread;
 
 use crate::sys::{Ring, RingOptions};
 
@@ -33,7 +34,10 @@ pub fn refusal() -> Option<Refusal> {
     if let Some(known) = KNOWN.get() {
         return *known;
     }
-    let found = Ring::new(&RingOptions::default()).err().map(|error| reason_of(&error));
+    // On a thread of its own, which the kernel can interrupt when the ring is closed again.
+    let probe = thread::Builder::new().spawn(|| Ring::new(&RingOptions::default()).map(drop));
+    let tried = probe.and_then(|probe| probe.join().unwrap_or(Ok(())));
+    let found = tried.err().map(|error| reason_of(&error));
     if found != Some(Refusal::Resources) {
         let _ = KNOWN.set(found);
     }
@@ -48,7 +52,8 @@ fn reason_of(error: &io::Error) -> Refusal {
 fn reason(errno: Option<i32>, disabled: Option<&str>) -> Refusal {
     let is_disabled = disabled.is_some_and(|text| text.trim() != "0");
     match errno {
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Refusal::Resources,
+        // `EAGAIN`: no thread to try it on.
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => Refusal::Resources,
         // Linux 6.6 refuses so, and filters of system calls do, too.
         Some(libc::EPERM | libc::EACCES) if is_disabled => Refusal::Setting,
         Some(libc::EPERM | libc::EACCES) => Refusal::Filter,

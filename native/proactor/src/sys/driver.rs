@@ -90,6 +90,7 @@ impl Driver {
             completions,
             is_single_issuer: kernel_thread_idle_ms.is_none(),
             kernel_thread_idle_ms,
+            ..RingOptions::default()
         })?;
         let end = ring.end_signal()?;
         let provide = |(count, bytes)| Buffers::new(&ring, GROUP, count, bytes);

@@ -39,7 +39,7 @@ impl BatchRing {
             submissions: OPERATIONS_MAX,
             completions: OPERATIONS_MAX,
             is_single_issuer: true,
-            kernel_thread_idle_ms: None,
+            ..RingOptions::default()
         };
         Ok(Self { ring: Ring::new(&options)? })
     }

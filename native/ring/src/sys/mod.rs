@@ -8,4 +8,4 @@ mod ring;
 
 pub use batch::BatchRing;
 pub use buffers::Buffers;
-pub use ring::{Ring, RingOptions};
+pub use ring::{Ring, RingOptions, has_closed_ring};

@@ -1,8 +1,10 @@
 //! One ring: `io_uring_setup(2)` and `io_uring_enter(2)`.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{Builder, EnterFlags, IoUring, Probe, cqueue, squeue};
@@ -18,6 +20,9 @@ pub struct RingOptions {
     /// operations only inside of that thread's [`Ring::enter`], and never interrupts other
     /// system calls of the thread (`IORING_SETUP_DEFER_TASKRUN`, Linux 6.1).
     pub is_single_issuer: bool,
+    /// Whether the ring begins without an owner: the thread that calls [`Ring::enable`] is the
+    /// only one that will use it (`IORING_SETUP_R_DISABLED`).
+    pub is_disabled: bool,
     /// After how many idle milliseconds a thread of the kernel, which submits for the
     /// program, goes to sleep; `None` has no such thread (`IORING_SETUP_SQPOLL`).
     pub kernel_thread_idle_ms: Option<u32>,
@@ -29,6 +34,7 @@ impl Default for RingOptions {
             submissions: 8,
             completions: 16,
             is_single_issuer: false,
+            is_disabled: false,
             kernel_thread_idle_ms: None,
         }
     }
@@ -43,6 +49,36 @@ pub struct Ring {
     /// Whether completions appear only inside of `enter`.
     defers: bool,
     enter_flags: EnterFlags,
+}
+
+thread_local! {
+    static CLOSED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// How long after a ring was closed the kernel may interrupt its thread. It mostly does within
+/// milliseconds, from a queue of work.
+const INTERRUPTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether this thread has closed a ring within the last second.
+///
+/// Linux interrupts a thread a moment after it has closed a ring that it had entered, to take
+/// what it still knows of the ring. A system call that waits just then fails with `EINTR`,
+/// although no signal has come.
+#[must_use]
+pub fn has_closed_ring() -> bool {
+    let is_near = |closed: &Cell<Option<Instant>>| {
+        let near = closed.get().filter(|at| at.elapsed() < INTERRUPTED_WITHIN);
+        closed.set(near);
+        near.is_some()
+    };
+    CLOSED.try_with(is_near).unwrap_or(false)
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // At its end a thread waits for nothing.
+        let _ = CLOSED.try_with(|closed| closed.set(Some(Instant::now())));
+    }
 }
 
 impl std::fmt::Debug for Ring {
@@ -85,6 +121,15 @@ impl Ring {
             enter_flags |= EnterFlags::NO_IOWAIT;
         }
         Self { uring, defers, enter_flags }
+    }
+
+    /// Makes this thread the owner of a ring that was opened without one.
+    ///
+    /// # Errors
+    ///
+    /// `EBADFD` when the ring has an owner.
+    pub fn enable(&self) -> io::Result<()> {
+        self.uring.submitter().register_enable_rings()
     }
 
     /// Whether completions appear only inside of [`Ring::enter`], so that only its eventfd
@@ -182,6 +227,11 @@ impl Ring {
         self.uring.submission().cq_overflow()
     }
 
+    /// Whether a completion is there that was not taken.
+    pub fn has_completion(&mut self) -> bool {
+        !self.uring.completion().is_empty()
+    }
+
     /// Takes the oldest completion.
     pub fn pop(&mut self) -> Option<cqueue::Entry> {
         self.uring.completion().next()
@@ -207,11 +257,16 @@ impl Ring {
         self.uring.submitter().register_eventfd(eventfd.as_raw_fd())
     }
 
-    /// Whether completions signal the eventfd: costs no system call.
+    /// Whether completions signal the eventfd: costs no system call. What comes before the
+    /// signals are on is not signalled: look at [`Ring::has_deferred`] and
+    /// [`Ring::has_completion`] afterwards.
     pub fn set_signals(&mut self, signals: bool) {
         let completions = self.uring.completion();
         if signals {
             completions.enable_eventfd();
+            // The kernel sets its mark and then looks at the flag; this sets the flag and then
+            // looks at the mark. One of both must see the other.
+            fence(Ordering::SeqCst);
         } else {
             completions.disable_eventfd();
         }
@@ -264,6 +319,9 @@ impl AsFd for Ring {
 
 fn builder(options: &RingOptions) -> Builder {
     let mut builder = IoUring::builder();
+    if options.is_disabled {
+        builder.setup_r_disabled();
+    }
     // A child process must not find the queues in its memory.
     builder.dontfork().setup_clamp().setup_cqsize(options.completions).setup_submit_all();
     if let Some(idle_ms) = options.kernel_thread_idle_ms {
