@@ -13,6 +13,7 @@ import {
   readOptions,
   runProgram,
 } from "./command_line.ts";
+import { Poll } from "../src/poll/poll.ts";
 import { outputOf } from "./programs.ts";
 import { type Step, STEPS } from "./test/steps.ts";
 
@@ -31,7 +32,8 @@ ${
     .join("\n")
 }
 
-Clippy and rustfmt are left out where they are not installed, unless CI=true.
+Clippy and rustfmt are left out where they are not installed, and io_uring where
+it is not allowed, unless CI=true.
 
 The last line counts the tests that Deno ran, those in doc comments among them:
 "N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
@@ -102,16 +104,29 @@ function shownCommand({ command, env = {} }: Step): string {
   return [...variables, command].join(" ");
 }
 
-/** A newcomer may lack a part of cargo; CI must have it. */
+/** A newcomer may lack a part of cargo, or a backend; CI must have it. */
 function isRunnable({ needs }: Step): boolean {
-  if (needs === undefined) return true;
-  if (outputOf(["cargo", needs, "--version"]) !== undefined) return true;
-  const component = needs === "fmt" ? "rustfmt" : needs;
-  const message = `cargo ${needs} is not installed: get it with ` +
-    `"rustup component add ${component}", or from where cargo came from`;
+  const message = needs && lackOf(needs);
+  if (message === undefined) return true;
   if (Deno.env.get("CI") === "true") throw new Failure(message);
   console.log(`SKIPPED: ${message}`);
   return false;
+}
+
+/** Returns what is missing, and where to get it; `undefined` for nothing. */
+function lackOf(needs: NonNullable<Step["needs"]>): string | undefined {
+  if (needs === "io_uring") {
+    try {
+      new Poll({ backend: needs }).close();
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+  if (outputOf(["cargo", needs, "--version"]) !== undefined) return undefined;
+  const component = needs === "fmt" ? "rustfmt" : needs;
+  return `cargo ${needs} is not installed: get it with ` +
+    `"rustup component add ${component}", or from where cargo came from`;
 }
 
 /** Runs a step; the output of test runners is shown and kept. */

@@ -113,11 +113,13 @@ const CALLS: &[(&str, Call)] = &[
         })
     }),
     ("denio_poll_new", |fuzzer| {
-        let backend = fuzzer.random.pick(&[0, 0, 1, 2, 3, 3, 4, 4, 5, u32::MAX]);
+        let backend = fuzzer.random.pick(&[0, 0, 1, 2, 3, 3, 4, 4, 5, 5, 6, u32::MAX]);
         fuzzer.opened(Kind::Poll, denio_poll_new(backend))
     }),
     ("denio_poll_backend", |fuzzer| denio_poll_backend(fuzzer.handle(POLLS))),
     ("denio_poll_backends", |_| denio_poll_backends()),
+    ("denio_backend_refusal", |fuzzer| denio_backend_refusal(fuzzer.integer())),
+    ("denio_poll_held_bytes", |fuzzer| denio_poll_held_bytes(fuzzer.handle(POLLS))),
     ("denio_poll_supports", |fuzzer| {
         let (poll, interest, mode) = (fuzzer.handle(POLLS), fuzzer.interest(), fuzzer.mode());
         denio_poll_supports(poll, interest, mode)
@@ -561,7 +563,7 @@ impl Fuzzer<'_> {
 
     fn mode(&mut self) -> u32 {
         let any = self.integer();
-        self.random.pick(&[0, 0, 0, 1, 2, 4, 5, any])
+        self.random.pick(&[0, 0, 0, 1, 2, 4, 5, 8, 8, any])
     }
 
     fn integer(&mut self) -> u32 {

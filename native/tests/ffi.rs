@@ -206,7 +206,7 @@ fn poll_is_of_the_backend_asked_for() {
     let best = handle(denio_poll_new(0));
     let available = denio_poll_backends();
     assert_ne!(available & 1 << denio_poll_backend(best), 0);
-    for backend in 1..=4 {
+    for backend in 1..=5 {
         let answer = denio_poll_new(backend);
         if available & 1 << backend == 0 {
             assert_eq!(answer, (-libc::ENOTSUP).into());
@@ -215,7 +215,7 @@ fn poll_is_of_the_backend_asked_for() {
             close(&[answer]);
         }
     }
-    assert_eq!(denio_poll_new(5), -f64::from(libc::EINVAL));
+    assert_eq!(denio_poll_new(6), -f64::from(libc::EINVAL));
     assert_eq!(denio_poll_new(u32::MAX), -f64::from(libc::EINVAL));
     close(&[best]);
 }

@@ -19,8 +19,11 @@ export interface Step {
   readonly command: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The part of cargo that must be installed: a distribution may lack it. */
-  readonly needs?: "fmt" | "clippy";
+  /**
+   * The part of cargo that must be installed, which a distribution may lack, or
+   * the backend that the system must allow.
+   */
+  readonly needs?: "fmt" | "clippy" | "io_uring";
   /** Whether it is a test runner, whose tests are counted. */
   readonly counts?: "deno" | "cargo";
 }
@@ -42,11 +45,12 @@ const DENO_SUITES = [
 
 /** The suites on a backend that is not this system's best. */
 function onBackend(counts: "deno" | "cargo", command: string): Step[] {
-  const backends = Deno.build.os === "linux" ? ["poll", "select"] : [];
-  return backends.map((backend) => ({
+  const backends = ["io_uring", "poll", "select"];
+  return (Deno.build.os === "linux" ? backends : []).map((backend) => ({
     name: `${counts}-test-${backend}`,
     command,
     env: { DENIO_BACKEND: backend },
+    ...backend === "io_uring" && { needs: backend },
     counts,
   }));
 }

@@ -13,6 +13,7 @@ import {
   ABI_VERSION,
   OTHER_SYMBOLS,
   PROACTOR_SYMBOLS,
+  RING_SYMBOLS,
   SERVING_SYMBOLS,
   THREAD_SYMBOLS,
   UDP_SYMBOLS,
@@ -33,6 +34,7 @@ let pathOpened: string | URL;
 let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let proactor: NativeOf<typeof PROACTOR_SYMBOLS> | undefined;
+let ring: NativeOf<typeof RING_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
@@ -67,6 +69,14 @@ export function nativeProactor(): NativeOf<typeof PROACTOR_SYMBOLS> {
  */
 export function nativeThread(): NativeOf<typeof THREAD_SYMBOLS> {
   return thread ??= openMore(THREAD_SYMBOLS);
+}
+
+/**
+ * Returns the functions of polls that read ahead. Throws as
+ * {@linkcode native} does.
+ */
+export function nativeRing(): NativeOf<typeof RING_SYMBOLS> {
+  return ring ??= openMore(RING_SYMBOLS);
 }
 
 /** Returns all other functions. Throws as {@linkcode native} does. */
@@ -104,6 +114,7 @@ export function loadLibrary(): void {
   nativeUdp();
   nativeProactor();
   nativeThread();
+  nativeRing();
   nativeOthers();
 }
 

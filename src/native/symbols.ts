@@ -11,7 +11,7 @@
  */
 
 /** The number that `denio_abi_version` must return. */
-export const ABI_VERSION = 12;
+export const ABI_VERSION = 13;
 
 /** Bytes of an address, in the layout of `ffi/address.rs`. */
 export const ADDRESS_BYTES = 116;
@@ -450,6 +450,11 @@ export const PROACTOR_SYMBOLS = {
   denio_reaper_unpark: { parameters: [/* reaper */ "f64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** The functions of a poll that reads ahead. */
+export const RING_SYMBOLS = {
+  denio_poll_held_bytes: { parameters: [/* poll */ "f64"], result: "i32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_batches_by_ring: { parameters: [/* uses */ "u32"], result: "i32" },
@@ -500,6 +505,7 @@ export const OTHER_SYMBOLS = {
   },
   denio_poll_backend: { parameters: [/* poll */ "f64"], result: "i32" },
   denio_poll_backends: { parameters: [], result: "i32" },
+  denio_backend_refusal: { parameters: [/* backend */ "u32"], result: "i32" },
   denio_poll_supports: {
     parameters: [/* poll */ "f64", /* interest */ "u32", /* mode */ "u32"],
     result: "i32",
@@ -581,5 +587,6 @@ export const SYMBOLS = {
   ...SERVING_SYMBOLS,
   ...UDP_SYMBOLS,
   ...PROACTOR_SYMBOLS,
+  ...RING_SYMBOLS,
   ...OTHER_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -35,6 +35,9 @@ const MODES: Readonly<Record<Mode, number>> = {
 /** The bit of `exclusive`, beside a mode's number. */
 export const EXCLUSIVE = 4;
 
+/** The number of edges of a stream that is read ahead. */
+export const AHEAD = 8;
+
 /**
  * Returns native code's number for the options.
  *

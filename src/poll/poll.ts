@@ -178,12 +178,19 @@
  *
  * ## Backends
  *
- * | backend  | where                | a wait costs                | limits                      |
- * | -------- | -------------------- | --------------------------- | --------------------------- |
- * | `epoll`  | Linux                | as many as are ready        |                             |
- * | `kqueue` | macOS, the BSDs      | as many as are ready        | no `PRIORITY`, no exclusive |
- * | `poll`   | Linux, for comparing | as many as are registered   | no exclusive                |
- * | `select` | Linux, for comparing | as many as are registered   | descriptors below 1,024     |
+ * | backend    | where                | a wait costs              | limits                      |
+ * | ---------- | -------------------- | ------------------------- | --------------------------- |
+ * | `epoll`    | Linux                | as many as are ready      |                             |
+ * | `kqueue`   | macOS, the BSDs      | as many as are ready      | no `PRIORITY`, no exclusive |
+ * | `io_uring` | Linux from 6.1 on    | as many as are ready      | one thread waits            |
+ * | `poll`     | Linux, for comparing | as many as are registered | no exclusive                |
+ * | `select`   | Linux, for comparing | as many as are registered | descriptors below 1,024     |
+ *
+ * `io_uring` may be forbidden: Docker forbids it by default. It has what epoll
+ * has, with one limit: the thread that polls first is the only one that can
+ * poll; other threads can park. It is made for reactors, whose streams it reads
+ * ahead: {@linkcode Registry.registerAhead}. Soon after such a poll is closed,
+ * Linux may interrupt a blocking system call of its thread.
  *
  * `deno task bench:poll` measures these costs. poll and select have no edges,
  * so denio makes them: after an event it stops asking the system about the
@@ -196,7 +203,8 @@
 
 import { environment } from "../native/environment.ts";
 import { errorFrom, unwrap } from "../native/errors.ts";
-import { native, nativeOthers } from "../native/library.ts";
+import { native, nativeOthers, nativeRing } from "../native/library.ts";
+import { refusalText } from "../native/refusals.ts";
 import type { Events } from "./events.ts";
 import { Interest } from "./interest.ts";
 import { EXCLUSIVE, type Mode, modeBits } from "./mode.ts";
@@ -204,13 +212,23 @@ import { CLOCK_WORDS, EVENT_WORDS } from "../native/symbols.ts";
 import { Registry } from "./registry.ts";
 
 /** A family of system calls that report readiness. */
-export type Backend = "epoll" | "kqueue" | "poll" | "select";
+export type Backend = "epoll" | "kqueue" | "poll" | "select" | "io_uring";
 
 /** A feature that only some backends have. */
 export type Feature = Mode | "exclusive" | "priority";
 
 /** In the order of the numbers of `native/poll/src/backend.rs`; 0 is `auto`. */
-const BACKENDS = ["auto", "epoll", "kqueue", "poll", "select"] as const;
+const BACKENDS = [
+  "auto",
+  "epoll",
+  "kqueue",
+  "poll",
+  "select",
+  "io_uring",
+] as const;
+
+/** The oldest kernel that has all that the backend io_uring needs. */
+const LEAST_OF_RING = "Linux 6.1";
 
 /** The environment variable that names the default backend. */
 export const BACKEND_VARIABLE = "DENIO_BACKEND";
@@ -255,12 +273,15 @@ export class Poll implements Disposable {
   #handle: number;
   /** The registry of this poll's sources. */
   readonly registry: Registry;
+  /** Whether {@linkcode Registry.registerAhead} makes a difference. */
+  readonly readsAhead: boolean;
 
   /**
    * Opens a poll.
    *
    * @throws {TypeError} when there is no such backend.
-   * @throws {Deno.errors.NotSupported} when the system lacks the backend.
+   * @throws {Deno.errors.NotSupported} when the system lacks the backend; for
+   * `io_uring` the message says why.
    */
   constructor(options: PollOptions = {}) {
     const backend = options.backend ?? environment(BACKEND_VARIABLE) ?? "auto";
@@ -273,10 +294,10 @@ export class Poll implements Disposable {
         }`,
       );
     }
-    this.#handle = unwrap(
-      native().denio_poll_new(number),
-      `open a poll on backend "${backend}"`,
-    );
+    const handle = native().denio_poll_new(number);
+    if (handle < 0) throw refusalOf(backend, number, handle);
+    this.#handle = handle;
+    this.readsAhead = backend === "io_uring";
     this.registry = new Registry(this.#handle);
   }
 
@@ -297,6 +318,16 @@ export class Poll implements Disposable {
   get backend(): Backend {
     const number = nativeOthers().denio_poll_backend(this.handle);
     return BACKENDS[unwrap(number, "name the backend")] as Backend;
+  }
+
+  /**
+   * Bytes of memory that hold what was received for streams that are read
+   * ahead, and that the program has left unread.
+   */
+  get heldBytes(): number {
+    if (!this.readsAhead) return 0;
+    const count = nativeRing().denio_poll_held_bytes(this.handle);
+    return unwrap(count, `ask poll ${this.handle} for its memory`);
   }
 
   /**
@@ -393,6 +424,14 @@ export class Poll implements Disposable {
     this.#handle = 0;
     native().denio_source_close(handle);
   }
+}
+
+/** Returns the error for a backend that did not open. */
+function refusalOf(backend: string, number: number, code: number): Error {
+  const call = `open a poll on backend "${backend}"`;
+  const refusal = nativeOthers().denio_backend_refusal(number);
+  const reason = refusalText(refusal, LEAST_OF_RING);
+  return errorFrom(-code, reason === undefined ? call : `${call}, ${reason}`);
 }
 
 function featureBits(feature: Feature): number {

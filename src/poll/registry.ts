@@ -11,7 +11,7 @@ import {
   describeInterest,
   type InterestSet,
 } from "./interest.ts";
-import { describeMode, modeBits, type RegisterOptions } from "./mode.ts";
+import { AHEAD, describeMode, modeBits, type RegisterOptions } from "./mode.ts";
 import { checkToken, type Token } from "./token.ts";
 
 /** An object that can be registered: it has a native handle. */
@@ -92,6 +92,35 @@ export class Registry implements Disposable {
     }
     const code = this.tryRegister(source, token, interest, options);
     if (code < 0) throw refusal(code, "register", source, interest, options);
+  }
+
+  /**
+   * Registers `source` for edges, and lets the backend `io_uring` receive the
+   * bytes of a TCP stream before the program reads them: a read then needs no
+   * system call. All methods of the stream take these bytes first. There is no
+   * event of urgent data. Other backends, and other sources, are registered as
+   * ever.
+   *
+   * The thread that polls is the only one that can deregister such a stream,
+   * and must outlive no stream with unread bytes: they end with the poll.
+   *
+   * @throws {Deno.errors.AlreadyExists} and others of
+   * {@linkcode Registry.register}.
+   */
+  registerAhead(
+    source: Source | CustomSource,
+    token: Token,
+    interest: InterestSet,
+  ): void {
+    if ("register" in source) return source.register(this, token, interest);
+    const code = native().denio_registry_register(
+      this.handle,
+      source.handle,
+      checkToken(token),
+      checkInterest(interest),
+      AHEAD,
+    );
+    if (code < 0) throw refusal(code, "register", source, interest);
   }
 
   /**

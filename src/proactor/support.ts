@@ -6,17 +6,11 @@
 
 import { errorFrom } from "../native/errors.ts";
 import { native, nativeProactor } from "../native/library.ts";
+import { refusalText } from "../native/refusals.ts";
 import { Code, leastKernel, type Operation } from "./operation.ts";
 
-/** In the order of the numbers of `Refusal` in `native/ring/src/support.rs`. */
-const REFUSALS = [
-  undefined,
-  "only Linux has it",
-  "the kernel is older than Linux 5.19, or was built without it",
-  "the setting kernel.io_uring_disabled forbids it",
-  "a filter of system calls forbids it, as containers have by default",
-  "the process is out of descriptors, or of memory that it may lock",
-] as const;
+/** The oldest kernel on which proactors work. */
+const LEAST = "Linux 5.19";
 
 /** The reason that may be over later. */
 const RESOURCES = 5;
@@ -29,7 +23,7 @@ let supported: ReadonlySet<Operation> | undefined;
  * `undefined` when it can.
  */
 export function refusal(): string | undefined {
-  return REFUSALS[nativeProactor().denio_proactor_refusal()];
+  return refusalText(nativeProactor().denio_proactor_refusal(), LEAST);
 }
 
 /** Returns the error for a proactor that cannot be opened. */
@@ -39,7 +33,9 @@ export function openError(errno: number): Error {
     return errorFrom(errno, "open a proactor");
   }
   return new Deno.errors.NotSupported(
-    `Cannot open a proactor, which needs io_uring: ${REFUSALS[number]}`,
+    `Cannot open a proactor, which needs io_uring: ${
+      refusalText(number, LEAST)
+    }`,
   );
 }
 

@@ -394,6 +394,8 @@ export class Host
     // It is `NaN` after a park.
     if (lagMs === lagMs) this.#lag.add(lagMs);
     this.#waitedMs = nowMs;
+    const heldBytes = this.#poll.heldBytes;
+    if (heldBytes !== undefined) this.memory.notePoll(heldBytes);
     this.#turns++;
     this.#events += count;
     if (this.#sweep.isResting) this.#sweep.endRest();

@@ -72,6 +72,8 @@ export class Memory implements ArrayLedger {
   readonly #arrays = new Map<ArrayBuffer, { queues: number; bytes: number }>();
   /** The part of the bytes that is for arrays. */
   #arrayBytes = 0;
+  /** The part of the bytes that the poll holds. */
+  #pollBytes = 0;
   #isLooking = false;
   #lookedMs = -Infinity;
 
@@ -105,6 +107,14 @@ export class Memory implements ArrayLedger {
     // Not 0: `heldBytes` may be fractions, and their sum is rounded.
     assert(this.bytes > -1, "what is freed was counted");
     if (delta > 0 && !this.#isLooking && this.#isShort) this.#lookLater();
+  }
+
+  /** Notes how many bytes the poll holds for connections. */
+  notePoll(bytes: number): void {
+    if (bytes === this.#pollBytes) return;
+    const delta = bytes - this.#pollBytes;
+    this.#pollBytes = bytes;
+    this.count(delta);
   }
 
   get #isShort(): boolean {

@@ -76,6 +76,10 @@ class NativePoll implements ReactorPoll {
     return this.#poll.backend;
   }
 
+  get heldBytes(): number | undefined {
+    return this.#poll.readsAhead ? this.#poll.heldBytes : undefined;
+  }
+
   nowMs(): number {
     return nowMs() + this.#skew.ms;
   }
@@ -87,7 +91,7 @@ class NativePoll implements ReactorPoll {
   }
 
   register(source: Source, token: Token, interest: InterestSet): void {
-    this.#poll.registry.register(source, token, interest & INTERESTS);
+    this.#poll.registry.registerAhead(source, token, interest & INTERESTS);
   }
 
   reregister(source: Source, token: Token, interest: InterestSet): void {

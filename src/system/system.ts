@@ -113,6 +113,11 @@ export interface ReactorPoll {
    * prove that a stream is drained, since a read also stops at urgent data.
    */
   readonly lacksPriority?: boolean | undefined;
+  /**
+   * Bytes of memory with what was received for connections and not read;
+   * `undefined` where the system keeps that.
+   */
+  readonly heldBytes?: number | undefined;
   /** Returns the time on the events' clock, in milliseconds. */
   nowMs(): number;
   /** Blocks for up to `timeoutMs`, a few milliseconds, and fills `events`. */

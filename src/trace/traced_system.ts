@@ -85,6 +85,8 @@ const CALLS: Readonly<Record<Backend, { wait: string; control: string }>> = {
   kqueue: { wait: "kevent", control: "kevent" },
   poll: { wait: "poll", control: "" },
   select: { wait: "select", control: "" },
+  // What is registered is submitted with the next wait.
+  "io_uring": { wait: "io_uring_enter", control: "" },
 };
 
 /** The call that counts unacknowledged bytes on this system. */
@@ -222,6 +224,10 @@ class TracedPoll implements ReactorPoll, Loop {
 
   get lacksPriority(): boolean {
     return this.#inner.lacksPriority ?? false;
+  }
+
+  get heldBytes(): number | undefined {
+    return this.#inner.heldBytes;
   }
 
   nowMs(): number {

@@ -28,6 +28,7 @@ export const BACKENDS_ANYWHERE: readonly Backend[] = [
   "kqueue",
   "poll",
   "select",
+  "io_uring",
 ];
 
 /**

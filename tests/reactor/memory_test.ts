@@ -4,8 +4,10 @@ import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import { type CloseReason, type Connection, Reactor } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { MEMORY_ADDRESS, MemorySystem } from "../../src/system/memory.ts";
+import { lacks } from "../util/machine.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { eventually } from "../util/waiting.ts";
+import { Poll } from "../../src/poll.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -54,6 +56,35 @@ async function bounded(clients: number) {
     open,
   };
 }
+
+const NO_RING = lacks(
+  "io_uring, by kernel or permission",
+  () => Poll.backends().includes("io_uring"),
+);
+
+cleanTest(
+  "what a poll has received for a paused connection counts",
+  async () => {
+    using reactor = new Reactor({ backend: "io_uring" });
+    const connections: Connection[] = [];
+    const listener = reactor.listen(LOOPBACK, {
+      open(connection) {
+        connection.pause();
+        connections.push(connection);
+      },
+      data() {},
+    });
+    using client = await Deno.connect(listener.addr);
+    const sent = client.write(new Uint8Array(64 * KIB));
+    const memory = () => reactor.stats().memoryBytes;
+    await eventually("64 KiB", () => memory() >= 64 * KIB);
+    assertLess(memory(), 256 * KIB);
+    for (const connection of connections) connection.resume();
+    await eventually("nothing", () => memory() === 0);
+    await sent;
+  },
+  { ignore: NO_RING },
+);
 
 Deno.test("those that have moved nothing for seconds are reset, at the bound, the longest first", async () => {
   const { system, reactor, reported, closed, streams, owe, memory } =

@@ -10,6 +10,7 @@ import {
 } from "../../mod.ts";
 import { errnoNumber } from "../../src/native/errors.ts";
 import { backendTest } from "../contract/contract.ts";
+import type { Backend } from "../../src/poll.ts";
 import { readTextToEnd, readToEnd, writeText } from "../util/deno_client.ts";
 import {
   MEMORY_ADDRESS,
@@ -260,7 +261,7 @@ interface Piece {
 
 /** Sends a text to protocols that take over from each other; returns it. */
 async function relayed(
-  backend: "epoll" | "kqueue" | "poll" | "select",
+  backend: Backend,
   pieces: readonly Piece[],
   sent: string,
 ): Promise<string> {

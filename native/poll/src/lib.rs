@@ -22,6 +22,8 @@
 //! # }
 //! ```
 
+#[cfg(target_os = "linux")]
+mod ahead;
 mod backend;
 mod event;
 mod interest;

@@ -20,17 +20,24 @@ impl Mode {
     /// Once; then only after the source is reregistered.
     pub const ONE_SHOT: Self = Self(1 << 1);
 
+    /// Edges of a TCP stream, whose bytes the system may move into this process before the
+    /// program reads them. Only [`crate::Backend::IoUring`] does; there is no event of urgent
+    /// data then.
+    pub const AHEAD: Self = Self(1 << 3);
+
     const EXCLUSIVE: u32 = 1 << 2;
     const TRIGGERS: u32 = Self::LEVEL.0 | Self::ONE_SHOT.0;
 
-    /// Reads a mode from its bits: those of one trigger, and 4 for exclusive.
+    /// Reads a mode from its bits: those of one trigger, 4 for exclusive, and 8 for edges that
+    /// are read ahead.
     ///
     /// # Errors
     ///
     /// `EINVAL` when an unknown bit or more than one trigger is set.
     pub fn from_bits(bits: u32) -> io::Result<Self> {
-        let unknown = bits & !(Self::TRIGGERS | Self::EXCLUSIVE) != 0;
-        if unknown || bits & Self::TRIGGERS == Self::TRIGGERS {
+        let unknown = bits & !(Self::TRIGGERS | Self::EXCLUSIVE | Self::AHEAD.0) != 0;
+        let contradicts = bits & Self::AHEAD.0 != 0 && bits != Self::AHEAD.0;
+        if unknown || contradicts || bits & Self::TRIGGERS == Self::TRIGGERS {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         Ok(Self(bits))
@@ -41,6 +48,12 @@ impl Mode {
     #[must_use]
     pub const fn exclusive(self) -> Self {
         Self(self.0 | Self::EXCLUSIVE)
+    }
+
+    /// Whether a stream may be read before the program reads it.
+    #[must_use]
+    pub const fn reads_ahead(self) -> bool {
+        self.0 & Self::AHEAD.0 != 0
     }
 
     /// Whether events come as long as the source is ready.
@@ -86,7 +99,7 @@ mod tests {
 
     #[test]
     fn has_one_trigger_and_no_unknown_bit() {
-        for bits in [3, 7, 8, 1 << 31, u32::MAX] {
+        for bits in [3, 7, 9, 12, 16, 1 << 31, u32::MAX] {
             let error = Mode::from_bits(bits).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EINVAL), "{bits}");
         }

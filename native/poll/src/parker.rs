@@ -34,6 +34,9 @@ enum Way {
     /// The kernel signals an eventfd.
     #[cfg(target_os = "linux")]
     Kernel(Box<Mutex<KernelPark>>),
+    /// The poll itself signals an eventfd.
+    #[cfg(target_os = "linux")]
+    Poll(Arc<Poll>),
     /// A thread writes to a socket.
     Thread(Arc<ParkedPoll>),
 }
@@ -77,11 +80,16 @@ impl Parker {
     ///
     /// `ENOSYS` and others where the system or the poll's backend cannot do it.
     #[cfg(target_os = "linux")]
-    pub fn by_kernel(poll: &Poll) -> io::Result<(Self, OwnedFd)> {
-        let Some(fd) = poll.registry().selector().pollable() else {
+    pub fn by_kernel(poll: &Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
+        let selector = poll.registry().selector();
+        let Some(fd) = selector.pollable() else {
             return Err(io::Error::from_raw_os_error(libc::ENOSYS));
         };
-        let park = KernelPark::new(fd.try_clone_to_owned()?)?;
+        let fd = fd.try_clone_to_owned()?;
+        if selector.ring().is_some() {
+            return Ok((Self(Way::Poll(Arc::clone(poll))), fd));
+        }
+        let park = KernelPark::new(fd)?;
         let signal = park.signal()?;
         Ok((Self(Way::Kernel(Box::new(Mutex::new(park)))), signal))
     }
@@ -92,7 +100,7 @@ impl Parker {
     ///
     /// `ENOSYS`, always.
     #[cfg(not(target_os = "linux"))]
-    pub fn by_kernel(_poll: &Poll) -> io::Result<(Self, OwnedFd)> {
+    pub fn by_kernel(_poll: &Arc<Poll>) -> io::Result<(Self, OwnedFd)> {
         Err(io::Error::from_raw_os_error(libc::ENOSYS))
     }
 
@@ -107,6 +115,8 @@ impl Parker {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Way::Kernel(park) => lock(park).park(timeout),
+            #[cfg(target_os = "linux")]
+            Way::Poll(poll) => poll.registry().selector().begin_signals(timeout).map(drop),
             Way::Thread(parked) => parked.park(timeout),
         }
     }
@@ -116,6 +126,8 @@ impl Parker {
         match &self.0 {
             #[cfg(target_os = "linux")]
             Way::Kernel(park) => lock(park).wake(),
+            #[cfg(target_os = "linux")]
+            Way::Poll(poll) => poll.registry().selector().signal(),
             Way::Thread(parked) => parked.wake(),
         }
     }
@@ -125,7 +137,7 @@ impl Drop for Parker {
     fn drop(&mut self) {
         match &self.0 {
             #[cfg(target_os = "linux")]
-            Way::Kernel(_) => {}
+            Way::Kernel(_) | Way::Poll(_) => {}
             Way::Thread(parked) => parked.close(),
         }
     }

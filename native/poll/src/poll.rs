@@ -55,6 +55,17 @@ impl Poll {
         self.registry.selector().supports(interest, mode)
     }
 
+    /// Bytes of memory that take what was read ahead of the program: see
+    /// [`Mode::AHEAD`].
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        #[cfg(target_os = "linux")]
+        if let Some(ring) = self.registry.selector().ring() {
+            return ring.held_bytes();
+        }
+        0
+    }
+
     /// Where sources are registered.
     #[must_use]
     pub const fn registry(&self) -> &Registry {

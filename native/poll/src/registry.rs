@@ -30,24 +30,37 @@ pub trait Source {
 #[derive(Debug)]
 pub struct Registration {
     fd: OwnedFd,
-    /// The selector's number, and [`SHARED`]. One word: there are as many of
+    /// The selector's number, and the bits of [`OWN`]. One word: there are as many of
     /// these as connections.
     state: AtomicU32,
 }
 
 const NOT_REGISTERED: u32 = 0;
 
-/// Set in the state of a descriptor when its open file has others. The remaining bits are
-/// the selector's number: no process opens a billion selectors.
-const SHARED: u32 = 1 << 30;
+/// Set in the state of a descriptor when its open file has others.
+const SHARED: u32 = 1 << 29;
 
-/// A source in either state must notify its selector.
+/// Set in the state of a stream that is read ahead: its selector may have bytes of it.
+pub(crate) const AHEAD: u32 = 1 << 28;
+
+/// Set in the state of a stream that was read ahead, and that is registered nowhere now: bytes
+/// of it are in `ahead.rs`.
+pub(crate) const LEFT: u32 = 1 << 27;
+
+/// The bits that are no part of a selector's number.
+const OWN: u32 = SHARED | AHEAD | LEFT;
+const _: () = assert!(OWN & (sys::EMULATED | sys::HOLDS_FILES) == 0 && OWN & sys::FLAGS == OWN);
+
+/// A source in either state must notify its selector of what the program does.
 const NOTIFIES: u32 = SHARED | sys::EMULATED;
+
+/// A source in one of these states must leave its selector before it is closed.
+const LEAVES: u32 = NOTIFIES | sys::HOLDS_FILES | LEFT;
 
 impl Drop for Registration {
     fn drop(&mut self) {
         let state = *self.state.get_mut();
-        if state & NOTIFIES != 0 {
+        if state & LEAVES != 0 {
             self.leave(state);
         }
     }
@@ -59,8 +72,8 @@ fn is_gone(number: u32) -> bool {
     selectors::find(number).is_none()
 }
 
-const fn number(state: u32) -> u32 {
-    state & !SHARED
+pub(crate) const fn number(state: u32) -> u32 {
+    state & !OWN
 }
 
 impl Registration {
@@ -80,6 +93,16 @@ impl Registration {
         let clone = Self::shared(self.fd.try_clone()?);
         self.state.fetch_or(SHARED, Ordering::AcqRel);
         Ok(clone)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) const fn state(&self) -> &AtomicU32 {
+        &self.state
+    }
+
+    /// Forgets where it was registered.
+    pub(crate) fn forget_selector(&self) {
+        self.state.fetch_and(SHARED | LEFT, Ordering::Release);
     }
 
     /// Notifies the selector that the program has read or accepted, or found nothing left:
@@ -134,6 +157,10 @@ impl Registration {
     /// it before another file can get the number.
     #[cold]
     fn leave(&self, state: u32) {
+        #[cfg(target_os = "linux")]
+        if state & LEFT != 0 {
+            crate::ahead::take_leftovers(self.as_fd());
+        }
         if let Some(selector) = selectors::find(number(state)) {
             // A selector that does not know the source has nothing to forget.
             let _ = selector.deregister(self.as_fd());
@@ -189,7 +216,8 @@ impl Registry {
     /// `EEXIST` when it is registered already, here or with another selector
     /// that is still there; `ENOTSUP`
     /// when the backend has not got the interest or the mode; `ERANGE` when
-    /// the backend is select and the descriptor is beyond `FD_SETSIZE`.
+    /// the backend is select and the descriptor is beyond `FD_SETSIZE`; `EBUSY` when bytes of
+    /// the stream were read ahead elsewhere, and wait to be read.
     pub fn register_with(
         &self,
         source: &impl Source,
@@ -203,13 +231,26 @@ impl Registry {
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
                 let is_free = number(state) == NOT_REGISTERED || is_gone(number(state));
-                is_free.then(|| state & SHARED | number(self.selector.id()))
+                is_free.then(|| state & (SHARED | LEFT) | number(self.selector.id()))
             })
             .map_err(|_| io::Error::from_raw_os_error(libc::EEXIST))?;
-        let fd = registration.as_fd();
-        self.selector.register(fd, token, interest, mode).inspect_err(|_| {
-            registration.state.fetch_and(SHARED, Ordering::Release);
+        self.add(registration, token, interest, mode).inspect_err(|_| {
+            registration.forget_selector();
         })
+    }
+
+    fn add(
+        &self,
+        registration: &Registration,
+        token: Token,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.add_ahead(registration, token, interest, mode)? {
+            return Ok(());
+        }
+        self.selector.register(registration.as_fd(), token, interest, mode)
     }
 
     /// Replaces token and interest, edge-triggered, and fires again when ready
@@ -254,12 +295,17 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ENOENT` when it is not registered here.
+    /// `ENOENT` when it is not registered here; `EBUSY` when it is read ahead, on another thread
+    /// than the one that waits.
     pub fn deregister(&self, source: &impl Source) -> io::Result<()> {
         let registration = source.registration();
         self.expect_registered(registration)?;
+        #[cfg(target_os = "linux")]
+        if registration.is_ahead_now() {
+            return self.remove_ahead(registration);
+        }
         self.selector.deregister(registration.as_fd())?;
-        registration.state.fetch_and(SHARED, Ordering::Release);
+        registration.forget_selector();
         Ok(())
     }
 

@@ -33,6 +33,25 @@ pub fn find(number: u32) -> Option<Arc<Selector>> {
     selectors.as_ref()?.get(&number)?.upgrade()
 }
 
+/// As [`find`], and remembers the last answer for this thread: it asks for the same selector
+/// with each read of a stream that is read ahead.
+#[cfg(target_os = "linux")]
+pub fn find_again(number: u32) -> Option<Arc<Selector>> {
+    use std::cell::RefCell;
+    thread_local! {
+        static LAST: RefCell<(u32, Weak<Selector>)> = const { RefCell::new((0, Weak::new())) };
+    }
+    let known = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        if last.0 != number {
+            *last = (number, find(number).as_ref().map_or_else(Weak::new, Arc::downgrade));
+        }
+        last.1.upgrade()
+    });
+    // At its end the thread remembers nothing.
+    known.unwrap_or_else(|_| find(number))
+}
+
 /// Makes every emulated selector look for the next edge of an open file: the file may be
 /// registered there by another descriptor.
 pub fn rearm_file(fd: BorrowedFd<'_>, interest: Interest) {

@@ -122,13 +122,14 @@ fn interests_and_modes_that_a_backend_lacks_are_refused_and_not_supported() {
     let poll = util::poll();
     let (listener, _) = util::listener();
     let is = |backend| poll.backend() == backend;
+    let is_exclusive = is(Backend::Epoll) || is(Backend::IoUring);
     for (interest, mode, supported) in [
         (READABLE, Mode::EDGE, true),
         (READABLE | WRITABLE, Mode::LEVEL, true),
         (WRITABLE, Mode::ONE_SHOT, true),
         (Interest::PRIORITY, Mode::EDGE, !is(Backend::Kqueue)),
-        (READABLE, Mode::LEVEL.exclusive(), is(Backend::Epoll)),
-        (READABLE, Mode::EDGE.exclusive(), is(Backend::Epoll)),
+        (READABLE, Mode::LEVEL.exclusive(), is_exclusive),
+        (READABLE, Mode::EDGE.exclusive(), is_exclusive),
         (READABLE, Mode::ONE_SHOT.exclusive(), false),
         (Interest::PRIORITY, Mode::LEVEL.exclusive(), false),
     ] {

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use denio_poll::{Event, TcpStream, Token, Waker};
+use denio_poll::{Backend, Event, Poll, TcpStream, Token, Waker};
 use util::{READABLE, alone, errno, expect_event, expect_events, expect_silence};
 
 #[test]
@@ -167,6 +167,9 @@ fn poll_may_be_used_from_any_thread() {
 fn two_waits_on_one_poll_share_its_events() {
     let _alone = alone();
     let poll = util::poll();
+    if poll.backend() == Backend::IoUring {
+        return util::skip("the kernel lets one thread enter a ring");
+    }
     let (_first, first_peer) = util::registered_pair(&poll, Token(1), READABLE);
     let (_second, second_peer) = util::registered_pair(&poll, Token(2), READABLE);
     let one = || {
@@ -181,6 +184,25 @@ fn two_waits_on_one_poll_share_its_events() {
         waits.into_iter().map(|wait| wait.join().unwrap()).collect()
     });
     assert_eq!(seen, BTreeSet::from([Token(1), Token(2)]));
+}
+
+#[test]
+fn a_ring_refuses_waits_of_other_threads_than_the_first() {
+    let _alone = alone();
+    if !Backend::available().contains(&Backend::IoUring) {
+        return util::skip("the kernel has no io_uring for this process");
+    }
+    let poll = Poll::with_backend(Backend::IoUring).unwrap();
+    let (_stream, peer) = util::registered_pair(&poll, Token(1), READABLE);
+    assert_eq!(poll.poll(&mut [Event::default()], Some(Duration::ZERO)).unwrap(), 0);
+    util::write_all(&peer, b"x");
+    std::thread::scope(|scope| {
+        let elsewhere = || poll.poll(&mut [Event::default()], Some(util::DEADLINE));
+        let refused = scope.spawn(elsewhere).join().unwrap();
+        assert_eq!(util::errno(refused), libc::EEXIST);
+        assert!(scope.spawn(|| poll.park(Some(util::DEADLINE))).join().unwrap().unwrap());
+    });
+    expect_event(&poll, Token(1), Event::READABLE);
 }
 
 #[test]

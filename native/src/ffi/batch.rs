@@ -82,9 +82,12 @@ pub unsafe extern "C" fn denio_streams_read(
         if room.len() < room_min {
             break;
         }
-        let (count, bytes) = match run::read(next, room, room_min) {
-            (0, _) => read_first(next, room),
-            run => run,
+        let (count, bytes) = match read_received(next, room) {
+            (0, _) => match run::read(next, room, room_min) {
+                (0, _) => read_first(next, room),
+                run => run,
+            },
+            received => received,
         };
         room = room.get_mut(bytes..).unwrap_or_default();
         done += count;
@@ -138,6 +141,20 @@ impl StreamWrite {
     pub(super) fn bytes<'a>(&self, buffer: &'a [u8]) -> Option<&'a [u8]> {
         buffer.get(self.start as usize..self.end as usize)
     }
+}
+
+/// Reads the first stream if its poll reads it ahead: a ring of this thread would get later
+/// bytes.
+fn read_received(reads: &mut [StreamRead], room: &mut [u8]) -> (usize, usize) {
+    let Some(read) = reads.first_mut() else { return (0, 0) };
+    let received = with(read.stream, |object| match object {
+        Object::TcpStream(stream) => Ok(stream.read_received(room)),
+        _ => Ok(None),
+    });
+    let Ok(Some(received)) = received else { return (0, 0) };
+    read.room = u32::try_from(room.len()).unwrap_or(u32::MAX);
+    read.result = answer_count(received);
+    (1, read.result.max(0) as usize)
 }
 
 fn read_first(reads: &mut [StreamRead], room: &mut [u8]) -> (usize, usize) {

@@ -55,7 +55,7 @@ pub use vectored::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a library with
 /// another number.
-pub const ABI_VERSION: i32 = 12;
+pub const ABI_VERSION: i32 = 13;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]

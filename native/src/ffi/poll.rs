@@ -43,6 +43,22 @@ pub extern "C" fn denio_poll_backends() -> i32 {
     Backend::available().iter().fold(0, |bits, backend| bits | 1 << *backend as u32)
 }
 
+/// Returns why this system lacks a backend: a number of `Refusal` of `denio-ring`, or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_backend_refusal(backend: u32) -> i32 {
+    let known = Backend::ALL.into_iter().find(|known| *known as u32 == backend);
+    answer(known.map(|backend| backend.refusal() as i32).ok_or_else(invalid))
+}
+
+/// Returns how many bytes of memory take what was read ahead of the program.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_poll_held_bytes(poll: f64) -> i32 {
+    answer_count(with(poll, |object| match object {
+        Object::Poll(poll) => Ok(poll.held_bytes()),
+        _ => Err(invalid()),
+    }))
+}
+
 /// Returns 1 when sources can be registered for this interest in this mode, otherwise 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_poll_supports(poll: f64, interest: u32, mode: u32) -> i32 {
@@ -118,7 +134,8 @@ pub extern "C" fn denio_registry_try_clone(registry: f64) -> f64 {
 }
 
 /// Registers a source. `registry` is a poll's handle or a cloned registry's;
-/// `mode`: 0 edge, 1 level, 2 one-shot, and 4 more for exclusive.
+/// `mode`: 0 edge, 1 level, 2 one-shot, and 4 more for exclusive; 8 is edge, and lets the poll
+/// read ahead of the program when the source is a TCP stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_registry_register(
     registry: f64,
@@ -127,8 +144,9 @@ pub extern "C" fn denio_registry_register(
     interest: u32,
     mode: u32,
 ) -> i32 {
-    answer_unit(with_registration(registry, source, |registry, source| {
+    answer_unit(with_registration(registry, source, |registry, source, is_tcp| {
         let (interest, mode) = (Interest::from_bits(interest)?, Mode::from_bits(mode)?);
+        let mode = if mode.reads_ahead() && !is_tcp { Mode::EDGE } else { mode };
         registry.register_with(source, Token(token), interest, mode)
     }))
 }
@@ -142,7 +160,7 @@ pub extern "C" fn denio_registry_reregister(
     interest: u32,
     mode: u32,
 ) -> i32 {
-    answer_unit(with_registration(registry, source, |registry, source| {
+    answer_unit(with_registration(registry, source, |registry, source, _| {
         let (interest, mode) = (Interest::from_bits(interest)?, Mode::from_bits(mode)?);
         registry.reregister_with(source, Token(token), interest, mode)
     }))
@@ -151,7 +169,9 @@ pub extern "C" fn denio_registry_reregister(
 /// Stops the events of a source.
 #[unsafe(no_mangle)]
 pub extern "C" fn denio_registry_deregister(registry: f64, source: f64) -> i32 {
-    answer_unit(with_registration(registry, source, |registry, source| registry.deregister(source)))
+    answer_unit(with_registration(registry, source, |registry, source, _| {
+        registry.deregister(source)
+    }))
 }
 
 /// Opens the waker of a poll and returns its handle.
@@ -203,13 +223,13 @@ impl Source for AnySource<'_> {
 fn with_registration(
     registry: f64,
     source: f64,
-    call: impl FnOnce(&Registry, &AnySource<'_>) -> io::Result<()>,
+    call: impl FnOnce(&Registry, &AnySource<'_>, bool) -> io::Result<()>,
 ) -> io::Result<()> {
     // One handle at a time: two read locks on one slot could wait for a writer that waits for
     // the first lock.
     let registry = with_registry(registry, Registry::try_clone)?;
     with(source, |object| {
         let registration = object.registration().ok_or_else(invalid)?;
-        call(&registry, &AnySource(registration))
+        call(&registry, &AnySource(registration), matches!(object, Object::TcpStream(_)))
     })
 }

@@ -138,7 +138,10 @@ impl Runs {
         let before_last = room.len().saturating_sub(room_min) / SLOT_BYTES;
         let most = SLOTS.min(before_last + 1).min(room.len() / SLOT_BYTES);
         let handles = reads.iter().map(|read| read.stream);
-        let Some(run) = Run::hold(&mut self.held, handles.take(most)) else { return (0, 0) };
+        let by_call = |stream: &TcpStream| !stream.is_read_ahead();
+        let Some(run) = Run::hold(&mut self.held, handles.take(most), by_call) else {
+            return (0, 0);
+        };
         let results = self.results.get_mut(..run.len()).unwrap_or_default();
         let made = self.ring.receive(zip(run.sockets(), slots(&mut self.slots)), results);
         let mut at = 0;
@@ -159,7 +162,7 @@ impl Runs {
     fn write(&mut self, writes: &mut [StreamWrite], buffer: &[u8]) -> usize {
         let inside = writes.iter().take_while(|write| write.bytes(buffer).is_some());
         let handles = inside.map(|write| write.stream).take(BatchRing::OPERATIONS_MAX);
-        let Some(run) = Run::hold(&mut self.held, handles) else { return 0 };
+        let Some(run) = Run::hold(&mut self.held, handles, |_| true) else { return 0 };
         let results = self.results.get_mut(..run.len()).unwrap_or_default();
         let parts = writes.iter().filter_map(|write| write.bytes(buffer));
         let made = self.ring.send(zip(run.sockets(), parts), results);
@@ -189,13 +192,17 @@ impl Drop for Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    /// Holds streams up to the first that is not TCP, or closed, or about to be closed by
-    /// another thread. `None` when they are too few.
-    fn hold(held: &'a mut Vec<Lent>, handles: impl Iterator<Item = f64>) -> Option<Self> {
+    /// Holds streams up to the first that is not TCP, or not `fit`, or closed, or about to be
+    /// closed by another thread. `None` when they are too few.
+    fn hold(
+        held: &'a mut Vec<Lent>,
+        handles: impl Iterator<Item = f64>,
+        fit: impl Fn(&TcpStream) -> bool,
+    ) -> Option<Self> {
         let run = Self { held };
-        let is_tcp = |held: &Lent| tcp(held).is_some();
+        let is_fit = |held: &Lent| tcp(held).is_some_and(&fit);
         run.held
-            .extend(handles.map_while(|handle| lend(decode(handle), false).ok().filter(is_tcp)));
+            .extend(handles.map_while(|handle| lend(decode(handle), false).ok().filter(is_fit)));
         (run.len() >= RUN_MIN).then_some(run)
     }
 

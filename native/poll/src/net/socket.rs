@@ -30,6 +30,10 @@ pub trait Socket: Source {
     ///
     /// The error of `getsockopt(2)`.
     fn take_error(&self) -> io::Result<Option<io::Error>> {
+        #[cfg(target_os = "linux")]
+        if let Some(error) = self.registration().take_error_ahead() {
+            return Ok(Some(error));
+        }
         let error = SockRef::from(self.registration()).take_error();
         self.registration().taken();
         error

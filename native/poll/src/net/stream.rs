@@ -12,6 +12,10 @@ macro_rules! stream_methods {
             /// `EAGAIN` when there are no bytes; `ECONNRESET` and others of `recv(2)`.
             #[inline]
             pub fn read(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
+                #[cfg(target_os = "linux")]
+                if let Some(read) = self.registration.read_ahead(buffer) {
+                    return read;
+                }
                 let length = buffer.len();
                 self.registration.read_stream(length, |fd| $crate::sys::$recv(fd, buffer))
             }
@@ -26,6 +30,10 @@ macro_rules! stream_methods {
                 &self,
                 buffers: &mut [::std::io::IoSliceMut<'_>],
             ) -> ::std::io::Result<usize> {
+                #[cfg(target_os = "linux")]
+                if let Some(read) = self.registration.read_ahead_vectored(buffers) {
+                    return read;
+                }
                 let length = buffers.iter().map(|buffer| buffer.len()).sum();
                 let read =
                     |fd: ::std::os::fd::BorrowedFd<'_>| $crate::sys::recv_vectored(fd, buffers);
@@ -41,6 +49,10 @@ macro_rules! stream_methods {
             pub fn peek(&self, buffer: &mut [u8]) -> ::std::io::Result<usize> {
                 if buffer.is_empty() {
                     return Ok(0);
+                }
+                #[cfg(target_os = "linux")]
+                if let Some(peeked) = self.registration.peek_ahead(buffer) {
+                    return peeked;
                 }
                 self.registration.peek_with(|fd| $crate::sys::peek(fd, buffer))
             }
@@ -90,7 +102,10 @@ macro_rules! stream_methods {
             ///
             /// The error of `ioctl(2)`.
             pub fn unread(&self) -> ::std::io::Result<usize> {
-                $crate::sys::unread(::std::os::fd::AsFd::as_fd(&self.registration))
+                let unread = $crate::sys::unread(::std::os::fd::AsFd::as_fd(&self.registration))?;
+                #[cfg(target_os = "linux")]
+                let unread = unread + self.registration.unread_ahead();
+                Ok(unread)
             }
 
             /// Shuts down the reading half, the writing half, or both.

@@ -153,6 +153,23 @@ pub struct TcpStream {
 stream_methods!(TcpStream, recv);
 
 impl TcpStream {
+    /// Whether bytes of the stream may have been received before the program reads them, so
+    /// that only [`TcpStream::read`] and its like return the next ones.
+    #[must_use]
+    #[inline]
+    pub fn is_read_ahead(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.registration.is_ahead();
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// Reads as [`TcpStream::read`] a stream that is read ahead; `None` for others.
+    #[inline]
+    pub fn read_received(&self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        self.is_read_ahead().then(|| self.read(buffer))
+    }
+
     /// Owns a socket that the kernel has opened as one of these, non-blocking and
     /// close-on-exec: by an accept or a connect that this crate did not make.
     #[must_use]

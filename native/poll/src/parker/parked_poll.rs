@@ -82,6 +82,7 @@ impl ParkedPoll {
         let wait = Wait::of(timeout);
         let Some(watch) = &self.watch else { return self.park_alone(wait) };
         self.state().wait = wait;
+        self.poll.registry().selector().begin_signals(None)?;
         SharedThread::get()?.park(self.token, watch, wait.deadline())
     }
 

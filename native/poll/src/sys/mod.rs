@@ -19,7 +19,8 @@
 //!
 //! `epoll.rs` and `kqueue.rs` are backends of their own. `poll.rs` and
 //! `select.rs` only know levels: each is one system call, and `emulate.rs` turns
-//! its levels into edges. `socket.rs`, `pipe.rs` and `library.rs` hold calls that are
+//! its levels into edges. `uring.rs` is epoll's and a ring's, whose rules without system calls
+//! are in `uring_plan.rs`. `socket.rs`, `pipe.rs` and `library.rs` hold calls that are
 //! the same on every Unix. `kqueue_plan.rs` is the part of kqueue without system
 //! calls: its tests run on every system.
 
@@ -49,6 +50,10 @@ mod eventfd;
 mod poll;
 #[cfg(epoll)]
 mod select;
+#[cfg(target_os = "linux")]
+mod uring;
+#[cfg(target_os = "linux")]
+mod uring_plan;
 
 #[cfg(kqueue)]
 mod kqueue;
@@ -59,7 +64,7 @@ mod kqueue_plan;
 pub use aio::KernelPark;
 pub use library::keep_loaded;
 pub use resolver::resolve;
-pub use selector::{EMULATED, Selector, Waker, is_emulated};
+pub use selector::{EMULATED, FLAGS, HOLDS_FILES, Selector, Waker, is_emulated};
 pub use socket::{
     accept, monotonic_time, peek, recv, recv_datagram, recv_unix, recv_vectored, send, send_to,
     send_vectored, unacked, unread,
@@ -68,6 +73,10 @@ pub use socket::{
 pub use socket::{connection_drop_time, set_connection_drop_time};
 #[cfg(linux)]
 pub use socket::{defer_accept, set_defer_accept};
+#[cfg(target_os = "linux")]
+pub use uring::refusal as ring_refusal;
+#[cfg(target_os = "linux")]
+pub use uring_plan::Left;
 
 /// How many events one system call may return. The array lives on the stack
 /// (12 KB for epoll, 64 KB for FreeBSD's kqueue); a longer batch would only

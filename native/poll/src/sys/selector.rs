@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 #[cfg(epoll)]
 use super::emulate::{self, Emulated};
@@ -14,6 +15,8 @@ use super::emulate::{self, Emulated};
 use super::epoll as native;
 #[cfg(kqueue)]
 use super::kqueue as native;
+#[cfg(target_os = "linux")]
+use super::uring;
 #[cfg(epoll)]
 use super::{poll, select};
 use crate::{Backend, Event, Interest, Mode, Token};
@@ -21,6 +24,13 @@ use crate::{Backend, Event, Interest, Mode, Token};
 /// Set in the number of a selector that turns levels into edges: its sources report
 /// each operation to it.
 pub const EMULATED: u32 = 1 << 31;
+
+/// Set in the number of a selector whose operations hold the files of its sources open: a
+/// source that is closed must leave it first.
+pub const HOLDS_FILES: u32 = 1 << 30;
+
+/// The bits of a selector's number that are no number. Sources keep three for themselves.
+pub const FLAGS: u32 = 0x1F << 27;
 
 /// The selector of a poll.
 #[derive(Debug)]
@@ -35,6 +45,8 @@ enum Inner {
     Native(native::Selector),
     #[cfg(epoll)]
     Emulated(Emulated),
+    #[cfg(target_os = "linux")]
+    Uring(uring::Selector),
 }
 
 /// Calls the same method on any backend.
@@ -44,6 +56,8 @@ macro_rules! on {
             Inner::Native($inner) => $call,
             #[cfg(epoll)]
             Inner::Emulated($inner) => $call,
+            #[cfg(target_os = "linux")]
+            Inner::Uring($inner) => $call,
         }
     };
 }
@@ -60,6 +74,8 @@ impl Selector {
             Backend::Poll => emulated(id, poll::SYSTEM)?,
             #[cfg(epoll)]
             Backend::Select => emulated(id, select::SYSTEM)?,
+            #[cfg(target_os = "linux")]
+            Backend::IoUring => (id | HOLDS_FILES, Inner::Uring(uring::Selector::new()?)),
             _ => (id, Inner::Native(native::Selector::new()?)),
         };
         Ok(Self { id, has_waker: AtomicBool::new(false), inner })
@@ -76,6 +92,8 @@ impl Selector {
             Inner::Native(_) => native::BACKEND,
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.backend(),
+            #[cfg(target_os = "linux")]
+            Inner::Uring(_) => uring::BACKEND,
         }
     }
 
@@ -85,12 +103,21 @@ impl Selector {
             Inner::Native(_) => native::supports(interest, mode),
             #[cfg(epoll)]
             Inner::Emulated(_) => emulate::supports(interest, mode),
+            #[cfg(target_os = "linux")]
+            Inner::Uring(_) => uring::supports(interest, mode),
         }
     }
 
     /// Waits for events, at most [`super::BATCH_MAX`].
     #[inline]
     pub fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        if timeout_ms != 0 && denio_ring::has_closed_ring() {
+            // The kernel may interrupt this thread although no signal comes. `ppoll(2)`, by which
+            // a park waits, then goes on by itself, other calls do not.
+            on!(self, inner => inner.park(timeout_ms))?;
+            return on!(self, inner => inner.wait(events, 0));
+        }
         on!(self, inner => inner.wait(events, timeout_ms))
     }
 
@@ -103,6 +130,8 @@ impl Selector {
     pub fn park_unless(&self, timeout_ms: i32, is_over: &dyn Fn() -> bool) -> io::Result<()> {
         match &self.inner {
             Inner::Native(inner) => inner.park(if is_over() { 0 } else { timeout_ms }).map(drop),
+            #[cfg(target_os = "linux")]
+            Inner::Uring(inner) => inner.park(if is_over() { 0 } else { timeout_ms }).map(drop),
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.park_unless(timeout_ms, is_over),
         }
@@ -111,19 +140,21 @@ impl Selector {
     /// Makes calls that park ask `is_over` again.
     pub fn interrupt(&self) {
         match &self.inner {
-            Inner::Native(_) => {}
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.interrupt(),
+            _ => {}
         }
     }
 
-    /// The descriptor of the system's own queue, where there is one: another selector
-    /// can wait for it instead of this one.
+    /// A descriptor for which another selector can wait instead of this one, where there is
+    /// one: see also [`Selector::begin_signals`].
     pub fn pollable(&self) -> Option<BorrowedFd<'_>> {
         match &self.inner {
             Inner::Native(inner) => Some(inner.as_fd()),
             #[cfg(epoll)]
             Inner::Emulated(_) => None,
+            #[cfg(target_os = "linux")]
+            Inner::Uring(inner) => Some(inner.as_fd()),
         }
     }
 
@@ -158,9 +189,9 @@ impl Selector {
     #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn rearm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
-            Inner::Native(_) => {}
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.rearm(fd, interest),
+            _ => {}
         }
     }
 
@@ -169,9 +200,9 @@ impl Selector {
     #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn rearm_file(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
-            Inner::Native(_) => {}
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.rearm_file(fd, interest),
+            _ => {}
         }
     }
 
@@ -180,9 +211,39 @@ impl Selector {
     #[cfg_attr(kqueue, expect(unused_variables, reason = "nothing is emulated"))]
     pub fn disarm(&self, fd: BorrowedFd<'_>, interest: Interest) {
         match &self.inner {
-            Inner::Native(_) => {}
             #[cfg(epoll)]
             Inner::Emulated(emulated) => emulated.disarm(fd, interest),
+            _ => {}
+        }
+    }
+
+    /// Makes [`Selector::pollable`] report what is ready, also if that costs more than a wait
+    /// needs. Returns whether the selector itself signals the end of `alarm`; other selectors
+    /// leave it to the caller.
+    #[cfg_attr(kqueue, expect(unused_variables, reason = "its descriptor always reports"))]
+    pub fn begin_signals(&self, alarm: Option<Duration>) -> io::Result<bool> {
+        match &self.inner {
+            #[cfg(target_os = "linux")]
+            Inner::Uring(inner) => inner.begin_signals(alarm).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Makes [`Selector::pollable`] readable, where [`Selector::begin_signals`] returns true.
+    #[cfg(target_os = "linux")]
+    pub fn signal(&self) {
+        if let Inner::Uring(inner) = &self.inner {
+            inner.signal();
+        }
+    }
+
+    /// The ring of this selector.
+    #[cfg(target_os = "linux")]
+    #[inline]
+    pub const fn ring(&self) -> Option<&uring::Selector> {
+        match &self.inner {
+            Inner::Uring(inner) => Some(inner),
+            _ => None,
         }
     }
 
@@ -205,6 +266,9 @@ pub enum Waker {
     /// The waker of an emulated selector.
     #[cfg(epoll)]
     Emulated(emulate::Waker),
+    /// The waker of a selector on io_uring.
+    #[cfg(target_os = "linux")]
+    Uring(uring::Waker),
 }
 
 impl Waker {
@@ -214,6 +278,8 @@ impl Waker {
             Inner::Native(inner) => native::Waker::new(inner, token).map(Self::Native),
             #[cfg(epoll)]
             Inner::Emulated(inner) => emulate::Waker::new(inner, token).map(Self::Emulated),
+            #[cfg(target_os = "linux")]
+            Inner::Uring(inner) => uring::Waker::new(inner, token).map(Self::Uring),
         }
     }
 
@@ -223,6 +289,8 @@ impl Waker {
             Self::Native(waker) => waker.wake(),
             #[cfg(epoll)]
             Self::Emulated(waker) => waker.wake(),
+            #[cfg(target_os = "linux")]
+            Self::Uring(waker) => waker.wake(),
         }
     }
 }
@@ -243,7 +311,7 @@ fn emulated(id: u32, system: emulate::System) -> io::Result<(u32, Inner)> {
 fn next_id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     loop {
-        let id = NEXT.fetch_add(1, Ordering::Relaxed) & !EMULATED;
+        let id = NEXT.fetch_add(1, Ordering::Relaxed) & !FLAGS;
         if id != 0 {
             return id;
         }

@@ -98,7 +98,7 @@ pub fn poll() -> Poll {
 /// Whether the backend sees edges itself. Emulated edges come again after a read that leaves data,
 /// never for a source that the program does not touch, and need no descriptor for a waker.
 pub fn sees_edges(poll: &Poll) -> bool {
-    matches!(poll.backend(), Backend::Epoll | Backend::Kqueue)
+    matches!(poll.backend(), Backend::Epoll | Backend::Kqueue | Backend::IoUring)
 }
 
 /// Prints why a test proves nothing here, past the harness, which hides the output of tests that
