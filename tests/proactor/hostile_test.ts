@@ -116,3 +116,21 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "A parked Proactor hears of each operation of another Worker",
+  ignore: NO_PROACTOR,
+  async fn() {
+    using proactor = new Proactor();
+    const module = new URL("../fixtures/one_by_one.ts", import.meta.url);
+    const worker = new Worker(module, { type: "module" });
+    const completions = new Completions();
+    for (let round = 0; round < 20; round++) {
+      // The Worker submits while this thread is parked, one operation a time.
+      worker.postMessage(proactor.handle);
+      while (proactor.wait(completions, 0) === 0) await proactor.park();
+      assertEquals(completions.length, 1);
+    }
+    worker.terminate();
+  },
+});

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock, TryLockError};
+use std::sync::{Arc, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -71,8 +71,6 @@ pub struct Proactor {
     supported: u32,
     /// The ring's descriptor for messages of others, also while the owner waits.
     ring: Arc<OwnedFd>,
-    /// Signalled when completions come while the owner is parked.
-    signal: OnceLock<EventFd>,
     waits: std::sync::atomic::AtomicU64,
 }
 
@@ -106,7 +104,6 @@ impl Proactor {
             has_buffers: buffers > 0,
             supported,
             ring,
-            signal: OnceLock::new(),
             waits: std::sync::atomic::AtomicU64::new(0),
         })
     }
@@ -289,7 +286,7 @@ impl Proactor {
     ) -> io::Result<usize> {
         let mut core = self.core()?;
         self.waits.fetch_add(1, Relaxed);
-        if self.signal.get().is_some() {
+        if self.shared.signal().get().is_some() {
             core.driver.set_signals(false)?;
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -322,13 +319,13 @@ impl Proactor {
     /// As [`Proactor::flush`]; `EMFILE`.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
         let mut core = self.core()?;
-        if self.signal.get().is_none() {
+        if self.shared.signal().get().is_none() {
             let signal = EventFd::new()?;
             core.driver.register_eventfd(signal.as_fd())?;
             core.driver.set_signals(false)?;
-            let _ = self.signal.set(signal);
+            let _ = self.shared.signal().set(signal);
         }
-        self.signal.get().ok_or_else(bad_handle)?.try_clone()
+        self.shared.signal().get().ok_or_else(bad_handle)?.try_clone()
     }
 
     /// Submits all that is staged, and makes completions signal the descriptor. Returns true
@@ -338,7 +335,7 @@ impl Proactor {
     ///
     /// As [`Proactor::flush`]; `EINVAL` before [`Proactor::descriptor`].
     pub fn park(&self, sources: &mut impl Sources) -> io::Result<bool> {
-        let signal = self.signal.get().ok_or_else(invalid)?;
+        let signal = self.shared.signal().get().ok_or_else(invalid)?;
         let mut core = self.core()?;
         if !core.obey() {
             return Err(bad_handle());
@@ -367,7 +364,7 @@ impl Proactor {
     ///
     /// `EINVAL` before [`Proactor::descriptor`].
     pub fn unpark(&self) -> io::Result<()> {
-        self.signal.get().ok_or_else(invalid)?.signal();
+        self.shared.signal().get().ok_or_else(invalid)?.signal();
         Ok(())
     }
 

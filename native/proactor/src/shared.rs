@@ -10,7 +10,7 @@ mod model;
 
 use std::mem::take;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::reaper::{Inbox, Untaken};
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -55,6 +55,8 @@ pub struct Shared {
     state: Mutex<State>,
     /// Ends the owner's wait.
     wake: EventFd,
+    /// What the parked owner reads, once it has parked.
+    signal: OnceLock<EventFd>,
 }
 
 #[derive(Debug)]
@@ -95,12 +97,25 @@ impl Shared {
             reapers: Vec::new(),
             counts: SharedCounts::default(),
         };
-        Ok(Self { state: Mutex::new(state), wake: EventFd::new()? })
+        Ok(Self { state: Mutex::new(state), wake: EventFd::new()?, signal: OnceLock::new() })
     }
 
     /// The counter that ends the owner's wait.
     pub const fn wake(&self) -> &EventFd {
         &self.wake
+    }
+
+    /// The counter that a parked owner reads.
+    pub const fn signal(&self) -> &OnceLock<EventFd> {
+        &self.signal
+    }
+
+    /// Ends a wait of the owner, and a park. The ring would end the park too, by the wake;
+    /// but Linux (seen in 6.18) signals a ring's eventfd once, and then no more, when an
+    /// eventfd is what completes operations.
+    fn wake_owner(&self) {
+        self.wake.signal();
+        self.signal.get().into_iter().for_each(EventFd::signal);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -184,7 +199,7 @@ impl Shared {
         }
         state.counts.wakes += 1;
         drop(state);
-        self.wake.signal();
+        self.wake_owner();
         true
     }
 
@@ -225,7 +240,7 @@ impl Shared {
         drop(state);
         drop(orders);
         reapers.iter().for_each(|reaper| reaper.close());
-        self.wake.signal();
+        self.wake_owner();
     }
 
     /// Places that are taken, and the counters.
