@@ -42,6 +42,11 @@ const CAPACITY_MAX = 65_536;
 /** Room for a few paths, at first. */
 const NAMES_BYTES = 1024;
 const LENGTH_MAX = 2 ** 30;
+/**
+ * Pinning pages and a second completion cost more than copying fewer bytes:
+ * https://github.com/axboe/liburing/issues/801.
+ */
+const ZERO_COPY_BYTES_MIN = 32_768;
 
 const HALVES: readonly Shutdown[] = ["read", "write", "both"];
 
@@ -244,13 +249,14 @@ export class Operations {
 
   /**
    * Sends like `send`, but the network card reads the bytes from where the
-   * proactor has them. This saves one copy of two, and takes two places of the
-   * proactor and a second completion of the kernel's: worth while from
-   * `ZERO_COPY_BYTES_MIN` on, and never to a peer on this machine, for which the
-   * kernel copies in any case.
+   * proactor has them: one copy less. It takes two places of the proactor. Below
+   * 32 KiB this is a plain `send`, which costs less. It saves nothing to a peer
+   * on this machine, for which the kernel copies in any case.
    */
   sendZeroCopy(token: Token, socket: Source, start: number, end: number): void {
-    this.#addRange(Code["send-zero-copy"], token, socket.handle, start, end);
+    const isLong = end - start >= ZERO_COPY_BYTES_MIN;
+    const code = isLong ? Code["send-zero-copy"] : Code.send;
+    this.#addRange(code, token, socket.handle, start, end);
   }
 
   /**

@@ -109,6 +109,45 @@ proactorTest("Proactor moves bytes between streams", () => {
   assertEquals([last!.result, last!.hasMore], [-ECANCELED, false]);
 });
 
+proactorTest("Proactor sends many bytes without a copy, few with one", () => {
+  using proactor = new Proactor();
+  using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });
+  const [accepted, connected] = run(proactor, 2, (operations) => {
+    operations.accept(1, listener);
+    operations.connect(2, listener.localAddress);
+  });
+  using server = new TcpStream(accepted!.handle);
+  using client = new TcpStream(connected!.handle);
+  const operations = new Operations();
+  operations.sendZeroCopy(3, client, 0, 40_000);
+  operations.sendZeroCopy(4, client, 0, 10);
+  operations.receive(5, server, 40_000);
+  const bytes = new Uint8Array(40_000).fill(7);
+  proactor.submit(operations, bytes);
+  bytes.fill(9);
+  const completions = new Completions();
+  const kinds: string[] = [];
+  for (let left = 3; left > 0;) {
+    left -= proactor.wait(completions);
+    for (let index = 0; index < completions.length; index++) {
+      kinds.push(completions.operation(index));
+      assertGreater(completions.result(index), 0);
+      const start = completions.start(index);
+      const received = completions.bytes.subarray(
+        start,
+        completions.end(index),
+      );
+      assert(received.every((byte) => byte === 7));
+    }
+  }
+  assertEquals(kinds.sort(), ["receive", "send", "send-zero-copy"]);
+  // The kernel lets go of the bytes when the peer's system has them.
+  for (let round = 0; proactor.stats().inFlight > 0; round++) {
+    assertLess(round, 10_000, "a place is lost");
+    proactor.wait(completions, 1);
+  }
+});
+
 proactorTest("Proactor accepts, connects, shuts down and closes", () => {
   using proactor = new Proactor();
   using listener = TcpListener.bind({ hostname: "127.0.0.1", port: 0 });

@@ -22,7 +22,8 @@ const CANCEL: u64 = u64::MAX - 1;
 const SUBMISSIONS_MAX: u32 = 256;
 /// Completions that the driver itself may cause: a wake, and a failed cancel.
 const OWN_COMPLETIONS: u32 = 2;
-/// How long a submission is tried again while the kernel is short of memory.
+/// How often a submission or a wait is tried again, and how long after the last time, while the
+/// kernel is short of memory.
 const SHORTAGE_TRIES: u32 = 1_000;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(1);
 /// How long closing waits for operations to end. Reads of a slow disk take longer, and
@@ -68,6 +69,8 @@ pub struct Driver {
     owner: ThreadId,
     is_wake_armed: bool,
     is_woken: bool,
+    /// Waits in a row for which the kernel had no memory.
+    shortages: u32,
     /// How many system calls have submitted or waited.
     pub enters: u64,
     /// How many entries were submitted.
@@ -102,6 +105,7 @@ impl Driver {
             owner: thread::current().id(),
             is_wake_armed: false,
             is_woken: false,
+            shortages: 0,
             enters: 0,
             submitted: 0,
             has_overflowed: false,
@@ -284,10 +288,16 @@ impl Driver {
         let entered = self.ring()?.enter(1, timeout);
         self.has_overflowed |= self.ring()?.has_overflowed();
         match entered {
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) || is_shortage(&error) => {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => Ok(()),
+            Err(error) if is_shortage(&error) && self.shortages < SHORTAGE_TRIES => {
+                self.shortages += 1;
+                thread::sleep(SHORTAGE_PAUSE);
                 Ok(())
             }
-            entered => entered.map(drop),
+            entered => {
+                self.shortages = 0;
+                entered.map(drop)
+            }
         }
     }
 
