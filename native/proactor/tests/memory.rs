@@ -16,7 +16,8 @@
 
 mod util;
 
-use std::io::{PipeWriter, Write};
+use std::fs::File;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -42,7 +43,7 @@ struct Waiting {
 /// The other end of a source.
 enum Peer {
     Stream(UnixStream),
-    Pipe(PipeWriter),
+    Pipe(File),
     Client(std::net::SocketAddr),
 }
 
@@ -93,13 +94,13 @@ fn waiting(code: Code) -> Waiting {
             fixture.table.add(listener, Kind::Tcp)
         }
         Code::Read => {
-            let (reader, writer) = std::io::pipe().unwrap();
+            let (reader, writer) = util::pipe();
             peers.push(Peer::Pipe(writer));
             fixture.table.add(reader, Kind::Other)
         }
         _ => stream(&mut fixture, &mut peers),
     };
-    let (_, full) = std::io::pipe().unwrap();
+    let (_, full) = util::pipe();
     let full = fixture.table.add(full, Kind::Other);
     let request = |token| match code {
         Code::Receive => receive(token, source, BYTES),

@@ -262,7 +262,7 @@ fn an_operation_keeps_its_file_when_the_descriptor_is_closed_right_after() {
 #[test]
 fn splice_moves_bytes_between_a_pipe_and_a_socket() {
     let mut fixture = fixture();
-    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (reader, mut writer) = util::pipe();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let reader = fixture.table.add(reader, Kind::Other);
     let ours = fixture.table.add(ours, Kind::Unix);

@@ -235,3 +235,9 @@ pub fn receive(token: u32, source: u64, length: usize) -> Request {
 pub fn send(token: u32, source: u64, start: usize, end: usize) -> Request {
     Request { start: start as u32, end: end as u32, ..on(Code::Send, token, source) }
 }
+
+/// The reading and the writing end of a pipe.
+pub fn pipe() -> (OwnedFd, std::fs::File) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    (reader, writer.into())
+}
