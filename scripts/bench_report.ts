@@ -9,8 +9,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { Results } from "./bench/results.ts";
 import { page } from "./bench_report/page.ts";
 import { RECORD, record } from "./bench_report/readme.ts";
@@ -18,14 +17,13 @@ import {
   readOptions,
   runProgram,
   UsageError,
+  userFile,
   writing,
 } from "./command_line.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const INPUT = new URL("native/target/bench.json", ROOT);
 const OUTPUT = new URL("native/target/bench.html", ROOT);
-/** The user's folder: `deno task` starts in another. */
-const FOLDER_VARIABLE = "INIT_CWD";
 
 const HELP = `Write what "deno task bench" has measured as a page.
 
@@ -57,8 +55,8 @@ function main(): number {
       `Cannot report on "${words[1]}" as well: give one file of results`,
     );
   }
-  const results = readResults(fileOf(words[0], INPUT));
-  const out = fileOf(options.out, OUTPUT);
+  const results = readResults(words[0] ? userFile(words[0]) : INPUT);
+  const out = options.out ? userFile(options.out) : OUTPUT;
   const text = page(results);
   writing(out, () => Deno.writeTextFileSync(out, text));
   console.log(`Written to ${fileURLToPath(out)}`);
@@ -82,13 +80,6 @@ function readResults(file: URL): Results {
       { cause: error },
     );
   }
-}
-
-/** A path is relative to the user's folder. */
-function fileOf(path: string | undefined, usual: URL): URL {
-  if (!path) return usual;
-  const folder = Deno.env.get(FOLDER_VARIABLE) ?? Deno.cwd();
-  return pathToFileURL(resolve(folder, path));
 }
 
 if (import.meta.main) await runProgram(main, HELP);

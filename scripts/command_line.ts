@@ -7,9 +7,12 @@
 
 // deno-lint-ignore-file no-console -- this is for command lines
 
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
+/** Where the user was when `deno task` started. */
+const FOLDER_VARIABLE = "INIT_CWD";
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 
@@ -108,6 +111,15 @@ export function countOf(option: string, text: string): number {
   throw new UsageError(
     `Cannot use ${option} "${text}": it must be a whole number from 1`,
   );
+}
+
+/**
+ * Returns the file that a path of the command line names: it is relative to the
+ * user's folder, and `deno task` starts in another.
+ */
+export function userFile(path: string): URL {
+  const folder = Deno.env.get(FOLDER_VARIABLE) ?? Deno.cwd();
+  return pathToFileURL(resolve(folder, path));
 }
 
 /**

@@ -114,7 +114,8 @@ export async function byStrace(
   return { all, byName: sorted(counts) };
 }
 
-function whyNoStrace(): string | undefined {
+/** Returns why `strace` traces nothing here, unless it does. */
+export function whyNoStrace(): string | undefined {
   try {
     const args = ["-c", "-o", "/dev/null", "true"];
     const { success, stderr } = new Deno.Command("strace", { args })

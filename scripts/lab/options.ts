@@ -15,11 +15,17 @@ import { chosenModels, type Model, MODEL_NAMES, MODELS } from "./models.ts";
 /** What a command line asks for. */
 export type LabOptions =
   | { readonly command: "run"; readonly run: RunOptions }
-  | {
-    readonly command: "serve";
-    readonly model: Model;
-    readonly port: number;
-  };
+  | { readonly command: "lesson" }
+  | { readonly command: "watch" } & ServeOptions
+  | { readonly command: "serve" } & ServeOptions;
+
+/** Which model to start, and where. */
+export interface ServeOptions {
+  /** The model. */
+  readonly model: Model;
+  /** Where it listens; 0 for a free port. */
+  readonly port: number;
+}
 
 /** What to run. */
 export interface RunOptions {
@@ -35,6 +41,12 @@ export interface RunOptions {
   readonly seconds: number;
   /** Whether to print the results as they are, and no table. */
   readonly json: boolean;
+  /** Where to write the page; `""` for none. */
+  readonly report: string;
+  /** Results to take, `""` to measure. */
+  readonly from: string;
+  /** Whether to keep the results for the README. */
+  readonly readme: boolean;
 }
 
 /** How many connections are busy. */
@@ -52,6 +64,7 @@ const BUSY = "10";
 const SIZE = 64;
 /** As many as the load's addresses have ports for, and a machine descriptors. */
 const CONNECTIONS_MAX = 1_000_000;
+const COMMANDS = ["serve", "watch", "lesson"] as const;
 const PORT_MAX = 65_535;
 const PERCENT = 100;
 
@@ -63,6 +76,8 @@ export const HELP =
 
 Usage: deno task lab [OPTIONS]             measure all models under one load
        deno task lab serve MODEL [OPTIONS] only start one of them
+       deno task lab watch MODEL [OPTIONS] look into one: calls, sockets, CPU
+       deno task lab lesson                read how servers wait, and why
 
 A server spends its life waiting, and the models differ in nothing else. Each is
 a program of sixty lines at the most: read it, run it, and look what it costs.
@@ -87,7 +102,10 @@ Options:
   --quick                A minute or two in all: ${QUICK.connections} connections
                          for ${QUICK.seconds} s each
   --json                 Print the results as JSON
-  --port N               For serve: where to listen [one that is free]
+  --report FILE          Write the results as a page, with the lesson
+  --from FILE            Report on results of --json, and measure nothing
+  --readme               Keep the results, and the README's plot of them
+  --port N               For serve and watch: where to listen [one that is free]
   -h, --help             Print this
 
 The columns, times in microseconds:
@@ -109,6 +127,9 @@ Try:
   deno task lab --models select,poll,${MODELS[5]!.name} --connections 10,1000
   deno task lab --models threads,tokio --busy 10% --seconds 3
   deno task lab --json > lab.json
+  deno task lab --report lab.html
+  deno task lab lesson
+  deno task lab watch ${MODELS[5]!.name}
   deno task lab serve ${MODELS[5]!.name} --port 7000, and in other terminals:
     nc 127.0.0.1 7000
     strace -f -p PID
@@ -130,12 +151,16 @@ export function parseLabOptions(args: string[]): LabOptions {
     seconds: "",
     quick: false,
     json: false,
+    report: "",
+    from: "",
+    readme: false,
     port: "0",
   });
   const [command, name, ...more] = words;
   if (command !== undefined) {
-    chosenFrom(["serve"], [command], "use command");
-    return serveOptions(options.port, [name, ...more]);
+    const [chosen] = chosenFrom(COMMANDS, [command], "use command");
+    if (chosen === "lesson") return { command: "lesson" };
+    return serveOptions(chosen!, options.port, [name, ...more]);
   }
   const usual = options.quick ? QUICK : USUAL;
   return {
@@ -148,21 +173,25 @@ export function parseLabOptions(args: string[]): LabOptions {
       size: options.size,
       seconds: secondsOf(options.seconds || usual.seconds),
       json: options.json,
+      report: options.report,
+      from: options.from,
+      readme: options.readme,
     },
   };
 }
 
 function serveOptions(
+  command: "serve" | "watch",
   port: string,
   [name, ...more]: (string | undefined)[],
 ): LabOptions {
   if (name === undefined || more.length > 0) {
-    throw new UsageError("Cannot serve but one model; see --help");
+    throw new UsageError(`Cannot ${command} but one model; see --help`);
   }
   const [model] = chosenModels([name]);
   const number = Number(port);
   if (/^\d+$/.test(port) && number <= PORT_MAX) {
-    return { command: "serve", model: model!, port: number };
+    return { command, model: model!, port: number };
   }
   throw new UsageError(
     `Cannot use --port "${port}": it must be from 0 to ${PORT_MAX}`,

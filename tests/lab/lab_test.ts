@@ -11,15 +11,24 @@ const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const TASK = ["task", "--quiet", "--config", CONFIG];
 /** Long enough for a few messages. */
 const SHORT = ["--connections", "1,3", "--seconds", "0.05"];
+/** One command runs all models, others a few. */
+const FEW = ["--models", "threads,epoll-level"];
 const NOT_LINUX = lacks("the load generator's epoll", () => {
   return Deno.build.os === "linux";
 });
 
-function lab(...words: string[]) {
+/** Runs the lab in a folder of its own: it may write there. */
+async function lab(...words: string[]) {
+  const cwd = await Deno.makeTempDir();
   const deadlineMs = BUILD_DEADLINE_MS;
-  return runProgram([Deno.execPath(), ...TASK, "lab", ...words], {
-    deadlineMs,
-  });
+  const command = [Deno.execPath(), ...TASK, "lab", ...words] as const;
+  try {
+    const ended = await runProgram(command, { deadlineMs, cwd });
+    const files = [...Deno.readDirSync(cwd)].map(({ name }) => name);
+    return { ...ended, files };
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
 }
 
 /** The commands of the help's examples, as their words. */
@@ -33,13 +42,19 @@ Deno.test("lab --help explains, and exits 0", async () => {
   assert(COMMANDS.length >= 5, "the help has examples");
 });
 
-for (const words of COMMANDS.filter(([command]) => command !== "serve")) {
+const MEASURING = COMMANDS.filter(([command]) => command!.startsWith("--"));
+
+for (const words of MEASURING) {
   Deno.test({
     name: `the help's command "lab ${words.join(" ")}" runs`,
     ignore: NOT_LINUX,
     async fn() {
-      const { code, stdout } = await lab(...words, ...SHORT);
+      const isFull = words.includes("--quick") || words.includes("--models");
+      const { code, stdout, files } = await lab(
+        ...[...words, ...SHORT, ...isFull ? [] : FEW],
+      );
       assertEquals(code, 0);
+      assertEquals(files, words.filter((word) => word.endsWith(".html")));
       if (words.includes("--json")) return void JSON.parse(stdout);
       assertMatch(stdout, /^3 connections, (all|1) busy$/m);
       assertMatch(stdout, /^Processor time of a message/m);
@@ -47,6 +62,24 @@ for (const words of COMMANDS.filter(([command]) => command !== "serve")) {
       const rows = stdout.matchAll(/^(\S+)( +[\d,.%-]+){13}$/gm);
       assert([...rows].length > 0, stdout);
     },
+  });
+}
+
+Deno.test("lab lesson prints the lesson, and its sources", async () => {
+  assert(COMMANDS.some(([command]) => command === "lesson"));
+  const { code, stdout } = await lab("lesson");
+  assertEquals(code, 0);
+  assertMatch(stdout, /^A SERVER WAITS\n[^]*\nSOURCES\n[^]*epoll\(7\)/);
+});
+
+for (const words of COMMANDS.filter(([command]) => command === "watch")) {
+  Deno.test(`the help's command "lab ${words.join(" ")}" watches`, async () => {
+    await using program = new Program(
+      [Deno.execPath(), ...TASK, "lab", ...words],
+    );
+    await program.printed(/: {2}nc 127\.0\.0\.1 \d+\n/);
+    program.kill("SIGTERM");
+    assertEquals((await program.ended()).code, 128 + 15);
   });
 }
 

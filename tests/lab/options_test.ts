@@ -55,8 +55,9 @@ for (
     ["--port 99999 serve tokio", /--port "99999": it must be from 0 to 65535/],
     ["serve", /Cannot serve but one model/],
     ["serve tokio select", /Cannot serve but one model/],
+    ["watch", /Cannot watch but one model/],
     ["serve nothing", /"nothing": there are/],
-    ["what", /Cannot use command "what": there are serve/],
+    ["what", /Cannot use command "what": there are serve, watch, lesson/],
     ["--what", /see --help/],
   ] as const
 ) {
