@@ -102,7 +102,8 @@ Options:
                    requests, before they are terminated [30000]
   --echo           Send received TCP bytes back instead of serving HTTP
   --backend NAME   How to wait for sockets: epoll, io_uring, poll or select on
-                   Linux, kqueue on macOS and the BSDs, auto for the best [auto]
+                   Linux, kqueue on macOS and the BSDs; auto is epoll or kqueue
+                   [auto]
   --trace[=N]      Print the system calls of the first connection, or of the
                    first N, and their sums to standard error
   --help           Print this

@@ -4,12 +4,13 @@
  * A program registers a source (a listener, a stream, a pipe) under a
  * {@linkcode Token} with an {@linkcode Interest}. {@linkcode Poll.poll} waits
  * until sources are ready, and fills an {@linkcode Events} with their events.
- * Then the program itself accepts, reads and writes: a poll moves no bytes.
+ * Then the program itself accepts, reads and writes: a poll moves no bytes,
+ * except for streams of {@linkcode Registry.registerAhead}.
  *
  * # Portability
  *
- * The same program runs on epoll, kqueue, poll and select if it relies only on
- * the guarantees below.
+ * The same program runs on each backend if it relies only on the guarantees
+ * below.
  *
  * ## What is guaranteed
  *
@@ -40,12 +41,12 @@
  * - the bits other than `READABLE` and `WRITABLE`. Where a backend sets them,
  *   they save a system call. A program must not wait for them:
  *
- * | bit            | the same fact on every backend           | epoll, poll, select | kqueue      |
- * | -------------- | ---------------------------------------- | ------------------- | ----------- |
- * | `READ_CLOSED`  | `read` returns 0                         | yes                 | yes         |
- * | `WRITE_CLOSED` | `write` throws `BrokenPipe`              | when both ways end  | yes         |
- * | `ERROR`        | `takeError` returns, or a call throws it | yes                 | with an end |
- * | `PRIORITY`     | none: ask {@linkcode Poll.supports}      | yes, if asked for   | no          |
+ * | bit            | the same fact on every backend           | Linux's backends   | kqueue      |
+ * | -------------- | ---------------------------------------- | ------------------ | ----------- |
+ * | `READ_CLOSED`  | `read` returns 0                         | yes                | yes         |
+ * | `WRITE_CLOSED` | `write` throws `BrokenPipe`              | when both ways end | yes         |
+ * | `ERROR`        | `takeError` returns, or a call throws it | yes                | with an end |
+ * | `PRIORITY`     | none: ask {@linkcode Poll.supports}      | yes, if asked for  | no          |
  *
  * ## Draining
  *
@@ -242,7 +243,7 @@ export interface PollOptions {
   /**
    * The backend to use. Left out, it is the one that the environment variable
    * `DENIO_BACKEND` names, if that is set and permitted. Otherwise, and for
-   * `auto`, it is the system's best.
+   * `auto`, it is epoll on Linux, and kqueue elsewhere.
    */
   backend?: Backend | "auto";
 }
@@ -306,7 +307,10 @@ export class Poll implements Disposable {
     return this.#handle;
   }
 
-  /** Returns the backends that this system has, the best one first. */
+  /**
+   * Returns the backends that this process can use, the one of `auto` first.
+   * Without `io_uring` the system lacks it, or forbids it.
+   */
   static backends(): Backend[] {
     const bits = nativeOthers().denio_poll_backends();
     return BACKENDS.filter((name, index): name is Backend =>

@@ -101,8 +101,9 @@ export class Registry implements Disposable {
    * event of urgent data. Other backends, and other sources, are registered as
    * ever.
    *
-   * The thread that polls is the only one that can deregister such a stream,
-   * and must outlive no stream with unread bytes: they end with the poll.
+   * The thread that polls is the only one that can deregister such a stream.
+   * Deregister it before the poll closes: bytes that were received and not read
+   * are lost with the poll.
    *
    * @throws {Deno.errors.AlreadyExists} and others of
    * {@linkcode Registry.register}.
