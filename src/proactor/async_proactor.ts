@@ -67,7 +67,7 @@ export interface AsyncProactorOptions {
    */
   operations?: number;
   /**
-   * Buffers that `for await` receives into, a power of two up to 32,768; by
+   * Buffers that `for await` receives into, a power of two up to 16,384; by
    * default 64. They are shared by all streams.
    */
   buffers?: number;
@@ -75,7 +75,7 @@ export interface AsyncProactorOptions {
   bufferBytes?: number;
 }
 
-/** A stream of bytes: a connection, or a pipe's end. */
+/** A connection: a stream of a TCP or a Unix socket. */
 export type AnyStream = TcpStream | UnixStream;
 
 /** What bytes can be read from or written to at a position. */
