@@ -35,13 +35,23 @@ pub fn refusal() -> Option<Refusal> {
         return *known;
     }
     // On a thread of its own, which the kernel can interrupt when the ring is closed again.
-    let probe = thread::Builder::new().spawn(|| Ring::new(&RingOptions::default()).map(drop));
+    let probe = thread::Builder::new().spawn(try_ring);
     let tried = probe.and_then(|probe| probe.join().unwrap_or(Ok(())));
     let found = tried.err().map(|error| reason_of(&error));
     if found != Some(Refusal::Resources) {
         let _ = KNOWN.set(found);
     }
     found
+}
+
+fn try_ring() -> io::Result<()> {
+    let mut ring = Ring::new(&RingOptions::default())?;
+    // A filter of system calls may allow to open a ring, and forbid to use it.
+    match ring.enter(0, None).map_err(|error| (error.raw_os_error(), error)) {
+        Err((Some(libc::EPERM | libc::EACCES | libc::ENOSYS), error)) => Err(error),
+        // A signal, or a shortage, which passes.
+        _ => Ok(()),
+    }
 }
 
 fn reason_of(error: &io::Error) -> Refusal {
