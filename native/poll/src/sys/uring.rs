@@ -31,6 +31,9 @@ use super::socket::timespec;
 use super::uring_plan::{Bytes, Completion, Left, Plan, Read, Step, UNREAD_MAX, own_name};
 use crate::{Backend, Event, Interest, Mode, Token};
 
+#[cfg(test)]
+mod shortage;
+
 /// The backend of this file.
 pub const BACKEND: Backend = Backend::IoUring;
 
@@ -117,6 +120,9 @@ struct State {
     is_epoll_ready: bool,
     alarm: Option<Alarm>,
     alarms: u32,
+    /// The kernel reads it when it takes the alarm, which may be later than it was pushed. It
+    /// never moves: the state lies in an `Arc`.
+    alarm_time: types::Timespec,
     waker: Option<Token>,
     is_woken: bool,
 }
@@ -164,6 +170,7 @@ impl Selector {
             is_epoll_ready: false,
             alarm: None,
             alarms: 0,
+            alarm_time: types::Timespec::new(),
             waker: None,
             is_woken: false,
         };
@@ -432,7 +439,9 @@ impl Shared {
     fn start_signals(&self, ring: &mut Ring, state: &mut State) {
         ring.set_signals(true);
         state.signals = true;
-        let is_ready = state.has_events() || state.plan.has_steps();
+        // Nothing reports a source whose operation the kernel was too short of memory to take.
+        let is_behind = state.plan.has_steps() || ring.unsubmitted() > 0;
+        let is_ready = state.has_events() || is_behind;
         if is_ready || ring.has_completion() || ring.has_deferred() {
             let _ = self.signal.signal();
         }
@@ -631,11 +640,12 @@ impl Shared {
         }
         state.alarms = state.alarms.wrapping_add(1);
         let name = ALARM | u64::from(state.alarms) << 29;
-        let time = types::Timespec::from(after);
-        push(ring, &opcode::Timeout::new(&raw const time).build().user_data(name));
-        // The kernel copies the time when it is submitted, here.
+        state.alarm_time = types::Timespec::from(after);
+        let timeout = opcode::Timeout::new(&raw const state.alarm_time);
+        // Without an alarm the caller signals at once.
+        let is_pushed = push(ring, &timeout.build().user_data(name));
+        state.alarm = is_pushed.then_some(Alarm { name, at });
         enter(ring)?;
-        state.alarm = Some(Alarm { name, at });
         self.drain(ring, state);
         Ok(())
     }
@@ -785,9 +795,10 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 fn push(ring: &mut Ring, entry: &squeue::Entry) -> bool {
-    // SAFETY: entries of this file point to no memory, except for an alarm's time, which lives
-    // until it was submitted. Descriptors are open when they are submitted: a source leaves the
-    // plan before it is closed, and the entry is pushed and submitted under the plan's lock.
+    // SAFETY: entries of this file point to no memory, except for an alarm's time, which is
+    // part of the state: nothing is submitted after its end. Descriptors are open when they are
+    // submitted: a source leaves the plan before it is closed, and the entry is pushed and
+    // submitted under the plan's lock.
     unsafe { ring.push(entry) }
 }
 
