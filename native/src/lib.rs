@@ -2,7 +2,8 @@
 //!
 //! JavaScript sees only [`ffi`], where every object is a number: a handle of the
 //! process-wide [`source_table`]. Sockets and their readiness are the member `denio-poll`,
-//! heads of requests `denio-http1`: neither knows of JavaScript.
+//! operations and their completions `denio-proactor`, a ring of io_uring `denio-ring`, heads
+//! of requests `denio-http1`: none knows of JavaScript.
 
 pub mod ffi;
 mod owner;

@@ -435,7 +435,8 @@ function refusalOf(backend: string, number: number, code: number): Error {
   const call = `open a poll on backend "${backend}"`;
   const refusal = nativeOthers().denio_backend_refusal(number);
   const reason = refusalText(refusal, LEAST_OF_RING);
-  return errorFrom(-code, reason === undefined ? call : `${call}, ${reason}`);
+  const why = reason === undefined ? "" : `, since ${reason}`;
+  return errorFrom(-code, call + why);
 }
 
 function featureBits(feature: Feature): number {

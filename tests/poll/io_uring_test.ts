@@ -49,7 +49,10 @@ for (
       const inject = `io_uring_${failure}`;
       const seen = await whileFailing(inject, "asks_for_ring.ts");
       for (const opened of [seen["poll"], seen["reactor"]] as string[]) {
-        assertMatch(opened, /^\w+: Cannot open a poll on backend "io_uring", /);
+        assertMatch(
+          opened,
+          /^\w+: Cannot open a poll on backend "io_uring", since /,
+        );
         assertMatch(opened, reason);
         if (!failure.includes("EMFILE")) assertMatch(opened, /^NotSupported: /);
       }

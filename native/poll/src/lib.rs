@@ -1,5 +1,5 @@
-//! mio's nouns over epoll, kqueue, poll and select, and the sockets and pipes that
-//! are their sources.
+//! mio's nouns over epoll, io_uring, kqueue, poll and select, and the sockets and pipes
+//! that are their sources.
 //!
 //! Layers, top to bottom: `poll`, `registry`, `waker`, `parker`, then `net`, then
 //! `sys`, the only one with `unsafe`.

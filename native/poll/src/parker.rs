@@ -2,8 +2,8 @@
 //! JavaScript's. A blocking call would hold a thread of the loop's pool, which has
 //! few; a parked poll holds none of them.
 //!
-//! Either the kernel signals an eventfd that the event loop reads (`sys/aio.rs`),
-//! or a thread of this library writes a byte to a socket that the event loop
+//! Either the kernel signals an eventfd that the event loop reads (`sys/aio.rs`,
+//! `sys/uring.rs`), or a thread of this library writes a byte to a socket that the event loop
 //! reads: one thread for all polls with a descriptor (`shared_thread.rs`), and
 //! one for each poll that has none (`parked_poll.rs`).
 

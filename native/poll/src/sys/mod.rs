@@ -19,8 +19,8 @@
 //!
 //! `epoll.rs` and `kqueue.rs` are backends of their own. `poll.rs` and
 //! `select.rs` only know levels: each is one system call, and `emulate.rs` turns
-//! its levels into edges. `uring.rs` is epoll's and a ring's, whose rules without system calls
-//! are in `uring_plan.rs`. `socket.rs`, `pipe.rs` and `library.rs` hold calls that are
+//! its levels into edges. `uring.rs` has a ring and an epoll, and `uring_plan.rs` is its part
+//! without system calls. `socket.rs`, `pipe.rs` and `library.rs` hold calls that are
 //! the same on every Unix. `kqueue_plan.rs` is the part of kqueue without system
 //! calls: its tests run on every system.
 
