@@ -109,6 +109,8 @@ struct State {
     buffers: ManuallyDrop<Buffers>,
     /// Whether the owner is inside of the kernel and waits.
     is_waiting: bool,
+    /// Whether the ring's mark of deferred work was set when the owner found no such work.
+    has_stale_mark: bool,
     /// Whether completions signal.
     signals: bool,
     /// Threads inside of `park`, and whether another wait elsewhere has begun meanwhile.
@@ -162,6 +164,7 @@ impl Selector {
             plan: Plan::new(BUFFER_BYTES, UNREAD_MAX),
             buffers: ManuallyDrop::new(buffers),
             is_waiting: false,
+            has_stale_mark: false,
             signals: false,
             parks: 0,
             wants_signals: false,
@@ -442,7 +445,7 @@ impl Shared {
         // Nothing reports a source whose operation the kernel was too short of memory to take.
         let is_behind = state.plan.has_steps() || ring.unsubmitted() > 0;
         let is_ready = state.has_events() || is_behind;
-        if is_ready || ring.has_completion() || ring.has_deferred() {
+        if is_ready || gather(ring).unwrap_or(true) {
             let _ = self.signal.signal();
         }
     }
@@ -487,12 +490,12 @@ impl Shared {
     fn harvest(&self, ring: &mut Ring, state: &mut State) -> io::Result<()> {
         self.drain(ring, state);
         for _ in 0..ROUNDS_MAX {
-            if !ring.has_deferred() || state.buffers.free() < SPARE_BUFFERS {
+            if state.buffers.free() < SPARE_BUFFERS || !gather(ring)? {
                 break;
             }
-            enter(ring)?;
             self.drain(ring, state);
         }
+        state.has_stale_mark = ring.has_deferred();
         Ok(())
     }
 
@@ -544,7 +547,9 @@ impl Shared {
         let mut state = self.lock();
         ring.set_signals(true);
         state.signals = true;
-        Ok(ring.has_completion() || ring.has_deferred() || state.plan.has_events())
+        // Only the owner can do what the kernel has marked.
+        let has_deferred = ring.has_deferred() && !state.has_stale_mark;
+        Ok(ring.has_completion() || has_deferred || state.plan.has_events())
     }
 
     /// Submits, takes completions and turns signals on; returns whether there is an event.
@@ -777,6 +782,17 @@ impl State {
 }
 
 const IN: u32 = libc::EPOLLIN as u32;
+
+/// Brings completions that the kernel holds; returns whether there is one to take.
+fn gather(ring: &mut Ring) -> io::Result<bool> {
+    loop {
+        match ring.gather() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_shortage(&error) => return Ok(ring.has_completion()),
+            gathered => return gathered,
+        }
+    }
+}
 
 /// Submits what was pushed, and lets the kernel complete what it can.
 fn enter(ring: &mut Ring) -> io::Result<()> {

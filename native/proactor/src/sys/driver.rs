@@ -301,13 +301,19 @@ impl Driver {
         }
     }
 
-    /// Brings completions that the kernel has not handed out yet, if there are any.
+    /// Brings completions that the kernel has not handed out yet, and returns whether there is
+    /// one to take.
     pub fn harvest(&mut self) -> io::Result<bool> {
-        let has_deferred = self.ring()?.has_deferred();
-        if has_deferred {
-            self.wait(Some(Duration::ZERO))?;
+        let ring = self.ring()?;
+        let (is_held, gathered) = (ring.has_deferred(), ring.gather());
+        self.enters += u64::from(is_held);
+        self.has_overflowed |= self.ring()?.has_overflowed();
+        match gathered {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) || is_shortage(&error) => {
+                Ok(false)
+            }
+            gathered => gathered,
         }
-        Ok(has_deferred)
     }
 
     /// Makes the kernel complete an entry of ours when `wake` is signalled.

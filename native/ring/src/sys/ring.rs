@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{Builder, EnterFlags, IoUring, Probe, cqueue, squeue};
 
+/// Calls without a completion after which a mark of the kernel's counts as stale. A call may do
+/// twenty pieces of work that complete nothing, as a receive that has to wait again.
+const GATHERS_MAX: usize = 4;
+
 /// How a ring is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct RingOptions {
@@ -215,8 +219,30 @@ impl Ring {
         self.uring.submit()
     }
 
-    /// Whether the kernel holds completions that the next [`Ring::enter`] would bring: it
-    /// hands out twenty a call.
+    /// Brings completions that the kernel holds, of which it hands out twenty a call, and
+    /// returns whether there is one to take. Makes no system call unless the kernel has marked
+    /// that it holds some.
+    ///
+    /// The mark is only a hint. The kernel adds work to its list first and marks then
+    /// (`io_req_local_work_add` in its `io_uring.c`), so a mark may be set just after this
+    /// thread has done the work, and it then stays until there is other work. So the search
+    /// ends after a few calls that bring nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ring::enter`].
+    pub fn gather(&mut self) -> io::Result<bool> {
+        for _ in 0..GATHERS_MAX {
+            if self.has_completion() || !self.has_deferred() {
+                break;
+            }
+            self.enter(0, None)?;
+        }
+        Ok(self.has_completion())
+    }
+
+    /// Whether the kernel has marked that it holds completions which the next [`Ring::enter`]
+    /// would bring. The mark may be stale: see [`Ring::gather`].
     pub fn has_deferred(&mut self) -> bool {
         self.uring.submission().taskrun()
     }
@@ -258,8 +284,7 @@ impl Ring {
     }
 
     /// Whether completions signal the eventfd: costs no system call. What comes before the
-    /// signals are on is not signalled: look at [`Ring::has_deferred`] and
-    /// [`Ring::has_completion`] afterwards.
+    /// signals are on is not signalled: look at [`Ring::gather`] afterwards.
     pub fn set_signals(&mut self, signals: bool) {
         let completions = self.uring.completion();
         if signals {
