@@ -1,7 +1,7 @@
 /**
  * Completions, by io_uring: the program does not ask what is ready and then
  * read. It says what it wants read, and waits until that is done. One system
- * call hands over all that is wanted, and waits; there is no other.
+ * call hands over all that is wanted, another waits; there is no third.
  *
  * @module
  */
@@ -24,7 +24,7 @@ operations.acceptMultishot(LISTENER, listener);
 announce(listener.localAddress);
 for (;;) {
   proactor.submit(operations, completions.bytes);
-  proactor.wait(completions); // Sleeps in io_uring_enter, which also submits.
+  proactor.wait(completions); // Submits, and sleeps: both by io_uring_enter.
   for (let index = 0; index < completions.length; index++) {
     if (completions.token(index) === LISTENER) accept(index);
     else echo(index);

@@ -444,8 +444,11 @@ impl Shared {
         state.signals = true;
         // Nothing reports a source whose operation the kernel was too short of memory to take.
         let is_behind = state.plan.has_steps() || ring.unsubmitted() > 0;
-        let is_ready = state.has_events() || is_behind;
-        if is_ready || gather(ring).unwrap_or(true) {
+        if state.has_events() || is_behind {
+            let _ = self.signal.signal();
+        } else if gather(ring).unwrap_or(true) {
+            // The kernel may have signalled what this call has brought.
+            let _ = self.signal.reset();
             let _ = self.signal.signal();
         }
     }
