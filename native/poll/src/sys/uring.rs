@@ -718,13 +718,18 @@ impl Drop for Shared {
         if owner == here {
             state.cancel_all(ring);
         }
-        if owner == 0 || owner == here && state.plan.in_flight() == 0 {
-            // SAFETY: nothing uses them afterwards: this object ends, and no receive is in
-            // flight. Before there is an owner nothing was submitted.
-            unsafe { ManuallyDrop::drop(&mut state.buffers) };
+        // SAFETY: nothing uses the field afterwards, since this object ends.
+        let buffers = unsafe { ManuallyDrop::take(&mut state.buffers) };
+        // Before there is an owner nothing was submitted.
+        if owner != 0 && state.plan.in_flight() > 0 {
+            ABANDONED.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
         }
     }
 }
+
+/// Buffers of rings that have ended with receives in flight: the kernel may write to them until
+/// it has cancelled the receives, and does not say when. They are never freed.
+static ABANDONED: Mutex<Vec<Buffers>> = Mutex::new(Vec::new());
 
 impl State {
     fn cancel_all(&mut self, ring: &mut Ring) {
