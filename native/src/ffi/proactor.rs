@@ -2,6 +2,8 @@
 //!
 //! Systems without io_uring have the same functions, which answer `ENOSYS`.
 
+use std::io;
+
 use denio_proactor::{Code, Completion, Request};
 
 use super::answer::{answer, answer_count, answer_handle, answer_unit, invalid};
@@ -132,6 +134,25 @@ pub unsafe extern "C" fn denio_proactor_wait(
     length: u32,
     timeout_ms: i32,
 ) -> i32 {
+    let wait = |completions: &mut [Completion], buffer: &mut [u8]| {
+        system::wait(proactor, completions, buffer, timeout(timeout_ms))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { wait_into(completions, capacity, buffer, length, wait) }
+}
+
+/// Calls `wait` with the memory that a caller has lent for completions and their bytes.
+///
+/// # Safety
+///
+/// As [`denio_proactor_wait`].
+unsafe fn wait_into(
+    completions: *mut Completion,
+    capacity: u32,
+    buffer: *mut u8,
+    length: u32,
+    wait: impl FnOnce(&mut [Completion], &mut [u8]) -> io::Result<usize>,
+) -> i32 {
     if overlap(&[range_of(buffer, length.into()), range_of(completions, capacity.into())]) {
         return -libc::EINVAL;
     }
@@ -140,7 +161,7 @@ pub unsafe extern "C" fn denio_proactor_wait(
     // SAFETY: the caller's promise, and the two do not overlap.
     let buffer = unsafe { bytes_mut(buffer, 0, length) };
     let (Some(completions), Some(buffer)) = (completions, buffer) else { return -libc::EFAULT };
-    answer_count(system::wait(proactor, completions, buffer, timeout(timeout_ms)))
+    answer_count(wait(completions, buffer))
 }
 
 /// Returns a descriptor that becomes readable when a completion comes while the proactor is
@@ -200,15 +221,11 @@ pub unsafe extern "C" fn denio_reaper_wait(
     length: u32,
     timeout_ms: i32,
 ) -> i32 {
-    if overlap(&[range_of(buffer, length.into()), range_of(completions, capacity.into())]) {
-        return -libc::EINVAL;
-    }
-    // SAFETY: the caller's promise, and the two do not overlap.
-    let completions = unsafe { items_mut(completions, capacity as usize) };
-    // SAFETY: the caller's promise, and the two do not overlap.
-    let buffer = unsafe { bytes_mut(buffer, 0, length) };
-    let (Some(completions), Some(buffer)) = (completions, buffer) else { return -libc::EFAULT };
-    answer_count(system::reap(reaper, completions, buffer, timeout(timeout_ms)))
+    let wait = |completions: &mut [Completion], buffer: &mut [u8]| {
+        system::reap(reaper, completions, buffer, timeout(timeout_ms))
+    };
+    // SAFETY: the caller's promise.
+    unsafe { wait_into(completions, capacity, buffer, length, wait) }
 }
 
 /// Returns a descriptor that becomes readable when a completion comes to a parked reaper. The

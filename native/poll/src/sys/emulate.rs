@@ -26,6 +26,7 @@ use rustix::fs::FileType;
 use super::epoll::{interest_flags, readiness};
 #[cfg(not(all(test, loom)))]
 use super::eventfd::EventFd;
+use super::socket::left_until;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Backend, Event, Interest, Mode, Token};
 #[cfg(all(test, loom))]
@@ -472,12 +473,6 @@ fn is_closed(entry: &libc::pollfd) -> bool {
 
 fn not_registered() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOENT)
-}
-
-/// Milliseconds, rounded up: a rest below one must not become a busy loop.
-fn left_until(deadline: Instant) -> i32 {
-    let left = deadline.saturating_duration_since(Instant::now());
-    i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 /// A mark that the next wait finds.

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
+#[cfg(epoll)]
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, retry_on_intr};
@@ -241,6 +243,13 @@ pub fn wait_readable(source: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<bool
 pub fn timespec(timeout_ms: i32) -> Option<Timespec> {
     let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis)?;
     timeout.try_into().ok()
+}
+
+/// Milliseconds until then, rounded up: a rest below one must not become a busy loop.
+#[cfg(epoll)]
+pub fn left_until(deadline: Instant) -> i32 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 /// Time since some fixed point, never going back: `clock_gettime(2)`.

@@ -27,7 +27,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::epoll;
 use super::eventfd::EventFd;
-use super::socket::timespec;
+use super::socket::{left_until, timespec};
 use super::uring_plan::{Bytes, Completion, Left, Plan, Read, Step, UNREAD_MAX, own_name};
 use crate::{Backend, Event, Interest, Mode, Token};
 
@@ -845,12 +845,6 @@ fn cancel(name: u64) -> squeue::Entry {
     let entry = opcode::AsyncCancel::new(name).build().user_data(CANCEL);
     // The cancelled operation has a completion of its own.
     entry.flags(squeue::Flags::SKIP_SUCCESS)
-}
-
-/// Milliseconds, rounded up: a rest below one must not become a busy loop.
-fn left_until(deadline: Instant) -> i32 {
-    let left = deadline.saturating_duration_since(Instant::now());
-    i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 /// A number that no other thread of the process has had; 0 at the thread's end.
