@@ -3,7 +3,7 @@
 //! JavaScript sees only [`ffi`], where every object is a number: a handle of the
 //! process-wide [`source_table`]. Sockets and their readiness are the member `denio-poll`,
 //! operations and their completions `denio-proactor`, a ring of io_uring `denio-ring`, heads
-//! of requests `denio-http1`: none knows of JavaScript.
+//! of requests `denio-http1`, the wire of WebSocket `denio-websocket`: none knows of JavaScript.
 
 pub mod ffi;
 mod owner;

@@ -19,6 +19,7 @@ use denio::ffi::*;
 use denio_http1::TABLE_WORDS;
 use denio_poll::SocketOption;
 use denio_proactor::{Completion, Request};
+use denio_websocket::frames::{ROW_WORDS, STATE_WORDS};
 use util::Random;
 use util::{abi, alone};
 
@@ -241,6 +242,7 @@ const CALLS: &[(&str, Call)] = &[
         });
         parsed.0
     }),
+    ("denio_websocket_parse", |fuzzer| fuzzer.frames()),
     ("denio_source_try_clone", |fuzzer| {
         let clone = denio_source_try_clone(fuzzer.handle(SOCKETS));
         fuzzer.opened(Kind::Stream, clone)
@@ -757,6 +759,46 @@ impl Fuzzer<'_> {
             head.insert(place, self.random.next() as u8);
         }
         head
+    }
+
+    /// Parses bytes that resemble frames, from any state.
+    fn frames(&mut self) -> i32 {
+        let (offset, length) = (self.random.below(100), self.random.below(400));
+        let mut buffer = vec![CANARY; offset];
+        for _ in 0..length {
+            let any = self.random.next() as u8;
+            buffer.push(self.random.pick(&[0x81, 0x81, 0x85, 0x01, 0x00, 0xfe, b'a', any]));
+        }
+        buffer.resize(offset + length + CANARY_BYTES, CANARY);
+        let state: [u32; STATE_WORDS] = std::array::from_fn(|_| {
+            let any = self.position();
+            self.random.pick(&[0, 0, any])
+        });
+        let start =
+            if self.random.below(16) == 0 { std::ptr::null_mut() } else { buffer.as_mut_ptr() };
+        let part = self.random.pick(&[(offset, length), (0, 0), (usize::MAX, length)]);
+        let answer = self.batch(
+            |_| [0_u32; ROW_WORDS],
+            |fuzzer, table, rows| {
+                let call = |words: *mut u32| {
+                    if !words.is_null() && words.is_aligned() {
+                        // SAFETY: the words are those of a state.
+                        unsafe { words.copy_from_nonoverlapping(state.as_ptr(), STATE_WORDS) };
+                    }
+                    let (offset, length) = (part.0 as u32, part.1 as u32);
+                    // SAFETY: all are as long as is said, or null or crooked, or the sum of offset
+                    // and length is refused.
+                    unsafe {
+                        denio_websocket_parse(start, offset, length, words, table.cast(), rows)
+                    }
+                };
+                fuzzer.words(STATE_WORDS, call).0
+            },
+        );
+        let behind = buffer.split_off(offset + length);
+        buffer.truncate(offset);
+        assert!(buffer.iter().chain(&behind).all(|byte| *byte == CANARY), "written outside");
+        answer
     }
 
     /// Calls with `honest` bytes, or null, and looks after the canaries around them.

@@ -393,6 +393,27 @@ fn http1_parse_answers_length_partial_or_status() {
 }
 
 #[test]
+fn websocket_parse_refuses_buffers_that_overlap_or_have_no_end() {
+    let mut words = [0_u32; 64];
+    let start = words.as_mut_ptr();
+    let parse = |buffer: usize, offset: u32, length: u32, state: usize, table: usize| {
+        let (buffer, state) = (start.wrapping_add(buffer).cast(), start.wrapping_add(state));
+        let table = start.wrapping_add(table);
+        // SAFETY: all parts lie in `words`, or the call refuses them.
+        unsafe { denio_websocket_parse(buffer, offset, length, state, table, 4) }
+    };
+    // Zeros continue no message, which is one row.
+    assert_eq!(parse(0, 0, 16, 4, 16), 1);
+    assert_eq!(parse(0, 0, 17, 4, 16), -libc::EINVAL);
+    assert_eq!(parse(0, 16, 1, 4, 16), -libc::EINVAL);
+    assert_eq!(parse(40, 0, 16, 4, 12), -libc::EINVAL);
+    assert_eq!(parse(12, 0, 16, 0, 16), 1);
+    assert_eq!(parse(12, 0, 17, 0, 16), -libc::EINVAL);
+    assert_eq!(parse(0, u32::MAX, 1, 20, 32), -libc::EINVAL);
+    assert_eq!(parse(0, 1, u32::MAX, 20, 32), -libc::EINVAL);
+}
+
+#[test]
 fn handles_are_the_same_on_every_thread() {
     let _alone = alone();
     let (client, server) = pair();

@@ -33,6 +33,8 @@ export const ARROWS: Readonly<Record<string, ReturnType<typeof room>>> = {
   fiber: room("base net stream bytes reactor"),
   // HTTP must run over any transport, also over a test's.
   http: room("base native stream bytes"),
+  // The same frames go over any transport too.
+  websocket: room("base native stream bytes http"),
   trace: room("base native poll net system http"),
   server: room("base stream reactor http", "net"),
   "server/worker": room("base native poll net system reactor http server"),

@@ -17,6 +17,7 @@ import {
   SERVING_SYMBOLS,
   THREAD_SYMBOLS,
   UDP_SYMBOLS,
+  WEBSOCKET_SYMBOLS,
 } from "./symbols.ts";
 
 /** Native functions, by name. */
@@ -35,6 +36,7 @@ let opened: Native | undefined;
 let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let proactor: NativeOf<typeof PROACTOR_SYMBOLS> | undefined;
 let ring: NativeOf<typeof RING_SYMBOLS> | undefined;
+let webSocket: NativeOf<typeof WEBSOCKET_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
@@ -79,6 +81,11 @@ export function nativeRing(): NativeOf<typeof RING_SYMBOLS> {
   return ring ??= openMore(RING_SYMBOLS);
 }
 
+/** Returns the functions of WebSocket. Throws as {@linkcode native} does. */
+export function nativeWebSocket(): NativeOf<typeof WEBSOCKET_SYMBOLS> {
+  return webSocket ??= openMore(WEBSOCKET_SYMBOLS);
+}
+
 /** Returns all other functions. Throws as {@linkcode native} does. */
 export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
   return others ??= openMore(OTHER_SYMBOLS);
@@ -115,6 +122,7 @@ export function loadLibrary(): void {
   nativeProactor();
   nativeThread();
   nativeRing();
+  nativeWebSocket();
   nativeOthers();
 }
 

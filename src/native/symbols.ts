@@ -11,7 +11,7 @@
  */
 
 /** The number that `denio_abi_version` must return. */
-export const ABI_VERSION = 13;
+export const ABI_VERSION = 14;
 
 /** Bytes of an address, in the layout of `ffi/address.rs`. */
 export const ADDRESS_BYTES = 116;
@@ -455,6 +455,21 @@ export const RING_SYMBOLS = {
   denio_poll_held_bytes: { parameters: [/* poll */ "f64"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** The functions of WebSocket. */
+export const WEBSOCKET_SYMBOLS = {
+  denio_websocket_parse: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* offset */ "u32",
+      /* length */ "u32",
+      /* state */ "buffer",
+      /* table */ "buffer",
+      /* rows */ "u32",
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_batches_by_ring: { parameters: [/* uses */ "u32"], result: "i32" },
@@ -588,5 +603,6 @@ export const SYMBOLS = {
   ...UDP_SYMBOLS,
   ...PROACTOR_SYMBOLS,
   ...RING_SYMBOLS,
+  ...WEBSOCKET_SYMBOLS,
   ...OTHER_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -35,6 +35,7 @@ mod stream;
 mod thread;
 mod udp;
 mod vectored;
+mod websocket;
 
 pub use address::ADDRESS_BYTES;
 pub use adopt::*;
@@ -52,10 +53,11 @@ pub use stream::*;
 pub use thread::*;
 pub use udp::*;
 pub use vectored::*;
+pub use websocket::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a library with
 /// another number.
-pub const ABI_VERSION: i32 = 13;
+pub const ABI_VERSION: i32 = 14;
 
 /// Returns [`ABI_VERSION`].
 #[unsafe(no_mangle)]
