@@ -12,7 +12,7 @@ import type { ByteQueue } from "../bytes/byte_queue.ts";
 import type { InterestSet } from "../poll/interest.ts";
 import type { Source } from "../poll/registry.ts";
 import { ReadBuffer } from "../bytes/read_buffer.ts";
-import { WriteBuffer } from "../bytes/write_buffer.ts";
+import { type WriteAll, WriteBuffer } from "../bytes/write_buffer.ts";
 import type { CloseReason } from "../stream/close_reason.ts";
 import type { GuestLoop } from "./guest.ts";
 import { EngineConnection } from "./connection/engine.ts";
@@ -63,6 +63,7 @@ export class Host
   readonly slots: Slots;
   readonly input = new ReadBuffer();
   readonly output: WriteBuffer;
+  readonly writeAll: WriteAll | undefined;
   readonly unread = new Map<unknown, ByteQueue>();
   readonly lacksPriority: boolean;
   /** Promises of handlers that Deno's loop must settle. */
@@ -108,7 +109,8 @@ export class Host
     this.lacksPriority = this.#poll.lacksPriority ?? false;
     const { system } = options;
     this.#system = system;
-    this.output = new WriteBuffer(system.writeAll?.bind(system));
+    this.writeAll = system.writeAll?.bind(system);
+    this.output = new WriteBuffer(this.writeAll);
     this.#start = options.start;
     this.#onError = options.onError ?? logError;
     this.memory = new Memory(this, options.memoryBytesMax ?? Infinity);

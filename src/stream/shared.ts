@@ -38,4 +38,24 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
    * @throws {RangeError} when `end` lies outside the array.
    */
   retain(end: number): void;
+  /**
+   * Sends the same bytes to many peers, each of them behind what was written to
+   * it before: as a `write` to each, in few native calls and without a copy for
+   * each. No handler of a receiver on the same reactor runs inside. An error of
+   * one receiver ends that one alone, after this returns.
+   *
+   * @param receivers Transports, each once, mostly of the same reactor.
+   * @throws {RangeError} when the range lies outside its array.
+   */
+  broadcast?(receivers: readonly SharedTransport[], part: Part): void;
+}
+
+/** A range of bytes. */
+export interface Part {
+  /** The array that the range is in. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The index of the first byte. */
+  readonly start: number;
+  /** The index behind the last byte. */
+  readonly end: number;
 }

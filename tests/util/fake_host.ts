@@ -7,7 +7,7 @@
 import type { ArrayLedger, ByteQueue } from "../../src/bytes/byte_queue.ts";
 import type { TcpStream } from "../../src/net/tcp_stream.ts";
 import { ReadBuffer } from "../../src/bytes/read_buffer.ts";
-import { WriteBuffer } from "../../src/bytes/write_buffer.ts";
+import { type WriteAll, WriteBuffer } from "../../src/bytes/write_buffer.ts";
 import type { Connection } from "../../src/reactor/connection.ts";
 import type { ConnectionHost } from "../../src/reactor/connection/record.ts";
 import type {
@@ -21,6 +21,8 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   acceptsFailed = 0;
   readonly input = new ReadBuffer();
   readonly output = new WriteBuffer();
+  /** Whether broadcasts go out in one call. */
+  writeAll: WriteAll | undefined = undefined;
   readonly timers = new Timers();
   /** The calls, a line each. */
   readonly log: string[] = [];

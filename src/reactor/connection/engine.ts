@@ -14,13 +14,14 @@ import type { Outbox } from "../../bytes/outbox.ts";
 import type { StreamAddress } from "../../net/address.ts";
 import { Readiness } from "../../poll/events.ts";
 import type { TimeoutReason } from "../../stream/close_reason.ts";
-import type { Output, SharedTransport } from "../../stream/shared.ts";
+import type { Output, Part, SharedTransport } from "../../stream/shared.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Protocol } from "../../stream/transport.ts";
 import type { Connection } from "../connection.ts";
 import type { Timeouts, TimeoutSet } from "../connection_options.ts";
 import { auditRecord } from "./audit.ts";
+import { broadcast } from "./broadcast.ts";
 import {
   abort,
   close,
@@ -197,6 +198,10 @@ export class EngineConnection<Data = unknown>
 
   retain(end: number): void {
     this.host.input.retain(end);
+  }
+
+  broadcast(receivers: readonly SharedTransport[], part: Part): void {
+    broadcast(this.host, receivers, part);
   }
 
   pause(): void {

@@ -121,6 +121,28 @@ export function breakNative(connection: ConnectionRecord, code: number): void {
 function breakOff(connection: ConnectionRecord, error: Error): void {
   if (connection.flags & (CLOSED | BROKEN)) return;
   noteBroken(connection, error);
+  endBroken(connection, error);
+}
+
+/** Breaks with the errno `-code`, and calls the handlers from the loop. */
+export function breakNativeLater(
+  connection: ConnectionRecord,
+  code: number,
+): void {
+  breakLater(connection, errorFrom(-code, CALL));
+}
+
+/** Breaks at once, and calls the handlers from the loop. */
+export function breakLater(connection: ConnectionRecord, error: Error): void {
+  if (connection.flags & (CLOSED | BROKEN)) return;
+  noteBroken(connection, error);
+  connection.host.setTimer(0, () => {
+    if (!(connection.flags & CLOSED)) endBroken(connection, error);
+  });
+}
+
+/** Ends a broken connection, or lets its protocol read on. */
+function endBroken(connection: ConnectionRecord, error: Error): void {
   if (connection.flags & CLOSING) return failBroken(connection);
   if (connection.flags & LINGERING) return destroy(connection, "closed");
   const isStopped = (connection.flags & STOPPED) !== 0;

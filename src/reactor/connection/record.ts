@@ -9,7 +9,11 @@
  */
 
 import type { ReadBuffer } from "../../bytes/read_buffer.ts";
-import type { WriteBuffer, WriteTarget } from "../../bytes/write_buffer.ts";
+import type {
+  WriteAll,
+  WriteBuffer,
+  WriteTarget,
+} from "../../bytes/write_buffer.ts";
 import type { ByteQueue } from "../../bytes/byte_queue.ts";
 import type { Outbox, OutboxMemory } from "../../bytes/outbox.ts";
 import type { CloseReason } from "../../stream/close_reason.ts";
@@ -89,6 +93,8 @@ export interface ConnectionHost extends OutboxMemory {
   readonly input: ReadBuffer;
   /** The shared buffer that a turn's small writes go to. */
   readonly output: WriteBuffer;
+  /** Sends to several streams in one call, where the system can. */
+  readonly writeAll: WriteAll | undefined;
   /** Whether its poll cannot report urgent bytes. */
   readonly lacksPriority: boolean;
   /** Whether the loop runs, and soon flushes the write buffer. */

@@ -136,8 +136,10 @@ export function writeVectored(
 ): boolean {
   checkParts(parts);
   const { output } = connection.host;
-  if (connection.runs === 0) sendVectored(connection, parts);
-  else sendVectored(connection, [output.take(connection), ...parts]);
+  const code = connection.runs === 0
+    ? sendVectored(connection, parts)
+    : sendVectored(connection, [output.take(connection), ...parts]);
+  if (code < 0) breakNative(connection, code);
   return isFlowing(connection);
 }
 
@@ -148,8 +150,10 @@ export function writeOwned(
 ): boolean {
   checkPart(bytes);
   const { output } = connection.host;
-  if (connection.runs === 0) sendVectored(connection, [bytes], bytes);
-  else sendVectored(connection, [output.take(connection), bytes], bytes);
+  const code = connection.runs === 0
+    ? sendVectored(connection, [bytes], bytes)
+    : sendVectored(connection, [output.take(connection), bytes], bytes);
+  if (code < 0) breakNative(connection, code);
   return isFlowing(connection);
 }
 
@@ -190,18 +194,24 @@ export function noteSent(
   return true;
 }
 
-/** @param owned The part that an outbox keeps without a copy. */
-function sendVectored(
+/**
+ * Sends several arrays in one call, and keeps the bytes that the system does
+ * not take. Calls no handler.
+ *
+ * @param owned The part that an outbox keeps without a copy.
+ * @returns 0, or `-errno` when the connection is broken.
+ */
+export function sendVectored(
   connection: ConnectionRecord,
   parts: readonly Uint8Array<ArrayBuffer>[],
   owned?: Uint8Array<ArrayBuffer>,
-): void {
-  if (connection.flags & UNWRITABLE) return;
+): number {
+  if (connection.flags & UNWRITABLE) return 0;
   let skipped = 0;
   if (connection.outbox === undefined) {
     const sent = connection.stream.tryWriteVectored(parts);
     connection.host.wrote(sent);
-    if (sent < 0 && sent !== WOULD_BLOCK) return breakNative(connection, sent);
+    if (sent < 0 && sent !== WOULD_BLOCK) return sent;
     if (sent > 0) connection.flags |= SPOKEN | HAS_SENT;
     skipped = Math.max(0, sent);
   }
@@ -214,6 +224,7 @@ function sendVectored(
     else outbox.push(part, start, part.byteLength);
   }
   if (connection.outbox !== undefined) wantWritable(connection);
+  return 0;
 }
 
 /** Sends bytes of the outbox: the system has room. */
@@ -247,7 +258,8 @@ function decongest(connection: ConnectionRecord): void {
   connection.setup.protocol.drain?.(connection);
 }
 
-function wantWritable(connection: ConnectionRecord): void {
+/** Has the poll report when the system has room for the outbox's bytes. */
+export function wantWritable(connection: ConnectionRecord): void {
   if (!isFlowing(connection)) connection.flags |= CONGESTED;
   // While connecting, the poll reports room anyway.
   if (connection.flags & (WANTS_WRITABLE | CONNECTING)) return;
