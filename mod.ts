@@ -53,10 +53,10 @@ export type {
   ConnectionHandlers,
 } from "./src/reactor/connection.ts";
 export type { CloseReason, TimeoutReason } from "./src/stream/close_reason.ts";
+export type { Timeouts } from "./src/stream/timeouts.ts";
 export type { Protocol, Transport } from "./src/stream/transport.ts";
 export type {
   ConnectionOptions,
-  Timeouts,
   TimeoutSet,
 } from "./src/reactor/connection_options.ts";
 export type { LagStats, ReactorStats } from "./src/reactor/stats.ts";

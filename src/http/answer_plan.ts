@@ -85,9 +85,8 @@ export function isPlain(flags: number, parts: ResponseParts): boolean {
  * Returns the answer to send for a response.
  *
  * @param flags The request's bits of {@linkcode RequestFlag}.
- * @throws {TypeError} when the status is below 200: 101 needs an upgrade, which
- * this server does not offer (RFC 9110 section 15), and 0 is
- * `Response.error()`.
+ * @throws {TypeError} when the status is below 200: 101 needs a protocol that takes
+ * over (`takeover.ts`), and 0 is `Response.error()`.
  */
 export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
   const { status, statusText, contentType, body } = parts;
@@ -102,6 +101,19 @@ export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
       ? streamFraming(flags, parts, fields)
       : wholeFraming(flags, parts, fields),
     body: mayHaveBody(flags, status) ? body : null,
+  };
+}
+
+/** Returns the answer behind which another protocol takes over. */
+export function planSwitch(parts: ResponseParts): AnswerPlan {
+  const { status, statusText } = parts;
+  return {
+    status,
+    statusText,
+    contentType: undefined,
+    fields: fieldList(parts),
+    framing: Framing.NONE,
+    body: null,
   };
 }
 

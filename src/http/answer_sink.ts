@@ -8,6 +8,7 @@
 import type { AnswerPlan } from "./answer_plan.ts";
 import type { ResponseParts } from "./response.ts";
 import type { Service } from "./service.ts";
+import type { Handover } from "./takeover.ts";
 import type { ServeAddress } from "./transport.ts";
 
 /** An exchange without a whole answer, as its sink sees it. */
@@ -72,6 +73,14 @@ export interface AnswerSink {
    * @throws {TypeError} as {@linkcode AnswerSink.whole} does.
    */
   head(plan: AnswerPlan): BodySink;
+  /**
+   * Writes a 101, the last answer of its connection, which another protocol
+   * takes over then.
+   *
+   * @throws {TypeError} when the request does not allow that, or as
+   * {@linkcode AnswerSink.whole} does; nothing is written then.
+   */
+  handOver(plan: AnswerPlan, handover: Handover): void;
   /** The whole answer was handed over: the next request may begin. */
   finished(): void;
   /**

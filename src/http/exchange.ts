@@ -8,7 +8,7 @@
  * @module
  */
 
-import { isPlain, planAnswer } from "./answer_plan.ts";
+import { isPlain, planAnswer, planSwitch } from "./answer_plan.ts";
 import type { AnswerSink, PendingExchange } from "./answer_sink.ts";
 import { complete, completionOf, interrupt } from "./completion.ts";
 import {
@@ -26,6 +26,11 @@ import {
   StreamPump,
   watchEnd,
 } from "./stream_pump.ts";
+import {
+  type Handover,
+  SWITCHING_PROTOCOLS,
+  takeHandover,
+} from "./takeover.ts";
 import type { ServeAddress } from "./transport.ts";
 
 /** How far the answer is: the lower two bits of the state. */
@@ -163,7 +168,7 @@ export class Exchange
         if (observer !== undefined) exchange.answered(parts.status, bytes);
         return sink.finished();
       }
-      exchange.#answer(parts);
+      exchange.#answer(parts, result);
       if (exchange.#phase === Phase.STREAM) exchange.#hold(request);
     } catch (error) {
       exchange.#hold(request);
@@ -302,12 +307,14 @@ export class Exchange
     const parts = takeResponse(response);
     const bytes = answerPlain(this.#sink, this.#flags, parts);
     if (bytes >= 0) return this.#finish(parts.status, bytes);
-    this.#answer(parts);
+    this.#answer(parts, response);
   }
 
   /** Writes the answer, or begins to write it. */
-  #answer(parts: ResponseParts): void {
-    const { body } = parts;
+  #answer(parts: ResponseParts, response: Response): void {
+    const { body, status } = parts;
+    const handover = status === SWITCHING_PROTOCOLS && takeHandover(response);
+    if (handover) return this.#handOver(parts, handover);
     if (!(body instanceof ReadableStream)) return this.#answerWhole(parts);
     try {
       this.#answerStream(parts, body);
@@ -315,6 +322,18 @@ export class Exchange
       body.cancel(error).catch(() => {});
       throw error;
     }
+  }
+
+  /** Hands the connection over to another protocol. */
+  #handOver(parts: ResponseParts, handover: Handover): void {
+    try {
+      this.#sink.handOver(planSwitch(parts), handover);
+    } catch (error) {
+      handover.lost?.();
+      throw error;
+    }
+    this.#answered();
+    this.answered(SWITCHING_PROTOCOLS, 0);
   }
 
   #answerWhole(parts: ResponseParts): void {
@@ -447,5 +466,6 @@ function answerPlain(
 
 /** Throws away a response that is too late. */
 function discard(response: Response): void {
+  takeHandover(response)?.lost?.();
   response.body?.cancel(CANCEL_REASON).catch(() => {});
 }

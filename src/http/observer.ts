@@ -31,7 +31,7 @@ export interface RequestEnded extends RequestBegan {
 
 /** A request with a whole answer that was handed over. */
 export interface RequestAnswered extends RequestEnded {
-  /** The status of the answer: from 200 to 599. */
+  /** The status of the answer: from 200 to 599, or 101. */
   readonly status: number;
   /**
    * The handler's error, when `onError` made the answer; `undefined` otherwise.

@@ -35,7 +35,11 @@ export type HttpTransport =
     | "closeIdle"
     | "closeLingering"
     | "abort"
-  >;
+  >
+  & {
+    /** Asks the transport's protocol to finish: see `Connection.shutdown`. */
+    shutdown?(): void;
+  };
 
 type Lent = "reserve" | "retain";
 

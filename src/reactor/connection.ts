@@ -7,7 +7,8 @@
 
 import type { CloseReason } from "../stream/close_reason.ts";
 import type { Protocol, Transport } from "../stream/transport.ts";
-import type { Timeouts, TimeoutSet } from "./connection_options.ts";
+import type { Timeouts } from "../stream/timeouts.ts";
+import type { TimeoutSet } from "./connection_options.ts";
 
 /**
  * A connection on a reactor: a {@linkcode Transport} with its time limits.

@@ -6,6 +6,7 @@
 
 import { LazyRequest } from "../http/request.ts";
 import type { Handler } from "../http/service.ts";
+import { takeHandover } from "../http/takeover.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 
@@ -48,7 +49,9 @@ function withTime(
 /** Throws away a late response, or the error of a late handler. */
 async function discard(answer: Promise<Response>): Promise<void> {
   try {
-    await (await answer).body?.cancel();
+    const response = await answer;
+    takeHandover(response)?.lost?.();
+    await response.body?.cancel();
   } catch {
     // The client has its 503 already.
   }

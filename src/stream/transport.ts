@@ -14,6 +14,7 @@
 
 import type { StreamAddress } from "../net/address.ts";
 import type { CloseReason, TimeoutReason } from "./close_reason.ts";
+import type { Timeouts } from "./timeouts.ts";
 
 /**
  * The way to one peer.
@@ -158,7 +159,8 @@ export interface Transport<Data = unknown> {
    * peer's end, also if the old protocol got that end. `data` is never called
    * before this returns. Bytes that the old protocol wrote are sent first. A
    * paused transport stays paused, and a half that was closed stays closed.
-   * Deadline and `heldBytes` are cleared.
+   * Deadline and `heldBytes` are cleared. The new protocol's `timeouts` hold
+   * from now on, if it has some.
    *
    * @example A line of text, and then bytes
    * ```ts
@@ -195,6 +197,7 @@ export interface Transport<Data = unknown> {
    * @returns The same transport.
    * @throws {Deno.errors.BadResource} when the transport is closed or closing.
    * @throws {TypeError} when `protocol` is no protocol.
+   * @throws {RangeError} when one of its `timeouts` is out of range.
    */
   upgrade<Next>(
     protocol: Protocol<Next>,
@@ -257,6 +260,13 @@ export interface Protocol<
    * writing by themselves there, and that need to read on.
    */
   readonly keepsReading?: boolean;
+  /**
+   * The time limits of transports that this protocol takes over, from
+   * {@linkcode Transport.upgrade} on. Without this the limits stay as they are.
+   * Read when a transport of a listener is taken over first, since all of them
+   * share the limits: never change it.
+   */
+  readonly timeouts?: Timeouts;
   /**
    * The transport is open: accepted, connected, or taken over from another
    * protocol by {@linkcode Transport.upgrade}.

@@ -170,7 +170,7 @@ cleanTest(
         headers: { Upgrade: "websocket", Connection: "upgrade" },
       })
     );
-    assertEquals(lines, ["Upgrade: websocket", "connection: upgrade"]);
+    assertEquals(lines, ["Upgrade: websocket", "connection: Upgrade"]);
   },
 );
 

@@ -1,6 +1,12 @@
 /** One protocol takes over from another on a living connection. */
 
-import { assert, assertEquals, assertThrows, fail } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+  fail,
+} from "@std/assert";
 import fc from "fast-check";
 import {
   type Connection,
@@ -18,6 +24,7 @@ import {
   MemorySystem,
 } from "../../src/system/memory.ts";
 import { decoded, encoded, logged } from "../util/handlers.ts";
+import { engineOf } from "../util/engine.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { eventually, within } from "../util/waiting.ts";
 
@@ -442,6 +449,45 @@ Deno.test("upgrade() calls broken of the new protocol, when nothing can be sent 
     "error BrokenPipe",
     "close",
   ]);
+});
+
+Deno.test("upgrade() counts the new protocol's timeouts from then on, and shares them", async () => {
+  using fake = await fakes(3);
+  const log: string[] = [];
+  const protocol: Protocol<number> = {
+    timeouts: { idleMs: 1_000, writeMs: 2_000 },
+    data: (transport) => void log.push(`data ${transport.data}`),
+    close: (transport, reason) => void log.push(`${reason} ${transport.data}`),
+  };
+  await fake.system.pass(900);
+  const [first, second, third] = fake.connections.map(engineOf);
+  first!.upgrade(protocol, 1);
+  assertEquals(first!.timeouts?.writeMs, 2_000);
+  await fake.system.pass(900);
+  assertEquals(log, []);
+  second!.upgrade(protocol, 2);
+  assertStrictEquals(first!.setup, second!.setup);
+  await fake.system.pass(500);
+  assertEquals(log, ["idle 1"]);
+  await fake.system.pass(1_000);
+  assertEquals(log, ["idle 1", "idle 2"]);
+  third!.upgrade(protocol, 3);
+  third!.upgrade({ data() {} }, undefined);
+  assertEquals(third!.timeouts?.idleMs, 1_000, "a protocol without timeouts");
+  third!.upgrade({ data() {}, timeouts: {} }, undefined);
+  assertEquals(third!.timeouts, undefined, "timeouts without a limit");
+});
+
+Deno.test("upgrade() throws and changes nothing, when a timeout is out of range", async () => {
+  using fake = await fakes(1);
+  const [connection] = fake.connections;
+  assertThrows(
+    () => connection!.upgrade({ data() {}, timeouts: { idleMs: 0 } }, 1),
+    RangeError,
+    'Cannot use idleMs "0"',
+  );
+  assertEquals(connection!.data, undefined);
+  assertEquals(connection!.timeouts, undefined);
 });
 
 Deno.test("an error that the new protocol throws calls its error, and ends the connection", async () => {

@@ -9,6 +9,7 @@
 import { AssertionError } from "@std/assert";
 import { HttpConnection } from "../../src/http/h1/connection.ts";
 import type { HttpLimits } from "../../src/http/http_limits.ts";
+import type { Observer } from "../../src/http/observer.ts";
 import { type Handler, type Scheme, Service } from "../../src/http/service.ts";
 import { BUSY_BYTES } from "../../src/http/transport.ts";
 import type { HttpTransport, ServeAddress } from "../../src/http/transport.ts";
@@ -70,6 +71,8 @@ export class FakeTransport implements HttpTransport {
   deadlineMs = Infinity;
   /** Called when nothing more can be sent. */
   onClosed: () => void = () => {};
+  /** Called when the transport's protocol is asked to finish. */
+  onShutdown: () => void = () => {};
   /** Reads the bytes that are there, and returns their number. */
   onReadNow: () => number = () => 0;
   /** Called when our end was sent. */
@@ -139,6 +142,10 @@ export class FakeTransport implements HttpTransport {
     return this.onReadNow();
   }
 
+  shutdown(): void {
+    this.onShutdown();
+  }
+
   closeIdle(): void {
     this.flush();
     this.onWriteClosed();
@@ -185,6 +192,7 @@ export interface PeerOptions {
   onError?: (error: unknown) => Response | Promise<Response>;
   requireHost?: boolean;
   scheme?: Scheme;
+  observer?: Observer;
 }
 
 /** A client of one {@linkcode HttpConnection}. */

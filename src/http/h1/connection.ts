@@ -24,6 +24,7 @@ import { LazyRequest } from "../request.ts";
 import type { ResponseParts } from "../response.ts";
 import type { Service } from "../service.ts";
 import { cancelEndless } from "../stream_pump.ts";
+import type { Handover } from "../takeover.ts";
 import type { HttpTransport, ServeAddress } from "../transport.ts";
 import { keepAddresses, localAddressOf, remoteAddressOf } from "./addresses.ts";
 import { headRoom, writePlain, writeWhole } from "./answer_writer.ts";
@@ -32,6 +33,7 @@ import { closeUnasked, shutdown, terminate, timeout } from "./closing.ts";
 import { ChunkWriter, headOutput } from "./chunk_writer.ts";
 import type { RequestHead } from "./head.ts";
 import { ConnectionField, saysClose } from "./heads.ts";
+import { handOver, leave } from "./handover.ts";
 import { addPending, keep, proceed } from "./pending.ts";
 import { consume } from "./reading.ts";
 import {
@@ -140,9 +142,12 @@ export class HttpConnection implements Http1 {
    */
   data(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const pending = this.pending;
-    if (pending !== undefined) {
-      return addPending(this, pending, bytes, start, end);
-    }
+    if (pending === undefined) this.#consume(bytes, start, end);
+    else addPending(this, pending, bytes, start, end);
+    if (this.reading === Reading.HANDED_OVER) leave(this);
+  }
+
+  #consume(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): void {
     const intake = this.reading === Reading.BODY ? this.intake : undefined;
     this.state &= ~REFERRED;
     const rest = consume(this, bytes, start, end, 0);
@@ -199,7 +204,8 @@ export class HttpConnection implements Http1 {
    */
   closed(why: string = "ended"): void {
     this.state |= CLOSED;
-    this.reading = Reading.NOTHING;
+    // Behind a 101 that was just written, `leave` follows.
+    if (this.reading !== Reading.HANDED_OVER) this.reading = Reading.NOTHING;
     this.pending = undefined;
     cancelEndless(this);
     const reset = RESETS[why];
@@ -261,6 +267,8 @@ export class HttpConnection implements Http1 {
    * progress.
    */
   countHeld(): void {
+    // A body may still be read: its memory is the program's then.
+    if (this.reading === Reading.HANDED_OVER) return;
     const pending = this.pending?.queue.memoryBytes ?? 0;
     const held = pending + (this.intake?.body.memoryBytes ?? 0);
     const { transport } = this;
@@ -323,6 +331,11 @@ export class HttpConnection implements Http1 {
     heads.refresh(this.transport.nowMs);
     heads.write(output, plan, framing, this.#connectionField());
     return new ChunkWriter(this.transport, output, framing);
+  }
+
+  /** Writes a 101, and hands the connection over: see `handover.ts`. */
+  handOver(plan: AnswerPlan, handover: Handover): void {
+    handOver(this, plan, handover);
   }
 
   #connectionField(): number {

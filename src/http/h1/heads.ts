@@ -32,7 +32,7 @@ const TYPES_MAX = 64;
 export const HEAD_BYTES_FIXED = 512;
 
 const CLOSE = encodeLatin1("\r\nconnection: close");
-const UPGRADE = encodeLatin1("\r\nconnection: upgrade");
+const UPGRADE = encodeLatin1("\r\nconnection: Upgrade");
 const KEEP_ALIVE = "\r\nconnection: keep-alive";
 const CONTENT_TYPE = encodeLatin1("\r\ncontent-type: ");
 const CONTENT_LENGTH = encodeLatin1("\r\ncontent-length: ");
@@ -46,6 +46,8 @@ export const ConnectionField = {
   CLOSE: 1,
   /** `Connection: keep-alive`, for HTTP/1.0. */
   KEEP_ALIVE: 2,
+  /** `Connection: Upgrade` alone, for a 101. */
+  UPGRADE: 3,
 } as const;
 
 /** What the server does with a field of the response. */
@@ -54,7 +56,7 @@ const FieldKind = {
   PLAIN: 0,
   /** It leaves the field out: the connection decides. */
   HOP_BY_HOP: 1,
-  /** It leaves the field out, but in an answer with 426. */
+  /** It leaves the field out, but in an answer with 101 or 426. */
   UPGRADE: 2,
   /** It sends the field instead of its own date. */
   DATE: 3,
@@ -82,8 +84,8 @@ interface FieldName {
 const NAMES_MAX = 256;
 const names = new Map<string, FieldName>();
 
-/** Only this status offers protocols: RFC 9110 section 15.5.22. */
-const UPGRADE_REQUIRED = 426;
+/** Only these name protocols: RFC 9110 sections 15.2.2 and 15.5.22. */
+const NAMES_PROTOCOLS: ReadonlySet<number> = new Set([101, 426]);
 /** A loop writes texts up to this length faster than a call. */
 const LOOP_MAX = 256;
 /** Characters that no field and no phrase may have: RFC 9110 section 5.5. */
@@ -199,7 +201,7 @@ export class Heads {
     const { bytes } = output;
     let at = this.#writeStatus(bytes, output.length, plan);
     let hasDate = false;
-    let offersUpgrade = false;
+    let namesProtocol = false;
     if (plan.contentType !== undefined) {
       at = append(bytes, at, CONTENT_TYPE);
       at = writeText(bytes, at, plan.contentType);
@@ -212,18 +214,18 @@ export class Heads {
       if (kind !== FieldKind.PLAIN) {
         if (kind === FieldKind.HOP_BY_HOP) continue;
         if (kind === FieldKind.DATE) hasDate = true;
-        else if (plan.status !== UPGRADE_REQUIRED) continue;
-        else offersUpgrade = true;
+        else if (!NAMES_PROTOCOLS.has(plan.status)) continue;
+        else namesProtocol = true;
       }
       at = writeText(bytes, append(bytes, at, line), field[1]);
     }
-    const isCommon = !hasDate && !offersUpgrade && framing >= 0 &&
+    const isCommon = !hasDate && !namesProtocol && framing >= 0 &&
       connection === ConnectionField.NONE;
     if (isCommon) {
       at = writeDecimal(bytes, append(bytes, at, this.#tail), framing);
     } else {
       if (!hasDate) at = append(bytes, at, this.#date);
-      if (offersUpgrade) at = append(bytes, at, UPGRADE);
+      if (namesProtocol) at = append(bytes, at, UPGRADE);
       at = this.#writeConnection(bytes, at, connection);
       at = writeFraming(bytes, at, framing);
     }
@@ -270,6 +272,7 @@ export class Heads {
     connection: number,
   ): number {
     if (connection === ConnectionField.CLOSE) return append(bytes, at, CLOSE);
+    if (connection === ConnectionField.UPGRADE) return at;
     const isOld = connection === ConnectionField.KEEP_ALIVE;
     const alive = isOld && this.#alive === "" ? KEEP_ALIVE : this.#alive;
     return writeLatin1(bytes, at, alive);

@@ -6,6 +6,7 @@
  */
 
 import { ByteQueue } from "../../bytes/byte_queue.ts";
+import { leave } from "./handover.ts";
 import { emptyLinesEnd, isBareLineEnd, tooLongStatus } from "./head.ts";
 import { consume } from "./reading.ts";
 import {
@@ -17,6 +18,7 @@ import {
   isHeld,
   PARTIAL,
   type Pending,
+  Reading,
 } from "./state.ts";
 
 /**
@@ -108,12 +110,14 @@ function boundPending(connection: Http1, { queue }: Pending): void {
 
 /** Acts on requests that waited. */
 export function proceed(connection: Http1): void {
+  if (connection.reading === Reading.HANDED_OVER) return leave(connection);
   const pending = connection.pending;
   if (connection.state & CLOSED || isHeld(connection)) return;
   connection.unpause();
   // A partial head was parsed already, and has no new bytes.
   const isNew = pending !== undefined && !(connection.state & PARTIAL);
   if (isNew) consumePending(connection, pending, 0);
+  if (connection.reading === Reading.HANDED_OVER) return leave(connection);
   const isAnswered = !(connection.state & BUSY) && !isHeld(connection);
   if (connection.state & ENDED && isAnswered) connection.transport.close();
 }

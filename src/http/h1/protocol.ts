@@ -49,8 +49,8 @@ export function http1(service: Service): Required<Http1Protocol> {
   };
 }
 
-/** The protocol without `error`: `close` is enough for HTTP. */
+/** The protocol without what HTTP leaves to its server, and `error`. */
 export type Http1Protocol = Omit<
   Protocol<HttpConnection, AnyTransport>,
-  "error"
+  "error" | "timeouts"
 >;

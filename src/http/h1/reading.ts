@@ -47,6 +47,7 @@ export function consume(
   let at = start;
   while (at < end && !(connection.state & CLOSED)) {
     if (connection.reading === Reading.NOTHING) return end;
+    if (connection.reading === Reading.HANDED_OVER) return at;
     if (connection.reading === Reading.BODY) {
       at = feed(connection, bytes, at, end);
     } else if (isHeld(connection)) {

@@ -19,6 +19,8 @@ export const Reading = {
   BODY: 1,
   /** Nothing: the connection closes, and they are thrown away. */
   NOTHING: 2,
+  /** Another protocol: see `handover.ts`. */
+  HANDED_OVER: 3,
 } as const;
 
 /** The connection is used again after the current answer. */

@@ -15,11 +15,12 @@ import type { StreamAddress } from "../../net/address.ts";
 import { Readiness } from "../../poll/events.ts";
 import type { TimeoutReason } from "../../stream/close_reason.ts";
 import type { Output, Part, SharedTransport } from "../../stream/shared.ts";
+import type { Timeouts } from "../../stream/timeouts.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Protocol } from "../../stream/transport.ts";
 import type { Connection } from "../connection.ts";
-import type { Timeouts, TimeoutSet } from "../connection_options.ts";
+import type { TimeoutSet } from "../connection_options.ts";
 import { auditRecord } from "./audit.ts";
 import { broadcast } from "./broadcast.ts";
 import {

@@ -7,10 +7,11 @@
 
 import { requireNumber } from "../../base/checks.ts";
 import type { TimeoutReason } from "../../stream/close_reason.ts";
+import type { Timeouts } from "../../stream/timeouts.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
 import {
   TIMEOUT_MS_MAX,
-  type Timeouts,
+  type TimeoutSet,
   timeoutsOf,
 } from "../connection_options.ts";
 import { Moved } from "../sweep.ts";
@@ -83,12 +84,21 @@ export function setTimeouts(
   const checked = timeoutsOf(timeouts);
   if (connection.flags & CLOSED) return;
   const { setup } = connection;
-  const writeMs = checked?.writeMs ?? Infinity;
-  if (writeMs !== (setup.limits.timeouts?.writeMs ?? Infinity)) {
-    limitUnacked(connection.stream, writeMs);
-  }
+  const before = setup.limits.timeouts;
   const limits = { ...setup.limits, timeouts: checked };
   connection.setup = { ...setup, limits };
+  renewTimeouts(connection, before);
+}
+
+/** Lets the timeouts of the connection's new setup count from now on. */
+export function renewTimeouts(
+  connection: ConnectionRecord,
+  before: TimeoutSet | undefined,
+): void {
+  const writeMs = connection.timeouts?.writeMs ?? Infinity;
+  if (writeMs !== (before?.writeMs ?? Infinity)) {
+    limitUnacked(connection.stream, writeMs);
+  }
   // The new limits do not count bytes that moved before.
   connection.flags &= ~(HEARD | SPOKEN | RESUMED);
   connection.host.watch(connection);

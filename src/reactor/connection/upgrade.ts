@@ -12,6 +12,7 @@
 import { requireHandlers } from "../../base/checks.ts";
 import type { Protocol } from "../../stream/transport.ts";
 import type { Connection } from "../connection.ts";
+import { timeoutsOf } from "../connection_options.ts";
 import {
   BROKEN,
   CLOSED,
@@ -24,8 +25,22 @@ import {
   READ_CLOSED,
   READABLE,
 } from "./flags.ts";
-import { type ConnectionRecord, requeue } from "./record.ts";
+import { renewTimeouts } from "./limits.ts";
+import {
+  type ConnectionRecord,
+  type ConnectionSetup,
+  requeue,
+} from "./record.ts";
 import { keepUnreadFirst } from "./unread.ts";
+
+/**
+ * The setups of upgraded connections, by the setups that they had before: all
+ * connections of a listener that change to the same protocol share one.
+ */
+const setups = new WeakMap<
+  ConnectionSetup,
+  WeakMap<Protocol<unknown, Connection>, ConnectionSetup>
+>();
 
 /** States in which no other protocol can take over. */
 const OVER = CLOSED | CLOSING | LINGERING | FAILING;
@@ -43,12 +58,15 @@ export function upgrade(
       "Cannot upgrade the connection: it is closed, or about to be",
     );
   }
-  connection.setup = { ...connection.setup, protocol };
+  const { limits } = connection.setup;
+  connection.setup = setupWith(connection.setup, protocol);
   connection.data = data;
   // What the old protocol has set does not hold for the new one.
   connection.target = undefined;
   connection.heldBytes = 0;
   connection.setDeadline(Infinity);
+  const { timeouts } = connection.setup.limits;
+  if (timeouts !== limits.timeouts) renewTimeouts(connection, limits.timeouts);
   if (leftover !== undefined && leftover.byteLength > 0) {
     keepUnreadFirst(connection, leftover);
   }
@@ -61,6 +79,24 @@ export function upgrade(
     protocol.broken?.(connection, connection.extras!.error!);
   }
   if (connection.flags & READABLE) requeue(connection);
+}
+
+/** Returns a setup with another protocol, and its timeouts if it has some. */
+function setupWith(
+  setup: ConnectionSetup,
+  protocol: Protocol<unknown, Connection>,
+): ConnectionSetup {
+  let made = setups.get(setup);
+  if (made === undefined) setups.set(setup, made = new WeakMap());
+  let next = made.get(protocol);
+  if (next === undefined) {
+    const limits = protocol.timeouts === undefined
+      ? setup.limits
+      : { ...setup.limits, timeouts: timeoutsOf(protocol.timeouts) };
+    next = { ...setup, protocol, limits };
+    made.set(protocol, next);
+  }
+  return next;
 }
 
 /** Lets the new protocol get the peer's end, also if the old one got it. */
