@@ -41,14 +41,19 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
   /**
    * Sends the same bytes to many peers, each of them behind what was written to
    * it before: as a `write` to each, in few native calls and without a copy for
-   * each. No handler of a receiver on the same reactor runs inside. An error of
-   * one receiver ends that one alone, after this returns.
+   * each. No handler runs inside. An error of one receiver ends that one alone,
+   * after this returns.
    *
    * @param receivers Transports, each once, mostly of the same reactor.
+   * @returns The indexes of those to which this transport cannot send. Write to
+   * them.
    * @throws {RangeError} when the range lies outside its array.
    */
-  broadcast?(receivers: readonly SharedTransport[], part: Part): void;
+  broadcast?(receivers: readonly Receiver[], part: Part): readonly number[];
 }
+
+/** A receiver of a broadcast: see {@linkcode SharedTransport.broadcast}. */
+export type Receiver = Pick<Transport, "write">;
 
 /** A range of bytes. */
 export interface Part {

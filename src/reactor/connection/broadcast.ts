@@ -3,8 +3,8 @@
  *
  * One native call sends to 256 connections, and all of them get the same range
  * of one array, so no byte is copied for a receiver. Bytes that the system does
- * not take are copied once, for all receivers together. No handler of the
- * reactor's connections runs inside: a program may broadcast from anywhere.
+ * not take are copied once, for all receivers together. No handler runs
+ * inside: a program may broadcast from anywhere.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { Outbox } from "../../bytes/outbox.ts";
 import { WOULD_BLOCK } from "../../native/errors.ts";
 import { WriteBatch } from "../../net/batches.ts";
 import { checkRange } from "../../net/transfer.ts";
-import type { Part, SharedTransport } from "../../stream/shared.ts";
+import type { Part, Receiver } from "../../stream/shared.ts";
 import { breakLater, breakNativeLater } from "./failing.ts";
 import { HAS_SENT, SPOKEN, UNWRITABLE } from "./flags.ts";
 import type { ConnectionHost, ConnectionRecord } from "./record.ts";
@@ -27,27 +27,27 @@ let threadBatch: WriteBatch | undefined;
 /** The connections of the batch. */
 const batched: (ConnectionRecord | undefined)[] = [];
 
+/** Indexes, when there are none. */
+const NONE: readonly number[] = [];
+
 /** Sends the same bytes to many: see `SharedTransport.broadcast`. */
 export function broadcast(
   host: ConnectionHost,
-  receivers: readonly SharedTransport[],
+  receivers: readonly Receiver[],
   part: Part,
-): void {
-  const { bytes, start, end } = part;
-  checkRange(bytes, start, end);
-  if (start === end) return;
+): readonly number[] {
+  checkRange(part.bytes, part.start, part.end);
+  if (part.start === part.end) return NONE;
+  let others: number[] | undefined;
   const fan = new Fan(host, part);
-  let others: SharedTransport[] | undefined;
   for (let index = 0; index < receivers.length; index++) {
-    const receiver = receivers[index]!;
-    const connection = receiver as unknown as ConnectionRecord;
+    const connection = receivers[index] as unknown as ConnectionRecord;
     const isOwn = connection.host === host && host.writeAll !== undefined;
     if (isOwn) fan.add(connection);
-    else (others ??= []).push(receiver);
+    else (others ??= []).push(index);
   }
   fan.send();
-  // Last: what another transport calls may broadcast, too.
-  for (const other of others ?? []) other.write(bytes, start, end);
+  return others ?? NONE;
 }
 
 /** One broadcast to the connections of one reactor. */

@@ -14,7 +14,12 @@ import type { Outbox } from "../../bytes/outbox.ts";
 import type { StreamAddress } from "../../net/address.ts";
 import { Readiness } from "../../poll/events.ts";
 import type { TimeoutReason } from "../../stream/close_reason.ts";
-import type { Output, Part, SharedTransport } from "../../stream/shared.ts";
+import type {
+  Output,
+  Part,
+  Receiver,
+  SharedTransport,
+} from "../../stream/shared.ts";
 import type { Timeouts } from "../../stream/timeouts.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
 import type { StreamSocket } from "../../system/system.ts";
@@ -201,8 +206,8 @@ export class EngineConnection<Data = unknown>
     this.host.input.retain(end);
   }
 
-  broadcast(receivers: readonly SharedTransport[], part: Part): void {
-    broadcast(this.host, receivers, part);
+  broadcast(receivers: readonly Receiver[], part: Part): readonly number[] {
+    return broadcast(this.host, receivers, part);
   }
 
   pause(): void {

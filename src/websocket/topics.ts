@@ -1,0 +1,251 @@
+/**
+ * Topics: publish and subscribe for the WebSockets of one server.
+ *
+ * A message is framed once for all its receivers. Messages of one turn leave
+ * together; they and the messages that a WebSocket sends directly keep their
+ * order. No handler runs inside of a call.
+ *
+ * @module
+ */
+
+import { FrameLog, Publication, type SharedCodec } from "./frame_log.ts";
+import { Topic, TOPIC_CHARACTERS_MAX, type TopicMember } from "./topic.ts";
+import { TurnLog } from "./turn_log.ts";
+
+/** A message for a topic: text, or bytes for a binary message. */
+export type TopicMessage = string | Uint8Array<ArrayBuffer>;
+
+/** Counts of a server's topics. */
+export interface TopicCounts {
+  /** Messages that were published here, or came from elsewhere. */
+  published: number;
+  /** Messages that were dropped, since a peer reads too slowly. */
+  dropped: number;
+  /** WebSockets that were closed for that. */
+  closed: number;
+}
+
+/** Options of {@linkcode Hub.publish}. */
+export interface PublishOptions {
+  /** A member that does not get the message: mostly the one that sends it. */
+  readonly except?: TopicMember | undefined;
+  /** Whether to compress it; left to the codec when left out. */
+  readonly compress?: boolean | undefined;
+}
+
+/** A way to members elsewhere: on other Workers, or on other machines. */
+export interface TopicLink {
+  /** A topic has its first member here. */
+  subscribed(topic: string): void;
+  /** A topic has no member here any more. */
+  unsubscribed(topic: string): void;
+  /** A message was published here. */
+  published(topic: string, message: TopicMessage): void;
+}
+
+/** The topics of one server. */
+export class Hub {
+  /** Counts. */
+  readonly counts: TopicCounts = { published: 0, dropped: 0, closed: 0 };
+  readonly #topics = new Map<string, Topic>();
+  readonly #logs: FrameLog[] = [new FrameLog(undefined)];
+  readonly #turn = new TurnLog(this.#logs, (member) => this.#note(member));
+  readonly #links: TopicLink[] = [];
+
+  /** The names of all topics that have members. */
+  get topics(): Iterable<string> {
+    return this.#topics.keys();
+  }
+
+  /** Tells `link` what happens from now on. */
+  link(link: TopicLink): void {
+    this.#links.push(link);
+  }
+
+  /** Tells `link` nothing more. */
+  unlink(link: TopicLink): void {
+    const index = this.#links.indexOf(link);
+    if (index >= 0) this.#links.splice(index, 1);
+  }
+
+  /** Returns how many members a topic has. */
+  sizeOf(name: string): number {
+    return this.#topics.get(name)?.size ?? 0;
+  }
+
+  /**
+   * Adds a member to a topic: it gets all messages from now on.
+   *
+   * @returns Whether it is in the topic: false when it has `topicsMax` topics.
+   * @throws {TypeError} when `name` is no string.
+   * @throws {RangeError} when `name` is empty or too long.
+   */
+  subscribe(name: string, member: TopicMember): boolean {
+    checkTopic(name);
+    const known = this.#topics.get(name);
+    if (known?.has(member)) return true;
+    const { topics, topicLimits } = member;
+    if (countOf(topics) >= topicLimits.topicsMax) return false;
+    this.#turn.settle(member);
+    const log = this.#logOf(member.topicCodec);
+    known?.add(member, log);
+    const topic = known ?? new Topic(name, member, log);
+    if (topics === undefined) member.topics = topic;
+    else if (topics instanceof Topic) member.topics = [topics, topic];
+    else topics.push(topic);
+    if (known === undefined) this.#open(topic);
+    return true;
+  }
+
+  /**
+   * Removes a member from a topic.
+   *
+   * @returns Whether it was in the topic.
+   */
+  unsubscribe(name: string, member: TopicMember): boolean {
+    const topic = this.#topics.get(name);
+    if (topic === undefined || !topic.has(member)) return false;
+    this.#turn.settle(member);
+    const { topics } = member;
+    if (topics instanceof Topic) member.topics = undefined;
+    else {
+      topics!.splice(topics!.indexOf(topic), 1);
+      if (topics!.length === 1) member.topics = topics![0];
+    }
+    this.#remove(topic, member);
+    return true;
+  }
+
+  /** Removes a member from all topics: it sends nothing more, or is closed. */
+  leave(member: TopicMember): void {
+    const { topics } = member;
+    if (topics === undefined) return;
+    member.topics = undefined;
+    this.#turn.forget(member);
+    if (topics instanceof Topic) return this.#remove(topics, member);
+    for (const topic of topics) this.#remove(topic, member);
+  }
+
+  /**
+   * Sends a member what was published and has not left yet: call this before
+   * anything else is sent to it.
+   */
+  settle(member: TopicMember): void {
+    if (!this.#turn.isEmpty && member.topics !== undefined) {
+      this.#turn.settle(member);
+    }
+  }
+
+  /**
+   * Publishes a message to all members of a topic, here and elsewhere.
+   *
+   * @returns How many members it has here.
+   * @throws {TypeError} when `name` is no string.
+   * @throws {RangeError} when `name` is empty or too long.
+   */
+  publish(
+    name: string,
+    message: TopicMessage,
+    options: PublishOptions = {},
+  ): number {
+    checkTopic(name);
+    for (const link of this.#links) link.published(name, message);
+    return this.deliver(name, message, options);
+  }
+
+  /** Publishes a message that comes from elsewhere, to the members here. */
+  deliver(
+    name: string,
+    message: TopicMessage,
+    { except, compress }: PublishOptions = {},
+  ): number {
+    this.counts.published++;
+    const topic = this.#topics.get(name);
+    if (topic === undefined) return 0;
+    const excluded = except !== undefined && topic.has(except);
+    const receivers = topic.size - (excluded ? 1 : 0);
+    if (receivers === 0) return 0;
+    if (this.#turn.isEmpty) queueMicrotask(this.#flush);
+    const publication = new Publication(message, compress);
+    this.#turn.add(topic, publication, excluded ? except : undefined);
+    return receivers;
+  }
+
+  /** Sends at once what was published. */
+  flush(): void {
+    this.#turn.flush();
+  }
+
+  // Made once: a closure for each turn would be allocated.
+  readonly #flush = (): void => this.flush();
+
+  #open(topic: Topic): void {
+    this.#topics.set(topic.name, topic);
+    for (const link of this.#links) link.subscribed(topic.name);
+  }
+
+  #remove(topic: Topic, member: TopicMember): void {
+    topic.remove(member);
+    if (topic.groups.length > 0) return;
+    this.#topics.delete(topic.name);
+    for (const link of this.#links) link.unsubscribed(topic.name);
+  }
+
+  #logOf(codec: SharedCodec | undefined): FrameLog {
+    for (const log of this.#logs) if (log.codec === codec) return log;
+    const log = new FrameLog(codec);
+    this.#logs.push(log);
+    return log;
+  }
+
+  /** Notes that a member's peer reads too slowly for a message. */
+  #note(member: TopicMember): void {
+    this.counts.dropped++;
+    if (member.topicLimits.slowMembers === "drop") return;
+    this.counts.closed++;
+    this.leave(member);
+    // A handler must not run while messages are sent.
+    queueMicrotask(() => member.tooSlow());
+  }
+}
+
+/** Returns the names of a member's topics. */
+export function topicsOf({ topics }: TopicMember): string[] {
+  if (topics === undefined) return [];
+  if (topics instanceof Topic) return [topics.name];
+  return topics.map(({ name }) => name);
+}
+
+function countOf(topics: TopicMember["topics"]): number {
+  if (topics === undefined) return 0;
+  return topics instanceof Topic ? 1 : topics.length;
+}
+
+/**
+ * Throws unless `name` may be the name of a topic.
+ *
+ * @throws {TypeError} when it is no string.
+ * @throws {RangeError} when it is empty or too long.
+ */
+export function checkTopic(name: string): void {
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot use the topic "${String(name)}": it must be a string`,
+    );
+  }
+  const { length } = name;
+  if (length > 0 && length <= TOPIC_CHARACTERS_MAX) return;
+  throw new RangeError(
+    `Cannot use the topic "${name.slice(0, 32)}" of "${length}" characters: ` +
+      `it must have from 1 to ${TOPIC_CHARACTERS_MAX}`,
+  );
+}
+
+const hubs = new WeakMap<object, Hub>();
+
+/** Returns the topics of a server, by any object that only the server has. */
+export function hubOf(server: object): Hub {
+  let hub = hubs.get(server);
+  if (hub === undefined) hubs.set(server, hub = new Hub());
+  return hub;
+}
