@@ -19,6 +19,7 @@ use denio::ffi::*;
 use denio_http1::TABLE_WORDS;
 use denio_poll::SocketOption;
 use denio_proactor::{Completion, Request};
+use denio_websocket::accept::ACCEPT_LENGTH;
 use denio_websocket::frames::{ROW_WORDS, STATE_WORDS};
 use util::Random;
 use util::{abi, alone};
@@ -243,6 +244,12 @@ const CALLS: &[(&str, Call)] = &[
         parsed.0
     }),
     ("denio_websocket_parse", |fuzzer| fuzzer.frames()),
+    ("denio_websocket_accept", |fuzzer| {
+        fuzzer.bytes(ACCEPT_LENGTH, |text| {
+            // SAFETY: it is as long as it must be, or null.
+            unsafe { denio_websocket_accept(text) }
+        })
+    }),
     ("denio_source_try_clone", |fuzzer| {
         let clone = denio_source_try_clone(fuzzer.handle(SOCKETS));
         fuzzer.opened(Kind::Stream, clone)

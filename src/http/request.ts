@@ -4,6 +4,7 @@
  * @module
  */
 
+import { RequestFlag } from "./answer_plan.ts";
 import type { RequestHead } from "./h1/head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
@@ -75,6 +76,12 @@ export class LazyRequest {
   static detach(request: LazyRequest): void {
     request.#head.detach();
     request.#incoming?.detach();
+  }
+
+  /** Whether an object is a lazy request of HTTP/1.0. */
+  static isOld(request: object): boolean {
+    return #head in request &&
+      (request.#head.flags & RequestFlag.HTTP_1_0) !== 0;
   }
 
   /** Aborts the request's signal. */

@@ -457,6 +457,7 @@ export const RING_SYMBOLS = {
 
 /** The functions of WebSocket. */
 export const WEBSOCKET_SYMBOLS = {
+  denio_websocket_accept: { parameters: [/* text */ "buffer"], result: "i32" },
   denio_websocket_parse: {
     parameters: [
       /* buffer */ "buffer",

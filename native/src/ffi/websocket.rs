@@ -1,7 +1,8 @@
-//! Parsing frames of WebSocket.
+//! The wire of WebSocket: handshakes and frames.
 
 use super::answer::answer_count;
 use super::memory::{bytes_mut, items_mut, overlap, range_of};
+use denio_websocket::accept::{self, ACCEPT_LENGTH, KEY_LENGTH};
 use denio_websocket::frames::{self, Row, STATE_WORDS, State};
 
 /// Parses the frames in the `length` bytes from `offset` on, and unmasks them in place.
@@ -44,4 +45,22 @@ pub unsafe extern "C" fn denio_websocket_parse(
         return -libc::EFAULT;
     };
     answer_count(Ok(frames::parse(buffer, offset as usize, state, table)))
+}
+
+/// Replaces the characters of a `Sec-WebSocket-Key`, 24 from the start of `text` on, by the
+/// 28 of its `Sec-WebSocket-Accept`. Returns zero, or `-errno`. Any bytes are a key.
+///
+/// # Safety
+///
+/// `text` is null or writable for [`ACCEPT_LENGTH`] bytes until this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn denio_websocket_accept(text: *mut u8) -> i32 {
+    // SAFETY: the caller's promise.
+    let text = unsafe { bytes_mut(text, 0, ACCEPT_LENGTH as u32) };
+    let Some(text) = text.and_then(|text| <&mut [u8; ACCEPT_LENGTH]>::try_from(text).ok()) else {
+        return -libc::EFAULT;
+    };
+    let Some(key) = text.first_chunk::<KEY_LENGTH>() else { return -libc::EINVAL };
+    *text = accept::accept(key);
+    0
 }

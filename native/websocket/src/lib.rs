@@ -4,6 +4,7 @@
 //! were read into. What is kept of a message between two calls is a few words of the
 //! caller's.
 
+pub mod accept;
 pub mod frames;
 pub mod mask;
 pub mod utf8;
