@@ -11,22 +11,10 @@ import { type Fault, type Files, filesUnder, lineAt } from "./project.ts";
 const SYMBOLS = "src/native/symbols.ts";
 const FFI = "native/src/ffi/";
 
-/** Constants that both sides have, and where Rust's are. */
-const CONSTANTS = [
-  { name: "ABI_VERSION", rust: "ABI_VERSION", where: FFI },
-  { name: "ACCEPT_WORDS", rust: "ACCEPT_WORDS", where: FFI },
-  { name: "ADDRESS_BYTES", rust: "ADDRESS_BYTES", where: FFI },
-  { name: "CLOCK_WORDS", rust: "CLOCK_WORDS", where: FFI },
-  { name: "COMPLETION_BYTES", rust: "COMPLETION_BYTES", where: FFI },
-  { name: "DATAGRAM_CUT", rust: "DATAGRAM_CUT", where: FFI },
-  { name: "PROACTOR_STATS", rust: "PROACTOR_STATS", where: FFI },
-  { name: "REQUEST_BYTES", rust: "REQUEST_BYTES", where: FFI },
-  {
-    name: "EVENTS_MAX",
-    rust: "BATCH_MAX",
-    where: "native/poll/src/sys/mod.rs",
-  },
-];
+/** A constant that both sides have: all that are public in `native/src/ffi/`. */
+const CONSTANT = /^pub const (\w+): \w+ = ([^;]+);/gm;
+/** Another, which has two names. */
+const BATCH_MAX = "native/poll/src/sys/mod.rs";
 
 /** `denio_x: { parameters: [/* name *\/ "u32", ...], result: "i32" }`. */
 const SYMBOL =
@@ -73,21 +61,18 @@ export function* abi(files: Files): Generator<Fault> {
 
 function* constants(files: Files): Generator<Fault> {
   const symbols = files.get(SYMBOLS) ?? "";
-  for (const { name, rust, where } of CONSTANTS) {
-    const here = constant(symbols, `export const ${name}`);
-    const rustFiles = [...filesUnder(files, where, ".rs")];
-    const there = constant(rustFiles.join("\n"), `const ${rust}`);
-    if (here.value !== undefined && here.value === there.value) continue;
-    const message = `${name} is ${here.value ?? "missing"}, but ${rust} in ` +
-      `${where} is ${there.value ?? "missing"}`;
-    yield { file: SYMBOLS, line: here.line, message };
+  const rust = [...filesUnder(files, FFI, ".rs").map(([, text]) => text)]
+    .concat(files.get(BATCH_MAX)?.replace("BATCH_MAX", "EVENTS_MAX") ?? "");
+  for (const [, name, there] of rust.join("\n").matchAll(CONSTANT)) {
+    const match = new RegExp(`^export const ${name} = ([^;]+);`, "m")
+      .exec(symbols);
+    const [here, wanted] = [match?.[1], there].map((value) =>
+      value?.replaceAll("_", "")
+    );
+    if (here === wanted) continue;
+    const message = `${name} is ${here ?? "missing"}, but ${wanted} in Rust`;
+    yield { file: SYMBOLS, line: lineAt(symbols, match?.index ?? 0), message };
   }
-}
-
-function constant(text: string, start: string) {
-  const match = new RegExp(`${start}(?:: \\w+)? = ([^;]+);`).exec(text);
-  const value = match?.[1]?.replaceAll("_", "");
-  return { value, line: lineAt(text, match?.index ?? 0) };
 }
 
 function* typeScriptSignatures(
