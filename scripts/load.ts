@@ -1,7 +1,7 @@
 /**
  * Drives a server with autocannon: `deno task load --help`.
  *
- * Permissions of the task: net for any URL; run for cargo, npx, node, a shell,
+ * Permissions of the task: net for any URL; run for cargo, npm, node, a shell,
  * which reads the server's processor time from /proc, and this Deno, whose path
  * deno.json cannot name.
  *
@@ -41,7 +41,7 @@ Options:
       --json           Print one JSON object
   -h, --help           Print this
 
-autocannon runs on node, which npx brings. Where there is no npx it runs on
+autocannon runs on node, where npm installs it. Where there is no npm it runs on
 Deno, and its latencies are not the server's.
 
 Examples:

@@ -10,6 +10,8 @@
 // deno-lint-ignore-file no-console -- a command line uses this
 
 import { fileURLToPath } from "node:url";
+import { hasProgram } from "../bench/machine.ts";
+import { npmPackage } from "../bench/peers/tools.ts";
 import { Failure } from "../command_line.ts";
 import { whenInterrupted } from "../interrupt.ts";
 import { kill } from "../server_process.ts";
@@ -60,16 +62,17 @@ export async function runAutocannon(
   url: string,
   { connections, pipelining, duration }: LoadOptions,
 ): Promise<LoadResult> {
-  const module = await modulePath();
-  if (module === undefined) {
+  const isOnNode = hasProgram("npm");
+  if (!isOnNode) {
     console.error(
-      "warning: there is no npx, so autocannon runs on Deno, where its " +
+      "warning: there is no npm, so autocannon runs on Deno, where its " +
         "latencies are not the server's; install node",
     );
   }
-  const [program, ...args] = module === undefined
-    ? [Deno.execPath(), ...ON_DENO]
-    : ["node", DRIVER, module];
+  const tools = { mayInstall: true, say: console.error };
+  const [program, ...args] = isOnNode
+    ? ["node", DRIVER, `${await npmPackage(PACKAGE, tools)}/autocannon.js`]
+    : [Deno.execPath(), ...ON_DENO];
   const child = new Deno.Command(program!, {
     args: args.concat(
       JSON.stringify({ url, connections, pipelining, duration }),
@@ -82,22 +85,4 @@ export async function runAutocannon(
   const { success, stdout } = await child.output();
   if (!success) throw new Failure("Cannot load: autocannon failed, see above");
   return JSON.parse(new TextDecoder().decode(stdout));
-}
-
-/** Installs autocannon with npx; returns `undefined` where there is no npx. */
-async function modulePath(): Promise<string | undefined> {
-  const findIt = ["sh", "-c", "readlink -f $(command -v autocannon)"];
-  try {
-    const { success, stdout } = await new Deno.Command("npx", {
-      args: ["--yes", "--loglevel=error", `--package=${PACKAGE}`, "--"]
-        .concat(findIt),
-      stdin: "null",
-      stderr: "inherit",
-    }).output();
-    if (success) return new TextDecoder().decode(stdout).trim();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  throw new Failure(`Cannot load: npx did not bring ${PACKAGE}, see above`);
 }

@@ -45,14 +45,11 @@ export function bottleneckOf(
 /** Returns the report as one object. */
 export function reportJson(report: LoadReport): Record<string, unknown> {
   const { url, options: { connections, pipelining }, result } = report;
-  const { requests, bytes, elapsedSeconds } = result;
   return {
-    url,
-    connections,
-    pipelining,
+    ...{ url, connections, pipelining },
     ...result,
-    requestsPerSecond: Math.round(requests / elapsedSeconds),
-    bytesPerSecond: Math.round(bytes / elapsedSeconds),
+    requestsPerSecond: perSecond(report),
+    bytesPerSecond: Math.round(result.bytes / result.elapsedSeconds),
     serverCpuUsPerRequest: cpuPerRequest(report) ?? null,
     serverCores: serverCores(report) ?? null,
     bottleneck: bottleneckOf(report),
@@ -64,21 +61,28 @@ export function reportJson(report: LoadReport): Record<string, unknown> {
 export function reportLines(report: LoadReport): string[] {
   const { url, options: { connections, pipelining }, result } = report;
   const { requests, bytes, elapsedSeconds, latencyMs } = result;
-  const perSecond = Math.round(requests / elapsedSeconds);
   const latency = Object.entries(latencyMs)
     .map(([name, ms]) => `${name.replace("_", ".")} ${ms} ms`);
+  const cpu = cpuPerRequest(report);
   return [
     `${url}, ${connections} connections, pipelines of ${pipelining}, ` +
     `${elapsedSeconds.toFixed(1)} s`,
     "",
     `  latency     ${latency.join("  ")}`,
     `  requests    ${requests.toLocaleString("en")}, ` +
-    `${perSecond.toLocaleString("en")} a second`,
+    `${perSecond(report).toLocaleString("en")} a second`,
     `  throughput  ${formatBytes(bytes / elapsedSeconds)} a second`,
     `  failures    ${failures(result)}`,
-    ...cpuLines(report),
+    ...cpu === undefined ? [] : [
+      `  server CPU  ${cpu.toFixed(2)} microseconds a request, ` +
+      `${serverCores(report)?.toFixed(2)} of a core`,
+    ],
     ...bottleneckLines(report),
   ];
+}
+
+function perSecond({ result: { requests, elapsedSeconds } }: LoadReport) {
+  return Math.round(requests / elapsedSeconds);
 }
 
 function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
@@ -90,14 +94,6 @@ function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
   });
   return counts.filter(([, count]) => count > 0)
     .map(([name, count]) => `${count} ${name}`).join(", ") || "none";
-}
-
-function cpuLines(report: LoadReport): string[] {
-  const cpu = cpuPerRequest(report);
-  return cpu === undefined ? [] : [
-    `  server CPU  ${cpu.toFixed(2)} microseconds a request, ` +
-    `${serverCores(report)?.toFixed(2)} of a core`,
-  ];
 }
 
 function bottleneckLines(report: LoadReport): string[] {

@@ -86,7 +86,7 @@ Deno.test("load starts the built-in server, and measures it", async () => {
   assert(Deno.build.os !== "linux" || report.serverCpuUsPerRequest > 0);
 });
 
-Deno.test("load warns, when autocannon runs on Deno without npx", async () => {
+Deno.test("load warns, when autocannon runs on Deno without npm", async () => {
   await using server = await startServer(builtInServer());
   const script = new URL("../../scripts/load.ts", import.meta.url).pathname;
   const url = `http://127.0.0.1:${server.port}/`;
@@ -94,7 +94,7 @@ Deno.test("load warns, when autocannon runs on Deno without npx", async () => {
     [Deno.execPath(), "run", "--quiet", "-A", script, url, "-d", "1"],
     { env: { PATH: "/nonexistent" } },
   );
-  assertMatch(stderr, /^warning: there is no npx[^\n]+\n$/);
+  assertMatch(stderr, /^warning: there is no npm[^\n]+\n$/);
   assertEquals(code, 0);
 });
 

@@ -57,7 +57,7 @@ export async function npmPackage(
 ): Promise<string> {
   // A folder for each: a package that cannot be had keeps no other away.
   const prefix = placeOf(`npm/${wanted}`);
-  const folder = join(prefix, "node_modules", wanted.split("@", 1)[0]!);
+  const folder = join(prefix, "node_modules", wanted.replace(/@[^@]+$/, ""));
   // Written after npm has succeeded: a part of a package looks like a package.
   const stamp = join(prefix, "installed");
   if (existsSync(stamp)) return folder;
