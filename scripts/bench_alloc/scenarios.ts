@@ -4,6 +4,15 @@
  * @module
  */
 
+import {
+  APP_ANSWER,
+  APP_PATH,
+  BROWSER_FIELDS,
+  HELLO,
+  JSON_ANSWER,
+  JSON_BODY,
+} from "../bench/payloads.ts";
+import { type Handler, handler, hello } from "../bench/servers/app.ts";
 import { Events } from "../../src/poll/events.ts";
 import { Interest } from "../../src/poll/interest.ts";
 import { Poll } from "../../src/poll/poll.ts";
@@ -12,9 +21,8 @@ import type { FiberHandler } from "../../src/fiber/fiber_server.ts";
 import { Reactor } from "../../src/reactor/reactor.ts";
 import { echo } from "../../src/server/echo.ts";
 import { serve } from "../../src/server/serve.ts";
-import { ClosedLoop } from "./closed_loop.ts";
+import { ClosedLoop, type Exchange } from "./closed_loop.ts";
 import { countCalls, countServer } from "./counting.ts";
-import * as exchanges from "./exchanges.ts";
 import type { Allocated, Meter } from "./meter.ts";
 import { Fibers } from "../../mod.ts";
 
@@ -45,22 +53,96 @@ const TCP = { hostname: "127.0.0.1", port: 0 } as const;
 const TIMER_MS = 60_000;
 const MESSAGE_BYTES = 64;
 
+/** An exchange over HTTP. */
+interface HttpExchange extends Exchange {
+  /** Answers each request. */
+  readonly handler: Handler;
+  /**
+   * Stands in for a request when the handler is called without a server: the
+   * parts that the handler reads are there already, and cost nothing.
+   */
+  readonly request: Request;
+}
+
+const CONNECTIONS = 64;
+const DEPTH = 16;
+const ORIGIN = "127.0.0.1:8000";
+
+/** Returns the text of a request. */
+function requestOf(line: string, ...rest: string[]): string {
+  return [`${line} HTTP/1.1`, `Host: ${ORIGIN}`, ...rest].join("\r\n");
+}
+
+/** Returns an object with the parts of a request that a handler reads. */
+function standIn(path: string, parts: object): Request {
+  return { url: `http://${ORIGIN}${path}`, ...parts } as Request;
+}
+
+const GET = requestOf("GET /", "\r\n");
+const FIELDS = BROWSER_FIELDS.map((field): [string, string] => {
+  const [name, value] = field.split(": ", 2);
+  return [name!.toLowerCase(), value!];
+});
+
+/** The smallest request there is, with the smallest handler. */
+const PLAIN: HttpExchange = {
+  connections: CONNECTIONS,
+  question: GET,
+  depth: 1,
+  ending: HELLO,
+  handler: hello,
+  request: standIn("/", {}),
+};
+
+/** Sixty-four bytes, which the server sends back. */
+const MESSAGE = `${"-".repeat(63)}\n`;
+const ECHOED: Exchange = {
+  connections: CONNECTIONS,
+  question: MESSAGE,
+  depth: 1,
+  ending: MESSAGE,
+};
+
 /** All scenarios. */
 export const SCENARIOS = {
   known: {
     title: `${KNOWN_ELEMENTS} elements of an array, to check the counting`,
     count: countKnown,
   },
-  get: http("GET, the smallest there is", exchanges.PLAIN),
-  alone: http("GET, each in a turn of its own", exchanges.ALONE),
-  pipeline: http("GET, sixteen in one write", exchanges.PIPELINED),
-  differs: http(
-    "GET, sixteen in one write, each unlike the last",
-    exchanges.DIFFERENT,
-  ),
-  async: http("GET, async handler", exchanges.ASYNC),
-  app: http("GET as a browser sends it: URL, two fields, JSON", exchanges.APP),
-  post: http("POST of 1 KB of JSON", exchanges.JSON_POST),
+  get: http("GET, the smallest there is", {}),
+  alone: http("GET, each in a turn of its own", { connections: 1 }),
+  pipeline: http("GET, sixteen in one write", {
+    question: GET.repeat(DEPTH),
+    depth: DEPTH,
+  }),
+  differs: http("GET, sixteen in one write, each unlike the last", {
+    // No head repeats the one before it: each is parsed.
+    question: (GET + GET.replace("/", "/other")).repeat(DEPTH / 2),
+    depth: DEPTH,
+  }),
+  async: http("GET, async handler", {
+    // deno-lint-ignore require-await -- many handlers are async without need
+    handler: async () => hello(),
+  }),
+  app: http("GET as a browser sends it: URL, two fields, JSON", {
+    question: requestOf(`GET ${APP_PATH}`, ...BROWSER_FIELDS, "\r\n"),
+    ending: APP_ANSWER,
+    handler,
+    request: standIn(APP_PATH, { headers: new Map(FIELDS) }),
+  }),
+  post: http("POST of 1 KB of JSON", {
+    question: requestOf(
+      "POST /json",
+      "Content-Type: application/json",
+      `Content-Length: ${JSON_BODY.length}`,
+      `\r\n${JSON_BODY}`,
+    ),
+    ending: JSON_ANSWER,
+    handler,
+    request: standIn("/json", {
+      json: () => Promise.resolve(JSON.parse(JSON_BODY)),
+    }),
+  }),
   echo: tcp("echo of 64 bytes, callbacks", (reactor) => {
     echo({ ...TCP, reactor });
   }),
@@ -74,7 +156,9 @@ export const SCENARIOS = {
   },
 } satisfies Readonly<Record<string, Scenario>>;
 
-function http(title: string, exchange: exchanges.HttpExchange): Scenario {
+/** An exchange over HTTP: the smallest one, except for `differs`. */
+function http(title: string, differs: Partial<HttpExchange>): Scenario {
+  const exchange = { ...PLAIN, ...differs };
   const { handler, request } = exchange;
   const count = async (meter: Meter): Promise<Figures> => {
     const total = await countServer(meter, exchange, (reactor) => {
@@ -93,7 +177,7 @@ async function withoutHandler(total: Promise<Allocated>): Promise<Figures> {
 
 function tcp(title: string, start: (reactor: Reactor) => void): Scenario {
   const count = (meter: Meter) =>
-    withoutHandler(countServer(meter, exchanges.ECHOED, start));
+    withoutHandler(countServer(meter, ECHOED, start));
   return { title, count };
 }
 
@@ -111,7 +195,7 @@ async function countKnown(meter: Meter): Promise<Figures> {
 }
 
 async function countTimers(meter: Meter): Promise<Figures> {
-  const system = new ClosedLoop({ ...exchanges.ECHOED, connections: 0 });
+  const system = new ClosedLoop({ ...ECHOED, connections: 0 });
   using reactor = new Reactor({ system });
   const nothing = () => {};
   return await withoutHandler(countCalls(meter, () => {

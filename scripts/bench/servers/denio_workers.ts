@@ -2,13 +2,8 @@
  * The benchmark's HTTP server on denio's Workers: `WORKERS [BALANCE]`. It is also
  * the module that each of them serves.
  *
- * On SIGUSR2 and at its end it prints how many connections each has accepted.
- * (Deno starts a debugger on SIGUSR1.)
- *
  * @module
  */
-
-// deno-lint-ignore-file no-console -- the benchmark reads it
 
 import { type Balance, serve } from "../../../mod.ts";
 import { announce } from "./announce.ts";
@@ -17,24 +12,14 @@ import { hello } from "./app.ts";
 /** The handler of each Worker. */
 export default { fetch: hello };
 
-async function run(workers: number, balance: Balance): Promise<void> {
-  const server = await serve({
+if (import.meta.main) {
+  const [workers = "1", balance = "shared-listener"] = Deno.args;
+  const { addr } = await serve({
     module: new URL(import.meta.url),
-    workers,
-    balance,
+    workers: Number(workers),
+    balance: balance as Balance,
     hostname: "127.0.0.1",
     port: 0,
   });
-  const printAccepted = () => console.log(`accepted ${server.accepted}`);
-  Deno.addSignalListener("SIGUSR2", printAccepted);
-  Deno.addSignalListener("SIGTERM", () => server.shutdown());
-  announce(server.addr);
-  await server.finished;
-  printAccepted();
-  Deno.exit();
-}
-
-if (import.meta.main) {
-  const [workers = "1", balance = "shared-listener"] = Deno.args;
-  await run(Number(workers), balance as Balance);
+  announce(addr);
 }
