@@ -8,7 +8,15 @@
  * @module
  */
 
-import { BASELINE, FIBERS, LIMIT, onBackend, SUBJECT } from "./scenarios.ts";
+import {
+  BASELINE,
+  BUN,
+  FIBERS,
+  LIMIT,
+  onBackend,
+  OVER_TCP,
+  SUBJECT,
+} from "./scenarios.ts";
 import type { FigureName, Results } from "./results.ts";
 
 /** A budget beside what a run has measured. */
@@ -52,6 +60,8 @@ const LISTEN = ratio("Deno.listen's");
 const FIBERS_LISTEN = ratio("Deno.listen's", BASELINE, FIBERS);
 const LOOP = ratio("the bare loop's", LIMIT);
 const EPOLL = ratio("what it needs on epoll", onBackend("epoll"));
+const BUNS = ratio("Bun's", BUN);
+const TCP = ratio("its TCP echo's", OVER_TCP);
 const CALLS = plain("a request");
 const KEPT: Measure = { ...plain("of the rate without them"), isLeast: true };
 
@@ -75,8 +85,14 @@ const BUDGETS: readonly (readonly [
   ["echo, callbacks: own part", "echo64", "ownUs", 0.08, LISTEN],
   ["echo, callbacks: CPU", "echo64", "cpuUs", 0.95, LOOP],
   ["echo, fibers: own part", "echo64", "ownUs", 0.25, FIBERS_LISTEN],
+  ["WebSocket echo, 64 connections: CPU", "ws-64", "cpuUs", 1, BUNS],
+  ["WebSocket echo, 512 connections: CPU", "ws-512", "cpuUs", 1, BUNS],
+  ["WebSocket echo beside TCP: CPU", "ws-64", "cpuUs", 1.15, TCP],
+  ["message to 10,000 WebSockets: CPU", "ws-publish", "cpuUs", 0.7, BUNS],
   ["connect, GET, close: CPU", "churn", "cpuUs", 1, SERVE],
   ["memory of an idle connection", "idle", "bytesEach", 400, plain("bytes")],
+  ["an idle WebSocket", "ws-idle", "bytesEach", 700, plain("bytes")],
+  ["it, compressed", "ws-idle-deflate", "bytesEach", 1_000, plain("bytes")],
   ["rate beside 15,000 idle ones", "idle-busy", "rateKept", 0.97, KEPT],
   ["one connection: p50", "latency", "p50Us", 1.1, SERVE],
   ["a request every 20 ms: p50", "latency-20ms", "p50Us", 60, above("µs")],

@@ -82,25 +82,21 @@ export async function runLoad(command: readonly string[]): Promise<LoadSeen> {
 export class Load implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #interrupted: Disposable;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #late = AbortSignal.timeout(LOAD_MS_MAX);
   readonly #output: Promise<void>;
   readonly #complaint: Promise<string>;
   readonly #printed = Promise.withResolvers<void>();
-  #isLate = false;
   #text = "";
   #saidMs = 0;
 
   private constructor([program, ...args]: readonly string[]) {
     const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-    const child = new Deno.Command(program!, { args, ...pipes }).spawn();
-    this.#child = child;
-    this.#interrupted = whenInterrupted(() => kill(child, "SIGKILL"));
-    this.#timer = setTimeout(() => {
-      this.#isLate = true;
-      kill(child, "SIGKILL");
-    }, LOAD_MS_MAX);
-    this.#output = this.#read(child.stdout);
-    this.#complaint = new Response(child.stderr).text();
+    const signal = this.#late;
+    this.#child = new Deno.Command(program!, { args, signal, ...pipes })
+      .spawn();
+    this.#interrupted = whenInterrupted(() => kill(this.#child, "SIGKILL"));
+    this.#output = this.#read(this.#child.stdout);
+    this.#complaint = new Response(this.#child.stderr).text();
   }
 
   /** Starts a command. */
@@ -126,7 +122,7 @@ export class Load implements AsyncDisposable {
     const [text, complaint] = [this.#text, await this.#complaint];
     if (success) return { text, saidMs: this.#saidMs, complaint };
     throw new Failure(
-      this.#isLate
+      this.#late.aborted
         ? `the load did not end in ${LOAD_MS_MAX / MS_PER_SECOND} s`
         : `the load failed: ${complaint.trim() || text.trim()}`,
     );
@@ -134,7 +130,6 @@ export class Load implements AsyncDisposable {
 
   /** Kills it if it still runs. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#timer);
     kill(this.#child, "SIGKILL");
     await this.#child.status;
     this.#interrupted[Symbol.dispose]();

@@ -61,10 +61,9 @@ export async function measure(
     async warmUp(peer) {
       progress.step(`warming up ${peer.name}`);
       // The first start reads the files from a disk.
-      if (kind === "idle" || kind === "start") {
-        return await start(bench, scenario, peer);
-      }
+      if (kind === "start") return await start(bench, scenario, peer);
       const server = stack.use(await bench.start(peer, scenario));
+      if (kind === "idle") return await server[Symbol.asyncDispose]();
       running.set(peer.name, server);
       await warmUp(bench, scenario, server);
     },

@@ -19,8 +19,12 @@ import {
 export const SUBJECT = "denio";
 /** denio's other face, for echo: a fiber for each connection. */
 export const FIBERS = "denio fibers";
+/** denio's echo over plain TCP, beside its echo over WebSockets. */
+export const OVER_TCP = "denio TCP";
 /** The server that denio is compared with. */
 export const BASELINE = "Deno";
+/** The server that denio is compared with over WebSockets. */
+export const BUN = "Bun";
 /**
  * A bare epoll loop in Rust that sends fixed bytes and runs no handler: no
  * server can need less than it does.
@@ -53,6 +57,7 @@ export function isOwn(peer: string): boolean {
 export type Group =
   | "http"
   | "tcp"
+  | "websocket"
   | "latency"
   | "scaling"
   | "workers"
@@ -61,10 +66,20 @@ export type Group =
 
 /**
  * The programs of servers: `hello`, HTTP with one answer to every request, the
- * least that a handler can do; `http`, HTTP with routes; `echo`, TCP; and
- * `hello` on one Worker or two, which only denio has.
+ * least that a handler can do; `http`, HTTP with routes; `echo`, TCP; `hello` on
+ * one Worker or two, which only denio has; and WebSockets that send messages
+ * back, that do so compressed, or that publish them.
  */
-export type Service = "hello" | "http" | "echo" | "workers-1" | "workers-2";
+export type Service =
+  | "hello"
+  | "http"
+  | "echo"
+  | "workers-1"
+  | "workers-2"
+  | WebSocketService;
+
+/** The services over WebSockets, which are abilities as well. */
+export type WebSocketService = "ws" | "ws-deflate" | "ws-topic";
 
 /** What a scenario uses of a server: a route of `http`, or a service. */
 export type Ability =
@@ -76,7 +91,9 @@ export type Ability =
   | "events"
   | "login"
   | "echo"
-  | "workers";
+  | "workers"
+  | "ws-echo"
+  | WebSocketService;
 
 /** One thing to measure. */
 export interface Scenario {
@@ -210,6 +227,42 @@ const TCP: readonly Scenario[] = ([
   })
 );
 
+/** So many that an event loop is busy with one message for a while. */
+const RECEIVERS = 10_000;
+const ONE_WEBSOCKET = { group: "websocket", unit: "message" } as const;
+/** As long as servers compress by default. */
+const DEFLATED = ["--websocket", "--deflate", "--bytes", "2048", "--text"];
+
+const WEBSOCKET: readonly Scenario[] = [
+  ...([
+    ["ws-1", 1, "64 B", ["64"]],
+    ["ws-64", BUSY, "64 B", ["64"]],
+    ["ws-512", 512, "64 B", ["64"]],
+    ["ws-text", BUSY, "64 B of text", ["64", "--text"]],
+    ["ws-16k", BUSY, "16 KiB", [`${16 * 1024}`]],
+    ["ws-pipeline", BUSY, "64 B, sixteen at once", ["64", "--depth", "16"]],
+  ] as const).map(([name, connections, what, bytes]) =>
+    scenario(name, `WebSocket, ${what}, ${connectionsText(connections)}`, {
+      ...{ ...ONE_WEBSOCKET, service: "ws", needs: "ws-echo", connections },
+      load: ["echo", "--websocket", "--bytes", ...bytes],
+    })
+  ),
+  scenario("ws-publish", "WebSocket, one message to 10,000 receivers", {
+    ...{ ...ONE_WEBSOCKET, service: "ws-topic", needs: "ws-topic" },
+    ...{ connections: 1 + RECEIVERS, load: ["topic"] },
+  }),
+  ...([
+    ["ws-idle", "ws", "WebSocket that waits", ["--websocket"]],
+    ["ws-idle-deflate", "ws-deflate", "WebSocket that compresses", DEFLATED],
+  ] as const).map(([name, service, what, load]) =>
+    scenario(name, `memory of a ${what}, 15,000 of them`, {
+      ...{ group: "memory", unit: "connection", kind: "idle", service },
+      ...{ needs: service, connections: IDLE, isLimited: false },
+      load: ["idle", ...load],
+    })
+  ),
+];
+
 /** A whole core: a server without processor time cannot be in time. */
 const LONE = { group: "latency", connections: 1, isLimited: false } as const;
 
@@ -265,7 +318,8 @@ const REST: readonly Scenario[] = [
 ];
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS = [HTTP, TCP, LATENCY, SCALING, WORKERS, REST].flat();
+export const SCENARIOS = [HTTP, TCP, WEBSOCKET, LATENCY, SCALING]
+  .concat(WORKERS, REST).flat();
 
 /** Returns a scenario by its name. */
 export function scenarioOf(name: string): Scenario {
@@ -279,6 +333,7 @@ export function scenarioOf(name: string): Scenario {
  * fixed answer to each request, also where others send a longer one.
  */
 export function loadFor({ load }: Scenario, peer: string): string[] {
+  if (peer === OVER_TCP) return load.filter((word) => word !== "--websocket");
   const place = load.indexOf("--expect");
   return isBare(peer) && place >= 0 ? load.with(place + 1, HELLO) : [...load];
 }

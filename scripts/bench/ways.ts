@@ -131,17 +131,24 @@ export async function idle(
   // A new process: memory that was used once is often kept.
   await using running = await bench.start(peer, scenario);
   const { pid } = running.server;
+  const hold = async (connections: number) => {
+    const held = { ...scenario, connections };
+    await using load = await Load.start(bench.commandOf(running, held));
+    // The generator prints a line when each connection has had an answer.
+    await load.printed;
+    await settle();
+    const resident = residentBytes(pid);
+    await load.end();
+    return resident;
+  };
   // Fills caches and pools that any use would fill: no connection owns them.
   const fillSeconds = Math.min(seconds * FILL_A_SECOND, FILL_SECONDS_MAX);
-  await bench.load(running, scenarioOf("get"), fillSeconds);
+  const fill = scenarioOf(scenario.service === "hello" ? "get" : "ws-64");
+  await bench.load(running, fill, fillSeconds);
+  await hold(BUSY);
   await settle();
   const before = residentBytes(pid);
-  await using held = await Load.start(bench.commandOf(running, scenario));
-  // The generator prints a line when each connection has had an answer.
-  await held.printed;
-  await settle();
-  const resident = residentBytes(pid);
-  await held.end();
+  const resident = await hold(scenario.connections);
   return {
     bytesEach: (resident - before) / scenario.connections,
     residentBytes: resident,

@@ -58,6 +58,7 @@ const SECTIONS: readonly Section[] = [
     `work. The rest is the server's own part. ${SPREAD}`,
     "http",
     "tcp",
+    "websocket",
   ],
   [
     "Latency",

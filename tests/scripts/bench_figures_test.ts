@@ -42,6 +42,8 @@ Deno.test("budgetsOf() divides, subtracts, and takes figures as they are", () =>
     "denio (epoll)": every(1),
     "denio": { ...every(1), p50Us: 330, rateKept: 0.98 },
     "denio fibers": every(0.5),
+    "denio TCP": every(1),
+    "Bun": every(2),
     "Deno": { ...every(4), p50Us: 271 },
   });
   const budgets = budgetsOf(results);
@@ -54,6 +56,7 @@ Deno.test("budgetsOf() divides, subtracts, and takes figures as they are", () =>
   assertEquals(of("echo, fibers: own part"), [0.125, true]);
   assertEquals(of("echo, callbacks: own part"), [0.25, false]);
   assertEquals(of("a request every 20 ms: p50"), [59, true]);
+  assertEquals(of("WebSocket echo, 64 connections: CPU"), [0.5, true]);
   assertEquals(of("memory of an idle connection"), [1, true]);
   assertEquals(of("rate beside 15,000 idle ones"), [0.98, true]);
   // Every budget is about something that is measured.

@@ -356,7 +356,7 @@ loadTest("echo counts messages of any length, which all differ", async () => {
 loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
   const lies: [(message: Uint8Array) => Uint8Array | null, RegExp][] = [
     [(bytes) => bytes.map((each, at) => at === 9 ? each ^ 1 : each), /^B.* 9 /],
-    [(bytes) => concat([bytes, bytes]), /^More than 64 bytes came$/],
+    [(bytes) => concat([bytes, bytes]), /^No message asked for /],
     [() => null, /^The connection ended/],
     [(bytes) => bytes.subarray(1), /^Byte 0 is 0x/],
     [(bytes) => bytes.subarray(0, 63), /^Nothing came within 1000 ms$/],
@@ -370,6 +370,89 @@ loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
     assertFault(await load(server.addr, words), 19, why);
     assertEquals(server.connections, 2, "it was replaced");
   }
+});
+
+// --- WebSockets -------------------------------------------------------------
+
+type Message = string | Uint8Array<ArrayBuffer>;
+
+/** Answers each message, the one of a number, with those that `say` returns. */
+function socketServer(
+  say: (message: Message, number: number) => Message[],
+): Deno.HttpServer<Deno.NetAddr> {
+  let number = 0;
+  return serve((request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      const message = typeof data === "string" ? data : new Uint8Array(data);
+      for (const each of say(message, number++)) socket.send(each);
+    };
+    return response;
+  });
+}
+
+loadTest("--websocket counts echoes, alone and in pipelines", async () => {
+  const seen = new Set<Message>();
+  await using server = socketServer((message) => {
+    seen.add(message);
+    return [message];
+  });
+  const words = "echo --websocket --connections 4 --requests 96 --bytes";
+  for (const more of ["0", "64 --depth 16", "126", "70000"]) {
+    assertClean(await load(server.addr, `${words} ${more}`), 96);
+  }
+  seen.clear();
+  assertClean(await load(server.addr, `${words} 64 --text`), 96);
+  assertEquals(
+    [...seen].filter((each) => /^[ -~]{64}$/.test(`${each}`)).length,
+    96,
+  );
+});
+
+loadTest("--websocket finds each wrong echo", async () => {
+  const lies: [(message: Uint8Array<ArrayBuffer>) => Message[], RegExp][] = [
+    [
+      (bytes) => [bytes.map((each, at) => at === 9 ? each ^ 1 : each)],
+      /^B.* 9 /,
+    ],
+    [(bytes) => [bytes, bytes], /^No message asked for "\\x82@/],
+    [(bytes) => [bytes.subarray(1)], /^A frame begins with "\\x82\?/],
+    [() => ["-".repeat(64)], /^A frame begins with "\\x81@/],
+    [() => [], /^Nothing came within 1000 ms$/],
+  ];
+  for (const [lie, why] of lies) {
+    await using server = socketServer((message, number) =>
+      number === 5 ? lie(message as Uint8Array<ArrayBuffer>) : [message]
+    );
+    const words = "echo --websocket --requests 20 --patience-ms 1000";
+    assertFault(await load(server.addr, words), 19, why);
+  }
+});
+
+loadTest("--deflate finds that a server does not compress", async () => {
+  await using server = socketServer((message) => [message]);
+  const words = `--port ${server.addr.port} echo --websocket --deflate`;
+  const { code, stderr } = await run(`${words} --requests 1`);
+  assertMatch(stderr, /: The WebSocket was not accepted: "HTTP\/1.1 101/);
+  assertEquals(code, 1);
+});
+
+loadTest("topic counts what all but the first receive", async () => {
+  const members = new Set<WebSocket>();
+  await using server = serve((request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onmessage = ({ data }) => {
+      const isMember = members.has(socket);
+      members.add(socket);
+      for (const each of isMember ? members : [socket]) {
+        if (!isMember || each !== socket) each.send(data);
+      }
+    };
+    return response;
+  });
+  const words = "topic --connections 4 --requests 30";
+  assertClean(await load(server.addr, words), 30);
 });
 
 // --- Mode sse ---------------------------------------------------------------

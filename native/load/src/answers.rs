@@ -6,6 +6,7 @@
 use crate::content::Content;
 use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options};
+use crate::websocket;
 
 /// The only right status: an answer with another has no body to verify.
 const OK: u16 = 200;
@@ -65,19 +66,27 @@ pub struct Answers {
     pub sent: Option<Content>,
     may_close: bool,
     known: Option<(Vec<u8>, Head)>,
+    /// The first byte of each message's frame, over WebSockets, and the whole head of the frame.
+    frame: Option<u8>,
+    frame_head: Vec<u8>,
 }
 
 impl Answers {
     pub fn new(options: &mut Options) -> Self {
-        let expected = std::mem::take(&mut options.expected);
-        Self {
+        let mut answers = Self {
             mode: options.mode,
-            expected,
+            expected: std::mem::take(&mut options.expected),
             sent: options.body.take(),
             // A stream may last until the end of its connection, which must not come.
             may_close: options.closes || options.mode == Mode::Sse,
             known: None,
+            frame: options.frame,
+            frame_head: Vec::new(),
+        };
+        if let (Some(first), Some(message)) = (options.frame, answers.wanted()) {
+            answers.frame_head = websocket::frame_head(first, message.length, false);
         }
+        answers
     }
 
     fn wanted(&self) -> Option<&Content> {
@@ -95,8 +104,8 @@ impl Answers {
         flight: &mut Flight,
         came: &[u8],
     ) -> Result<(), String> {
-        if self.mode == Mode::Echo {
-            return self.read_message(reader, flight, came);
+        if self.mode == Mode::Echo || self.frame.is_some() {
+            return self.read_messages(reader, flight, came);
         }
         if reader.pending.is_empty() {
             let used = self.parse(reader, flight, came)?;
@@ -126,22 +135,49 @@ impl Answers {
         }
     }
 
-    fn read_message(
+    fn read_messages(
         &self,
         reader: &mut Reader,
         flight: &mut Flight,
         came: &[u8],
     ) -> Result<(), String> {
-        let Some(message) = self.sent.as_ref().filter(|_| flight.is_on()) else {
-            return Err("Bytes came without a message".into());
-        };
-        message.verify(flight.number(), reader.offset, came)?;
-        reader.offset += came.len();
-        if reader.offset == message.length {
-            reader.offset = 0;
-            flight.answered += 1;
+        let Some(message) = self.wanted() else { return Ok(()) };
+        let mut rest = came;
+        while !rest.is_empty() {
+            if !flight.is_on() {
+                return Err(format!("No message asked for {}", quoted(rest)));
+            }
+            if let Some(first) = self.frame.filter(|first| websocket::is_deflated(*first)) {
+                return reader.deflated(flight, rest, first, message);
+            }
+            let (head, all) = (&self.frame_head[..], self.frame_head.len() + message.length);
+            let (part, more) = rest.split_at(rest.len().min(all - reader.offset));
+            let (of_head, body) =
+                part.split_at(part.len().min(head.len().saturating_sub(reader.offset)));
+            if !of_head.is_empty() && !head[reader.offset..].starts_with(of_head) {
+                return Err(format!("A frame begins with {}", quoted(part)));
+            }
+            let offset = (reader.offset + of_head.len()).saturating_sub(head.len());
+            message.verify(flight.number(), offset, body)?;
+            reader.offset += part.len();
+            if reader.offset == all {
+                reader.offset = 0;
+                flight.answered += 1;
+            }
+            rest = more;
         }
         Ok(())
+    }
+
+    /// Reads the answer to the request for a WebSocket; true when it is complete, and right.
+    pub fn accepts(&self, reader: &mut Reader, came: &[u8]) -> Result<bool, String> {
+        reader.pending.extend_from_slice(came);
+        let deflates = self.frame.is_some_and(websocket::is_deflated);
+        let is_accepted = websocket::is_accepted(&reader.pending, deflates)?;
+        if is_accepted {
+            reader.pending = Vec::new();
+        }
+        Ok(is_accepted)
     }
 
     /// Takes complete parts of answers, and returns their length in bytes.
@@ -282,10 +318,7 @@ impl Answers {
         if status != OK {
             return Err(format!("Status is {status} instead of {OK}"));
         }
-        let value = |name: &str| {
-            let found = answer.headers.iter().find(|each| each.name.eq_ignore_ascii_case(name));
-            found.map(|each| String::from_utf8_lossy(each.value).to_ascii_lowercase())
-        };
+        let value = |name: &str| value(answer, name);
         // Where a body ends: RFC 9112 section 6.3.
         let body = match (value("transfer-encoding").as_deref(), value("content-length")) {
             (Some("chunked"), _) => State::ChunkHead,
@@ -306,6 +339,26 @@ impl Answers {
 }
 
 impl Reader {
+    /// Takes bytes of a compressed message; there is one at a time.
+    fn deflated(
+        &mut self,
+        flight: &mut Flight,
+        bytes: &[u8],
+        first: u8,
+        wanted: &Content,
+    ) -> Result<(), String> {
+        self.pending.extend_from_slice(bytes);
+        if let Some(message) = websocket::inflated(&self.pending, first, wanted.length)? {
+            wanted.verify(flight.number(), 0, &message)?;
+            if message.len() < wanted.length {
+                return Err(format!("A message has {} bytes", message.len()));
+            }
+            self.pending = Vec::new();
+            flight.answered += 1;
+        }
+        Ok(())
+    }
+
     /// Takes bytes of a stream of events, each numbered one more than the last, and counts events.
     fn events(&mut self, bytes: &[u8]) -> Result<u64, String> {
         let mut count = 0;
@@ -343,8 +396,14 @@ fn no_chunk(bytes: &[u8]) -> String {
     format!("Cannot read a chunk at {}", quoted(bytes))
 }
 
+/// Returns the value of a field, in lower case.
+pub fn value(answer: &httparse::Response<'_, '_>, name: &str) -> Option<String> {
+    let found = answer.headers.iter().find(|each| each.name.eq_ignore_ascii_case(name));
+    found.map(|each| String::from_utf8_lossy(each.value).to_ascii_lowercase())
+}
+
 /// The beginning of a server's bytes, printable.
-fn quoted(bytes: &[u8]) -> String {
+pub fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes[..bytes.len().min(QUOTED_BYTES_MAX)].escape_ascii())
 }
 
@@ -360,10 +419,12 @@ mod tests {
     fn answers(expected: &str) -> Answers {
         Answers {
             mode: Mode::Http,
-            expected: Expected::Content(Content::text(expected)),
+            expected: Expected::Content(Content::fixed(expected)),
             sent: None,
             may_close: false,
             known: None,
+            frame: None,
+            frame_head: Vec::new(),
         }
     }
 

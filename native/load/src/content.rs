@@ -16,8 +16,10 @@ pub struct Content {
 }
 
 impl Content {
-    pub fn text(text: &str) -> Self {
-        Self { table: text.into(), length: text.len(), period: 1 }
+    /// The same bytes for all requests.
+    pub fn fixed(bytes: impl Into<Vec<u8>>) -> Self {
+        let table = bytes.into();
+        Self { length: table.len(), table, period: 1 }
     }
 
     /// Byte i of request n is i % 251, or (i + n) % 251 when it shifts.
@@ -26,17 +28,22 @@ impl Content {
         Self { table, length, period: if shifts { COUNTING_PERIOD } else { 1 } }
     }
 
-    /// Bytes without an order, the same in each run.
-    pub fn noise(length: usize) -> Self {
+    /// Bytes without an order, the same in each run; of ASCII when they are text.
+    pub fn noise(length: usize, is_text: bool) -> Self {
         // Knuth's linear congruential generator; its high bits are good.
         let mut state = 1_u64;
         let next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
+            if is_text { b' ' + (state >> 59) as u8 } else { (state >> 56) as u8 }
         };
         let period: Vec<u8> = std::iter::repeat_with(next).take(NOISE_PERIOD).collect();
         let table = period.iter().copied().cycle().take(NOISE_PERIOD + length).collect();
         Self { table, length, period: NOISE_PERIOD }
+    }
+
+    /// The same with the bytes that `of` makes of these.
+    pub fn map(&self, of: impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        Self { table: of(&self.table), ..*self }
     }
 
     /// Whether the bytes are the same for each request.
@@ -70,7 +77,7 @@ mod tests {
 
     #[test]
     fn messages_of_noise_differ_from_those_in_flight_with_them() {
-        let content = Content::noise(8);
+        let content = Content::noise(8, false);
         let mut messages: Vec<_> = (0..NOISE_PERIOD as u64).map(|each| content.of(each)).collect();
         messages.sort_unstable();
         messages.dedup();

@@ -12,8 +12,8 @@ mod content;
 mod flight;
 mod options;
 mod run;
-mod selector;
 mod sockets;
+mod websocket;
 
 fn main() -> std::process::ExitCode {
     use std::process::ExitCode;

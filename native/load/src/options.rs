@@ -6,6 +6,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use crate::content::Content;
+use crate::websocket;
 
 pub const HELP: &str = include_str!("help.txt");
 
@@ -16,6 +17,7 @@ pub enum Mode {
     Http,
     Echo,
     Sse,
+    Topic,
     Idle,
 }
 
@@ -28,30 +30,25 @@ pub enum Expected {
     Echo,
 }
 
-/// The work of a run.
+/// The work of a run, as [`HELP`] explains it.
 #[derive(Default)]
 pub struct Options {
     pub mode: Mode,
     pub port: u16,
-    /// The number of connections that send requests.
     pub connections: usize,
-    /// The number of idle connections, opened before the others.
     pub idle: usize,
-    /// The time to measure; without it the run ends after `requests`.
     pub time: Option<Duration>,
     pub requests: u64,
-    /// The time between two requests of a connection; without it one follows the other.
     pub interval: Option<Duration>,
     pub patience: Duration,
-    /// Whether standard input asks for measurements, with a line of seconds for each.
     pub session: bool,
-    /// The number of requests in one write.
     pub depth: u64,
-    /// Whether each request has a connection of its own.
     pub closes: bool,
     pub method: String,
     pub path: String,
     pub headers: Vec<String>,
+    /// The first byte of the frame of each message, where messages go over WebSockets.
+    pub frame: Option<u8>,
     /// The body of each request, or the echoed message.
     pub body: Option<Content>,
     pub expected: Expected,
@@ -63,13 +60,13 @@ pub fn parse() -> Result<Option<Options>, lexopt::Error> {
         connections: 1,
         requests: u64::MAX,
         patience: Duration::from_secs(5),
-        session: false,
         depth: 1,
         method: "GET".into(),
         path: "/".into(),
         ..Options::default()
     };
     let (mut mode, mut bytes) = (None, 64);
+    let (mut websocket, mut is_text, mut deflates) = (false, false, false);
     let mut words = lexopt::Parser::from_env();
     while let Some(word) = words.next()? {
         match word {
@@ -83,10 +80,10 @@ pub fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("path") => options.path = words.value()?.string()?,
             Long("header") => options.headers.push(words.value()?.string()?),
             Long("method") => options.method = words.value()?.string()?,
-            Long("body") => options.body = Some(Content::text(&words.value()?.string()?)),
+            Long("body") => options.body = Some(Content::fixed(words.value()?.string()?)),
             Long("body-bytes") => options.body = Some(Content::counting(number(&mut words)?, true)),
             Long("expect") => {
-                options.expected = Expected::Content(Content::text(&words.value()?.string()?));
+                options.expected = Expected::Content(Content::fixed(words.value()?.string()?));
             }
             Long("expect-bytes") => {
                 options.expected = Expected::Content(Content::counting(number(&mut words)?, false));
@@ -100,14 +97,44 @@ pub fn parse() -> Result<Option<Options>, lexopt::Error> {
             Long("session") => options.session = true,
             Long("idle") => options.idle = number(&mut words)?,
             Long("bytes") => bytes = number(&mut words)?,
+            Long("websocket") => websocket = true,
+            Long("text") => is_text = true,
+            Long("deflate") => deflates = true,
             other => return Err(other.unexpected()),
         }
     }
     options.mode = mode.ok_or("Cannot do without a mode")?;
-    if options.mode == Mode::Echo {
-        options.body = Some(Content::noise(bytes));
+    if websocket || matches!(options.mode, Mode::Echo | Mode::Topic) {
+        let mut message = Content::noise(bytes, is_text);
+        if deflates || options.depth > 1 {
+            message = Content::fixed(message.of(0));
+        }
+        if websocket || options.mode == Mode::Topic {
+            over_websockets(&mut options, &message, (is_text, deflates))?;
+            options.expected = Expected::Content(message);
+        } else {
+            (options.body, options.expected) = (Some(message), Expected::Echo);
+        }
     }
     checked(options).map(Some)
+}
+
+/// Has messages framed, and masked or compressed in advance.
+fn over_websockets(
+    options: &mut Options,
+    message: &Content,
+    (is_text, deflates): (bool, bool),
+) -> Result<(), lexopt::Error> {
+    options.frame = Some(if is_text { websocket::TEXT } else { websocket::BINARY });
+    options.headers.extend(websocket::ASKS.map(str::to_owned));
+    options.body = Some(message.map(websocket::masked));
+    if deflates {
+        options.frame = options.frame.map(|first| first | websocket::COMPRESSED);
+        options.headers.push(websocket::OFFERS.into());
+        let deflated = websocket::deflated(message.of(0))?;
+        options.body = Some(Content::fixed(websocket::masked(&deflated)));
+    }
+    Ok(())
 }
 
 fn checked(mut options: Options) -> Result<Options, lexopt::Error> {
@@ -116,6 +143,9 @@ fn checked(mut options: Options) -> Result<Options, lexopt::Error> {
     }
     if options.closes && options.depth > 1 {
         return Err("Cannot use --close and --depth together".into());
+    }
+    if options.mode == Mode::Topic && options.depth > 1 {
+        return Err("Cannot use --depth in mode topic".into());
     }
     if options.session {
         if options.mode != Mode::Echo || options.closes || options.requests != u64::MAX {
@@ -140,8 +170,11 @@ fn mode_of(word: &str) -> Result<Mode, lexopt::Error> {
         "http" => Ok(Mode::Http),
         "echo" => Ok(Mode::Echo),
         "sse" => Ok(Mode::Sse),
+        "topic" => Ok(Mode::Topic),
         "idle" => Ok(Mode::Idle),
-        _ => Err(format!("Cannot use mode {word:?}: there are http, echo, sse, idle").into()),
+        _ => {
+            Err(format!("Cannot use mode {word:?}: there are http, echo, sse, topic, idle").into())
+        }
     }
 }
 

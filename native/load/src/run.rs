@@ -11,6 +11,8 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -19,6 +21,7 @@ use crate::answers::{Answers, Reader};
 use crate::flight::Flight;
 use crate::options::{Expected, Mode, Options, seconds};
 use crate::sockets::{Ready, Sockets};
+use crate::websocket;
 
 /// The most bytes of one read: they are compared while the processor's second cache has them.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -32,7 +35,7 @@ const PORTS_EASY: usize = 10_000;
 const SWEEP_NS_MAX: u64 = 1_000_000_000;
 const SWEEPS_PER_PATIENCE: u64 = 4;
 /// The token of standard input; a connection's token is its place.
-const INPUT_TOKEN: u64 = u64::MAX;
+const INPUT_TOKEN: usize = usize::MAX - 1;
 /// The histogram's unit, and its precision: a tenth of a microsecond or 0.1 %.
 const UNIT_NS: u64 = 100;
 const DIGITS: u8 = 3;
@@ -46,12 +49,22 @@ enum Phase {
     Finishing,
 }
 
+/// How far a connection is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    /// The connect may still fail.
+    Connecting,
+    /// The request for a WebSocket has no answer yet.
+    Upgrading,
+}
+
 /// A place in a run, and its connection of the moment.
 #[derive(Default)]
 struct Connection {
     stream: Option<TcpStream>,
-    /// Whether the connect may still fail.
-    is_connecting: bool,
+    stage: Stage,
     reader: Reader,
     flight: Flight,
     /// When the batch was written, the connection of one request opened, or the last event came.
@@ -64,7 +77,7 @@ struct Connection {
 
 impl Connection {
     const fn is_waiting(&self) -> bool {
-        self.is_connecting || self.flight.is_on()
+        !matches!(self.stage, Stage::Open) || self.flight.is_on()
     }
 
     fn close(&mut self) {
@@ -86,12 +99,15 @@ struct Run {
     answers: Answers,
     /// The bytes before the body: a request's head, or a batch of equal requests.
     prefix: Vec<u8>,
+    /// The request for a WebSocket.
+    upgrade: Option<Vec<u8>>,
     sockets: Sockets,
     /// First the connections that send requests, then the idle ones.
     connections: Vec<Connection>,
     /// Places whose connection failed; they get another at the end of the turn.
     broken: Vec<usize>,
     buffer: Vec<u8>,
+    ready: Vec<Ready>,
     phase: Phase,
     /// The number of connections that are open, until all are.
     opened: usize,
@@ -112,9 +128,8 @@ struct Run {
     next_place: usize,
     /// Whether the server ever accepted a connection.
     is_reached: bool,
-    /// The bytes of standard input that no line has used.
-    input: Vec<u8>,
-    input_is_over: bool,
+    /// The lines of standard input; it is over when nothing sends them any more.
+    input: Option<Receiver<String>>,
     tally: Tally,
     times: Histogram<u64>,
 }
@@ -141,7 +156,12 @@ impl Run {
     fn new(mut options: Options) -> io::Result<Self> {
         let places = options.connections + options.idle;
         let varies = options.closes || places > PORTS_EASY;
-        let mut prefix = head(&options);
+        let mut prefix = match (options.frame, &options.body) {
+            (Some(frame), Some(body)) => websocket::frame_head(frame, body.length, true),
+            _ if options.mode == Mode::Echo => Vec::new(),
+            _ => head(&options),
+        };
+        let upgrade = options.frame.map(|_| head(&options));
         if let Some(body) = options.body.take_if(|body| body.is_constant()) {
             prefix.extend_from_slice(body.of(0));
             if matches!(options.expected, Expected::Echo) {
@@ -153,10 +173,12 @@ impl Run {
         Ok(Self {
             answers: Answers::new(&mut options),
             prefix: prefix.repeat(options.depth as usize),
+            upgrade,
             sockets: Sockets::new(options.port, varies)?,
             connections: std::iter::repeat_with(Connection::default).take(places).collect(),
             broken: Vec::new(),
             buffer: vec![0; BUFFER_BYTES],
+            ready: Vec::new(),
             phase: Phase::Opening,
             opened: 0,
             refused: 0,
@@ -171,8 +193,7 @@ impl Run {
             next_due_ns: 0,
             next_place: 0,
             is_reached: false,
-            input: Vec::new(),
-            input_is_over: false,
+            input: None,
             tally: Tally::default(),
             times: Histogram::new_with_bounds(1, UNITS_MAX, DIGITS).map_err(io::Error::other)?,
             options,
@@ -181,6 +202,11 @@ impl Run {
 
     const fn is_stream(&self) -> bool {
         matches!(self.options.mode, Mode::Sse)
+    }
+
+    /// Whether all other places receive what the first one sends.
+    fn is_published(&self) -> bool {
+        self.options.mode == Mode::Topic && self.phase != Phase::Opening
     }
 
     const fn is_idle(&self, place: usize) -> bool {
@@ -209,9 +235,10 @@ impl Run {
 
     /// Whether a connection's first request belongs to its opening. Only an answer proves that the
     /// server has accepted the connection, and has room for another lot in its queue.
-    const fn opens_with_request(&self, place: usize) -> bool {
-        let Options { connections, session, .. } = self.options;
-        self.is_stream() || self.is_idle(place) || session || connections > LOT
+    fn opens_with_request(&self, place: usize) -> bool {
+        let Options { connections, session, mode, .. } = self.options;
+        let is_always = matches!(mode, Mode::Sse | Mode::Topic) || session;
+        is_always || self.is_idle(place) || connections > LOT
     }
 
     /// Sends requests until there are enough, and prints the result.
@@ -237,7 +264,7 @@ impl Run {
     /// Measures as often as standard input asks, on the same connections, until it ends.
     fn session(&mut self) -> Result<(), String> {
         println!("ready");
-        self.sockets.watch_input(INPUT_TOKEN).map_err(of("watch standard input"))?;
+        self.watch_input().map_err(of("watch standard input"))?;
         while let Some(line) = self.input_line()? {
             let time = line.trim().parse().map_err(|_| format!("No seconds: {line:?}"))?;
             self.options.time = Some(seconds(time).map_err(|error| error.to_string())?);
@@ -250,27 +277,37 @@ impl Run {
         Ok(())
     }
 
+    /// Has a thread read standard input, which need not be something that a poll can watch.
+    fn watch_input(&mut self) -> io::Result<()> {
+        let waker = self.sockets.waker(INPUT_TOKEN)?;
+        let (sender, receiver) = channel();
+        self.input = Some(receiver);
+        thread::spawn(move || {
+            for line in io::stdin().lines().map_while(Result::ok) {
+                let _ = (sender.send(line), waker.wake());
+            }
+            drop(sender);
+            waker.wake()
+        });
+        Ok(())
+    }
+
     /// Waits for a line of standard input; `None` at its end.
     fn input_line(&mut self) -> Result<Option<String>, String> {
         loop {
-            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.input.drain(..=end).collect();
-                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            match self.input.as_ref().map(Receiver::try_recv) {
+                Some(Ok(line)) => return Ok(Some(line)),
+                Some(Err(TryRecvError::Empty)) => self.turn()?,
+                _ => return Ok(None),
             }
-            if self.input_is_over {
-                return Ok(None);
-            }
-            self.turn()?;
         }
     }
 
     /// Holds the connections until standard input ends. A connection that ends before is a failure.
     fn hold(&mut self) -> Result<(), String> {
         println!("ready");
-        let watched = self.sockets.watch_input(INPUT_TOKEN).map_err(of("watch standard input"))?;
-        while watched && !self.input_is_over {
-            self.turn()?;
-        }
+        self.watch_input().map_err(of("watch standard input"))?;
+        while self.input_line()?.is_some() {}
         let (failures, all) = (self.tally.failures, self.options.idle);
         let failed = |first| Err(format!("{failures} of {all} connections failed: {first}"));
         self.tally.first_failure.take().map_or(Ok(()), failed)
@@ -302,21 +339,13 @@ impl Run {
 
     /// Waits once, and acts on what is ready.
     fn turn(&mut self) -> Result<(), String> {
-        let count = self.sockets.wait(self.timeout_ms()).map_err(of("wait"))?;
-        for index in 0..count {
-            let ready = self.sockets.ready(index);
-            if ready.token == INPUT_TOKEN {
-                // Its end ends the run; its bytes mean something in a session alone.
-                let count = io::stdin().lock().read(&mut self.buffer).unwrap_or(0);
-                self.input_is_over = count == 0;
-                if self.options.session {
-                    self.input.extend_from_slice(&self.buffer[..count]);
-                }
-                continue;
-            }
-            let place = ready.token as usize;
-            self.serve(place, ready).or_else(|failure| self.fail(place, failure))?;
+        let mut ready = std::mem::take(&mut self.ready);
+        self.sockets.wait(self.timeout(), &mut ready).map_err(of("wait"))?;
+        for each in ready.drain(..).filter(|each| each.token != INPUT_TOKEN) {
+            let place = each.token;
+            self.serve(place, each).or_else(|failure| self.fail(place, failure))?;
         }
+        self.ready = ready;
         self.replace()?;
         let now_ns = self.look_at_clock();
         self.start_due(now_ns)?;
@@ -324,7 +353,7 @@ impl Run {
     }
 
     /// Rounded up: after a wait that ends too early there would only be another wait.
-    fn timeout_ms(&self) -> i64 {
+    fn timeout(&self) -> Duration {
         let mut until_ns = self.next_sweep_ns;
         if self.phase == Phase::Measuring {
             until_ns = until_ns.min(self.ends_ns);
@@ -332,7 +361,7 @@ impl Run {
                 until_ns = until_ns.min(self.next_due_ns);
             }
         }
-        until_ns.saturating_sub(self.now_ns()).div_ceil(1_000_000) as i64
+        Duration::from_millis(until_ns.saturating_sub(self.now_ns()).div_ceil(1_000_000))
     }
 
     fn now_ns(&self) -> u64 {
@@ -349,10 +378,10 @@ impl Run {
     }
 
     fn serve(&mut self, place: usize, ready: Ready) -> Result<(), String> {
-        if self.connections[place].is_connecting {
-            self.connected(place)?;
-        } else {
-            self.write(place)?;
+        match self.connections[place].stage {
+            Stage::Connecting => self.connected(place)?,
+            Stage::Upgrading => {}
+            Stage::Open => self.write(place)?,
         }
         if ready.to_read { self.receive(place, ready) } else { Ok(()) }
     }
@@ -380,6 +409,10 @@ impl Run {
         self.is_reached = true;
         let connection = &mut self.connections[place];
         connection.touched_ns = now_ns;
+        if connection.stage == Stage::Upgrading && count > 0 {
+            let is_open = self.answers.accepts(&mut connection.reader, &self.buffer[..count])?;
+            return if is_open { self.take_up(place) } else { Ok(()) };
+        }
         let before = connection.flight.answered;
         let (reader, flight) = (&mut connection.reader, &mut connection.flight);
         let verdict = match count {
@@ -444,7 +477,12 @@ impl Run {
             self.opened += 1;
             return Ok(());
         }
-        self.go_on(place)
+        if self.options.mode != Mode::Topic {
+            return self.go_on(place);
+        }
+        // All have the message: the next may be sent.
+        let all = if self.in_flight == 0 { self.options.connections } else { 0 };
+        (0..all).try_for_each(|place| self.go_on(place))
     }
 
     /// Sends the next requests, unless none is due yet.
@@ -477,7 +515,7 @@ impl Run {
             return Ok(());
         }
         let size = self.options.depth.min(self.left);
-        self.left -= size;
+        self.left -= if self.is_published() && place == 0 { 0 } else { size };
         self.begin(place, size)
     }
 
@@ -485,15 +523,26 @@ impl Run {
     fn begin(&mut self, place: usize, size: u64) -> Result<(), String> {
         let now_ns = self.now_ns();
         let size = if self.is_stream() { Flight::ENDLESS } else { size };
+        let mut flight = Flight { first: self.next_number, size, ..Flight::default() };
+        if self.is_published() && place > 0 {
+            (flight.first, flight.sent) = (flight.first - 1, self.batch_bytes(flight));
+        } else {
+            self.next_number += self.options.depth;
+        }
         let connection = &mut self.connections[place];
-        connection.flight = Flight { first: self.next_number, size, ..Flight::default() };
+        connection.flight = flight;
         (connection.begun_ns, connection.touched_ns) = (now_ns, now_ns);
-        self.next_number += self.options.depth;
         self.in_flight += 1;
         if self.options.closes {
             self.dial(place)?;
         }
-        self.write(place)
+        self.write(place)?;
+        if self.is_published() && place == 0 {
+            // No answer comes to the one that publishes.
+            self.in_flight -= 1;
+            self.connections[0].flight = Flight::default();
+        }
+        Ok(())
     }
 
     fn batch_bytes(&self, flight: Flight) -> usize {
@@ -524,13 +573,13 @@ impl Run {
 
     /// Begins to connect.
     fn connect(&mut self, place: usize) -> Result<(), String> {
-        self.connections[place].is_connecting = true;
+        self.connections[place].stage = Stage::Connecting;
         self.connections[place].touched_ns = self.now_ns();
         self.dial(place)
     }
 
     fn dial(&mut self, place: usize) -> Result<(), String> {
-        let stream = self.sockets.connect(place as u64).map_err(of("connect"))?;
+        let stream = self.sockets.connect(place).map_err(of("connect"))?;
         self.connections[place].stream = Some(stream);
         Ok(())
     }
@@ -542,8 +591,19 @@ impl Run {
         if let Some(error) = stream.and_then(|stream| stream.take_error().ok().flatten()) {
             return Err(of("connect")(error));
         }
-        connection.is_connecting = false;
+        connection.stage = Stage::Open;
         self.is_reached = true;
+        let (Some(upgrade), Some(mut stream)) = (&self.upgrade, stream) else {
+            return self.take_up(place);
+        };
+        connection.stage = Stage::Upgrading;
+        // It is short, and the first.
+        stream.write_all(upgrade).map_err(of("write"))
+    }
+
+    /// Goes on when a connection is there.
+    fn take_up(&mut self, place: usize) -> Result<(), String> {
+        self.connections[place].stage = Stage::Open;
         match self.phase {
             Phase::Opening if self.opens_with_request(place) => self.begin(place, 1),
             Phase::Opening => {
@@ -568,6 +628,9 @@ impl Run {
         }
         if is_opening || !self.is_reached {
             return Err(self.not_opened(&failure));
+        }
+        if self.options.mode == Mode::Topic {
+            return Err(format!("Connection {place} failed: {failure}"));
         }
         let flight = std::mem::take(&mut self.connections[place].flight);
         self.connections[place].close();
@@ -620,15 +683,13 @@ impl Run {
     }
 }
 
-/// A request's head; an echoed message has none.
+/// A request's head.
 fn head(options: &Options) -> Vec<u8> {
-    let Options { mode, method, path, headers, port, body, .. } = options;
-    if *mode == Mode::Echo {
-        return Vec::new();
-    }
+    let Options { method, path, headers, port, body, .. } = options;
     let mut lines = vec![format!("{method} {path} HTTP/1.1"), format!("Host: 127.0.0.1:{port}")];
     lines.extend_from_slice(headers);
-    lines.extend(body.as_ref().map(|body| format!("Content-Length: {}", body.length)));
+    let body = body.as_ref().filter(|_| options.frame.is_none());
+    lines.extend(body.map(|body| format!("Content-Length: {}", body.length)));
     if options.closes {
         lines.push("Connection: close".into());
     }

@@ -2,24 +2,25 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-#[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::selector::Selector;
-
 /// The addresses of this machine that connections come from, when there are very many. Each address
 /// has its own ports, and a port that ended a connection cannot be used for a minute.
 const SOURCES: u64 = 200;
+const EVENTS: usize = 1024;
 
 /// The readiness of one connection.
 #[derive(Clone, Copy)]
 pub struct Ready {
-    pub token: u64,
+    pub token: usize,
     /// Whether it can be read, also to its end or an error.
     pub to_read: bool,
     /// Whether it has ended or failed: that may have no further edge.
@@ -28,7 +29,8 @@ pub struct Ready {
 
 /// Opens connections to one address, and waits for them.
 pub struct Sockets {
-    selector: Selector,
+    poll: Poll,
+    events: Events,
     peer: SockAddr,
     /// Whether successive connections come from different addresses.
     varies: bool,
@@ -45,7 +47,8 @@ impl Sockets {
             _ => {}
         }
         Ok(Self {
-            selector: Selector::new()?,
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
             peer: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into(),
             // Elsewhere this machine has one such address.
             varies: varies && cfg!(target_os = "linux"),
@@ -54,58 +57,47 @@ impl Sockets {
     }
 
     /// Begins to connect; a later event shows whether the peer accepted.
-    pub fn connect(&mut self, token: u64) -> io::Result<TcpStream> {
-        let socket = nonblocking_socket()?;
+    pub fn connect(&mut self, token: usize) -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
         // The end of a write must not wait for an acknowledgement.
         socket.set_tcp_nodelay(true)?;
         if self.varies {
             self.count += 1;
             let last = (self.count % SOURCES + 1) as u8;
+            #[cfg(target_os = "linux")]
             choose_port_late(&socket)?;
             socket.bind(&SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0).into())?;
         }
         match socket.connect(&self.peer) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
-            _ => self.selector.add(&socket, token)?,
+            _ => {}
         }
+        // Once, by edge: room to write costs no wake of its own unless a write was cut short.
+        let (fd, both) = (socket.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
+        self.poll.registry().register(&mut SourceFd(&fd), Token(token), both)?;
         Ok(socket.into())
     }
 
-    /// Watches standard input, unless it is a file, which ends at once.
-    pub fn watch_input(&self, token: u64) -> io::Result<bool> {
-        match self.selector.add_input(&io::stdin(), token) {
-            Err(Errno::PERM) => Ok(false),
-            added => Ok(added.map(|()| true)?),
-        }
+    /// Returns what ends a wait from another thread, as an event of the token.
+    pub fn waker(&self, token: usize) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), Token(token))
     }
 
-    /// Waits for `timeout_ms` at the most, and returns how many connections are ready.
-    pub fn wait(&mut self, timeout_ms: i64) -> io::Result<usize> {
-        let timeout = Duration::from_millis(timeout_ms.max(0) as u64);
-        match self.selector.wait(timeout) {
-            Err(Errno::INTR) => Ok(0),
-            count => Ok(count?),
+    /// Waits for `timeout` at the most, and adds to `ready` what the wait finds.
+    pub fn wait(&mut self, timeout: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
         }
-    }
-
-    /// Returns what the last wait found.
-    pub fn ready(&self, place: usize) -> Ready {
-        self.selector.ready(place)
+        ready.extend(self.events.iter().map(ready_of));
+        Ok(())
     }
 }
 
-/// Returns a TCP socket that does not block, and that no other program inherits.
-#[cfg(target_os = "linux")]
-fn nonblocking_socket() -> io::Result<Socket> {
-    Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)
-}
-
-/// The same where a socket cannot be opened so.
-#[cfg(not(target_os = "linux"))]
-fn nonblocking_socket() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+fn ready_of(event: &Event) -> Ready {
+    let ends = event.is_read_closed() || event.is_write_closed() || event.is_error();
+    Ready { token: event.token().0, to_read: ends || event.is_readable(), ends }
 }
 
 /// Lets a socket that is bound to an address choose its port when it connects: then two sockets
@@ -120,10 +112,4 @@ fn choose_port_late(socket: &Socket) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// Not asked for elsewhere: see [`Sockets::new`].
-#[cfg(not(target_os = "linux"))]
-fn choose_port_late(_socket: &Socket) -> io::Result<()> {
-    Ok(())
 }

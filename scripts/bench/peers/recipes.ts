@@ -16,9 +16,11 @@ import {
   type Ability,
   backendOf,
   BASELINE,
+  BUN,
   FIBERS,
   LIMIT,
   onBackend,
+  OVER_TCP,
   RING,
   type Service,
   SUBJECT,
@@ -33,12 +35,16 @@ import {
   type Tools,
 } from "./tools.ts";
 
-const BUN = "bun@1.4.5";
+const BUN_PACKAGE = "bun@1.4.5";
+const WS = "ws@8.23.0";
+/** Its makers publish it beside npm; this is their build, and older. */
+const UWS = "@trufflesuite/uws-js-unofficial@20.30.0-unofficial.0";
 /** The first time Go compiles its library too. */
 const GO_BUILD_MS = 300_000;
 
 const ROUTES = ["hello", "app", "json", "upload", "big", "events"] as const;
 const EVERYTHING: readonly Ability[] = [...ROUTES, "echo"];
+const WEBSOCKETS = ["ws-echo", "ws", "ws-topic"] as const;
 
 /**
  * Prepares a peer.
@@ -53,6 +59,8 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   [RING]: () => bare(RING, "--ring"),
   [SUBJECT]: () => denio(),
   [FIBERS]: () => ours(FIBERS, ["echo"], () => [serverFile("denio_fibers.ts")]),
+  [OVER_TCP]: () =>
+    ours(OVER_TCP, ["ws-echo"], () => [serverFile("denio_echo.ts")]),
   "denio reuse-port": () =>
     ours(
       "denio reuse-port",
@@ -61,9 +69,11 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
     ),
   [BASELINE]: deno,
   "node": node,
-  "Bun": bun,
+  [BUN]: bun,
   "Go": go,
   "nginx": nginxPeer,
+  "ws": (tools) => onNode("ws", WS, tools),
+  "uWebSockets.js": (tools) => onNode("uWebSockets.js", UWS, tools),
 };
 
 /** Returns the recipe of a peer, by its name. */
@@ -138,7 +148,7 @@ function deno(): Peer {
   return {
     name: BASELINE,
     version: Deno.version.deno,
-    can: [...EVERYTHING, "login"],
+    can: [...EVERYTHING, "login", ...WEBSOCKETS],
     command: (service) => denoCommand(serverOf("deno", service)),
   };
 }
@@ -159,12 +169,30 @@ async function node(): Promise<Peer> {
 
 async function bun(tools: Tools): Promise<Peer> {
   // Its name on every system.
-  const program = join(await npmPackage(BUN, tools), "bin", "bun.exe");
+  const program = join(await npmPackage(BUN_PACKAGE, tools), "bin", "bun.exe");
   return {
-    name: "Bun",
+    name: BUN,
     version: await outputOf([program, "--version"]),
-    can: EVERYTHING,
+    can: [...EVERYTHING, ...WEBSOCKETS, "ws-deflate"],
     command: (service) => [program, ...serverOf("bun", service)],
+  };
+}
+
+/** A package of npm that has WebSockets for node, if it has them for this one. */
+async function onNode(
+  name: string,
+  wanted: string,
+  tools: Tools,
+): Promise<Peer> {
+  need("node");
+  const folder = await npmPackage(wanted, tools);
+  await outputOf(["node", "--eval", `require(${JSON.stringify(folder)})`]);
+  const command = ["node", serverFile("node_websocket.mjs"), folder];
+  return {
+    name,
+    version: wanted.replace(/^.*@/, ""),
+    can: [...WEBSOCKETS, "ws-deflate"],
+    command: (service) => [...command, service],
   };
 }
 

@@ -13,6 +13,8 @@ export type Handler = (request: Request) => Response | Promise<Response>;
 
 import { BIG_BYTES, BIG_PERIOD, HELLO, LOGIN } from "../payloads.ts";
 
+/** The topic of all WebSockets. */
+export const TOPIC = "all";
 const EVENT_MS = 100;
 /** So many that 64 logins take a core for about a second. */
 const HASHES = 50_000;
