@@ -46,6 +46,22 @@ export type {
 export type { AdmissionOptions } from "./src/server/admission.ts";
 export type { LimitedOptions } from "./src/server/option_table.ts";
 export type { ServeAddress } from "./src/http/transport.ts";
+export type { WebSockets } from "./src/server/web_sockets.ts";
+export type {
+  UpgradeOptions,
+  WebSocketHandlers,
+} from "./src/websocket/handlers.ts";
+export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
+export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
+export type { WebSocketCounts } from "./src/websocket/service.ts";
+export type {
+  Message,
+  Sendable,
+  SendOptions,
+  SendResult,
+  ServerWebSocket,
+  WebSocketStreams,
+} from "./src/websocket/socket.ts";
 export { HttpError } from "./src/http/errors.ts";
 export { Reactor, type ReactorOptions } from "./src/reactor/reactor.ts";
 export type {

@@ -36,7 +36,7 @@ export const ARROWS: Readonly<Record<string, ReturnType<typeof room>>> = {
   // The same frames go over any transport too.
   websocket: room("base native stream bytes http"),
   trace: room("base native poll net system http"),
-  server: room("base stream reactor http", "net"),
+  server: room("base stream reactor http websocket", "net"),
   "server/worker": room("base native poll net system reactor http server"),
   "server/serve.ts": room("server server/worker", "http"),
   "server/register.ts": room("server server/serve.ts", "http"),

@@ -126,13 +126,14 @@ async function start(
       ? echo({ port, hostname, reactor })
       : echo({ path, reactor });
   }
-  const { handler, observer }: Served = module === undefined
-    ? { handler: app, observer: undefined }
+  const { handler, observer, websocket }: Served = module === undefined
+    ? { handler: app, observer: undefined, websocket: undefined }
     : await loadServed(module, callersFolder());
   // `printAddress` prints a better line later.
   const how = {
     ...limits,
     ...observer && { observer },
+    ...websocket && { websocket },
     reactor,
     onListen() {},
   };

@@ -5,7 +5,7 @@
  */
 
 import { RequestFlag } from "./answer_plan.ts";
-import type { RequestHead } from "./h1/head.ts";
+import { HeadFlag, type RequestHead } from "./h1/head.ts";
 import { RequestHeaders } from "./headers.ts";
 import { standInFor } from "./lazy.ts";
 import { type RequestBody, StreamBody } from "./stream_body.ts";
@@ -70,6 +70,11 @@ export class LazyRequest {
    */
   static signalOf(this: LazyRequest): AbortSignal | false | undefined {
     return this.#exchange.madeSignal;
+  }
+
+  /** Whether the client offers to change the protocol: RFC 9110 section 7.8. */
+  static offersUpgrade(request: Request): boolean {
+    return #head in request && (request.#head.flags & HeadFlag.UPGRADE) !== 0;
   }
 
   /** Copies what the request needs of the buffers that it was read into. */

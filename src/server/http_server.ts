@@ -35,6 +35,7 @@ import {
   reactorOf,
   textOf,
 } from "./serve_options.ts";
+import { type WebSockets, withWebSockets } from "./web_sockets.ts";
 
 /** Options of a server at any address. */
 export interface ServeBaseOptions<Addr extends ServeAddress>
@@ -56,6 +57,12 @@ export interface ServeBaseOptions<Addr extends ServeAddress>
    * `export default { fetch, observer }`.
    */
   observer?: Observer;
+  /**
+   * Handlers of WebSockets, which get the requests that ask for one. A module
+   * that runs on Workers exports them beside its `fetch`:
+   * `export default { fetch, websocket }`.
+   */
+  websocket?: WebSockets;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -148,6 +155,9 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
     allowFunction("onListen", options.onListen ?? undefined);
     const settings = settingsOf(options);
     const { handlerMs } = settings;
+    if (options.websocket !== undefined) {
+      handler = withWebSockets(handler, options.websocket);
+    }
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);
     }

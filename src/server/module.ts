@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
+import type { WebSockets } from "./web_sockets.ts";
 
 /** A URL's scheme, and no Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;
@@ -21,6 +22,8 @@ export interface Served {
   readonly handler: Handler<ServeAddress>;
   /** The `observer` of its default export, if there is one. */
   readonly observer: Observer | undefined;
+  /** The `websocket` of its default export, if there is one. */
+  readonly websocket: WebSockets | undefined;
 }
 
 /**
@@ -48,6 +51,7 @@ export async function loadServed(
     // A method call, since `fetch` may use `this`.
     handler: (request, info) => served.fetch(request, info),
     observer: observerOf(served.observer),
+    websocket: served.websocket,
   };
 }
 
@@ -78,7 +82,11 @@ function describe(error: unknown): string {
 
 function hasFetch(
   value: unknown,
-): value is { fetch: Handler<ServeAddress>; observer?: unknown } {
+): value is {
+  fetch: Handler<ServeAddress>;
+  observer?: unknown;
+  websocket?: WebSockets;
+} {
   return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
     "function";
 }

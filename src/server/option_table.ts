@@ -11,10 +11,15 @@
 
 import { checkRange, type LimitOptions, MS_MAX } from "../http/http_limits.ts";
 import type { Keepalive } from "../net/keepalive.ts";
+import {
+  WEB_SOCKET_LIMITS,
+  type WebSocketLimitOptions,
+} from "../websocket/limits.ts";
 import type { AdmissionOptions } from "./admission.ts";
 
 /** Options of a server that limit what clients may do, and for how long. */
-export interface LimitedOptions extends LimitOptions, AdmissionOptions {
+export interface LimitedOptions
+  extends LimitOptions, AdmissionOptions, WebSocketLimitOptions {
   /**
    * Milliseconds in which a handler's promise must settle; later the answer is
    * 503, and `request.signal` aborts. No limit when left out: only the program
@@ -195,6 +200,41 @@ export const TABLE = {
     text: "Connections that may wait to be accepted",
     shown: "511 that wait",
     beyond: "they try again",
+  },
+  messageBytesMax: {
+    ...WEB_SOCKET_LIMITS.messageBytesMax,
+    unit: "BYTES",
+    text: "Size of a WebSocket's message",
+    shown: "16 MiB, decompressed",
+    beyond: "closed with 1009",
+  },
+  fragmentsMax: {
+    ...WEB_SOCKET_LIMITS.fragmentsMax,
+    unit: "N",
+    text: "Frames of a WebSocket's message",
+    shown: "16,384",
+    beyond: "closed with 1008",
+  },
+  backpressureBytesMax: {
+    ...WEB_SOCKET_LIMITS.backpressureBytesMax,
+    unit: "BYTES",
+    text: "Unsent bytes of a WebSocket",
+    shown: "1 MiB",
+    beyond: '`send` says "refused"',
+  },
+  webSocketIdleMs: {
+    ...WEB_SOCKET_LIMITS.webSocketIdleMs,
+    unit: "MS",
+    text: "Time a WebSocket may be silent",
+    shown: "60 s, a ping after 30 s",
+    beyond: "closed, code 1006",
+  },
+  closeMs: {
+    ...WEB_SOCKET_LIMITS.closeMs,
+    unit: "MS",
+    text: "Time to answer a WebSocket's close frame",
+    shown: "5 s",
+    beyond: "reset",
   },
   requireHost: {
     initial: true,

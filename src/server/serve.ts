@@ -20,6 +20,7 @@ import {
   refusalOf,
   serveArguments,
 } from "./serve_options.ts";
+import type { WebSockets } from "./web_sockets.ts";
 import type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
@@ -59,6 +60,21 @@ export function serve(handler: Handler): HttpServer;
 export function serve(
   options: ServeOptions & { handler: Handler },
 ): HttpServer;
+/**
+ * Serves HTTP/1.1 and WebSockets, in the form of a module.
+ *
+ * @param options Options of the server, with the handler as `fetch`; without
+ * one, requests that ask for no WebSocket are answered with 426.
+ */
+export function serve(
+  options: ServeOptions & { fetch?: Handler; websocket: WebSockets },
+): HttpServer;
+/**
+ * Serves HTTP/1.1 with options.
+ *
+ * @param options Options of the server, with the handler as `fetch`.
+ */
+export function serve(options: ServeOptions & { fetch: Handler }): HttpServer;
 /**
  * Serves HTTP/1.1 with options.
  *

@@ -6,6 +6,7 @@
 
 import type { ServeAddress } from "../http/transport.ts";
 import { Reactor } from "../reactor/reactor.ts";
+import { upgradeRequired } from "./web_sockets.ts";
 
 /** The default port, as of `Deno.serve`. */
 export const PORT_DEFAULT = 8000;
@@ -24,6 +25,13 @@ const NOT_OFFERED: Readonly<Record<string, string>> = {
   tunnel: "a tunnel",
 };
 
+/** Where options may have a handler. */
+interface GivenOptions {
+  readonly handler?: unknown;
+  readonly fetch?: unknown;
+  readonly websocket?: unknown;
+}
+
 /**
  * Returns the options and the handler among the arguments of any overload, as
  * `Deno.serve` does.
@@ -37,13 +45,14 @@ export function serveArguments<Options extends object, Handler>(
   second: unknown,
 ): { options: Options; handler: Handler } {
   const isHandler = typeof first === "function";
-  const given = isHandler ? undefined : first as { handler?: unknown } | null;
+  const given = isHandler ? undefined : first as GivenOptions | null;
   const options = given ?? {};
   const handler = isHandler
     ? first
     : typeof second === "function"
     ? second
-    : options.handler;
+    : options.handler ?? options.fetch ??
+      (options.websocket ? upgradeRequired : undefined);
   if (typeof handler === "function") {
     return { options: options as Options, handler: handler as Handler };
   }

@@ -110,6 +110,11 @@ const REASONS = [
   "Message too long",
 ] as const;
 
+/** The number of the reason for a text that is not UTF-8. */
+export const NOT_UTF_8 = 12;
+/** The number of the reason for a message beyond the bound. */
+export const TOO_LONG = 15;
+
 /** Returns the reason of a failure by its number, for the close frame. */
 export function failureReason(number: number): string {
   const reason = REASONS[number];

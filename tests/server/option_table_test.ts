@@ -22,8 +22,9 @@ const OTHER = 5_000;
 /** Returns a value that a row allows and that is not its default. */
 function otherThan({ initial, range }: OptionRow, index: number): unknown {
   if (range === undefined) return !initial;
-  const value = Math.min(OTHER + index, range[1]);
-  return value === initial ? value - 1 : value;
+  const [min, max] = range;
+  const value = Math.max(min, Math.min(OTHER + index, max));
+  return value !== initial ? value : value === max ? max - 1 : value + 1;
 }
 
 Deno.test("each limit reaches a Worker", async () => {

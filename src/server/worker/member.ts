@@ -162,11 +162,12 @@ class Member implements Counter {
     send(this.#control, { kind: "serving", addr, backend });
   }
 
-  #serveHttp({ handler, observer }: Served): MemberServer {
+  #serveHttp({ handler, observer, websocket }: Served): MemberServer {
     const { where, options } = this.#assignment;
     const how = {
       ...options,
       ...observer && { observer },
+      ...websocket && { websocket },
       reactor: this.#reactor,
       onListen() {},
     };

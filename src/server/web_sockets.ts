@@ -1,0 +1,43 @@
+/**
+ * The WebSockets of a server: requests that ask for one go to its handlers, all
+ * others to the server's own handler.
+ *
+ * @module
+ */
+
+import { LazyRequest } from "../http/request.ts";
+import type { Handler } from "../http/service.ts";
+import type { ServeAddress } from "../http/transport.ts";
+import type { WebSocketHandlers } from "../websocket/handlers.ts";
+import { Route, type WebSocketRoute } from "../websocket/route.ts";
+
+/** Handlers of WebSockets, or what `webSocket` has made of some. */
+// deno-lint-ignore no-explicit-any -- handlers for any data
+export type WebSockets = WebSocketHandlers<any> | WebSocketRoute<any>;
+
+/**
+ * Returns a handler that passes requests for a WebSocket to `webSockets`.
+ *
+ * @throws {TypeError} when `webSockets` is neither handlers nor a route.
+ * @throws {RangeError} when one of its limits is out of range.
+ */
+export function withWebSockets(
+  handler: Handler<ServeAddress>,
+  webSockets: WebSockets,
+): Handler<ServeAddress> {
+  const route = webSockets instanceof Route
+    ? webSockets
+    : new Route(webSockets as WebSocketHandlers);
+  return (request, info) =>
+    LazyRequest.offersUpgrade(request)
+      ? route.answer(request, info)
+      : handler(request, info);
+}
+
+/** Answers for a server without a handler: RFC 9110 section 15.5.22. */
+export function upgradeRequired(): Response {
+  return new Response("This server has WebSockets only\n", {
+    status: 426,
+    headers: { upgrade: "websocket" },
+  });
+}

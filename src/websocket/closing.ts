@@ -1,0 +1,217 @@
+/**
+ * How a WebSocket ends: by a close frame of either side, a breach of the
+ * protocol, a lost connection, a time limit, or the end of the server.
+ *
+ * @module
+ */
+
+import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
+import { failureReason } from "./frames.ts";
+import { sendClose, sendPing } from "./sending.ts";
+import { encodeText } from "./text.ts";
+import {
+  CLOSE_RECEIVED,
+  CLOSE_SENT,
+  DEAF,
+  extrasOf,
+  HELD,
+  Phase,
+  phaseOf,
+  PINGED,
+  setPhase,
+  type SocketRecord,
+} from "./state.ts";
+
+/** The longest reason: a control frame has 125 bytes, the code two of them. */
+const REASON_BYTES_MAX = 123;
+
+/** Codes: RFC 6455 section 7.4.1. */
+export const CloseCode = {
+  /** The server ends. */
+  GOING_AWAY: 1001,
+  /** A close frame had no code. */
+  NONE: 1005,
+  /** There was no close frame. */
+  ABNORMAL: 1006,
+  /** A handler has failed. */
+  INTERNAL: 1011,
+} as const;
+
+/** Sends a close frame, and waits for the peer's: see `ServerWebSocket.close`. */
+export function close(
+  socket: SocketRecord,
+  code: number,
+  reason: string,
+): void {
+  checkCode(code);
+  checkReason(reason);
+  beginClosing(socket, code, reason);
+}
+
+/** Closes because the server ends. */
+export function shutdown(socket: SocketRecord): void {
+  beginClosing(socket, CloseCode.GOING_AWAY, "");
+}
+
+/** Closes because a handler has failed; its error is reported. */
+export function closeFailed(socket: SocketRecord, error: unknown): void {
+  socket.service.host.report(error);
+  beginClosing(socket, CloseCode.INTERNAL, "");
+}
+
+function beginClosing(
+  socket: SocketRecord,
+  code: number,
+  reason: string,
+): void {
+  if (phaseOf(socket) !== Phase.OPEN) return;
+  setPhase(socket, Phase.CLOSING);
+  sendClose(socket, code, reason);
+  const { closeMs } = socket.service.limits;
+  socket.transport.setDeadline(closeMs);
+  // The peer's close frame is behind messages that nobody waits for any more.
+  socket.state &= ~HELD;
+  socket.goOn();
+}
+
+/** The peer's close frame has come: RFC 6455 section 5.5.1. */
+export function peerCloses(
+  socket: SocketRecord,
+  code: number,
+  reason: string,
+): void {
+  const extras = extrasOf(socket);
+  extras.closeCode = code;
+  extras.closeReason = reason;
+  socket.state |= CLOSE_RECEIVED | DEAF;
+  if (!(socket.state & CLOSE_SENT)) sendClose(socket, code, reason);
+  const { transport } = socket;
+  finish(socket);
+  // Later, since the bytes that are acted on lie in the read buffer. The peer
+  // sends no more, so nothing has to linger.
+  queueMicrotask(() => {
+    if (!transport.isClosed) transport.closeIdle();
+  });
+}
+
+/**
+ * Ends a WebSocket whose peer has broken the protocol: RFC 6455 section 7.1.7.
+ *
+ * @param code 1002, 1007, 1008 or 1009.
+ * @param reason A number of `frames.ts`.
+ */
+export function fail(socket: SocketRecord, code: number, reason: number): void {
+  const text = failureReason(reason);
+  const extras = extrasOf(socket);
+  extras.closeCode = code;
+  extras.closeReason = text;
+  socket.state |= DEAF;
+  if (!(socket.state & CLOSE_SENT)) sendClose(socket, code, text);
+  setPhase(socket, Phase.CLOSING);
+  notifyError(socket, new Deno.errors.InvalidData(`${text} (${code})`));
+  const { transport } = socket;
+  finish(socket);
+  transport.close();
+}
+
+/** The peer's end has come without a close frame. */
+export function peerEnded(socket: SocketRecord): void {
+  socket.state |= DEAF;
+  if (phaseOf(socket) === Phase.OPEN) setPhase(socket, Phase.CLOSING);
+  socket.transport.close();
+}
+
+/** A time limit has passed. */
+export function timeout(socket: SocketRecord, reason: TimeoutReason): void {
+  if (reason !== "idle") return abort(socket, reason);
+  // The peer's answers are not read: only the program can go on.
+  if (socket.state & HELD) return;
+  if (socket.state & PINGED || phaseOf(socket) !== Phase.OPEN) {
+    return abort(socket, reason);
+  }
+  socket.state |= PINGED;
+  sendPing(socket);
+}
+
+function abort(socket: SocketRecord, reason: TimeoutReason): void {
+  socket.transport.abort(reason);
+}
+
+/** The transport is closed. */
+export function gone(socket: SocketRecord, why: CloseReason): void {
+  if (phaseOf(socket) === Phase.CLOSED) return;
+  const lost = socket.extras?.closeCode ? undefined : LOST[why];
+  if (lost !== undefined) {
+    notifyError(socket, new Deno.errors.ConnectionReset(lost));
+  }
+  finish(socket);
+}
+
+/** Nothing is sent or received any more: the program is notified, once. */
+function finish(socket: SocketRecord): void {
+  if (phaseOf(socket) === Phase.CLOSED) return;
+  setPhase(socket, Phase.CLOSED);
+  socket.state = socket.state & ~HELD | DEAF;
+  const { extras, service, transport } = socket;
+  service.counts.open--;
+  const { closeCode = 0, closeReason = "" } = extras ?? {};
+  const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;
+  const wasClean = (socket.state & CLOSE_SENT) !== 0 &&
+    (socket.state & CLOSE_RECEIVED) !== 0;
+  socket.codec?.close();
+  socket.codec = undefined;
+  socket.extras = undefined;
+  if (!transport.isClosed) {
+    transport.setDeadline(Infinity);
+    transport.heldBytes = 0;
+  }
+  const reader = extras?.reader;
+  try {
+    reader?.end(code, wasClean);
+    service.receiver.close(socket, code, closeReason, wasClean);
+  } catch (error) {
+    socket.service.host.report(error);
+  }
+}
+
+/** The errors of connections that end without the program's doing. */
+const LOST: Readonly<Record<string, string | undefined>> = {
+  idle: "The peer has given no sign of life",
+  write: "The peer has taken no byte in time",
+  deadline: "The peer has not answered the close frame in time",
+  shed: "Connections took all memory they may",
+  error: "The connection has failed",
+};
+
+function notifyError(socket: SocketRecord, error: Error): void {
+  try {
+    socket.service.receiver.error(socket, error);
+  } catch (second) {
+    socket.service.host.report(second);
+  }
+}
+
+function checkCode(code: number): void {
+  const isCommon = code >= 1000 && code <= 1014 &&
+    !(code >= 1004 && code <= 1006);
+  const isOwn = code >= 3000 && code <= 4999;
+  if (Number.isInteger(code) && (isCommon || isOwn)) return;
+  throw new RangeError(
+    `Cannot close with code "${String(code)}": it must be from 3000 to 4999, ` +
+      "from 1000 to 1003, or from 1007 to 1014",
+  );
+}
+
+function checkReason(reason: string): void {
+  if (typeof reason !== "string") {
+    throw new TypeError(
+      `Cannot close with reason "${String(reason)}": it must be a string`,
+    );
+  }
+  const { byteLength } = encodeText(reason);
+  if (byteLength <= REASON_BYTES_MAX) return;
+  throw new RangeError(
+    `Cannot close with a reason of "${byteLength}" bytes: it has at most ` +
+      `${REASON_BYTES_MAX}`,
+  );
+}

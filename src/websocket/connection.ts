@@ -1,0 +1,160 @@
+/**
+ * A WebSocket over a transport: RFC 6455.
+ *
+ * It knows no sockets, and no HTTP: the handshake is over when it begins. It
+ * receives bytes from its protocol and sends by its transport.
+ *
+ * @module
+ */
+
+import type { ServeAddress } from "../http/transport.ts";
+import { close } from "./closing.ts";
+import type { Codec } from "./codec.ts";
+import { PING, PONG } from "./frames.ts";
+import { messagesOf, streamsOf } from "./messages.ts";
+import { call } from "./notifying.ts";
+import { goOn } from "./receiving.ts";
+import { send, sendControl } from "./sending.ts";
+import type { WebSocketService } from "./service.ts";
+import type {
+  Message,
+  Sendable,
+  SendOptions,
+  SendResult,
+  WebSocketStreams,
+} from "./socket.ts";
+import {
+  ACTING,
+  HELD,
+  PAUSED,
+  Phase,
+  phaseOf,
+  setPhase,
+  type SocketExtras,
+  type SocketRecord,
+  type WebSocketTransport,
+} from "./state.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** What belongs to one WebSocket from its beginning on. */
+export interface Beginning {
+  /** The program's own data. */
+  readonly data: unknown;
+  /** The subprotocol that was agreed; empty for none. */
+  readonly protocol: string;
+  /** Compresses messages, when that was agreed. */
+  readonly codec: Codec | undefined;
+}
+
+/** A WebSocket: see `ServerWebSocket`. */
+export class WebSocketConnection implements SocketRecord {
+  data: unknown;
+  readonly transport: WebSocketTransport;
+  readonly service: WebSocketService;
+  readonly protocol: string;
+  state: number = Phase.CONNECTING;
+  codec: Codec | undefined;
+  extras: SocketExtras | undefined = undefined;
+
+  /** @param transport Sends to the peer. */
+  constructor(
+    transport: WebSocketTransport,
+    service: WebSocketService,
+    { data, protocol, codec }: Beginning,
+  ) {
+    this.transport = transport;
+    this.service = service;
+    this.data = data;
+    this.protocol = protocol;
+    this.codec = codec;
+  }
+
+  // What programs call: see `ServerWebSocket`.
+
+  get readyState(): number {
+    return phaseOf(this);
+  }
+
+  get extensions(): string {
+    return this.codec?.extensions ?? "";
+  }
+
+  get bufferedBytes(): number {
+    return this.transport.bufferedBytes;
+  }
+
+  get remoteAddr(): ServeAddress {
+    return this.transport.peerAddress;
+  }
+
+  send(message: Sendable, options?: SendOptions): SendResult {
+    return send(this, message, options);
+  }
+
+  ping(bytes: Uint8Array<ArrayBuffer> = NO_BYTES): SendResult {
+    return sendControl(this, PING, bytes);
+  }
+
+  pong(bytes: Uint8Array<ArrayBuffer> = NO_BYTES): SendResult {
+    return sendControl(this, PONG, bytes);
+  }
+
+  close(code: number = 1000, reason: string = ""): void {
+    close(this, code, reason);
+  }
+
+  terminate(): void {
+    if (phaseOf(this) !== Phase.CLOSED) this.transport.abort();
+  }
+
+  get isPaused(): boolean {
+    return (this.state & PAUSED) !== 0;
+  }
+
+  pause(): void {
+    if (phaseOf(this) !== Phase.OPEN) return;
+    this.state |= PAUSED;
+    this.transport.pause();
+  }
+
+  resume(): void {
+    if (!(this.state & PAUSED)) return;
+    this.state &= ~PAUSED;
+    this.goOn();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    return messagesOf(this);
+  }
+
+  streams(): WebSocketStreams {
+    return streamsOf(this);
+  }
+
+  // What the files of this folder call.
+
+  /** Begins: the transport calls this protocol from now on. */
+  opened(): void {
+    const { service } = this;
+    setPhase(this, Phase.OPEN);
+    service.counts.open++;
+    service.counts.opened++;
+    call(this, () => service.receiver.open(this));
+  }
+
+  /** The peer has taken bytes: `send` takes more. */
+  drained(): void {
+    if (phaseOf(this) !== Phase.OPEN) return;
+    this.extras?.reader?.drained();
+    const { receiver } = this.service;
+    call(this, () => receiver.drain(this));
+  }
+
+  goOn(): void {
+    if (this.state & HELD) return;
+    // The loop over the rows goes on by itself.
+    if (this.state & ACTING) this.transport.resume();
+    else goOn(this);
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The handlers of WebSockets: the fast face.
+ *
+ * @module
+ */
+
+import { allowFunction, wrongType } from "../base/checks.ts";
+import type { ServeHandlerInfo } from "../http/service.ts";
+import type { ServeAddress } from "../http/transport.ts";
+import type { OriginCheck, ProtocolChoice } from "./handshake.ts";
+import type { WebSocketLimitOptions } from "./limits.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Message, ServerWebSocket } from "./socket.ts";
+
+/**
+ * What an upgrade gives its WebSocket.
+ *
+ * @typeParam Data What the program keeps for each WebSocket.
+ */
+export interface UpgradeOptions<Data = unknown> {
+  /** The WebSocket's `data`. */
+  data?: Data;
+  /**
+   * The subprotocol, which the client must have offered, or a function that
+   * chooses one of those offered; none when left out.
+   */
+  protocol?: string | ProtocolChoice;
+  /** Further fields of the answer, such as `Set-Cookie`. */
+  headers?: HeadersInit;
+}
+
+/**
+ * The handlers of WebSockets, and their limits.
+ *
+ * An error that a handler throws, or with which its promise rejects, is printed
+ * and closes its WebSocket with 1011.
+ *
+ * @typeParam Data What the program keeps for each WebSocket.
+ */
+export interface WebSocketHandlers<Data = unknown>
+  extends WebSocketLimitOptions {
+  /**
+   * The origins whose pages may connect, such as `https://example.com`, or a
+   * function that decides; all may when left out. A page of any origin can
+   * connect with the user's cookies, so a server that uses cookies needs this.
+   * A list lets clients pass that send no origin: they are no browsers.
+   */
+  origins?: readonly string[] | OriginCheck;
+  /**
+   * Decides about a request for a WebSocket: returns what the WebSocket begins
+   * with, or a `Response` that refuses it, or a promise of one. Nothing or
+   * `undefined` accepts it without data.
+   */
+  upgrade?(
+    request: Request,
+    info: ServeHandlerInfo<ServeAddress>,
+  ):
+    | UpgradeOptions<Data>
+    | Response
+    | undefined
+    | Promise<UpgradeOptions<Data> | Response | undefined>;
+  /**
+   * The WebSocket is open. A returned promise holds its messages until it
+   * settles.
+   */
+  open?(socket: ServerWebSocket<Data>): unknown;
+  /**
+   * A whole message has come. When this returns a promise, the WebSocket is not
+   * read from until the promise settles: messages stay in order, and a peer that
+   * sends faster than the handler works waits in its own buffers.
+   */
+  message?(socket: ServerWebSocket<Data>, message: Message): unknown;
+  /** A ping has come; its pong is sent already. */
+  ping?(
+    socket: ServerWebSocket<Data>,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): unknown;
+  /** A pong has come. */
+  pong?(
+    socket: ServerWebSocket<Data>,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): unknown;
+  /**
+   * Unsent bytes have fallen to 16 KiB: `send` takes more. This follows each
+   * `"queued"`, and each `"refused"` of an open WebSocket.
+   */
+  drain?(socket: ServerWebSocket<Data>): unknown;
+  /** The peer has broken the protocol, or has gone; `close` follows. */
+  error?(socket: ServerWebSocket<Data>, error: Error): void;
+  /**
+   * The WebSocket is closed.
+   *
+   * @param code What the peer's close frame said, 1005 when it said nothing;
+   * this side's code when the peer broke the protocol; 1006 without any.
+   * @param reason The text that came with the code.
+   * @param wasClean Whether both sides sent a close frame.
+   */
+  close?(
+    socket: ServerWebSocket<Data>,
+    code: number,
+    reason: string,
+    wasClean: boolean,
+  ): void;
+}
+
+const NAMES = [
+  "upgrade",
+  "open",
+  "message",
+  "ping",
+  "pong",
+  "drain",
+  "error",
+  "close",
+] as const;
+
+/**
+ * Throws unless `value` has the form of handlers.
+ *
+ * @throws {TypeError} when it is no object, or a handler is no function.
+ */
+export function checkHandlers(value: unknown): void {
+  if (typeof value !== "object" || value === null) {
+    throw wrongType("websocket", value, "an object of handlers");
+  }
+  const handlers = value as Record<string, unknown>;
+  // By index, since a program may have replaced the iterator of arrays.
+  for (let index = 0; index < NAMES.length; index++) {
+    const name = NAMES[index]!;
+    allowFunction(`websocket.${name}`, handlers[name]);
+  }
+}
+
+/** Calls handlers; those that are missing do nothing. */
+export class HandlersReceiver implements Receiver {
+  readonly hearsPings: boolean;
+  readonly #handlers: WebSocketHandlers;
+
+  /** @param handlers Checked handlers. */
+  constructor(handlers: WebSocketHandlers) {
+    this.#handlers = handlers;
+    const { ping, pong } = handlers;
+    this.hearsPings = ping !== undefined || pong !== undefined;
+  }
+
+  open(socket: ServerWebSocket): unknown {
+    return this.#handlers.open?.(socket);
+  }
+
+  message(socket: ServerWebSocket, message: Message): unknown {
+    return this.#handlers.message?.(socket, message);
+  }
+
+  ping(socket: ServerWebSocket, bytes: Uint8Array<ArrayBuffer>): unknown {
+    return this.#handlers.ping?.(socket, bytes);
+  }
+
+  pong(socket: ServerWebSocket, bytes: Uint8Array<ArrayBuffer>): unknown {
+    return this.#handlers.pong?.(socket, bytes);
+  }
+
+  drain(socket: ServerWebSocket): unknown {
+    return this.#handlers.drain?.(socket);
+  }
+
+  error(socket: ServerWebSocket, error: Error): void {
+    this.#handlers.error?.(socket, error);
+  }
+
+  close(
+    socket: ServerWebSocket,
+    code: number,
+    reason: string,
+    wasClean: boolean,
+  ): void {
+    this.#handlers.close?.(socket, code, reason, wasClean);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * What a WebSocket holds for its peer: rows that wait for the program, and
+ * messages and frames that have come in part. All of it counts towards the
+ * reactor's `memoryBytesMax`.
+ *
+ * @module
+ */
+
+import { FAILURE, KIND_MASK, ROW_END, ROW_START, ROW_WORDS } from "./frames.ts";
+import { extrasOf, type HeldRows, type SocketRecord } from "./state.ts";
+
+/**
+ * Keeps rows until the program goes on.
+ *
+ * @param end Where the bytes end that came.
+ * @param isOwned Whether the bytes stay valid; otherwise they are copied.
+ */
+export function hold(
+  socket: SocketRecord,
+  held: HeldRows,
+  end: number,
+  isOwned: boolean,
+): void {
+  extrasOf(socket).held = isOwned ? held : copyOf(held, end);
+}
+
+function copyOf({ bytes, rows, rest }: HeldRows, end: number): HeldRows {
+  const from = firstOf(rows) ?? rest;
+  for (let at = 0; at < rows.length; at += ROW_WORDS) {
+    if (isFailure(rows, at)) continue;
+    rows[at + ROW_START]! -= from;
+    rows[at + ROW_END]! -= from;
+  }
+  return { bytes: bytes.slice(from, end), rows, at: 0, rest: rest - from };
+}
+
+/** Returns where the bytes of the first row begin. */
+function firstOf(rows: Uint32Array<ArrayBuffer>): number | undefined {
+  return rows.length === 0 || isFailure(rows, 0) ? undefined : rows[ROW_START];
+}
+
+/** Whether a row has no bytes, but the number of a reason. */
+function isFailure(rows: Uint32Array<ArrayBuffer>, at: number): boolean {
+  return (rows[at]! & KIND_MASK) === FAILURE;
+}
+
+/**
+ * Counts the memory that is held for the peer. Also when the amount is the
+ * same: it shows that the peer makes progress.
+ */
+export function countHeld(socket: SocketRecord): void {
+  const { extras, codec, transport } = socket;
+  let bytes = codec === undefined ? 0 : codec.memoryBytes;
+  if (extras !== undefined) {
+    const { held, partial, rest } = extras;
+    if (held !== undefined) {
+      bytes += held.bytes.byteLength + held.rows.byteLength;
+    }
+    if (partial !== undefined) bytes += partial.bytes.byteLength;
+    if (rest !== undefined) bytes += rest.byteLength;
+    const isIdle = bytes === 0 && extras.progress === undefined &&
+      extras.closeCode === 0 && extras.reader === undefined;
+    if (isIdle) socket.extras = undefined;
+  }
+  if (bytes > 0 || transport.heldBytes > 0) transport.heldBytes = bytes;
+}

@@ -1,0 +1,320 @@
+/**
+ * Receiving: native code parses the bytes of a read into rows, and this acts on
+ * the rows in order.
+ *
+ * A WebSocket that is paused, or whose handler works, gets no message. The rows
+ * that one read has given by then are kept, with their bytes; no further read
+ * is made until they were handed over. So the peer of a slow handler waits in
+ * its own system's buffers, and at most one read of it is held.
+ *
+ * @module
+ */
+
+import { closeFailed, fail, peerCloses } from "./closing.ts";
+import {
+  ASCII,
+  BEGIN,
+  BINARY,
+  CLOSE,
+  COMPRESSED,
+  END,
+  KIND_MASK,
+  NOT_UTF_8,
+  parseFrames,
+  PING,
+  PONG,
+  PROGRESS_WORDS,
+  ROW_CODE,
+  ROW_END,
+  ROW_START,
+  ROW_WORDS,
+  STATE_CONSUMED,
+  STATE_PROGRESS,
+  TEXT,
+  TOO_LONG,
+} from "./frames.ts";
+import { countHeld, hold } from "./holding.ts";
+import { call, waitFor } from "./notifying.ts";
+import { sendPong } from "./sending.ts";
+import {
+  ACTING,
+  DEAF,
+  extrasOf,
+  HELD,
+  type PartialMessage,
+  Phase,
+  phaseOf,
+  PINGED,
+  type SocketRecord,
+} from "./state.ts";
+import { decodeText } from "./text.ts";
+
+/** Rows of one call: a read of 64 KiB has 64 frames of a kilobyte. */
+const ROWS_MAX = 64;
+/** The least room for a message that comes in parts. */
+const PARTIAL_BYTES_MIN = 1_024;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The rows of the last call. Not shared while in use: handlers may nest. */
+let spare: Uint32Array<ArrayBuffer> | undefined;
+
+/** Takes bytes from the peer; they are valid until this returns. */
+export function receive(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  socket.state &= ~PINGED;
+  const rest = socket.extras?.rest;
+  if (rest === undefined) return parse(socket, bytes, start, end, false);
+  socket.extras!.rest = undefined;
+  const all = new Uint8Array(rest.byteLength + end - start);
+  all.set(rest);
+  all.set(bytes.subarray(start, end), rest.byteLength);
+  parse(socket, all, 0, all.byteLength, true);
+}
+
+/** Goes on with what was held, and then with reading. */
+export function goOn(socket: SocketRecord): void {
+  const held = socket.extras?.held;
+  if (held !== undefined) {
+    const { bytes, rows, rest } = held;
+    held.at = act(socket, bytes, rows, held.at, rows.length);
+    if (socket.state & HELD) return;
+    if (socket.extras !== undefined) socket.extras.held = undefined;
+    parse(socket, bytes, rest, bytes.byteLength, true);
+  }
+  if (!(socket.state & HELD)) socket.transport.resume();
+}
+
+/**
+ * Parses bytes, and acts on what they contain.
+ *
+ * @param isOwned Whether the bytes stay valid when this returns.
+ */
+function parse(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  isOwned: boolean,
+): void {
+  const table = spare ?? new Uint32Array(ROWS_MAX * ROW_WORDS);
+  spare = undefined;
+  let at = start;
+  while (at < end && !(socket.state & DEAF)) {
+    const count = parseOnce(socket, bytes, at, end, table);
+    at += parsed.consumed;
+    const rowsEnd = count * ROW_WORDS;
+    const stop = act(socket, bytes, table, 0, rowsEnd);
+    if (socket.state & HELD) {
+      if (stop === rowsEnd && at === end) break;
+      const rows = table.slice(stop, rowsEnd);
+      hold(socket, { bytes, rows, at: 0, rest: at }, end, isOwned);
+      break;
+    }
+    if (count < ROWS_MAX) {
+      // What is left is the beginning of a frame.
+      if (at < end) extrasOf(socket).rest = bytes.slice(at, end);
+      break;
+    }
+  }
+  spare = table;
+  countHeld(socket);
+}
+
+/** What {@linkcode parseOnce} found beside its rows. */
+const parsed = { consumed: 0 };
+
+/** Parses as many frames as the table has rows for. */
+function parseOnce(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  table: Uint32Array<ArrayBuffer>,
+): number {
+  const words = socket.service.words(socket.codec !== undefined);
+  const { extras } = socket;
+  const progress = extras?.progress;
+  if (progress !== undefined) words.set(progress, STATE_PROGRESS);
+  const count = parseFrames(bytes, start, end, words, table);
+  parsed.consumed = words[STATE_CONSUMED]!;
+  if (words[STATE_PROGRESS] !== 0) {
+    const kept = progress ??
+      (extrasOf(socket).progress = new Uint32Array(PROGRESS_WORDS));
+    for (let index = 0; index < kept.length; index++) {
+      kept[index] = words[STATE_PROGRESS + index]!;
+      words[STATE_PROGRESS + index] = 0;
+    }
+  } else if (progress !== undefined) {
+    extras!.progress = undefined;
+  }
+  return count;
+}
+
+/**
+ * Acts on rows, until messages are held.
+ *
+ * @returns The first word of the next row.
+ */
+function act(
+  socket: SocketRecord,
+  bytes: Bytes,
+  rows: Uint32Array<ArrayBuffer>,
+  at: number,
+  end: number,
+): number {
+  const acting = socket.state & ACTING;
+  socket.state |= ACTING;
+  while (at < end && !(socket.state & (HELD | DEAF))) {
+    actOn(socket, bytes, rows, at);
+    at += ROW_WORDS;
+  }
+  if (acting === 0) socket.state &= ~ACTING;
+  return socket.state & DEAF ? end : at;
+}
+
+const WHOLE = BEGIN | END;
+const WHOLE_TEXT = TEXT | WHOLE;
+const WHOLE_ASCII = TEXT | WHOLE | ASCII;
+
+function actOn(
+  socket: SocketRecord,
+  bytes: Bytes,
+  rows: Uint32Array<ArrayBuffer>,
+  at: number,
+): void {
+  const kind = rows[at]!;
+  const start = rows[at + ROW_START]!;
+  const end = rows[at + ROW_END]!;
+  if (kind === WHOLE_ASCII || kind === WHOLE_TEXT) {
+    const isAscii = kind === WHOLE_ASCII;
+    return deliver(socket, decodeText(bytes, start, end, isAscii));
+  }
+  switch (kind & KIND_MASK) {
+    case TEXT:
+    case BINARY:
+      return takePiece(socket, bytes, kind, start, end);
+    case PING:
+      sendPong(socket, bytes, start, end);
+      return takeControl(socket, "ping", bytes, start, end);
+    case PONG:
+      return takeControl(socket, "pong", bytes, start, end);
+    case CLOSE:
+      return peerCloses(
+        socket,
+        rows[at + ROW_CODE]!,
+        decodeText(bytes, start, end, false),
+      );
+    default:
+      return fail(socket, rows[at + ROW_CODE]!, start);
+  }
+}
+
+/** Notifies of a ping or a pong. */
+function takeControl(
+  socket: SocketRecord,
+  name: "ping" | "pong",
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  const { receiver } = socket.service;
+  if (!receiver.hearsPings || phaseOf(socket) !== Phase.OPEN) return;
+  const own = bytes.slice(start, end);
+  call(socket, () => receiver[name](socket, own));
+}
+
+/** Takes a message that is not a whole frame of text, or a part of one. */
+function takePiece(
+  socket: SocketRecord,
+  bytes: Bytes,
+  kind: number,
+  start: number,
+  end: number,
+): void {
+  // After `close` messages are of no interest to the program.
+  if (phaseOf(socket) !== Phase.OPEN) return;
+  const isText = (kind & KIND_MASK) === TEXT;
+  const isCompressed = (kind & COMPRESSED) !== 0;
+  if ((kind & WHOLE) === WHOLE) {
+    if (isCompressed) return inflate(socket, bytes, start, end, isText);
+    return deliver(socket, bytes.slice(start, end));
+  }
+  const extras = extrasOf(socket);
+  if (kind & BEGIN) {
+    const room = Math.max(PARTIAL_BYTES_MIN, end - start);
+    const array = new Uint8Array(room);
+    extras.partial = { isText, isCompressed, bytes: array, length: 0 };
+  }
+  const partial = extras.partial;
+  // The program has closed, and has opened nothing since.
+  if (partial === undefined) return;
+  append(partial, bytes, start, end);
+  if (!(kind & END)) return;
+  extras.partial = undefined;
+  finish(socket, partial);
+}
+
+function finish(socket: SocketRecord, partial: PartialMessage): void {
+  const { bytes, length, isText } = partial;
+  if (partial.isCompressed) return inflate(socket, bytes, 0, length, isText);
+  if (isText) return deliver(socket, decodeText(bytes, 0, length, false));
+  // The program may keep a message for long: no array of twice its size.
+  const isTight = length > bytes.byteLength / 2;
+  deliver(socket, isTight ? bytes.subarray(0, length) : bytes.slice(0, length));
+}
+
+/** Adds bytes; the array grows by doubling: a length that is sent is no byte. */
+function append(
+  partial: PartialMessage,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  const length = partial.length + end - start;
+  if (length > partial.bytes.byteLength) {
+    const grown = new Uint8Array(
+      Math.max(length, 2 * partial.bytes.byteLength),
+    );
+    grown.set(partial.bytes.subarray(0, partial.length));
+    partial.bytes = grown;
+  }
+  partial.bytes.set(bytes.subarray(start, end), partial.length);
+  partial.length = length;
+}
+
+function inflate(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  isText: boolean,
+): void {
+  const { messageBytesMax } = socket.service.limits;
+  const message = socket.codec!.inflate(bytes, start, end, {
+    bytesMax: messageBytesMax,
+    isText,
+  });
+  if (typeof message === "number") {
+    return fail(socket, message, message === 1009 ? TOO_LONG : NOT_UTF_8);
+  }
+  deliver(socket, message);
+}
+
+/** Hands a message to the program, and holds further ones while it works. */
+function deliver(socket: SocketRecord, message: string | Bytes): void {
+  if (phaseOf(socket) !== Phase.OPEN) return;
+  const { service, extras } = socket;
+  service.counts.received++;
+  const reader = extras?.reader;
+  try {
+    if (reader !== undefined) return reader.push(message);
+    waitFor(socket, service.receiver.message(socket, message));
+  } catch (error) {
+    closeFailed(socket, error);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The WebSockets of one set of handlers: upgrades requests, and counts.
+ *
+ * @module
+ */
+
+import type { ServeHandlerInfo, Service } from "../http/service.ts";
+import type { ServeAddress } from "../http/transport.ts";
+import { takeoverResponse } from "../http/takeover.ts";
+import { WebSocketConnection } from "./connection.ts";
+import {
+  checkHandlers,
+  HandlersReceiver,
+  type UpgradeOptions,
+  type WebSocketHandlers,
+} from "./handlers.ts";
+import { shakeHands } from "./handshake.ts";
+import { checkLimits, limitsOf } from "./limits.ts";
+import { webSocketProtocol } from "./protocol.ts";
+import { noCounts, type WebSocketCounts, WebSocketService } from "./service.ts";
+
+/**
+ * WebSockets of one kind.
+ *
+ * @typeParam Data What the program keeps for each WebSocket.
+ */
+export interface WebSocketRoute<Data = unknown> {
+  /** Counts of all its WebSockets. */
+  readonly counts: Readonly<WebSocketCounts>;
+  /**
+   * Answers a request for a WebSocket: the handler returns this response. Where
+   * the request is no valid handshake of RFC 6455, the response says why.
+   *
+   * @param request A request that denio serves.
+   * @param options What the WebSocket begins with.
+   */
+  upgrade(request: Request, options?: UpgradeOptions<Data>): Response;
+}
+
+/**
+ * Returns the WebSockets of a set of handlers: for `serve({ websocket })`, or
+ * for a handler that upgrades some of its requests.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { serve } from "../server/serve.ts";
+ * import { webSocket } from "./route.ts";
+ *
+ * const greeting = webSocket<{ name: string }>({
+ *   upgrade: (request) => ({ data: { name: request.url.split("/").at(-1)! } }),
+ *   message: (socket, message) => {
+ *     socket.send(`${message}, ${socket.data.name}`);
+ *   },
+ * });
+ * await using server = serve(
+ *   { hostname: "127.0.0.1", port: 0, onListen() {}, websocket: greeting },
+ * );
+ *
+ * const client = new WebSocket(`ws://127.0.0.1:${server.addr.port}/Ada`);
+ * client.onopen = () => client.send("Hello");
+ * const event = await new Promise<MessageEvent>((resolve) => {
+ *   client.onmessage = resolve;
+ * });
+ * assertEquals(event.data, "Hello, Ada");
+ * client.close();
+ * ```
+ *
+ * @throws {TypeError} when a handler is no function.
+ * @throws {RangeError} when a limit is out of its range.
+ */
+export function webSocket<Data = unknown>(
+  handlers: WebSocketHandlers<Data>,
+): WebSocketRoute<Data> {
+  return new Route(handlers as WebSocketHandlers) as WebSocketRoute<Data>;
+}
+
+/** What the WebSockets of one server share. */
+interface Shared {
+  readonly service: WebSocketService;
+  readonly protocol: ReturnType<typeof webSocketProtocol>;
+}
+
+/** The WebSockets of a set of handlers, on any number of servers. */
+export class Route implements WebSocketRoute {
+  readonly counts: WebSocketCounts = noCounts();
+  readonly #handlers: WebSocketHandlers;
+  readonly #receiver: HandlersReceiver;
+  readonly #shared = new WeakMap<Service, Shared>();
+
+  /** @param handlers The handlers and limits. */
+  constructor(handlers: WebSocketHandlers) {
+    checkHandlers(handlers);
+    checkLimits(handlers);
+    this.#handlers = handlers;
+    this.#receiver = new HandlersReceiver(handlers);
+  }
+
+  upgrade(request: Request, options: UpgradeOptions = {}): Response {
+    const { origins } = this.#handlers;
+    const { data, protocol: choice } = options;
+    const agreed = shakeHands(request, { origins, protocol: choice });
+    if (agreed instanceof Response) return agreed;
+    const headers = new Headers(options.headers);
+    for (const [name, value] of agreed.headers) headers.set(name, value);
+    return takeoverResponse((transport, service, leftover) => {
+      const shared = this.#sharedBy(service);
+      const { protocol } = agreed;
+      const own = { data, protocol, codec: undefined };
+      const socket = new WebSocketConnection(transport, shared.service, own);
+      transport.upgrade(shared.protocol, socket, leftover);
+    }, headers);
+  }
+
+  /** Answers a request by the handlers' `upgrade`, or accepts it. */
+  answer(
+    request: Request,
+    info: ServeHandlerInfo<ServeAddress>,
+  ): Response | Promise<Response> {
+    const decision = this.#handlers.upgrade?.(request, info);
+    return decision instanceof Promise
+      ? decision.then((decided) => this.#decided(request, decided))
+      : this.#decided(request, decision);
+  }
+
+  #decided(
+    request: Request,
+    decision: UpgradeOptions | Response | undefined,
+  ): Response {
+    return decision instanceof Response
+      ? decision
+      : this.upgrade(request, decision);
+  }
+
+  #sharedBy(http: Service): Shared {
+    const known = this.#shared.get(http);
+    if (known !== undefined) return known;
+    const limits = limitsOf(this.#handlers, http.limits as object);
+    const { counts } = this;
+    // The object with the limits of requests has all limits of the server.
+    const { writeMs = Infinity } = http.limits as { writeMs?: number };
+    const service = new WebSocketService(this.#receiver, {
+      limits,
+      host: http,
+      counts,
+    });
+    const made = { service, protocol: webSocketProtocol(service, writeMs) };
+    this.#shared.set(http, made);
+    return made;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Sending: frames are written into the reactor's shared buffer, so that all
+ * frames of a turn leave in one write.
+ *
+ * @module
+ */
+
+import {
+  BINARY,
+  CLOSE,
+  CONTROL_BYTES_MAX,
+  FIN,
+  HEAD_BYTES_MAX,
+  headBytes,
+  PING,
+  PONG,
+  RSV1,
+  TEXT,
+  writeHead,
+} from "./frames.ts";
+import { HIGH_WATER_BYTES } from "./limits.ts";
+import type { Sendable, SendOptions, SendResult } from "./socket.ts";
+import { CLOSE_SENT, Phase, phaseOf, type SocketRecord } from "./state.ts";
+import {
+  ASCII_ROOM,
+  BYTES_A_CHARACTER,
+  encodeText,
+  writeText,
+} from "./text.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Payloads up to this go to the shared buffer, whatever characters they have. */
+const SHARED_BYTES_MAX = 20_480;
+const NO_BYTES = new Uint8Array(0);
+
+/** Sends a message: see `ServerWebSocket.send`. */
+export function send(
+  socket: SocketRecord,
+  message: Sendable,
+  options: SendOptions | undefined,
+): SendResult {
+  const isText = typeof message === "string";
+  const bytes = isText ? undefined : viewOf(message);
+  if (phaseOf(socket) !== Phase.OPEN) return "refused";
+  const { service, codec } = socket;
+  const size = isText ? message.length : bytes!.byteLength;
+  if (!takes(socket, size)) {
+    service.counts.refused++;
+    return "refused";
+  }
+  service.counts.sent++;
+  const kind = isText ? TEXT : BINARY;
+  if (codec !== undefined && codec.wants(size, options?.compress)) {
+    const whole = bytes ?? encodeText(message as string);
+    const small = codec.deflate(whole, 0, whole.byteLength);
+    writeFrame(socket, kind | FIN | RSV1, small);
+  } else if (isText) writeTextFrame(socket, message);
+  else writeFrame(socket, kind | FIN, bytes!);
+  const { bufferedBytes } = socket.transport;
+  return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
+}
+
+/** Whether so few bytes wait that a message of `size` bytes may wait too. */
+export function takes(
+  { transport, service }: SocketRecord,
+  size: number,
+): boolean {
+  const { bufferedBytes } = transport;
+  return bufferedBytes < HIGH_WATER_BYTES ||
+    bufferedBytes + size <= service.limits.backpressureBytesMax;
+}
+
+/** Sends a ping or a pong of the program. */
+export function sendControl(
+  socket: SocketRecord,
+  kind: number,
+  bytes: Bytes,
+): SendResult {
+  if (!(bytes instanceof Uint8Array)) viewOf(bytes);
+  if (bytes.byteLength > CONTROL_BYTES_MAX) {
+    throw new RangeError(
+      `Cannot send a control frame of "${bytes.byteLength}" bytes: it has ` +
+        `at most ${CONTROL_BYTES_MAX}`,
+    );
+  }
+  if (phaseOf(socket) !== Phase.OPEN || !takes(socket, bytes.byteLength)) {
+    return "refused";
+  }
+  writeFrame(socket, kind | FIN, bytes);
+  const { bufferedBytes } = socket.transport;
+  return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
+}
+
+/** Sends a ping of the idle time. */
+export function sendPing(socket: SocketRecord): void {
+  writeFrame(socket, PING | FIN, NO_BYTES);
+}
+
+/** Answers a ping: RFC 6455 section 5.5.3. */
+export function sendPong(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  if (socket.state & CLOSE_SENT) return;
+  writeFrame(socket, PONG | FIN, bytes, start, end);
+}
+
+/** Sends a close frame; `code` 1005 is one without a code. */
+export function sendClose(
+  socket: SocketRecord,
+  code: number,
+  reason: string,
+): void {
+  socket.state |= CLOSE_SENT;
+  const text = encodeText(reason);
+  const bytes = new Uint8Array(code === 1005 ? 0 : 2 + text.byteLength);
+  if (code !== 1005) {
+    bytes[0] = code >> 8;
+    bytes[1] = code & 255;
+    bytes.set(text, 2);
+  }
+  writeFrame(socket, CLOSE | FIN, bytes);
+}
+
+/** Writes a frame; the bytes may be used again when this returns. */
+function writeFrame(
+  { transport }: SocketRecord,
+  first: number,
+  bytes: Bytes,
+  start: number = 0,
+  end: number = bytes.byteLength,
+): void {
+  const size = end - start;
+  const output = size <= SHARED_BYTES_MAX
+    ? transport.reserve?.(HEAD_BYTES_MAX + size)
+    : undefined;
+  if (output !== undefined) {
+    const at = writeHead(output.bytes, output.length, first, size);
+    copy(output.bytes, at, bytes, start, end);
+    output.length = at + size;
+    return;
+  }
+  const head = new Uint8Array(headBytes(size));
+  writeHead(head, 0, first, size);
+  transport.writeVectored([head, bytes.subarray(start, end)]);
+}
+
+/** Up to this length a loop copies faster than `set`, which needs a view. */
+const LOOP_BYTES_MAX = 64;
+
+function copy(
+  to: Bytes,
+  at: number,
+  from: Bytes,
+  start: number,
+  end: number,
+): void {
+  if (end - start > LOOP_BYTES_MAX) {
+    return to.set(from.subarray(start, end), at);
+  }
+  for (let index = start; index < end; index++) to[at++] = from[index]!;
+}
+
+/** Writes a text without an array between the string and the buffer. */
+function writeTextFrame(socket: SocketRecord, text: string): void {
+  const { length } = text;
+  if (length > SHARED_BYTES_MAX || !writeShared(socket, text, false)) {
+    const bytes = encodeText(text);
+    const { transport } = socket;
+    const head = new Uint8Array(headBytes(bytes.byteLength));
+    writeHead(head, 0, TEXT | FIN, bytes.byteLength);
+    transport.write(head);
+    // The reactor may keep these bytes: nobody else has them.
+    transport.writeOwned(bytes);
+  }
+}
+
+/**
+ * Writes a text into the shared buffer, as ASCII first.
+ *
+ * @param isWide Whether to make room for any characters.
+ * @returns Whether there was room.
+ */
+function writeShared(
+  socket: SocketRecord,
+  text: string,
+  isWide: boolean,
+): boolean {
+  const { length } = text;
+  const most = isWide ? length * BYTES_A_CHARACTER : length + ASCII_ROOM;
+  const output = socket.transport.reserve?.(HEAD_BYTES_MAX + most);
+  if (output === undefined) return false;
+  const { bytes } = output;
+  const start = output.length;
+  const guess = start + headBytes(length);
+  const end = writeText(bytes, guess, text, isWide);
+  if (end < 0) return writeShared(socket, text, true);
+  const size = end - guess;
+  const at = start + headBytes(size);
+  if (at !== guess) bytes.copyWithin(at, guess, end);
+  writeHead(bytes, start, TEXT | FIN, size);
+  output.length = at + size;
+  return true;
+}
+
+/**
+ * Returns bytes as an array of bytes.
+ *
+ * @throws {TypeError} when it is neither.
+ */
+function viewOf(message: unknown): Bytes {
+  if (message instanceof Uint8Array) return message as Bytes;
+  if (message instanceof ArrayBuffer) return new Uint8Array(message);
+  if (ArrayBuffer.isView(message)) {
+    const { buffer, byteOffset, byteLength } = message;
+    return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  }
+  throw new TypeError(
+    `Cannot send "${String(message)}": it must be a string or bytes`,
+  );
+}

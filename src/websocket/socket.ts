@@ -1,0 +1,128 @@
+/**
+ * A WebSocket of a server, as its handlers see it.
+ *
+ * @module
+ */
+
+import type { ServeAddress } from "../http/transport.ts";
+
+/** A message: text as a string, anything else as bytes of its own. */
+export type Message = string | Uint8Array<ArrayBuffer>;
+
+/** What `send` takes: text, or bytes that are sent as a binary message. */
+export type Sendable = string | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+
+/**
+ * What became of a message.
+ *
+ * - `"sent"`: it leaves at the end of this turn.
+ * - `"queued"`: it leaves too, but 64 KiB or more wait for the peer by now.
+ *   Wait for `drain` before you send more.
+ * - `"refused"`: nothing was sent. `backpressureBytesMax` is reached, which
+ *   `drain` follows, or the WebSocket is not open.
+ */
+export type SendResult = "sent" | "queued" | "refused";
+
+/** Options of {@linkcode ServerWebSocket.send}. */
+export interface SendOptions {
+  /**
+   * Whether to compress the message, where the peer has agreed to that. When
+   * left out, messages from `thresholdBytes` on are compressed.
+   */
+  compress?: boolean;
+}
+
+/**
+ * A WebSocket of a server: RFC 6455.
+ *
+ * @typeParam Data What the program keeps for each WebSocket.
+ */
+export interface ServerWebSocket<Data = unknown> {
+  /** The program's own data, from the upgrade. */
+  data: Data;
+  /** 1 while open, 2 while closing, 3 when closed: as `WebSocket` has it. */
+  readonly readyState: number;
+  /** The subprotocol that was agreed; empty for none. */
+  readonly protocol: string;
+  /** The extensions that were agreed, as the header has them; or empty. */
+  readonly extensions: string;
+  /** Bytes that the peer's system has not taken yet. */
+  readonly bufferedBytes: number;
+  /** The peer's address; an error when the connection is gone. */
+  readonly remoteAddr: ServeAddress;
+
+  /**
+   * Sends a message. All messages of one turn leave in one write. Bytes are
+   * copied, so the program may use them again.
+   *
+   * @returns What became of the message: see {@linkcode SendResult}.
+   * @throws {TypeError} when `message` is neither text nor bytes.
+   */
+  send(message: Sendable, options?: SendOptions): SendResult;
+  /**
+   * Sends a ping, which the peer's system answers by a pong.
+   *
+   * @param bytes At most 125 bytes for the pong to repeat; none when left out.
+   * @returns `"refused"` when the WebSocket is not open.
+   * @throws {RangeError} when there are more than 125 bytes.
+   */
+  ping(bytes?: Uint8Array<ArrayBuffer>): SendResult;
+  /**
+   * Sends a pong that no ping asked for: a sign of life.
+   *
+   * @param bytes At most 125 bytes; none when left out.
+   * @returns `"refused"` when the WebSocket is not open.
+   * @throws {RangeError} when there are more than 125 bytes.
+   */
+  pong(bytes?: Uint8Array<ArrayBuffer>): SendResult;
+  /**
+   * Sends a close frame behind all messages, and waits up to `closeMs` for the
+   * peer's. Messages that come meanwhile are dropped. A second call does
+   * nothing.
+   *
+   * @param code 1000 when left out; otherwise from 3000 to 4999, or one of
+   * RFC 6455 section 7.4.1 that may be sent: 1000 to 1003 and 1007 to 1014.
+   * @param reason A text of at most 123 bytes in UTF-8.
+   * @throws {RangeError} when `code` may not be sent, or `reason` is too long.
+   */
+  close(code?: number, reason?: string): void;
+  /** Resets the connection at once, without a close frame. */
+  terminate(): void;
+
+  /** Whether {@linkcode ServerWebSocket.pause} holds messages. */
+  readonly isPaused: boolean;
+  /**
+   * Stops reading: no message is handed over, and those that come wait in the
+   * peer's system. Pings are not answered meanwhile.
+   */
+  pause(): void;
+  /** Reads again. */
+  resume(): void;
+
+  /**
+   * Returns the messages from now on, for `for await`. They go to the loop, not
+   * to the handler; the next one is read when the loop wants it. The loop ends
+   * when the WebSocket has closed, and leaving it closes the WebSocket. Begin in
+   * `open`, before messages come.
+   *
+   * @throws {TypeError} when another loop or stream has the messages.
+   * @throws {Deno.errors.ConnectionReset} from the loop, when the WebSocket has
+   * ended without a closing handshake.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<Message>;
+  /**
+   * Returns the WebSocket as a pair of streams, which obey both sides'
+   * backpressure. Otherwise as the loop over messages.
+   *
+   * @throws {TypeError} when another loop or stream has the messages.
+   */
+  streams(): WebSocketStreams;
+}
+
+/** A WebSocket as a pair of streams. */
+export interface WebSocketStreams {
+  /** The messages; closes when the WebSocket has closed with close frames. */
+  readonly readable: ReadableStream<Message>;
+  /** Sends each chunk as a message; closing it closes the WebSocket. */
+  readonly writable: WritableStream<Sendable>;
+}

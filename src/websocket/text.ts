@@ -1,0 +1,50 @@
+/**
+ * Text of messages to bytes and back. Native code has checked the bytes.
+ *
+ * @module
+ */
+
+import { decodeLatin1, writeAscii } from "../http/latin1.ts";
+
+export { ASCII_ROOM } from "../http/latin1.ts";
+
+/** A BOM is part of the message: RFC 6455 section 5.6. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/** The most bytes of UTF-8 for one character of a string. */
+export const BYTES_A_CHARACTER = 3;
+
+/** Returns valid UTF-8 as text. */
+export function decodeText(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+  isAscii: boolean,
+): string {
+  return isAscii
+    ? decodeLatin1(bytes, start, end)
+    : decoder.decode(bytes.subarray(start, end));
+}
+
+/**
+ * Writes a text as UTF-8, and returns where the next byte goes. A half of a
+ * surrogate pair becomes U+FFFD, as the WHATWG standard has it.
+ *
+ * @param room Whether there are three bytes for each character. Otherwise only
+ * ASCII is written, and -1 returned for any other text.
+ */
+export function writeText(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  text: string,
+  room: boolean,
+): number {
+  if (!room) return writeAscii(bytes, start, text);
+  return start + encoder.encodeInto(text, bytes.subarray(start)).written;
+}
+
+/** Returns a text as UTF-8. */
+export function encodeText(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text);
+}
