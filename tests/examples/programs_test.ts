@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { serve } from "../../src/server/serve.ts";
 import { unregister } from "../../src/server/register.ts";
 import "./deno_app.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -37,6 +38,26 @@ Deno.test("the notes are kept, read, deleted, and refused when too long", async 
   const long = await post("x".repeat(10_001));
   await long.body?.cancel();
   assertEquals(long.status, 413);
+});
+
+Deno.test("a module's WebSockets are served on Workers beside its fetch", async () => {
+  const module = new URL("web_socket_echo.ts", import.meta.url);
+  await using server = await serve({ ...LOOPBACK, module, workers: 2 });
+  const where = `127.0.0.1:${server.addr.port}`;
+  const client = new WebSocket(`ws://${where}`);
+  const opened = Promise.withResolvers<unknown>();
+  const echoed = Promise.withResolvers<MessageEvent>();
+  const closed = Promise.withResolvers<unknown>();
+  client.onopen = opened.resolve;
+  client.onmessage = echoed.resolve;
+  client.onclose = closed.resolve;
+  await within(opened.promise, "an open WebSocket");
+  client.send("hello");
+  assertEquals((await within(echoed.promise, "an echo")).data, "hello");
+  const { headers, status } = await fetch(`http://${where}`);
+  assertEquals([status, headers.get("upgrade")], [200, null]);
+  client.close();
+  await within(closed.promise, "the end");
 });
 
 Deno.test("HTTP runs in memory, however its requests are cut", async () => {
