@@ -1,5 +1,6 @@
 /**
- * Finds the beginnings of HTTP/1.1 messages in the bytes of a connection.
+ * Finds the beginnings of HTTP/1.1 messages in the bytes of a connection, and
+ * the frames of the WebSocket that it may become.
  *
  * It serves a trace only, and never decides an answer: it follows well-formed
  * messages, and gives up a direction at the first bytes of another form.
@@ -8,6 +9,7 @@
  */
 
 import { decodeLatin1 } from "../http/latin1.ts";
+import { FrameWatch } from "./frame_watch.ts";
 
 /** The longest line that the watch follows; denio accepts no such head. */
 const LINE_BYTES_MAX = 65_536;
@@ -18,6 +20,7 @@ const REQUEST = /^([A-Z-]{1,20}) (\S+) HTTP\/1\.[01]$/;
 const STATUS = /^HTTP\/1\.[01] ((\d{3})(?: .*)?)$/;
 const LENGTH = /^content-length:[ \t]*(\d{1,15})[ \t]*$/i;
 const CHUNKED = /^transfer-encoding:.*\bchunked[ \t]*$/i;
+const WEBSOCKET = /^upgrade:.*\bwebsocket\b/i;
 const CHUNK_SIZE = /^([\da-f]{1,12})[ \t]*(?:;.*)?$/i;
 
 const LINE_FEED = 10;
@@ -31,6 +34,7 @@ type Part =
   | "chunk"
   | "chunk end"
   | "trailers"
+  | "frames"
   | "unknown";
 
 /** Both directions of one connection. */
@@ -80,6 +84,7 @@ export class MessageWatch {
   /** Returns the kind of an answer's body: RFC 9112 section 6.3. */
   #answerBody(code: number): Start["body"] {
     if (code === 101) return "another protocol";
+    this.#received.leaveFrames();
     if (code < 200) return "none";
     this.answers++;
     const method = this.#methods.shift();
@@ -110,6 +115,8 @@ class Direction {
   #left = 0;
   #isChunked = false;
   #start: Start | undefined;
+  /** The frames, once the head names WebSocket. */
+  #frames: FrameWatch | undefined;
 
   constructor(started: (line: string) => Start | undefined) {
     this.#started = started;
@@ -122,6 +129,10 @@ class Direction {
     const begun: string[] = [];
     let place = start;
     while (place < end && this.#part !== "unknown") {
+      if (this.#part === "frames") {
+        begun.push(...this.#frames!.take(bytes, place, end));
+        break;
+      }
       if (this.#part === "body" || this.#part === "chunk") {
         place += this.#skip(end - place);
         continue;
@@ -135,6 +146,11 @@ class Direction {
       else if (this.#line.length > LINE_BYTES_MAX) this.#giveUp();
     }
     return begun;
+  }
+
+  /** The server has refused the WebSocket: requests go on. */
+  leaveFrames(): void {
+    if (this.#part === "frames") this.#go("start line");
   }
 
   #skip(available: number): number {
@@ -171,6 +187,7 @@ class Direction {
     begun.push(this.#start.text);
     this.#left = -1;
     this.#isChunked = false;
+    this.#frames = undefined;
     this.#go("fields");
   }
 
@@ -179,10 +196,13 @@ class Direction {
     const length = LENGTH.exec(line);
     if (length !== null) this.#left = Number(length[1]);
     if (CHUNKED.test(line)) this.#isChunked = true;
+    if (WEBSOCKET.test(line)) this.#frames = new FrameWatch();
   }
 
   #endHead(): void {
     const { body } = this.#start!;
+    const isUpgrade = body === "another protocol" || body === "none if unsaid";
+    if (isUpgrade && this.#frames !== undefined) return this.#go("frames");
     if (body === "another protocol") return this.#giveUp();
     if (body === "none") return this.#go("start line");
     if (this.#isChunked) return this.#go("chunk size");

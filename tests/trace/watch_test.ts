@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { MessageWatch } from "../../src/trace/message_watch.ts";
 import { latin1 } from "../util/http_bytes.ts";
+import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 
 function received(watch: MessageWatch, text: string): string {
   const bytes = latin1(text);
@@ -110,4 +111,46 @@ Deno.test("MessageWatch keeps no more of a line than it will look at", () => {
   const piece = "a".repeat(65_536);
   for (let count = 0; count < 4; count++) received(watch, piece);
   assertEquals(received(watch, `\nGET / HTTP/1.1\r\n${FIELDS}`), "");
+});
+
+/** A WebSocket's frames as a client masks them, and as a server does not. */
+const FRAMES = [
+  [maskedFrame(0x81, "hi"), "text of 2 B"],
+  [
+    maskedFrame(0x42, "x".repeat(200)),
+    "binary of 200 B compressed, more follows",
+  ],
+  [maskedFrame(0x80, "x".repeat(70_000)), "continuation of 70000 B"],
+  [maskedFrame(0x89, ""), "ping"],
+  [maskedClose(4001, "why"), "close 4001"],
+  [Uint8Array.of(0x88, 0), "close"],
+  [Uint8Array.of(0x88, 2, 3, 0xe9), "close 1001"],
+] as const;
+
+const UPGRADE = "Upgrade: websocket\r\n\r\n";
+
+Deno.test("MessageWatch shows the frames of a WebSocket, wherever they are cut", () => {
+  const all = new Uint8Array(FRAMES.flatMap(([frame]) => [...frame]));
+  const names = FRAMES.map(([, name]) => name);
+  for (const step of [1, 3, 1_000, all.length]) {
+    const watch = new MessageWatch();
+    received(watch, `GET / HTTP/1.1\r\n${UPGRADE}`);
+    sent(watch, `HTTP/1.1 101 Switching\r\n${UPGRADE}`);
+    const shown: string[] = [];
+    for (let at = 0; at < all.length; at += step) {
+      const part = all.subarray(at, at + step);
+      const text = watch.received(part, 0, part.length);
+      if (text !== "") shown.push(text);
+    }
+    if (step === 1) assertEquals(shown, names);
+    else assert(shown.join().includes("text of 2 B"), shown.join());
+    assertEquals(watch.sent(Uint8Array.of(0x8a, 0), 0, 2), "pong");
+  }
+});
+
+Deno.test("MessageWatch follows requests behind a refused WebSocket", () => {
+  const watch = new MessageWatch();
+  received(watch, `GET / HTTP/1.1\r\n${UPGRADE}`);
+  sent(watch, `HTTP/1.1 426 No\r\nContent-Length: 0\r\n${UPGRADE}`);
+  assertEquals(received(watch, "GET /b HTTP/1.1\r\n\r\n"), "GET /b");
 });
