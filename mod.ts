@@ -32,6 +32,7 @@ export type {
   WorkerEnd,
 } from "./src/server/worker/group_options.ts";
 export type { WorkersServer } from "./src/server/worker/workers.ts";
+export type { RelayCounts } from "./src/server/worker/topic_relay.ts";
 export type { MemberOptions } from "./src/server/worker/control.ts";
 export type { BodyBytesMax, LimitOptions } from "./src/http/http_limits.ts";
 export type { Handler, ServeHandlerInfo } from "./src/http/service.ts";

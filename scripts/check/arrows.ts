@@ -37,7 +37,9 @@ export const ARROWS: Readonly<Record<string, ReturnType<typeof room>>> = {
   websocket: room("base native stream bytes http"),
   trace: room("base native poll net system http"),
   server: room("base stream reactor http websocket", "net"),
-  "server/worker": room("base native poll net system reactor http server"),
+  "server/worker": room(
+    "base native poll net bytes system reactor http websocket server",
+  ),
   "server/serve.ts": room("server server/worker", "http"),
   "server/register.ts": room("server server/serve.ts", "http"),
   cli: room("base reactor trace server server/worker server/serve.ts"),

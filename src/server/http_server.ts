@@ -15,6 +15,7 @@ import { allowFunction } from "../base/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
+import { type Hub, hubOf } from "../websocket/topics.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";
@@ -129,13 +130,16 @@ export type AnyServeOptions = ServeOptions | ServeUnixOptions;
 export function serveHttp(
   options: AnyServeOptions,
   handler: Handler<ServeAddress>,
-): HttpServer<ServeAddress> {
+): HttpServerOnReactor {
   return new HttpServerOnReactor(options, handler);
 }
 
-class HttpServerOnReactor implements HttpServer<ServeAddress> {
+/** A server, with what other files of denio need of it. */
+export class HttpServerOnReactor implements HttpServer<ServeAddress> {
   readonly addr: ServeAddress;
   readonly finished: Promise<void>;
+  /** The topics of its WebSockets. */
+  readonly hub: Hub;
   readonly #reactor: Reactor;
   readonly #service: Service;
   readonly #listener: Listener;
@@ -175,6 +179,7 @@ class HttpServerOnReactor implements HttpServer<ServeAddress> {
       ...options.onError && { onError: options.onError },
       ...observer && { observer },
     });
+    this.hub = hubOf(this.#service);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;

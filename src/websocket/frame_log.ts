@@ -36,7 +36,15 @@ export interface SharedCodec {
   deflate(bytes: Bytes, start: number, end: number): Bytes;
 }
 
-/** A message that is published. */
+/** What is known of a {@linkcode Publication}. */
+export interface PublicationOptions {
+  /** Whether bytes are the UTF-8 of a text. */
+  readonly isText?: boolean | undefined;
+  /** Whether to compress it; left to the codec when left out. */
+  readonly compress?: boolean | undefined;
+}
+
+/** A message that is published: a text, or bytes for a binary message. */
 export class Publication {
   /** Whether it is text. */
   readonly isText: boolean;
@@ -45,12 +53,13 @@ export class Publication {
   readonly #text: string;
   #bytes: Bytes | undefined;
 
-  /** @param message A text, or bytes for a binary message. */
-  constructor(message: string | Bytes, compress?: boolean) {
-    this.isText = typeof message === "string";
-    this.compress = compress;
-    this.#text = this.isText ? message as string : "";
-    this.#bytes = this.isText ? undefined : message as Bytes;
+  /** @param message The message; its bytes are read before they may change. */
+  constructor(message: string | Bytes, options: PublicationOptions = {}) {
+    const isString = typeof message === "string";
+    this.isText = isString || options.isText === true;
+    this.compress = options.compress;
+    this.#text = isString ? message : "";
+    this.#bytes = isString ? undefined : message;
   }
 
   /** About how many bytes it has: characters of a text. */

@@ -23,6 +23,11 @@ export interface TopicCounts {
   dropped: number;
   /** WebSockets that were closed for that. */
   closed: number;
+  /**
+   * Messages that did not go to other Workers, or to other machines: too many
+   * bytes waited, or there was no connection.
+   */
+  lost: number;
 }
 
 /** Options of {@linkcode Hub.publish}. */
@@ -39,14 +44,21 @@ export interface TopicLink {
   subscribed(topic: string): void;
   /** A topic has no member here any more. */
   unsubscribed(topic: string): void;
-  /** A message was published here. */
-  published(topic: string, message: TopicMessage): void;
+  /** A message was published here; its bytes are valid until this returns. */
+  published(topic: string, message: Publication): void;
 }
 
 /** The topics of one server. */
 export class Hub {
+  /** Names the server to other machines; Workers of one group share it. */
+  origin: string = crypto.randomUUID();
   /** Counts. */
-  readonly counts: TopicCounts = { published: 0, dropped: 0, closed: 0 };
+  readonly counts: TopicCounts = {
+    published: 0,
+    dropped: 0,
+    closed: 0,
+    lost: 0,
+  };
   readonly #topics = new Map<string, Topic>();
   readonly #logs: FrameLog[] = [new FrameLog(undefined)];
   readonly #turn = new TurnLog(this.#logs, (member) => this.#note(member));
@@ -57,9 +69,10 @@ export class Hub {
     return this.#topics.keys();
   }
 
-  /** Tells `link` what happens from now on. */
+  /** Tells `link` of the topics with members, and what happens from now on. */
   link(link: TopicLink): void {
     this.#links.push(link);
+    for (const name of this.#topics.keys()) link.subscribed(name);
   }
 
   /** Tells `link` nothing more. */
@@ -146,28 +159,24 @@ export class Hub {
   publish(
     name: string,
     message: TopicMessage,
-    options: PublishOptions = {},
-  ): number {
-    checkTopic(name);
-    for (const link of this.#links) link.published(name, message);
-    return this.deliver(name, message, options);
-  }
-
-  /** Publishes a message that comes from elsewhere, to the members here. */
-  deliver(
-    name: string,
-    message: TopicMessage,
     { except, compress }: PublishOptions = {},
   ): number {
+    checkTopic(name);
+    const publication = new Publication(message, { compress });
+    for (const link of this.#links) link.published(name, publication);
+    return this.deliver(name, publication, except);
+  }
+
+  /** Publishes to the members here; for links, what comes from elsewhere. */
+  deliver(name: string, message: Publication, except?: TopicMember): number {
     this.counts.published++;
     const topic = this.#topics.get(name);
     if (topic === undefined) return 0;
-    const excluded = except !== undefined && topic.has(except);
-    const receivers = topic.size - (excluded ? 1 : 0);
+    const isExcluded = except !== undefined && topic.has(except);
+    const receivers = topic.size - (isExcluded ? 1 : 0);
     if (receivers === 0) return 0;
     if (this.#turn.isEmpty) queueMicrotask(this.#flush);
-    const publication = new Publication(message, compress);
-    this.#turn.add(topic, publication, excluded ? except : undefined);
+    this.#turn.add(topic, message, isExcluded ? except : undefined);
     return receivers;
   }
 

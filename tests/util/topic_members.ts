@@ -71,9 +71,7 @@ export class KeepingTransport implements TopicTransport {
   }
 
   keep({ bytes, start, end }: Part): void {
-    for (let at = start; at < end; at++) {
-      this.text += String.fromCharCode(bytes[at]!);
-    }
+    this.text += binaryText(bytes.subarray(start, end));
   }
 }
 
@@ -130,5 +128,18 @@ export function frameText(
   const frame = new Uint8Array(size + payload.byteLength);
   const first = (isText ? 1 : 2) | 0x80 | (isSmall ? RSV1 : 0);
   frame.set(payload, writeHead(frame, 0, first, payload.byteLength));
-  return String.fromCharCode(...frame);
+  return binaryText(frame);
 }
+
+/** Returns a character for each byte. */
+function binaryText(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+    const piece = bytes.subarray(at, at + PIECE_BYTES);
+    text += String.fromCharCode(...piece);
+  }
+  return text;
+}
+
+/** As many arguments as any engine takes. */
+const PIECE_BYTES = 8_192;

@@ -9,11 +9,12 @@ import {
   type TopicLink,
   topicsOf,
 } from "../../src/websocket/topics.ts";
+import { Publication } from "../../src/websocket/frame_log.ts";
 import type { TopicMember } from "../../src/websocket/topic.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readExactly } from "../util/deno_client.ts";
 import { engineOf } from "../util/engine.ts";
-import { encoded } from "../util/handlers.ts";
+import { decoded, encoded } from "../util/handlers.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import {
   Broadcasts,
@@ -191,7 +192,7 @@ Deno.test("Hub drops a message for a slow member, counts it, and sends later one
   hub.publish("news", "d".repeat(100));
   hub.flush();
   assertEquals(slow.text, frameText("abc") + frameText("d".repeat(100)));
-  assertEquals(hub.counts, { published: 4, dropped: 2, closed: 0 });
+  assertEquals(hub.counts, { published: 4, dropped: 2, closed: 0, lost: 0 });
 });
 
 Deno.test("Hub drops only the messages for which a member has no room", () => {
@@ -219,7 +220,7 @@ Deno.test("Hub closes a slow member after the messages were sent, when it is tol
   assertEquals(topicsOf(slow), []);
   await Promise.resolve();
   assertEquals(slow.closes, 1);
-  assertEquals(hub.counts, { published: 3, dropped: 1, closed: 1 });
+  assertEquals(hub.counts, { published: 3, dropped: 1, closed: 1, lost: 0 });
 });
 
 Deno.test("Hub.subscribe() bounds topics and their names", () => {
@@ -248,16 +249,17 @@ Deno.test("Hub tells its links of topics and messages, and delivers theirs to me
   const link: TopicLink = {
     subscribed: (topic) => void calls.push(`+${topic}`),
     unsubscribed: (topic) => void calls.push(`-${topic}`),
-    published: (topic, message) => void calls.push(`${topic}: ${message}`),
+    published: (topic, { bytes }) =>
+      void calls.push(`${topic}: ${decoded(bytes)}`),
   };
-  hub.link(link);
   const [first, second] = [new Member(), new Member()];
   hub.subscribe("a", first);
+  hub.link(link);
   hub.subscribe("a", second);
   hub.subscribe("b", second);
   hub.publish("a", "here");
   hub.publish("c", "nobody here");
-  hub.deliver("a", "from elsewhere");
+  hub.deliver("a", new Publication("from elsewhere"));
   hub.leave(second);
   hub.unsubscribe("a", first);
   hub.flush();

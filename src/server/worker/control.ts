@@ -1,6 +1,6 @@
 /**
- * The messages between a group of Workers and its members: lines of JSON on a
- * pair of Unix streams.
+ * The messages between a group of Workers and its members, on a pair of Unix
+ * streams. Messages for topics go by the same streams.
  *
  * Deno's own messages would reach a blocking reactor late, and have no fixed
  * order with the end of the Worker. The end of the stream is the end of the
@@ -15,6 +15,13 @@ import type {
   Connection,
   ConnectionHandlers,
 } from "../../reactor/connection.ts";
+import {
+  type Frame,
+  FrameKind,
+  frameReader,
+  messageFrame,
+  messageOf,
+} from "./frames.ts";
 import type { SharedSocket } from "./shared_listener.ts";
 
 /** The work of a member, posted to it once. */
@@ -37,6 +44,8 @@ export interface Assignment {
   readonly table: Int32Array<SharedArrayBuffer>;
   /** The member's row of the table. */
   readonly index: number;
+  /** Names the group to other machines. */
+  readonly origin: string;
 }
 
 /** A port from 0 to 65535, 0 for the first member only; or a path. */
@@ -59,27 +68,36 @@ export type Report =
 /** A message of a group. */
 export type Order = { kind: "stop" };
 
-const encoder = new TextEncoder();
+/** What one end of the streams receives. */
+export interface ControlHandlers<Message extends Report | Order> {
+  /** A message has come. */
+  message(message: Message): void;
+  /** A frame of a topic has come; its bytes are valid until this returns. */
+  topic(frame: Frame): void;
+  /** The other end has taken bytes. */
+  drain?(): void;
+  /** The stream has ended. */
+  end(): void;
+}
 
 /** Sends a message. */
 export function send(to: Connection, message: Report | Order): void {
-  to.write(encoder.encode(`${JSON.stringify(message)}\n`));
+  to.write(messageFrame(message));
 }
 
-/** Returns handlers that call `receive` for each message, and `end` at last. */
+/** Returns the handlers of one end. */
 export function receiving<Message extends Report | Order>(
-  receive: (message: Message) => void,
-  end: () => void,
+  { message, topic, drain, end }: ControlHandlers<Message>,
 ): ConnectionHandlers {
-  const decoder = new TextDecoder();
-  let rest = "";
+  const read = frameReader((frame) => {
+    if (frame.kind !== FrameKind.MESSAGE) topic(frame);
+    else message(messageOf(frame) as Message);
+  });
   return {
-    data(_connection, bytes, start, end) {
-      rest += decoder.decode(bytes.subarray(start, end), { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop()!;
-      for (const line of lines) receive(JSON.parse(line));
-    },
+    // Two ends that both wait for the other to read would wait forever.
+    keepsReading: true,
+    data: (_, bytes, start, end) => read(bytes, start, end),
+    ...drain && { drain },
     // The end of a Worker may reset the stream: `close` follows in any case.
     error() {},
     close: end,

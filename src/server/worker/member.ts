@@ -26,6 +26,7 @@ import { echo } from "../echo.ts";
 import { loadServed, type Served } from "../module.ts";
 import type { ServeAddress } from "../../http/transport.ts";
 import { serveHttp } from "../http_server.ts";
+import { WorkerTopicLink } from "./topic_link.ts";
 
 /** A running HTTP or echo server. */
 interface MemberServer {
@@ -92,6 +93,7 @@ class Member implements Counter {
   readonly #reactor: MemberReactor;
   readonly #control: Connection;
   #server: MemberServer | undefined = undefined;
+  #link: WorkerTopicLink | undefined = undefined;
   #shared: SharedListener | undefined = undefined;
   #isStopping = false;
 
@@ -104,7 +106,12 @@ class Member implements Counter {
     this.#control = joinChannel(
       this.#reactor,
       assignment.control,
-      receiving<Order>(() => this.#stop(), () => self.close()),
+      receiving<Order>({
+        message: () => this.#stop(),
+        topic: (frame) => this.#link?.receive(frame),
+        drain: () => this.#link?.drain(),
+        end: () => self.close(),
+      }),
     );
   }
 
@@ -171,9 +178,12 @@ class Member implements Counter {
       reactor: this.#reactor,
       onListen() {},
     };
-    return "path" in where
+    const server = "path" in where
       ? serveHttp({ ...how, ...where }, handler)
       : serveHttp({ ...how, ...where, reusePort: true }, handler);
+    server.hub.origin = this.#assignment.origin;
+    this.#link = new WorkerTopicLink(this.#control, server.hub);
+    return server;
   }
 
   #echo(): MemberServer {

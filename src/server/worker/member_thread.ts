@@ -15,6 +15,7 @@ import type { Connection } from "../../reactor/connection.ts";
 import type { Reactor } from "../../reactor/reactor.ts";
 import type { Timer } from "../../reactor/timers.ts";
 import { type Assignment, receiving, type Report, send } from "./control.ts";
+import type { TopicRelay } from "./topic_relay.ts";
 
 /**
  * Milliseconds that the end of a Worker waits for its error, which arrives by
@@ -43,6 +44,8 @@ export interface MemberThreadOptions {
   readonly lateStart: () => Error;
   /** Returns the Worker's assignment, with its end of the channel. */
   readonly assignment: (control: number) => Assignment;
+  /** Passes messages for topics on. */
+  readonly relay: TopicRelay;
   /** Called with each report of the Worker. */
   readonly receive: (report: Report) => void;
   /** Called when the Worker accepts no more. */
@@ -141,13 +144,15 @@ export class MemberThread {
   }
 
   #openChannel(): Channel {
+    const { reactor, relay } = this.#options;
     try {
       return openChannel(
-        this.#options.reactor,
-        receiving<Report>(
-          (report) => this.#receive(report),
-          () => this.#closed(),
-        ),
+        reactor,
+        receiving<Report>({
+          message: (report) => this.#receive(report),
+          topic: (frame) => relay.receive(this.#control, frame),
+          end: () => this.#closed(),
+        }),
       );
     } catch (error) {
       this.#worker.terminate();
@@ -172,8 +177,9 @@ export class MemberThread {
   #closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { reactor, left, ended } = this.#options;
+    const { reactor, relay, left, ended } = this.#options;
     reactor.clearTimer(this.#limit);
+    relay.leave(this.#control);
     left();
     const end = () => {
       this.#worker.terminate();

@@ -28,6 +28,8 @@ import {
 import { givenLimits, settingsOf } from "../option_table.ts";
 import { MemberThread } from "./member_thread.ts";
 import { checkSignal, hasPath, portOf } from "../serve_options.ts";
+import { checkTopic } from "../../websocket/topics.ts";
+import { type RelayCounts, TopicRelay } from "./topic_relay.ts";
 
 /**
  * Milliseconds before the first restart; twice as long for each further one.
@@ -73,6 +75,19 @@ export interface WorkersServer<Addr extends ServeAddress = Deno.NetAddr>
    * (denoland/deno#35657).
    */
   readonly finished: Promise<void>;
+  /** Counts of messages for topics that went from Worker to Worker. */
+  readonly relayed: Readonly<RelayCounts>;
+  /**
+   * Publishes a message to the WebSockets on all Workers that have subscribed to
+   * a topic. A Worker that does not read while 4 MiB wait for it loses the
+   * message; `relayed.lost` counts that.
+   *
+   * @param topic From 1 to 255 characters.
+   * @param message A text, or bytes for a binary message.
+   * @throws {TypeError} when `topic` is no string.
+   * @throws {RangeError} when `topic` is empty or too long.
+   */
+  publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void;
   /**
    * Stops accepting, answers received requests, and settles as `finished` does,
    * about `graceMs` later at the latest.
@@ -121,6 +136,9 @@ class Group implements WorkersServer<ServeAddress> {
   readonly #table: AcceptTable;
   readonly #places: Place[];
   readonly #reactor = Reactor.shared;
+  readonly #relay = new TopicRelay(this.#reactor);
+  /** Names the group to other machines. */
+  readonly #origin = crypto.randomUUID();
   readonly #started = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<void>();
   /** The socket that all Workers accept from, if they share one. */
@@ -171,6 +189,15 @@ class Group implements WorkersServer<ServeAddress> {
 
   get accepted(): readonly number[] {
     return this.#places.map(({ index }) => this.#table.accepted(index));
+  }
+
+  get relayed(): Readonly<RelayCounts> {
+    return this.#relay.counts;
+  }
+
+  publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void {
+    checkTopic(topic);
+    this.#relay.publish(topic, message);
   }
 
   /**
@@ -268,6 +295,7 @@ class Group implements WorkersServer<ServeAddress> {
             `${index} was terminated`,
         ),
       assignment: (control) => this.#assignment(index, control),
+      relay: this.#relay,
       receive: (report) => this.#receive(place, report),
       left: () => this.#passOn(place),
       ended: () => this.#ended(place),
@@ -300,6 +328,7 @@ class Group implements WorkersServer<ServeAddress> {
       options: givenLimits(this.#options) as MemberOptions,
       table: this.#table.words,
       index,
+      origin: this.#origin,
     };
   }
 
