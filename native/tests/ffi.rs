@@ -414,6 +414,35 @@ fn websocket_parse_refuses_buffers_that_overlap_or_have_no_end() {
 }
 
 #[test]
+fn websocket_inflate_and_deflate_refuse_buffers_that_overlap_or_have_no_end() {
+    let mut bytes = [0_u8; 64];
+    bytes[..7].copy_from_slice(b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+    let start = bytes.as_mut_ptr();
+    let inflate = |at: u32, length: u32, behind: u32, out: usize, flags: u32| {
+        let (history, out) = (start.wrapping_add(8), start.wrapping_add(out));
+        // SAFETY: all parts lie in `bytes`, or the call refuses them.
+        unsafe { denio_websocket_inflate(start, at, length, history, behind, out, 0, 20, flags) }
+    };
+    assert_eq!(inflate(0, 7, 0, 7, 1), 5);
+    assert_eq!(inflate(0, 7, 0, 6, 1), -libc::EINVAL);
+    assert_eq!(inflate(0, 7, 13, 20, 1), -libc::EINVAL);
+    assert_eq!(inflate(1, u32::MAX, 0, 20, 1), -libc::EINVAL);
+    assert_eq!(inflate(1, 3, 0, 20, 1), -1007);
+    // One byte, 0xFF, is no text.
+    bytes[..4].copy_from_slice(b"\xfa\x0f\x00\x00");
+    assert_eq!(inflate(0, 3, 0, 20, 1), 1);
+    assert_eq!(inflate(0, 3, 0, 20, 3), -1007);
+    let deflate = |length: u32, out: usize, capacity: u32| {
+        let out = start.wrapping_add(out);
+        // SAFETY: all parts lie in `bytes`, or the call refuses them.
+        unsafe { denio_websocket_deflate(start, 0, length, start, 0, out, capacity, 15, 6) }
+    };
+    assert_eq!(deflate(8, 9, 4), 0);
+    assert!(deflate(8, 9, 55) > 0);
+    assert_eq!(deflate(9, 8, 55), -libc::EINVAL);
+}
+
+#[test]
 fn handles_are_the_same_on_every_thread() {
     let _alone = alone();
     let (client, server) = pair();

@@ -11,6 +11,7 @@ import { environment } from "./environment.ts";
 import {
   ABI_SYMBOL,
   ABI_VERSION,
+  DEFLATE_SYMBOLS,
   OTHER_SYMBOLS,
   PROACTOR_SYMBOLS,
   RING_SYMBOLS,
@@ -37,6 +38,7 @@ let udp: NativeOf<typeof UDP_SYMBOLS> | undefined;
 let proactor: NativeOf<typeof PROACTOR_SYMBOLS> | undefined;
 let ring: NativeOf<typeof RING_SYMBOLS> | undefined;
 let webSocket: NativeOf<typeof WEBSOCKET_SYMBOLS> | undefined;
+let deflate: NativeOf<typeof DEFLATE_SYMBOLS> | undefined;
 let others: NativeOf<typeof OTHER_SYMBOLS> | undefined;
 let thread: NativeOf<typeof THREAD_SYMBOLS> | undefined;
 
@@ -86,6 +88,14 @@ export function nativeWebSocket(): NativeOf<typeof WEBSOCKET_SYMBOLS> {
   return webSocket ??= openMore(WEBSOCKET_SYMBOLS);
 }
 
+/**
+ * Returns the functions that compress messages of WebSocket. Throws as
+ * {@linkcode native} does.
+ */
+export function nativeDeflate(): NativeOf<typeof DEFLATE_SYMBOLS> {
+  return deflate ??= openMore(DEFLATE_SYMBOLS);
+}
+
 /** Returns all other functions. Throws as {@linkcode native} does. */
 export function nativeOthers(): NativeOf<typeof OTHER_SYMBOLS> {
   return others ??= openMore(OTHER_SYMBOLS);
@@ -123,6 +133,7 @@ export function loadLibrary(): void {
   nativeThread();
   nativeRing();
   nativeWebSocket();
+  nativeDeflate();
   nativeOthers();
 }
 

@@ -471,6 +471,38 @@ export const WEBSOCKET_SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** The functions that compress and decompress messages of WebSocket. */
+export const DEFLATE_SYMBOLS = {
+  denio_websocket_inflate: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* start */ "u32",
+      /* length */ "u32",
+      /* history */ "buffer",
+      /* history_length */ "u32",
+      /* out */ "buffer",
+      /* written */ "u32",
+      /* capacity */ "u32",
+      /* flags */ "u32",
+    ],
+    result: "i32",
+  },
+  denio_websocket_deflate: {
+    parameters: [
+      /* buffer */ "buffer",
+      /* start */ "u32",
+      /* length */ "u32",
+      /* history */ "buffer",
+      /* history_length */ "u32",
+      /* out */ "buffer",
+      /* capacity */ "u32",
+      /* window_bits */ "u32",
+      /* level */ "u32",
+    ],
+    result: "i32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** All other functions. */
 export const OTHER_SYMBOLS = {
   denio_batches_by_ring: { parameters: [/* uses */ "u32"], result: "i32" },
@@ -605,5 +637,6 @@ export const SYMBOLS = {
   ...PROACTOR_SYMBOLS,
   ...RING_SYMBOLS,
   ...WEBSOCKET_SYMBOLS,
+  ...DEFLATE_SYMBOLS,
   ...OTHER_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -36,6 +36,7 @@ mod thread;
 mod udp;
 mod vectored;
 mod websocket;
+mod websocket_deflate;
 
 pub use address::ADDRESS_BYTES;
 pub use adopt::*;
@@ -54,6 +55,7 @@ pub use thread::*;
 pub use udp::*;
 pub use vectored::*;
 pub use websocket::*;
+pub use websocket_deflate::*;
 
 /// Raised with every change of a signature or a layout; TypeScript refuses a library with
 /// another number.

@@ -5,6 +5,7 @@
 //! caller's.
 
 pub mod accept;
+pub mod deflate;
 pub mod frames;
 pub mod mask;
 pub mod utf8;
