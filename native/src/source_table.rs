@@ -19,6 +19,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ const GENERATION_MAX: u32 = u32::MAX;
 const BLOCK_SLOTS: usize = if cfg!(loom) { 4 } else { 1024 };
 /// Free slots that a thread takes or gives back at a time.
 const SPARE_SLOTS: usize = if cfg!(loom) { 1 } else { 64 };
+/// The bit of a slot's owner that is set while its stream has last words. A field of its
+/// own would take a second cache line.
+const SPEAKS: Owner = 1 << 31;
 /// How long a thread that ends waits for woken threads to leave its poll: 20 ms.
 const UNSHARED_TRIES: usize = 20;
 const UNSHARED_PAUSE: Duration = Duration::from_millis(1);
@@ -126,7 +130,8 @@ impl Object {
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,
-    owner: Owner,
+    /// The owner, below [`SPEAKS`].
+    owner: AtomicU32,
     object: Option<Object>,
 }
 
@@ -153,6 +158,8 @@ process_state! {
     static FREE: Mutex<Free> = Mutex::new(Free { closed: Vec::new(), never_used: 0 });
     /// Held while a descriptor is adopted: two threads could both find it without an owner.
     static ADOPTING: Mutex<()> = Mutex::new(());
+    /// What streams with last words send, the highest byte first.
+    static LAST_WORDS: AtomicU32 = AtomicU32::new(0);
 }
 
 /// A thread's own free slots; the thread gives them back at its end.
@@ -253,7 +260,7 @@ pub fn insert_with(make: impl FnOnce() -> io::Result<Object>) -> io::Result<Hand
     let object = make().inspect_err(|_| give_back(index))?;
     let mut slot = lock.write().unwrap_or_else(PoisonError::into_inner);
     slot.generation += 1;
-    slot.owner = owner::current();
+    slot.owner = AtomicU32::new(owner::current());
     slot.object = Some(object);
     Ok(handle_of(index, slot.generation))
 }
@@ -298,6 +305,38 @@ pub fn take(handle: Handle) -> io::Result<Object> {
     Ok(object)
 }
 
+/// Lets a stream send four bytes, the highest of `words` first, when it ends with the thread
+/// that opened it; 0 takes them back. All streams of the process have the same last words:
+/// those that were given last.
+///
+/// # Errors
+///
+/// `EBADF` when the handle is stale or was never given out.
+pub fn set_last_words(handle: Handle, words: u32) -> io::Result<()> {
+    let lent = lend(handle, true)?;
+    if words == 0 {
+        lent.0.owner.fetch_and(!SPEAKS, Ordering::Relaxed);
+    } else {
+        LAST_WORDS.store(words, Ordering::Relaxed);
+        lent.0.owner.fetch_or(SPEAKS, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Sends a stream's last words, if it has some and its system has room for them.
+fn speak_last(lent: &Lent) {
+    if lent.0.owner.load(Ordering::Relaxed) & SPEAKS == 0 {
+        return;
+    }
+    let words = LAST_WORDS.load(Ordering::Relaxed).to_be_bytes();
+    // The peer may be gone.
+    let _ = match lent.object() {
+        Some(Object::TcpStream(stream)) => stream.write(&words),
+        Some(Object::UnixStream(stream)) => stream.write(&words),
+        _ => Ok(0),
+    };
+}
+
 /// Makes this thread the owner of the handles that it opens from now on: they are closed
 /// when the thread ends. Returns the thread's number, for [`remove_all`].
 pub fn own_handles() -> Owner {
@@ -325,6 +364,7 @@ pub fn remove_all(owner: Owner) {
             wakers.push(handle);
         } else {
             // Another thread may have closed it by now.
+            let _ = lend(handle, true).map(|lent| speak_last(&lent));
             let _ = remove(handle);
         }
     }
@@ -352,8 +392,8 @@ fn handles_of(owner: Owner) -> Vec<Handle> {
     let never_used = free().never_used;
     let handle = |index| {
         let slot = slot(index)?.read().unwrap_or_else(PoisonError::into_inner);
-        let is_theirs = slot.owner == owner && slot.object.is_some();
-        is_theirs.then_some(handle_of(index, slot.generation))
+        let is_theirs = slot.owner.load(Ordering::Relaxed) & !SPEAKS == owner;
+        (is_theirs && slot.object.is_some()).then_some(handle_of(index, slot.generation))
     };
     (0..never_used).filter_map(handle).collect()
 }

@@ -226,6 +226,10 @@ const CALLS: &[(&str, Call)] = &[
             denio_stream_write(stream, at, offset as u32, length as u32)
         })
     }),
+    ("denio_stream_set_last_words", |fuzzer| {
+        let (stream, words) = (fuzzer.handle(STREAMS), fuzzer.integer());
+        denio_stream_set_last_words(stream, words)
+    }),
     ("denio_stream_shutdown", |fuzzer| {
         let (stream, how) = (fuzzer.handle(STREAMS), fuzzer.integer());
         denio_stream_shutdown(stream, how)

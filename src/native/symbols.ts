@@ -255,6 +255,13 @@ export const SERVING_SYMBOLS = {
     ],
     result: "i32",
   },
+  denio_stream_set_last_words: {
+    parameters: [
+      /* stream */ "f64",
+      /* words */ "u32",
+    ],
+    result: "i32",
+  },
   denio_stream_shutdown: {
     parameters: [
       /* stream */ "f64",

@@ -273,6 +273,17 @@ export abstract class Stream<Address> extends Socket<Address> {
   }
 
   /**
+   * Lets the system send four bytes when the Worker that opened the stream ends
+   * without closing it. All streams of the process have the same last words.
+   *
+   * @param words The bytes as a number, the highest first; 0 takes them back.
+   */
+  setLastWords(words: number): void {
+    const code = native().denio_stream_set_last_words(this.handle, words);
+    unwrap(code, `set the last words of stream ${this.handle}`);
+  }
+
+  /**
    * Shuts down one half or both.
    *
    * @throws {Deno.errors.NotConnected} when the stream is not connected.

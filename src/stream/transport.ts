@@ -268,6 +268,12 @@ export interface Protocol<
    */
   readonly timeouts?: Timeouts;
   /**
+   * Four bytes as a number, the highest first, which the system sends to the
+   * peer of an upgraded transport when the Worker dies, unless earlier bytes are
+   * unsent: the protocol's way to say that the peer should connect again.
+   */
+  readonly lastWords?: number;
+  /**
    * The transport is open: accepted, connected, or taken over from another
    * protocol by {@linkcode Transport.upgrade}.
    */

@@ -62,6 +62,11 @@ export interface StreamSocket extends Source, Disposable {
   tryWriteVectored(buffers: readonly Uint8Array<ArrayBuffer>[]): number;
   /** Shuts down one half or both. */
   shutdown(how: Shutdown): void;
+  /**
+   * Lets the system send four bytes, the highest of `words` first, when this
+   * Worker ends without closing the object; 0 takes them back.
+   */
+  setLastWords?(words: number): void;
   /** Returns and clears the socket's error, if it has one. */
   takeError(): Error | undefined;
   /** Closes the object. */

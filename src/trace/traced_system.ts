@@ -575,6 +575,10 @@ class TracedStream implements StreamSocket, Traced {
     this.#call("shutdown", how, () => this.#inner.shutdown(how));
   }
 
+  setLastWords(words: number): void {
+    this.#inner.setLastWords?.(words);
+  }
+
   takeError(): Error | undefined {
     return this.#call("getsockopt", "SO_ERROR", () => this.#inner.takeError());
   }

@@ -10,6 +10,9 @@ import type { WebSocketConnection } from "./connection.ts";
 import { receive } from "./receiving.ts";
 import type { WebSocketService } from "./service.ts";
 
+/** A close frame with 1012: the client should connect again. */
+const SERVICE_RESTART = 0x88_02_03_f4;
+
 /** The times in which a transport must move bytes, as the reactor has them. */
 interface Times {
   readonly idleMs: number;
@@ -27,6 +30,7 @@ export function webSocketProtocol(
   writeMs: number,
 ): Protocol<WebSocketConnection> & { readonly timeouts: Times } {
   return {
+    lastWords: SERVICE_RESTART,
     // A ping is sent at half of the time.
     timeouts: { idleMs: limits.webSocketIdleMs / 2, writeMs },
     open: ({ data }: Transport<WebSocketConnection>) => data.opened(),

@@ -7,9 +7,9 @@ use super::address::{Address, read_address, read_path, write_address};
 use super::answer::{
     answer, answer_count, answer_handle, answer_pair, answer_unit, invalid, not_a_socket,
 };
-use super::handle::with;
+use super::handle::{decode, with};
 use super::memory::{bytes, bytes_mut, items_mut};
-use crate::source_table::Object;
+use crate::source_table::{self, Object};
 use denio_poll::{TcpStream, UnixStream, pipe};
 
 /// Begins to connect and returns the stream's handle.
@@ -89,6 +89,13 @@ pub unsafe extern "C" fn denio_stream_peer_address(stream: f64, address: *mut u8
     });
     // SAFETY: the caller's promise.
     unsafe { write_address(found, address) }
+}
+
+/// Lets a stream send four bytes, the highest of `words` first, when it ends with the thread
+/// that opened it; 0 takes them back. All streams of the process have the same last words.
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_stream_set_last_words(stream: f64, words: u32) -> i32 {
+    answer_unit(source_table::set_last_words(decode(stream), words))
 }
 
 /// Reads into `length` bytes from `offset`; 0 is the end of the stream, or the result of a

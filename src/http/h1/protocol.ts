@@ -52,5 +52,5 @@ export function http1(service: Service): Required<Http1Protocol> {
 /** The protocol without what HTTP leaves to its server, and `error`. */
 export type Http1Protocol = Omit<
   Protocol<HttpConnection, AnyTransport>,
-  "error" | "timeouts"
+  "error" | "timeouts" | "lastWords"
 >;

@@ -32,6 +32,7 @@ import {
   requeue,
 } from "./record.ts";
 import { keepUnreadFirst } from "./unread.ts";
+import { speakLast } from "./writing.ts";
 
 /**
  * The setups of upgraded connections, by the setups that they had before: all
@@ -65,6 +66,7 @@ export function upgrade(
   connection.target = undefined;
   connection.heldBytes = 0;
   connection.setDeadline(Infinity);
+  speakLast(connection, connection.outbox === undefined);
   const { timeouts } = connection.setup.limits;
   if (timeouts !== limits.timeouts) renewTimeouts(connection, limits.timeouts);
   if (leftover !== undefined && leftover.byteLength > 0) {

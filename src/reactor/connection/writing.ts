@@ -227,6 +227,16 @@ export function sendVectored(
   return 0;
 }
 
+/** Gives the system the protocol's last words, or takes them back. */
+export function speakLast(
+  { setup, stream }: ConnectionRecord,
+  isAllowed: boolean,
+): void {
+  const { lastWords } = setup.protocol;
+  if (lastWords === undefined) return;
+  stream.setLastWords?.(isAllowed ? lastWords : 0);
+}
+
 /** Sends bytes of the outbox: the system has room. */
 export function flushOutbox(connection: ConnectionRecord): void {
   const { outbox, host } = connection;
@@ -243,7 +253,10 @@ export function flushOutbox(connection: ConnectionRecord): void {
     }
     if (sent < wanted) break;
   }
-  if (outbox.byteLength === 0) connection.outbox = undefined;
+  if (outbox.byteLength === 0) {
+    connection.outbox = undefined;
+    speakLast(connection, true);
+  }
   const { lowWaterBytes } = connection.setup.limits;
   if (connection.flags & CONGESTED && outbox.byteLength <= lowWaterBytes) {
     decongest(connection);
@@ -261,6 +274,8 @@ function decongest(connection: ConnectionRecord): void {
 /** Has the poll report when the system has room for the outbox's bytes. */
 export function wantWritable(connection: ConnectionRecord): void {
   if (!isFlowing(connection)) connection.flags |= CONGESTED;
+  // They would stand in the middle of what is unsent.
+  speakLast(connection, false);
   // While connecting, the poll reports room anyway.
   if (connection.flags & (WANTS_WRITABLE | CONNECTING)) return;
   // This stays: one call for a connection, not two for each partial write.
