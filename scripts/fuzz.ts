@@ -21,7 +21,7 @@ const HELP =
 Usage: deno task fuzz [TARGET...] [OPTIONS]
 
   TARGET  A file of native/fuzz/fuzz_targets: http1_head, source_table,
-          websocket_deflate. All of them when none is named.
+          websocket_deflate, websocket_frames. All of them when none is named.
 
 Options:
       --seconds N  How long for each [20]

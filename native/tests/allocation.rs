@@ -19,6 +19,7 @@ use std::net::TcpListener;
 
 use denio::ffi::*;
 use denio_http1::TABLE_WORDS;
+use denio_websocket::frames::{ROW_WORDS, STATE_WORDS};
 use util::abi::{self, handle};
 use util::alone;
 
@@ -176,6 +177,29 @@ fn a_head_allocates_nothing_however_it_is_parsed() {
         assert_eq!(parse(&many, &mut table), many.len() as i32);
         assert_eq!(parse(&REQUEST[..40], &mut table), 0);
         assert_eq!(parse(bad, &mut table), -400);
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn frames_allocate_nothing_however_they_are_parsed() {
+    let text = "é".repeat(60);
+    // Of a server: zeros as the key leave a frame as it is.
+    let mut frames = [&[0x81, 0x80 | 120, 0, 0, 0, 0], text.as_bytes()].concat().repeat(9);
+    let (mut state, mut table) = ([0_u32; STATE_WORDS], [0_u32; 16 * ROW_WORDS]);
+    state[..3].copy_from_slice(&[1, 120, 1]);
+    let count = allocations_when_warm(|| {
+        let (mut offset, mut rows) = (0, 0);
+        // The first call ends inside a character.
+        for end in [frames.len() - 9, frames.len()] {
+            let (start, length) = (frames.as_mut_ptr(), (end - offset) as u32);
+            let (state, table) = (state.as_mut_ptr(), table.as_mut_ptr());
+            // SAFETY: all are as long as is said.
+            rows +=
+                unsafe { denio_websocket_parse(start, offset as u32, length, state, table, 16) };
+            offset = end;
+        }
+        assert_eq!(rows, 10);
     });
     assert_eq!(count, 0);
 }

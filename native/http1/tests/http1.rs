@@ -10,12 +10,15 @@
     reason = "mmap for the unreadable page, and set-up"
 )]
 
+#[path = "../../tests/util/flush.rs"]
+mod flush;
 #[path = "../../tests/util/random.rs"]
 mod random;
 
 use denio_http1::{
     self as http1, HEADERS_MAX, TABLE_FIXED, TABLE_PER_HEADER, TABLE_WORDS, flag, word,
 };
+use flush::Flush;
 use random::Random;
 
 type Table = [u32; TABLE_WORDS];
@@ -253,46 +256,6 @@ const REFUSED: &[(&[u8], u16)] = &[
     (b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
 ];
 
-/// Bytes behind which no byte may be read.
-struct Flush {
-    map: *mut libc::c_void,
-    mapped: usize,
-    bytes: *const u8,
-    length: usize,
-}
-
-impl Flush {
-    fn new(bytes: &[u8]) -> Self {
-        // SAFETY: takes no pointer.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-        let readable = bytes.len().div_ceil(page) * page;
-        let (mapped, protection) = (readable + page, libc::PROT_READ | libc::PROT_WRITE);
-        let (flags, null) = (libc::MAP_PRIVATE | libc::MAP_ANON, std::ptr::null_mut());
-        // SAFETY: asks for new memory, wherever it may be.
-        let map = unsafe { libc::mmap(null, mapped, protection, flags, -1, 0) };
-        assert_ne!(map, libc::MAP_FAILED, "memory can be mapped");
-        let guard = map.wrapping_byte_add(readable);
-        // SAFETY: the last page of the new mapping, which nothing uses yet.
-        assert_eq!(unsafe { libc::mprotect(guard, page, libc::PROT_NONE) }, 0);
-        let start = guard.wrapping_byte_sub(bytes.len()).cast::<u8>();
-        // SAFETY: `start` is writable for these bytes up to the guard, and new.
-        unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Self { map, mapped, bytes: start, length: bytes.len() }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: readable and unchanged until `self` is dropped.
-        unsafe { std::slice::from_raw_parts(self.bytes, self.length) }
-    }
-}
-
-impl Drop for Flush {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, and no borrow of it is left.
-        unsafe { libc::munmap(self.map, self.mapped) };
-    }
-}
-
 fn parse_table(bytes: &[u8], offset: usize, scanned: usize) -> (Outcome, Table) {
     parse_either(bytes, offset, scanned, false)
 }
@@ -303,7 +266,7 @@ fn parse_leniently(bytes: &[u8], scanned: usize) -> (Outcome, Table) {
 
 fn parse_either(bytes: &[u8], offset: usize, scanned: usize, lenient: bool) -> (Outcome, Table) {
     let mut table = [u32::MAX; TABLE_WORDS];
-    let flush = Flush::new(bytes);
+    let mut flush = Flush::new(bytes);
     let outcome = http1::parse(flush.bytes(), offset, scanned, lenient, &mut table);
     (outcome.map_err(|refused| refused.0), table)
 }

@@ -52,7 +52,7 @@ impl Carry {
             rest = behind;
             self = Self::expecting(self.missing - 1, CONTINUATION);
         }
-        let Err(error) = std::str::from_utf8(rest) else { return Ok(Self::default()) };
+        let Err(error) = simdutf8::compat::from_utf8(rest) else { return Ok(Self::default()) };
         if error.error_len().is_some() {
             return Err(Invalid);
         }
