@@ -52,6 +52,7 @@ export type {
   UpgradeOptions,
   WebSocketHandlers,
 } from "./src/websocket/handlers.ts";
+export type { CompressionOptions } from "./src/websocket/extension.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
 export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
 export type { WebSocketCounts } from "./src/websocket/service.ts";

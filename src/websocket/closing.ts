@@ -158,7 +158,6 @@ function finish(socket: SocketRecord): void {
   const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;
   const wasClean = (socket.state & CLOSE_SENT) !== 0 &&
     (socket.state & CLOSE_RECEIVED) !== 0;
-  socket.codec?.close();
   socket.codec = undefined;
   socket.extras = undefined;
   if (!transport.isClosed) {

@@ -173,16 +173,18 @@ function whole(
  * declined, as RFC 7692 section 7.1 has it.
  *
  * @param header The value of `Sec-WebSocket-Extensions`.
+ * @param settings What the server wants; `undefined` declines all offers.
  * @returns What is agreed on; `undefined` when no offer is accepted;
  * "malformed" for a header of another grammar, which must end the handshake:
  * RFC 6455 section 9.1.
  */
 export function agreeOnDeflate(
   header: string,
-  settings: CompressionSettings,
+  settings: CompressionSettings | undefined,
 ): DeflateAgreement | "malformed" | undefined {
   const offers = parseOffers(header);
   if (offers === undefined) return "malformed";
+  if (settings === undefined) return undefined;
   for (const offer of offers) {
     const deflate = deflateOffer(offer);
     if (deflate !== undefined) return answerTo(deflate, settings);

@@ -32,8 +32,11 @@ const encoder = new TextEncoder();
 export interface SharedCodec {
   /** Whether a message of about `size` bytes is compressed. */
   wants(size: number, compress: boolean | undefined): boolean;
-  /** Compresses a message; the bytes are valid until the next call. */
-  deflate(bytes: Bytes, start: number, end: number): Bytes;
+  /**
+   * Compresses a message; the bytes are valid until the next call. `undefined`
+   * when it gets no smaller: then it is sent as it is.
+   */
+  deflate(bytes: Bytes, start: number, end: number): Bytes | undefined;
 }
 
 /** What is known of a {@linkcode Publication}. */
@@ -125,7 +128,9 @@ export class FrameLog {
     if (codec?.wants(message.size, message.compress)) {
       const { bytes } = message;
       const small = codec.deflate(bytes, 0, bytes.byteLength);
-      return this.#writeFrame(kind | RSV1, small);
+      return small === undefined
+        ? this.#writeFrame(kind, bytes)
+        : this.#writeFrame(kind | RSV1, small);
     }
     const text = message.shortText;
     if (text !== undefined) this.#writeText(text);

@@ -108,12 +108,14 @@ const REASONS = [
   "Close reason is not UTF-8",
   "Too many fragments",
   "Message too long",
+  // Native code gives no reason for this one.
+  "Not compressed as agreed, or not UTF-8",
 ] as const;
 
-/** The number of the reason for a text that is not UTF-8. */
-export const NOT_UTF_8 = 12;
 /** The number of the reason for a message beyond the bound. */
 export const TOO_LONG = 15;
+/** The number of the reason for a message that cannot be decompressed. */
+export const CORRUPT = 16;
 
 /** Returns the reason of a failure by its number, for the close frame. */
 export function failureReason(number: number): string {

@@ -10,6 +10,11 @@
 import { assert } from "../base/assert.ts";
 import { LazyRequest } from "../http/request.ts";
 import { nativeWebSocket } from "../native/library.ts";
+import {
+  agreeOnDeflate,
+  type CompressionSettings,
+  type DeflateAgreement,
+} from "./extension.ts";
 
 /** The version of RFC 6455, the only one. */
 const VERSION = "13";
@@ -45,6 +50,8 @@ export interface HandshakeOptions {
    * send no origin: they are no browsers, and could send any.
    */
   readonly origins?: readonly string[] | OriginCheck | undefined;
+  /** How the server compresses messages; it does not when left out. */
+  readonly compression?: CompressionSettings | undefined;
 }
 
 /** A handshake to answer with 101. */
@@ -53,6 +60,8 @@ export interface Handshake {
   readonly headers: [string, string][];
   /** The subprotocol; empty for none. */
   readonly protocol: string;
+  /** What was agreed about compression; `undefined` when it was not agreed. */
+  readonly deflate: DeflateAgreement | undefined;
 }
 
 /**
@@ -85,13 +94,20 @@ export function shakeHands(
   if (protocol === undefined) {
     return refused(400, `the subprotocol must be "${options.protocol}"`);
   }
+  const deflate = agreedDeflate(request, options.compression);
+  if (deflate === "malformed") {
+    return refused(400, "Sec-WebSocket-Extensions must be a list of offers");
+  }
   const key = request.headers.get("sec-websocket-key")!;
   const headers: [string, string][] = [
     ["Upgrade", "websocket"],
     ["Sec-WebSocket-Accept", acceptOf(key)],
   ];
   if (protocol !== "") headers.push(["Sec-WebSocket-Protocol", protocol]);
-  return { headers, protocol };
+  if (deflate !== undefined) {
+    headers.push(["Sec-WebSocket-Extensions", deflate.header]);
+  }
+  return { headers, protocol, deflate };
 }
 
 /** Refuses what is no handshake: RFC 6455 section 4.2.1. */
@@ -153,6 +169,15 @@ function chosen(
   throw new TypeError(
     `Cannot use protocol "${protocol}": the client must offer it`,
   );
+}
+
+/** Returns what is agreed on; a malformed offer ends the handshake. */
+function agreedDeflate(
+  { headers }: Request,
+  compression: CompressionSettings | undefined,
+): DeflateAgreement | "malformed" | undefined {
+  const offers = headers.get("sec-websocket-extensions");
+  return offers === null ? undefined : agreeOnDeflate(offers, compression);
 }
 
 /** Returns the offered subprotocols; `undefined` for a malformed list. */

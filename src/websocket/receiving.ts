@@ -17,9 +17,9 @@ import {
   BINARY,
   CLOSE,
   COMPRESSED,
+  CORRUPT,
   END,
   KIND_MASK,
-  NOT_UTF_8,
   parseFrames,
   PING,
   PONG,
@@ -300,7 +300,7 @@ function inflate(
     isText,
   });
   if (typeof message === "number") {
-    return fail(socket, message, message === 1009 ? TOO_LONG : NOT_UTF_8);
+    return fail(socket, message, message === 1009 ? TOO_LONG : CORRUPT);
   }
   deliver(socket, message);
 }

@@ -7,7 +7,9 @@
 import type { ServeHandlerInfo, Service } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import { takeoverResponse } from "../http/takeover.ts";
+import { codecFor } from "./codec.ts";
 import { WebSocketConnection } from "./connection.ts";
+import { type CompressionSettings, compressionSettings } from "./extension.ts";
 import {
   checkHandlers,
   HandlersReceiver,
@@ -86,12 +88,14 @@ export class Route implements WebSocketRoute {
   readonly counts: WebSocketCounts = noCounts();
   readonly #handlers: WebSocketHandlers;
   readonly #receiver: HandlersReceiver;
+  readonly #compression: CompressionSettings | undefined;
   readonly #shared = new WeakMap<Service, Shared>();
 
   /** @param handlers The handlers and limits. */
   constructor(handlers: WebSocketHandlers) {
     checkHandlers(handlers);
     checkLimits(handlers);
+    this.#compression = compressionSettings(handlers.compression ?? false);
     this.#handlers = handlers;
     this.#receiver = new HandlersReceiver(handlers);
   }
@@ -99,14 +103,20 @@ export class Route implements WebSocketRoute {
   upgrade(request: Request, options: UpgradeOptions = {}): Response {
     const { origins } = this.#handlers;
     const { data, protocol: choice } = options;
-    const agreed = shakeHands(request, { origins, protocol: choice });
+    const compression = this.#compression;
+    const agreed = shakeHands(request, {
+      origins,
+      protocol: choice,
+      compression,
+    });
     if (agreed instanceof Response) return agreed;
     const headers = new Headers(options.headers);
     for (const [name, value] of agreed.headers) headers.set(name, value);
     return takeoverResponse((transport, service, leftover) => {
       const shared = this.#sharedBy(service);
-      const { protocol } = agreed;
-      const own = { data, protocol, codec: undefined };
+      const { protocol, deflate } = agreed;
+      const codec = deflate && codecFor(deflate, compression!);
+      const own = { data, protocol, codec };
       const socket = new WebSocketConnection(transport, shared.service, own);
       transport.upgrade(shared.protocol, socket, leftover);
     }, headers);

@@ -18,6 +18,8 @@ import {
   TEXT,
   writeHead,
 } from "./frames.ts";
+import type { Codec } from "./codec.ts";
+import { countHeld } from "./holding.ts";
 import { HIGH_WATER_BYTES } from "./limits.ts";
 import type { Sendable, SendOptions, SendResult } from "./socket.ts";
 import { CLOSE_SENT, Phase, phaseOf, type SocketRecord } from "./state.ts";
@@ -53,12 +55,26 @@ export function send(
   const kind = isText ? TEXT : BINARY;
   if (codec !== undefined && codec.wants(size, options?.compress)) {
     const whole = bytes ?? encodeText(message as string);
-    const small = codec.deflate(whole, 0, whole.byteLength);
-    writeFrame(socket, kind | FIN | RSV1, small);
+    writeCompressed(socket, codec, kind | FIN, whole);
   } else if (isText) writeTextFrame(socket, message);
   else writeFrame(socket, kind | FIN, bytes!);
   const { bufferedBytes } = socket.transport;
   return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
+}
+
+/** Writes a message compressed, unless it gets no smaller. */
+function writeCompressed(
+  socket: SocketRecord,
+  codec: Codec,
+  first: number,
+  bytes: Bytes,
+): void {
+  const { memoryBytes } = codec;
+  const small = codec.deflate(bytes, 0, bytes.byteLength);
+  if (small === undefined) return writeFrame(socket, first, bytes);
+  writeFrame(socket, first | RSV1, small);
+  // Not more often: it would look as if the peer had made progress.
+  if (codec.memoryBytes !== memoryBytes) countHeld(socket);
 }
 
 /** Whether so few bytes wait that a message of `size` bytes may wait too. */

@@ -26,6 +26,8 @@ export interface ServerFrame {
 
 /** The client's end of a WebSocket. */
 export class Peer implements Disposable {
+  /** The head of the answer to the handshake. */
+  answer = "";
   readonly #conn: Deno.Conn;
   #bytes = new Uint8Array(0);
 
@@ -53,6 +55,7 @@ export class Peer implements Disposable {
     const answer = await peer.#head();
     assert(answer.startsWith("HTTP/1.1 101 "), answer);
     assert(answer.includes(ACCEPT), answer);
+    peer.answer = answer;
     return peer;
   }
 

@@ -1,11 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadLibrary } from "../../src/native/library.ts";
-import {
-  type Codec,
-  codecFor,
-  CORRUPT,
-  TOO_LARGE,
-} from "../../src/websocket/deflate.ts";
+import { type Codec, codecFor } from "../../src/websocket/codec.ts";
 import {
   agreeOnDeflate,
   type CompressionOptions,
@@ -17,6 +12,8 @@ import { randomBytes, randomNumbers, sameBytes } from "../util/random.ts";
 loadLibrary();
 
 const MESSAGE_MAX = 1 << 20;
+const CORRUPT = 1007;
+const TOO_LARGE = 1009;
 const encoder = new TextEncoder();
 
 function newCodec(options: CompressionOptions, offer = ""): Codec {
@@ -27,12 +24,18 @@ function newCodec(options: CompressionOptions, offer = ""): Codec {
   return codecFor(agreement, settings);
 }
 
-function inflate(codec: Codec, payload: Uint8Array<ArrayBuffer>, max: number) {
-  return codec.inflateBytes(payload, 0, payload.length, max);
+function inflate(
+  codec: Codec,
+  payload: Uint8Array<ArrayBuffer>,
+  bytesMax: number,
+) {
+  const options = { bytesMax, isText: false };
+  return codec.inflate(payload, 0, payload.length, options);
 }
 
 function inflateText(codec: Codec, payload: Uint8Array<ArrayBuffer>) {
-  return codec.inflateText(payload, 0, payload.length, MESSAGE_MAX);
+  const options = { bytesMax: MESSAGE_MAX, isText: true };
+  return codec.inflate(payload, 0, payload.length, options);
 }
 
 /** A part of a feed: messages that are alike, and now and then noise. */
@@ -52,8 +55,11 @@ function* feed(seed: number): Generator<Uint8Array<ArrayBuffer>> {
 Deno.test("codec reads messages of RFC 7692, when they are examples", () => {
   const codec = newCodec({});
   const hello = Uint8Array.of(9, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 9);
-  assertEquals(codec.inflateText(hello, 1, 8, 5), "Hello");
-  const owned = codec.inflateBytes(hello, 1, 8, 5) as Uint8Array<ArrayBuffer>;
+  const bytesMax = 5;
+  const text = codec.inflate(hello, 1, 8, { bytesMax, isText: true });
+  assertEquals(text, "Hello");
+  const owned = codec.inflate(hello, 1, 8, { bytesMax, isText: false });
+  assert(owned instanceof Uint8Array);
   assertEquals(owned, encoder.encode("Hello"));
   assertEquals(owned.buffer.byteLength, 5);
   assertEquals(inflateText(codec, Uint8Array.of(0)), "");
@@ -63,7 +69,7 @@ Deno.test("codec reads messages of RFC 7692, when they are examples", () => {
 for (const windowBits of [8, 9, 10, 12, 15]) {
   Deno.test(`codec and zlib read each other, when windows have ${windowBits} bits`, () => {
     const codec = newCodec({}, `; server_max_window_bits=${windowBits}`);
-    assert(codec.isShared && codec.memoryBytes === 0);
+    assert(codec.shared !== undefined && codec.memoryBytes === 0);
     let smaller = 0;
     for (const message of feed(windowBits)) {
       const payload = deflateOnce(message, { windowBits });
@@ -108,16 +114,23 @@ Deno.test("codec holds what was sent, when the context is taken over", () => {
   const first = codec.deflate(message, 0, message.length)!.length;
   assert(codec.deflate(message, 0, message.length)!.length < first / 3);
   assertEquals(codec.memoryBytes - before, 512);
-  assert(!codec.isShared);
+  assertEquals(codec.shared, undefined);
 });
 
-Deno.test("codec is shared, when window and level are the same", () => {
-  assert(newCodec({}) === newCodec({ clientWindowBits: 9 }));
-  assert(newCodec({}) !== newCodec({ level: 4 }));
-  assert(newCodec({}) !== newCodec({}, "; server_max_window_bits=9"));
-  const takesOver = { clientContextTakeover: true };
-  assert(newCodec(takesOver) !== newCodec(takesOver));
-  assert(newCodec(takesOver).isShared);
+Deno.test("codec is shared, when the agreement is the same", () => {
+  assert(newCodec({}) === newCodec({ clientContextTakeover: false }));
+  const others = [
+    newCodec({ level: 4 }),
+    newCodec({ thresholdBytes: 0 }),
+    newCodec({}, "; server_max_window_bits=9"),
+    newCodec({ serverContextTakeover: true }),
+  ];
+  for (const other of others) assert(other.shared !== newCodec({}).shared);
+  // The client's side makes no difference for what is sent.
+  const takesOver = newCodec({ clientContextTakeover: true });
+  assert(takesOver !== newCodec({ clientContextTakeover: true }));
+  assert(takesOver.shared === newCodec({}).shared);
+  assert(newCodec({ clientWindowBits: 9 }).shared === takesOver.shared);
 });
 
 Deno.test("codec stops a bomb, when it reaches the bound", () => {

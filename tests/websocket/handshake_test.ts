@@ -48,10 +48,12 @@ Deno.test("shakeHands() gives the fields of the 101, when the client is that of 
       ["Sec-WebSocket-Protocol", "chat"],
     ],
     protocol: "chat",
+    deflate: undefined,
   });
   assertEquals(agreed(asked()), {
     headers: [["Upgrade", "websocket"], ["Sec-WebSocket-Accept", ACCEPT]],
     protocol: "",
+    deflate: undefined,
   });
 });
 
