@@ -56,6 +56,8 @@ export type { CompressionOptions } from "./src/websocket/extension.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
 export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
 export type { WebSocketCounts } from "./src/websocket/service.ts";
+export type { SlowMembers } from "./src/websocket/topic.ts";
+export type { TopicCounts } from "./src/websocket/topics.ts";
 export type {
   Message,
   Sendable,

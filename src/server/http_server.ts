@@ -36,7 +36,7 @@ import {
   reactorOf,
   textOf,
 } from "./serve_options.ts";
-import { type WebSockets, withWebSockets } from "./web_sockets.ts";
+import { routeOf, type WebSockets, withWebSockets } from "./web_sockets.ts";
 
 /** Options of a server at any address. */
 export interface ServeBaseOptions<Addr extends ServeAddress>
@@ -159,9 +159,8 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
     allowFunction("onListen", options.onListen ?? undefined);
     const settings = settingsOf(options);
     const { handlerMs } = settings;
-    if (options.websocket !== undefined) {
-      handler = withWebSockets(handler, options.websocket);
-    }
+    const route = routeOf(options.websocket);
+    if (route !== undefined) handler = withWebSockets(handler, route);
     if (handlerMs !== Infinity) {
       handler = timedHandler(handler, handlerMs, reactor);
     }
@@ -180,6 +179,7 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
       ...observer && { observer },
     });
     this.hub = hubOf(this.#service);
+    route?.bind(this.hub);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;

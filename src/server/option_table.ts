@@ -236,6 +236,13 @@ export const TABLE = {
     shown: "5 s",
     beyond: "reset",
   },
+  topicsMax: {
+    ...WEB_SOCKET_LIMITS.topicsMax,
+    unit: "N",
+    text: "Topics of a WebSocket",
+    shown: "1,024",
+    beyond: "`subscribe` returns false",
+  },
   requireHost: {
     initial: true,
     text: "Whether requests must be as RFC 9112 has them",

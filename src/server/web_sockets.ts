@@ -16,18 +16,22 @@ import { Route, type WebSocketRoute } from "../websocket/route.ts";
 export type WebSockets = WebSocketHandlers<any> | WebSocketRoute<any>;
 
 /**
- * Returns a handler that passes requests for a WebSocket to `webSockets`.
+ * Returns the WebSockets of a server; `undefined` when it has none.
  *
  * @throws {TypeError} when `webSockets` is neither handlers nor a route.
  * @throws {RangeError} when one of its limits is out of range.
  */
-export function withWebSockets(
-  handler: Handler<ServeAddress>,
-  webSockets: WebSockets,
-): Handler<ServeAddress> {
-  const route = webSockets instanceof Route
+export function routeOf(webSockets: WebSockets | undefined): Route | undefined {
+  return webSockets === undefined || webSockets instanceof Route
     ? webSockets
     : new Route(webSockets as WebSocketHandlers);
+}
+
+/** Returns a handler that passes requests for a WebSocket to `route`. */
+export function withWebSockets(
+  handler: Handler<ServeAddress>,
+  route: Route,
+): Handler<ServeAddress> {
   return (request, info) =>
     LazyRequest.offersUpgrade(request)
       ? route.answer(request, info)

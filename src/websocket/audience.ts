@@ -99,7 +99,7 @@ function* audiencesOfSeveral(
       if (root === undefined) roots.set(log, root = new Node(log));
       const alone = root.with(topic);
       for (const member of members) {
-        if (member.topics === topic) alone.members.push(member);
+        if (member.joined === topic) alone.members.push(member);
         else nodes.set(member, (nodes.get(member) ?? root).with(topic));
       }
     }

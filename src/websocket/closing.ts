@@ -7,7 +7,7 @@
 
 import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
 import { failureReason } from "./frames.ts";
-import { sendClose, sendPing } from "./sending.ts";
+import { leaveTopics, sendClose, sendPing } from "./sending.ts";
 import { encodeText } from "./text.ts";
 import {
   CLOSE_RECEIVED,
@@ -35,6 +35,8 @@ export const CloseCode = {
   ABNORMAL: 1006,
   /** A handler has failed. */
   INTERNAL: 1011,
+  /** The peer reads too slowly. */
+  TRY_LATER: 1013,
 } as const;
 
 /** Sends a close frame, and waits for the peer's: see `ServerWebSocket.close`. */
@@ -118,6 +120,7 @@ export function fail(socket: SocketRecord, code: number, reason: number): void {
 export function peerEnded(socket: SocketRecord): void {
   socket.state |= DEAF;
   if (phaseOf(socket) === Phase.OPEN) setPhase(socket, Phase.CLOSING);
+  leaveTopics(socket);
   socket.transport.close();
 }
 
@@ -153,6 +156,7 @@ function finish(socket: SocketRecord): void {
   setPhase(socket, Phase.CLOSED);
   socket.state = socket.state & ~HELD | DEAF;
   const { extras, service, transport } = socket;
+  service.hub.leave(socket);
   service.counts.open--;
   const { closeCode = 0, closeReason = "" } = extras ?? {};
   const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;

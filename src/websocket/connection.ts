@@ -8,13 +8,14 @@
  */
 
 import type { ServeAddress } from "../http/transport.ts";
-import { close } from "./closing.ts";
+import { close, CloseCode } from "./closing.ts";
 import type { Codec } from "./codec.ts";
+import type { SharedCodec } from "./frame_log.ts";
 import { PING, PONG } from "./frames.ts";
 import { messagesOf, streamsOf } from "./messages.ts";
 import { call } from "./notifying.ts";
 import { goOn } from "./receiving.ts";
-import { send, sendControl } from "./sending.ts";
+import { send, sendControl, viewOf } from "./sending.ts";
 import type { WebSocketService } from "./service.ts";
 import type {
   Message,
@@ -34,6 +35,8 @@ import {
   type SocketRecord,
   type WebSocketTransport,
 } from "./state.ts";
+import type { TopicLimits, TopicMember } from "./topic.ts";
+import { topicsOf } from "./topics.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -56,6 +59,7 @@ export class WebSocketConnection implements SocketRecord {
   state: number = Phase.CONNECTING;
   codec: Codec | undefined;
   extras: SocketExtras | undefined = undefined;
+  joined: TopicMember["joined"] = undefined;
 
   /** @param transport Sends to the peer. */
   constructor(
@@ -124,12 +128,45 @@ export class WebSocketConnection implements SocketRecord {
     this.goOn();
   }
 
+  subscribe(topic: string): boolean {
+    return phaseOf(this) === Phase.OPEN &&
+      this.service.hub.subscribe(topic, this);
+  }
+
+  unsubscribe(topic: string): boolean {
+    return this.service.hub.unsubscribe(topic, this);
+  }
+
+  publish(topic: string, message: Sendable, options?: SendOptions): number {
+    const sent = typeof message === "string" ? message : viewOf(message);
+    const compress = options?.compress;
+    return this.service.hub.publish(topic, sent, { compress, except: this });
+  }
+
+  get topics(): string[] {
+    return topicsOf(this);
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<Message> {
     return messagesOf(this);
   }
 
   streams(): WebSocketStreams {
     return streamsOf(this);
+  }
+
+  // What topics call: see `TopicMember`.
+
+  get topicCodec(): SharedCodec | undefined {
+    return this.codec?.shared;
+  }
+
+  get topicLimits(): TopicLimits {
+    return this.service.topicLimits;
+  }
+
+  tooSlow(): void {
+    close(this, CloseCode.TRY_LATER, "Too slow");
   }
 
   // What the files of this folder call.

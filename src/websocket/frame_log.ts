@@ -14,6 +14,7 @@ import {
   TEXT,
   writeHead,
 } from "./frames.ts";
+import { BYTES_A_CHARACTER, encodeText, writeText } from "./text.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -23,11 +24,6 @@ const LOG_BYTES_MIN = 4_096;
 const LOG_BYTES_KEPT = 65_536;
 /** Texts up to this are encoded into the log; longer ones are measured first. */
 const TEXT_LENGTH_MAX = 4_096;
-/** Bytes of UTF-8 for a character of a string, at most. */
-const BYTES_A_CHARACTER = 3;
-
-const encoder = new TextEncoder();
-
 /** Compresses messages for many receivers. */
 export interface SharedCodec {
   /** Whether a message of about `size` bytes is compressed. */
@@ -72,7 +68,7 @@ export class Publication {
 
   /** Its bytes. */
   get bytes(): Bytes {
-    return this.#bytes ??= encoder.encode(this.#text);
+    return this.#bytes ??= encodeText(this.#text);
   }
 
   /** The text, when it is short and not encoded yet. */
@@ -152,11 +148,12 @@ export class FrameLog {
     const start = this.length;
     // As if it were ASCII, which most texts are.
     const guess = start + headBytes(length);
-    const { written } = encoder.encodeInto(text, bytes.subarray(guess));
-    const at = start + headBytes(written);
-    if (at !== guess) bytes.copyWithin(at, guess, guess + written);
-    writeHead(bytes, start, TEXT | FIN, written);
-    this.length = at + written;
+    const end = writeText(bytes, guess, text, true);
+    const size = end - guess;
+    const at = start + headBytes(size);
+    if (at !== guess) bytes.copyWithin(at, guess, end);
+    writeHead(bytes, start, TEXT | FIN, size);
+    this.length = at + size;
   }
 
   #makeRoom(size: number): void {

@@ -12,6 +12,7 @@ import type { OriginCheck, ProtocolChoice } from "./handshake.ts";
 import type { WebSocketLimitOptions } from "./limits.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Message, ServerWebSocket } from "./socket.ts";
+import type { SlowMembers } from "./topic.ts";
 
 /**
  * What an upgrade gives its WebSocket.
@@ -53,6 +54,12 @@ export interface WebSocketHandlers<Data = unknown>
    * left out: a KiB takes 10 microseconds, more than all else for it.
    */
   compression?: boolean | CompressionOptions;
+  /**
+   * What becomes of a message of a topic, when `backpressureBytesMax` are
+   * unsent: `"drop"` drops it for this WebSocket, `"close"` also closes the
+   * WebSocket with 1013. `"drop"` when left out. Both are counted.
+   */
+  slowSubscribers?: SlowMembers;
   /**
    * Decides about a request for a WebSocket: returns what the WebSocket begins
    * with, or a `Response` that refuses it, or a promise of one. Nothing or
@@ -182,4 +189,14 @@ export class HandlersReceiver implements Receiver {
   ): void {
     this.#handlers.close?.(socket, code, reason, wasClean);
   }
+}
+
+/**
+ * Throws unless `policy` is known, or left out.
+ *
+ * @throws {TypeError} when it is unknown.
+ */
+export function checkSlowSubscribers(policy: unknown): void {
+  if (policy === undefined || policy === "drop" || policy === "close") return;
+  throw wrongType("slowSubscribers", policy, '"drop" or "close"');
 }

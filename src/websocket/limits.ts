@@ -41,6 +41,12 @@ export interface WebSocketLimitOptions {
    * and waits behind unsent messages. From 1 to 2147483647, or `Infinity`.
    */
   closeMs?: number;
+  /**
+   * Topics that one WebSocket may subscribe to; `subscribe` returns false for
+   * more. 1,024 when left out: each takes some 30 to 500 bytes, and peers often
+   * choose the topics. From 0 to 2147483647.
+   */
+  topicsMax?: number;
 }
 
 /** Checked limits, with the defaults for those that were left out. */
@@ -62,6 +68,7 @@ export const WEB_SOCKET_LIMITS = {
   },
   webSocketIdleMs: { initial: 60_000, range: [2, MS_MAX] },
   closeMs: { initial: 5_000, range: [1, MS_MAX] },
+  topicsMax: { initial: 1_024, range: [0, BYTES_MAX] },
 } as const satisfies Record<keyof WebSocketLimitOptions, LimitRow>;
 
 interface LimitRow {

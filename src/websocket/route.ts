@@ -12,6 +12,7 @@ import { WebSocketConnection } from "./connection.ts";
 import { type CompressionSettings, compressionSettings } from "./extension.ts";
 import {
   checkHandlers,
+  checkSlowSubscribers,
   HandlersReceiver,
   type UpgradeOptions,
   type WebSocketHandlers,
@@ -19,7 +20,16 @@ import {
 import { shakeHands } from "./handshake.ts";
 import { checkLimits, limitsOf } from "./limits.ts";
 import { webSocketProtocol } from "./protocol.ts";
+import { viewOf } from "./sending.ts";
 import { noCounts, type WebSocketCounts, WebSocketService } from "./service.ts";
+import type { Sendable, SendOptions } from "./socket.ts";
+import {
+  checkTopic,
+  type Hub,
+  hubOf,
+  HubSet,
+  type TopicCounts,
+} from "./topics.ts";
 
 /**
  * WebSockets of one kind.
@@ -37,6 +47,20 @@ export interface WebSocketRoute<Data = unknown> {
    * @param options What the WebSocket begins with.
    */
   upgrade(request: Request, options?: UpgradeOptions<Data>): Response;
+  /** Counts of the topics of its servers, on this thread. */
+  readonly topicCounts: Readonly<TopicCounts>;
+  /**
+   * Publishes a message to all subscribers of a topic: see
+   * `ServerWebSocket.publish`. It goes to the servers that have this route; to
+   * all servers of this thread, when none has it and none of its WebSockets was
+   * upgraded yet.
+   *
+   * @returns How many WebSockets of this thread are subscribed.
+   * @throws {TypeError} when `topic` is no string, or `message` is neither text
+   * nor bytes.
+   * @throws {RangeError} when `topic` is empty or too long.
+   */
+  publish(topic: string, message: Sendable, options?: SendOptions): number;
 }
 
 /**
@@ -90,12 +114,15 @@ export class Route implements WebSocketRoute {
   readonly #receiver: HandlersReceiver;
   readonly #compression: CompressionSettings | undefined;
   readonly #shared = new WeakMap<Service, Shared>();
+  /** The topics of its servers. */
+  readonly #hubs = new HubSet();
 
   /** @param handlers The handlers and limits. */
   constructor(handlers: WebSocketHandlers) {
     checkHandlers(handlers);
     checkLimits(handlers);
     this.#compression = compressionSettings(handlers.compression ?? false);
+    checkSlowSubscribers(handlers.slowSubscribers);
     this.#handlers = handlers;
     this.#receiver = new HandlersReceiver(handlers);
   }
@@ -120,6 +147,31 @@ export class Route implements WebSocketRoute {
       const socket = new WebSocketConnection(transport, shared.service, own);
       transport.upgrade(shared.protocol, socket, leftover);
     }, headers);
+  }
+
+  get topicCounts(): TopicCounts {
+    const sum = { published: 0, dropped: 0, closed: 0, lost: 0 };
+    for (const { counts } of this.#hubs) {
+      for (const name of Object.keys(sum) as (keyof TopicCounts)[]) {
+        sum[name] += counts[name];
+      }
+    }
+    return sum;
+  }
+
+  publish(topic: string, message: Sendable, options?: SendOptions): number {
+    const sent = typeof message === "string" ? message : viewOf(message);
+    checkTopic(topic);
+    let receivers = 0;
+    for (const hub of this.#hubs) {
+      receivers += hub.publish(topic, sent, options);
+    }
+    return receivers;
+  }
+
+  /** Publishes to the topics of a server from now on. */
+  bind(hub: Hub): void {
+    this.#hubs.add(hub);
   }
 
   /** Answers a request by the handlers' `upgrade`, or accepts it. */
@@ -149,10 +201,15 @@ export class Route implements WebSocketRoute {
     const { counts } = this;
     // The object with the limits of requests has all limits of the server.
     const { writeMs = Infinity } = http.limits as { writeMs?: number };
+    const hub = hubOf(http);
+    this.bind(hub);
+    const { slowSubscribers = "drop" } = this.#handlers;
     const service = new WebSocketService(this.#receiver, {
       limits,
       host: http,
       counts,
+      hub,
+      slowSubscribers,
     });
     const made = { service, protocol: webSocketProtocol(service, writeMs) };
     this.#shared.set(http, made);

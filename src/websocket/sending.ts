@@ -46,6 +46,7 @@ export function send(
   const bytes = isText ? undefined : viewOf(message);
   if (phaseOf(socket) !== Phase.OPEN) return "refused";
   const { service, codec } = socket;
+  if (socket.joined !== undefined) service.hub.settle(socket);
   const size = isText ? message.length : bytes!.byteLength;
   if (!takes(socket, size)) {
     service.counts.refused++;
@@ -103,6 +104,7 @@ export function sendControl(
   if (phaseOf(socket) !== Phase.OPEN || !takes(socket, bytes.byteLength)) {
     return "refused";
   }
+  socket.service.hub.settle(socket);
   writeFrame(socket, kind | FIN, bytes);
   const { bufferedBytes } = socket.transport;
   return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
@@ -124,6 +126,13 @@ export function sendPong(
   writeFrame(socket, PONG | FIN, bytes, start, end);
 }
 
+/** Sends what was published so far, and then nothing of topics any more. */
+export function leaveTopics(socket: SocketRecord): void {
+  const { hub } = socket.service;
+  hub.settle(socket);
+  hub.leave(socket);
+}
+
 /** Sends a close frame; `code` 1005 is one without a code. */
 export function sendClose(
   socket: SocketRecord,
@@ -131,6 +140,7 @@ export function sendClose(
   reason: string,
 ): void {
   socket.state |= CLOSE_SENT;
+  leaveTopics(socket);
   const text = encodeText(reason);
   const bytes = new Uint8Array(code === 1005 ? 0 : 2 + text.byteLength);
   if (code !== 1005) {
@@ -227,7 +237,7 @@ function writeShared(
  *
  * @throws {TypeError} when it is neither.
  */
-function viewOf(message: unknown): Bytes {
+export function viewOf(message: unknown): Bytes {
   if (message instanceof Uint8Array) return message as Bytes;
   if (message instanceof ArrayBuffer) return new Uint8Array(message);
   if (ArrayBuffer.isView(message)) {

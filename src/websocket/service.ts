@@ -14,6 +14,8 @@ import {
 } from "./frames.ts";
 import type { WebSocketLimits } from "./limits.ts";
 import type { Receiver } from "./receiver.ts";
+import type { SlowMembers, TopicLimits } from "./topic.ts";
+import type { Hub } from "./topics.ts";
 
 /** What the server of a WebSocket does for it. */
 export interface WebSocketHost {
@@ -52,6 +54,10 @@ export interface WebSocketServiceOptions {
   readonly host: WebSocketHost;
   /** Counts them. */
   readonly counts: WebSocketCounts;
+  /** The topics of the server. */
+  readonly hub: Hub;
+  /** What becomes of messages of topics for slow peers. */
+  readonly slowSubscribers: SlowMembers;
 }
 
 /** What the WebSockets of one kind share on one server. */
@@ -64,18 +70,29 @@ export class WebSocketService {
   readonly host: WebSocketHost;
   /** Counts of all of them. */
   readonly counts: WebSocketCounts;
+  /** The topics of the server. */
+  readonly hub: Hub;
+  /** The limits of subscribers. */
+  readonly topicLimits: TopicLimits;
   readonly #plain: Uint32Array<ArrayBuffer>;
   readonly #compressed: Uint32Array<ArrayBuffer>;
 
   /** @param receiver Is notified of messages. */
   constructor(
     receiver: Receiver,
-    { limits, host, counts }: WebSocketServiceOptions,
+    { limits, host, counts, hub, slowSubscribers }: WebSocketServiceOptions,
   ) {
     this.receiver = receiver;
     this.limits = limits;
     this.host = host;
     this.counts = counts;
+    this.hub = hub;
+    const { topicsMax, backpressureBytesMax } = limits;
+    this.topicLimits = {
+      topicsMax,
+      backpressureBytesMax,
+      slowMembers: slowSubscribers,
+    };
     this.#plain = wordsOf(limits, 0);
     this.#compressed = wordsOf(limits, COMPRESSION);
   }

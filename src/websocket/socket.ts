@@ -99,6 +99,42 @@ export interface ServerWebSocket<Data = unknown> {
   /** Reads again. */
   resume(): void;
 
+  /** The topics that it is subscribed to. */
+  readonly topics: readonly string[];
+  /**
+   * Subscribes to a topic: from now on the peer gets each message that is
+   * published there. Topics belong to a server, with all its Workers. A closing
+   * WebSocket leaves its topics.
+   *
+   * @param topic From 1 to 255 characters.
+   * @returns Whether it is subscribed: false when it has `topicsMax` topics, or
+   * is not open.
+   * @throws {TypeError} when `topic` is no string.
+   * @throws {RangeError} when `topic` is empty or too long.
+   */
+  subscribe(topic: string): boolean;
+  /**
+   * Leaves a topic.
+   *
+   * @returns Whether it was subscribed.
+   */
+  unsubscribe(topic: string): boolean;
+  /**
+   * Publishes a message to all other subscribers of a topic. The message is
+   * framed and compressed once for all of them. It is in order with what `send`
+   * sends to each, and with what is published here. It leaves at the end of this
+   * turn.
+   *
+   * At most once: a subscriber whose peer reads too slowly does not get it (see
+   * `slowSubscribers`), nor do those of a Worker that does not read.
+   *
+   * @returns How many other WebSockets of this thread are subscribed.
+   * @throws {TypeError} when `topic` is no string, or `message` is neither text
+   * nor bytes.
+   * @throws {RangeError} when `topic` is empty or too long.
+   */
+  publish(topic: string, message: Sendable, options?: SendOptions): number;
+
   /**
    * Returns the messages from now on, for `for await`. They go to the loop, not
    * to the handler; the next one is read when the loop wants it. The loop ends

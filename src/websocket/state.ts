@@ -12,6 +12,7 @@ import type { Transport } from "../stream/transport.ts";
 import type { Codec } from "./codec.ts";
 import type { WebSocketService } from "./service.ts";
 import type { Message, ServerWebSocket } from "./socket.ts";
+import type { TopicMember } from "./topic.ts";
 
 /** The transport of a WebSocket, which may have shared buffers. */
 export type WebSocketTransport =
@@ -104,7 +105,7 @@ export interface MessageReader {
 }
 
 /** What the files of this folder keep for one WebSocket. */
-export interface SocketRecord extends ServerWebSocket {
+export interface SocketRecord extends ServerWebSocket, TopicMember {
   /** Sends to the peer. */
   readonly transport: WebSocketTransport;
   /** What it shares with other WebSockets. */

@@ -15,9 +15,6 @@ import type { FrameLog, SharedCodec } from "./frame_log.ts";
  */
 export const TOPIC_CHARACTERS_MAX = 255;
 
-/** While fewer unsent bytes wait, a member takes a message of any size. */
-export const HIGH_WATER_BYTES = 65_536;
-
 /** What becomes of a message for a member whose peer reads too slowly. */
 export type SlowMembers = "drop" | "close";
 
@@ -50,7 +47,7 @@ export interface TopicMember {
   /** Its limits. */
   readonly topicLimits: TopicLimits;
   /** Its topics, which the hub sets. One topic needs no array of its own. */
-  topics: Topic | Topic[] | undefined;
+  joined: Topic | Topic[] | undefined;
   /**
    * Closes it, since its peer reads too slowly. It has left its topics. Called
    * in a microtask.

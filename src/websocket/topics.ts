@@ -97,15 +97,15 @@ export class Hub {
     checkTopic(name);
     const known = this.#topics.get(name);
     if (known?.has(member)) return true;
-    const { topics, topicLimits } = member;
-    if (countOf(topics) >= topicLimits.topicsMax) return false;
+    const { joined, topicLimits } = member;
+    if (countOf(joined) >= topicLimits.topicsMax) return false;
     this.#turn.settle(member);
     const log = this.#logOf(member.topicCodec);
     known?.add(member, log);
     const topic = known ?? new Topic(name, member, log);
-    if (topics === undefined) member.topics = topic;
-    else if (topics instanceof Topic) member.topics = [topics, topic];
-    else topics.push(topic);
+    if (joined === undefined) member.joined = topic;
+    else if (joined instanceof Topic) member.joined = [joined, topic];
+    else joined.push(topic);
     if (known === undefined) this.#open(topic);
     return true;
   }
@@ -119,11 +119,11 @@ export class Hub {
     const topic = this.#topics.get(name);
     if (topic === undefined || !topic.has(member)) return false;
     this.#turn.settle(member);
-    const { topics } = member;
-    if (topics instanceof Topic) member.topics = undefined;
+    const { joined } = member;
+    if (joined instanceof Topic) member.joined = undefined;
     else {
-      topics!.splice(topics!.indexOf(topic), 1);
-      if (topics!.length === 1) member.topics = topics![0];
+      joined!.splice(joined!.indexOf(topic), 1);
+      if (joined!.length === 1) member.joined = joined![0];
     }
     this.#remove(topic, member);
     return true;
@@ -131,12 +131,12 @@ export class Hub {
 
   /** Removes a member from all topics: it sends nothing more, or is closed. */
   leave(member: TopicMember): void {
-    const { topics } = member;
-    if (topics === undefined) return;
-    member.topics = undefined;
+    const { joined } = member;
+    if (joined === undefined) return;
+    member.joined = undefined;
     this.#turn.forget(member);
-    if (topics instanceof Topic) return this.#remove(topics, member);
-    for (const topic of topics) this.#remove(topic, member);
+    if (joined instanceof Topic) return this.#remove(joined, member);
+    for (const topic of joined) this.#remove(topic, member);
   }
 
   /**
@@ -144,7 +144,7 @@ export class Hub {
    * anything else is sent to it.
    */
   settle(member: TopicMember): void {
-    if (!this.#turn.isEmpty && member.topics !== undefined) {
+    if (!this.#turn.isEmpty && member.joined !== undefined) {
       this.#turn.settle(member);
     }
   }
@@ -219,15 +219,15 @@ export class Hub {
 }
 
 /** Returns the names of a member's topics. */
-export function topicsOf({ topics }: TopicMember): string[] {
-  if (topics === undefined) return [];
-  if (topics instanceof Topic) return [topics.name];
-  return topics.map(({ name }) => name);
+export function topicsOf({ joined }: TopicMember): string[] {
+  if (joined === undefined) return [];
+  if (joined instanceof Topic) return [joined.name];
+  return joined.map(({ name }) => name);
 }
 
-function countOf(topics: TopicMember["topics"]): number {
-  if (topics === undefined) return 0;
-  return topics instanceof Topic ? 1 : topics.length;
+function countOf(joined: TopicMember["joined"]): number {
+  if (joined === undefined) return 0;
+  return joined instanceof Topic ? 1 : joined.length;
 }
 
 /**
@@ -250,11 +250,42 @@ export function checkTopic(name: string): void {
   );
 }
 
+/** Hubs, none of which it keeps in memory. */
+export class HubSet {
+  readonly #refs = new Set<WeakRef<Hub>>();
+
+  /** Adds a hub, unless it is in the set. */
+  add(hub: Hub): void {
+    for (const own of this.#own()) if (own === hub) return;
+    this.#refs.add(new WeakRef(hub));
+  }
+
+  /** Yields its hubs; all hubs of this thread while it has none. */
+  *[Symbol.iterator](): Generator<Hub> {
+    if (this.#refs.size > 0) yield* this.#own();
+    else if (this !== all) yield* all;
+  }
+
+  *#own(): Generator<Hub> {
+    for (const ref of this.#refs) {
+      const hub = ref.deref();
+      if (hub === undefined) this.#refs.delete(ref);
+      else yield hub;
+    }
+  }
+}
+
+/** The hubs of this thread, by what only their servers have. */
 const hubs = new WeakMap<object, Hub>();
+/** All of them. */
+const all: HubSet = new HubSet();
 
 /** Returns the topics of a server, by any object that only the server has. */
 export function hubOf(server: object): Hub {
   let hub = hubs.get(server);
-  if (hub === undefined) hubs.set(server, hub = new Hub());
+  if (hub === undefined) {
+    hubs.set(server, hub = new Hub());
+    all.add(hub);
+  }
   return hub;
 }

@@ -11,12 +11,8 @@
 
 import { type Audience, audiencesOf, entriesFrom, partOf } from "./audience.ts";
 import type { FrameLog, Publication } from "./frame_log.ts";
-import {
-  HIGH_WATER_BYTES,
-  Topic,
-  type TopicMember,
-  type TopicTransport,
-} from "./topic.ts";
+import { HIGH_WATER_BYTES } from "./limits.ts";
+import { Topic, type TopicMember, type TopicTransport } from "./topic.ts";
 
 /** As many bytes leave before the turn ends. */
 const LOG_BYTES_MAX = 65_536;
@@ -169,12 +165,12 @@ export class TurnLog {
 
   /** Returns the numbers of the member's messages from `from` on. */
   #entriesOf(member: TopicMember, from: number): readonly number[] {
-    const { topics } = member;
-    if (topics === undefined) return [];
-    if (topics instanceof Topic) return entriesFrom(topics, from);
+    const { joined } = member;
+    if (joined === undefined) return [];
+    if (joined instanceof Topic) return entriesFrom(joined, from);
     const entries: number[] = [];
-    if (topics.length < this.#topics.length - from) {
-      for (const topic of topics) entries.push(...entriesFrom(topic, from));
+    if (joined.length < this.#topics.length - from) {
+      for (const topic of joined) entries.push(...entriesFrom(topic, from));
       return entries.sort((a, b) => a - b);
     }
     for (let at = from; at < this.#topics.length; at++) {
@@ -198,7 +194,7 @@ export class TurnLog {
         if (!takes(member, 0, to - from)) {
           start = to;
           this.#tooSlow(member);
-          if (member.topics === undefined) return;
+          if (member.joined === undefined) return;
         }
       }
       end = to;

@@ -94,7 +94,7 @@ export class Broadcasts {
 /** A member in memory. */
 export class Member implements TopicMember {
   readonly transport: KeepingTransport;
-  topics: TopicMember["topics"] = undefined;
+  joined: TopicMember["joined"] = undefined;
   /** How often it was closed for being slow. */
   closes = 0;
 

@@ -289,7 +289,7 @@ cleanTest(
           transport: engineOf(connection),
           topicCodec: undefined,
           topicLimits: MEMBER_LIMITS,
-          topics: undefined,
+          joined: undefined,
           tooSlow() {},
         };
         all.push(member);
