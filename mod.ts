@@ -53,7 +53,9 @@ export type {
   WebSocketHandlers,
 } from "./src/websocket/handlers.ts";
 export type { CompressionOptions } from "./src/websocket/extension.ts";
+export type { OriginCheck, ProtocolChoice } from "./src/websocket/handshake.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
+export { upgradeWebSocket } from "./src/websocket/drop_in.ts";
 export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
 export type { WebSocketCounts } from "./src/websocket/service.ts";
 export type { SlowMembers } from "./src/websocket/topic.ts";

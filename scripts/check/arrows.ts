@@ -41,7 +41,7 @@ export const ARROWS: Readonly<Record<string, ReturnType<typeof room>>> = {
     "base native poll net bytes system reactor http websocket server",
   ),
   "server/serve.ts": room("server server/worker", "http"),
-  "server/register.ts": room("server server/serve.ts", "http"),
+  "server/register.ts": room("websocket server server/serve.ts", "http"),
   cli: room("base reactor trace server server/worker server/serve.ts"),
   // Entry points beside mod.ts.
   "proactor.ts": room("base native poll net proactor"),

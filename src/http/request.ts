@@ -77,6 +77,11 @@ export class LazyRequest {
     return #head in request && (request.#head.flags & HeadFlag.UPGRADE) !== 0;
   }
 
+  /** Whether an object is a lazy request. */
+  static isLazy(request: object): boolean {
+    return #head in request;
+  }
+
   /** Copies what the request needs of the buffers that it was read into. */
   static detach(request: LazyRequest): void {
     request.#head.detach();

@@ -1,8 +1,9 @@
 /**
- * Replaces `Deno.serve` by denio, for programs and frameworks that call it.
+ * Replaces `Deno.serve` and `Deno.upgradeWebSocket` by denio, for programs and
+ * frameworks that call them.
  *
  * Importing this module is enough: `import "denio/register"`, before other code
- * stores `Deno.serve`, or `deno run --preload` to leave the program unchanged.
+ * stores Deno's functions, or `deno run --preload` to leave the program unchanged.
  * Deno's types stay as they are. Deno itself serves what denio does not offer,
  * such as TLS.
  *
@@ -11,6 +12,7 @@
 
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
+import { upgradeWebSocket } from "../websocket/drop_in.ts";
 import type { HttpServer, ServeBaseOptions } from "./http_server.ts";
 import { serve } from "./serve.ts";
 import { refusalOf, serveArguments } from "./serve_options.ts";
@@ -26,14 +28,22 @@ type Serve = (
   handler: Handler<ServeAddress>,
 ) => HttpServer<ServeAddress>;
 
-/** Deno's property, which may be a getter that loads the server. */
-const DENOS = Object.getOwnPropertyDescriptor(Deno, "serve")!;
+/** Deno's properties, which may be getters that load the server. */
+const DENOS = new Map(
+  (["serve", "upgradeWebSocket"] as const).map((name) => [
+    name,
+    Object.getOwnPropertyDescriptor(Deno, name)!,
+  ]),
+);
 const denosServe = Deno.serve as Serve;
 
 let defaults: RegisterOptions = {};
 
+/** What stands in their places. */
+const OURS = { serve: serveHere, upgradeWebSocket } as const;
+
 /**
- * Replaces `Deno.serve` by denio, as importing this module does. Another call
+ * Replaces Deno's functions by denio's, as importing this module does. Another call
  * only replaces the options.
  *
  * @example Usage
@@ -59,21 +69,25 @@ let defaults: RegisterOptions = {};
  */
 export function register(options: RegisterOptions = {}): void {
   defaults = options;
-  Object.defineProperty(Deno, "serve", {
-    configurable: true,
-    enumerable: true,
-    writable: true,
-    value: serveHere,
-  });
+  for (const name of DENOS.keys()) {
+    Object.defineProperty(Deno, name, {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: OURS[name],
+    });
+  }
 }
 
 /**
- * Restores Deno's own `Deno.serve`, unless other code has replaced it since.
+ * Restores Deno's own functions, unless other code has replaced them since.
  * Running servers go on.
  */
 export function unregister(): void {
-  if (Deno.serve as unknown !== serveHere) return;
-  Object.defineProperty(Deno, "serve", DENOS);
+  for (const [name, denos] of DENOS) {
+    if (Deno[name] as unknown !== OURS[name]) continue;
+    Object.defineProperty(Deno, name, denos);
+  }
 }
 
 function serveHere(

@@ -23,7 +23,7 @@ import {
 } from "./state.ts";
 
 /** The longest reason: a control frame has 125 bytes, the code two of them. */
-const REASON_BYTES_MAX = 123;
+export const REASON_BYTES_MAX = 123;
 
 /** Codes: RFC 6455 section 7.4.1. */
 export const CloseCode = {
@@ -48,6 +48,11 @@ export function close(
   checkCode(code);
   checkReason(reason);
   beginClosing(socket, code, reason);
+}
+
+/** Closes by a frame without a code, as a `WebSocket` does by default. */
+export function closeWithoutCode(socket: SocketRecord): void {
+  beginClosing(socket, CloseCode.NONE, "");
 }
 
 /** Closes because the server ends. */
@@ -194,11 +199,16 @@ function notifyError(socket: SocketRecord, error: Error): void {
   }
 }
 
-function checkCode(code: number): void {
+/** Whether a close frame may have a code: RFC 6455 section 7.4. */
+export function maySend(code: number): boolean {
   const isCommon = code >= 1000 && code <= 1014 &&
     !(code >= 1004 && code <= 1006);
   const isOwn = code >= 3000 && code <= 4999;
-  if (Number.isInteger(code) && (isCommon || isOwn)) return;
+  return Number.isInteger(code) && (isCommon || isOwn);
+}
+
+function checkCode(code: number): void {
+  if (maySend(code)) return;
   throw new RangeError(
     `Cannot close with code "${String(code)}": it must be from 3000 to 4999, ` +
       "from 1000 to 1003, or from 1007 to 1014",

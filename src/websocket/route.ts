@@ -18,18 +18,12 @@ import {
   type WebSocketHandlers,
 } from "./handlers.ts";
 import { shakeHands } from "./handshake.ts";
-import { checkLimits, limitsOf } from "./limits.ts";
-import { webSocketProtocol } from "./protocol.ts";
+import { checkLimits } from "./limits.ts";
 import { viewOf } from "./sending.ts";
-import { noCounts, type WebSocketCounts, WebSocketService } from "./service.ts";
+import { noCounts, type WebSocketCounts } from "./service.ts";
+import { type Shared, sharedOn } from "./shared.ts";
 import type { Sendable, SendOptions } from "./socket.ts";
-import {
-  checkTopic,
-  type Hub,
-  hubOf,
-  HubSet,
-  type TopicCounts,
-} from "./topics.ts";
+import { checkTopic, type Hub, HubSet, type TopicCounts } from "./topics.ts";
 
 /**
  * WebSockets of one kind.
@@ -99,12 +93,6 @@ export function webSocket<Data = unknown>(
   handlers: WebSocketHandlers<Data>,
 ): WebSocketRoute<Data> {
   return new Route(handlers as WebSocketHandlers) as WebSocketRoute<Data>;
-}
-
-/** What the WebSockets of one server share. */
-interface Shared {
-  readonly service: WebSocketService;
-  readonly protocol: ReturnType<typeof webSocketProtocol>;
 }
 
 /** The WebSockets of a set of handlers, on any number of servers. */
@@ -197,21 +185,11 @@ export class Route implements WebSocketRoute {
   #sharedBy(http: Service): Shared {
     const known = this.#shared.get(http);
     if (known !== undefined) return known;
-    const limits = limitsOf(this.#handlers, http.limits as object);
     const { counts } = this;
-    // The object with the limits of requests has all limits of the server.
-    const { writeMs = Infinity } = http.limits as { writeMs?: number };
-    const hub = hubOf(http);
-    this.bind(hub);
     const { slowSubscribers = "drop" } = this.#handlers;
-    const service = new WebSocketService(this.#receiver, {
-      limits,
-      host: http,
-      counts,
-      hub,
-      slowSubscribers,
-    });
-    const made = { service, protocol: webSocketProtocol(service, writeMs) };
+    const kind = { limits: this.#handlers, counts, slowSubscribers };
+    const made = sharedOn(http, this.#receiver, kind);
+    this.bind(made.service.hub);
     this.#shared.set(http, made);
     return made;
   }

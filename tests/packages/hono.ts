@@ -15,7 +15,11 @@ export {
 } from "npm:hono@4.13.19/cookie";
 export { compress } from "npm:hono@4.13.19/compress";
 export { cors } from "npm:hono@4.13.19/cors";
-export { getConnInfo, serveStatic } from "npm:hono@4.13.19/deno";
+export {
+  getConnInfo,
+  serveStatic,
+  upgradeWebSocket,
+} from "npm:hono@4.13.19/deno";
 export { etag } from "npm:hono@4.13.19/etag";
 export { HTTPException } from "npm:hono@4.13.19/http-exception";
 export { stream, streamSSE, streamText } from "npm:hono@4.13.19/streaming";

@@ -1,5 +1,5 @@
 /**
- * `denio/register`: `Deno.serve` served by denio.
+ * `denio/register`: `Deno.serve` and `Deno.upgradeWebSocket` by denio.
  */
 
 import {
@@ -12,6 +12,7 @@ import {
 import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { Reactor } from "../../src/reactor/reactor.ts";
+import { upgradeWebSocket } from "../../src/websocket/drop_in.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { readTextToEnd, writeText } from "../util/deno_client.ts";
 import { RawClient } from "../util/http_client.ts";
@@ -20,6 +21,7 @@ import { SocketFolder } from "../util/unix_paths.ts";
 import { within } from "../util/waiting.ts";
 
 const denosServe = Deno.serve;
+const denosUpgrade = Deno.upgradeWebSocket;
 const { register, unregister } = await import("../../src/server/register.ts");
 
 const LOCAL = { hostname: "127.0.0.1", port: 0, onListen() {} };
@@ -60,6 +62,22 @@ Deno.test("Deno.serve is ours, when the module was imported", () => {
   assertNotStrictEquals(Deno.serve, denosServe);
   unregister();
   assertStrictEquals(Deno.serve, denosServe);
+});
+
+Deno.test("Deno.upgradeWebSocket is ours and knows requests of others, when it is registered", () => {
+  register();
+  assertStrictEquals(Deno.upgradeWebSocket, upgradeWebSocket);
+  const headers = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+  };
+  const request = new Request("http://localhost/", { headers });
+  // Deno's own function does not ask for a version.
+  const { response, socket } = Deno.upgradeWebSocket(request);
+  assertEquals([response.status, socket.readyState], [101, 0]);
+  unregister();
+  assertStrictEquals(Deno.upgradeWebSocket, denosUpgrade);
 });
 
 Deno.test("unregister() leaves alone what is not ours", () => {
