@@ -54,6 +54,14 @@ export type {
 } from "./src/websocket/handlers.ts";
 export type { CompressionOptions } from "./src/websocket/extension.ts";
 export type { OriginCheck, ProtocolChoice } from "./src/websocket/handshake.ts";
+export type { AdapterStatus, TopicAdapter } from "./src/websocket/adapter.ts";
+export {
+  type RedisClient,
+  type RedisTopics,
+  redisTopics,
+  type RedisTopicsCounts,
+  type RedisTopicsOptions,
+} from "./src/websocket/redis_topics.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
 export { upgradeWebSocket } from "./src/websocket/drop_in.ts";
 export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";

@@ -126,14 +126,20 @@ async function start(
       ? echo({ port, hostname, reactor })
       : echo({ path, reactor });
   }
-  const { handler, observer, websocket }: Served = module === undefined
-    ? { handler: app, observer: undefined, websocket: undefined }
+  const { handler, observer, websocket, topics }: Served = module === undefined
+    ? {
+      handler: app,
+      observer: undefined,
+      websocket: undefined,
+      topics: undefined,
+    }
     : await loadServed(module, callersFolder());
   // `printAddress` prints a better line later.
   const how = {
     ...limits,
     ...observer && { observer },
     ...websocket && { websocket },
+    ...topics && { topics },
     reactor,
     onListen() {},
   };

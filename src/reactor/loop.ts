@@ -90,7 +90,7 @@ export class Loop {
   readonly #events = new Events();
   readonly #dispatch: Dispatch;
   /** The longest wait while no handler waits for Deno's loop. */
-  readonly #waitMs: number;
+  #waitMs: number;
   /** Resolves when no listener and no connection is open: for `emptied()`. */
   #emptied: PromiseWithResolvers<void> | undefined = undefined;
   /** The promise of `settled()`. */
@@ -111,6 +111,11 @@ export class Loop {
     this.#failed = failed;
     this.#waitMs = isExclusive ? EXCLUSIVE_WAIT_MS : WAIT_MS;
     this.#dispatch = new Dispatch(host, system, this.#events.capacity);
+  }
+
+  /** See {@linkcode Reactor.shareThread}. */
+  shareThread(): void {
+    this.#waitMs = WAIT_MS;
   }
 
   /** Starts the loop, or ends its park. */

@@ -604,6 +604,14 @@ export class Reactor implements Disposable, AsyncDisposable {
   }
 
   /**
+   * Lets Deno's loop work beside an `exclusive` reactor, from now on as beside
+   * any other: for a program that has begun to use Deno's sockets.
+   */
+  shareThread(): void {
+    this.#loop.shareThread();
+  }
+
+  /**
    * Ends fibers, aborts connections, closes listeners and the poll. Every
    * promise of the reactor settles. `onError` gets errors on the way, which
    * stop nothing.

@@ -15,6 +15,11 @@ import { allowFunction } from "../base/checks.ts";
 import type { Connection, ConnectionHandlers } from "../reactor/connection.ts";
 import type { AnyListener as Listener } from "../reactor/listener.ts";
 import type { Reactor } from "../reactor/reactor.ts";
+import {
+  AdapterLink,
+  adapterOf,
+  type TopicAdapter,
+} from "../websocket/adapter.ts";
 import { type Hub, hubOf } from "../websocket/topics.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission } from "./admission.ts";
@@ -64,6 +69,12 @@ export interface ServeBaseOptions<Addr extends ServeAddress>
    * `export default { fetch, websocket }`.
    */
   websocket?: WebSockets;
+  /**
+   * Carries messages of topics to the servers on other machines and from them,
+   * such as `redisTopics`. The server closes it when it has shut down. A module
+   * that runs on Workers exports it: `export default { fetch, topics }`.
+   */
+  topics?: TopicAdapter;
   /** The reactor to serve on; this thread's shared one when left out. */
   reactor?: Reactor;
 }
@@ -145,6 +156,8 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
   readonly #listener: Listener;
   readonly #finish: () => void;
   readonly #admission: Admission;
+  /** The way to other machines. */
+  #adapter: AdapterLink | undefined = undefined;
   #unwatchSignal: (() => void) | undefined = undefined;
   /** Shuts the connections down in the next turn. */
   #later: Timer | undefined = undefined;
@@ -180,6 +193,7 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
     });
     this.hub = hubOf(this.#service);
     route?.bind(this.hub);
+    const adapter = adapterOf(options.topics);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
@@ -192,6 +206,7 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
     this.addr = this.#service.addr = this.#listener.addr;
     this.#watchSignal(signal);
     try {
+      if (adapter !== undefined) this.#link(adapter);
       this.#announce(options);
     } catch (error) {
       this.shutdown();
@@ -232,6 +247,13 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown();
+  }
+
+  #link(adapter: TopicAdapter): void {
+    // What the adapter receives comes by Deno's loop.
+    this.#reactor.shareThread();
+    const { report } = this.#service;
+    this.#adapter = new AdapterLink(adapter, this.hub, report);
   }
 
   #connections(): Iterable<Connection> {
@@ -283,6 +305,8 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
     if (!this.#listener.isClosed || this.#admission.open > 0) return;
     this.#unwatchSignal?.();
     if (this.#later !== undefined) this.#reactor.clearTimer(this.#later);
+    this.#adapter?.close();
+    this.#adapter = undefined;
     await this.#reactor.settled();
     this.#finish();
   }

@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
+import { adapterOf, type TopicAdapter } from "../websocket/adapter.ts";
 import type { WebSockets } from "./web_sockets.ts";
 
 /** A URL's scheme, and no Windows drive. */
@@ -24,6 +25,8 @@ export interface Served {
   readonly observer: Observer | undefined;
   /** The `websocket` of its default export, if there is one. */
   readonly websocket: WebSockets | undefined;
+  /** The `topics` of its default export, if there are any. */
+  readonly topics: TopicAdapter | undefined;
 }
 
 /**
@@ -32,7 +35,8 @@ export interface Served {
  *
  * @param specifier A URL, or a path from `folder`.
  * @throws {Error} when the module is missing, throws, or exports no `fetch`.
- * @throws {TypeError} when its `observer` is no observer.
+ * @throws {TypeError} when its `observer` is no observer, or its `topics` are
+ * no adapter.
  */
 export async function loadServed(
   specifier: string,
@@ -52,6 +56,7 @@ export async function loadServed(
     handler: (request, info) => served.fetch(request, info),
     observer: observerOf(served.observer),
     websocket: served.websocket,
+    topics: adapterOf(served.topics),
   };
 }
 
@@ -86,6 +91,7 @@ function hasFetch(
   fetch: Handler<ServeAddress>;
   observer?: unknown;
   websocket?: WebSockets;
+  topics?: unknown;
 } {
   return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
     "function";

@@ -12,6 +12,9 @@ import { FrameLog, Publication, type SharedCodec } from "./frame_log.ts";
 import { Topic, TOPIC_CHARACTERS_MAX, type TopicMember } from "./topic.ts";
 import { TurnLog } from "./turn_log.ts";
 
+/** Bytes of a server's name. */
+export const ORIGIN_BYTES = 16;
+
 /** A message for a topic: text, or bytes for a binary message. */
 export type TopicMessage = string | Uint8Array<ArrayBuffer>;
 
@@ -25,7 +28,8 @@ export interface TopicCounts {
   closed: number;
   /**
    * Messages that did not go to other Workers, or to other machines: too many
-   * bytes waited, or there was no connection.
+   * bytes waited, or there was no connection. One that goes to neither counts
+   * twice.
    */
   lost: number;
 }
@@ -51,7 +55,7 @@ export interface TopicLink {
 /** The topics of one server. */
 export class Hub {
   /** Names the server to other machines; Workers of one group share it. */
-  origin: string = crypto.randomUUID();
+  origin: Uint8Array<ArrayBuffer> = newOrigin();
   /** Counts. */
   readonly counts: TopicCounts = {
     published: 0,
@@ -167,6 +171,13 @@ export class Hub {
     return this.deliver(name, publication, except);
   }
 
+  /** Passes a message of one link to the others, and not to members. */
+  forward(name: string, message: Publication, from: TopicLink): void {
+    for (const link of this.#links) {
+      if (link !== from) link.published(name, message);
+    }
+  }
+
   /** Publishes to the members here; for links, what comes from elsewhere. */
   deliver(name: string, message: Publication, except?: TopicMember): number {
     this.counts.published++;
@@ -216,6 +227,11 @@ export class Hub {
     // A handler must not run while messages are sent.
     queueMicrotask(() => member.tooSlow());
   }
+}
+
+/** Returns a name for a server that no other has. */
+export function newOrigin(): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(ORIGIN_BYTES));
 }
 
 /** Returns the names of a member's topics. */

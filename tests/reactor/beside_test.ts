@@ -217,6 +217,23 @@ Deno.test("an exclusive reactor blocks its thread for 250 ms, and not at all whi
   assertEquals([...waits], ["poll.poll 250", "poll.park 2"]);
 });
 
+Deno.test("an exclusive reactor that shares its thread parks as any other", async () => {
+  const waits = new Set<string>();
+  const call = (name: string, _: unknown, timeoutMs: number | undefined) => {
+    if (name.startsWith("poll.p")) waits.add(`${name} ${timeoutMs}`);
+  };
+  const system = new MemorySystem({ policy: { call } });
+  using reactor = new Reactor({ exclusive: true, system });
+  reactor.listen(LOOPBACK, { data() {} });
+  await system.pass(1_000);
+  assertEquals([...waits], ["poll.poll 250", "poll.park 2"]);
+  reactor.shareThread();
+  await system.pass(300);
+  waits.clear();
+  await system.pass(1_000);
+  assertEquals([...waits], ["poll.poll 1", "poll.park undefined"]);
+});
+
 Deno.test("an exclusive reactor's own timers are in time", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ exclusive: true, system });

@@ -69,7 +69,7 @@ function placeOf(reactor: Reactor, relay: TopicRelay): Place {
     }),
   );
   abandon();
-  const link = new WorkerTopicLink(control, hub);
+  const link = new WorkerTopicLink(control, hub, false);
   return { hub, member: new Member(), control, connection };
 }
 

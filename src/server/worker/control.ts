@@ -45,7 +45,7 @@ export interface Assignment {
   /** The member's row of the table. */
   readonly index: number;
   /** Names the group to other machines. */
-  readonly origin: string;
+  readonly origin: Uint8Array<ArrayBuffer>;
 }
 
 /** A port from 0 to 65535, 0 for the first member only; or a path. */

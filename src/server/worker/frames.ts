@@ -23,6 +23,12 @@ export const FrameKind = {
   TEXT: 3,
   /** A binary message for a topic. */
   BINARY: 4,
+  /** The member reaches other machines. */
+  FORWARDS: 5,
+  /** A text for a topic on other machines. */
+  FORWARD_TEXT: 6,
+  /** A binary message for a topic on other machines. */
+  FORWARD_BINARY: 7,
 } as const;
 
 const LENGTH_BYTES = 4;

@@ -152,6 +152,7 @@ const NOT_FOR_MODULES: Readonly<Record<string, string>> = {
   onError: "handle errors in the module",
   onListen: 'the server that "await serve()" returns has the address',
   observer: "export it from the module, beside fetch",
+  topics: "export them from the module, beside fetch",
   reactor: "each Worker has its own",
   reusePort: 'use balance: "reuse-port"',
 };

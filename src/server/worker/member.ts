@@ -169,20 +169,26 @@ class Member implements Counter {
     send(this.#control, { kind: "serving", addr, backend });
   }
 
-  #serveHttp({ handler, observer, websocket }: Served): MemberServer {
-    const { where, options } = this.#assignment;
+  #serveHttp(served: Served): MemberServer {
+    const { handler, observer, websocket, topics } = served;
+    const { where, options, origin } = this.#assignment;
     const how = {
       ...options,
       ...observer && { observer },
       ...websocket && { websocket },
+      ...topics && { topics },
       reactor: this.#reactor,
       onListen() {},
     };
     const server = "path" in where
       ? serveHttp({ ...how, ...where }, handler)
       : serveHttp({ ...how, ...where, reusePort: true }, handler);
-    server.hub.origin = this.#assignment.origin;
-    this.#link = new WorkerTopicLink(this.#control, server.hub);
+    server.hub.origin = origin;
+    this.#link = new WorkerTopicLink(
+      this.#control,
+      server.hub,
+      topics !== undefined,
+    );
     return server;
   }
 

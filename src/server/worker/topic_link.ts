@@ -26,10 +26,14 @@ export class WorkerTopicLink implements TopicLink {
   /** Whether announcements wait until the group has read. */
   #isBehind = false;
 
-  /** @param control The Worker's end of the channel. */
-  constructor(control: Connection, hub: Hub) {
+  /**
+   * @param control The Worker's end of the channel.
+   * @param forwards Whether the Worker reaches other machines.
+   */
+  constructor(control: Connection, hub: Hub, forwards: boolean) {
     this.#control = control;
     this.#hub = hub;
+    if (forwards) control.write(topicFrame(FrameKind.FORWARDS, ""));
     hub.link(this);
   }
 
@@ -55,9 +59,13 @@ export class WorkerTopicLink implements TopicLink {
   /** Delivers a message of another Worker or of the group. */
   receive(frame: Frame): void {
     const { topic, payload } = topicOf(frame);
-    const isText = frame.kind === FrameKind.TEXT;
+    const { TEXT, BINARY, FORWARD_TEXT } = FrameKind;
+    const { kind } = frame;
+    const isText = kind === TEXT || kind === FORWARD_TEXT;
     const bytes = frame.bytes.subarray(payload, frame.end);
-    this.#hub.deliver(topic, new Publication(bytes, { isText }));
+    const message = new Publication(bytes, { isText });
+    if (kind === TEXT || kind === BINARY) this.#hub.deliver(topic, message);
+    else this.#hub.forward(topic, message, this);
   }
 
   /** The group has read: announces what waits. */

@@ -50,6 +50,8 @@ export class TopicRelay {
   readonly #reactor: Reactor;
   /** Workers by the topics that they have subscribers of. */
   readonly #workers = new Map<string, Set<Connection>>();
+  /** Workers that reach other machines. */
+  readonly #forwarders = new Set<Connection>();
   #pending: Pending[] = [];
 
   /** @param reactor The group's reactor. */
@@ -60,7 +62,8 @@ export class TopicRelay {
   /** Acts on a frame of the Worker at the other end of `from`. */
   receive(from: Connection, frame: Frame): void {
     const { topic } = topicOf(frame);
-    if (frame.kind === FrameKind.SUBSCRIBED) this.#add(topic, from);
+    if (frame.kind === FrameKind.FORWARDS) this.#forwarders.add(from);
+    else if (frame.kind === FrameKind.SUBSCRIBED) this.#add(topic, from);
     else if (frame.kind === FrameKind.UNSUBSCRIBED) this.#remove(topic, from);
     else {
       const { bytes, start, end } = frame;
@@ -71,14 +74,20 @@ export class TopicRelay {
   /** Publishes a message to the subscribers on all Workers. */
   publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void {
     const isText = typeof message === "string";
-    const frame = isText
-      ? topicFrame(FrameKind.TEXT, topic, new TextEncoder().encode(message))
-      : topicFrame(FrameKind.BINARY, topic, message);
+    const bytes = isText ? new TextEncoder().encode(message) : message;
+    const { TEXT, BINARY, FORWARD_TEXT, FORWARD_BINARY } = FrameKind;
+    const frame = topicFrame(isText ? TEXT : BINARY, topic, bytes);
     this.#pass({ topic, frame, from: undefined });
+    // Each Worker reaches the other machines: one of them has to.
+    for (const worker of this.#forwarders) {
+      const kind = isText ? FORWARD_TEXT : FORWARD_BINARY;
+      return this.#sendIfRoom(worker, topicFrame(kind, topic, bytes));
+    }
   }
 
   /** Forgets a Worker that has ended. */
   leave(worker: Connection): void {
+    this.#forwarders.delete(worker);
     for (const topic of this.#workers.keys()) this.#remove(topic, worker);
   }
 
@@ -112,14 +121,13 @@ export class TopicRelay {
     this.#pending = [];
     for (const { topic, frame, from } of pending) {
       for (const worker of this.#workers.get(topic) ?? []) {
-        if (worker === from) continue;
-        if (!hasRoom(worker, frame.byteLength)) this.counts.lost++;
-        else this.#send(worker, frame);
+        if (worker !== from) this.#sendIfRoom(worker, frame);
       }
     }
   }
 
-  #send(worker: Connection, frame: Uint8Array<ArrayBuffer>): void {
+  #sendIfRoom(worker: Connection, frame: Uint8Array<ArrayBuffer>): void {
+    if (!hasRoom(worker, frame.byteLength)) return void this.counts.lost++;
     this.counts.relayed++;
     // Small frames leave together; a large one is kept once for all Workers.
     if (frame.byteLength <= SMALL_BYTES_MAX) worker.write(frame);

@@ -28,7 +28,7 @@ import {
 import { givenLimits, settingsOf } from "../option_table.ts";
 import { MemberThread } from "./member_thread.ts";
 import { checkSignal, hasPath, portOf } from "../serve_options.ts";
-import { checkTopic } from "../../websocket/topics.ts";
+import { checkTopic, newOrigin } from "../../websocket/topics.ts";
 import { type RelayCounts, TopicRelay } from "./topic_relay.ts";
 
 /**
@@ -79,8 +79,9 @@ export interface WorkersServer<Addr extends ServeAddress = Deno.NetAddr>
   readonly relayed: Readonly<RelayCounts>;
   /**
    * Publishes a message to the WebSockets on all Workers that have subscribed to
-   * a topic. A Worker that does not read while 4 MiB wait for it loses the
-   * message; `relayed.lost` counts that.
+   * a topic, and to other machines when the module has `topics`. A Worker that
+   * does not read while 4 MiB wait for it loses the message; `relayed.lost`
+   * counts that.
    *
    * @param topic From 1 to 255 characters.
    * @param message A text, or bytes for a binary message.
@@ -138,7 +139,7 @@ class Group implements WorkersServer<ServeAddress> {
   readonly #reactor = Reactor.shared;
   readonly #relay = new TopicRelay(this.#reactor);
   /** Names the group to other machines. */
-  readonly #origin = crypto.randomUUID();
+  readonly #origin = newOrigin();
   readonly #started = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<void>();
   /** The socket that all Workers accept from, if they share one. */
