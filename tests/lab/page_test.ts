@@ -14,7 +14,8 @@ import { KEPT, picture, readLabResults } from "../../scripts/lab/report.ts";
 import type { FigureName } from "../../scripts/lab/results.ts";
 import { shown } from "../../scripts/lab/view.ts";
 import { documentOf } from "../../scripts/packages/plot.ts";
-import { browser, layoutOf, NO_BROWSER } from "../util/browser.ts";
+import { NO_BROWSER } from "../util/browser.ts";
+import { layoutOf } from "../util/layout.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const RESULTS = readLabResults(new URL(KEPT.results, ROOT));
@@ -115,7 +116,7 @@ for (const width of WIDTHS) {
     name: `Chromium draws the page's plots at ${width} pixels, labels apart`,
     ignore: NO_BROWSER,
     async fn() {
-      const { plots, pageWidth } = await layoutOf(browser!, PAGE, width);
+      const { plots, pageWidth } = await layoutOf(PAGE, width);
       assertEquals(pageWidth, width, "nothing is wider than the screen");
       assert(plots.length >= 7);
       for (const { label, marks, plotWidth, ...bad } of plots) {

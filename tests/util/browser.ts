@@ -1,18 +1,26 @@
 /**
- * Pages as Chromium lays them out.
+ * Chromium, for tests that look into pages and act on them.
  *
  * @module
  */
 
-import { escapeHtml } from "../../scripts/packages/std.ts";
-import { documentOf } from "../../scripts/packages/plot.ts";
+import { assert } from "@std/assert";
 import { lacks } from "./machine.ts";
-import { runProgram } from "./program.ts";
+import { Program } from "./program.ts";
+import { within } from "./waiting.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
+/** The height of all screens. */
+const HEIGHT = 800;
+
+/** What the browser needs to know of keys. */
+const KEYS = {
+  Enter: { windowsVirtualKeyCode: 13, text: "\r" },
+  ArrowRight: { windowsVirtualKeyCode: 39 },
+};
 
 /** The name of a browser that is there. */
-export const browser: string | undefined = NAMES.find((name) => {
+const browser: string | undefined = NAMES.find((name) => {
   try {
     const args = ["--version"];
     return new Deno.Command(name, { args, stderr: "null" }).outputSync()
@@ -25,77 +33,141 @@ export const browser: string | undefined = NAMES.find((name) => {
 /** Whether there is none. */
 export const NO_BROWSER: boolean = lacks("Chromium", () => !!browser);
 
-/** What a browser has drawn. */
-export interface Layout {
-  /** How wide the page is, more than the screen when it has to be moved. */
-  readonly pageWidth: number;
-  /** Its plots. */
-  readonly plots: readonly {
-    /** Its name. */
-    readonly label: string;
-    /** Its width in pixels. */
-    readonly plotWidth: number;
-    /** Shapes and texts that take room. */
-    readonly marks: number;
-    /** Pairs of texts that lie on one another. */
-    readonly overlaps: readonly string[];
-    /** Texts that are cut at the plot's end. */
-    readonly outside: readonly string[];
-  }[];
+/** What the browser says: an answer has the number of its command. */
+interface Said {
+  readonly id?: number;
+  readonly result?: unknown;
+  readonly error?: { readonly message: string };
 }
 
-/** Runs in the browser: no name of this file is known there. */
-const MEASURE = `
-const { document } = frames[0];
-const root = document.documentElement;
-const box = (element) => element.getBoundingClientRect();
-const meet = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 &&
-  a.top < b.bottom - 1 && b.top < a.bottom - 1;
-const plots = [...document.querySelectorAll("svg.plot")].map((svg) => {
-  const shapes = [...svg.querySelectorAll("path,rect,circle,line,text")]
-    .filter((one) => box(one).width + box(one).height > 0);
-  const texts = [...svg.querySelectorAll("text")];
-  const outside = texts.filter((one) => !(box(one).left >= box(svg).left &&
-    box(one).right <= box(svg).right + 1 && box(one).top >= box(svg).top - 1 &&
-    box(one).bottom <= box(svg).bottom + 1)).map((one) => one.textContent);
-  const overlaps = texts.flatMap((one, place) => texts.slice(place + 1)
-    .filter((other) => meet(box(one), box(other)))
-    .map((other) => one.textContent + " | " + other.textContent));
-  return { label: svg.getAttribute("aria-label"), plotWidth: box(svg).width,
-    marks: shapes.length, overlaps, outside };
-});
-return { pageWidth: root.scrollWidth, plots };
-`;
+/** A running Chromium, driven by its DevTools protocol. */
+export class Browser implements AsyncDisposable {
+  readonly #program: Program;
+  readonly #folder: string;
+  readonly #socket: WebSocket;
+  readonly #asked = new Map<number, PromiseWithResolvers<unknown>>();
+  #count = 0;
 
-/** Opens a page on a screen that is so wide, and measures what is drawn. */
-export async function layoutOf(
-  browser: string,
-  page: string,
-  width: number,
-): Promise<Layout> {
-  const folder = await Deno.makeTempDir();
-  // A window of Chromium's has a least width, a frame in it has none.
-  const frame = `<!doctype html><meta charset="utf-8">
-<iframe width="${width}" height="2000" style="border:0"
-  srcdoc="${escapeHtml(page)}"></iframe>
-<script>addEventListener("load", () => {
-const layout = (() => {${MEASURE}})();
-const pre = document.createElement("pre");
-pre.textContent = JSON.stringify(layout);
-document.body.replaceChildren(pre);
-});</script>`;
-  await Deno.writeTextFile(`${folder}/frame.html`, frame);
-  const { stdout, stderr } = await runProgram([
-    ...[browser, "--headless", "--no-sandbox", "--disable-gpu"] as const,
-    ...[`--user-data-dir=${folder}/profile`, "--dump-dom"],
-    ...[
-      "--hide-scrollbars",
-      "--window-size=1400,2200",
-      `file://${folder}/frame.html`,
-    ],
-  ]);
-  await Deno.remove(folder, { recursive: true });
-  const pre = documentOf(stdout).querySelector("pre");
-  if (pre === null) throw new Error(`Chromium has drawn nothing: ${stderr}`);
-  return JSON.parse(pre.textContent);
+  private constructor(program: Program, folder: string, socket: WebSocket) {
+    this.#program = program;
+    this.#folder = folder;
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+  }
+
+  /** Starts one, without a window. */
+  static async start(): Promise<Browser> {
+    const folder = await Deno.makeTempDir();
+    const program = new Program([
+      ...[browser!, "--headless", "--no-sandbox", "--disable-gpu"] as const,
+      ...[`--user-data-dir=${folder}`, "--remote-debugging-port=0"],
+      // Each page runs as if it were the one that the user looks at.
+      ...["--disable-background-timer-throttling", "--hide-scrollbars"],
+      ...["--disable-renderer-backgrounding", "about:blank"],
+    ]);
+    const [, url] = await program.complained(/DevTools listening on (\S+)/);
+    const socket = new WebSocket(url!);
+    const opened = Promise.withResolvers<void>();
+    socket.onopen = () => opened.resolve();
+    await within(opened.promise, "the browser's WebSocket");
+    return new Browser(program, folder, socket);
+  }
+
+  /** Opens a page for a user of its own: it shares no storage with others. */
+  async open(url: string, width = 1280): Promise<Page> {
+    const { browserContextId } = await this.ask<{ browserContextId: string }>(
+      "Target.createBrowserContext",
+    );
+    const { targetId } = await this.ask<{ targetId: string }>(
+      "Target.createTarget",
+      { url: "about:blank", browserContextId },
+    );
+    const { sessionId } = await this.ask<{ sessionId: string }>(
+      "Target.attachToTarget",
+      { targetId, flatten: true },
+    );
+    const page = new Page(this, sessionId);
+    await page.ask("Emulation.setDeviceMetricsOverride", {
+      ...{ width, height: HEIGHT, deviceScaleFactor: 1, mobile: false },
+    });
+    await page.ask("Page.navigate", { url });
+    await page.until("document.readyState === 'complete'");
+    return page;
+  }
+
+  /** Sends a command, to a page when its session is given. */
+  async ask<T>(method: string, params = {}, sessionId?: string): Promise<T> {
+    const id = ++this.#count;
+    const asked = Promise.withResolvers<unknown>();
+    this.#asked.set(id, asked);
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
+    const what = `${method} ${JSON.stringify(params)}`;
+    return await within(asked.promise, what) as T;
+  }
+
+  /** Ends it, with all its pages. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = Promise.withResolvers<void>();
+    this.#socket.onclose = () => closed.resolve();
+    await this.ask("Browser.close");
+    await within(closed.promise, "the browser's WebSocket to close");
+    await this.#program.ended();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  #hear({ id, result, error }: Said): void {
+    const asked = this.#asked.get(id ?? 0);
+    if (asked === undefined) return;
+    this.#asked.delete(id!);
+    if (error === undefined) asked.resolve(result);
+    else asked.reject(new Error(error.message));
+  }
+}
+
+/** A page in the browser. */
+export class Page {
+  readonly #browser: Browser;
+  readonly #session: string;
+
+  /** Only for {@linkcode Browser.open}. */
+  constructor(browser: Browser, session: string) {
+    this.#browser = browser;
+    this.#session = session;
+  }
+
+  /** Sends a command of the DevTools protocol. */
+  ask<T>(method: string, params = {}): Promise<T> {
+    return this.#browser.ask(method, params, this.#session);
+  }
+
+  /** Runs an expression in the page, and returns its value. */
+  async run<T>(expression: string): Promise<T> {
+    const options = { awaitPromise: true, returnByValue: true };
+    const { result, exceptionDetails } = await this.ask<
+      { result: { value: T }; exceptionDetails?: unknown }
+    >("Runtime.evaluate", { expression, ...options });
+    assert(exceptionDetails === undefined, JSON.stringify(exceptionDetails));
+    return result.value;
+  }
+
+  /** Waits until an expression is true in the page. */
+  async until(expression: string): Promise<void> {
+    await this.run(`new Promise((resolve) => {
+      const look = () => (${expression}) ? resolve() : setTimeout(look, 5);
+      look();
+    })`);
+  }
+
+  /** Types a text into what has the focus. */
+  async type(text: string): Promise<void> {
+    await this.ask("Input.insertText", { text });
+  }
+
+  /** Presses a key of this name, and lets it go. */
+  async press(key: keyof typeof KEYS): Promise<void> {
+    for (const type of ["keyDown", "keyUp"]) {
+      const options = { type, key, code: key, ...KEYS[key] };
+      await this.ask("Input.dispatchKeyEvent", options);
+    }
+  }
 }
