@@ -10,6 +10,7 @@ import { webSocket } from "../../mod.ts";
 export default {
   fetch: () => new Response("Connect by WebSocket\n"),
   websocket: webSocket({
+    compression: true,
     message: (socket, message) => void socket.send(message),
   }),
 };
