@@ -212,7 +212,7 @@ export const TABLE = {
     ...WEB_SOCKET_LIMITS.fragmentsMax,
     unit: "N",
     text: "Frames of a WebSocket's message",
-    shown: "16,384",
+    shown: "131,072",
     beyond: "closed with 1008",
   },
   backpressureBytesMax: {

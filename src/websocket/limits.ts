@@ -15,9 +15,9 @@ export interface WebSocketLimitOptions {
    */
   messageBytesMax?: number;
   /**
-   * Frames of one message; more closes the WebSocket with 1008. 16,384 when
-   * left out: with the smallest frames that browsers make, 16 MiB. From 1 to
-   * 2147483647.
+   * Frames of one message; more closes the WebSocket with 1008. 131,072 when
+   * left out: 16 MiB in fragments of 128 bytes. Empty fragments would otherwise
+   * never end. From 1 to 2147483647.
    */
   fragmentsMax?: number;
   /**
@@ -61,7 +61,7 @@ const BYTES_MAX = 0x7fff_ffff;
 /** The default of each limit, its least and its most. */
 export const WEB_SOCKET_LIMITS = {
   messageBytesMax: { initial: 16_777_216, range: [1, BYTES_MAX] },
-  fragmentsMax: { initial: 16_384, range: [1, BYTES_MAX] },
+  fragmentsMax: { initial: 131_072, range: [1, BYTES_MAX] },
   backpressureBytesMax: {
     initial: 1_048_576,
     range: [HIGH_WATER_BYTES, BYTES_MAX],
