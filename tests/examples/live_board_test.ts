@@ -7,7 +7,7 @@ import { Browser, NO_BROWSER, type Page } from "../util/browser.ts";
 import { Program } from "../util/program.ts";
 import { NO_REDIS, RedisServer } from "../util/redis_server.ts";
 import { LOOPBACK } from "../util/streams.ts";
-import { within } from "../util/waiting.ts";
+import { WebSocketClient } from "../util/websocket_client.ts";
 import board from "./live_board.ts";
 
 const MODULE = fileURLToPath(new URL("live_board.ts", import.meta.url));
@@ -156,47 +156,19 @@ async function addressOf(program: Program): Promise<Deno.NetAddr> {
   return { transport: "tcp", ...LOOPBACK, port: Number(port) };
 }
 
-/** A client that need not be a page. */
-class Client {
-  readonly #socket: WebSocket;
-  readonly #heard: Record<string, unknown>[] = [];
-  #changed = Promise.withResolvers<void>();
-  /** Settles with the code of the end. */
-  readonly closed = Promise.withResolvers<number>();
-
-  constructor({ port }: Deno.NetAddr) {
-    this.#socket = new WebSocket(`ws://127.0.0.1:${port}/`);
-    this.#socket.onclose = ({ code }) => this.closed.resolve(code);
-    this.#socket.onmessage = ({ data }) => {
-      this.#heard.push(JSON.parse(data));
-      this.#changed.resolve();
-      this.#changed = Promise.withResolvers();
-    };
-  }
-
-  say(text: string): void {
-    this.#socket.send(text);
-  }
-
-  /** Returns the next message. */
-  async next(): Promise<Record<string, unknown>> {
-    while (this.#heard.length === 0) {
-      await within(this.#changed.promise, "a message of the board");
-    }
-    return this.#heard.shift()!;
-  }
-
-  async close(): Promise<void> {
-    this.#socket.close();
-    await within(this.closed.promise, "the end of a WebSocket");
-  }
+/** Connects without a page, and returns what the board calls it. */
+async function joined(
+  { port }: Deno.NetAddr,
+): Promise<[client: WebSocketClient, id: string]> {
+  const client = await WebSocketClient.open(port);
+  return [client, JSON.parse(await client.next()).you];
 }
 
 Deno.test("the board cuts what a page says to size, and passes nothing else on", async () => {
   await using server = serve({ ...QUIET, ...board });
-  const [one, other] = [new Client(server.addr), new Client(server.addr)];
-  const { you } = await one.next();
-  await other.next();
+  const [client, from] = await joined(server.addr);
+  await using one = client;
+  await using other = (await joined(server.addr))[0];
   const here = { x: -1, y: 1e9, hue: "no", text: "x".repeat(300), more: true };
   const note = {
     place: 64,
@@ -207,41 +179,37 @@ Deno.test("the board cuts what a page says to size, and passes nothing else on",
     text: null,
   };
   one.say(JSON.stringify({ here, notes: [note], from: "me", left: "you" }));
-  assertEquals(await other.next(), {
-    from: you,
+  assertEquals(JSON.parse(await other.next()), {
+    from,
     here: {
       ...{ place: 0, version: 0, x: 0, y: 1000, hue: 0, text: "x".repeat(200) },
     },
     notes: [{ ...note, place: 63, version: -(2 ** 31), x: 1 }],
   });
-  for (const client of [one, other]) await client.close();
 });
 
 Deno.test("the board closes what is no page, or says too much at once", async () => {
   await using server = serve({ ...QUIET, ...board });
   for (const [said, code] of [["?", 1008], ["x".repeat(100_001), 1009]]) {
-    const client = new Client(server.addr);
-    await client.next();
+    const [client] = await joined(server.addr);
     client.say(`${said}`);
-    assertEquals(await within(client.closed.promise, "its end"), code);
+    assertEquals(await client.closed(), code);
   }
 });
 
 Deno.test("the board reads slowly from a page in a hurry, and loses nothing", async () => {
   await using server = serve({ ...QUIET, ...board });
-  const [one, other] = [new Client(server.addr), new Client(server.addr)];
-  await one.next();
-  await other.next();
+  await using one = (await joined(server.addr))[0];
+  await using other = (await joined(server.addr))[0];
   const startMs = performance.now();
   const here = { place: 0, x: 0, y: 0, hue: 0, text: "" };
   for (let version = 0; version < 60; version++) {
     one.say(JSON.stringify({ here: { ...here, version }, notes: [] }));
   }
   for (let version = 0; version < 60; version++) {
-    const { here: there } = await other.next();
+    const { here: there } = JSON.parse(await other.next());
     assertEquals(there, { ...here, version });
   }
   // 50 may come at once. A busy machine makes this longer, never shorter.
   assert(performance.now() - startMs > 300);
-  for (const client of [one, other]) await client.close();
 });

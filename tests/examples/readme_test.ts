@@ -12,6 +12,9 @@ import { libraryFile } from "../../src/native/library.ts";
 import { readText, writeText } from "../util/deno_client.ts";
 import { NO_PROACTOR } from "../util/machine.ts";
 import { Program } from "../util/program.ts";
+import { NO_REDIS, RedisServer } from "../util/redis_server.ts";
+import { eventually } from "../util/waiting.ts";
+import { WebSocketClient } from "../util/websocket_client.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const README = await Deno.readTextFile(new URL("README.md", ROOT));
@@ -31,7 +34,8 @@ function exampleOf(heading: string, index: number): Example {
   const [, code] = [...section.matchAll(/```ts ignore\n(.*?)```/gs)][index] ??
     [];
   const [, command] =
-    [...section.matchAll(/```sh\ndeno run (.*?)```/gs)][index] ?? [];
+    [...section.matchAll(/```sh\n(?:\w+=\S+ )?deno run (.*?)```/gs)][index] ??
+      [];
   assert(code !== undefined, `section "${heading}" has no program`);
   assert(command !== undefined, `section "${heading}" has no command`);
   const library = libraryFile(Deno.build.os);
@@ -43,7 +47,11 @@ function exampleOf(heading: string, index: number): Example {
 }
 
 /** Starts a program of the README in the project's folder. */
-async function startExample(heading: string, index = 0): Promise<Program> {
+async function startExample(
+  heading: string,
+  index = 0,
+  env: Record<string, string> = {},
+): Promise<Program> {
   const { code, flags, args } = exampleOf(heading, index);
   const changed = code
     .replace(
@@ -54,7 +62,7 @@ async function startExample(heading: string, index = 0): Promise<Program> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, changed);
   const command = [Deno.execPath(), "run", "--no-prompt", "--quiet"] as const;
-  return new Program([...command, ...flags, file, ...args], { cwd: ROOT });
+  return new Program([...command, ...flags, file, ...args], { cwd: ROOT, env });
 }
 
 /** Sends text to a port and returns all that comes until `bytes` have come. */
@@ -70,12 +78,57 @@ async function exchange(
 
 Deno.test("README's HTTP example answers GET and POST, as it says", async () => {
   await using program = await startExample("HTTP");
-  const [, port] = await program.complained(/:(\d+)/);
-  const base = `http://127.0.0.1:${port}`;
+  const base = `http://127.0.0.1:${await portOf(program)}`;
   const greeting = await fetch(`${base}/there`);
   assertEquals(await greeting.text(), "Hello 127.0.0.1 at /there\n");
   const posted = await fetch(base, { method: "POST", body: '{"a":1}' });
   assertEquals(await posted.json(), { received: { a: 1 } });
+});
+
+/** The port that a server prints when it listens. */
+async function portOf(program: Program): Promise<number> {
+  const [, port] = await program.complained(/:(\d+)/);
+  return Number(port);
+}
+
+Deno.test("README's room tells the others, the visitor and the log", async () => {
+  await using program = await startExample("WebSockets");
+  const port = await portOf(program);
+  await using ada = await WebSocketClient.open(port, "/Ada");
+  await using bob = await WebSocketClient.open(port, "/Bob");
+  ada.say("hello");
+  assertEquals(await bob.next(), "Ada: hello");
+  assertEquals(await ada.next(), "said");
+  await program.printed(/^hello\n/);
+  const url = `http://127.0.0.1:${port}/`;
+  assertEquals(await (await fetch(url)).text(), "A room\n");
+});
+
+Deno.test({
+  name: "README's servers share a topic over Redis",
+  ignore: NO_REDIS,
+  async fn() {
+    await using redis = await RedisServer.start();
+    const start = () =>
+      startExample("WebSockets", 1, { REDIS_URL: redis.path });
+    await using one = await start();
+    await using other = await start();
+    await using here = await WebSocketClient.open(await portOf(one));
+    await using there = await WebSocketClient.open(await portOf(other));
+    // Redis may get the subscription later than the first messages.
+    await eventually("a message by Redis", () => {
+      if (there.heard === 0) here.say("hello");
+      return there.heard > 0;
+    });
+    assertEquals(await there.next(), "hello");
+  },
+});
+
+Deno.test("README's upgradeWebSocket echoes", async () => {
+  await using program = await startExample("WebSockets", 2);
+  await using client = await WebSocketClient.open(await portOf(program));
+  client.say("hello");
+  assertEquals(await client.next(), "hello");
 });
 
 Deno.test("README's echo example echoes and stops, on SIGINT", async () => {
