@@ -167,7 +167,7 @@ function finish(socket: SocketRecord): void {
   const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;
   const wasClean = (socket.state & CLOSE_SENT) !== 0 &&
     (socket.state & CLOSE_RECEIVED) !== 0;
-  socket.codec = undefined;
+  socket.codec?.free();
   socket.extras = undefined;
   if (!transport.isClosed) {
     transport.setDeadline(Infinity);

@@ -124,6 +124,12 @@ export class Codec {
     history.append(bytes, start, end);
     return message;
   }
+
+  /** Frees what belongs to the WebSocket alone: it is closed. */
+  free(): void {
+    this.#sent?.clear();
+    this.#received?.clear();
+  }
 }
 
 /** Compressors and shared codecs of this thread, by what distinguishes them. */

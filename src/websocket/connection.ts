@@ -57,7 +57,7 @@ export class WebSocketConnection implements SocketRecord {
   readonly service: WebSocketService;
   readonly protocol: string;
   state: number = Phase.CONNECTING;
-  codec: Codec | undefined;
+  readonly codec: Codec | undefined;
   extras: SocketExtras | undefined = undefined;
   joined: TopicMember["joined"] = undefined;
 

@@ -90,6 +90,12 @@ export class History {
     this.length = kept + added;
   }
 
+  /** Forgets all bytes, and frees their memory. */
+  clear(): void {
+    this.bytes = NONE;
+    this.length = 0;
+  }
+
   #capacityFor(bytes: number): number {
     let capacity = Math.min(HISTORY_BYTES_MIN, this.#bytesMax);
     while (capacity < bytes) capacity *= 2;

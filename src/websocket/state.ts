@@ -113,7 +113,7 @@ export interface SocketRecord extends ServerWebSocket, TopicMember {
   /** The bits above. */
   state: number;
   /** Compresses messages; `undefined` when that was not agreed. */
-  codec: Codec | undefined;
+  readonly codec: Codec | undefined;
   /** See {@linkcode SocketExtras}; `undefined` until needed. */
   extras: SocketExtras | undefined;
   /** Goes on with what was held, and then with reading. */

@@ -140,7 +140,7 @@ Deno.test("websocket compresses what is long enough, and as the program asks", a
 
 Deno.test("websocket takes contexts over, and counts what it keeps for that", async () => {
   await using reactor = new Reactor();
-  const closed = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<string>();
   await using server = serveWebSockets({
     compression: {
       serverContextTakeover: true,
@@ -148,7 +148,7 @@ Deno.test("websocket takes contexts over, and counts what it keeps for that", as
       thresholdBytes: 0,
     },
     message: (socket, message) => void socket.send(message),
-    close: () => closed.resolve(),
+    close: ({ extensions }) => closed.resolve(extensions),
   }, { reactor });
   using peer = await offer(server.addr);
   assertStringIncludes(peer.answer, "server_max_window_bits=12");
@@ -171,7 +171,7 @@ Deno.test("websocket takes contexts over, and counts what it keeps for that", as
   const { memoryBytes } = reactor.stats();
   assert(memoryBytes > 8192 && memoryBytes < 10_000, `${memoryBytes} bytes`);
   peer.end();
-  await closed.promise;
+  assertStringIncludes(peer.answer, await closed.promise);
   assertEquals(reactor.stats().memoryBytes, 0);
 });
 

@@ -114,6 +114,8 @@ Deno.test("codec holds what was sent, when the context is taken over", () => {
   const first = codec.deflate(message, 0, message.length)!.length;
   assert(codec.deflate(message, 0, message.length)!.length < first / 3);
   assertEquals(codec.memoryBytes - before, 512);
+  codec.free();
+  assertEquals(codec.memoryBytes, before);
   assertEquals(codec.shared, undefined);
 });
 

@@ -38,10 +38,11 @@ const COMPRESSORS: usize = (WINDOW_BITS_MAX - COMPRESSOR_BITS_MIN + 1) as usize;
 const MEMORY_LEVEL: i32 = 5;
 
 /// A block may end the stream (BFINAL), and another stream may follow in the same message:
-/// RFC 7692 section 7.2.3.4. Each takes two bytes at least, and copying the history takes a
-/// microsecond. So a message has not more of them than this, and one for this many bytes.
+/// RFC 7692 section 7.2.3.4. Such a block may have two bytes, and takes two microseconds, for
+/// copying the history. So a message may have this many, and one more for this many bytes:
+/// then they take less time than blocks with codes of their own, of which all bytes may be.
 const STREAMS_FREE: usize = 64;
-const STREAM_BYTES: usize = 16;
+const STREAM_BYTES: usize = 64;
 
 /// The message is not what a compressor writes, or is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
