@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import type { Service } from "../../src/http/service.ts";
 import { takeoverResponse } from "../../src/http/takeover.ts";
+import { Source } from "../util/http_bodies.ts";
 import { toLatin1 } from "../util/http_bytes.ts";
 import { Peer } from "../util/http_transport.ts";
 import { GET, get, head, HOST, postHead } from "../util/requests.ts";
@@ -47,6 +48,7 @@ Deno.test("takeover gets the bytes behind the head, when the handler answers at 
   assertEquals(undated(peer), SWITCHED);
   assertEquals(toy.taken, ["behind \0\r\n\r\n"]);
   assertEquals(toy.service, peer.service);
+  assertEquals(peer.connection.pending, undefined);
   assertEquals(peer.transport.closing, undefined);
 });
 
@@ -73,6 +75,41 @@ Deno.test("takeover gets the same bytes, wherever the reads are cut and whenever
       assert(undated(peer).endsWith(`\r\n\r\nfirst${SWITCHED}`));
     }
   }
+});
+
+Deno.test("takeover gets the bytes behind a request that waited for the answer to an earlier one", async () => {
+  const toy = new Toy();
+  const gate = Promise.withResolvers<void>();
+  const peer = new Peer((request) =>
+    request.headers.has("upgrade")
+      ? toy.respond()
+      : gate.promise.then(() => new Response("first"))
+  );
+  await peer.send(`${GET}${UPGRADE}behind`).end().settle();
+  assertEquals(peer.output, "");
+  gate.resolve();
+  await peer.settle();
+  assert(undated(peer).endsWith(`\r\n\r\nfirst${SWITCHED}`));
+  assertEquals(toy.taken, ["behind"]);
+  assertEquals(peer.transport.closing, undefined);
+});
+
+Deno.test("stream behind an earlier answer is cancelled, when another protocol takes over", async () => {
+  const toy = new Toy();
+  const source = new Source();
+  const headers = { "content-length": "5" };
+  const peer = new Peer((request) =>
+    request.headers.has("upgrade")
+      ? toy.respond()
+      : new Response(source.stream, { headers })
+  );
+  peer.send(GET);
+  // The answer is whole; its stream does not end.
+  source.give("whole");
+  await peer.settle();
+  assertEquals(source.cancelled, []);
+  await peer.send(UPGRADE).settle();
+  assertEquals([toy.taken, source.cancelled.length], [[""], 1]);
 });
 
 Deno.test("takeover gets a reading transport without held bytes, when much came before the answer", async () => {
@@ -112,16 +149,20 @@ Deno.test("takeover goes on behind the peer's end, and behind a whole body", asy
 Deno.test("body that is read behind a takeover leaves the transport alone", async () => {
   const toy = new Toy();
   let request: Request | undefined;
-  const peer = new Peer((given) => {
+  const gate = Promise.withResolvers<void>();
+  const peer = new Peer(async (given) => {
     request = given;
     void given.body;
+    await gate.promise;
     return toy.respond();
   });
-  peer.send(`${postHead(4, ...ASKS)}body`);
+  peer.send(postHead(6, ...ASKS), "in", "two", "!");
+  gate.resolve();
+  await peer.settle();
   assertEquals(toy.taken, [""]);
   peer.transport.heldBytes = 7;
   peer.transport.isPaused = true;
-  assertEquals(await request!.text(), "body");
+  assertEquals(await new Response(request!.body).text(), "intwo!");
   await peer.settle();
   assertEquals(peer.transport.heldBytes, 7);
   assert(peer.transport.isPaused);
@@ -174,7 +215,8 @@ Deno.test("takeover is lost, when the peer has gone before the answer", async ()
   assertEquals([toy.taken, toy.lost], [[], 2]);
 });
 
-Deno.test("takeover is lost, when the transport closes between the 101 and the takeover", () => {
+Deno.test("takeover is lost, when the transport closes between the 101 and the takeover", async () => {
+  const failed: unknown[] = [];
   let lost = 0;
   const respond = () =>
     takeoverResponse(
@@ -184,10 +226,16 @@ Deno.test("takeover is lost, when the transport closes between the 101 and the t
       FIELDS,
       () => lost++,
     );
-  const observer = { answered: () => void peer.reset() };
-  const peer: Peer = new Peer(respond, { observer });
+  const observer = {
+    answered: () => void peer.reset(),
+    failed: (event: unknown) => failed.push(event),
+  };
+  let peer: Peer = new Peer(respond, { observer });
   peer.send(UPGRADE);
   assertEquals(lost, 1);
+  peer = new Peer(() => Promise.resolve().then(respond), { observer });
+  await peer.send(UPGRADE).settle();
+  assertEquals([lost, failed], [2, []]);
 });
 
 Deno.test("observer gets a 101 as an answer, when another protocol takes over", () => {

@@ -18,6 +18,8 @@ import {
 import type { HttpServer, ServeOptions } from "../../src/server/http_server.ts";
 import { serve } from "../../src/server/serve.ts";
 import { upgradeWebSocket } from "../../src/websocket/drop_in.ts";
+import { EventSocket } from "../../src/websocket/event_socket.ts";
+import type { ServerWebSocket } from "../../src/websocket/socket.ts";
 import { RawClient, ResettingClient } from "../util/http_client.ts";
 import { get } from "../util/requests.ts";
 import { runScript } from "../util/scripts.ts";
@@ -174,7 +176,7 @@ Deno.test("socket gives bytes as its binaryType says, and in a buffer of their l
     };
   });
   using peer = await scene.connect();
-  const bytes = Uint8Array.of(1, 2, 3);
+  const bytes = new Uint8Array(700).map((_, index) => index);
   await peer.send(
     maskedFrame(FIN | BINARY, bytes),
     // The array of a message in fragments grows with it, beyond its length.
@@ -185,7 +187,7 @@ Deno.test("socket gives bytes as its binaryType says, and in a buffer of their l
   await three.promise;
   const [first, second, third] = data;
   assertEquals(first, bytes.buffer);
-  assertEquals(second, Uint8Array.of(1, 2, 3, 1, 2, 3).buffer);
+  assertEquals(second, Uint8Array.of(...bytes, ...bytes).buffer);
   assertInstanceOf(third, Blob);
   assertEquals(await third.arrayBuffer(), bytes.buffer);
 });
@@ -226,6 +228,54 @@ Deno.test("socket sends texts, bytes and blobs in order, and closes behind them"
   await peer.send(maskedClose(1000, ""));
   await scene.closed;
   assertEquals(scene.log, ["open", "close", 1000, "", true, 3]);
+});
+
+/** A blob that is read when the test lets it. */
+class SlowBlob extends Blob {
+  readonly gate = Promise.withResolvers<void>();
+
+  override async arrayBuffer(): Promise<ArrayBuffer> {
+    await this.gate.promise;
+    return super.arrayBuffer();
+  }
+}
+
+Deno.test("socket gets no message behind its close(), while a blob before the close frame is read", async () => {
+  const blob = new SlowBlob(["slow"]);
+  await using scene = new Scene((socket) => {
+    socket.onopen = () => {
+      socket.send(blob);
+      socket.close(4000);
+    };
+  });
+  using peer = await scene.connect();
+  await peer.sendTexts("late");
+  await peer.send(maskedFrame(FIN | PING, ""));
+  assertEquals((await peer.frame())?.first, FIN | PONG);
+  assertEquals([scene.log, scene.socket.bufferedAmount], [["open"], 0]);
+  blob.gate.resolve();
+  assertEquals((await peer.frame())?.first, FIN | BINARY);
+  assertEquals(await peer.closing(), [4000, ""]);
+  await peer.send(maskedClose(4000, ""));
+  await scene.closed;
+  assertEquals(scene.log, ["open", "close", 4000, "", true, 3]);
+});
+
+Deno.test("socket is closed at once, and dispatches close a round of Deno's loop later", async () => {
+  const socket = new EventSocket("");
+  let isHeard = false;
+  const closed = new Promise<void>((resolve) => {
+    socket.addEventListener("close", () => {
+      isHeard = true;
+      resolve();
+    });
+  });
+  const connection = { data: socket } as unknown as ServerWebSocket;
+  EventSocket.receiver.close(connection, 1000, "", true);
+  assertEquals(socket.readyState, WebSocket.CLOSED);
+  for (let hops = 0; hops < 16; hops++) await undefined;
+  assertEquals(isHeard, false);
+  await closed;
 });
 
 Deno.test("socket.send() throws a TypeError, when it gets nothing", async () => {
@@ -328,11 +378,9 @@ Deno.test("socket closes without an error, when its peer does not answer the clo
   assertEquals(scene.log, ["open", "close", 1006, "", false, 3]);
 });
 
-Deno.test("socket pings a silent peer, and gets an error when nothing comes back for idleTimeout", async () => {
+Deno.test("socket gets an error and closes, when its peer gives no sign of life for idleTimeout", async () => {
   await using scene = new Scene(undefined, { idleTimeout: 0.01 });
-  using peer = await scene.connect();
-  const { first, payload } = (await peer.frame())!;
-  assertEquals([first, payload.length], [FIN | PING, 0]);
+  using _peer = await scene.connect();
   await scene.closed;
   assertEquals(scene.log, ["open", "error", 3, "close", 1006, "", false, 3]);
 });
@@ -414,6 +462,23 @@ Deno.test("socket closes, when its client has gone before the handler answers", 
   );
   using client = new ResettingClient(server.addr);
   await client.send(ASK);
+  assertEquals((await within(closed.promise, "the close")).code, 1006);
+});
+
+Deno.test("socket closes, when its handler answers after handlerMs", async () => {
+  const closed = Promise.withResolvers<CloseEvent>();
+  await using server = serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {}, handlerMs: 1 },
+    async (request) => {
+      const { socket, response } = upgradeWebSocket(request);
+      socket.onclose = closed.resolve;
+      await new Promise((resolve) => request.signal.onabort = resolve);
+      return response;
+    },
+  );
+  using client = await RawClient.connect(server.addr);
+  await client.send(ASK);
+  assertEquals((await client.answer()).status, 503);
   assertEquals((await within(closed.promise, "the close")).code, 1006);
 });
 

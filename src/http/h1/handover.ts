@@ -16,7 +16,7 @@ import { cancelEndless } from "../stream_pump.ts";
 import type { Handover } from "../takeover.ts";
 import { writeWhole } from "./answer_writer.ts";
 import { ConnectionField } from "./heads.ts";
-import { BUSY, type Http1, KEEP_ALIVE, Reading, SHUT_DOWN } from "./state.ts";
+import { type Http1, Reading, SHUT_DOWN } from "./state.ts";
 
 /** What takes over: for connections between the two steps only. */
 const handovers = new WeakMap<Http1, Handover>();
@@ -42,7 +42,6 @@ export function handOver(
   }
   const { transport, service } = connection;
   writeWhole(transport, service.heads, plan, ConnectionField.UPGRADE);
-  connection.state &= ~(BUSY | KEEP_ALIVE);
   connection.reading = Reading.HANDED_OVER;
   connection.exchange = undefined;
   handovers.set(connection, handover);
@@ -57,11 +56,10 @@ export function leave(connection: Http1): void {
   const handover = handovers.get(connection);
   if (handover === undefined) return;
   handovers.delete(connection);
-  const { transport, service, pending, intake } = connection;
+  const { transport, service, pending } = connection;
   cancelEndless(connection);
   connection.pending = undefined;
   connection.intake = undefined;
-  intake?.end();
   // The new protocol begins with a transport that reads.
   connection.unpause();
   // `http1` gets whole transports.
