@@ -7,6 +7,7 @@
 
 import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
 import { failureReason } from "./frames.ts";
+import { countHeld } from "./holding.ts";
 import { leaveTopics, sendClose, sendPing } from "./sending.ts";
 import { encodeText } from "./text.ts";
 import {
@@ -62,8 +63,11 @@ export function shutdown(socket: SocketRecord): void {
 
 /** Closes because a handler has failed; its error is reported. */
 export function closeFailed(socket: SocketRecord, error: unknown): void {
-  socket.service.host.report(error);
-  beginClosing(socket, CloseCode.INTERNAL, "");
+  try {
+    socket.service.host.report(error);
+  } finally {
+    beginClosing(socket, CloseCode.INTERNAL, "");
+  }
 }
 
 function beginClosing(
@@ -77,6 +81,10 @@ function beginClosing(
   const { closeMs } = socket.service.limits;
   socket.transport.setDeadline(closeMs);
   // The peer's close frame is behind messages that nobody waits for any more.
+  if (socket.extras !== undefined) {
+    socket.extras.partial = undefined;
+    countHeld(socket);
+  }
   socket.state &= ~HELD;
   socket.goOn();
 }
@@ -134,9 +142,10 @@ export function timeout(socket: SocketRecord, reason: TimeoutReason): void {
   if (reason !== "idle") return abort(socket, reason);
   // The peer's answers are not read: only the program can go on.
   if (socket.state & HELD) return;
-  if (socket.state & PINGED || phaseOf(socket) !== Phase.OPEN) {
-    return abort(socket, reason);
-  }
+  const isOpen = phaseOf(socket) === Phase.OPEN;
+  // The peer has this time for its close frame.
+  if (!isOpen && socket.service.limits.closeMs !== Infinity) return;
+  if (socket.state & PINGED || !isOpen) return abort(socket, reason);
   socket.state |= PINGED;
   sendPing(socket);
 }
@@ -148,6 +157,10 @@ function abort(socket: SocketRecord, reason: TimeoutReason): void {
 /** The transport is closed. */
 export function gone(socket: SocketRecord, why: CloseReason): void {
   if (phaseOf(socket) === Phase.CLOSED) return;
+  // Nothing can be sent any more, and what was held is too late.
+  setPhase(socket, Phase.CLOSING);
+  socket.state = socket.state & ~HELD | DEAF;
+  socket.service.hub.leave(socket);
   const lost = socket.extras?.closeCode ? undefined : LOST[why];
   if (lost !== undefined) {
     notifyError(socket, new Deno.errors.ConnectionReset(lost));

@@ -30,6 +30,7 @@ import {
   PAUSED,
   Phase,
   phaseOf,
+  PINGED,
   setPhase,
   type SocketExtras,
   type SocketRecord,
@@ -177,7 +178,7 @@ export class WebSocketConnection implements SocketRecord {
     setPhase(this, Phase.OPEN);
     service.counts.open++;
     service.counts.opened++;
-    call(this, () => service.receiver.open(this));
+    call(this, true, () => service.receiver.open(this));
   }
 
   /** The peer has taken bytes: `send` takes more. */
@@ -185,13 +186,31 @@ export class WebSocketConnection implements SocketRecord {
     if (phaseOf(this) !== Phase.OPEN) return;
     this.extras?.reader?.drained();
     const { receiver } = this.service;
-    call(this, () => receiver.drain(this));
+    call(this, false, () => receiver.drain(this));
+  }
+
+  /**
+   * Nothing can be sent any more. The program that waits for `drain` before it
+   * reads on must do so: only then `close` follows.
+   */
+  broke(): void {
+    if (!(this.state & HELD)) return;
+    // Later: the program may be about to send.
+    queueMicrotask(() => this.drained());
   }
 
   goOn(): void {
+    // What would answer the ping may wait behind what was held.
+    this.state &= ~PINGED;
     if (this.state & HELD) return;
     // The loop over the rows goes on by itself.
-    if (this.state & ACTING) this.transport.resume();
-    else goOn(this);
+    if (this.state & ACTING) return this.transport.resume();
+    try {
+      goOn(this);
+    } catch (error) {
+      // An error of denio's own: nothing else would end the WebSocket.
+      this.transport.abort();
+      this.service.host.report(error);
+    }
   }
 }

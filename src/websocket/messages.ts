@@ -8,6 +8,8 @@
  * @module
  */
 
+import { defer } from "../base/own.ts";
+import { forgive } from "../http/unawaited.ts";
 import type { Message, Sendable, WebSocketStreams } from "./socket.ts";
 import {
   BUSY,
@@ -58,6 +60,8 @@ class Messages implements MessageReader, AsyncIterator<Message> {
   #message: Message | undefined = undefined;
   #wanted: PromiseWithResolvers<IteratorResult<Message, undefined>> | undefined;
   #room: PromiseWithResolvers<void> | undefined;
+  /** Whether the program works on a message, which is counted. */
+  #isWorking = false;
   #hasEnded = false;
   #error: Error | undefined = undefined;
 
@@ -84,6 +88,7 @@ class Messages implements MessageReader, AsyncIterator<Message> {
     const { state, service, transport } = this.#socket;
     this.#socket.state = state | UNCLAIMED;
     transport.pause();
+    this.#isWorking = true;
     service.host.beginWork();
   }
 
@@ -96,8 +101,10 @@ class Messages implements MessageReader, AsyncIterator<Message> {
     this.#hasEnded = true;
     this.#claim();
     if (!wasClean) {
-      this.#error = new Deno.errors.ConnectionReset(
-        `The WebSocket has ended without a closing handshake (${code})`,
+      this.#error = this.#forgiven(
+        new Deno.errors.ConnectionReset(
+          `The WebSocket has ended without a closing handshake (${code})`,
+        ),
       );
     }
     this.drained();
@@ -124,7 +131,9 @@ class Messages implements MessageReader, AsyncIterator<Message> {
   }
 
   return(): Promise<IteratorReturnResult<undefined>> {
-    this.#socket.close();
+    // Later: an error that leaves the loop closes with 1011 by then, and the
+    // program may close with a code of its own.
+    defer(() => this.#socket.close());
     return Promise.resolve(DONE);
   }
 
@@ -133,8 +142,10 @@ class Messages implements MessageReader, AsyncIterator<Message> {
     const socket = this.#socket;
     for (;;) {
       if (phaseOf(socket) !== Phase.OPEN) {
-        throw this.#error ?? new Deno.errors.BadResource(
-          "Cannot send: the WebSocket is closed, or about to be",
+        throw this.#error ?? this.#forgiven(
+          new Deno.errors.BadResource(
+            "Cannot send: the WebSocket is closed, or about to be",
+          ),
         );
       }
       const result = socket.send(message);
@@ -148,9 +159,17 @@ class Messages implements MessageReader, AsyncIterator<Message> {
   /** The program wants the next message. */
   #claim(): void {
     const socket = this.#socket;
-    if (!(socket.state & UNCLAIMED)) return;
     socket.state &= ~UNCLAIMED;
+    if (!this.#isWorking) return;
+    this.#isWorking = false;
     socket.service.host.endWork();
+  }
+
+  /** A peer must not end the process by an error that nobody awaits. */
+  #forgiven(error: Error): Error {
+    const { host } = this.#socket.service;
+    forgive(error, (unawaited) => host.report(unawaited));
+    return error;
   }
 
   #settle(): void {

@@ -8,12 +8,23 @@
 import { closeFailed } from "./closing.ts";
 import { BUSY, Phase, phaseOf, type SocketRecord } from "./state.ts";
 
-/** Holds further messages until the promise of a handler settles. */
-export function waitFor(socket: SocketRecord, result: unknown): void {
+/**
+ * Waits for the promise of a handler.
+ *
+ * @param holds Whether further messages are held until it settles.
+ */
+export function waitFor(
+  socket: SocketRecord,
+  result: unknown,
+  holds: boolean,
+): void {
   const then = (result as PromiseLike<unknown> | undefined)?.then;
   if (typeof then !== "function") return;
-  // The handler of a loop over messages works until the last of them.
-  if (socket.extras?.reader === undefined) {
+  // The handler of a loop over messages works until the last of them. And after
+  // `close` only the peer's close frame is waited for, which must be read.
+  holds &&= socket.extras?.reader === undefined &&
+    phaseOf(socket) === Phase.OPEN;
+  if (holds) {
     socket.state |= BUSY;
     socket.transport.pause();
   }
@@ -23,31 +34,37 @@ export function waitFor(socket: SocketRecord, result: unknown): void {
     ? result
     : Promise.resolve(result as PromiseLike<unknown>);
   promise.then(
-    () => settled(socket),
+    () => settled(socket, holds),
     (error) => {
-      closeFailed(socket, error);
-      settled(socket);
+      try {
+        closeFailed(socket, error);
+      } finally {
+        settled(socket, holds);
+      }
     },
   );
 }
 
-function settled(socket: SocketRecord): void {
+function settled(socket: SocketRecord, holds: boolean): void {
   socket.service.host.endWork();
+  // Not for any promise: `drain` is called while another handler works.
+  if (!holds) return;
   socket.state &= ~BUSY;
-  if (phaseOf(socket) === Phase.CLOSED) return;
-  try {
-    socket.goOn();
-  } catch (error) {
-    // An error of denio's own: nothing else would end the WebSocket.
-    socket.service.host.report(error);
-    socket.transport.abort();
-  }
+  if (phaseOf(socket) !== Phase.CLOSED) socket.goOn();
 }
 
-/** Calls a handler that may return a promise. */
-export function call(socket: SocketRecord, handler: () => unknown): void {
+/**
+ * Calls a handler that may return a promise.
+ *
+ * @param holds See {@linkcode waitFor}.
+ */
+export function call(
+  socket: SocketRecord,
+  holds: boolean,
+  handler: () => unknown,
+): void {
   try {
-    waitFor(socket, handler());
+    waitFor(socket, handler(), holds);
   } catch (error) {
     closeFailed(socket, error);
   }

@@ -37,6 +37,7 @@ export function webSocketProtocol(
     data: ({ data }, bytes, start, end) => receive(data, bytes, start, end),
     end: ({ data }) => peerEnded(data),
     drain: ({ data }) => data.drained(),
+    broken: ({ data }) => data.broke(),
     timeout: ({ data }, reason) => timeout(data, reason),
     close: ({ data }, reason) => gone(data, reason),
     shutdown: ({ data }) => shutdown(data),

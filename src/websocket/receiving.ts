@@ -82,7 +82,7 @@ export function goOn(socket: SocketRecord): void {
   if (held !== undefined) {
     const { bytes, rows, rest } = held;
     held.at = act(socket, bytes, rows, held.at, rows.length);
-    if (socket.state & HELD) return;
+    if (socket.state & HELD) return countHeld(socket);
     if (socket.extras !== undefined) socket.extras.held = undefined;
     parse(socket, bytes, rest, bytes.byteLength, true);
   }
@@ -109,6 +109,7 @@ function parse(
     at += parsed.consumed;
     const rowsEnd = count * ROW_WORDS;
     const stop = act(socket, bytes, table, 0, rowsEnd);
+    if (socket.state & DEAF) break;
     if (socket.state & HELD) {
       if (stop === rowsEnd && at === end) break;
       const rows = table.slice(stop, rowsEnd);
@@ -169,12 +170,15 @@ function act(
 ): number {
   const acting = socket.state & ACTING;
   socket.state |= ACTING;
-  while (at < end && !(socket.state & (HELD | DEAF))) {
-    actOn(socket, bytes, rows, at);
-    at += ROW_WORDS;
+  try {
+    while (at < end && !(socket.state & (HELD | DEAF))) {
+      actOn(socket, bytes, rows, at);
+      at += ROW_WORDS;
+    }
+  } finally {
+    if (acting === 0) socket.state &= ~ACTING;
   }
-  if (acting === 0) socket.state &= ~ACTING;
-  return socket.state & DEAF ? end : at;
+  return at;
 }
 
 const WHOLE = BEGIN | END;
@@ -225,7 +229,7 @@ function takeControl(
   const { receiver } = socket.service;
   if (!receiver.hearsPings || phaseOf(socket) !== Phase.OPEN) return;
   const own = bytes.slice(start, end);
-  call(socket, () => receiver[name](socket, own));
+  call(socket, true, () => receiver[name](socket, own));
 }
 
 /** Takes a message that is not a whole frame of text, or a part of one. */
@@ -313,7 +317,7 @@ function deliver(socket: SocketRecord, message: string | Bytes): void {
   const reader = extras?.reader;
   try {
     if (reader !== undefined) return reader.push(message);
-    waitFor(socket, service.receiver.message(socket, message));
+    waitFor(socket, service.receiver.message(socket, message), true);
   } catch (error) {
     closeFailed(socket, error);
   }

@@ -451,6 +451,19 @@ Deno.test("upgrade() calls broken of the new protocol, when nothing can be sent 
   ]);
 });
 
+Deno.test("upgrade() calls broken of the new protocol once, when its open breaks the connection", async () => {
+  using fake = await fakes(1);
+  const [connection] = fake.connections;
+  const log: string[] = [];
+  fake.system.policy.write = () => -errnoNumber("EPIPE");
+  const protocol = noting(log, { broken: () => void log.push("broken") });
+  connection!.upgrade({
+    ...protocol,
+    open: () => void connection!.write(new Uint8Array(4_096)),
+  }, undefined);
+  assertEquals(log, ["broken"]);
+});
+
 Deno.test("upgrade() counts the new protocol's timeouts from then on, and shares them", async () => {
   using fake = await fakes(3);
   const log: string[] = [];

@@ -75,11 +75,11 @@ export function upgrade(
   renewEnd(connection);
   // A connection that still connects calls `open` when it is connected.
   if (connection.flags & CONNECTING) return;
+  // A connection that breaks in `open` calls `broken` by itself.
+  const wasBroken = (connection.flags & BROKEN) !== 0;
   protocol.open?.(connection);
   if (connection.flags & CLOSED) return;
-  if (connection.flags & BROKEN) {
-    protocol.broken?.(connection, connection.extras!.error!);
-  }
+  if (wasBroken) protocol.broken?.(connection, connection.extras!.error!);
   if (connection.flags & READABLE) requeue(connection);
 }
 
