@@ -182,7 +182,9 @@ export class Audit {
         if (life!.hasFailed) this.#fail(connection, "fails twice");
         life!.hasFailed = true;
         life!.cause = cause;
-        error?.call(handlers, connection, cause);
+        if (error !== undefined) error.call(handlers, connection, cause);
+        // Without this handler the reactor reports what is thrown.
+        else if (!("code" in cause)) this.reported(cause);
       },
       close: (connection, reason) => {
         const life = this.#live.get(connection) ??
@@ -205,8 +207,10 @@ export class Audit {
     ): Connection => {
       life.received -= leftover?.byteLength ?? 0;
       life.isEnded = life.isEnding = life.isBroken = false;
-      // The connection is open already.
-      const { open: _, ...handlers } = this.#watched(protocol, false);
+      // The connection is open already: only the protocol gets `open` anew.
+      const { open: _, ...watched } = this.#watched(protocol, false);
+      const { open } = protocol;
+      const handlers = open === undefined ? watched : { ...watched, open };
       return upgrade.call(connection, handlers, data, leftover) as Connection;
     };
     connection.upgrade = watched as typeof upgrade;
@@ -249,10 +253,10 @@ export class Audit {
 /** Notes when the program ends a connection. */
 function noteEndings(connection: Connection, life: Life): void {
   for (const name of ENDINGS) {
-    const end = connection[name];
-    connection[name] = () => {
+    const end: (...reason: never[]) => void = connection[name];
+    connection[name] = (...reason: unknown[]) => {
       life.isEndedByUs = true;
-      end.call(connection);
+      end.apply(connection, reason as never[]);
     };
   }
 }

@@ -12,5 +12,6 @@ export async function loadLibrary(folder: URL): Promise<Library> {
   const { Reactor } = await from("src/reactor/reactor.ts");
   const { echo } = await from("src/server/echo.ts");
   const { serve } = await from("src/server/serve.ts");
-  return { Reactor, echo, serve };
+  const { webSocket } = await from("src/websocket/route.ts");
+  return { Reactor, echo, serve, webSocket };
 }

@@ -6,6 +6,7 @@
  */
 
 import type { FarEnd, MemoryStream } from "../../src/system/memory.ts";
+import { concat } from "../util/http_bytes.ts";
 import type { SimulatedSystem } from "./system.ts";
 import type { World } from "./world.ts";
 
@@ -75,7 +76,7 @@ export function planOf(
 export class Peer implements FarEnd {
   /** The name in a trace. */
   readonly name: string;
-  readonly plan: PeerPlan;
+  plan: PeerPlan;
   /** How the connection ended for the peer. */
   end: "end" | "reset" | undefined;
   /** Whether the peer has left, so that it need not get all bytes. */
@@ -153,6 +154,11 @@ export class Peer implements FarEnd {
       this.stream.hasReset;
   }
 
+  /** Whether the peer has ended what it sends. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** Whether the peer never reads again. */
   get isStuck(): boolean {
     return this.#hasStalled && this.plan.stallMs === Infinity;
@@ -162,6 +168,13 @@ export class Peer implements FarEnd {
   get isSilent(): boolean {
     const { bytes, mutesAt } = this.plan;
     return this.sent >= Math.min(bytes.byteLength, mutesAt);
+  }
+
+  /** Sends bytes behind those of the plan, unless it has ended. */
+  say(bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.isGone || this.#hasEnded) return;
+    this.plan = { ...this.plan, bytes: concat([this.plan.bytes, bytes]) };
+    this.#sendSoon();
   }
 
   /** Resets the connection. */

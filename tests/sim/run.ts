@@ -11,6 +11,7 @@ import { fibersScenario } from "./fibers.ts";
 import { httpScenario, isPlanned } from "./http.ts";
 import { reactorScenario } from "./reactor.ts";
 import { type Library, Simulation } from "./simulation.ts";
+import { webSocketScenario } from "./websocket.ts";
 
 /** What happens in a world, and the checks of it. */
 export type Scenario = (simulation: Simulation) => Promise<void>;
@@ -21,6 +22,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "http": httpScenario,
   "reactor": reactorScenario,
   "fibers": fibersScenario,
+  "websocket": webSocketScenario,
 };
 
 /** A run that failed. */

@@ -8,6 +8,7 @@
 import { Reactor } from "../../src/reactor/reactor.ts";
 import { echo } from "../../src/server/echo.ts";
 import { serve } from "../../src/server/serve.ts";
+import { webSocket } from "../../src/websocket/route.ts";
 import { Audit } from "./audit.ts";
 import { SimulatedSystem } from "./system.ts";
 import { World } from "./world.ts";
@@ -32,10 +33,11 @@ export interface Library {
   readonly Reactor: typeof Reactor;
   readonly echo: typeof echo;
   readonly serve: typeof serve;
+  readonly webSocket: typeof webSocket;
 }
 
 /** This project's library. */
-export const LIBRARY: Library = { Reactor, echo, serve };
+export const LIBRARY: Library = { Reactor, echo, serve, webSocket };
 
 /** One run. */
 export class Simulation {
