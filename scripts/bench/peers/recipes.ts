@@ -59,6 +59,11 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   [RING]: () => bare(RING, "--ring"),
   [SUBJECT]: () => denio(),
   [FIBERS]: () => ours(FIBERS, ["echo"], () => [serverFile("denio_fibers.ts")]),
+  "denio drop-in": () =>
+    ours("denio drop-in", WEBSOCKETS, (service) => [
+      `--preload=${cratePath("../src/server/register.ts")}`,
+      ...serverOf("deno", service),
+    ]),
   [OVER_TCP]: () =>
     ours(OVER_TCP, ["ws-echo"], () => [serverFile("denio_echo.ts")]),
   "denio reuse-port": () =>
@@ -97,7 +102,10 @@ async function bare(name: string, ...options: string[]): Promise<Peer> {
 }
 
 function denio(...variables: string[]): Peer {
-  const can: readonly Ability[] = [...EVERYTHING, "login", "workers"];
+  const can: readonly Ability[] = [
+    ...[...EVERYTHING, ...WEBSOCKETS],
+    ...["login", "workers", "ws-deflate"] as const,
+  ];
   return ours(
     SUBJECT,
     can,
