@@ -51,6 +51,7 @@ export class EventSocket extends EventTarget {
   /** Notifies these sockets; each is the `data` of its connection. */
   static readonly receiver: Receiver = {
     hearsPings: false,
+    takesLent: false,
     open: (connection) => {
       const socket = connection.data as EventSocket;
       socket.#connection = connection as WebSocketConnection;

@@ -18,8 +18,9 @@ export function waitFor(
   result: unknown,
   holds: boolean,
 ): void {
-  const then = (result as PromiseLike<unknown> | undefined)?.then;
-  if (typeof then !== "function") return;
+  // Most handlers return nothing, or what `send` has returned.
+  if (typeof result !== "object" || result === null) return;
+  if (typeof (result as PromiseLike<unknown>).then !== "function") return;
   // The handler of a loop over messages works until the last of them. And after
   // `close` only the peer's close frame is waited for, which must be read.
   holds &&= socket.extras?.reader === undefined &&

@@ -23,6 +23,8 @@ export interface Receiver {
   ping(socket: ServerWebSocket, bytes: Uint8Array<ArrayBuffer>): unknown;
   /** A pong has come. */
   pong(socket: ServerWebSocket, bytes: Uint8Array<ArrayBuffer>): unknown;
+  /** Whether `message` gets bytes that are valid only until it returns. */
+  readonly takesLent: boolean;
   /** Whether `ping` and `pong` are to be called: each copies its bytes. */
   readonly hearsPings: boolean;
   /** Unsent bytes have fallen to the low-water mark: `send` takes more. */

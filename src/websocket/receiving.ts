@@ -246,7 +246,12 @@ function takePiece(
   const isCompressed = (kind & COMPRESSED) !== 0;
   if ((kind & WHOLE) === WHOLE) {
     if (isCompressed) return inflate(socket, bytes, start, end, isText);
-    return deliver(socket, bytes.slice(start, end));
+    const isLent = socket.service.receiver.takesLent &&
+      socket.extras?.reader === undefined;
+    return deliver(
+      socket,
+      isLent ? bytes.subarray(start, end) : bytes.slice(start, end),
+    );
   }
   const extras = extrasOf(socket);
   if (kind & BEGIN) {

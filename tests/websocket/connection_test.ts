@@ -39,6 +39,29 @@ Deno.test("websocket echoes texts and bytes of any length", async () => {
   }
 });
 
+Deno.test("websocket lends binary messages only to handlers that want that", async () => {
+  for (const binary of ["own", "lent"] as const) {
+    await using server = serveWebSockets({
+      binary,
+      message(socket, message) {
+        const { buffer, byteLength } = message as Uint8Array<ArrayBuffer>;
+        socket.send(message);
+        socket.send(String(buffer.byteLength === byteLength));
+      },
+    });
+    using peer = await Peer.connect(server.addr);
+    const bytes = Uint8Array.of(1, 2, 3);
+    await peer.send(maskedFrame(FIN | BINARY, bytes));
+    assertEquals((await peer.frame())?.payload, bytes);
+    assertEquals(await peer.text(), String(binary === "own"));
+  }
+  assertThrows(
+    () => serveWebSockets({ binary: "copied" as never }),
+    TypeError,
+    'Cannot use websocket.binary "copied": it must be "own" or "lent"',
+  );
+});
+
 Deno.test("websocket keeps a text's byte order mark", async () => {
   await using server = serveWebSockets(echo);
   using peer = await Peer.connect(server.addr);
