@@ -58,16 +58,18 @@ async function connected(clients: number, batches = true) {
 Deno.test("broadcast() sends one range to 256 receivers in one call, and leaves the array to its owner", async () => {
   const { system, reactor, connections, streams, steps } = await connected(300);
   using _ = reactor;
-  const part = partOf("hello");
+  // Longer than what an outbox copies.
+  const text = "hello ".repeat(1_000);
+  const part = partOf(text);
   broadcast(connections, part);
   assertEquals(steps, ["write 256", "write 44"]);
   streams[7]!.room = 2;
   broadcast(connections, part);
   part.bytes.fill(0);
-  assertEquals(streams[7]!.text, "hellohe");
+  assertEquals(streams[7]!.text, `${text}he`);
   streams[7]!.makeRoom(Infinity);
   await system.settle();
-  for (const stream of streams) assertEquals(stream.text, "hellohello");
+  for (const stream of streams) assertEquals(stream.text, text + text);
 });
 
 Deno.test("broadcast() keeps the order of writes, when bytes are collected or unsent", async () => {
@@ -76,6 +78,8 @@ Deno.test("broadcast() keeps the order of writes, when bytes are collected or un
   const [plain, collected, unsent] = connections.map(engineOf);
   streams[2]!.room = 1;
   unsent!.write(encoded("ab"));
+  // Room that the reactor does not know of yet.
+  streams[2]!.room = 1;
   reactor.setTimer(0, () => {
     collected!.write(encoded("ab"));
     broadcast(connections, partOf("cd"));
@@ -87,6 +91,19 @@ Deno.test("broadcast() keeps the order of writes, when bytes are collected or un
   streams[2]!.makeRoom(Infinity);
   await system.settle();
   assertEquals(streams.map(({ text }) => text), ["cdef", "abcdef", "abcdef"]);
+});
+
+Deno.test("broadcast() sends nothing to receivers that close or are closed", async () => {
+  const { system, reactor, connections, streams } = await connected(3);
+  using _ = reactor;
+  streams[0]!.room = 1;
+  connections[0]!.write(encoded("ab"));
+  connections[0]!.close();
+  connections[1]!.abort();
+  broadcast(connections, partOf("cd"));
+  streams[0]!.makeRoom(Infinity);
+  await system.settle();
+  assertEquals(streams.map(({ text }) => text), ["ab", "", "cd"]);
 });
 
 Deno.test("broadcast() holds one copy for all receivers that are slow, and asks them to wait", async () => {

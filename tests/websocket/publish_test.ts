@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { serve, webSocket, type WebSocketHandlers } from "../../mod.ts";
-import { BINARY, FIN, PING } from "../../src/websocket/frames.ts";
+import { BINARY, FIN, PING, RSV1, TEXT } from "../../src/websocket/frames.ts";
+import { inflateOnce } from "../util/deflate_peer.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
@@ -98,6 +99,39 @@ Deno.test("a closing WebSocket sends what was published before its close frame",
   assertEquals((await peer!.frame())!.first, FIN | PING);
   assertEquals(await peer!.closing(), [1000, ""]);
   peer![Symbol.dispose]();
+});
+
+Deno.test("a message is compressed once for each window, and sent as it is where messages refer to others", async () => {
+  const text = "to all of them, ".repeat(500);
+  const small = "short";
+  const offers = [
+    "permessage-deflate",
+    "permessage-deflate",
+    "permessage-deflate; server_max_window_bits=9",
+    undefined,
+  ];
+  for (const serverContextTakeover of [false, true]) {
+    const compression = { serverContextTakeover };
+    await using server = serveWebSockets({ ...NEWS, compression });
+    const peers: Peer[] = [];
+    for (const offer of offers) {
+      const fields = offer === undefined
+        ? ""
+        : `Sec-WebSocket-Extensions: ${offer}\r\n`;
+      peers.push(await Peer.connect(server.addr, { fields }));
+    }
+    await eventually("all", () => server.route.counts.open === peers.length);
+    for (const message of [text, small]) server.route.publish("news", message);
+    for (const [index, peer] of peers.entries()) {
+      const { first, payload } = (await peer.frame())!;
+      const isSmall = offers[index] !== undefined && !serverContextTakeover;
+      assertEquals(first, FIN | TEXT | (isSmall ? RSV1 : 0));
+      const bytes = isSmall ? inflateOnce(payload) : payload;
+      assertEquals(new TextDecoder().decode(bytes), text);
+      assertEquals(await peer.text(), small);
+      peer[Symbol.dispose]();
+    }
+  }
 });
 
 /** More than all buffers take, until a peer is slow. */

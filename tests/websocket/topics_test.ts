@@ -157,6 +157,30 @@ Deno.test("Hub keeps the order of all messages, for any sequence of calls", () =
   fc.assert(property, { numRuns: 500 });
 });
 
+Deno.test("Hub sends a member of several topics their messages in order, when it settles", () => {
+  const hub = new Hub();
+  const member = new Member();
+  for (const topic of ["a", "b"]) hub.subscribe(topic, member);
+  for (const text of ["a1", "b2", "a3", "b4"]) hub.publish(text[0]!, text);
+  hub.settle(member);
+  hub.flush();
+  const texts = ["a1", "b2", "a3", "b4"].map((text) => frameText(text));
+  assertEquals(member.text, texts.join(""));
+});
+
+Deno.test("Hub sends a member that has left nothing more, when several topics are pending", () => {
+  const hub = new Hub();
+  const [first, second] = [new Member(), new Member()];
+  for (const member of [first, second]) {
+    for (const topic of ["a", "b"]) hub.subscribe(topic, member);
+  }
+  first.transport.onWrite = () => hub.leave(second);
+  for (const topic of ["a", "b"]) hub.publish(topic, topic);
+  hub.flush();
+  assertEquals(first.text, frameText("a") + frameText("b"));
+  assertEquals(second.text, "");
+});
+
 Deno.test("Hub keeps the order, when a write runs code that publishes, sends and leaves", () => {
   const hub = new Hub();
   const [first, second, third] = [new Member(), new Member(), new Member()];
