@@ -69,7 +69,10 @@ function placeOf(reactor: Reactor, relay: TopicRelay): Place {
     }),
   );
   abandon();
-  const link = new WorkerTopicLink(control, hub, false);
+  const link = new WorkerTopicLink(control, hub, {
+    forwards: false,
+    hasOthers: true,
+  });
   return { hub, member: new Member(), control, connection };
 }
 

@@ -52,7 +52,10 @@ export interface Frame {
 
 /** Returns a frame with a message in JSON. */
 export function messageFrame(message: unknown): Bytes {
-  return frameOf(FrameKind.MESSAGE, encoder.encode(JSON.stringify(message)));
+  const text = encoder.encode(JSON.stringify(message));
+  const frame = newFrame(FrameKind.MESSAGE, text.byteLength);
+  frame.set(text, HEAD_BYTES);
+  return frame;
 }
 
 /** Returns a frame of a topic. */
@@ -63,11 +66,12 @@ export function topicFrame(
 ): Bytes {
   const name = encoder.encode(topic);
   const size = TOPIC_LENGTH_BYTES + name.byteLength;
-  const body = new Uint8Array(size + payload.byteLength);
-  new DataView(body.buffer).setUint16(0, name.byteLength);
-  body.set(name, TOPIC_LENGTH_BYTES);
-  body.set(payload, size);
-  return frameOf(kind, body);
+  const frame = newFrame(kind, size + payload.byteLength);
+  frame[HEAD_BYTES] = name.byteLength >>> 8;
+  frame[HEAD_BYTES + 1] = name.byteLength;
+  frame.set(name, HEAD_BYTES + TOPIC_LENGTH_BYTES);
+  frame.set(payload, HEAD_BYTES + size);
+  return frame;
 }
 
 /** Returns the message of a frame in JSON. */
@@ -125,10 +129,10 @@ function lengthAt({ buffer, byteOffset }: Bytes, at: number): number {
   return new DataView(buffer, byteOffset + at, LENGTH_BYTES).getUint32(0);
 }
 
-function frameOf(kind: number, payload: Bytes): Bytes {
-  const frame = new Uint8Array(HEAD_BYTES + payload.byteLength);
-  new DataView(frame.buffer).setUint32(0, payload.byteLength);
+/** Returns a frame with room for so many bytes of payload. */
+function newFrame(kind: number, length: number): Bytes {
+  const frame = new Uint8Array(HEAD_BYTES + length);
+  new DataView(frame.buffer).setUint32(0, length);
   frame[LENGTH_BYTES] = kind;
-  frame.set(payload, HEAD_BYTES);
   return frame;
 }

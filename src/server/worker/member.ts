@@ -184,11 +184,10 @@ class Member implements Counter {
       ? serveHttp({ ...how, ...where }, handler)
       : serveHttp({ ...how, ...where, reusePort: true }, handler);
     server.hub.origin = origin;
-    this.#link = new WorkerTopicLink(
-      this.#control,
-      server.hub,
-      topics !== undefined,
-    );
+    this.#link = new WorkerTopicLink(this.#control, server.hub, {
+      forwards: topics !== undefined,
+      hasOthers: this.#table.size > 1,
+    });
     return server;
   }
 

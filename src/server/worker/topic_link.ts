@@ -17,22 +17,33 @@ import { hasRoom } from "./topic_relay.ts";
  */
 const ANNOUNCED_BYTES_MAX = 65_536;
 
+/** What a Worker's link is to know. */
+export interface WorkerLinkOptions {
+  /** Whether the Worker reaches other machines. */
+  readonly forwards: boolean;
+  /** Whether the group has other Workers. */
+  readonly hasOthers: boolean;
+}
+
 /** The way from a Worker's topics to the other Workers of its group. */
 export class WorkerTopicLink implements TopicLink {
   readonly #control: Connection;
   readonly #hub: Hub;
+  readonly #hasOthers: boolean;
   /** Topics that the group believes to have subscribers here. */
   readonly #announced = new Set<string>();
   /** Whether announcements wait until the group has read. */
   #isBehind = false;
 
-  /**
-   * @param control The Worker's end of the channel.
-   * @param forwards Whether the Worker reaches other machines.
-   */
-  constructor(control: Connection, hub: Hub, forwards: boolean) {
+  /** @param control The Worker's end of the channel. */
+  constructor(
+    control: Connection,
+    hub: Hub,
+    { forwards, hasOthers }: WorkerLinkOptions,
+  ) {
     this.#control = control;
     this.#hub = hub;
+    this.#hasOthers = hasOthers;
     if (forwards) control.write(topicFrame(FrameKind.FORWARDS, ""));
     hub.link(this);
   }
@@ -49,7 +60,9 @@ export class WorkerTopicLink implements TopicLink {
     }
   }
 
-  published(topic: string, { isText, bytes }: Publication): void {
+  published(topic: string, message: Publication): void {
+    if (!this.#hasOthers) return;
+    const { isText, bytes } = message;
     const kind = isText ? FrameKind.TEXT : FrameKind.BINARY;
     const frame = topicFrame(kind, topic, bytes);
     if (!hasRoom(this.#control, frame.byteLength)) this.#hub.counts.lost++;
