@@ -22,6 +22,7 @@ import { copy } from "./proactor_copy.ts";
 import { proactorEcho } from "./proactor_echo.ts";
 import { runWorkers } from "./proactor_workers.ts";
 import { tracedEcho, tracedReactor } from "./traced_echo.ts";
+import { serveReverse } from "./web_socket_as_deno.ts";
 
 const QUIET = { ...LOOPBACK, onListen() {} };
 
@@ -58,6 +59,21 @@ Deno.test("a module's WebSockets are served on Workers beside its fetch", async 
   assertEquals([status, headers.get("upgrade")], [200, null]);
   client.close();
   await within(closed.promise, "the end");
+});
+
+Deno.test("words come back in reverse order by a WebSocket as Deno has it", async () => {
+  await using server = serveReverse(QUIET);
+  const where = `127.0.0.1:${server.addr.port}`;
+  const client = new WebSocket(`ws://${where}`);
+  const answer = Promise.withResolvers<MessageEvent>();
+  client.onopen = () => client.send("one two three");
+  client.onmessage = answer.resolve;
+  const { data } = await within(answer.promise, "an answer");
+  assertEquals(data, "three two one");
+  const plain = await fetch(`http://${where}`);
+  await plain.body?.cancel();
+  assertEquals(plain.status, 426);
+  client.close();
 });
 
 Deno.test("HTTP runs in memory, however its requests are cut", async () => {
