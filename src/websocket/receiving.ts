@@ -47,7 +47,7 @@ import {
   PINGED,
   type SocketRecord,
 } from "./state.ts";
-import { decodeText } from "./text.ts";
+import { current, decodeText } from "./text.ts";
 
 /** Rows of one call: a read of 64 KiB has 64 frames of a kilobyte. */
 const ROWS_MAX = 64;
@@ -195,8 +195,15 @@ function actOn(
   const start = rows[at + ROW_START]!;
   const end = rows[at + ROW_END]!;
   if (kind === WHOLE_ASCII || kind === WHOLE_TEXT) {
-    const isAscii = kind === WHOLE_ASCII;
-    return deliver(socket, decodeText(bytes, start, end, isAscii));
+    const text = decodeText(bytes, start, end, kind === WHOLE_ASCII);
+    // A handler that passes the text on need not encode it again.
+    current.text = text;
+    current.bytes = bytes;
+    current.start = start;
+    current.end = end;
+    deliver(socket, text);
+    current.text = undefined;
+    return;
   }
   switch (kind & KIND_MASK) {
     case TEXT:

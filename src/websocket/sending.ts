@@ -26,6 +26,7 @@ import { CLOSE_SENT, Phase, phaseOf, type SocketRecord } from "./state.ts";
 import {
   ASCII_ROOM,
   BYTES_A_CHARACTER,
+  current,
   encodeText,
   writeText,
 } from "./text.ts";
@@ -192,6 +193,10 @@ function copy(
 
 /** Writes a text without an array between the string and the buffer. */
 function writeTextFrame(socket: SocketRecord, text: string): void {
+  if (text === current.text) {
+    const { bytes, start, end } = current;
+    return writeFrame(socket, TEXT | FIN, bytes, start, end);
+  }
   const { length } = text;
   if (length > SHARED_BYTES_MAX || !writeShared(socket, text, false)) {
     const bytes = encodeText(text);

@@ -44,6 +44,14 @@ export function writeText(
   return start + encoder.encodeInto(text, bytes.subarray(start)).written;
 }
 
+/** The text that a handler gets right now, and its bytes. */
+export const current: {
+  text: string | undefined;
+  bytes: Uint8Array<ArrayBuffer>;
+  start: number;
+  end: number;
+} = { text: undefined, bytes: new Uint8Array(0), start: 0, end: 0 };
+
 /** Returns a text as UTF-8. */
 export function encodeText(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
