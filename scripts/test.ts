@@ -7,6 +7,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
+import { obstacle } from "./autobahn.ts";
 import {
   chosenFrom,
   Failure,
@@ -32,8 +33,8 @@ ${
     .join("\n")
 }
 
-Clippy and rustfmt are left out where they are not installed, and io_uring where
-it is not allowed, unless CI=true.
+Clippy, rustfmt and autobahn are left out where they or Python are not installed,
+and io_uring where it is not allowed, unless CI=true.
 
 The last line counts the tests that Deno ran, those in doc comments among them:
 "N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
@@ -115,6 +116,7 @@ function isRunnable({ needs }: Step): boolean {
 
 /** Returns what is missing, and where to get it; `undefined` for nothing. */
 function lackOf(needs: NonNullable<Step["needs"]>): string | undefined {
+  if (needs === "python") return obstacle();
   if (needs === "io_uring") {
     try {
       new Poll({ backend: needs }).close();

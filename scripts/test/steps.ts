@@ -20,10 +20,10 @@ export interface Step {
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * The part of cargo that must be installed, which a distribution may lack, or
-   * the backend that the system must allow.
+   * The part of cargo that must be installed, which a distribution may lack, the
+   * backend that the system must allow, or Python.
    */
-  readonly needs?: "fmt" | "clippy" | "io_uring";
+  readonly needs?: "fmt" | "clippy" | "io_uring" | "python";
   /** Whether it is a test runner, whose tests are counted. */
   readonly counts?: "deno" | "cargo";
 }
@@ -99,4 +99,9 @@ export const STEPS: readonly Step[] = [
   },
   { name: "deno-test", command: `deno test -A ${LOCK} tests`, counts: "deno" },
   ...onBackend("deno", `deno test -A ${LOCK} ${DENO_SUITES.join(" ")}`),
+  {
+    name: "autobahn",
+    command: "deno run -A scripts/autobahn.ts",
+    needs: "python",
+  },
 ];

@@ -1,6 +1,10 @@
-/** The scripts that check the native code: sanitize, fuzz and check:kqueue. */
+/**
+ * The scripts that check by tools of others: sanitize, fuzz, check:kqueue and
+ * autobahn.
+ */
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { faultsIn } from "../../scripts/autobahn.ts";
 import { Failure } from "../../scripts/command_line.ts";
 import { corpusOf, targetNames } from "../../scripts/fuzz.ts";
 import { cratePath, namesIn, run } from "../../scripts/programs.ts";
@@ -18,7 +22,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const CORPUS_FILES_MAX = 200;
 const CORPUS_BYTES_MAX = 200_000;
 
-for (const name of ["sanitize", "fuzz", "check:kqueue"]) {
+for (const name of ["sanitize", "fuzz", "check:kqueue", "autobahn"]) {
   const task = (word: string) => {
     const words = ["task", "-q", "--config", `${ROOT}deno.json`, name, word];
     return runProgram([Deno.execPath(), ...words]);
@@ -41,6 +45,11 @@ for (
   const [name, env, why] of [
     ["sanitize", { PATH: "/nonexistent" }, "no rustc on PATH; get Rust 1.85"],
     ["fuzz", { CXX: "no-such" }, 'no C\\+\\+ compiler "no-such"; get one with'],
+    [
+      "autobahn",
+      { PATH: "/nonexistent" },
+      "no Python 3 with venv; get it with",
+    ],
   ] as const
 ) {
   Deno.test(`${name} says in one line what to install`, async () => {
@@ -68,6 +77,18 @@ Deno.test("every fuzz target is built, as its manifest says", () => {
   const names = [...manifest.matchAll(/^\[\[bin\]\]\nname = "(.+)"$/gm)]
     .map(([, name]) => name);
   assertEquals(names.sort(), targetNames());
+});
+
+Deno.test("faultsIn() names what a server did or closed wrongly", () => {
+  const faults = faultsIn([
+    ["1.1", "OK", "INFORMATIONAL", "", ""],
+    ["2.1", "NON-STRICT", "OK", "late", ""],
+    ["3.1", "OK", "UNCLEAN", "", "dropped"],
+  ]);
+  assertEquals(faults.map((line) => line.replace(/ +/, " ")), [
+    "2.1 NON-STRICT: late",
+    "3.1 UNCLEAN: dropped",
+  ]);
 });
 
 Deno.test("withoutRust() leaves out Rust's packages, and no other", () => {

@@ -27,6 +27,6 @@ Deno.test("the task serve grants what a server needs, and no more", () => {
     net: true,
     read: true,
     ffi: [`${library}.so`, `${library}.dylib`],
-    env: ["DENIO_NATIVE_PATH", "DENIO_BACKEND", "INIT_CWD"],
+    env: ["DENIO_NATIVE_PATH", "DENIO_BACKEND", "INIT_CWD", "REDIS_URL"],
   });
 });

@@ -1,0 +1,171 @@
+/**
+ * Holds WebSockets to Autobahn's test suite: `deno task autobahn --help`.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- this is a command line
+
+import { fileURLToPath } from "node:url";
+import {
+  chosenFrom,
+  Failure,
+  readOptions,
+  runProgram,
+} from "./command_line.ts";
+import { whenInterrupted } from "./interrupt.ts";
+import { cratePath, outputOf, run } from "./programs.ts";
+import { kill, startServer } from "./server_process.ts";
+
+const HELP = `Hold WebSockets to Autobahn's test suite.
+
+Usage: deno task autobahn [SET...] [OPTIONS]
+
+  SET  core: 301 cases of frames, messages, UTF-8 and closing. deflate: 216
+       cases of compressed messages. Both, side by side, when none is named.
+
+Options:
+      --messages N  How many each case of deflate sends [30]; the suite's own
+                    number is 1000
+  -h, --help        Print this
+
+The server is tests/examples/web_socket_echo.ts, in a process of its own. The
+suite comes from PyPI, once, into native/target/autobahn. Needed is Python 3
+with venv. A case must be OK or INFORMATIONAL, both in what the server answers
+and in how it closes.
+
+Exit codes: 0 all is well, 1 a case failed or the suite cannot run, 2 bad usage.`;
+
+const DEFAULTS = { messages: 30 };
+
+/** The sets: the chapters of the suite, and how many cases they have. */
+const SETS = {
+  core: { chapters: "0 1 2 3 4 5 6 7 9 10", count: 301 },
+  deflate: { chapters: "12 13", count: 216 },
+} as const;
+/** Progress is told after so many cases. */
+const STEP = 50;
+
+const MS_PER_SECOND = 1000;
+
+const FOLDER = cratePath("target/autobahn");
+const PYTHON = `${FOLDER}/bin/python`;
+
+/** Returns the path of one of the project's files. */
+const pathOf = (file: string) =>
+  fileURLToPath(new URL(`../${file}`, import.meta.url));
+
+/** What the suite says of a case. */
+type Verdict = readonly [
+  id: string,
+  behavior: string,
+  closing: string,
+  why: string,
+  whyClosing: string,
+];
+
+/** Returns why the suite cannot run here; `undefined` when it can. */
+export function obstacle(): string | undefined {
+  // Debian has venv in Python, and what venv needs in a package of its own.
+  const asked = ["python3", "-c", "import ensurepip, venv"];
+  if (outputOf(asked) !== undefined) return undefined;
+  return "Cannot run Autobahn's suite: there is no Python 3 with venv; get it " +
+    'with "apt-get install python3-venv"';
+}
+
+/** Returns lines about the cases that are not as they should be. */
+export function faultsIn(verdicts: readonly Verdict[]): string[] {
+  const isFine = (word: string) => /^(OK|INFORMATIONAL)$/.test(word);
+  return verdicts.flatMap(([id, behavior, closing, why, whyClosing]) => [
+    ...isFine(behavior) ? [] : [`${id.padEnd(8)} ${behavior}: ${why}`],
+    ...isFine(closing) ? [] : [`${id.padEnd(8)} ${closing}: ${whyClosing}`],
+  ]);
+}
+
+/** Brings the suite, unless it is there in the versions that are wanted. */
+function bring(): void {
+  const wanted = pathOf("scripts/autobahn/requirements.txt");
+  const had = `${FOLDER}/requirements.txt`;
+  // It is gone when the system has another Python than before.
+  const isThere = outputOf([PYTHON, "-c", "import autobahn"]) !== undefined;
+  if (isThere && outputOf(["cmp", had, wanted]) !== undefined) return;
+  console.log("--- bringing the suite from PyPI");
+  const isBrought = run(["python3", "-m", "venv", "--clear", FOLDER]) && run([
+    ...[PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q"],
+    // The list is complete, and the suite's Python 2 would not compile.
+    ...["--no-deps", "--no-compile", "-r", wanted],
+  ]);
+  if (!isBrought) throw new Failure("Cannot bring the suite: see above");
+  Deno.copyFileSync(wanted, had);
+}
+
+/** Runs a set, and returns whether it found nothing. */
+async function runSet(
+  name: keyof typeof SETS,
+  url: string,
+  messages: number,
+): Promise<boolean> {
+  const { chapters, count } = SETS[name];
+  const script = pathOf("scripts/autobahn/run.py");
+  const startMs = performance.now();
+  const child = new Deno.Command(PYTHON, {
+    args: ["-Wignore", script, url, `${messages}`, ...chapters.split(" ")],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  using _ = whenInterrupted(() => kill(child, "SIGTERM"));
+  const complaint = new Response(child.stderr).text();
+  const verdicts = await verdictsOf(child.stdout, (done) => {
+    if (done % STEP === 0) console.log(`${name}: ${done} of ${count} cases`);
+  });
+  const faults = faultsIn(verdicts);
+  if (verdicts.length !== count) {
+    faults.push(`only ${verdicts.length} of ${count} cases ended`);
+  }
+  // The suite goes on after an error of its own, as if all were well.
+  const said = await complaint;
+  if (said !== "") faults.push(said.trimEnd());
+  const seconds = (performance.now() - startMs) / MS_PER_SECOND;
+  const end = faults.length === 0 ? "ok" : "FAILED";
+  console.log(
+    [`--- ${name}: ${end}, ${seconds.toFixed(1)} s`, ...faults].join("\n  "),
+  );
+  return faults.length === 0;
+}
+
+/** Reads a verdict a line, and tells after each how many there are. */
+async function verdictsOf(
+  stdout: ReadableStream<Uint8Array>,
+  tell: (done: number) => void,
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  let rest = "";
+  for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) tell(verdicts.push(JSON.parse(line)));
+  }
+  return verdicts;
+}
+
+async function main(): Promise<number> {
+  const { options, words } = readOptions(Deno.args, DEFAULTS);
+  const names = Object.keys(SETS) as (keyof typeof SETS)[];
+  const chosen = chosenFrom(names, words, "run set");
+  const lack = obstacle();
+  if (lack !== undefined) throw new Failure(lack);
+  bring();
+  await using server = await startServer([
+    ...[Deno.execPath(), "run", "-q", "-A", "--no-lock"],
+    ...[pathOf("src/cli/main.ts"), "--port=0"],
+    pathOf("tests/examples/web_socket_echo.ts"),
+  ]);
+  const url = `ws://127.0.0.1:${server.port}`;
+  const results = await Promise.all(
+    chosen.map((name) => runSet(name, url, options.messages)),
+  );
+  return results.every((isFine) => isFine) ? 0 : 1;
+}
+
+if (import.meta.main) await runProgram(main, HELP);
