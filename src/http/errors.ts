@@ -118,10 +118,14 @@ export function notAResponse(): TypeError {
 
 /** Returns the error for a response that no server can send. */
 export function notSendable(status: number): TypeError {
-  return new TypeError(
-    status === 0
-      ? "Return value from serve handler must not be an error response " +
-        "(like Response.error())"
-      : `Cannot answer with status ${status}`,
-  );
+  if (status === 0) {
+    return new TypeError(
+      "Return value from serve handler must not be an error response " +
+        "(like Response.error())",
+    );
+  }
+  const wanted = status === 101
+    ? "it must be what an upgrade has returned, once, and no copy of that"
+    : "it must be from 200 to 599";
+  return new TypeError(`Cannot answer with status "${status}": ${wanted}`);
 }

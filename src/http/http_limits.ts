@@ -70,8 +70,8 @@ export type HttpLimits = Readonly<Required<LimitOptions>>;
 export const MS_MAX = 0x7fff_ffff;
 
 /**
- * Throws unless a number is in its range. A time, with the maximum
- * {@linkcode MS_MAX}, may also be `Infinity`.
+ * Throws unless a number is in its range. A time, whose name ends in `Ms`, may
+ * also be `Infinity`.
  *
  * @throws {RangeError} when the number is out of its range.
  */
@@ -81,7 +81,7 @@ export function checkRange(
   min: number,
   max: number = Infinity,
 ): void {
-  const isTime = max === MS_MAX;
+  const isTime = name.endsWith("Ms");
   // The type first: comparing a symbol throws.
   if (typeof value === "number" && value >= min) {
     if (value <= max || isTime && value === Infinity) return;

@@ -9,6 +9,7 @@ import { LazyRequest } from "../http/request.ts";
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import type { WebSocketHandlers } from "../websocket/handlers.ts";
+import { asksForWebSocket } from "../websocket/handshake.ts";
 import { Route, type WebSocketRoute } from "../websocket/route.ts";
 
 /** Handlers of WebSockets, or what `webSocket` has made of some. */
@@ -27,13 +28,16 @@ export function routeOf(webSockets: WebSockets | undefined): Route | undefined {
     : new Route(webSockets as WebSocketHandlers);
 }
 
-/** Returns a handler that passes requests for a WebSocket to `route`. */
+/**
+ * Returns a handler that passes requests for a WebSocket to `route`. Clients
+ * that offer another protocol, such as `h2c`, want an answer all the same.
+ */
 export function withWebSockets(
   handler: Handler<ServeAddress>,
   route: Route,
 ): Handler<ServeAddress> {
   return (request, info) =>
-    LazyRequest.offersUpgrade(request)
+    LazyRequest.offersUpgrade(request) && asksForWebSocket(request)
       ? route.answer(request, info)
       : handler(request, info);
 }

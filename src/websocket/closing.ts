@@ -186,13 +186,10 @@ function finish(socket: SocketRecord): void {
     transport.setDeadline(Infinity);
     transport.heldBytes = 0;
   }
-  const reader = extras?.reader;
-  try {
-    reader?.end(code, wasClean);
-    service.receiver.close(socket, code, closeReason, wasClean);
-  } catch (error) {
-    socket.service.host.report(error);
-  }
+  callLast(socket, () => {
+    extras?.reader?.end(code, wasClean);
+    return service.receiver.close(socket, code, closeReason, wasClean);
+  });
 }
 
 /** The errors of connections that end without the program's doing. */
@@ -205,10 +202,23 @@ const LOST: Readonly<Record<string, string | undefined>> = {
 };
 
 function notifyError(socket: SocketRecord, error: Error): void {
+  callLast(socket, () => socket.service.receiver.error(socket, error));
+}
+
+/**
+ * Calls a handler of a WebSocket that ends. Nothing waits for a promise that it
+ * returns, but its error must not end the process.
+ */
+function callLast({ service }: SocketRecord, handler: () => unknown): void {
+  const { host } = service;
+  const report = (error: unknown) => host.report(error);
   try {
-    socket.service.receiver.error(socket, error);
-  } catch (second) {
-    socket.service.host.report(second);
+    const result = handler();
+    if (typeof result !== "object" || result === null) return;
+    host.beginWork();
+    Promise.resolve(result).catch(report).finally(() => host.endWork());
+  } catch (error) {
+    report(error);
   }
 }
 

@@ -97,12 +97,12 @@ export class WebSocketConnection implements SocketRecord {
     return send(this, message, options);
   }
 
-  ping(bytes: Uint8Array<ArrayBuffer> = NO_BYTES): SendResult {
-    return sendControl(this, PING, bytes);
+  ping(message: Sendable = NO_BYTES): SendResult {
+    return sendControl(this, PING, message);
   }
 
-  pong(bytes: Uint8Array<ArrayBuffer> = NO_BYTES): SendResult {
-    return sendControl(this, PONG, bytes);
+  pong(message: Sendable = NO_BYTES): SendResult {
+    return sendControl(this, PONG, message);
   }
 
   close(code: number = 1000, reason: string = ""): void {

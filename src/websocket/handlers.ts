@@ -108,7 +108,7 @@ export interface WebSocketHandlers<Data = unknown>
    */
   drain?(socket: ServerWebSocket<Data>): unknown;
   /** The peer has broken the protocol, or has gone; `close` follows. */
-  error?(socket: ServerWebSocket<Data>, error: Error): void;
+  error?(socket: ServerWebSocket<Data>, error: Error): unknown;
   /**
    * The WebSocket is closed.
    *
@@ -122,7 +122,7 @@ export interface WebSocketHandlers<Data = unknown>
     code: number,
     reason: string,
     wasClean: boolean,
-  ): void;
+  ): unknown;
 }
 
 const NAMES = [
@@ -151,9 +151,22 @@ export function checkHandlers(value: unknown): void {
     const name = NAMES[index]!;
     allowFunction(`websocket.${name}`, handlers[name]);
   }
-  const { binary } = handlers;
-  if (binary === undefined || binary === "own" || binary === "lent") return;
-  throw wrongType("websocket.binary", binary, '"own" or "lent"');
+  const { origins, binary = "own", slowSubscribers = "drop" } = handlers;
+  // A string has `includes`, too: it would let parts of the origin pass.
+  const isList = origins === undefined || Array.isArray(origins);
+  if (!isList && typeof origins !== "function") {
+    throw wrongType("websocket.origins", origins, "an array or a function");
+  }
+  if (binary !== "own" && binary !== "lent") {
+    throw wrongType("websocket.binary", binary, '"own" or "lent"');
+  }
+  if (slowSubscribers !== "drop" && slowSubscribers !== "close") {
+    throw wrongType(
+      "websocket.slowSubscribers",
+      slowSubscribers,
+      '"drop" or "close"',
+    );
+  }
 }
 
 /** Calls handlers; those that are missing do nothing. */
@@ -190,8 +203,8 @@ export class HandlersReceiver implements Receiver {
     return this.#handlers.drain?.(socket);
   }
 
-  error(socket: ServerWebSocket, error: Error): void {
-    this.#handlers.error?.(socket, error);
+  error(socket: ServerWebSocket, error: Error): unknown {
+    return this.#handlers.error?.(socket, error);
   }
 
   close(
@@ -199,17 +212,7 @@ export class HandlersReceiver implements Receiver {
     code: number,
     reason: string,
     wasClean: boolean,
-  ): void {
-    this.#handlers.close?.(socket, code, reason, wasClean);
+  ): unknown {
+    return this.#handlers.close?.(socket, code, reason, wasClean);
   }
-}
-
-/**
- * Throws unless `policy` is known, or left out.
- *
- * @throws {TypeError} when it is unknown.
- */
-export function checkSlowSubscribers(policy: unknown): void {
-  if (policy === undefined || policy === "drop" || policy === "close") return;
-  throw wrongType("slowSubscribers", policy, '"drop" or "close"');
 }

@@ -110,6 +110,11 @@ export function shakeHands(
   return { headers, protocol, deflate };
 }
 
+/** Whether a request names WebSocket among the protocols that it offers. */
+export function asksForWebSocket({ headers }: Request): boolean {
+  return hasToken(headers.get("upgrade"), "websocket");
+}
+
 /** Refuses what is no handshake: RFC 6455 section 4.2.1. */
 function refusalOf(request: Request): Response | undefined {
   const { headers, method } = request;
@@ -119,7 +124,7 @@ function refusalOf(request: Request): Response | undefined {
   if (LazyRequest.isOld(request)) {
     return refused(400, "the version of HTTP must be 1.1");
   }
-  if (!hasToken(headers.get("upgrade"), "websocket")) {
+  if (!asksForWebSocket(request)) {
     return refused(426, "Upgrade must name websocket", OFFER);
   }
   if (!hasToken(headers.get("connection"), "upgrade")) {

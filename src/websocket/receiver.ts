@@ -30,7 +30,7 @@ export interface Receiver {
   /** Unsent bytes have fallen to the low-water mark: `send` takes more. */
   drain(socket: ServerWebSocket): unknown;
   /** The peer has broken the protocol, or the connection has failed. */
-  error(socket: ServerWebSocket, error: Error): void;
+  error(socket: ServerWebSocket, error: Error): unknown;
   /**
    * The connection is gone.
    *
@@ -43,5 +43,5 @@ export interface Receiver {
     code: number,
     reason: string,
     wasClean: boolean,
-  ): void;
+  ): unknown;
 }

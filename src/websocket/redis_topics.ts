@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { allowFunction, requireFunction, wrongType } from "../base/checks.ts";
+import { checkRange } from "../http/http_limits.ts";
 import type { AdapterStatus, TopicAdapter } from "./adapter.ts";
 
 /** Topics of one SUBSCRIBE: a long command delays others. */
@@ -100,6 +101,7 @@ export interface RedisTopics extends TopicAdapter {
  * @param client A client of `npm:ioredis`.
  * @throws {TypeError} when `client` is no client, or an option is of a wrong
  * type.
+ * @throws {RangeError} when `pendingBytesMax` is out of its range.
  */
 export function redisTopics(
   client: RedisClient,
@@ -111,7 +113,12 @@ export function redisTopics(
   for (const name of ["duplicate", "publish", "subscribe", "on"] as const) {
     requireFunction(`client.${name}`, client[name]);
   }
-  allowFunction("onError", options.onError);
+  const { prefix, pendingBytesMax = PENDING_BYTES_MAX, onError } = options;
+  if (prefix !== undefined && typeof prefix !== "string") {
+    throw wrongType("prefix", prefix, "a string");
+  }
+  checkRange("pendingBytesMax", pendingBytesMax, 0);
+  allowFunction("onError", onError);
   return new Adapter(client, options);
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { wrongType } from "../base/checks.ts";
 import type { ServeHandlerInfo, Service } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import { takeoverResponse } from "../http/takeover.ts";
@@ -12,7 +13,6 @@ import { WebSocketConnection } from "./connection.ts";
 import { type CompressionSettings, compressionSettings } from "./extension.ts";
 import {
   checkHandlers,
-  checkSlowSubscribers,
   HandlersReceiver,
   type UpgradeOptions,
   type WebSocketHandlers,
@@ -110,7 +110,6 @@ export class Route implements WebSocketRoute {
     checkHandlers(handlers);
     checkLimits(handlers);
     this.#compression = compressionSettings(handlers.compression ?? false);
-    checkSlowSubscribers(handlers.slowSubscribers);
     this.#handlers = handlers;
     this.#receiver = new HandlersReceiver(handlers);
   }
@@ -177,9 +176,17 @@ export class Route implements WebSocketRoute {
     request: Request,
     decision: UpgradeOptions | Response | undefined,
   ): Response {
-    return decision instanceof Response
-      ? decision
-      : this.upgrade(request, decision);
+    if (decision instanceof Response) return decision;
+    const isObject = typeof decision === "object" && decision !== null;
+    if (isObject || decision === undefined) {
+      return this.upgrade(request, decision);
+    }
+    // A program that returns `false` wants to refuse.
+    throw wrongType(
+      "the result of websocket.upgrade",
+      decision,
+      "a Response, an object with data, protocol or headers, or undefined",
+    );
   }
 
   #sharedBy(http: Service): Shared {

@@ -93,9 +93,9 @@ export function takes(
 export function sendControl(
   socket: SocketRecord,
   kind: number,
-  bytes: Bytes,
+  message: Sendable,
 ): SendResult {
-  if (!(bytes instanceof Uint8Array)) viewOf(bytes);
+  const bytes = bytesOf(message);
   if (bytes.byteLength > CONTROL_BYTES_MAX) {
     throw new RangeError(
       `Cannot send a control frame of "${bytes.byteLength}" bytes: it has ` +
@@ -238,9 +238,18 @@ function writeShared(
 }
 
 /**
+ * Returns the bytes of a message: a text as UTF-8.
+ *
+ * @throws {TypeError} when it is neither text nor bytes.
+ */
+export function bytesOf(message: Sendable): Bytes {
+  return typeof message === "string" ? encodeText(message) : viewOf(message);
+}
+
+/**
  * Returns bytes as an array of bytes.
  *
- * @throws {TypeError} when it is neither.
+ * @throws {TypeError} when they are none.
  */
 export function viewOf(message: unknown): Bytes {
   if (message instanceof Uint8Array) return message as Bytes;

@@ -46,7 +46,7 @@ export interface ServerWebSocket<Data = unknown> {
   readonly protocol: string;
   /** The extensions that were agreed, as the header has them; or empty. */
   readonly extensions: string;
-  /** Bytes that the peer's system has not taken yet. */
+  /** Unsent bytes of earlier turns: the system has not taken them yet. */
   readonly bufferedBytes: number;
   /** The peer's address; an error when the connection is gone. */
   readonly remoteAddr: ServeAddress;
@@ -62,19 +62,21 @@ export interface ServerWebSocket<Data = unknown> {
   /**
    * Sends a ping, which the peer's system answers by a pong.
    *
-   * @param bytes At most 125 bytes for the pong to repeat; none when left out.
-   * @returns `"refused"` when the WebSocket is not open.
+   * @param message At most 125 bytes for the pong to repeat; none when left out.
+   * @returns What became of it: see {@linkcode SendResult}.
+   * @throws {TypeError} when `message` is neither text nor bytes.
    * @throws {RangeError} when there are more than 125 bytes.
    */
-  ping(bytes?: Uint8Array<ArrayBuffer>): SendResult;
+  ping(message?: Sendable): SendResult;
   /**
    * Sends a pong that no ping asked for: a sign of life.
    *
-   * @param bytes At most 125 bytes; none when left out.
-   * @returns `"refused"` when the WebSocket is not open.
+   * @param message At most 125 bytes; none when left out.
+   * @returns What became of it: see {@linkcode SendResult}.
+   * @throws {TypeError} when `message` is neither text nor bytes.
    * @throws {RangeError} when there are more than 125 bytes.
    */
-  pong(bytes?: Uint8Array<ArrayBuffer>): SendResult;
+  pong(message?: Sendable): SendResult;
   /**
    * Sends a close frame behind all messages, and waits up to `closeMs` for the
    * peer's. Messages that come meanwhile are dropped. A second call does

@@ -10,6 +10,7 @@ import {
   TEXT,
 } from "../../src/websocket/frames.ts";
 import type { ServerWebSocket } from "../../src/websocket/socket.ts";
+import { encoded } from "../util/handlers.ts";
 import { ConsoleWatch } from "../util/console.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
@@ -377,7 +378,11 @@ Deno.test("websocket notifies of pings and pongs, and sends them", async () => {
     heard.push(`${name} ${new TextDecoder().decode(bytes)}`);
   };
   await using server = serveWebSockets({
-    open: (socket) => void socket.ping(Uint8Array.of(1, 2)),
+    open(socket) {
+      socket.ping(Uint8Array.of(1, 2));
+      socket.ping(Uint8Array.of(3, 4).buffer);
+      socket.ping("text");
+    },
     message: (socket) => void socket.pong(),
     ping: hear("ping"),
     pong: hear("pong"),
@@ -387,6 +392,8 @@ Deno.test("websocket notifies of pings and pongs, and sends them", async () => {
     first: FIN | PING,
     payload: Uint8Array.of(1, 2),
   });
+  assertEquals((await peer.frame())?.payload, Uint8Array.of(3, 4));
+  assertEquals((await peer.frame())?.payload, encoded("text"));
   await peer.send(maskedFrame(FIN | PONG, "o"), maskedFrame(FIN | PING, "i"));
   assertEquals((await peer.frame())?.first, FIN | PONG);
   await peer.sendTexts("pong");
@@ -405,6 +412,7 @@ Deno.test("websocket refuses what may not be sent", async () => {
     'Cannot send "7": it must be a string or bytes',
   );
   assertThrows(() => socket.ping(new Uint8Array(126)), RangeError, '"126"');
+  assertThrows(() => socket.ping(7 as never), TypeError, '"7"');
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1000.5]) {
     assertThrows(() => socket.close(code), RangeError, `"${code}"`);
   }

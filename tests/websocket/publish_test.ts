@@ -220,6 +220,7 @@ Deno.test("a message reaches the subscribers on all Workers", async () => {
     peers.push(peer);
   }
   assertEquals(new Set(workers).size, 2);
+  assertThrows(() => server.publish("news", 7 as never), TypeError);
   server.publish("news", "from the program");
   for (const peer of peers) assertEquals(await peer.text(), "from the program");
   await peers[0]!.sendTexts("from one");

@@ -227,6 +227,14 @@ Deno.test("redisTopics() throws for what is no client", () => {
   }
 });
 
+Deno.test("redisTopics() throws for a wrong option", () => {
+  const client = new Redis({ lazyConnect: true });
+  assertThrows(() => redisTopics(client, { prefix: 7 as never }), TypeError);
+  for (const pendingBytesMax of [-1, NaN, "1" as never]) {
+    assertThrows(() => redisTopics(client, { pendingBytesMax }), RangeError);
+  }
+});
+
 redisTest(
   "the WebSockets of two servers on Workers reach each other by Redis, once",
   async (redis) => {

@@ -11,6 +11,8 @@
 
 import type { Connection } from "../../reactor/connection.ts";
 import type { Reactor } from "../../reactor/reactor.ts";
+import { bytesOf } from "../../websocket/sending.ts";
+import type { Sendable } from "../../websocket/socket.ts";
 import { type Frame, FrameKind, topicFrame, topicOf } from "./frames.ts";
 
 /**
@@ -71,10 +73,14 @@ export class TopicRelay {
     }
   }
 
-  /** Publishes a message to the subscribers on all Workers. */
-  publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void {
+  /**
+   * Publishes a message to the subscribers on all Workers.
+   *
+   * @throws {TypeError} when `message` is neither text nor bytes.
+   */
+  publish(topic: string, message: Sendable): void {
     const isText = typeof message === "string";
-    const bytes = isText ? new TextEncoder().encode(message) : message;
+    const bytes = bytesOf(message);
     const { TEXT, BINARY, FORWARD_TEXT, FORWARD_BINARY } = FrameKind;
     const frame = topicFrame(isText ? TEXT : BINARY, topic, bytes);
     this.#pass({ topic, frame, from: undefined });

@@ -28,6 +28,7 @@ import {
 import { givenLimits, settingsOf } from "../option_table.ts";
 import { MemberThread } from "./member_thread.ts";
 import { checkSignal, hasPath, portOf } from "../serve_options.ts";
+import type { Sendable } from "../../websocket/socket.ts";
 import { checkTopic, newOrigin } from "../../websocket/topics.ts";
 import { type RelayCounts, TopicRelay } from "./topic_relay.ts";
 
@@ -85,10 +86,11 @@ export interface WorkersServer<Addr extends ServeAddress = Deno.NetAddr>
    *
    * @param topic From 1 to 255 characters.
    * @param message A text, or bytes for a binary message.
-   * @throws {TypeError} when `topic` is no string.
+   * @throws {TypeError} when `topic` is no string, or `message` is neither text
+   * nor bytes.
    * @throws {RangeError} when `topic` is empty or too long.
    */
-  publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void;
+  publish(topic: string, message: Sendable): void;
   /**
    * Stops accepting, answers received requests, and settles as `finished` does,
    * about `graceMs` later at the latest.
@@ -196,7 +198,7 @@ class Group implements WorkersServer<ServeAddress> {
     return this.#relay.counts;
   }
 
-  publish(topic: string, message: string | Uint8Array<ArrayBuffer>): void {
+  publish(topic: string, message: Sendable): void {
     checkTopic(topic);
     this.#relay.publish(topic, message);
   }
