@@ -7,14 +7,9 @@
 // deno-lint-ignore-file no-console -- this is a command line
 
 import { fileURLToPath } from "node:url";
-import {
-  chosenFrom,
-  Failure,
-  readOptions,
-  runProgram,
-} from "./command_line.ts";
+import { chosenFrom, readOptions, runProgram } from "./command_line.ts";
 import { whenInterrupted } from "./interrupt.ts";
-import { cratePath, outputOf, run } from "./programs.ts";
+import { bringPackages } from "./python.ts";
 import { kill, startServer } from "./server_process.ts";
 
 const HELP = `Hold WebSockets to Autobahn's test suite.
@@ -48,9 +43,6 @@ const STEP = 50;
 
 const MS_PER_SECOND = 1000;
 
-const FOLDER = cratePath("target/autobahn");
-const PYTHON = `${FOLDER}/bin/python`;
-
 /** Returns the path of one of the project's files. */
 const pathOf = (file: string) =>
   fileURLToPath(new URL(`../${file}`, import.meta.url));
@@ -64,15 +56,6 @@ type Verdict = readonly [
   whyClosing: string,
 ];
 
-/** Returns why the suite cannot run here; `undefined` when it can. */
-export function obstacle(): string | undefined {
-  // Debian has venv in Python, and what venv needs in a package of its own.
-  const asked = ["python3", "-c", "import ensurepip, venv"];
-  if (outputOf(asked) !== undefined) return undefined;
-  return "Cannot run Autobahn's suite: there is no Python 3 with venv; get it " +
-    'with "apt-get install python3-venv"';
-}
-
 /** Returns lines about the cases that are not as they should be. */
 export function faultsIn(verdicts: readonly Verdict[]): string[] {
   const isFine = (word: string) => /^(OK|INFORMATIONAL)$/.test(word);
@@ -82,34 +65,16 @@ export function faultsIn(verdicts: readonly Verdict[]): string[] {
   ]);
 }
 
-/** Brings the suite, unless it is there in the versions that are wanted. */
-function bring(): void {
-  const wanted = pathOf("scripts/autobahn/requirements.txt");
-  const had = `${FOLDER}/requirements.txt`;
-  // It is gone when the system has another Python than before.
-  const isThere = outputOf([PYTHON, "-c", "import autobahn"]) !== undefined;
-  if (isThere && outputOf(["cmp", had, wanted]) !== undefined) return;
-  console.log("--- bringing the suite from PyPI");
-  const isBrought = run(["python3", "-m", "venv", "--clear", FOLDER]) && run([
-    ...[PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-q"],
-    // The list is complete, and the suite's Python 2 would not compile.
-    ...["--no-deps", "--no-compile", "-r", wanted],
-  ]);
-  if (!isBrought) throw new Failure("Cannot bring the suite: see above");
-  Deno.copyFileSync(wanted, had);
-}
-
 /** Runs a set, and returns whether it found nothing. */
 async function runSet(
   name: keyof typeof SETS,
-  url: string,
-  messages: number,
+  command: readonly [python: string, ...string[]],
 ): Promise<boolean> {
   const { chapters, count } = SETS[name];
-  const script = pathOf("scripts/autobahn/run.py");
+  const [python, ...args] = command;
   const startMs = performance.now();
-  const child = new Deno.Command(PYTHON, {
-    args: ["-Wignore", script, url, `${messages}`, ...chapters.split(" ")],
+  const child = new Deno.Command(python, {
+    args: [...args, ...chapters.split(" ")],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -153,17 +118,21 @@ async function main(): Promise<number> {
   const { options, words } = readOptions(Deno.args, DEFAULTS);
   const names = Object.keys(SETS) as (keyof typeof SETS)[];
   const chosen = chosenFrom(names, words, "run set");
-  const lack = obstacle();
-  if (lack !== undefined) throw new Failure(lack);
-  bring();
+  const python = bringPackages(
+    "autobahn",
+    Deno.readTextFileSync(pathOf("scripts/autobahn/requirements.txt")),
+  );
   await using server = await startServer([
     ...[Deno.execPath(), "run", "-q", "-A", "--no-lock"],
     ...[pathOf("src/cli/main.ts"), "--port=0"],
     pathOf("tests/examples/web_socket_echo.ts"),
   ]);
   const url = `ws://127.0.0.1:${server.port}`;
+  const script = pathOf("scripts/autobahn/run.py");
   const results = await Promise.all(
-    chosen.map((name) => runSet(name, url, options.messages)),
+    chosen.map((name) =>
+      runSet(name, [python, "-Wignore", script, url, `${options.messages}`])
+    ),
   );
   return results.every((isFine) => isFine) ? 0 : 1;
 }

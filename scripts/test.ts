@@ -7,7 +7,6 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { obstacle } from "./autobahn.ts";
 import {
   chosenFrom,
   Failure,
@@ -16,6 +15,7 @@ import {
 } from "./command_line.ts";
 import { Poll } from "../src/poll/poll.ts";
 import { outputOf } from "./programs.ts";
+import { pythonObstacle } from "./python.ts";
 import { type Step, STEPS } from "./test/steps.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -116,7 +116,7 @@ function isRunnable({ needs }: Step): boolean {
 
 /** Returns what is missing, and where to get it; `undefined` for nothing. */
 function lackOf(needs: NonNullable<Step["needs"]>): string | undefined {
-  if (needs === "python") return obstacle();
+  if (needs === "python") return pythonObstacle();
   if (needs === "io_uring") {
     try {
       new Poll({ backend: needs }).close();

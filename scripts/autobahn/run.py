@@ -25,7 +25,8 @@ from twisted.internet import reactor
 
 SUITE = os.path.dirname(importlib.util.find_spec("autobahntestsuite").origin)
 CASES = os.path.join(SUITE, "case")
-KILL_SECONDS = 10
+# No case that passes waits so long: busy cores are no failure.
+PATIENCE_SECONDS = 10
 OPTIONS = "(request|accept)(No|Max)(Context|Window)(Takeover|Bits)"
 
 
@@ -108,8 +109,8 @@ class Client(websocket.WebSocketClientProtocol):
             delay, lambda: self.state != self.STATE_CLOSED and then())
 
     def killAfter(self, delay):
-        # No case that passes waits for this: busy cores are no failure.
-        self.continueLater(max(delay, KILL_SECONDS), self._fail_connection)
+        delay = max(delay, PATIENCE_SECONDS)
+        self.continueLater(delay, self._fail_connection)
 
     def closeAfter(self, delay):
         self.continueLater(delay, self.sendClose)
@@ -141,7 +142,11 @@ class Factory(websocket.WebSocketClientFactory):
 
     def __init__(self, url, cases):
         super().__init__(url)
-        self.setProtocolOptions(failByDrop=False)
+        self.setProtocolOptions(
+            failByDrop=False,
+            openHandshakeTimeout=PATIENCE_SECONDS,
+            closeHandshakeTimeout=PATIENCE_SECONDS,
+            serverConnectionDropTimeout=PATIENCE_SECONDS)
         self.cases = list(cases.items())
 
     def buildProtocol(self, address):
