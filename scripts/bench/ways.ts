@@ -36,6 +36,9 @@ const SETTLE_SECONDS_MAX = 1;
 /** A first look takes less, where a round is short. */
 const FILL_SECONDS_MAX = 2;
 const FILL_A_SECOND = 3;
+/** Connections that come and go, until what opens them is compiled. */
+const FILL_CONNECTIONS = 512;
+const FILL_TIMES = 8;
 
 const ANSWER_MS_MAX = 2_000;
 const ANSWER_BYTES_MAX = 4_096;
@@ -131,24 +134,26 @@ export async function idle(
   // A new process: memory that was used once is often kept.
   await using running = await bench.start(peer, scenario);
   const { pid } = running.server;
-  const hold = async (connections: number) => {
+  const hold = async (connections: number, look = () => Promise.resolve(0)) => {
     const held = { ...scenario, connections };
     await using load = await Load.start(bench.commandOf(running, held));
     // The generator prints a line when each connection has had an answer.
     await load.printed;
-    await settle();
-    const resident = residentBytes(pid);
+    const seen = await look();
     await load.end();
-    return resident;
+    return seen;
+  };
+  const settled = async () => {
+    await settle();
+    return residentBytes(pid);
   };
   // Fills caches and pools that any use would fill: no connection owns them.
   const fillSeconds = Math.min(seconds * FILL_A_SECOND, FILL_SECONDS_MAX);
   const fill = scenarioOf(scenario.service === "hello" ? "get" : "ws-64");
   await bench.load(running, fill, fillSeconds);
-  await hold(BUSY);
-  await settle();
-  const before = residentBytes(pid);
-  const resident = await hold(scenario.connections);
+  for (let time = 0; time < FILL_TIMES; time++) await hold(FILL_CONNECTIONS);
+  const before = await settled();
+  const resident = await hold(scenario.connections, settled);
   return {
     bytesEach: (resident - before) / scenario.connections,
     residentBytes: resident,
