@@ -104,14 +104,21 @@ export function planAnswer(flags: number, parts: ResponseParts): AnswerPlan {
   };
 }
 
-/** Returns the answer behind which another protocol takes over. */
-export function planSwitch(parts: ResponseParts): AnswerPlan {
+/**
+ * Returns the answer behind which another protocol takes over.
+ *
+ * @param fields The answer's, when they are not in the response.
+ */
+export function planSwitch(
+  parts: ResponseParts,
+  fields: Fields = fieldList(parts),
+): AnswerPlan {
   const { status, statusText } = parts;
   return {
     status,
     statusText,
     contentType: undefined,
-    fields: fieldList(parts),
+    fields,
     framing: Framing.NONE,
     body: null,
   };

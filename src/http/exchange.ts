@@ -327,7 +327,7 @@ export class Exchange
   /** Hands the connection over to another protocol. */
   #handOver(parts: ResponseParts, handover: Handover): void {
     try {
-      this.#sink.handOver(planSwitch(parts), handover);
+      this.#sink.handOver(planSwitch(parts, handover.fields), handover);
     } catch (error) {
       handover.lost?.();
       throw error;

@@ -77,6 +77,13 @@ export class LazyRequest {
     return #head in request && (request.#head.flags & HeadFlag.UPGRADE) !== 0;
   }
 
+  /** Returns the value of a field, whose name is in lower case, or null. */
+  static field(request: Request, name: string): string | null {
+    return #head in request
+      ? request.#head.get(name) ?? null
+      : request.headers.get(name);
+  }
+
   /** Whether an object is a lazy request. */
   static isLazy(request: object): boolean {
     return #head in request;

@@ -346,5 +346,5 @@ export async function reportStream(
 
 /** Cancels the streams behind whole answers of a connection that is gone. */
 export function cancelEndless(connection: object): void {
-  for (const pump of waiting.get(connection) ?? []) pump.cancel();
+  waiting.get(connection)?.forEach((pump) => pump.cancel());
 }

@@ -32,6 +32,8 @@ export interface Handover {
   readonly takeover: Takeover;
   /** Called instead when the connection cannot be handed over any more. */
   readonly lost: (() => void) | undefined;
+  /** Fields that HTTP sends with those of the response. */
+  readonly fields: readonly [name: string, value: string][] | undefined;
 }
 
 /** A response is kept by its program; what it stands for is kept here. */
@@ -62,8 +64,28 @@ export function takeoverResponse(
   lost?: () => void,
 ): Response {
   const response = new Response(null, { status: SWITCHING_PROTOCOLS, headers });
-  handovers.set(response, { takeover, lost });
+  handovers.set(response, { takeover, lost, fields: undefined });
   return response;
+}
+
+/** Shows what every {@linkcode TakeoverAnswer} shows. */
+const SHOWN = new Response(null, { status: SWITCHING_PROTOCOLS });
+/** Makes objects that pass for that response. */
+const Shown = function () {} as unknown as new () => Response;
+Shown.prototype = SHOWN;
+
+/**
+ * A 101 that no program sees, which is also what happens behind it. Its fields
+ * are beside it: Deno's `Response` and `Headers` make two kilobytes of garbage
+ * for each connection.
+ */
+export abstract class TakeoverAnswer extends Shown implements Handover {
+  abstract readonly fields: readonly [name: string, value: string][];
+  abstract takeover(...connection: Parameters<Takeover>): void;
+
+  get lost(): undefined {
+    return undefined;
+  }
 }
 
 /**
@@ -71,6 +93,7 @@ export function takeoverResponse(
  * returned again stands for nothing.
  */
 export function takeHandover(response: Response): Handover | undefined {
+  if (response instanceof TakeoverAnswer) return response;
   const handover = handovers.get(response);
   if (handover !== undefined) handovers.delete(response);
   return handover;

@@ -8,12 +8,12 @@
  */
 
 import type { ServeAddress } from "../http/transport.ts";
-import { close, CloseCode } from "./closing.ts";
+import { close, CloseCode, closeFailed } from "./closing.ts";
 import type { Codec } from "./codec.ts";
 import type { SharedCodec } from "./frame_log.ts";
 import { PING, PONG } from "./frames.ts";
 import { messagesOf, streamsOf } from "./messages.ts";
-import { call } from "./notifying.ts";
+import { call, waitFor } from "./notifying.ts";
 import { goOn } from "./receiving.ts";
 import { send, sendControl, viewOf } from "./sending.ts";
 import type { WebSocketService } from "./service.ts";
@@ -178,7 +178,12 @@ export class WebSocketConnection implements SocketRecord {
     setPhase(this, Phase.OPEN);
     service.counts.open++;
     service.counts.opened++;
-    call(this, true, () => service.receiver.open(this));
+    // Without `call`: its closure would cost each WebSocket memory.
+    try {
+      waitFor(this, service.receiver.open(this), true);
+    } catch (error) {
+      closeFailed(this, error);
+    }
   }
 
   /** The peer has taken bytes: `send` takes more. */

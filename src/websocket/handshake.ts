@@ -8,6 +8,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { decodeLatin1 } from "../http/latin1.ts";
 import { LazyRequest } from "../http/request.ts";
 import { nativeWebSocket } from "../native/library.ts";
 import {
@@ -24,6 +25,13 @@ const KEY_LENGTH = 24;
 const ACCEPT_LENGTH = 28;
 /** A token: RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+const UPGRADE_FIELD: [string, string] = ["Upgrade", "websocket"];
+
+/** A list that has the token, in any case of its letters. */
+const UPGRADE = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i;
+/** The same. */
+const CONNECTION = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 
 /** What names the protocol in an answer with 426. */
 const OFFER = { "Upgrade": "websocket" };
@@ -86,7 +94,7 @@ export function shakeHands(
 ): Handshake | Response {
   const refusal = refusalOf(request) ?? originRefusal(request, options.origins);
   if (refusal !== undefined) return refusal;
-  const offered = offeredProtocols(request.headers);
+  const offered = offeredProtocols(request);
   if (offered === undefined) {
     return refused(400, "Sec-WebSocket-Protocol must be a list of tokens");
   }
@@ -98,9 +106,9 @@ export function shakeHands(
   if (deflate === "malformed") {
     return refused(400, "Sec-WebSocket-Extensions must be a list of offers");
   }
-  const key = request.headers.get("sec-websocket-key")!;
+  const key = LazyRequest.field(request, "sec-websocket-key")!;
   const headers: [string, string][] = [
-    ["Upgrade", "websocket"],
+    UPGRADE_FIELD,
     ["Sec-WebSocket-Accept", acceptOf(key)],
   ];
   if (protocol !== "") headers.push(["Sec-WebSocket-Protocol", protocol]);
@@ -111,14 +119,13 @@ export function shakeHands(
 }
 
 /** Whether a request names WebSocket among the protocols that it offers. */
-export function asksForWebSocket({ headers }: Request): boolean {
-  return hasToken(headers.get("upgrade"), "websocket");
+export function asksForWebSocket(request: Request): boolean {
+  return UPGRADE.test(LazyRequest.field(request, "upgrade") ?? "");
 }
 
 /** Refuses what is no handshake: RFC 6455 section 4.2.1. */
 function refusalOf(request: Request): Response | undefined {
-  const { headers, method } = request;
-  if (method !== "GET") {
+  if (request.method !== "GET") {
     return refused(405, "the method must be GET", { Allow: "GET" });
   }
   if (LazyRequest.isOld(request)) {
@@ -127,19 +134,22 @@ function refusalOf(request: Request): Response | undefined {
   if (!asksForWebSocket(request)) {
     return refused(426, "Upgrade must name websocket", OFFER);
   }
-  if (!hasToken(headers.get("connection"), "upgrade")) {
+  if (!CONNECTION.test(LazyRequest.field(request, "connection") ?? "")) {
     return refused(400, "Connection must name upgrade");
   }
-  if (headers.get("sec-websocket-version") !== VERSION) {
+  if (LazyRequest.field(request, "sec-websocket-version") !== VERSION) {
     const version = { ...OFFER, "Sec-WebSocket-Version": VERSION };
     return refused(426, "Sec-WebSocket-Version must be 13", version);
   }
-  if (!KEY.test(headers.get("sec-websocket-key") ?? "")) {
+  if (!KEY.test(LazyRequest.field(request, "sec-websocket-key") ?? "")) {
     return refused(400, "Sec-WebSocket-Key must be 16 bytes in base64");
   }
   // The bytes behind the head are frames: RFC 6455 section 4.1 asks for a GET.
-  const length = headers.get("content-length");
-  if (headers.has("transfer-encoding") || length !== null && +length !== 0) {
+  const length = LazyRequest.field(request, "content-length");
+  if (
+    LazyRequest.field(request, "transfer-encoding") !== null ||
+    length !== null && +length !== 0
+  ) {
     return refused(400, "the request must have no body");
   }
   return undefined;
@@ -151,7 +161,7 @@ function originRefusal(
   origins: HandshakeOptions["origins"],
 ): Response | undefined {
   if (origins === undefined) return undefined;
-  const origin = request.headers.get("origin");
+  const origin = LazyRequest.field(request, "origin");
   const isAllowed = typeof origins === "function"
     ? origins(origin, request)
     : origin === null || origins.includes(origin);
@@ -178,16 +188,16 @@ function chosen(
 
 /** Returns what is agreed on; a malformed offer ends the handshake. */
 function agreedDeflate(
-  { headers }: Request,
+  request: Request,
   compression: CompressionSettings | undefined,
 ): DeflateAgreement | "malformed" | undefined {
-  const offers = headers.get("sec-websocket-extensions");
+  const offers = LazyRequest.field(request, "sec-websocket-extensions");
   return offers === null ? undefined : agreeOnDeflate(offers, compression);
 }
 
 /** Returns the offered subprotocols; `undefined` for a malformed list. */
-function offeredProtocols(headers: Headers): string[] | undefined {
-  const value = headers.get("sec-websocket-protocol");
+function offeredProtocols(request: Request): string[] | undefined {
+  const value = LazyRequest.field(request, "sec-websocket-protocol");
   if (value === null) return [];
   const offered = listOf(value);
   // RFC 6455 section 4.1: at least one, all of them tokens, none twice.
@@ -195,13 +205,6 @@ function offeredProtocols(headers: Headers): string[] | undefined {
     offered.every((protocol) => TOKEN.test(protocol)) &&
     new Set(offered).size === offered.length;
   return isList ? offered : undefined;
-}
-
-/** Whether a list has a token, in any case of its letters. */
-function hasToken(value: string | null, token: string): boolean {
-  if (value === null) return false;
-  const lower = value.toLowerCase();
-  return lower === token || listOf(lower).includes(token);
 }
 
 /** Returns the elements of a list, as RFC 9110 section 5.6.1 has it. */
@@ -219,7 +222,7 @@ function acceptOf(key: string): string {
   }
   const code = nativeWebSocket().denio_websocket_accept(text);
   assert(code === 0, "a key has room for its answer");
-  return String.fromCharCode(...text);
+  return decodeLatin1(text, 0, ACCEPT_LENGTH);
 }
 
 function refused(

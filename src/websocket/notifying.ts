@@ -21,6 +21,15 @@ export function waitFor(
   // Most handlers return nothing, or what `send` has returned.
   if (typeof result !== "object" || result === null) return;
   if (typeof (result as PromiseLike<unknown>).then !== "function") return;
+  waitUntil(socket, result as PromiseLike<unknown>, holds);
+}
+
+/** Apart: its closures would cost each message memory in `waitFor`. */
+function waitUntil(
+  socket: SocketRecord,
+  result: PromiseLike<unknown>,
+  holds: boolean,
+): void {
   // The handler of a loop over messages works until the last of them. And after
   // `close` only the peer's close frame is waited for, which must be read.
   holds &&= socket.extras?.reader === undefined &&
@@ -31,9 +40,7 @@ export function waitFor(
   }
   socket.service.host.beginWork();
   // A thenable of another library may settle at once, or twice.
-  const promise = result instanceof Promise
-    ? result
-    : Promise.resolve(result as PromiseLike<unknown>);
+  const promise = result instanceof Promise ? result : Promise.resolve(result);
   promise.then(
     () => settled(socket, holds),
     (error) => {

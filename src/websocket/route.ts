@@ -7,17 +7,22 @@
 import { wrongType } from "../base/checks.ts";
 import type { ServeHandlerInfo, Service } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
-import { takeoverResponse } from "../http/takeover.ts";
-import { codecFor } from "./codec.ts";
-import { WebSocketConnection } from "./connection.ts";
-import { type CompressionSettings, compressionSettings } from "./extension.ts";
+import { TakeoverAnswer, takeoverResponse } from "../http/takeover.ts";
+import type { Transport } from "../stream/transport.ts";
+import { type Codec, codecFor } from "./codec.ts";
+import { type Beginning, WebSocketConnection } from "./connection.ts";
+import { compressionSettings } from "./extension.ts";
 import {
   checkHandlers,
   HandlersReceiver,
   type UpgradeOptions,
   type WebSocketHandlers,
 } from "./handlers.ts";
-import { shakeHands } from "./handshake.ts";
+import {
+  type Handshake,
+  type HandshakeOptions,
+  shakeHands,
+} from "./handshake.ts";
 import { checkLimits } from "./limits.ts";
 import { viewOf } from "./sending.ts";
 import { noCounts, type WebSocketCounts } from "./service.ts";
@@ -100,7 +105,7 @@ export class Route implements WebSocketRoute {
   readonly counts: WebSocketCounts = noCounts();
   readonly #handlers: WebSocketHandlers;
   readonly #receiver: HandlersReceiver;
-  readonly #compression: CompressionSettings | undefined;
+  readonly #settings: HandshakeOptions;
   readonly #shared = new WeakMap<Service, Shared>();
   /** The topics of its servers. */
   readonly #hubs = new HubSet();
@@ -109,31 +114,40 @@ export class Route implements WebSocketRoute {
   constructor(handlers: WebSocketHandlers) {
     checkHandlers(handlers);
     checkLimits(handlers);
-    this.#compression = compressionSettings(handlers.compression ?? false);
+    const { origins, compression = false } = handlers;
+    this.#settings = { origins, compression: compressionSettings(compression) };
     this.#handlers = handlers;
     this.#receiver = new HandlersReceiver(handlers);
   }
 
   upgrade(request: Request, options: UpgradeOptions = {}): Response {
-    const { origins } = this.#handlers;
-    const { data, protocol: choice } = options;
-    const compression = this.#compression;
-    const agreed = shakeHands(request, {
-      origins,
-      protocol: choice,
-      compression,
-    });
+    const agreed = this.#agree(request, options);
     if (agreed instanceof Response) return agreed;
-    const headers = new Headers(options.headers);
-    for (const [name, value] of agreed.headers) headers.set(name, value);
-    return takeoverResponse((transport, service, leftover) => {
-      const shared = this.#sharedBy(service);
-      const { protocol, deflate } = agreed;
-      const codec = deflate && codecFor(deflate, compression!);
-      const own = { data, protocol, codec };
-      const socket = new WebSocketConnection(transport, shared.service, own);
-      transport.upgrade(shared.protocol, socket, leftover);
-    }, headers);
+    const headers = options.headers === undefined
+      ? agreed.headers
+      : joined(options.headers, agreed.headers);
+    const opening = new Opening(this, agreed, options.data);
+    return takeoverResponse(
+      (transport, http, leftover) =>
+        opening.takeover(transport, http, leftover),
+      headers,
+    );
+  }
+
+  #agree(
+    request: Request,
+    { protocol }: UpgradeOptions,
+  ): Handshake | Response {
+    const settings = this.#settings;
+    return shakeHands(
+      request,
+      protocol === undefined ? settings : { ...settings, protocol },
+    );
+  }
+
+  /** Returns what compresses the messages of a WebSocket, as was agreed. */
+  codecOf({ deflate }: Handshake): Codec | undefined {
+    return deflate && codecFor(deflate, this.#settings.compression!);
   }
 
   get topicCounts(): TopicCounts {
@@ -177,9 +191,14 @@ export class Route implements WebSocketRoute {
     decision: UpgradeOptions | Response | undefined,
   ): Response {
     if (decision instanceof Response) return decision;
+    if (decision?.headers !== undefined) return this.upgrade(request, decision);
     const isObject = typeof decision === "object" && decision !== null;
     if (isObject || decision === undefined) {
-      return this.upgrade(request, decision);
+      const options = decision ?? NO_OPTIONS;
+      const agreed = this.#agree(request, options);
+      return agreed instanceof Response
+        ? agreed
+        : new Opening(this, agreed, options.data);
     }
     // A program that returns `false` wants to refuse.
     throw wrongType(
@@ -189,7 +208,8 @@ export class Route implements WebSocketRoute {
     );
   }
 
-  #sharedBy(http: Service): Shared {
+  /** Returns what its WebSockets share on a server. */
+  sharedBy(http: Service): Shared {
     const known = this.#shared.get(http);
     if (known !== undefined) return known;
     const { counts } = this;
@@ -200,4 +220,49 @@ export class Route implements WebSocketRoute {
     this.#shared.set(http, made);
     return made;
   }
+}
+
+/** A WebSocket between its handshake and its beginning: one object for all. */
+class Opening extends TakeoverAnswer implements Beginning {
+  readonly #route: Route;
+  readonly #agreed: Handshake;
+  readonly data: unknown;
+
+  constructor(route: Route, agreed: Handshake, data: unknown) {
+    super();
+    this.#route = route;
+    this.#agreed = agreed;
+    this.data = data;
+  }
+
+  get fields(): [name: string, value: string][] {
+    return this.#agreed.headers;
+  }
+
+  get protocol(): string {
+    return this.#agreed.protocol;
+  }
+
+  get codec(): Codec | undefined {
+    return this.#route.codecOf(this.#agreed);
+  }
+
+  override takeover(
+    transport: Transport,
+    http: Service,
+    leftover: Uint8Array<ArrayBuffer> | undefined,
+  ): void {
+    const { service, protocol } = this.#route.sharedBy(http);
+    const socket = new WebSocketConnection(transport, service, this);
+    transport.upgrade(protocol, socket, leftover);
+  }
+}
+
+const NO_OPTIONS: UpgradeOptions = {};
+
+/** Returns the fields of the program with those of the handshake. */
+function joined(own: HeadersInit, fields: [string, string][]): Headers {
+  const headers = new Headers(own);
+  for (const [name, value] of fields) headers.set(name, value);
+  return headers;
 }

@@ -51,9 +51,9 @@ Deno.test("websocket says what it agrees on, when a client offers compression", 
   using declined = await offer(plain.addr);
   const header = "permessage-deflate; server_no_context_takeover; " +
     "client_no_context_takeover";
-  assertStringIncludes(offers.answer, `sec-websocket-extensions: ${header}\r`);
-  assert(!without.answer.includes("extensions"), without.answer);
-  assert(!declined.answer.includes("extensions"), declined.answer);
+  assertStringIncludes(offers.answer, `Sec-WebSocket-Extensions: ${header}\r`);
+  assert(!without.answer.includes("Extensions"), without.answer);
+  assert(!declined.answer.includes("Extensions"), declined.answer);
   for (const peer of [offers, without, declined]) {
     await peer.send(maskedFrame(FIN | PING, ""));
     await peer.frame();

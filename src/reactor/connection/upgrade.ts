@@ -53,14 +53,14 @@ export function upgrade(
   data: unknown,
   leftover: Uint8Array<ArrayBuffer> | undefined,
 ): void {
-  requireHandlers(protocol);
+  const setup = setupWith(connection.setup, protocol);
   if (connection.flags & OVER) {
     throw new Deno.errors.BadResource(
       "Cannot upgrade the connection: it is closed, or about to be",
     );
   }
   const { limits } = connection.setup;
-  connection.setup = setupWith(connection.setup, protocol);
+  connection.setup = setup;
   connection.data = data;
   // What the old protocol has set does not hold for the new one.
   connection.target = undefined;
@@ -89,9 +89,11 @@ function setupWith(
   protocol: Protocol<unknown, Connection>,
 ): ConnectionSetup {
   let made = setups.get(setup);
-  if (made === undefined) setups.set(setup, made = new WeakMap());
-  let next = made.get(protocol);
+  let next = made?.get(protocol);
   if (next === undefined) {
+    // Once for each protocol: checking takes as long as an upgrade.
+    requireHandlers(protocol);
+    if (made === undefined) setups.set(setup, made = new WeakMap());
     const limits = protocol.timeouts === undefined
       ? setup.limits
       : { ...setup.limits, timeouts: timeoutsOf(protocol.timeouts) };
