@@ -18,6 +18,7 @@ export {
 export { serve } from "./src/server/serve.ts";
 export { http, type HttpOptions } from "./src/server/http_protocol.ts";
 export type {
+  HandlerOptions,
   HttpServer,
   ServeBaseOptions,
   ServeOptions,

@@ -20,6 +20,7 @@ import {
   adapterOf,
   type TopicAdapter,
 } from "../websocket/adapter.ts";
+import type { Sendable, SendOptions } from "../websocket/socket.ts";
 import { type Hub, hubOf } from "../websocket/topics.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission } from "./admission.ts";
@@ -101,6 +102,18 @@ export interface ServeUnixOptions
 }
 
 /**
+ * Handlers among the options of a server: in the form of `Deno.serve`, or of a
+ * module. Without a handler of requests, those that ask for no WebSocket are
+ * answered with 426.
+ *
+ * @typeParam Addr The form of a client's address.
+ */
+export type HandlerOptions<Addr extends ServeAddress> =
+  | { handler: Handler<Addr> }
+  | { fetch: Handler<Addr> }
+  | { websocket: WebSockets };
+
+/**
  * A running server.
  *
  * @typeParam Addr The form of its address.
@@ -120,6 +133,17 @@ export interface HttpServer<Addr extends ServeAddress = Deno.NetAddr>
    * `unref()`.
    */
   shutdown(): Promise<void>;
+  /**
+   * Publishes a message to all WebSockets of the server that have subscribed to
+   * a topic, and to other machines when the server has `topics`: see
+   * `ServerWebSocket.publish`.
+   *
+   * @returns How many WebSockets of the server are subscribed.
+   * @throws {TypeError} when `topic` is no string, or `message` is neither text
+   * nor bytes.
+   * @throws {RangeError} when `topic` is empty or too long.
+   */
+  publish(topic: string, message: Sendable, options?: SendOptions): number;
   /** Keeps the process alive while the server runs, as it does at first. */
   ref(): void;
   /** Lets the process end although the server runs. */
@@ -234,6 +258,12 @@ export class HttpServerOnReactor implements HttpServer<ServeAddress> {
     }
     return this.finished;
   };
+
+  readonly publish = (
+    topic: string,
+    message: Sendable,
+    options?: SendOptions,
+  ): number => this.hub.publish(topic, message, options);
 
   readonly ref = (): void => {
     this.#listener.ref();

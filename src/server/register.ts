@@ -13,7 +13,7 @@
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import { upgradeWebSocket } from "../websocket/drop_in.ts";
-import type { HttpServer, ServeBaseOptions } from "./http_server.ts";
+import type { ServeBaseOptions } from "./http_server.ts";
 import { serve } from "./serve.ts";
 import { refusalOf, serveArguments } from "./serve_options.ts";
 
@@ -26,7 +26,7 @@ export type RegisterOptions = Omit<
 type Serve = (
   options: object,
   handler: Handler<ServeAddress>,
-) => HttpServer<ServeAddress>;
+) => Deno.HttpServer<ServeAddress>;
 
 /** Deno's properties, which may be getters that load the server. */
 const DENOS = new Map(
@@ -93,7 +93,7 @@ export function unregister(): void {
 function serveHere(
   first?: unknown,
   second?: unknown,
-): HttpServer<ServeAddress> {
+): Deno.HttpServer<ServeAddress> {
   const { options, handler } = serveArguments<object, Handler<ServeAddress>>(
     first,
     second,

@@ -9,6 +9,7 @@ import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import {
   type AnyServeOptions,
+  type HandlerOptions,
   type HttpServer,
   serveHttp,
   type ServeOptions,
@@ -20,7 +21,6 @@ import {
   refusalOf,
   serveArguments,
 } from "./serve_options.ts";
-import type { WebSockets } from "./web_sockets.ts";
 import type {
   ServeModuleOptions,
   ServeModuleUnixOptions,
@@ -53,28 +53,13 @@ import type { WorkersServer } from "./worker/workers.ts";
  */
 export function serve(handler: Handler): HttpServer;
 /**
- * Serves HTTP/1.1 with options.
+ * Serves HTTP/1.1 and WebSockets with options.
  *
- * @param options Options of the server, with the handler.
+ * @param options Options of the server, with its handlers.
  */
 export function serve(
-  options: ServeOptions & { handler: Handler },
+  options: ServeOptions & HandlerOptions<Deno.NetAddr>,
 ): HttpServer;
-/**
- * Serves HTTP/1.1 and WebSockets, in the form of a module.
- *
- * @param options Options of the server, with the handler as `fetch`; without
- * one, requests that ask for no WebSocket are answered with 426.
- */
-export function serve(
-  options: ServeOptions & { fetch?: Handler; websocket: WebSockets },
-): HttpServer;
-/**
- * Serves HTTP/1.1 with options.
- *
- * @param options Options of the server, with the handler as `fetch`.
- */
-export function serve(options: ServeOptions & { fetch: Handler }): HttpServer;
 /**
  * Serves HTTP/1.1 with options.
  *
@@ -94,12 +79,12 @@ export function serve(
   handler: Handler<Deno.UnixAddr>,
 ): HttpServer<Deno.UnixAddr>;
 /**
- * Serves HTTP/1.1 on a Unix socket with options.
+ * Serves HTTP/1.1 and WebSockets on a Unix socket with options.
  *
- * @param options Options of the server, with the handler.
+ * @param options Options of the server, with its handlers.
  */
 export function serve(
-  options: ServeUnixOptions & { handler: Handler<Deno.UnixAddr> },
+  options: ServeUnixOptions & HandlerOptions<Deno.UnixAddr>,
 ): HttpServer<Deno.UnixAddr>;
 /**
  * Serves a module on Workers, each with its own reactor. All Workers accept

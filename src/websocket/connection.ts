@@ -15,7 +15,7 @@ import { PING, PONG } from "./frames.ts";
 import { messagesOf, streamsOf } from "./messages.ts";
 import { call, waitFor } from "./notifying.ts";
 import { goOn } from "./receiving.ts";
-import { send, sendControl, viewOf } from "./sending.ts";
+import { send, sendControl } from "./sending.ts";
 import type { WebSocketService } from "./service.ts";
 import type {
   Message,
@@ -129,6 +129,10 @@ export class WebSocketConnection implements SocketRecord {
     this.goOn();
   }
 
+  isSubscribed(topic: string): boolean {
+    return this.service.hub.has(topic, this);
+  }
+
   subscribe(topic: string): boolean {
     return phaseOf(this) === Phase.OPEN &&
       this.service.hub.subscribe(topic, this);
@@ -139,9 +143,8 @@ export class WebSocketConnection implements SocketRecord {
   }
 
   publish(topic: string, message: Sendable, options?: SendOptions): number {
-    const sent = typeof message === "string" ? message : viewOf(message);
     const compress = options?.compress;
-    return this.service.hub.publish(topic, sent, { compress, except: this });
+    return this.service.hub.publish(topic, message, { compress, except: this });
   }
 
   get topics(): string[] {

@@ -24,10 +24,10 @@ import {
   shakeHands,
 } from "./handshake.ts";
 import { checkLimits } from "./limits.ts";
-import { viewOf } from "./sending.ts";
 import { noCounts, type WebSocketCounts } from "./service.ts";
 import { type Shared, sharedOn } from "./shared.ts";
 import type { Sendable, SendOptions } from "./socket.ts";
+import { textOrBytes } from "./text.ts";
 import { checkTopic, type Hub, HubSet, type TopicCounts } from "./topics.ts";
 
 /**
@@ -60,6 +60,11 @@ export interface WebSocketRoute<Data = unknown> {
    * @throws {RangeError} when `topic` is empty or too long.
    */
   publish(topic: string, message: Sendable, options?: SendOptions): number;
+  /**
+   * Returns how many WebSockets of this thread are subscribed to a topic, on the
+   * servers that `publish` reaches.
+   */
+  subscriberCount(topic: string): number;
 }
 
 /**
@@ -161,13 +166,20 @@ export class Route implements WebSocketRoute {
   }
 
   publish(topic: string, message: Sendable, options?: SendOptions): number {
-    const sent = typeof message === "string" ? message : viewOf(message);
+    // A hub checks them, too, but there may be none.
     checkTopic(topic);
+    const sent = textOrBytes(message);
     let receivers = 0;
     for (const hub of this.#hubs) {
       receivers += hub.publish(topic, sent, options);
     }
     return receivers;
+  }
+
+  subscriberCount(topic: string): number {
+    let count = 0;
+    for (const hub of this.#hubs) count += hub.sizeOf(topic);
+    return count;
   }
 
   /** Publishes to the topics of a server from now on. */

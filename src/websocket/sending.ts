@@ -26,8 +26,10 @@ import { CLOSE_SENT, Phase, phaseOf, type SocketRecord } from "./state.ts";
 import {
   ASCII_ROOM,
   BYTES_A_CHARACTER,
+  bytesOf,
   current,
   encodeText,
+  viewOf,
   writeText,
 } from "./text.ts";
 
@@ -235,30 +237,4 @@ function writeShared(
   writeHead(bytes, start, TEXT | FIN, size);
   output.length = at + size;
   return true;
-}
-
-/**
- * Returns the bytes of a message: a text as UTF-8.
- *
- * @throws {TypeError} when it is neither text nor bytes.
- */
-export function bytesOf(message: Sendable): Bytes {
-  return typeof message === "string" ? encodeText(message) : viewOf(message);
-}
-
-/**
- * Returns bytes as an array of bytes.
- *
- * @throws {TypeError} when they are none.
- */
-export function viewOf(message: unknown): Bytes {
-  if (message instanceof Uint8Array) return message as Bytes;
-  if (message instanceof ArrayBuffer) return new Uint8Array(message);
-  if (ArrayBuffer.isView(message)) {
-    const { buffer, byteOffset, byteLength } = message;
-    return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
-  }
-  throw new TypeError(
-    `Cannot send "${String(message)}": it must be a string or bytes`,
-  );
 }

@@ -103,6 +103,8 @@ export interface ServerWebSocket<Data = unknown> {
 
   /** The topics that it is subscribed to. */
   readonly topics: readonly string[];
+  /** Returns whether it is subscribed to a topic. */
+  isSubscribed(topic: string): boolean;
   /**
    * Subscribes to a topic: from now on the peer gets each message that is
    * published there. Topics belong to a server, with all its Workers. A closing

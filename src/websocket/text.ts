@@ -1,12 +1,15 @@
 /**
- * Text of messages to bytes and back. Native code has checked the bytes.
+ * Messages to bytes and back. Native code has checked the bytes of texts.
  *
  * @module
  */
 
 import { decodeLatin1, writeAscii } from "../http/latin1.ts";
+import type { Sendable } from "./socket.ts";
 
 export { ASCII_ROOM } from "../http/latin1.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A BOM is part of the message: RFC 6455 section 5.6. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -17,7 +20,7 @@ export const BYTES_A_CHARACTER = 3;
 
 /** Returns valid UTF-8 as text. */
 export function decodeText(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Bytes,
   start: number,
   end: number,
   isAscii: boolean,
@@ -35,7 +38,7 @@ export function decodeText(
  * ASCII is written, and -1 returned for any other text.
  */
 export function writeText(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Bytes,
   start: number,
   text: string,
   room: boolean,
@@ -47,12 +50,47 @@ export function writeText(
 /** The text that a handler gets right now, and its bytes. */
 export const current: {
   text: string | undefined;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Bytes;
   start: number;
   end: number;
 } = { text: undefined, bytes: new Uint8Array(0), start: 0, end: 0 };
 
 /** Returns a text as UTF-8. */
-export function encodeText(text: string): Uint8Array<ArrayBuffer> {
+export function encodeText(text: string): Bytes {
   return encoder.encode(text);
+}
+
+/**
+ * Returns the bytes of a message: a text as UTF-8.
+ *
+ * @throws {TypeError} when it is neither text nor bytes.
+ */
+export function bytesOf(message: Sendable): Bytes {
+  return typeof message === "string" ? encodeText(message) : viewOf(message);
+}
+
+/**
+ * Returns a message as text, or as an array of bytes.
+ *
+ * @throws {TypeError} when it is neither.
+ */
+export function textOrBytes(message: Sendable): string | Bytes {
+  return typeof message === "string" ? message : viewOf(message);
+}
+
+/**
+ * Returns bytes as an array of bytes.
+ *
+ * @throws {TypeError} when they are none.
+ */
+export function viewOf(message: unknown): Bytes {
+  if (message instanceof Uint8Array) return message as Bytes;
+  if (message instanceof ArrayBuffer) return new Uint8Array(message);
+  if (ArrayBuffer.isView(message)) {
+    const { buffer, byteOffset, byteLength } = message;
+    return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+  }
+  throw new TypeError(
+    `Cannot send "${String(message)}": it must be a string or bytes`,
+  );
 }

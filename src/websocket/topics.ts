@@ -9,14 +9,13 @@
  */
 
 import { FrameLog, Publication, type SharedCodec } from "./frame_log.ts";
+import type { Sendable } from "./socket.ts";
+import { textOrBytes } from "./text.ts";
 import { Topic, TOPIC_CHARACTERS_MAX, type TopicMember } from "./topic.ts";
 import { TurnLog } from "./turn_log.ts";
 
 /** Bytes of a server's name. */
 export const ORIGIN_BYTES = 16;
-
-/** A message for a topic: text, or bytes for a binary message. */
-export type TopicMessage = string | Uint8Array<ArrayBuffer>;
 
 /** Counts of a server's topics. */
 export interface TopicCounts {
@@ -90,6 +89,11 @@ export class Hub {
     return this.#topics.get(name)?.size ?? 0;
   }
 
+  /** Whether a member is in a topic. */
+  has(name: string, member: TopicMember): boolean {
+    return this.#topics.get(name)?.has(member) ?? false;
+  }
+
   /**
    * Adds a member to a topic: it gets all messages from now on.
    *
@@ -157,16 +161,17 @@ export class Hub {
    * Publishes a message to all members of a topic, here and elsewhere.
    *
    * @returns How many members it has here.
-   * @throws {TypeError} when `name` is no string.
+   * @throws {TypeError} when `name` is no string, or `message` is neither text
+   * nor bytes.
    * @throws {RangeError} when `name` is empty or too long.
    */
   publish(
     name: string,
-    message: TopicMessage,
+    message: Sendable,
     { except, compress }: PublishOptions = {},
   ): number {
     checkTopic(name);
-    const publication = new Publication(message, { compress });
+    const publication = new Publication(textOrBytes(message), { compress });
     for (const link of this.#links) link.published(name, publication);
     return this.deliver(name, publication, except);
   }

@@ -29,10 +29,12 @@ const hello: Handler = () => new Response("Hello");
 /** `serve`, as a program without types calls it. */
 const serveAnything = serve as unknown as (
   ...args: unknown[]
-) => HttpServer<Deno.NetAddr | Deno.UnixAddr>;
+) => Deno.HttpServer<Deno.NetAddr | Deno.UnixAddr>;
 
 /** Checks that a server answers, and shuts it down. */
-async function assertServes(server: HttpServer): Promise<void> {
+async function assertServes(
+  server: Deno.HttpServer<Deno.NetAddr>,
+): Promise<void> {
   using client = await RawClient.connect({
     ...server.addr,
     hostname: "127.0.0.1",

@@ -1,9 +1,15 @@
 /** WebSockets of programs that ask for what cannot be, or fail at the end. */
 
-import { assertEquals, assertThrows } from "@std/assert";
-import { serve, webSocket, type WebSocketHandlers } from "../../mod.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  serve,
+  type ServeModuleOptions,
+  webSocket,
+  type WebSocketHandlers,
+} from "../../mod.ts";
 import { RawClient } from "../util/http_client.ts";
 import { ConsoleWatch } from "../util/console.ts";
+import { SocketFolder } from "../util/unix_paths.ts";
 import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
 
 const HANDSHAKE = "Connection: Upgrade\r\nUpgrade: websocket\r\n" +
@@ -54,6 +60,19 @@ Deno.test("serve() answers a request that offers another protocol by its handler
   await using server = serve({ ...options, websocket: {}, fetch: answer });
   const fields = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n";
   assertEquals(await statusOf(server.addr, fields), 200);
+});
+
+Deno.test("serve() takes handlers of WebSockets at a Unix socket, and not for a module", async () => {
+  using folder = new SocketFolder();
+  const path = folder.path("websocket.sock");
+  const server = serve({ path, onListen() {}, websocket: {}, fetch: answer });
+  await server.shutdown();
+  const module = { module: import.meta.url, websocket: {} };
+  await assertRejects(
+    async () => await serve(module as ServeModuleOptions),
+    TypeError,
+    'option "websocket": export it from the module',
+  );
 });
 
 const fail = () => Promise.reject(new Error("planned"));

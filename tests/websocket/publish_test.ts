@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { serve, webSocket, type WebSocketHandlers } from "../../mod.ts";
 import { BINARY, FIN, PING, RSV1, TEXT } from "../../src/websocket/frames.ts";
 import { inflateOnce } from "../util/deflate_peer.ts";
+import { encoded } from "../util/handlers.ts";
 import { eventually, within } from "../util/waiting.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
@@ -18,8 +19,9 @@ const NEWS: WebSocketHandlers = {
     else if (message === "close") {
       socket.publish("news", "last");
       socket.close(1000);
-    } else if (message === "topics") socket.send(socket.topics.join());
-    else {
+    } else if (message === "topics") {
+      socket.send(`${socket.topics} ${socket.isSubscribed("news")}`);
+    } else {
       socket.send("first");
       socket.publish("news", message);
       socket.send("third");
@@ -66,7 +68,7 @@ Deno.test("route.publish() reaches all subscribers, and nobody who has left or c
   const [first, second, third] = await peersOf(server, 3);
   assertEquals(route.publish("news", "one"), 3);
   await second!.sendTexts("leave", "topics");
-  assertEquals([await second!.text(), await second!.text()], ["one", ""]);
+  assertEquals([await second!.text(), await second!.text()], ["one", " false"]);
   await third!.sendTexts("close");
   assertEquals(await third!.text(), "one");
   // It is closing: what is published now is not for it.
@@ -180,8 +182,12 @@ Deno.test("topics belong to a server, and a route publishes on its servers", asy
   await eventually("all", () => route.counts.open + other.counts.open === 3);
   assertEquals(route.publish("news", "to two"), 2);
   assertEquals(other.publish("news", "to one"), 1);
+  assertEquals(second.publish("news", encoded("to second")), 1);
   const texts = await Promise.all(peers.map((peer) => peer.text()));
   assertEquals(texts, ["to two", "to two", "to one"]);
+  assertEquals((await peers[1]!.frame())?.payload, encoded("to second"));
+  assertEquals(route.subscriberCount("news"), 2);
+  assertEquals(route.subscriberCount("other"), 0);
   for (const peer of peers) peer[Symbol.dispose]();
 });
 

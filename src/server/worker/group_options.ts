@@ -149,10 +149,12 @@ type PollOptions = Parameters<System["openPoll"]>[0];
 /** Options of `serve` that modules cannot have, with what to do instead. */
 const NOT_FOR_MODULES: Readonly<Record<string, string>> = {
   handler: "the module answers requests",
+  fetch: "the module answers requests",
   onError: "handle errors in the module",
   onListen: 'the server that "await serve()" returns has the address',
   observer: "export it from the module, beside fetch",
   topics: "export them from the module, beside fetch",
+  websocket: "export it from the module, beside fetch",
   reactor: "each Worker has its own",
   reusePort: 'use balance: "reuse-port"',
 };

@@ -11,7 +11,7 @@
 
 import type { Connection } from "../../reactor/connection.ts";
 import type { Reactor } from "../../reactor/reactor.ts";
-import { bytesOf } from "../../websocket/sending.ts";
+import { bytesOf } from "../../websocket/text.ts";
 import type { Sendable } from "../../websocket/socket.ts";
 import { type Frame, FrameKind, topicFrame, topicOf } from "./frames.ts";
 
