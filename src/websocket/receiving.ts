@@ -35,7 +35,6 @@ import {
 } from "./frames.ts";
 import { countHeld, hold } from "./holding.ts";
 import { call, waitFor } from "./notifying.ts";
-import { ownBytes } from "./own_bytes.ts";
 import { sendPong } from "./sending.ts";
 import {
   ACTING,
@@ -258,7 +257,7 @@ function takePiece(
       socket.extras?.reader === undefined;
     return deliver(
       socket,
-      isLent ? bytes.subarray(start, end) : ownBytes(bytes, start, end),
+      isLent ? bytes.subarray(start, end) : bytes.slice(start, end),
     );
   }
   const extras = extrasOf(socket);

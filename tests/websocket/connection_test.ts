@@ -58,6 +58,8 @@ Deno.test("websocket lends binary messages only to handlers that want that", asy
     // A lent message lies where the next one will.
     const first = binary === "own" ? [1, 2, 3] : [4, 5, 6];
     assertEquals([...seen[0]!], first);
+    const { buffer, byteLength } = seen[0]!;
+    assertEquals(buffer.byteLength === byteLength, binary === "own");
   }
   assertThrows(
     () => serveWebSockets({ binary: "copied" as never }),

@@ -17,7 +17,7 @@ const where = { hostname: "127.0.0.1", port: 0, onListen: announce };
 if (service.startsWith("ws")) {
   const message = service === "ws-topic" ? publish : echo;
   const compression = service === "ws-deflate";
-  serve({ ...where, websocket: { compression, message } });
+  serve({ ...where, websocket: { compression, message, binary: "lent" } });
 } else serve(where, handlerFor(service));
 
 function echo(socket: ServerWebSocket, message: Message): void {
