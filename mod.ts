@@ -1,7 +1,7 @@
 /**
- * Servers and clients for Deno on their own event loop: HTTP/1.1; any protocol
- * over TCP and Unix sockets, by handlers (`Reactor`) or by fibers (`Fibers`);
- * UDP and pipes.
+ * Servers and clients for Deno on their own event loop: HTTP/1.1 and WebSockets
+ * (`serve`); any protocol over TCP and Unix sockets, by handlers (`Reactor`) or
+ * by fibers (`Fibers`); UDP and pipes.
  *
  * `denio/poll` has the sockets, and the `Poll` below the event loop.
  * `denio/testing` has a system in memory, for tests.
@@ -67,7 +67,7 @@ export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
 export { upgradeWebSocket } from "./src/websocket/drop_in.ts";
 export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
 export type { WebSocketCounts } from "./src/websocket/service.ts";
-export type { SlowMembers } from "./src/websocket/topic.ts";
+export type { SlowSubscribers } from "./src/websocket/topic.ts";
 export type { TopicCounts } from "./src/websocket/topics.ts";
 export type {
   Message,

@@ -13,7 +13,7 @@ export interface AdmissionOptions {
    * Connections in all. Beyond that number, the server makes room for a new
    * connection, as nginx does: it closes those that have waited longest for a
    * request or for the rest of a head, and for a second at least. Without such
-   * a connection it closes the new one. 65,536 when left out; an idle
+   * a connection, as when all are WebSockets, it closes the new one. 65,536 when left out; an idle
    * connection takes less than a KiB of memory, but the requests of so many
    * clients take more. From 1, or `Infinity`.
    */

@@ -127,7 +127,7 @@ export function partOf(log: FrameLog, entries: readonly number[]): Part {
 }
 
 /** Yields ranges with the frames of some messages, as few as there can be. */
-export function* rangesOf(
+function* rangesOf(
   log: FrameLog,
   entries: readonly number[],
 ): Generator<Part> {

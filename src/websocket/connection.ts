@@ -198,8 +198,8 @@ export class WebSocketConnection implements SocketRecord {
   }
 
   /**
-   * Nothing can be sent any more. The program that waits for `drain` before it
-   * reads on must do so: only then `close` follows.
+   * Nothing can be sent any more. `close` is called when the bytes that have
+   * come are read, so a program that has paused until `drain` must read on.
    */
   broke(): void {
     if (!(this.state & HELD)) return;

@@ -24,6 +24,7 @@ const LOG_BYTES_MIN = 4_096;
 const LOG_BYTES_KEPT = 65_536;
 /** Texts up to this are encoded into the log; longer ones are measured first. */
 const TEXT_LENGTH_MAX = 4_096;
+
 /** Compresses messages for many receivers. */
 export interface SharedCodec {
   /** Whether a message of about `size` bytes is compressed. */

@@ -82,8 +82,6 @@ export const COMPRESSION = 2;
 export const CONTROL_BYTES_MAX = 125;
 /** The longest head of a frame that is not masked. */
 export const HEAD_BYTES_MAX = 10;
-/** More bytes than a call ever leaves: a masked head and a control frame. */
-export const LEFT_BYTES_MAX = 139;
 
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;

@@ -12,7 +12,7 @@ import type { OriginCheck, ProtocolChoice } from "./handshake.ts";
 import type { WebSocketLimitOptions } from "./limits.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Message, ServerWebSocket } from "./socket.ts";
-import type { SlowMembers } from "./topic.ts";
+import type { SlowSubscribers } from "./topic.ts";
 
 /**
  * What an upgrade gives its WebSocket.
@@ -68,11 +68,11 @@ export interface WebSocketHandlers<Data = unknown>
    * unsent: `"drop"` drops it for this WebSocket, `"close"` also closes the
    * WebSocket with 1013. `"drop"` when left out. Both are counted.
    */
-  slowSubscribers?: SlowMembers;
+  slowSubscribers?: SlowSubscribers;
   /**
    * Decides about a request for a WebSocket: returns what the WebSocket begins
-   * with, or a `Response` that refuses it, or a promise of one. Nothing or
-   * `undefined` accepts it without data.
+   * with, or a `Response` that refuses it, or a promise of one. `undefined`
+   * accepts it without data.
    */
   upgrade?(
     request: Request,
@@ -108,7 +108,10 @@ export interface WebSocketHandlers<Data = unknown>
    * `"queued"`, and each `"refused"` of an open WebSocket.
    */
   drain?(socket: ServerWebSocket<Data>): unknown;
-  /** The peer has broken the protocol, or has gone; `close` follows. */
+  /**
+   * The peer has broken the protocol, or has gone; `close` follows, and does not
+   * wait for a promise.
+   */
   error?(socket: ServerWebSocket<Data>, error: Error): unknown;
   /**
    * The WebSocket is closed.

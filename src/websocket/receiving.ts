@@ -284,7 +284,10 @@ function finish(socket: SocketRecord, partial: PartialMessage): void {
   deliver(socket, isTight ? bytes.subarray(0, length) : bytes.slice(0, length));
 }
 
-/** Adds bytes; the array grows by doubling: a length that is sent is no byte. */
+/**
+ * Adds bytes. The array grows by doubling with the bytes that have come: a peer
+ * that only announces a long frame takes no memory.
+ */
 function append(
   partial: PartialMessage,
   bytes: Bytes,

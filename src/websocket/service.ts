@@ -14,7 +14,7 @@ import {
 } from "./frames.ts";
 import type { WebSocketLimits } from "./limits.ts";
 import type { Receiver } from "./receiver.ts";
-import type { SlowMembers, TopicLimits } from "./topic.ts";
+import type { SlowSubscribers, TopicLimits } from "./topic.ts";
 import type { Hub } from "./topics.ts";
 
 /** What the server of a WebSocket does for it. */
@@ -57,7 +57,7 @@ export interface WebSocketServiceOptions {
   /** The topics of the server. */
   readonly hub: Hub;
   /** What becomes of messages of topics for slow peers. */
-  readonly slowSubscribers: SlowMembers;
+  readonly slowSubscribers: SlowSubscribers;
 }
 
 /** What the WebSockets of one kind share on one server. */
@@ -91,7 +91,7 @@ export class WebSocketService {
     this.topicLimits = {
       topicsMax,
       backpressureBytesMax,
-      slowMembers: slowSubscribers,
+      slowSubscribers,
     };
     this.#plain = wordsOf(limits, 0);
     this.#compressed = wordsOf(limits, COMPRESSION);

@@ -6,7 +6,10 @@
 
 import type { ServeAddress } from "../http/transport.ts";
 
-/** A message: text as a string, anything else as bytes of its own. */
+/**
+ * A message: text as a string, anything else as bytes, which are the program's
+ * own unless its handlers ask for `binary: "lent"`.
+ */
 export type Message = string | Uint8Array<ArrayBuffer>;
 
 /** What `send` takes: text, or bytes that are sent as a binary message. */
@@ -48,7 +51,12 @@ export interface ServerWebSocket<Data = unknown> {
   readonly extensions: string;
   /** Unsent bytes of earlier turns: the system has not taken them yet. */
   readonly bufferedBytes: number;
-  /** The peer's address; an error when the connection is gone. */
+  /**
+   * The peer's address. The system does not know it once the connection is gone:
+   * a program that needs it in `close` keeps it in `data`.
+   *
+   * @throws {Deno.errors.BadResource} when the connection is gone.
+   */
   readonly remoteAddr: ServeAddress;
 
   /**
@@ -60,7 +68,7 @@ export interface ServerWebSocket<Data = unknown> {
    */
   send(message: Sendable, options?: SendOptions): SendResult;
   /**
-   * Sends a ping, which the peer's system answers by a pong.
+   * Sends a ping, which the peer answers by a pong.
    *
    * @param message At most 125 bytes for the pong to repeat; none when left out.
    * @returns What became of it: see {@linkcode SendResult}.
@@ -94,8 +102,8 @@ export interface ServerWebSocket<Data = unknown> {
   /** Whether {@linkcode ServerWebSocket.pause} holds messages. */
   readonly isPaused: boolean;
   /**
-   * Stops reading: no message is handed over, and those that come wait in the
-   * peer's system. Pings are not answered meanwhile.
+   * Stops reading: no message is handed over, and further ones wait in the
+   * systems of both sides. Pings are not answered meanwhile.
    */
   pause(): void;
   /** Reads again. */

@@ -16,7 +16,7 @@ import type { FrameLog, SharedCodec } from "./frame_log.ts";
 export const TOPIC_CHARACTERS_MAX = 255;
 
 /** What becomes of a message for a member whose peer reads too slowly. */
-export type SlowMembers = "drop" | "close";
+export type SlowSubscribers = "drop" | "close";
 
 /** The limits of members. */
 export interface TopicLimits {
@@ -25,7 +25,7 @@ export interface TopicLimits {
   /** Unsent bytes beyond which a member is slow. */
   readonly backpressureBytesMax: number;
   /** Drops the message, or closes the member. */
-  readonly slowMembers: SlowMembers;
+  readonly slowSubscribers: SlowSubscribers;
 }
 
 /** The transport of a member. */

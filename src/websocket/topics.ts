@@ -226,7 +226,7 @@ export class Hub {
   /** Notes that a member's peer reads too slowly for a message. */
   #note(member: TopicMember): void {
     this.counts.dropped++;
-    if (member.topicLimits.slowMembers === "drop") return;
+    if (member.topicLimits.slowSubscribers === "drop") return;
     this.counts.closed++;
     this.leave(member);
     // A handler must not run while messages are sent.

@@ -18,7 +18,7 @@ import { encoded } from "./handlers.ts";
 export const MEMBER_LIMITS: TopicLimits = {
   topicsMax: 100,
   backpressureBytesMax: 1_048_576,
-  slowMembers: "drop",
+  slowSubscribers: "drop",
 };
 
 /** A codec that turns bytes around, and counts how often. */

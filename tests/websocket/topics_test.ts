@@ -234,7 +234,7 @@ Deno.test("Hub drops only the messages for which a member has no room", () => {
 
 Deno.test("Hub closes a slow member after the messages were sent, when it is told to", async () => {
   const hub = new Hub();
-  const limits = { ...MEMBER_LIMITS, slowMembers: "close" as const };
+  const limits = { ...MEMBER_LIMITS, slowSubscribers: "close" as const };
   const slow = new Member(undefined, undefined, limits);
   for (const topic of ["a", "b"]) hub.subscribe(topic, slow);
   slow.transport.bufferedBytes = 2_000_000;

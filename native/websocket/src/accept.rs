@@ -29,7 +29,7 @@ pub fn accept(key: &[u8; KEY_LENGTH]) -> [u8; ACCEPT_LENGTH] {
             .iter()
             .zip([16, 8, 0])
             .fold(0, |bits, (byte, at)| bits | usize::from(*byte) << at);
-        // So many characters as have a bit of the bytes: the last group has two bytes.
+        // Two bytes, as the last group has, fill three characters; "=" is the fourth.
         for (place, at) in four.iter_mut().zip([18, 12, 6, 0]).take(three.len() + 1) {
             *place = ALPHABET.get(bits >> at & 63).copied().unwrap_or(b'=');
         }

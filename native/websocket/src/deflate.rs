@@ -3,8 +3,8 @@
 //! A thread has one decompressor, and a compressor for each size of the window, made when
 //! they are first needed. None belongs to a connection: each message starts from the
 //! connection's history, which the caller lends. That is the end of what was sent or
-//! received before, or nothing without context takeover. A history takes what it has bytes,
-//! at most 32 KiB; a compressor of its own would take 270 KiB from the first message on.
+//! received before, or nothing without context takeover. A history takes as many bytes as it
+//! holds, at most 32 KiB; a compressor for each connection would take 270 KiB.
 
 use std::cell::RefCell;
 
@@ -29,8 +29,8 @@ const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// a message that is whole does the stream end with the last of these bytes.
 const AFTER: [u8; 6] = [0, 0, 0xFF, 0xFF, 3, 0];
 
-/// zlib refers back at most by its window less 262 bytes: with the window of 512 bytes, by
-/// 250. So it has a window of 256 bytes, too, of which zlib has none.
+/// zlib has no window of 256 bytes. But it refers back at most by its window less 262 bytes:
+/// with the window of 512 bytes by 250, which a peer with a window of 256 can follow.
 const COMPRESSOR_BITS_MIN: u32 = 9;
 const COMPRESSORS: usize = (WINDOW_BITS_MAX - COMPRESSOR_BITS_MIN + 1) as usize;
 /// zlib's default of 8 makes larger blocks, which take 0.4 percent off a megabyte. But a
@@ -38,10 +38,12 @@ const COMPRESSORS: usize = (WINDOW_BITS_MAX - COMPRESSOR_BITS_MIN + 1) as usize;
 const MEMORY_LEVEL: i32 = 5;
 
 /// A block may end the stream (BFINAL), and another stream may follow in the same message:
-/// RFC 7692 section 7.2.3.4. Such a block may have two bytes, and takes two microseconds, for
-/// copying the history. So a message may have this many, and one more for this many bytes:
-/// then they take less time than blocks with codes of their own, of which all bytes may be.
+/// RFC 7692 section 7.2.3.4. Such a stream can be two bytes long, and beginning one takes two
+/// microseconds, since the history is copied. So their number is bounded: by this one, and by
+/// the length of the message.
 const STREAMS_FREE: usize = 64;
+/// One more stream is allowed for so many bytes of a message. Streams then take less time than
+/// blocks with codes of their own, of which a message may consist.
 const STREAM_BYTES: usize = 64;
 
 /// The message is not what a compressor writes, or is not whole.

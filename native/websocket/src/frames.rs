@@ -27,8 +27,8 @@ pub mod word {
     pub const MESSAGE_MAX: usize = 1;
     /// The most frames of a message.
     pub const FRAGMENTS_MAX: usize = 2;
-    /// The first of the words that are 0 between two messages. It is not 0 in any other
-    /// case: the opcode of the message that has begun, with the bits of [`super::progress`].
+    /// The first of the words that are 0 between two messages. While a message has begun, it
+    /// is its opcode, with the bits of [`super::progress`].
     pub const PROGRESS: usize = 3;
     /// The bytes that are missing of a frame's payload.
     pub const MISSING: usize = 4;
