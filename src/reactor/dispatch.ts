@@ -21,6 +21,9 @@ export class Dispatch {
   readonly #batch: ReadBatch;
   /** Connections of the batch that may have more bytes. */
   readonly #goOn: EngineConnection[] = [];
+  /** The events that the last turn has left are those from here on. */
+  #next = 0;
+  #count = 0;
 
   /** @param capacity How many events there may be in a turn. */
   constructor(host: Host, system: System, capacity: number) {
@@ -29,15 +32,30 @@ export class Dispatch {
     this.#batch = new ReadBatch(capacity);
   }
 
+  /** How many events the last turn has left, since its time was over. */
+  get left(): number {
+    return this.#count - this.#next;
+  }
+
   /** Acts on the first `count` events, in their order. */
   act(events: Events, count: number): void {
+    this.#next = 0;
+    this.#count = count;
+    this.goOn(events);
+  }
+
+  /** Acts on the events that are left, until the turn has had its time. */
+  goOn(events: Events): void {
     const readAll = this.#readAll;
-    for (let index = 0; index < count;) {
+    const count = this.#count;
+    for (let index = this.#next; index < count;) {
       // A single connection reads by itself.
       const isBatch = readAll !== undefined && index + 1 < count &&
         this.#gather(events, index, count) > 1;
       if (isBatch) index += this.#read(events, index, readAll);
       else this.#actAlone(events, index++);
+      this.#next = index;
+      if (index < count && this.#host.isSpent) return;
     }
   }
 

@@ -32,6 +32,15 @@ import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
 import type { WatchedSource, WatchHost } from "./watch.ts";
 
+/**
+ * How long a turn acts on sources before it leaves the others to the next one.
+ * So the program's timers wait for a few such times at the most, however much
+ * peers send. Almost all turns are shorter: each that ends early costs a round
+ * of Deno's loop.
+ */
+const TURN_MS = 8;
+/** The share of requeued sources; the rest is for those with new events. */
+const QUEUE_MS = TURN_MS / 2;
 /** How much the turn's own time may be wrong when a wait is computed. */
 const FRESH_MS = 1;
 
@@ -125,6 +134,15 @@ export class Host
    */
   get nowMs(): number {
     return this.isFresh ? this.#turnMs : this.#poll.nowMs();
+  }
+
+  /** Whether the turn has had its time: what is left waits for the next one. */
+  get isSpent(): boolean {
+    return this.#hasLasted(TURN_MS);
+  }
+
+  #hasLasted(ms: number): boolean {
+    return this.#poll.nowMs() - this.#turnMs >= ms;
   }
 
   get hasQueued(): boolean {
@@ -408,7 +426,13 @@ export class Host
     const queue = this.#queue;
     if (queue.length === 0) return;
     this.#queue = [];
-    for (const source of queue) this.act(source, 0);
+    for (let index = 0; index < queue.length;) {
+      this.act(queue[index++]!, 0);
+      if (index === queue.length || !this.#hasLasted(QUEUE_MS)) continue;
+      // In front of those that had their share: each gets its turn.
+      this.#queue = queue.slice(index).concat(this.#queue);
+      return;
+    }
   }
 
   endTurn(): void {

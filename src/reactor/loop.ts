@@ -190,7 +190,7 @@ export class Loop {
         const away = this.#parkTurn === undefined
           ? host.running
           : this.#parkFibers;
-        const isBusy = host.work > 0 || away > 0 || host.hasQueued;
+        const isBusy = host.work > 0 || away > 0 || this.#hasLeft;
         const waitMs = busyTurns < BUSY_TURNS
           ? this.#waitMs
           : Math.max(BUSY_WAIT_MS, this.#waitMs);
@@ -215,9 +215,9 @@ export class Loop {
         }
         // Also for a call between turns, which a park would keep waiting.
         if (this.#settling !== undefined && host.hasWork) this.#settle();
-        idleTurns = count > 0 || host.hasQueued ? 0 : idleTurns + 1;
+        idleTurns = count > 0 || this.#hasLeft ? 0 : idleTurns + 1;
         // After a long park the next event is probably as far away.
-        const parksAtOnce = isRare && !isBusy && !isPending && !host.hasQueued;
+        const parksAtOnce = isRare && !isBusy && !isPending && !this.#hasLeft;
         isRare = false;
         if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
           idleTurns = 0;
@@ -244,6 +244,11 @@ export class Loop {
       this.#failed(error);
       this.#settle();
     }
+  }
+
+  /** Whether the last turn has left work to the next one. */
+  get #hasLeft(): boolean {
+    return this.#host.hasQueued || this.#dispatch.left > 0;
   }
 
   /** The longest park: an exclusive reactor soon blocks its thread again. */
@@ -282,12 +287,23 @@ export class Loop {
   #turn(waitMs: number): number {
     const host = this.#host;
     const events = this.#events;
+    const { left } = this.#dispatch;
+    if (left > 0) {
+      host.beginTurn(this.#poll.nowMs(), 0, 0);
+      this.#dispatch.goOn(events);
+      this.#endTurn();
+      return left;
+    }
     const timeoutMs = waitMs === 0 ? 0 : host.waitMs(waitMs);
     const count = this.#poll.poll(events, timeoutMs);
     host.beginTurn(events.nowMs, timeoutMs, count);
     this.#dispatch.act(events, count);
-    host.endTurn();
-    if (host.size === 0) this.#empty();
+    this.#endTurn();
     return count;
+  }
+
+  #endTurn(): void {
+    this.#host.endTurn();
+    if (this.#host.size === 0) this.#empty();
   }
 }

@@ -39,6 +39,18 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
    */
   retain(end: number): void;
   /**
+   * Gives bytes back that `data` got, if the turn has lasted long: other peers
+   * and the program wait. `data` gets them again in a later turn, before other
+   * bytes.
+   *
+   * @returns Whether it takes them.
+   */
+  postpone?(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): boolean;
+  /**
    * Sends the same bytes to many peers, each of them behind what was written to
    * it before: as a `write` to each, in few native calls and without a copy for
    * each. No handler runs inside. An error of one receiver ends that one alone,

@@ -49,15 +49,23 @@ import {
 } from "./state.ts";
 import { current, decodeText } from "./text.ts";
 
-/** Rows of one call: a read of 64 KiB has 64 frames of a kilobyte. */
-const ROWS_MAX = 64;
+/** Rows of one call. Behind each call the turn may end: see `postpone`. */
+const ROWS_MAX = 16;
+/**
+ * Rows of one call where messages are compressed: each may take as long as a
+ * turn, since a read of 64 KiB may contain 64 MiB.
+ */
+const ROWS_COMPRESSED = 1;
 /** The least room for a message that comes in parts. */
 const PARTIAL_BYTES_MIN = 1_024;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** The rows of the last call. Not shared while in use: handlers may nest. */
-let spare: Uint32Array<ArrayBuffer> | undefined;
+/**
+ * The rows of the last call, by whether messages may be compressed. Not shared
+ * while in use: handlers may nest.
+ */
+const spares: (Uint32Array<ArrayBuffer> | undefined)[] = [undefined, undefined];
 
 /** Takes bytes from the peer; they are valid until this returns. */
 export function receive(
@@ -84,7 +92,10 @@ export function goOn(socket: SocketRecord): void {
     held.at = act(socket, bytes, rows, held.at, rows.length);
     if (socket.state & HELD) return countHeld(socket);
     if (socket.extras !== undefined) socket.extras.held = undefined;
-    parse(socket, bytes, rest, bytes.byteLength, true);
+    const end = bytes.byteLength;
+    if (!socket.transport.postpone?.(bytes, rest, end)) {
+      parse(socket, bytes, rest, end, true);
+    }
   }
   if (!(socket.state & HELD)) socket.transport.resume();
 }
@@ -101,10 +112,14 @@ function parse(
   end: number,
   isOwned: boolean,
 ): void {
-  const table = spare ?? new Uint32Array(ROWS_MAX * ROW_WORDS);
-  spare = undefined;
+  const kind = socket.codec === undefined ? 0 : 1;
+  const rowsMax = kind === 0 ? ROWS_MAX : ROWS_COMPRESSED;
+  const table = spares[kind] ?? new Uint32Array(rowsMax * ROW_WORDS);
+  spares[kind] = undefined;
   let at = start;
   while (at < end && !(socket.state & DEAF)) {
+    // A peer that sends many small messages must not keep others waiting.
+    if (at > start && socket.transport.postpone?.(bytes, at, end)) break;
     const count = parseOnce(socket, bytes, at, end, table);
     at += parsed.consumed;
     const rowsEnd = count * ROW_WORDS;
@@ -116,13 +131,13 @@ function parse(
       hold(socket, { bytes, rows, at: 0, rest: at }, end, isOwned);
       break;
     }
-    if (count < ROWS_MAX) {
+    if (count < rowsMax) {
       // What is left is the beginning of a frame.
       if (at < end) extrasOf(socket).rest = bytes.slice(at, end);
       break;
     }
   }
-  spare = table;
+  spares[kind] = table;
   countHeld(socket);
 }
 

@@ -82,6 +82,61 @@ Deno.test("two floods have equal shares, turn by turn", async () => {
   assertEquals(furthest, 128 * KIB);
 });
 
+Deno.test("a turn whose time is over leaves other connections to the next turns, in order", async () => {
+  const system = new MemorySystem();
+  using reactor = new Reactor({ system });
+  const acted: number[][] = [];
+  const indexes = new Map<Connection, number>();
+  reactor.listen(MEMORY_ADDRESS, {
+    open: (connection) => void indexes.set(connection, indexes.size),
+    data: (connection) => {
+      (acted[reactor.stats().turns] ??= []).push(indexes.get(connection)!);
+      system.spend(5);
+    },
+  });
+  const streams = [0, 1, 2, 3, 4].map(() => system.arrive());
+  await system.settle();
+  for (const [index, stream] of streams.entries()) {
+    stream.receive(index === 4 ? 192 * KIB : MESSAGE_BYTES);
+  }
+  await system.settle();
+  const turns = acted.filter((indexes) => indexes.length > 0);
+  assertEquals(turns, [[0, 1], [2, 3], [4, 4], [4]]);
+});
+
+Deno.test("floods that take all of a turn's time act by turns, and so do new events", async () => {
+  const system = new MemorySystem();
+  using reactor = new Reactor({ system });
+  const reads = new Map<Connection, number>();
+  let most = 0;
+  reactor.listen(MEMORY_ADDRESS, {
+    open: (connection) => void reads.set(connection, 0),
+    data: (connection) => {
+      reads.set(connection, reads.get(connection)! + 1);
+      const [first, second, third, fourth] = [...reads.values()];
+      const floods = [first!, second!, third!];
+      most = Math.max(most, Math.max(...floods) - Math.min(...floods));
+      system.spend(10);
+      // The fourth asks again whenever it was answered.
+      if (connection === [...reads.keys()][3] && fourth! < 5) {
+        streams[3]!.receive(MESSAGE_BYTES);
+      }
+    },
+  });
+  const streams = [0, 1, 2, 3].map(() => system.arrive());
+  await system.settle();
+  const FLOOD = 16;
+  for (const stream of streams.slice(0, 3)) stream.receive(FLOOD * 64 * KIB);
+  streams[3]!.receive(MESSAGE_BYTES);
+  const before = reactor.stats().turns;
+  await system.settle();
+  assertEquals([...reads.values()].slice(0, 3), [FLOOD, FLOOD, FLOOD]);
+  // The first acts in each turn, until the last has had its first event.
+  assertLessOrEqual(most, 3);
+  // Each turn acts on one flood and on one event at least.
+  assertLessOrEqual(reactor.stats().turns - before, 3 * FLOOD + 5);
+});
+
 /** One round of requests by polite clients: how long each took. */
 interface Latencies {
   readonly us: number[];

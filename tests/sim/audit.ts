@@ -134,6 +134,7 @@ export class Audit {
         life.isOpen = true;
         noteEndings(connection, life);
         this.#watchUpgrades(connection, life);
+        this.#watchPostponed(connection, life);
         this.#live.set(connection, life);
         open?.call(handlers, connection);
       },
@@ -214,6 +215,17 @@ export class Audit {
       return upgrade.call(connection, handlers, data, leftover) as Connection;
     };
     connection.upgrade = watched as typeof upgrade;
+  }
+
+  /** Takes account of bytes that a protocol gives back: they come again. */
+  #watchPostponed(connection: Connection, life: Life): void {
+    const engine = engineOf(connection);
+    const { postpone } = engine;
+    engine.postpone = (bytes, start, end) => {
+      const takes = postpone.call(engine, bytes, start, end);
+      if (takes) life.received -= end - start;
+      return takes;
+    };
   }
 
   #called(connection: Connection, what: string): Life {

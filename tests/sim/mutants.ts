@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a connection that has read its share is not read on",
     inside: "read",
-    place: "if (budget <= 0) return $0;",
+    place: "if (budget <= 0 || host.isSpent) return $0;",
     wrong: "undefined",
     scenario: "echo",
   },

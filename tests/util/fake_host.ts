@@ -45,6 +45,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   };
   isCrowded = false;
   isOverfull = false;
+  isSpent = false;
 
   /** Lets time pass, and runs the timers that are due then. */
   pass(ms: number): void {

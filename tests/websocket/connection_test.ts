@@ -125,6 +125,33 @@ Deno.test("websocket hands over the next message when a promise has settled", as
   assertEquals(order.join(), "begin a,end a,begin b,end b,begin c,end c");
 });
 
+for (const isAsync of [false, true]) {
+  Deno.test(
+    `websocket lets timers run between messages of one read, when their ${
+      isAsync ? "async handler" : "handler"
+    } is slow`,
+    async () => {
+      const COUNT = 200;
+      let handled = 0;
+      let handledBefore = COUNT;
+      const handle = () => {
+        if (handled++ === 0) setTimeout(() => handledBefore = handled, 0);
+        const untilMs = performance.now() + 1;
+        while (performance.now() < untilMs);
+      };
+      await using server = serveWebSockets({
+        message: isAsync ? () => Promise.resolve(handle()) : handle,
+      });
+      using peer = await Peer.connect(server.addr);
+      await peer.sendTexts(...new Array<string>(COUNT).fill("message"));
+      await peer.send(maskedClose(1000, ""));
+      assertEquals(await peer.closing(), [1000, ""]);
+      assertEquals(handled, COUNT);
+      assert(handledBefore < COUNT, "no timer has run");
+    },
+  );
+}
+
 Deno.test("websocket reads nothing on while a handler works", async () => {
   await using reactor = new Reactor();
   const gate = Promise.withResolvers<void>();

@@ -75,8 +75,10 @@ import {
   type ConnectionRecord,
   type ConnectionSetup,
   type ReadTarget,
+  requeue,
   resume,
 } from "./record.ts";
+import { keepUnreadFirst } from "./unread.ts";
 import { upgrade } from "./upgrade.ts";
 import {
   flushOutbox,
@@ -204,6 +206,19 @@ export class EngineConnection<Data = unknown>
 
   retain(end: number): void {
     this.host.input.retain(end);
+  }
+
+  postpone(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    end: number,
+  ): boolean {
+    const takes = start < end && !(this.flags & CLOSED) && this.host.isSpent;
+    if (takes) {
+      keepUnreadFirst(this, bytes.subarray(start, end));
+      requeue(this);
+    }
+    return takes;
   }
 
   broadcast(receivers: readonly Receiver[], part: Part): readonly number[] {

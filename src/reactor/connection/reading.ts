@@ -1,7 +1,7 @@
 /**
  * Reading: until the system has no more bytes, the protocol pauses, the peer
  * does not read what was written, or the connection has had its share of the
- * turn.
+ * turn, of bytes or of time.
  *
  * Bytes go to the shared read buffer, where the protocol gets them.
  *
@@ -61,7 +61,7 @@ export function read(connection: ConnectionRecord): void {
       if (!take(connection, bytes, start, count, end - start)) return;
       budget -= count;
     }
-    if (budget <= 0) return requeue(connection);
+    if (budget <= 0 || host.isSpent) return requeue(connection);
   }
 }
 

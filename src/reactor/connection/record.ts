@@ -107,6 +107,8 @@ export interface ConnectionHost extends OutboxMemory {
   readonly unread: Map<unknown, ByteQueue>;
   /** Whether connections hold more memory than `memoryBytesMax`. */
   readonly isOverfull: boolean;
+  /** Whether the turn has had its time: a connection reads no more in it. */
+  readonly isSpent: boolean;
   /** Calls the connection's `relieve` once when connections hold less. */
   awaitMemory(connection: ConnectionRecord): void;
   /** Counts a call that wrote, and the bytes that the system took. */

@@ -1,7 +1,7 @@
 /**
  * Bytes that were read for a connection and that its protocol did not get yet:
- * a handler of the same batch has paused the connection, or they are the bytes
- * that the old protocol left over at an upgrade.
+ * a handler of the same batch has paused the connection, the protocol has given
+ * them back, or they are the bytes that the old protocol left over at an upgrade.
  *
  * Few connections have such bytes, so the reactor keeps the queues.
  *
