@@ -235,7 +235,10 @@ Deno.test("a message reaches the subscribers on all Workers", async () => {
   }
   const url = `http://127.0.0.1:${server.addr.port}/by-http`;
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-  assertEquals(await (await fetch(url, { client })).json(), 4);
+  // A Worker may have up to two connections more than the other.
+  const own = await (await fetch(url, { client })).json();
+  const count = workers.filter((name) => name === workers[0]).length;
+  assert(own === count || own === 8 - count, `${own} of ${count} or the rest`);
   for (const peer of peers) assertEquals(await peer.text(), "by-http");
   assertEquals(server.relayed, { relayed: 4, lost: 0 });
   for (const peer of peers) peer[Symbol.dispose]();
