@@ -100,9 +100,13 @@ function answerError(error: unknown): Response {
 
 /** @param when A text about what failed; the error alone when left out. */
 function logError(error: unknown, when?: string): void {
-  // As Deno.serve does: the client does not see the error.
-  // deno-lint-ignore no-console
-  if (when === undefined) return console.error(error);
-  // deno-lint-ignore no-console
-  console.error(when, error);
+  try {
+    // As Deno.serve does: the client does not see the error.
+    // deno-lint-ignore no-console
+    if (when === undefined) return console.error(error);
+    // deno-lint-ignore no-console
+    console.error(when, error);
+  } catch {
+    // A program's own console, which fails: what follows must go on.
+  }
 }

@@ -63,11 +63,8 @@ export function shutdown(socket: SocketRecord): void {
 
 /** Closes because a handler has failed; its error is reported. */
 export function closeFailed(socket: SocketRecord, error: unknown): void {
-  try {
-    socket.service.host.report(error);
-  } finally {
-    beginClosing(socket, CloseCode.INTERNAL, "");
-  }
+  socket.service.host.report(error);
+  beginClosing(socket, CloseCode.INTERNAL, "");
 }
 
 function beginClosing(

@@ -60,8 +60,10 @@ class Messages implements MessageReader, AsyncIterator<Message> {
   #message: Message | undefined = undefined;
   #wanted: PromiseWithResolvers<IteratorResult<Message, undefined>> | undefined;
   #room: PromiseWithResolvers<void> | undefined;
-  /** Whether the program works on a message, which is counted. */
+  /** Whether the program works, which is counted: on a message, or behind. */
   #isWorking = false;
+  /** Whether the promise of the loop's handler is pending. */
+  #isAwaited = false;
   #hasEnded = false;
   #error: Error | undefined = undefined;
 
@@ -85,11 +87,10 @@ class Messages implements MessageReader, AsyncIterator<Message> {
     this.#wanted = undefined;
     if (wanted === undefined) this.#message = message;
     else wanted.resolve({ done: false, value: message });
-    const { state, service, transport } = this.#socket;
+    const { state, transport } = this.#socket;
     this.#socket.state = state | UNCLAIMED;
     transport.pause();
-    this.#isWorking = true;
-    service.host.beginWork();
+    this.#work();
   }
 
   drained(): void {
@@ -99,7 +100,9 @@ class Messages implements MessageReader, AsyncIterator<Message> {
 
   end(code: number, wasClean: boolean): void {
     this.#hasEnded = true;
-    this.#claim();
+    // The handler may work behind its loop.
+    if (this.#isAwaited) this.#work();
+    else this.#claim();
     if (!wasClean) {
       this.#error = this.#forgiven(
         new Deno.errors.ConnectionReset(
@@ -156,7 +159,23 @@ class Messages implements MessageReader, AsyncIterator<Message> {
     }
   }
 
-  /** The program wants the next message. */
+  awaited(): void {
+    this.#isAwaited = true;
+    if (this.#hasEnded) this.#work();
+  }
+
+  done(): void {
+    this.#isAwaited = false;
+    if (this.#hasEnded) this.#claim();
+  }
+
+  #work(): void {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    this.#socket.service.host.beginWork();
+  }
+
+  /** The program wants the next message, or none any more. */
   #claim(): void {
     const socket = this.#socket;
     socket.state &= ~UNCLAIMED;

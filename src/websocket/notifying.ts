@@ -6,7 +6,13 @@
  */
 
 import { closeFailed } from "./closing.ts";
-import { BUSY, Phase, phaseOf, type SocketRecord } from "./state.ts";
+import {
+  BUSY,
+  type MessageReader,
+  Phase,
+  phaseOf,
+  type SocketRecord,
+} from "./state.ts";
 
 /**
  * Waits for the promise of a handler.
@@ -30,25 +36,41 @@ function waitUntil(
   result: PromiseLike<unknown>,
   holds: boolean,
 ): void {
-  // The handler of a loop over messages works until the last of them. And after
-  // `close` only the peer's close frame is waited for, which must be read.
-  holds &&= socket.extras?.reader === undefined &&
-    phaseOf(socket) === Phase.OPEN;
+  // A thenable of another library may settle at once, or twice.
+  const promise = result instanceof Promise ? result : Promise.resolve(result);
+  const reader = holds ? socket.extras?.reader : undefined;
+  if (reader !== undefined) return waitForLoop(socket, promise, reader);
+  // After `close` only the peer's close frame is waited for, which must be read.
+  holds &&= phaseOf(socket) === Phase.OPEN;
   if (holds) {
     socket.state |= BUSY;
     socket.transport.pause();
   }
   socket.service.host.beginWork();
-  // A thenable of another library may settle at once, or twice.
-  const promise = result instanceof Promise ? result : Promise.resolve(result);
   promise.then(
     () => settled(socket, holds),
     (error) => {
-      try {
-        closeFailed(socket, error);
-      } finally {
-        settled(socket, holds);
-      }
+      closeFailed(socket, error);
+      settled(socket, holds);
+    },
+  );
+}
+
+/**
+ * Waits for a handler that loops over messages. It waits most of the time, which
+ * is no work: with work the reactor never blocks.
+ */
+function waitForLoop(
+  socket: SocketRecord,
+  promise: Promise<unknown>,
+  reader: MessageReader,
+): void {
+  reader.awaited();
+  promise.then(
+    () => reader.done(),
+    (error) => {
+      closeFailed(socket, error);
+      reader.done();
     },
   );
 }

@@ -74,6 +74,8 @@ export function receive(
   start: number,
   end: number,
 ): void {
+  // The connection lingers: what still comes is of no interest.
+  if (socket.state & DEAF) return;
   socket.state &= ~PINGED;
   const rest = socket.extras?.rest;
   if (rest === undefined) return parse(socket, bytes, start, end, false);
@@ -91,6 +93,7 @@ export function goOn(socket: SocketRecord): void {
     const { bytes, rows, rest } = held;
     held.at = act(socket, bytes, rows, held.at, rows.length);
     if (socket.state & HELD) return countHeld(socket);
+    if (socket.state & DEAF) return;
     if (socket.extras !== undefined) socket.extras.held = undefined;
     const end = bytes.byteLength;
     if (!socket.transport.postpone?.(bytes, rest, end)) {
@@ -117,7 +120,7 @@ function parse(
   const table = spares[kind] ?? new Uint32Array(rowsMax * ROW_WORDS);
   spares[kind] = undefined;
   let at = start;
-  while (at < end && !(socket.state & DEAF)) {
+  while (at < end) {
     // A peer that sends many small messages must not keep others waiting.
     if (at > start && socket.transport.postpone?.(bytes, at, end)) break;
     const count = parseOnce(socket, bytes, at, end, table);
@@ -138,7 +141,7 @@ function parse(
     }
   }
   spares[kind] = table;
-  countHeld(socket);
+  if (!(socket.state & DEAF)) countHeld(socket);
 }
 
 /** What {@linkcode parseOnce} found beside its rows. */
@@ -251,7 +254,9 @@ function takeControl(
   const { receiver } = socket.service;
   if (!receiver.hearsPings || phaseOf(socket) !== Phase.OPEN) return;
   const own = bytes.slice(start, end);
-  call(socket, true, () => receiver[name](socket, own));
+  // Its promise is not that of the loop.
+  const holds = socket.extras?.reader === undefined;
+  call(socket, holds, () => receiver[name](socket, own));
 }
 
 /** Takes a message that is not a whole frame of text, or a part of one. */

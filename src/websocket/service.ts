@@ -23,7 +23,7 @@ export interface WebSocketHost {
   beginWork(): void;
   /** Uncounts a promise that has settled. */
   endWork(): void;
-  /** Called with an error of a handler, and a text for the log. */
+  /** Called with an error of a handler, and a text for the log; never throws. */
   report(error: unknown, when?: string): void;
 }
 

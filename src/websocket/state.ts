@@ -102,6 +102,10 @@ export interface MessageReader {
   drained(): void;
   /** The WebSocket has closed. */
   end(code: number, wasClean: boolean): void;
+  /** The promise of the loop's handler is pending. */
+  awaited(): void;
+  /** That promise has settled. */
+  done(): void;
 }
 
 /** What the files of this folder keep for one WebSocket. */

@@ -181,6 +181,8 @@ export class TurnLog {
 
   /** Writes messages to one member, as far as its peer takes them. */
   #deliver(member: TopicMember, entries: readonly number[]): void {
+    // A member that joins its first topic may have no log yet.
+    if (entries.length === 0) return;
     const log = this.#logs.find(({ codec }) => codec === member.topicCodec)!;
     let start = 0;
     let end = 0;

@@ -143,6 +143,29 @@ Deno.test("websocket counts no work any more when it ends while a loop works on 
   assertEquals((error as Error).name, "ConnectionReset");
 });
 
+Deno.test("websocket counts the work on a message of a loop and behind the loop, but not its waiting", async () => {
+  await using reactor = new Reactor();
+  const gate = Promise.withResolvers<void>();
+  await using server = serveWebSockets({
+    async open(socket) {
+      for await (const message of socket) socket.send(message);
+      await gate.promise;
+    },
+  }, { reactor });
+  using peer = await Peer.connect(server.addr);
+  await peer.sendTexts("a");
+  assertEquals(await peer.text(), "a");
+  assertNoWork(reactor);
+  await peer.send(maskedClose(1000, ""));
+  await peer.closing();
+  // Throws when no work is counted.
+  reactor.endWork();
+  reactor.beginWork();
+  gate.resolve();
+  await server.shutdown();
+  assertNoWork(reactor);
+});
+
 Deno.test("websocket reports the error of a loop that nobody awaits, and the process goes on", async () => {
   await using server = serveWebSockets({
     open(socket) {
@@ -159,4 +182,26 @@ Deno.test("websocket reports the error of a loop that nobody awaits, and the pro
   await new Promise((resolve) => setImmediate(resolve));
   const [[error] = []] = watch.complained;
   assertEquals((error as Error).name, "ConnectionReset");
+});
+
+Deno.test("websocket closes for a handler that throws, though the program's console does too", async () => {
+  await using server = serveWebSockets({
+    message() {
+      throw new Error("planned");
+    },
+  });
+  const { error } = console;
+  using peer = await Peer.connect(server.addr);
+  Object.assign(console, {
+    error() {
+      throw new Error("no console");
+    },
+  });
+  try {
+    await peer.sendTexts("a");
+    assertEquals(await peer.closing(), [1011, ""]);
+  } finally {
+    Object.assign(console, { error });
+  }
+  await peer.send(maskedClose(1011, ""));
 });

@@ -64,6 +64,20 @@ Deno.test("Hub.publish() compresses as it is told", () => {
   assertEquals(member.text, frameText("hello") + "\xc1\x03cba");
 });
 
+Deno.test("Hub.subscribe() takes the first member with a codec, when messages wait for others", () => {
+  const codec = new TurningCodec(4);
+  const hub = new Hub();
+  const plain = new Member();
+  const small = new Member(undefined, codec);
+  hub.subscribe("news", plain);
+  hub.publish("news", "before");
+  hub.subscribe("news", small);
+  hub.publish("news", "behind");
+  hub.flush();
+  assertEquals(plain.text, frameText("before") + frameText("behind"));
+  assertEquals(small.text, frameText("behind", codec));
+});
+
 Deno.test("Hub.publish() sends long messages, and many, at once", () => {
   const hub = new Hub();
   const all = members(10);
