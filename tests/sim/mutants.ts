@@ -355,6 +355,13 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: "websocket",
   },
   {
+    name: "a message overtakes those that were published before",
+    inside: "send",
+    place: "if (socket.joined !== undefined) settle($$);",
+    wrong: "",
+    scenario: "websocket",
+  },
+  {
     name: "a WebSocket closes twice",
     inside: "finish",
     place: "if (phaseOf(socket) === Phase.CLOSED) return;",

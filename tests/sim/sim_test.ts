@@ -4,7 +4,7 @@ import { assertEquals, AssertionError } from "@std/assert";
 import { replayCommand, runSeed, runSeeds, SCENARIOS } from "./run.ts";
 
 /** Seeds of each scenario: 15 seconds for all on a slow machine. */
-const SEEDS_DEFAULT = 2_300;
+const SEEDS_DEFAULT = 2_000;
 
 const count = Number(Deno.env.get("DENIO_SIM_SEEDS") ?? SEEDS_DEFAULT);
 

@@ -16,6 +16,7 @@ import type { WebSocketHandlers } from "../../src/websocket/handlers.ts";
 import type { WebSocketRoute } from "../../src/websocket/route.ts";
 import { servePeers } from "./serving.ts";
 import type { Simulation } from "./simulation.ts";
+import { OFFERS } from "./websocket_deflate.ts";
 import { Client } from "./websocket_client.ts";
 import { Conduct, MANNERS, PUSHED_BYTES } from "./websocket_conduct.ts";
 import type { Model } from "./websocket_model.ts";
@@ -28,6 +29,12 @@ const UNTIMED = {
   bodyBytesPerSecondMin: 0,
 };
 const PORT = 80;
+const COMPRESSIONS = [
+  false,
+  false,
+  { thresholdBytes: 0 },
+  { serverContextTakeover: true, clientContextTakeover: true },
+];
 /** The longest time of a promise of `upgrade`. */
 const UPGRADE_MS = 10;
 /** The latest time of what the program does outside of handlers. */
@@ -38,6 +45,7 @@ export async function webSocketScenario(simulation: Simulation): Promise<void> {
   const { world, reactor, library, audit } = simulation;
   const limits = limitsIn(world);
   const hearsPings = world.chance(0.5);
+  const compression = world.pick(COMPRESSIONS);
   audit.bufferedBytesMax = 2 * limits.backpressureBytesMax + 1_000_000;
   audit.expectsReport = isExpected;
   const live = new Set<Conduct>();
@@ -48,15 +56,21 @@ export async function webSocketScenario(simulation: Simulation): Promise<void> {
     hearsPings,
     isClosed: () => reactor.isClosed,
   };
-  const conducts = Array.from({ length: world.whole(1, 6) }, (_, index) => {
+  // Many get what is published by one broadcast.
+  const count = world.chance(0.05) ? world.whole(9, 16) : world.whole(1, 6);
+  const conducts = Array.from({ length: count }, (_, index) => {
     const hasIdleTime = limits.webSocketIdleMs !== Infinity;
     const manner = world.pick(MANNERS);
     const receives = manner.endsWith("pusher") ? PUSHED_BYTES : undefined;
-    const known = { ...limits, hasIdleTime, receives };
+    const isOffered = compression !== false && world.chance(0.7);
+    const offer = isOffered ? world.pick(OFFERS) : undefined;
+    const known = { ...limits, hasIdleTime, receives, offer };
     return new Conduct(company, new Client(world, index, known), manner);
   });
   const route = library.webSocket<Conduct>({
     ...limits,
+    compression,
+    binary: world.pick(["own", "lent"]),
     ...handlersOf(world, conducts, hearsPings),
   });
   const writeMs = world.pick([Infinity, Infinity, 30_000]);
@@ -77,6 +91,7 @@ export async function webSocketScenario(simulation: Simulation): Promise<void> {
     for (const conduct of conducts) expectDone(world, conduct);
   });
   expectOver(simulation, route, conducts);
+  expectDropped(world, route, conducts);
   await simulation.finish();
 }
 
@@ -104,7 +119,9 @@ function handlersOf(
       return world.sleep(world.delayMs(UPGRADE_MS)).then(() => ({ data }));
     },
     open: (socket) => socket.data.open(socket),
-    message: ({ data }, message) => data.message(message),
+    // Lent bytes are valid only until the handler returns.
+    message: ({ data }, message) =>
+      data.message(typeof message === "string" ? message : message.slice()),
     ...hearsPings && {
       ping: ({ data }, bytes) => data.control("ping", bytes),
       pong: ({ data }, bytes) => data.control("pong", bytes),
@@ -135,6 +152,7 @@ function isExpected(error: unknown): boolean {
 function expectDone(world: World, { model, manner }: Conduct): void {
   const { client, maybeSocket, isEndedByUs, hasClosed } = model;
   const { peer, script, sent, heard } = client;
+  const isAll = sent.every(({ isLossy }, index) => index < heard || isLossy);
   if (peer.stream === undefined || !peer.isOwed) {
     const isFair = script.closing !== undefined || isEndedByUs;
     model.expect(isFair || !peer.isWronged, () => "was reset for nothing");
@@ -147,7 +165,7 @@ function expectDone(world: World, { model, manner }: Conduct): void {
   const isOwed = model.owesDrain && !hasClosed;
   model.expect(!isOwed, () => "has not drained");
   model.expect(
-    heard === sent.length || manner === "streams",
+    isAll || manner === "streams",
     () => `has sent ${sent.length} frames, and ${heard} have come`,
   );
   if (!isEndedByUs) expectHeard(world, model);
@@ -174,6 +192,22 @@ function expectHeard(world: World, model: Model): void {
   if (client.hasClosed && closing?.code !== script.closing?.code) {
     world.fail(`${peer.name} hears no close frame`);
   }
+}
+
+/** Checks that no message of a topic was lost for nothing. */
+function expectDropped(
+  world: World,
+  { topicCounts }: WebSocketRoute<Conduct>,
+  conducts: readonly Conduct[],
+): void {
+  const dropped = conducts.reduce(
+    (sum, { model }) => sum + model.client.dropped,
+    0,
+  );
+  world.expect(
+    dropped <= topicCounts.dropped,
+    () => `${dropped} messages are lost, and ${topicCounts.dropped} dropped`,
+  );
 }
 
 /** Checks that nothing is left. */

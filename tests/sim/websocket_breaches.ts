@@ -11,11 +11,14 @@ import {
   CONTINUATION,
   FIN,
   PING,
+  RSV1,
   TEXT,
 } from "../../src/websocket/frames.ts";
+import { deflateOnce } from "../util/deflate_peer.ts";
 import { latin1 } from "../util/http_bytes.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 
+const RSV2 = 0x20;
 /** More fragments than this take a client too long. */
 const FRAGMENTS_MAX = 100;
 /** More bytes than this take a client too long. */
@@ -27,6 +30,8 @@ export interface ScriptLimits {
   readonly fragmentsMax: number;
   /** The most bytes of a message. */
   readonly messageBytesMax: number;
+  /** What the client offers, and the server takes; `undefined` for nothing. */
+  readonly offer: string | undefined;
 }
 
 /** Takes bytes. */
@@ -36,6 +41,8 @@ type Add = (bytes: Uint8Array<ArrayBuffer>) => void;
 export interface Breach {
   /** The code that the server must close with. */
   readonly code: number;
+  /** Whether it shows only when a message is decompressed. */
+  readonly isHidden?: boolean;
   /** Adds the bytes; returns false when the limits do not allow it. */
   write(limits: ScriptLimits, add: Add): boolean;
 }
@@ -86,11 +93,35 @@ const tooManyBytesTogether: Breach = {
   },
 };
 
+/** Breaks the bound by a message that grows when it is decompressed. */
+const bomb: Breach = {
+  code: 1009,
+  isHidden: true,
+  write({ messageBytesMax, offer }, add) {
+    if (messageBytesMax > BYTES_MAX || offer === undefined) return false;
+    const zeros = new Uint8Array(messageBytesMax + 1);
+    add(maskedFrame(FIN | RSV1 | BINARY, deflateOnce(zeros)));
+    return true;
+  },
+};
+
+/** A compressed message that is none. */
+const corrupt: Breach = {
+  code: 1007,
+  isHidden: true,
+  write({ offer }, add) {
+    if (offer === undefined) return false;
+    add(maskedFrame(FIN | RSV1 | BINARY, Uint8Array.of(7, 7, 7)));
+    return true;
+  },
+};
+
 const HALF_A_CHARACTER = Uint8Array.of(0xe2, 0x82);
 
 /** All of them; no one begins inside of a message. */
 export const BREACHES: readonly Breach[] = [
-  breach(1002, maskedFrame(FIN | 0x40 | TEXT, "reserved")),
+  breach(1002, maskedFrame(FIN | RSV2 | TEXT, "reserved")),
+  breach(1002, maskedFrame(FIN | RSV1 | PING, "compressed")),
   breach(1002, maskedFrame(FIN | 3, "unknown")),
   breach(1002, maskedFrame(PING, "in fragments")),
   breach(1002, maskedFrame(FIN | PING, new Uint8Array(126))),
@@ -105,4 +136,6 @@ export const BREACHES: readonly Breach[] = [
   tooManyFragments,
   tooManyBytes,
   tooManyBytesTogether,
+  bomb,
+  corrupt,
 ];

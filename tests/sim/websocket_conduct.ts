@@ -30,6 +30,7 @@ export const MANNERS = [
   "streams",
   "pusher",
   "obedient pusher",
+  "herald",
   "sink",
 ] as const;
 /** What else it does, also outside of handlers. */
@@ -42,6 +43,10 @@ const CALLS = [
   "pong",
   "close",
   "terminate",
+  "publish",
+  "publish",
+  "subscribe",
+  "unsubscribe",
 ] as const;
 /** What else it does in a handler. */
 const DEEDS = [...CALLS, "throw", "disturb"] as const;
@@ -55,6 +60,9 @@ export const PUSHED_BYTES = 200_000;
 /** The first byte of what a control frame of the program carries. */
 const PROGRAMS = 2;
 const CONTROLS = 7_000;
+const PUBLISHED = 8_000;
+const PUBLISHED_BYTES_MAX = 20_000;
+const TOPICS = ["news", "weather", "sport"];
 const CONTROL_BYTES_MAX = 125;
 
 /** What all conducts of a world share. */
@@ -83,7 +91,7 @@ export class Conduct {
     this.model = new Model(company, client);
     this.manner = manner;
     this.#mischief = world.pick([0, 0, 0.02, 0.2]);
-    this.#pushes = manner.endsWith("pusher") ? world.size(PUSHES_MAX) : 0;
+    this.#pushes = manner.endsWith("pusher") ? world.whole(1, PUSHES_MAX) : 0;
   }
 
   /** The handler `open`. */
@@ -92,6 +100,12 @@ export class Conduct {
     model.log(`is open: ${manner}`);
     model.opened(socket);
     this.#live.add(this);
+    // What is piped is sent later than the model assumes.
+    if (manner !== "streams") {
+      for (const topic of TOPICS) {
+        if (this.#world.chance(0.5)) model.subscribe(topic);
+      }
+    }
     this.#do();
     if (manner === "loop") return model.holds(this.#loop());
     if (manner === "streams") return model.holds(this.#pipe());
@@ -146,6 +160,11 @@ export class Conduct {
     this.#commit(this.#world.pick(CALLS));
   }
 
+  /** Sends a message. */
+  remind(): void {
+    this.#send("news");
+  }
+
   #act(message: Message): unknown {
     switch (this.manner) {
       case "echo":
@@ -153,6 +172,10 @@ export class Conduct {
       case "obedient echo":
         this.#backlog.push(message);
         return this.#sendBacklog();
+      case "herald":
+        this.#publish();
+        // Behind what was published.
+        return this.#world.pick([...this.#live])?.remind();
       case "sleepy":
         return this.model.holds(this.#answerLate(message));
     }
@@ -179,7 +202,9 @@ export class Conduct {
   /** Sends until the peer takes no more. */
   #push(): void {
     while (this.#pushes > 0) {
-      const size = this.#world.size(PUSHED_BYTES_MAX);
+      const size = this.#world.chance(0.3)
+        ? PUSHED_BYTES_MAX
+        : this.#world.size(PUSHED_BYTES_MAX);
       const result = this.#send(taggedBytes(this.#pushes, 0, size));
       if (result !== "refused") this.#pushes--;
       if (result === "sent") continue;
@@ -231,7 +256,8 @@ export class Conduct {
   }
 
   #send(message: Message): SendResult {
-    return this.model.send(message);
+    const compress = this.#world.pick([true, false, undefined]);
+    return this.model.send(message, compress === undefined ? {} : { compress });
   }
 
   #isMischievous(chance: number): boolean {
@@ -261,6 +287,12 @@ export class Conduct {
         return this.#close();
       case "terminate":
         return model.terminate();
+      case "publish":
+        return this.#publish();
+      case "subscribe":
+      case "unsubscribe":
+        if (this.manner === "streams") return;
+        return model[deed](this.#world.pick(TOPICS));
       case "throw":
         return this.#fail();
       case "disturb":
@@ -280,6 +312,13 @@ export class Conduct {
     const payload = taggedBytes(tag, 0, CONTROL_BYTES_MAX);
     payload[0] = PROGRAMS;
     this.model.sendControl(kind, payload);
+  }
+
+  #publish(): void {
+    const size = this.#world.size(PUBLISHED_BYTES_MAX);
+    const message = taggedBytes(PUBLISHED, 0, size);
+    const others = [...this.#live].map(({ model }) => model);
+    this.model.publish(this.#world.pick(TOPICS), message, others);
   }
 
   #close(): void {

@@ -12,8 +12,10 @@ import {
   FIN,
   PING,
   PONG,
+  RSV1,
   TEXT,
 } from "../../src/websocket/frames.ts";
+import { deflateOnce } from "../util/deflate_peer.ts";
 import { concat, latin1 } from "../util/http_bytes.ts";
 import { maskedFrame } from "../util/websocket_frames.ts";
 import { taggedBytes } from "./bytes.ts";
@@ -53,6 +55,8 @@ export interface Closing {
   readonly reason: string | undefined;
   /** Whether it is a close frame, and no breach of the protocol. */
   readonly isClean: boolean;
+  /** Whether it shows only when a message is decompressed. */
+  readonly isHidden?: boolean;
   /** How many bytes the client has sent before it. */
   readonly begin: number;
   /** How many bytes the client has sent when it is whole. */
@@ -80,10 +84,13 @@ export class Script {
     this.#world = world;
     this.#limits = limits;
     this.#client = client;
+    const { offer } = limits;
     this.#add(latin1(
       `GET /${client} HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n` +
         "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
-        `Sec-WebSocket-Key: ${KEY}\r\n\r\n`,
+        `Sec-WebSocket-Key: ${KEY}\r\n` +
+        (offer === undefined ? "" : `Sec-WebSocket-Extensions: ${offer}\r\n`) +
+        "\r\n",
     ));
     this.headBytes = this.#length;
     this.#writeMessages();
@@ -139,8 +146,11 @@ export class Script {
     const isLarge = bytesMax === LARGE_BYTES_MAX && world.chance(0.5);
     const least = isLarge ? SMALL_BYTES_MAX : 0;
     const size = least + world.size(bytesMax - least) - 1;
-    const payload = this.#payload(isText, size);
-    const { fragmentsMax } = this.#limits;
+    const message = this.#payload(isText, size);
+    const { fragmentsMax, offer } = this.#limits;
+    const isCompressed = offer !== undefined && world.chance(0.7);
+    const payload = isCompressed ? deflateOnce(message) : message;
+    const first = (isCompressed ? RSV1 : 0) | (isText ? TEXT : BINARY);
     const pieces = world.chance(0.3) ? world.whole(2, 6) : 1;
     const cuts = Array.from(
       { length: Math.min(pieces, fragmentsMax) - 1 },
@@ -148,7 +158,7 @@ export class Script {
     );
     const edges = [0, ...cuts.sort((a, b) => a - b), payload.byteLength];
     for (let index = 1; index < edges.length; index++) {
-      const opcode = index > 1 ? CONTINUATION : isText ? TEXT : BINARY;
+      const opcode = index > 1 ? CONTINUATION : first;
       const fin = index === edges.length - 1 ? FIN : 0;
       this.#frame(
         fin | opcode,
@@ -156,7 +166,7 @@ export class Script {
       );
       if (fin === 0 && world.chance(0.2)) this.#control();
     }
-    this.#deliver(isText ? "text" : "binary", payload);
+    this.#deliver(isText ? "text" : "binary", message);
   }
 
   /** Returns a payload that no other message has, unless it is tiny. */
@@ -194,10 +204,12 @@ export class Script {
   /** Breaks the protocol. */
   #breach(): void {
     const begin = this.#length;
-    const { code, write } = this.#world.pick(BREACHES);
-    if (!write(this.#limits, (bytes) => this.#add(bytes))) return;
+    const breach = this.#world.pick(BREACHES);
+    if (!breach.write(this.#limits, (bytes) => this.#add(bytes))) return;
     const end = this.#length;
-    this.closing = { code, reason: undefined, isClean: false, begin, end };
+    const { code, isHidden = false } = breach;
+    const isClean = false;
+    this.closing = { code, reason: undefined, isClean, isHidden, begin, end };
   }
 
   #frame(
