@@ -39,7 +39,8 @@ const DENOS = Object.getOwnPropertyDescriptor(Deno, "upgradeWebSocket")!;
  *
  * What is no valid handshake of RFC 6455, and Deno would take all the same, gets
  * a response that refuses it, and a socket that closes with 1006. A request that
- * denio does not serve goes to Deno's own function.
+ * denio does not serve goes to Deno's own function. The socket opens when the
+ * response is returned: if the handler returns another one, it never does.
  *
  * @example Usage
  * ```ts

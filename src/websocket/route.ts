@@ -39,8 +39,9 @@ export interface WebSocketRoute<Data = unknown> {
   /** Counts of all its WebSockets. */
   readonly counts: Readonly<WebSocketCounts>;
   /**
-   * Answers a request for a WebSocket: the handler returns this response. Where
-   * the request is no valid handshake of RFC 6455, the response says why.
+   * Answers a request for a WebSocket: the handler returns this response, once
+   * and itself, since a copy of it cannot be sent. Where the request is no valid
+   * handshake of RFC 6455, the response says why.
    *
    * @param request A request that denio serves.
    * @param options What the WebSocket begins with.
