@@ -96,9 +96,8 @@ export function goOn(socket: SocketRecord): void {
     if (socket.state & DEAF) return;
     if (socket.extras !== undefined) socket.extras.held = undefined;
     const end = bytes.byteLength;
-    if (!socket.transport.postpone?.(bytes, rest, end)) {
-      parse(socket, bytes, rest, end, true);
-    }
+    if (socket.transport.postpone?.(bytes, rest, end)) countHeld(socket);
+    else parse(socket, bytes, rest, end, true);
   }
   if (!(socket.state & HELD)) socket.transport.resume();
 }
@@ -219,9 +218,12 @@ function actOn(
     current.bytes = bytes;
     current.start = start;
     current.end = end;
-    deliver(socket, text);
-    current.text = undefined;
-    return;
+    try {
+      return deliver(socket, text);
+    } finally {
+      // Also behind an error: the bytes are replaced by those of other peers.
+      current.text = undefined;
+    }
   }
   switch (kind & KIND_MASK) {
     case TEXT:
