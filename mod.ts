@@ -65,7 +65,11 @@ export {
 } from "./src/websocket/redis_topics.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
 export { upgradeWebSocket } from "./src/websocket/drop_in.ts";
-export { webSocket, type WebSocketRoute } from "./src/websocket/route.ts";
+export {
+  webSocket,
+  type WebSocketRoute,
+  type WebSocketStats,
+} from "./src/websocket/route.ts";
 export type { WebSocketCounts } from "./src/websocket/service.ts";
 export type { SlowSubscribers } from "./src/websocket/topic.ts";
 export type { TopicCounts } from "./src/websocket/topics.ts";

@@ -36,8 +36,6 @@ import { checkTopic, type Hub, HubSet, type TopicCounts } from "./topics.ts";
  * @typeParam Data What the program keeps for each WebSocket.
  */
 export interface WebSocketRoute<Data = unknown> {
-  /** Counts of all its WebSockets. */
-  readonly counts: Readonly<WebSocketCounts>;
   /**
    * Answers a request for a WebSocket: the handler returns this response, once
    * and itself, since a copy of it cannot be sent. Where the request is no valid
@@ -47,8 +45,6 @@ export interface WebSocketRoute<Data = unknown> {
    * @param options What the WebSocket begins with.
    */
   upgrade(request: Request, options?: UpgradeOptions<Data>): Response;
-  /** Counts of the topics of its servers, on this thread. */
-  readonly topicCounts: Readonly<TopicCounts>;
   /**
    * Publishes a message to all subscribers of a topic: see
    * `ServerWebSocket.publish`. It goes to the servers that have this route; to
@@ -66,6 +62,14 @@ export interface WebSocketRoute<Data = unknown> {
    * servers that `publish` reaches.
    */
   subscriberCount(topic: string): number;
+  /** Returns counts of its WebSockets, and of its servers' topics, up to now. */
+  stats(): WebSocketStats;
+}
+
+/** Counts of the WebSockets of a route, on this thread. */
+export interface WebSocketStats extends WebSocketCounts {
+  /** Counts of the topics of its servers. */
+  topics: TopicCounts;
 }
 
 /**
@@ -156,14 +160,14 @@ export class Route implements WebSocketRoute {
     return deflate && codecFor(deflate, this.#settings.compression!);
   }
 
-  get topicCounts(): TopicCounts {
+  stats(): WebSocketStats {
     const sum = { published: 0, dropped: 0, closed: 0, lost: 0 };
     for (const { counts } of this.#hubs) {
       for (const name of Object.keys(sum) as (keyof TopicCounts)[]) {
         sum[name] += counts[name];
       }
     }
-    return sum;
+    return { ...this.counts, topics: sum };
   }
 
   publish(topic: string, message: Sendable, options?: SendOptions): number {

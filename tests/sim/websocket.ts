@@ -197,25 +197,27 @@ function expectHeard(world: World, model: Model): void {
 /** Checks that no message of a topic was lost for nothing. */
 function expectDropped(
   world: World,
-  { topicCounts }: WebSocketRoute<Conduct>,
+  route: WebSocketRoute<Conduct>,
   conducts: readonly Conduct[],
 ): void {
+  const { topics } = route.stats();
   const dropped = conducts.reduce(
     (sum, { model }) => sum + model.client.dropped,
     0,
   );
   world.expect(
-    dropped <= topicCounts.dropped,
-    () => `${dropped} messages are lost, and ${topicCounts.dropped} dropped`,
+    dropped <= topics.dropped,
+    () => `${dropped} messages are lost, and ${topics.dropped} dropped`,
   );
 }
 
 /** Checks that nothing is left. */
 function expectOver(
   { world, reactor }: Simulation,
-  { counts }: WebSocketRoute<Conduct>,
+  route: WebSocketRoute<Conduct>,
   conducts: readonly Conduct[],
 ): void {
+  const counts = route.stats();
   const models = conducts.map(({ model }) => model);
   const opened = models.filter(({ maybeSocket }) => maybeSocket !== undefined);
   for (const model of opened) {

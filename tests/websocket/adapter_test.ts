@@ -147,7 +147,7 @@ Deno.test("serve() links its topics with other servers, and closes the adapter",
   for (const { addr } of servers) peers.push(await Peer.connect(addr));
   await eventually(
     "both",
-    () => routes.every(({ counts }) => counts.open === 1),
+    () => routes.every((route) => route.stats().open === 1),
   );
   routes[0]!.publish("news", "to both");
   for (const peer of peers) assertEquals(await peer.text(), "to both");

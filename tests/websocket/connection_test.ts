@@ -236,8 +236,8 @@ Deno.test("websocket says that a message is queued or refused, and drains", asyn
   const { route } = server;
   await server.shutdown();
   await reading;
-  assertEquals(route.counts.refused, 1);
-  assertEquals(count, route.counts.sent);
+  assertEquals(route.stats().refused, 1);
+  assertEquals(count, route.stats().sent);
 });
 
 /** What the handler `close` got. */

@@ -38,7 +38,7 @@ async function peersOf(
   for (let index = 0; index < count; index++) {
     peers.push(await Peer.connect(addr));
   }
-  await eventually("all", () => route.counts.open === count);
+  await eventually("all", () => route.stats().open === count);
   return peers;
 }
 
@@ -80,7 +80,7 @@ Deno.test("route.publish() reaches all subscribers, and nobody who has left or c
   }
   first!.end();
   await eventually("its end", () => route.publish("news", "x") === 0);
-  assertEquals(route.topicCounts.dropped, 0);
+  assertEquals(route.stats().topics.dropped, 0);
   for (const peer of [first!, second!, third!]) peer[Symbol.dispose]();
 });
 
@@ -122,7 +122,7 @@ Deno.test("a message is compressed once for each window, and sent as it is where
         : `Sec-WebSocket-Extensions: ${offer}\r\n`;
       peers.push(await Peer.connect(server.addr, { fields }));
     }
-    await eventually("all", () => server.route.counts.open === peers.length);
+    await eventually("all", () => server.route.stats().open === peers.length);
     for (const message of [text, small]) server.route.publish("news", message);
     for (const [index, peer] of peers.entries()) {
       const { first, payload } = (await peer.frame())!;
@@ -143,17 +143,17 @@ Deno.test("a subscriber that is slow loses messages, and no other does", async (
   await using server = serveWebSockets(NEWS);
   const { route } = server;
   const [slow, fast] = await peersOf(server, 2);
-  while (route.topicCounts.dropped < 3) {
+  while (route.stats().topics.dropped < 3) {
     route.publish("news", MESSAGE);
     assertEquals((await fast!.frame())!.payload.length, MESSAGE.length);
   }
-  const { published, dropped } = route.topicCounts;
+  const { published, dropped } = route.stats().topics;
   for (let left = published - dropped; left > 0; left--) {
     assertEquals((await slow!.frame())!.payload.length, MESSAGE.length);
   }
   route.publish("news", "x");
   assertEquals(await slow!.text(), "x");
-  assertEquals(route.topicCounts.closed, 0);
+  assertEquals(route.stats().topics.closed, 0);
   for (const peer of [slow!, fast!]) peer[Symbol.dispose]();
 });
 
@@ -162,7 +162,7 @@ Deno.test("a subscriber that is slow is closed with 1013, where the route says s
   const { route } = server;
   const [slow] = await peersOf(server, 1);
   while (route.publish("news", MESSAGE) > 0) await Promise.resolve();
-  assertEquals(route.topicCounts.closed, 1);
+  assertEquals(route.stats().topics.closed, 1);
   let frame = await slow!.frame();
   while (frame!.first === (FIN | BINARY)) frame = await slow!.frame();
   assertEquals([...frame!.payload.subarray(0, 2)], [1013 >> 8, 1013 & 255]);
@@ -179,7 +179,7 @@ Deno.test("topics belong to a server, and a route publishes on its servers", asy
   for (const { addr } of [first, second, third]) {
     peers.push(await Peer.connect(addr));
   }
-  await eventually("all", () => route.counts.open + other.counts.open === 3);
+  await eventually("all", () => route.stats().open + other.stats().open === 3);
   assertEquals(route.publish("news", "to two"), 2);
   assertEquals(other.publish("news", "to one"), 1);
   assertEquals(second.publish("news", encoded("to second")), 1);
