@@ -33,14 +33,12 @@ import { type Timer, Timers } from "./timers.ts";
 import type { WatchedSource, WatchHost } from "./watch.ts";
 
 /**
- * How long a turn acts on sources before it leaves the others to the next one.
- * So the program's timers wait for a few such times at the most, however much
- * peers send. Almost all turns are shorter: each that ends early costs a round
- * of Deno's loop.
+ * How long a turn acts on requeued sources, and how long on those with events;
+ * the others wait for the next turn. So the program's timers wait for a few such
+ * times at the most, however much peers send. Almost all turns are shorter: each
+ * that ends early costs a round of Deno's loop.
  */
-const TURN_MS = 8;
-/** The share of requeued sources; the rest is for those with new events. */
-const QUEUE_MS = TURN_MS / 2;
+const SHARE_MS = 5;
 /** How much the turn's own time may be wrong when a wait is computed. */
 const FRESH_MS = 1;
 
@@ -90,6 +88,8 @@ export class Host
   readonly #onError: (error: unknown) => void;
   readonly #timers = new Timers((delta) => this.countRef(delta));
   #turnMs: number;
+  /** When requeued sources, or those with events, began to act. */
+  #shareMs = 0;
   /** Whether the turn's time is nearly the present: false while parked. */
   isFresh = false;
   /** Whether this loop waits for a round of Deno's loop. */
@@ -138,11 +138,7 @@ export class Host
 
   /** Whether the turn has had its time: what is left waits for the next one. */
   get isSpent(): boolean {
-    return this.#hasLasted(TURN_MS);
-  }
-
-  #hasLasted(ms: number): boolean {
-    return this.#poll.nowMs() - this.#turnMs >= ms;
+    return this.#poll.nowMs() - this.#shareMs >= SHARE_MS;
   }
 
   get hasQueued(): boolean {
@@ -419,7 +415,7 @@ export class Host
     this.#turns++;
     this.#events += count;
     if (this.#sweep.isResting) this.#sweep.endRest();
-    this.#turnMs = nowMs;
+    this.#turnMs = this.#shareMs = nowMs;
     this.isFresh = true;
     this.#inTurn = true;
     // Sources that are queued while these act belong to the next turn.
@@ -428,11 +424,13 @@ export class Host
     this.#queue = [];
     for (let index = 0; index < queue.length;) {
       this.act(queue[index++]!, 0);
-      if (index === queue.length || !this.#hasLasted(QUEUE_MS)) continue;
+      if (index === queue.length || !this.isSpent) continue;
       // In front of those that had their share: each gets its turn.
       this.#queue = queue.slice(index).concat(this.#queue);
-      return;
+      break;
     }
+    // However long one source took, events have their share.
+    this.#shareMs = this.#poll.nowMs();
   }
 
   endTurn(): void {

@@ -1395,6 +1395,8 @@ cleanTest("water marks and the share of a turn are a listener's own", () => {
   assertEquals(drains, 1);
   stream.receive(1_000_000 - 1);
   connection.onReady(Readiness.READABLE);
+  assertEquals(counts, [1], "it waits in the queue");
+  connection.onReady(0);
   assertEquals(counts, [1, READ_BUFFER_BYTES, READ_BUFFER_BYTES]);
   assertEquals(host.log.filter((line) => line === "requeue").length > 0, true);
   connection.abort();

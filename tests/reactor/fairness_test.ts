@@ -91,7 +91,7 @@ Deno.test("a turn whose time is over leaves other connections to the next turns,
     open: (connection) => void indexes.set(connection, indexes.size),
     data: (connection) => {
       (acted[reactor.stats().turns] ??= []).push(indexes.get(connection)!);
-      system.spend(5);
+      system.spend(3);
     },
   });
   const streams = [0, 1, 2, 3, 4].map(() => system.arrive());
@@ -107,7 +107,10 @@ Deno.test("a turn whose time is over leaves other connections to the next turns,
 Deno.test("floods that take all of a turn's time act by turns, and so do new events", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });
+  const FLOOD = 16;
   const reads = new Map<Connection, number>();
+  const waits: number[] = [];
+  let askedAt = 0;
   let most = 0;
   reactor.listen(MEMORY_ADDRESS, {
     open: (connection) => void reads.set(connection, 0),
@@ -117,20 +120,27 @@ Deno.test("floods that take all of a turn's time act by turns, and so do new eve
       const floods = [first!, second!, third!];
       most = Math.max(most, Math.max(...floods) - Math.min(...floods));
       system.spend(10);
-      // The fourth asks again whenever it was answered.
-      if (connection === [...reads.keys()][3] && fourth! < 5) {
-        streams[3]!.receive(MESSAGE_BYTES);
+      const { turns } = reactor.stats();
+      const index = [...reads.keys()].indexOf(connection);
+      // Each flood has a new event, too.
+      if (index < 3) {
+        if (floods[index]! < FLOOD) streams[index]!.receive(64 * KIB);
+        return;
       }
+      // The fourth asks again whenever it was answered.
+      waits.push(turns - askedAt);
+      askedAt = turns;
+      if (fourth! < 5) streams[3]!.receive(MESSAGE_BYTES);
     },
   });
   const streams = [0, 1, 2, 3].map(() => system.arrive());
   await system.settle();
-  const FLOOD = 16;
-  for (const stream of streams.slice(0, 3)) stream.receive(FLOOD * 64 * KIB);
+  for (const stream of streams.slice(0, 3)) stream.receive(64 * KIB);
   streams[3]!.receive(MESSAGE_BYTES);
   const before = reactor.stats().turns;
   await system.settle();
   assertEquals([...reads.values()].slice(0, 3), [FLOOD, FLOOD, FLOOD]);
+  assertLessOrEqual(Math.max(...waits.slice(1)), 2);
   // The first acts in each turn, until the last has had its first event.
   assertLessOrEqual(most, 3);
   // Each turn acts on one flood and on one event at least.

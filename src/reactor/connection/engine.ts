@@ -235,6 +235,7 @@ export class EngineConnection<Data = unknown>
 
   readNow(): number {
     const before = this.host.bytesIn;
+    this.flags &= ~QUEUED;
     try {
       this.onReady(Readiness.READABLE);
     } catch (error) {
@@ -338,7 +339,10 @@ export class EngineConnection<Data = unknown>
 
   /** Acts on the bits of `Readiness`; a requeued connection has none. */
   onReady(readiness: number): void {
-    this.flags &= ~QUEUED;
+    // A queued connection reads when its place in the queue has come: with an
+    // event of a flood it would get another share, before those that wait.
+    const waits = readiness !== 0 && (this.flags & QUEUED) !== 0;
+    if (!waits) this.flags &= ~QUEUED;
     if (this.flags & CONNECTING && !finishConnect(this, readiness)) return;
     if (readiness & Readiness.ERROR) breakSocket(this);
     else if (readiness & Readiness.WRITABLE) flushOutbox(this);
@@ -346,7 +350,7 @@ export class EngineConnection<Data = unknown>
     if (readiness & Readiness.READ_CLOSED) this.flags |= READ_CLOSED;
     if (readiness & Readiness.PRIORITY) this.flags |= MARKED;
     if (this.flags & CLOSED) return;
-    if (this.flags & READABLE) read(this);
+    if (this.flags & READABLE && !waits) read(this);
     if ((this.flags & END_FLAGS) === READ_CLOSED) notifyEnding(this);
   }
 
