@@ -44,14 +44,20 @@ class Node {
     return node;
   }
 
-  /** Yields the audience of this node, and those of all nodes behind it. */
+  /**
+   * Yields the audience of this node, and those of all nodes behind it. Without
+   * recursion: a path is as long as a member has topics.
+   */
   *audiences(from: number): Generator<Audience> {
-    const { log, members } = this;
-    if (members.length > 0) {
-      const entries = entriesOf(this, from);
-      yield { log, members, size: members.length, entries };
+    const nodes: Node[] = [this];
+    for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
+      const { log, members } = node;
+      if (members.length > 0) {
+        const entries = entriesOf(node, from);
+        yield { log, members, size: members.length, entries };
+      }
+      for (const next of node.#next?.values() ?? []) nodes.push(next);
     }
-    for (const node of this.#next?.values() ?? []) yield* node.audiences(from);
   }
 }
 

@@ -182,6 +182,22 @@ Deno.test("Hub sends a member of several topics their messages in order, when it
   assertEquals(member.text, texts.join(""));
 });
 
+Deno.test("Hub sends a member of thousands of topics their messages, when all are pending", () => {
+  const hub = new Hub();
+  const member = new Member(undefined, undefined, {
+    ...MEMBER_LIMITS,
+    topicsMax: 20_000,
+  });
+  for (let index = 0; index < 20_000; index++) {
+    hub.subscribe(`topic ${index}`, member);
+  }
+  for (let index = 0; index < 20_000; index++) {
+    hub.publish(`topic ${index}`, "x");
+  }
+  hub.flush();
+  assertEquals(member.text, frameText("x").repeat(20_000));
+});
+
 Deno.test("Hub sends a member that has left nothing more, when several topics are pending", () => {
   const hub = new Hub();
   const [first, second] = [new Member(), new Member()];
