@@ -43,10 +43,17 @@ import {
   HELD,
   type PartialMessage,
   Phase,
+  PHASE_MASK,
   phaseOf,
   PINGED,
   type SocketRecord,
 } from "./state.ts";
+import {
+  SMALL_PAYLOAD_MAX,
+  smallFrameBytes,
+  smallMessage,
+  smallPayload,
+} from "./small_read.ts";
 import { current, decodeText } from "./text.ts";
 
 /** Rows of one call. Behind each call the turn may end: see `postpone`. */
@@ -77,13 +84,51 @@ export function receive(
   // The connection lingers: what still comes is of no interest.
   if (socket.state & DEAF) return;
   socket.state &= ~PINGED;
-  const rest = socket.extras?.rest;
-  if (rest === undefined) return parse(socket, bytes, start, end, false);
-  socket.extras!.rest = undefined;
-  const all = new Uint8Array(rest.byteLength + end - start);
+  const at = receiveSmall(socket, bytes, start, end);
+  if (at === end) return;
+  const { extras } = socket;
+  const rest = extras?.rest;
+  if (rest === undefined) return parse(socket, bytes, at, end, false);
+  extras!.rest = undefined;
+  const all = new Uint8Array(rest.byteLength + end - at);
   all.set(rest);
-  all.set(bytes.subarray(start, end), rest.byteLength);
+  all.set(bytes.subarray(at, end), rest.byteLength);
   parse(socket, all, 0, all.byteLength, true);
+}
+
+/**
+ * Takes small messages up to the first other frame.
+ *
+ * @returns Where that begins.
+ */
+function receiveSmall(
+  socket: SocketRecord,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): number {
+  const isLent = socket.service.receiver.takesLent;
+  let at = start;
+  for (let count = 0; at < end && takesSmall(socket); count++) {
+    // As often as behind rows.
+    const mayEnd = count > 0 && count % ROWS_MAX === 0;
+    if (mayEnd && socket.transport.postpone?.(bytes, at, end)) return end;
+    const message = smallMessage(bytes, at, end, isLent);
+    if (message === undefined) break;
+    at += smallFrameBytes(bytes, at);
+    if (typeof message === "string") {
+      const { length } = message;
+      deliverText(socket, message, smallPayload(length), 0, length);
+    } else deliver(socket, message);
+  }
+  return at;
+}
+
+/** Whether a small message may go to the program without native code. */
+function takesSmall({ state, extras, service }: SocketRecord): boolean {
+  return extras === undefined &&
+    (state & (PHASE_MASK | HELD | DEAF)) === Phase.OPEN &&
+    service.limits.messageBytesMax >= SMALL_PAYLOAD_MAX;
 }
 
 /** Goes on with what was held, and then with reading. */
@@ -213,17 +258,7 @@ function actOn(
   const end = rows[at + ROW_END]!;
   if (kind === WHOLE_ASCII || kind === WHOLE_TEXT) {
     const text = decodeText(bytes, start, end, kind === WHOLE_ASCII);
-    // A handler that passes the text on need not encode it again.
-    current.text = text;
-    current.bytes = bytes;
-    current.start = start;
-    current.end = end;
-    try {
-      return deliver(socket, text);
-    } finally {
-      // Also behind an error: the bytes are replaced by those of other peers.
-      current.text = undefined;
-    }
+    return deliverText(socket, text, bytes, start, end);
   }
   switch (kind & KIND_MASK) {
     case TEXT:
@@ -344,6 +379,26 @@ function inflate(
     return fail(socket, message, message === 1009 ? TOO_LONG : CORRUPT);
   }
   deliver(socket, message);
+}
+
+/** Hands a text to the program, which need not encode it to pass it on. */
+function deliverText(
+  socket: SocketRecord,
+  text: string,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  current.text = text;
+  current.bytes = bytes;
+  current.start = start;
+  current.end = end;
+  try {
+    deliver(socket, text);
+  } finally {
+    // Also behind an error: the bytes are replaced by those of other peers.
+    current.text = undefined;
+  }
 }
 
 /** Hands a message to the program, and holds further ones while it works. */

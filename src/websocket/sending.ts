@@ -178,7 +178,7 @@ function writeFrame(
 }
 
 /** Up to this length a loop copies faster than `set`, which needs a view. */
-const LOOP_BYTES_MAX = 64;
+const LOOP_BYTES_MAX = 24;
 
 function copy(
   to: Bytes,
@@ -187,8 +187,11 @@ function copy(
   start: number,
   end: number,
 ): void {
-  if (end - start > LOOP_BYTES_MAX) {
-    return to.set(from.subarray(start, end), at);
+  const size = end - start;
+  if (size === from.byteLength) return to.set(from, at);
+  if (size > LOOP_BYTES_MAX) {
+    const view = new Uint8Array(from.buffer, from.byteOffset + start, size);
+    return to.set(view, at);
   }
   for (let index = start; index < end; index++) to[at++] = from[index]!;
 }
