@@ -105,7 +105,8 @@ export interface WebSocketHandlers<Data = unknown>
   ): unknown;
   /**
    * Unsent bytes have fallen to 16 KiB: `send` takes more. This follows each
-   * `"queued"`, and each `"refused"` of an open WebSocket.
+   * `"queued"`, and each `"refused"` of an open WebSocket, unless it closes
+   * first. Its promise holds no messages.
    */
   drain?(socket: ServerWebSocket<Data>): unknown;
   /**

@@ -150,8 +150,9 @@ export interface ServerWebSocket<Data = unknown> {
   /**
    * Returns the messages from now on, for `for await`. They go to the loop, not
    * to the handler; the next one is read when the loop wants it. The loop ends
-   * when the WebSocket has closed, and leaving it closes the WebSocket. Begin in
-   * `open`, before messages come.
+   * when the WebSocket has closed. Leaving it closes the WebSocket in the next
+   * round of Deno's loop, with 1000 unless the program has closed by then, or
+   * with 1011 for an error. Begin in `open`, before messages come.
    *
    * @throws {TypeError} when another loop or stream has the messages.
    * @throws {Deno.errors.ConnectionReset} from the loop, when the WebSocket has

@@ -30,6 +30,7 @@ import type { World } from "./world.ts";
 const HEAD_END = "\r\n\r\n";
 /** The answer to the key of every client: RFC 6455 section 1.3. */
 const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const READ_BYTES_MIN = 500;
 /** The latest reset, when much may wait on both sides. */
 const RESET_MS = 300;
 /** How often a client answers a close frame. */
@@ -91,13 +92,15 @@ export class Client {
     const plan = planOf(world, bytes, limits.receives ?? bytes.byteLength);
     // Most ends are close frames.
     const end = world.pick([plan.end, "stay"] as const);
+    // Others publish, whatever this client sends itself.
+    const readBytesMax = Math.max(plan.readBytesMax, READ_BYTES_MIN);
     const resetMs = Math.min(
       plan.resetMs,
       world.chance(0.1) ? world.delayMs(RESET_MS) : Infinity,
     );
     this.peer = new Peer(world, {
       name: `client ${number}`,
-      plan: { ...plan, end, resetMs },
+      plan: { ...plan, end, resetMs, readBytesMax },
       ears: { heard: (bytes) => this.#hear(bytes) },
     });
   }
