@@ -1,10 +1,10 @@
-/** The simulation: a few thousand seeds of each scenario. */
+/** The simulation: a thousand seeds of each scenario. */
 
 import { assertEquals, AssertionError } from "@std/assert";
 import { replayCommand, runSeed, runSeeds, SCENARIOS } from "./run.ts";
 
 /** Seeds of each scenario: 15 seconds for all on a slow machine. */
-const SEEDS_DEFAULT = 2_000;
+const SEEDS_DEFAULT = 1_000;
 
 const count = Number(Deno.env.get("DENIO_SIM_SEEDS") ?? SEEDS_DEFAULT);
 
