@@ -40,8 +40,12 @@ Examples:
 Exit codes: 0 nothing was found, 1 something was or a sanitizer cannot run, 2
 bad usage.`;
 
-/** Programs with many dependencies, whose tests call no unsafe code. */
-const TOOLS = ["denio-lab", "denio-load"];
+/**
+ * Packages whose tests call no unsafe code of ours: programs with many
+ * dependencies, and the wire of WebSocket, which the fuzz targets run under
+ * AddressSanitizer.
+ */
+const TOOLS = ["denio-lab", "denio-load", "denio-websocket"];
 /**
  * Tests of thousands of cases that find no fault of memory and no race: what
  * they call is safe code of one thread.
