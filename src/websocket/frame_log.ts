@@ -9,12 +9,11 @@ import {
   BINARY,
   FIN,
   HEAD_BYTES_MAX,
-  headBytes,
   RSV1,
   TEXT,
   writeHead,
 } from "./frames.ts";
-import { BYTES_A_CHARACTER, encodeText, writeText } from "./text.ts";
+import { BYTES_A_CHARACTER, encodeText, writeTextFrame } from "./text.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -143,18 +142,8 @@ export class FrameLog {
   }
 
   #writeText(text: string): void {
-    const { length } = text;
-    this.#makeRoom(HEAD_BYTES_MAX + BYTES_A_CHARACTER * length);
-    const { bytes } = this;
-    const start = this.length;
-    // As if it were ASCII, which most texts are.
-    const guess = start + headBytes(length);
-    const end = writeText(bytes, guess, text, true);
-    const size = end - guess;
-    const at = start + headBytes(size);
-    if (at !== guess) bytes.copyWithin(at, guess, end);
-    writeHead(bytes, start, TEXT | FIN, size);
-    this.length = at + size;
+    this.#makeRoom(HEAD_BYTES_MAX + BYTES_A_CHARACTER * text.length);
+    this.length = writeTextFrame(this.bytes, this.length, text, true);
   }
 
   #makeRoom(size: number): void {

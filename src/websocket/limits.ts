@@ -1,6 +1,6 @@
 /**
- * The limits of a WebSocket: sizes, counts and times. The table of the server's
- * options has the defaults and the ranges.
+ * The limits of a WebSocket: sizes, counts and times, with their defaults and
+ * ranges. The table of the server's options takes both from here.
  *
  * @module
  */
@@ -54,6 +54,18 @@ export type WebSocketLimits = Readonly<Required<WebSocketLimitOptions>>;
 
 /** Unsent bytes from which `send` says "queued": the reactor's own mark. */
 export const HIGH_WATER_BYTES = 65_536;
+
+/**
+ * Whether a message of `size` bytes may wait behind `waiting` bytes: any message
+ * below the high-water mark, otherwise up to `bytesMax` in all.
+ */
+export function mayWait(
+  size: number,
+  waiting: number,
+  bytesMax: number,
+): boolean {
+  return waiting < HIGH_WATER_BYTES || waiting + size <= bytesMax;
+}
 
 /** The most bytes of a message, and of what waits. */
 const BYTES_MAX = 0x7fff_ffff;

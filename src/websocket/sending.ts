@@ -20,7 +20,7 @@ import {
 } from "./frames.ts";
 import type { Codec } from "./codec.ts";
 import { countHeld } from "./holding.ts";
-import { HIGH_WATER_BYTES } from "./limits.ts";
+import { HIGH_WATER_BYTES, mayWait } from "./limits.ts";
 import type { Sendable, SendOptions, SendResult } from "./socket.ts";
 import { CLOSE_SENT, Phase, phaseOf, type SocketRecord } from "./state.ts";
 import {
@@ -30,7 +30,7 @@ import {
   current,
   encodeText,
   viewOf,
-  writeText,
+  writeTextFrame,
 } from "./text.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -60,10 +60,14 @@ export function send(
   if (codec !== undefined && codec.wants(size, options?.compress)) {
     const whole = bytes ?? encodeText(message as string);
     writeCompressed(socket, codec, kind | FIN, whole);
-  } else if (isText) writeTextFrame(socket, message);
+  } else if (isText) sendText(socket, message);
   else writeFrame(socket, kind | FIN, bytes!);
-  const { bufferedBytes } = socket.transport;
-  return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
+  return resultOf(socket);
+}
+
+/** Returns what became of a message that was written. */
+function resultOf({ transport }: SocketRecord): SendResult {
+  return transport.bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
 }
 
 /** Writes a message compressed, unless it gets no smaller. */
@@ -86,9 +90,8 @@ export function takes(
   { transport, service }: SocketRecord,
   size: number,
 ): boolean {
-  const { bufferedBytes } = transport;
-  return bufferedBytes < HIGH_WATER_BYTES ||
-    bufferedBytes + size <= service.limits.backpressureBytesMax;
+  const { backpressureBytesMax } = service.limits;
+  return mayWait(size, transport.bufferedBytes, backpressureBytesMax);
 }
 
 /** Sends a ping or a pong of the program. */
@@ -109,8 +112,7 @@ export function sendControl(
   }
   socket.service.hub.settle(socket);
   writeFrame(socket, kind | FIN, bytes);
-  const { bufferedBytes } = socket.transport;
-  return bufferedBytes < HIGH_WATER_BYTES ? "sent" : "queued";
+  return resultOf(socket);
 }
 
 /** Sends a ping of the idle time. */
@@ -197,7 +199,7 @@ function copy(
 }
 
 /** Writes a text without an array between the string and the buffer. */
-function writeTextFrame(socket: SocketRecord, text: string): void {
+function sendText(socket: SocketRecord, text: string): void {
   if (text === current.text) {
     const { bytes, start, end } = current;
     return writeFrame(socket, TEXT | FIN, bytes, start, end);
@@ -229,15 +231,8 @@ function writeShared(
   const most = isWide ? length * BYTES_A_CHARACTER : length + ASCII_ROOM;
   const output = socket.transport.reserve?.(HEAD_BYTES_MAX + most);
   if (output === undefined) return false;
-  const { bytes } = output;
-  const start = output.length;
-  const guess = start + headBytes(length);
-  const end = writeText(bytes, guess, text, isWide);
+  const end = writeTextFrame(output.bytes, output.length, text, isWide);
   if (end < 0) return writeShared(socket, text, true);
-  const size = end - guess;
-  const at = start + headBytes(size);
-  if (at !== guess) bytes.copyWithin(at, guess, end);
-  writeHead(bytes, start, TEXT | FIN, size);
-  output.length = at + size;
+  output.length = end;
   return true;
 }

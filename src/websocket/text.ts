@@ -5,6 +5,7 @@
  */
 
 import { decodeLatin1, writeAscii } from "../http/latin1.ts";
+import { FIN, headBytes, TEXT, writeHead } from "./frames.ts";
 import type { Sendable } from "./socket.ts";
 
 export { ASCII_ROOM } from "../http/latin1.ts";
@@ -37,7 +38,7 @@ export function decodeText(
  * @param room Whether there are three bytes for each character. Otherwise only
  * ASCII is written, and -1 returned for any other text.
  */
-export function writeText(
+function writeText(
   bytes: Bytes,
   start: number,
   text: string,
@@ -45,6 +46,30 @@ export function writeText(
 ): number {
   if (!room) return writeAscii(bytes, start, text);
   return start + encoder.encodeInto(text, bytes.subarray(start)).written;
+}
+
+/**
+ * Writes a text as one frame, and returns where it ends. There must be room for
+ * a head, and for the text as ASCII with {@linkcode ASCII_ROOM}.
+ *
+ * @param isWide Whether there are three bytes for each character. Otherwise only
+ * ASCII is written, and -1 returned for any other text.
+ */
+export function writeTextFrame(
+  bytes: Bytes,
+  start: number,
+  text: string,
+  isWide: boolean,
+): number {
+  // As if it were ASCII, which most texts are.
+  const guess = start + headBytes(text.length);
+  const end = writeText(bytes, guess, text, isWide);
+  if (end < 0) return -1;
+  const size = end - guess;
+  const at = start + headBytes(size);
+  if (at !== guess) bytes.copyWithin(at, guess, end);
+  writeHead(bytes, start, TEXT | FIN, size);
+  return at + size;
 }
 
 /** The text that a handler gets right now, and its bytes. */

@@ -11,7 +11,7 @@
 
 import { type Audience, audiencesOf, entriesFrom, partOf } from "./audience.ts";
 import type { FrameLog, Publication } from "./frame_log.ts";
-import { HIGH_WATER_BYTES } from "./limits.ts";
+import { mayWait } from "./limits.ts";
 import { Topic, type TopicMember, type TopicTransport } from "./topic.ts";
 
 /** As many bytes leave before the turn ends. */
@@ -224,6 +224,5 @@ function takes(
   size: number,
 ): boolean {
   const waiting = transport.bufferedBytes + before;
-  return waiting < HIGH_WATER_BYTES ||
-    waiting + size <= topicLimits.backpressureBytesMax;
+  return mayWait(size, waiting, topicLimits.backpressureBytesMax);
 }
