@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { hasProgram } from "../../scripts/bench/machine.ts";
 import type { LoadResult } from "../../scripts/load/autocannon.ts";
 import {
   bottleneckOf,
@@ -9,7 +8,6 @@ import {
   reportLines,
 } from "../../scripts/load/report.ts";
 import { builtInServer, startServer } from "../../scripts/server_process.ts";
-import { lacks } from "../util/machine.ts";
 import { runProgram } from "../util/program.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -79,9 +77,11 @@ function load(...args: string[]) {
 }
 
 Deno.test("load starts the built-in server, and measures it", async () => {
-  const { code, stdout } = await load("-d", "1", "-c", "10", "--json");
+  const { code, stdout, stderr } = await load("-d", "1", "-c", "10", "--json");
   const report = JSON.parse(stdout);
   assertEquals(code, 0);
+  // On node: autocannon's latencies would not be the server's on Deno.
+  assert(!stderr.includes("warning"), stderr);
   assert(report.ok && report.requests > 0 && report.latencyMs.p99 >= 0);
   assert(Deno.build.os !== "linux" || report.serverCpuUsPerRequest > 0);
 });
@@ -130,44 +130,4 @@ Deno.test("load --help explains, and exits 0", async () => {
   const { code, stdout } = await load("--help");
   assertMatch(stdout, /Usage: deno task load \[URL\] \[OPTIONS\]/);
   assertEquals(code, 0);
-});
-
-const CONNECTIONS = 100;
-const PIPELINING = 10;
-/** Makes wrk send a pipeline of requests at once. */
-const PIPELINE = `request = function()
-  return string.rep(wrk.format(), ${PIPELINING})
-end`;
-const MICROSECONDS = { us: 1, ms: 1e3, s: 1e6 };
-
-const NO_WRK = lacks("wrk", () => hasProgram("wrk"));
-/** The limit for a generator that serves its connections in turns. */
-const FACTOR_MAX = 5;
-
-Deno.test({
-  name: "load's median is as far from the mean as wrk's is",
-  ignore: NO_WRK,
-  async fn() {
-    await using server = await startServer(builtInServer());
-    const url = `http://127.0.0.1:${server.port}/`;
-    const script = await Deno.makeTempFile();
-    await Deno.writeTextFile(script, PIPELINE);
-    const flags = ["-t1", "-d1s", "--latency", `-c${CONNECTIONS}`];
-    const wrk = await runProgram(["wrk", ...flags, "-s", script, url]);
-    await Deno.remove(script);
-    const [, p50, unit] = /50% +([\d.]+)(us|ms|s)/.exec(wrk.stdout)!;
-    const p50Us = Number(p50) * MICROSECONDS[unit as "us" | "ms" | "s"];
-    const perSecond = Number(/Requests\/sec: +([\d.]+)/.exec(wrk.stdout)![1]);
-    const more = [`-c${CONNECTIONS}`, `-p${PIPELINING}`, "-d2"];
-    const { stdout } = await load(url, "--json", ...more);
-    const { latencyMs, requestsPerSecond } = JSON.parse(stdout);
-    // Little's law: requests in flight are their rate times their mean time.
-    const mean = (perSecond: number) => CONNECTIONS * PIPELINING / perSecond;
-    const ours = latencyMs.p50 / 1e3 / mean(requestsPerSecond);
-    const wrks = p50Us / 1e6 / mean(perSecond);
-    const shares = `${ours} of the mean, wrk ${wrks}`;
-    assert(ours > wrks / FACTOR_MAX && ours < wrks * FACTOR_MAX, shares);
-    const slow = latencyMs.p97_5 / 1e3 / mean(requestsPerSecond);
-    assert(slow < FACTOR_MAX * 2, `p97.5 is ${slow} times the mean`);
-  },
 });
