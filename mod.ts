@@ -64,7 +64,10 @@ export {
   type RedisTopicsOptions,
 } from "./src/websocket/redis_topics.ts";
 export type { WebSocketLimitOptions } from "./src/websocket/limits.ts";
-export { upgradeWebSocket } from "./src/websocket/drop_in.ts";
+export {
+  upgradeWebSocket,
+  type UpgradeWebSocketOptions,
+} from "./src/websocket/drop_in.ts";
 export {
   webSocket,
   type WebSocketRoute,

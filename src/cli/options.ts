@@ -86,8 +86,9 @@ export const HELP = `Serve HTTP on an event loop of denio's own.
 Usage: deno task serve [MODULE] [OPTIONS]
 
   MODULE  A file or URL with "export default { fetch(request) { … } }", as
-          "deno serve" takes it. Without one a built-in app answers: / greets,
-          /json answers JSON, POST /echo sends its body back.
+          "deno serve" takes it. It may also have websocket, for WebSockets,
+          topics and observer: see serve(). Without a MODULE a built-in app
+          answers: / greets, /json answers JSON, POST /echo sends its body back.
 
 Options:
   --port PORT      Port to listen on, 0 for any that is free [${PORT_DEFAULT}]

@@ -10,7 +10,7 @@ import { type Observer, observerOf } from "../http/observer.ts";
 import type { Handler } from "../http/service.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import { adapterOf, type TopicAdapter } from "../websocket/adapter.ts";
-import type { WebSockets } from "./web_sockets.ts";
+import { upgradeRequired, type WebSockets } from "./web_sockets.ts";
 
 /** A URL's scheme, and no Windows drive. */
 const URL_START = /^[a-z][a-z0-9+.-]+:/i;
@@ -19,7 +19,7 @@ const POSITION = /file:\/\/.+?:\d+:\d+/g;
 
 /** The handler and the observer of a module. */
 export interface Served {
-  /** The `fetch` of its default export. */
+  /** The `fetch` of its default export; 426 when it has WebSockets only. */
   readonly handler: Handler<ServeAddress>;
   /** The `observer` of its default export, if there is one. */
   readonly observer: Observer | undefined;
@@ -30,11 +30,12 @@ export interface Served {
 }
 
 /**
- * Imports a module, and returns the handler and the observer of its default
+ * Imports a module, and returns the handlers and the observer of its default
  * export.
  *
  * @param specifier A URL, or a path from `folder`.
- * @throws {Error} when the module is missing, throws, or exports no `fetch`.
+ * @throws {Error} when the module is missing, throws, or exports neither `fetch`
+ * nor `websocket`.
  * @throws {TypeError} when its `observer` is no observer, or its `topics` are
  * no adapter.
  */
@@ -46,14 +47,17 @@ export async function loadServed(
     ? specifier
     : pathToFileURL(resolve(folder, specifier)).href;
   const { default: served } = await load(url, specifier);
-  if (!hasFetch(served)) {
+  if (!hasHandlers(served)) {
     throw new Error(
-      `Cannot serve "${specifier}": it has no "export default { fetch }"`,
+      `Cannot serve "${specifier}": it has no "export default { fetch }", and ` +
+        "no websocket either",
     );
   }
   return {
     // A method call, since `fetch` may use `this`.
-    handler: (request, info) => served.fetch(request, info),
+    handler: served.fetch === undefined
+      ? upgradeRequired
+      : (request, info) => served.fetch!(request, info),
     observer: observerOf(served.observer),
     websocket: served.websocket,
     topics: adapterOf(served.topics),
@@ -85,14 +89,17 @@ function describe(error: unknown): string {
     : `${message} (${position})`;
 }
 
-function hasFetch(
-  value: unknown,
-): value is {
-  fetch: Handler<ServeAddress>;
-  observer?: unknown;
-  websocket?: WebSockets;
-  topics?: unknown;
-} {
-  return typeof (value as { fetch?: unknown } | null | undefined)?.fetch ===
-    "function";
+/** What a module may export, as far as it was checked. */
+interface Exported {
+  readonly fetch?: Handler<ServeAddress>;
+  readonly observer?: unknown;
+  readonly websocket?: WebSockets;
+  readonly topics?: unknown;
+}
+
+function hasHandlers(value: unknown): value is Exported {
+  const { fetch, websocket } = (value ?? {}) as Record<string, unknown>;
+  return fetch === undefined
+    ? websocket !== undefined && websocket !== null
+    : typeof fetch === "function";
 }

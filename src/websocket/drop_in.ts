@@ -10,9 +10,15 @@ import { MS_MAX } from "../http/http_limits.ts";
 import { LazyRequest } from "../http/request.ts";
 import type { Service } from "../http/service.ts";
 import { takeoverResponse } from "../http/takeover.ts";
+import { codecFor } from "./codec.ts";
 import { WebSocketConnection } from "./connection.ts";
 import { EventSocket } from "./event_socket.ts";
-import { shakeHands } from "./handshake.ts";
+import {
+  type CompressionOptions,
+  type CompressionSettings,
+  compressionSettings,
+} from "./extension.ts";
+import { isOwnField, shakeHands } from "./handshake.ts";
 import { WEB_SOCKET_LIMITS } from "./limits.ts";
 import { noCounts } from "./service.ts";
 import { type Shared, sharedOn } from "./shared.ts";
@@ -29,6 +35,23 @@ const IDLE_TIMES_MAX = 16;
 const shared = new WeakMap<Service, Map<number, Shared>>();
 const counts = noCounts();
 const upgraded = new WeakSet<Request>();
+
+/** Of `compression: true`, checked once. */
+const COMPRESSION = compressionSettings(true);
+
+/** Options of {@linkcode upgradeWebSocket}: those of Deno's, and two more. */
+export interface UpgradeWebSocketOptions extends Deno.UpgradeWebSocketOptions {
+  /**
+   * Further fields of the answer, such as `Set-Cookie`. Fields that belong to the
+   * handshake are left out: frameworks pass `Sec-WebSocket-Protocol` here, too.
+   */
+  headers?: HeadersInit | undefined;
+  /**
+   * Whether to compress messages for peers that offer it, and how: see
+   * `WebSocketHandlers.compression`. No message is compressed when left out.
+   */
+  compression?: boolean | CompressionOptions | undefined;
+}
 
 /** Deno's own, a getter that loads it. */
 const DENOS = Object.getOwnPropertyDescriptor(Deno, "upgradeWebSocket")!;
@@ -67,39 +90,45 @@ const DENOS = Object.getOwnPropertyDescriptor(Deno, "upgradeWebSocket")!;
  * ```
  *
  * @param request A handler's request.
- * @param options `protocol`, a subprotocol that the client must offer; and
+ * @param options `protocol`, a subprotocol that the client must offer;
  * `idleTimeout`, the seconds in which the peer must give a sign of life: 30 when
- * left out, 0 for no limit.
+ * left out, 0 for no limit; and what Deno does not have, `headers` and
+ * `compression`.
  * @throws {TypeError} when the request does not ask for a WebSocket, or does not
- * offer the subprotocol.
- * @throws {RangeError} when `idleTimeout` is out of range.
+ * offer the subprotocol, or an option is of a wrong type.
+ * @throws {RangeError} when `idleTimeout`, or a number of `compression`, is out
+ * of range.
  * @throws {Deno.errors.Http} when the request was upgraded before.
  */
 export function upgradeWebSocket(
   request: Request,
-  options: Deno.UpgradeWebSocketOptions = {},
+  options: UpgradeWebSocketOptions = {},
 ): Deno.WebSocketUpgrade {
   if (!LazyRequest.isLazy(request)) return denosUpgrade()(request, options);
   if (upgraded.has(request)) throw new Deno.errors.Http("Already upgraded");
   const { protocol, idleTimeout } = options;
   const idleMs = idleMsOf(idleTimeout ?? IDLE_SECONDS);
+  const compression = settingsOf(options);
+  const fields = options.headers ? ownFields(options.headers) : [];
   checkAsDeno(request.headers, protocol);
   upgraded.add(request);
-  const agreed = shakeHands(request, { protocol });
+  const agreed = shakeHands(request, { protocol, compression });
   if (agreed instanceof Response) {
     const socket = new EventSocket("");
     EventSocket.lose(socket);
     return upgradeOf(socket, agreed);
   }
   const socket = new EventSocket(agreed.protocol);
-  const own = { data: socket, protocol: agreed.protocol, codec: undefined };
+  const { deflate } = agreed;
+  const codec = deflate && codecFor(deflate, compression!);
+  const own = { data: socket, protocol: agreed.protocol, codec };
   const response = takeoverResponse(
     (transport, http, leftover) => {
       const { service, protocol } = sharedBy(http, idleMs);
       const connection = new WebSocketConnection(transport, service, own);
       transport.upgrade(protocol, connection, leftover);
     },
-    agreed.headers,
+    fields.length === 0 ? agreed.headers : [...agreed.headers, ...fields],
     () => EventSocket.lose(socket),
   );
   return upgradeOf(socket, response);
@@ -110,6 +139,19 @@ function upgradeOf(
   response: Response,
 ): Deno.WebSocketUpgrade {
   return { response, socket: socket as unknown as WebSocket };
+}
+
+function settingsOf(
+  { compression }: UpgradeWebSocketOptions,
+): CompressionSettings | undefined {
+  return compression === true
+    ? COMPRESSION
+    : compressionSettings(compression ?? false);
+}
+
+/** Returns the fields of a program, without those of the handshake. */
+function ownFields(headers: HeadersInit): [string, string][] {
+  return [...new Headers(headers)].filter(([name]) => !isOwnField(name));
 }
 
 function denosUpgrade(): typeof Deno.upgradeWebSocket {

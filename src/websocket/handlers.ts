@@ -27,7 +27,10 @@ export interface UpgradeOptions<Data = unknown> {
    * chooses one of those offered; none when left out.
    */
   protocol?: string | ProtocolChoice;
-  /** Further fields of the answer, such as `Set-Cookie`. */
+  /**
+   * Further fields of the answer, such as `Set-Cookie`. None of the handshake:
+   * `protocol` and `compression` decide about those.
+   */
   headers?: HeadersInit;
 }
 

@@ -28,6 +28,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 const UPGRADE_FIELD: [string, string] = ["Upgrade", "websocket"];
 
+/** Fields that only the handshake itself may send, in lower case. */
+const OWN_FIELD = /^(?:upgrade|sec-websocket-.*)$/;
+
 /** A list that has the token, in any case of its letters. */
 const UPGRADE = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i;
 /** The same. */
@@ -121,6 +124,11 @@ export function shakeHands(
 /** Whether a request names WebSocket among the protocols that it offers. */
 export function asksForWebSocket(request: Request): boolean {
   return UPGRADE.test(LazyRequest.field(request, "upgrade") ?? "");
+}
+
+/** Whether only the handshake itself may send a field, named in lower case. */
+export function isOwnField(name: string): boolean {
+  return OWN_FIELD.test(name);
 }
 
 /** Refuses what is no handshake: RFC 6455 section 4.2.1. */

@@ -21,6 +21,7 @@ import {
 import {
   type Handshake,
   type HandshakeOptions,
+  isOwnField,
   shakeHands,
 } from "./handshake.ts";
 import { checkLimits } from "./limits.ts";
@@ -43,6 +44,8 @@ export interface WebSocketRoute<Data = unknown> {
    *
    * @param request A request that denio serves.
    * @param options What the WebSocket begins with.
+   * @throws {TypeError} when `headers` has a field of the handshake, or
+   * `protocol` chooses what the client does not offer.
    */
   upgrade(request: Request, options?: UpgradeOptions<Data>): Response;
   /**
@@ -277,9 +280,21 @@ class Opening extends TakeoverAnswer implements Beginning {
 
 const NO_OPTIONS: UpgradeOptions = {};
 
-/** Returns the fields of the program with those of the handshake. */
+/**
+ * Returns the fields of the program with those of the handshake.
+ *
+ * @throws {TypeError} when the program has a field that belongs to the
+ * handshake: the peer would hear of an agreement that nobody made.
+ */
 function joined(own: HeadersInit, fields: [string, string][]): Headers {
   const headers = new Headers(own);
-  for (const [name, value] of fields) headers.set(name, value);
+  for (const name of headers.keys()) {
+    if (!isOwnField(name)) continue;
+    throw new TypeError(
+      `Cannot use headers with "${name}": the handshake sends it, as protocol ` +
+        "and compression say",
+    );
+  }
+  for (const [name, value] of fields) headers.append(name, value);
   return headers;
 }

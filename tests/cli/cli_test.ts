@@ -227,6 +227,16 @@ Deno.test("loadServed() finds fetch of a default export, and its this", async ()
   assertEquals(await response.text(), "hi GET");
 });
 
+Deno.test("loadServed() answers with 426, when a module has WebSockets and no fetch", async () => {
+  using modules = new Modules({
+    "app.ts": "export default { websocket: {} };",
+  });
+  const { handler, websocket } = await loadServed("app.ts", modules.folder);
+  const info = {} as Parameters<typeof handler>[1];
+  const response = await handler(new Request("http://a/"), info);
+  assertEquals([response.status, websocket], [426, {}]);
+});
+
 const BAD_MODULES: [name: string, text: string, says: RegExp][] = [
   ["empty.ts", "", /^Cannot serve "empty.ts": it has no "export default { f/],
   ["null.ts", "export default null;", /^Cannot serve "null.ts"/],

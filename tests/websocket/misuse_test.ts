@@ -55,6 +55,28 @@ for (const decision of [false, true, null, "yes"]) {
   });
 }
 
+for (
+  const name of [
+    "Sec-WebSocket-Protocol",
+    "sec-websocket-extensions",
+    "Upgrade",
+  ]
+) {
+  Deno.test(`websocket answers with 500, when upgrade returns a field ${name} of its own`, async () => {
+    await using server = serveWebSockets({
+      upgrade: () => ({ headers: { [name]: "x" } }),
+    });
+    using watch = new ConsoleWatch();
+    assertEquals(await statusOf(server.addr, HANDSHAKE), 500);
+    const [[error] = []] = watch.complained;
+    assertEquals(
+      (error as Error).message,
+      `Cannot use headers with "${name.toLowerCase()}": the handshake sends ` +
+        "it, as protocol and compression say",
+    );
+  });
+}
+
 Deno.test("serve() answers a request that offers another protocol by its handler", async () => {
   const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
   await using server = serve({ ...options, websocket: {}, fetch: answer });
