@@ -72,11 +72,12 @@ function entriesOf(node: Node, from: number): readonly number[] {
   return topics > 1 ? all.sort((a, b) => a - b) : all;
 }
 
-/** Returns the messages of a topic from number `from` on. */
+/**
+ * Returns the messages of a topic from number `from` on. A copy: while they are
+ * sent, further ones may be published.
+ */
 export function entriesFrom(topic: Topic, from: number): readonly number[] {
-  const { entries } = topic;
-  if (entries === undefined) return [];
-  return entries[0]! >= from ? entries : entries.filter((at) => at >= from);
+  return topic.entries?.filter((at) => at >= from) ?? [];
 }
 
 /** Returns the audiences of the messages of some topics, from `from` on. */

@@ -92,11 +92,9 @@ export function peerCloses(
   code: number,
   reason: string,
 ): void {
-  const extras = extrasOf(socket);
-  extras.closeCode = code;
-  extras.closeReason = reason;
-  socket.state |= CLOSE_RECEIVED | DEAF;
-  if (!(socket.state & CLOSE_SENT)) sendClose(socket, code, reason);
+  socket.state |= CLOSE_RECEIVED;
+  noteEnd(socket, code, reason);
+  sendClose(socket, code, reason);
   const { transport } = socket;
   finish(socket);
   // Later, since the bytes that are acted on lie in the read buffer. The peer
@@ -114,16 +112,21 @@ export function peerCloses(
  */
 export function fail(socket: SocketRecord, code: number, reason: number): void {
   const text = failureReason(reason);
+  noteEnd(socket, code, text);
+  // First: sending may close the connection.
+  notifyError(socket, new Deno.errors.InvalidData(`${text} (${code})`));
+  sendClose(socket, code, text);
+  finish(socket);
+  socket.transport.close();
+}
+
+/** Notes what `close` gets. Nothing more is read, and nothing sent but a reply. */
+function noteEnd(socket: SocketRecord, code: number, reason: string): void {
   const extras = extrasOf(socket);
   extras.closeCode = code;
-  extras.closeReason = text;
+  extras.closeReason = reason;
   socket.state |= DEAF;
-  if (!(socket.state & CLOSE_SENT)) sendClose(socket, code, text);
   setPhase(socket, Phase.CLOSING);
-  notifyError(socket, new Deno.errors.InvalidData(`${text} (${code})`));
-  const { transport } = socket;
-  finish(socket);
-  transport.close();
 }
 
 /** The peer's end has come without a close frame. */
@@ -171,7 +174,6 @@ function finish(socket: SocketRecord): void {
   setPhase(socket, Phase.CLOSED);
   socket.state = socket.state & ~HELD | DEAF;
   const { extras, service, transport } = socket;
-  service.hub.leave(socket);
   service.counts.open--;
   const { closeCode = 0, closeReason = "" } = extras ?? {};
   const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;

@@ -134,8 +134,7 @@ export class WebSocketConnection implements SocketRecord {
   }
 
   subscribe(topic: string): boolean {
-    return phaseOf(this) === Phase.OPEN &&
-      this.service.hub.subscribe(topic, this);
+    return this.service.hub.subscribe(topic, this);
   }
 
   unsubscribe(topic: string): boolean {
@@ -163,6 +162,10 @@ export class WebSocketConnection implements SocketRecord {
 
   get topicCodec(): SharedCodec | undefined {
     return this.codec?.shared;
+  }
+
+  get isOpen(): boolean {
+    return phaseOf(this) === Phase.OPEN;
   }
 
   get topicLimits(): TopicLimits {

@@ -58,8 +58,9 @@ export function countHeld(socket: SocketRecord): void {
     }
     if (partial !== undefined) bytes += partial.bytes.byteLength;
     if (rest !== undefined) bytes += rest.byteLength;
-    const isIdle = bytes === 0 && extras.progress === undefined &&
-      extras.closeCode === 0 && extras.reader === undefined;
+    const { progress, closeCode, reader } = extras;
+    const isIdle = (held ?? partial ?? rest ?? progress ?? reader) ===
+        undefined && closeCode === 0;
     if (isIdle) socket.extras = undefined;
   }
   if (bytes > 0 || transport.heldBytes > 0) transport.heldBytes = bytes;

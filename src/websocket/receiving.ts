@@ -85,7 +85,7 @@ export function receive(
   if (socket.state & DEAF) return;
   socket.state &= ~PINGED;
   const at = receiveSmall(socket, bytes, start, end);
-  if (at === end) return;
+  if (at === end || socket.state & DEAF) return;
   const { extras } = socket;
   const rest = extras?.rest;
   if (rest === undefined) return parse(socket, bytes, at, end, false);

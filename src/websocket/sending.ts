@@ -47,9 +47,10 @@ export function send(
 ): SendResult {
   const isText = typeof message === "string";
   const bytes = isText ? undefined : viewOf(message);
-  if (phaseOf(socket) !== Phase.OPEN) return "refused";
   const { service, codec } = socket;
+  // First: a write that fails may close the connection.
   if (socket.joined !== undefined) service.hub.settle(socket);
+  if (phaseOf(socket) !== Phase.OPEN) return "refused";
   const size = isText ? message.length : bytes!.byteLength;
   if (!takes(socket, size)) {
     service.counts.refused++;
@@ -107,10 +108,10 @@ export function sendControl(
         `at most ${CONTROL_BYTES_MAX}`,
     );
   }
+  socket.service.hub.settle(socket);
   if (phaseOf(socket) !== Phase.OPEN || !takes(socket, bytes.byteLength)) {
     return "refused";
   }
-  socket.service.hub.settle(socket);
   writeFrame(socket, kind | FIN, bytes);
   return resultOf(socket);
 }
@@ -138,12 +139,18 @@ export function leaveTopics(socket: SocketRecord): void {
   hub.leave(socket);
 }
 
-/** Sends a close frame; `code` 1005 is one without a code. */
+/**
+ * Sends a close frame, unless one was sent or the connection is gone. Writes may
+ * run handlers: the phase is no longer that of an open WebSocket.
+ *
+ * @param code 1005 for a frame without a code.
+ */
 export function sendClose(
   socket: SocketRecord,
   code: number,
   reason: string,
 ): void {
+  if (socket.state & CLOSE_SENT || phaseOf(socket) === Phase.CLOSED) return;
   socket.state |= CLOSE_SENT;
   leaveTopics(socket);
   const text = encodeText(reason);

@@ -48,6 +48,8 @@ export interface TopicMember {
   readonly topicLimits: TopicLimits;
   /** Its topics, which the hub sets. One topic needs no array of its own. */
   joined: Topic | Topic[] | undefined;
+  /** Whether it may be in topics. */
+  readonly isOpen: boolean;
   /**
    * Closes it, since its peer reads too slowly. It has left its topics. Called
    * in a microtask.

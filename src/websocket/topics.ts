@@ -3,7 +3,11 @@
  *
  * A message is framed once for all its receivers. Messages of one turn leave
  * together; they and the messages that a WebSocket sends directly keep their
- * order. No handler runs inside of a call.
+ * order.
+ *
+ * A write that fails may close its connection, whose handlers then run inside of
+ * the call: they may publish, close other members and change topics. So a method
+ * first sends what waits, and looks at topics and members after that.
  *
  * @module
  */
@@ -97,17 +101,19 @@ export class Hub {
   /**
    * Adds a member to a topic: it gets all messages from now on.
    *
-   * @returns Whether it is in the topic: false when it has `topicsMax` topics.
+   * @returns Whether it is in the topic: false when it has `topicsMax` topics, or
+   * is not open.
    * @throws {TypeError} when `name` is no string.
    * @throws {RangeError} when `name` is empty or too long.
    */
   subscribe(name: string, member: TopicMember): boolean {
     checkTopic(name);
+    this.#turn.settle(member);
+    if (!member.isOpen) return false;
     const known = this.#topics.get(name);
     if (known?.has(member)) return true;
     const { joined, topicLimits } = member;
     if (countOf(joined) >= topicLimits.topicsMax) return false;
-    this.#turn.settle(member);
     const log = this.#logOf(member.topicCodec);
     known?.add(member, log);
     const topic = known ?? new Topic(name, member, log);
@@ -124,9 +130,9 @@ export class Hub {
    * @returns Whether it was in the topic.
    */
   unsubscribe(name: string, member: TopicMember): boolean {
+    this.settle(member);
     const topic = this.#topics.get(name);
     if (topic === undefined || !topic.has(member)) return false;
-    this.#turn.settle(member);
     const { joined } = member;
     if (joined instanceof Topic) member.joined = undefined;
     else {
@@ -186,6 +192,7 @@ export class Hub {
   /** Publishes to the members here; for links, what comes from elsewhere. */
   deliver(name: string, message: Publication, except?: TopicMember): number {
     this.counts.published++;
+    if (except !== undefined && this.has(name, except)) this.settle(except);
     const topic = this.#topics.get(name);
     if (topic === undefined) return 0;
     const isExcluded = except !== undefined && topic.has(except);

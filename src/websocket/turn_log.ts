@@ -36,7 +36,8 @@ export class TurnLog {
   /** Frames by form, the plain one first. */
   readonly #logs: readonly FrameLog[];
   readonly #tooSlow: TooSlow;
-  #isFlushing = false;
+  /** Whether messages are written right now. */
+  #isWriting = false;
 
   /**
    * @param logs Frames by form; the array may grow.
@@ -52,10 +53,13 @@ export class TurnLog {
     return this.#topics.length === 0;
   }
 
-  /** Appends a message; the log leaves when it is long. */
+  /**
+   * Appends a message; the log leaves when it is long.
+   *
+   * @param except Does not get the message, and has got all before.
+   */
   add(topic: Topic, message: Publication, except?: TopicMember): void {
     const index = this.#topics.length;
-    if (except !== undefined) this.settle(except);
     let bytes = 0;
     for (const { log } of topic.groups) {
       log.append(index, message);
@@ -69,11 +73,20 @@ export class TurnLog {
 
   /** Sends what `member` has not got yet, before anything else is sent to it. */
   settle(member: TopicMember): void {
-    const from = this.#places.get(member) ?? this.#first;
-    const to = this.#topics.length;
-    if (from >= to) return;
-    this.#places.set(member, to);
-    this.#deliver(member, this.#entriesOf(member, from));
+    const isOuter = !this.#isWriting;
+    this.#isWriting = true;
+    try {
+      // Writes may run handlers, which publish.
+      for (;;) {
+        const from = this.#places.get(member) ?? this.#first;
+        const to = this.#topics.length;
+        if (from >= to) return;
+        this.#places.set(member, to);
+        this.#deliver(member, this.#entriesOf(member, from));
+      }
+    } finally {
+      if (isOuter) this.#isWriting = false;
+    }
   }
 
   /** Forgets a member, which has left all topics. */
@@ -83,13 +96,13 @@ export class TurnLog {
 
   /** Sends all messages. */
   flush(): void {
-    // A transport's handlers may publish meanwhile: the loop below goes on.
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
+    // Inside of a write: the call that writes goes on with this log.
+    if (this.#isWriting) return;
+    this.#isWriting = true;
     try {
       while (this.#first < this.#topics.length) this.#fanOut();
     } finally {
-      this.#isFlushing = false;
+      this.#isWriting = false;
       this.#clear();
     }
   }

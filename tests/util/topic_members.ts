@@ -95,6 +95,7 @@ export class Broadcasts {
 export class Member implements TopicMember {
   readonly transport: KeepingTransport;
   joined: TopicMember["joined"] = undefined;
+  isOpen = true;
   /** How often it was closed for being slow. */
   closes = 0;
 

@@ -371,18 +371,6 @@ Deno.test("websocket refuses a message beyond its bounds at the frame's head", a
   await other.server.shutdown();
 });
 
-Deno.test("websocket pings a silent peer, and ends when no pong comes", async () => {
-  const { server, closed, errors } = servingOne({ webSocketIdleMs: 40 });
-  using peer = await Peer.connect(server.addr);
-  // The first ping is answered, the second is not.
-  assertEquals((await peer.frame())?.first, FIN | PING);
-  await peer.send(maskedFrame(FIN | PONG, ""));
-  assertEquals((await peer.frame())?.first, FIN | PING);
-  assertEquals(await closed, [1006, "", false]);
-  assertEquals(errors, ["The peer has given no sign of life"]);
-  await server.shutdown();
-});
-
 Deno.test("websocket closes with 1001 when its server shuts down", async () => {
   const { server, closed } = servingOne();
   using peer = await Peer.connect(server.addr);

@@ -229,6 +229,71 @@ Deno.test("Hub keeps the order, when a write runs code that publishes, sends and
   assertEquals(third.text, "");
 });
 
+Deno.test("Hub sends each message once, when a write runs code that publishes", () => {
+  const hub = new Hub();
+  const all = members(4);
+  for (const member of all) hub.subscribe("a", member);
+  all[0]!.transport.onWrite = () => {
+    all[0]!.transport.onWrite = undefined;
+    hub.publish("a", "2");
+  };
+  hub.publish("a", "1");
+  hub.flush();
+  const expected = frameText("1") + frameText("2");
+  assertEquals(all.map(({ text }) => text), Array(4).fill(expected));
+});
+
+Deno.test("Hub.publish() keeps messages apart, when sending to its publisher runs code that publishes", () => {
+  const hub = new Hub();
+  const [first, second] = [new Member(), new Member()];
+  for (const topic of ["a", "b"]) hub.subscribe(topic, first);
+  hub.subscribe("a", second);
+  hub.publish("a", "before");
+  first.transport.onWrite = () => {
+    first.transport.onWrite = undefined;
+    hub.publish("b", "meanwhile");
+  };
+  hub.publish("a", "own", { except: first });
+  hub.flush();
+  assertEquals(first.text, frameText("before") + frameText("meanwhile"));
+  assertEquals(second.text, frameText("before") + frameText("own"));
+});
+
+Deno.test("Hub sends what it has begun to send, when a write runs code that publishes much", () => {
+  const hub = new Hub();
+  const [first, second] = [new Member(), new Member()];
+  for (const topic of ["a", "b"]) hub.subscribe(topic, first);
+  hub.subscribe("c", second);
+  for (const topic of ["a", "c", "b"]) hub.publish(topic, topic);
+  const much = "x".repeat(70_000);
+  first.transport.onWrite = () => {
+    first.transport.onWrite = undefined;
+    hub.publish("c", much);
+  };
+  hub.settle(first);
+  hub.flush();
+  assertEquals(first.text, frameText("a") + frameText("b"));
+  assert(second.text === frameText("c") + frameText(much));
+});
+
+Deno.test("Hub adds no member to a topic, and removes none twice, when a write closes it", () => {
+  for (const what of ["subscribe", "unsubscribe"] as const) {
+    const hub = new Hub();
+    const member = new Member();
+    for (const topic of ["a", "b"]) hub.subscribe(topic, member);
+    hub.publish("a", "last");
+    member.transport.onWrite = () => {
+      member.isOpen = false;
+      hub.leave(member);
+    };
+    const topic = what === "subscribe" ? "c" : "b";
+    assertEquals(hub[what](topic, member), false);
+    assertEquals([...hub.topics], []);
+    assertEquals(topicsOf(member), []);
+    assertEquals(member.text, frameText("last"));
+  }
+});
+
 Deno.test("Hub drops a message for a slow member, counts it, and sends later ones", () => {
   const hub = new Hub();
   const all = members(10);
@@ -344,6 +409,7 @@ cleanTest(
           topicCodec: undefined,
           topicLimits: MEMBER_LIMITS,
           joined: undefined,
+          isOpen: true,
           tooSlow() {},
         };
         all.push(member);
