@@ -125,7 +125,7 @@ export function notSendable(status: number): TypeError {
     );
   }
   const wanted = status === 101
-    ? "it must be what an upgrade has returned, once, and no copy of that"
+    ? "it must be what an upgrade of this request has returned"
     : "it must be from 200 to 599";
   return new TypeError(`Cannot answer with status "${status}": ${wanted}`);
 }

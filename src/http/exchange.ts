@@ -158,7 +158,7 @@ export class Exchange
       }
       if (sink.isClosed) {
         exchange.lose(undefined);
-        return discard(result);
+        return discard(result, exchange);
       }
       const parts = takeResponse(result);
       const bytes = answerPlain(sink, exchange.#state >> FLAGS_SHIFT, parts);
@@ -302,7 +302,7 @@ export class Exchange
   /** Answers with a response, unless it is too late. */
   #respond(response: Response): void {
     if (this.#sink.isClosed || this.#phase !== Phase.HANDLER) {
-      return discard(response);
+      return discard(response, this);
     }
     const parts = takeResponse(response);
     const bytes = answerPlain(this.#sink, this.#flags, parts);
@@ -313,7 +313,8 @@ export class Exchange
   /** Writes the answer, or begins to write it. */
   #answer(parts: ResponseParts, response: Response): void {
     const { body, status } = parts;
-    const handover = status === SWITCHING_PROTOCOLS && takeHandover(response);
+    const handover = status === SWITCHING_PROTOCOLS &&
+      takeHandover(response, this);
     if (handover) return this.#handOver(parts, handover);
     if (!(body instanceof ReadableStream)) return this.#answerWhole(parts);
     try {
@@ -465,7 +466,7 @@ function answerPlain(
 }
 
 /** Throws away a response that is too late. */
-function discard(response: Response): void {
-  takeHandover(response)?.lost?.();
+function discard(response: Response, exchange: Exchange): void {
+  takeHandover(response, exchange)?.lost?.();
   response.body?.cancel(CANCEL_REASON).catch(() => {});
 }

@@ -89,6 +89,11 @@ export class LazyRequest {
     return #head in request;
   }
 
+  /** Returns what a request, and each clone of it, is one half of. */
+  static exchangeOf(request: Request): object {
+    return #head in request ? request.#exchange : request;
+  }
+
   /** Copies what the request needs of the buffers that it was read into. */
   static detach(request: LazyRequest): void {
     request.#head.detach();

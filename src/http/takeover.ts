@@ -9,6 +9,7 @@
  */
 
 import type { Transport } from "../stream/transport.ts";
+import { LazyRequest } from "./request.ts";
 import type { Service } from "./service.ts";
 
 /** RFC 9110 section 15.2.2. */
@@ -36,8 +37,24 @@ export interface Handover {
   readonly fields: readonly [name: string, value: string][] | undefined;
 }
 
-/** A response is kept by its program; what it stands for is kept here. */
-const handovers = new WeakMap<Response, Handover>();
+/** What a response stands for: by the response, and by what it answers. */
+const handovers = new WeakMap<object, Handover>();
+/** Those that have happened, or never will. */
+const taken = new WeakSet<Handover>();
+
+/** Options of {@linkcode takeoverResponse}. */
+export interface TakeoverOptions {
+  /**
+   * Called instead of the takeover when the peer has gone before, or when the
+   * request does not allow the 101.
+   */
+  readonly lost?: () => void;
+  /**
+   * The request that the response answers. Then any response with 101 to it
+   * stands for this one: middlewares return copies, with fields of their own.
+   */
+  readonly request?: Request;
+}
 
 /**
  * Returns a 101 that hands the connection over, once a handler returns it. Each
@@ -55,16 +72,16 @@ const handovers = new WeakMap<Response, Handover>();
  * @param takeover Called in the turn in which the 101 is written.
  * @param headers The fields of the 101: `Upgrade`, which names the protocol,
  * and the protocol's own. `Connection` is sent without being among them.
- * @param lost Called instead of `takeover` when the peer has gone before, or
- * when the request does not allow the 101.
  */
 export function takeoverResponse(
   takeover: Takeover,
   headers: HeadersInit,
-  lost?: () => void,
+  { lost, request }: TakeoverOptions = {},
 ): Response {
   const response = new Response(null, { status: SWITCHING_PROTOCOLS, headers });
-  handovers.set(response, { takeover, lost, fields: undefined });
+  const handover = { takeover, lost, fields: undefined };
+  handovers.set(response, handover);
+  if (request) handovers.set(LazyRequest.exchangeOf(request), handover);
   return response;
 }
 
@@ -91,10 +108,16 @@ export abstract class TakeoverAnswer extends Shown implements Handover {
 /**
  * Returns what is to happen behind a response, once: a response that is
  * returned again stands for nothing.
+ *
+ * @param exchange What the response answers: see `LazyRequest.exchangeOf`.
  */
-export function takeHandover(response: Response): Handover | undefined {
+export function takeHandover(
+  response: Response,
+  exchange: object,
+): Handover | undefined {
   if (response instanceof TakeoverAnswer) return response;
-  const handover = handovers.get(response);
-  if (handover !== undefined) handovers.delete(response);
+  const handover = handovers.get(response) ?? handovers.get(exchange);
+  if (handover === undefined || taken.has(handover)) return undefined;
+  taken.add(handover);
   return handover;
 }

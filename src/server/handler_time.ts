@@ -39,7 +39,7 @@ function withTime(
   const timer = reactor.setTimer(ms, () => {
     resolve(new Response("Service Unavailable\n", { status: 503 }));
     LazyRequest.abort(request as unknown as LazyRequest);
-    discard(answer);
+    discard(answer, request);
   });
   const settled = Promise.resolve(answer).then(resolve, reject);
   settled.then(() => reactor.clearTimer(timer));
@@ -47,10 +47,13 @@ function withTime(
 }
 
 /** Throws away a late response, or the error of a late handler. */
-async function discard(answer: Promise<Response>): Promise<void> {
+async function discard(
+  answer: Promise<Response>,
+  request: Request,
+): Promise<void> {
   try {
     const response = await answer;
-    takeHandover(response)?.lost?.();
+    takeHandover(response, LazyRequest.exchangeOf(request))?.lost?.();
     await response.body?.cancel();
   } catch {
     // The client has its 503 already.

@@ -129,7 +129,7 @@ export function upgradeWebSocket(
       transport.upgrade(protocol, connection, leftover);
     },
     fields.length === 0 ? agreed.headers : [...agreed.headers, ...fields],
-    () => EventSocket.lose(socket),
+    { request, lost: () => EventSocket.lose(socket) },
   );
   return upgradeOf(socket, response);
 }

@@ -38,9 +38,9 @@ import { checkTopic, type Hub, HubSet, type TopicCounts } from "./topics.ts";
  */
 export interface WebSocketRoute<Data = unknown> {
   /**
-   * Answers a request for a WebSocket: the handler returns this response, once
-   * and itself, since a copy of it cannot be sent. Where the request is no valid
-   * handshake of RFC 6455, the response says why.
+   * Answers a request for a WebSocket: the handler returns this response, or a
+   * copy of it with further fields, as middlewares make them. Where the request
+   * is no valid handshake of RFC 6455, the response says why.
    *
    * @param request A request that denio serves.
    * @param options What the WebSocket begins with.
@@ -144,6 +144,7 @@ export class Route implements WebSocketRoute {
       (transport, http, leftover) =>
         opening.takeover(transport, http, leftover),
       headers,
+      { request },
     );
   }
 

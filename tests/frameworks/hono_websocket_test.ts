@@ -1,7 +1,7 @@
 /** Hono's `upgradeWebSocket`, which calls Deno's, on denio's. */
 
 import { assertEquals } from "@std/assert";
-import { Hono, upgradeWebSocket } from "hono";
+import { cors, Hono, upgradeWebSocket } from "hono";
 import { Reactor } from "../../src/reactor/reactor.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { within } from "../util/waiting.ts";
@@ -14,6 +14,12 @@ function chat(): { app: Hono; heard: unknown[]; left: Promise<void> } {
   const heard: unknown[] = [];
   const left = Promise.withResolvers<void>();
   const app = new Hono();
+  // Both return copies of the response.
+  app.use("*", cors());
+  app.use("*", async (context, next) => {
+    await next();
+    context.header("x-more", "field");
+  });
   app.get("/plain", (context) => context.text("no WebSocket"));
   app.get(
     "/ws/:room",

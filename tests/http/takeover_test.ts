@@ -32,7 +32,7 @@ class Toy {
         this.taken.push(leftover === undefined ? "" : toLatin1(leftover));
       },
       FIELDS,
-      () => this.lost++,
+      { lost: () => this.lost++ },
     );
 }
 
@@ -224,7 +224,7 @@ Deno.test("takeover is lost, when the transport closes between the 101 and the t
         if (transport.isClosed) throw new Deno.errors.BadResource("Closed");
       },
       FIELDS,
-      () => lost++,
+      { lost: () => lost++ },
     );
   const observer = {
     answered: () => void peer.reset(),
@@ -236,6 +236,43 @@ Deno.test("takeover is lost, when the transport closes between the 101 and the t
   peer = new Peer(() => Promise.resolve().then(respond), { observer });
   await peer.send(UPGRADE).settle();
   assertEquals([lost, failed], [2, []]);
+});
+
+Deno.test("takeover happens once and behind a copy, when the response says whose it is", async () => {
+  let first: Response | undefined;
+  let taken = 0;
+  const answer = (request: Request): Response => {
+    // The second request gets what the first one was upgraded by.
+    if (first !== undefined) return first;
+    const takeover = () => void taken++;
+    first = takeoverResponse(takeover, FIELDS, { request });
+    const copy = new Response(first.body, first);
+    copy.headers.set("x-more", "field");
+    return copy;
+  };
+  const peer = new Peer(answer);
+  peer.send(UPGRADE);
+  const [head, ...fields] = undated(peer).split("\r\n").slice(0, -2);
+  assertEquals(head, "HTTP/1.1 101 Switching Protocols");
+  assertEquals(fields.map((field) => field.toLowerCase()).sort(), [
+    "connection: upgrade",
+    "upgrade: toy",
+    "x-more: field",
+    "x-own: field",
+  ]);
+  assertEquals(taken, 1);
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => {
+    errors.push(error);
+    return new Response("failed");
+  };
+  const other = new Peer(answer, { onError });
+  await other.send(UPGRADE).settle();
+  assertEquals([String(errors), taken], [
+    'TypeError: Cannot answer with status "101": it must be what an upgrade ' +
+    "of this request has returned",
+    1,
+  ]);
 });
 
 Deno.test("observer gets a 101 as an answer, when another protocol takes over", () => {
