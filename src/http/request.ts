@@ -36,6 +36,8 @@ export interface RequestExchange {
    * The signal, if it was made; `false` when it is aborted but not made yet.
    */
   readonly madeSignal: AbortSignal | false | undefined;
+  /** Settles when the answer was handed over, or never will be. */
+  readonly completed: Promise<void>;
   /** Aborts the signal. */
   abort(): void;
 }
@@ -104,6 +106,11 @@ export class LazyRequest {
   static isOld(request: object): boolean {
     return #head in request &&
       (request.#head.flags & RequestFlag.HTTP_1_0) !== 0;
+  }
+
+  /** Settles when the answer was handed over, or never will be. */
+  static completed(request: object): Promise<void> {
+    return (request as LazyRequest).#exchange.completed;
   }
 
   /** Aborts the request's signal. */

@@ -9,7 +9,7 @@ import { requireNumber } from "../base/checks.ts";
 import { MS_MAX } from "../http/http_limits.ts";
 import { LazyRequest } from "../http/request.ts";
 import type { Service } from "../http/service.ts";
-import { takeoverResponse } from "../http/takeover.ts";
+import { takeHandover, takeoverResponse } from "../http/takeover.ts";
 import { codecFor } from "./codec.ts";
 import { WebSocketConnection } from "./connection.ts";
 import { EventSocket } from "./event_socket.ts";
@@ -63,7 +63,8 @@ const DENOS = Object.getOwnPropertyDescriptor(Deno, "upgradeWebSocket")!;
  * What is no valid handshake of RFC 6455, and Deno would take all the same, gets
  * a response that refuses it, and a socket that closes with 1006. A request that
  * denio does not serve goes to Deno's own function. The socket opens when the
- * response is returned: if the handler returns another one, it never does.
+ * response is returned: if the handler returns another one, the client gets that,
+ * and the socket an `error` and a `close` with 1006.
  *
  * @example Usage
  * ```ts
@@ -131,7 +132,24 @@ export function upgradeWebSocket(
     fields.length === 0 ? agreed.headers : [...agreed.headers, ...fields],
     { request, lost: () => EventSocket.lose(socket) },
   );
+  loseUnlessReturned(socket, request, response);
   return upgradeOf(socket, response);
+}
+
+/** Ends a socket when its request was answered by another response. */
+function loseUnlessReturned(
+  socket: EventSocket,
+  request: Request,
+  response: Response,
+): void {
+  const lose = (message?: string) => {
+    const exchange = LazyRequest.exchangeOf(request);
+    if (takeHandover(response, exchange)) EventSocket.lose(socket, message);
+  };
+  LazyRequest.completed(request).then(
+    () => lose("The request was answered by another response"),
+    () => lose(),
+  );
 }
 
 function upgradeOf(

@@ -21,6 +21,10 @@ const { Blob, EventTarget, MessageEvent } = globalThis;
 
 /** The largest number of WebIDL's `unsigned short`. */
 const SHORT_MAX = 65_535;
+const LOST = "The connection was lost";
+/** The symbol of an event's `isTrusted` in Deno, which is true for messages. */
+const TRUSTED = Object.getOwnPropertySymbols(new MessageEvent("message"))
+  .find(({ description }) => description === "[[isTrusted]]");
 
 /** What `close` was called with. */
 interface Closing {
@@ -72,9 +76,12 @@ export class EventSocket extends EventTarget {
   };
 
   /** Ends a socket whose handshake did not succeed. */
-  static lose(socket: EventSocket): void {
+  static lose(socket: EventSocket, message = LOST): void {
     // Later: the program has not got the socket yet.
-    defer(() => socket.#closed(1006, "", false));
+    defer(() => {
+      socket.#fail(new Deno.errors.ConnectionReset(message));
+      socket.#closed(1006, "", false);
+    });
   }
 
   /** One of the four constants below. */
@@ -186,7 +193,9 @@ export class EventSocket extends EventTarget {
   #message(message: Message): void {
     if (this.#phase !== Phase.OPEN) return;
     const data = typeof message === "string" ? message : this.#binary(message);
-    this.dispatchEvent(new MessageEvent("message", { data }));
+    const event = new MessageEvent("message", { data });
+    if (TRUSTED !== undefined) Reflect.set(event, TRUSTED, true);
+    this.dispatchEvent(event);
   }
 
   #binary(message: Uint8Array<ArrayBuffer>): Blob | ArrayBuffer {
@@ -206,7 +215,7 @@ export class EventSocket extends EventTarget {
 
   #closed(code: number, reason: string, wasClean: boolean): void {
     if (!wasClean) {
-      this.#fail(new Deno.errors.ConnectionReset("The connection was lost"));
+      this.#fail(new Deno.errors.ConnectionReset(LOST));
     }
     this.#phase = Phase.CLOSED;
     this.#closing = undefined;

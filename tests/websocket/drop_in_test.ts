@@ -170,6 +170,8 @@ Deno.test("socket gives bytes as its binaryType says, and in a buffer of their l
   await using scene = new Scene((socket) => {
     socket.onmessage = (event) => {
       data.push(event.data);
+      // As Deno's are; its other events are not.
+      assert(event.isTrusted);
       socket.binaryType = "strange" as BinaryType;
       if (data.length === 2) socket.binaryType = "blob";
       if (data.length === 3) three.resolve();
@@ -481,6 +483,33 @@ Deno.test("socket closes, when its handler answers after handlerMs", async () =>
   assertEquals((await client.answer()).status, 503);
   assertEquals((await within(closed.promise, "the close")).code, 1006);
 });
+
+for (const isAsync of [false, true]) {
+  const what = isAsync ? "an async handler" : "a handler";
+  Deno.test(`socket gets an error and closes, when ${what} returns another response`, async () => {
+    const events: unknown[] = [];
+    const closed = Promise.withResolvers<void>();
+    const answer = (request: Request) => {
+      const { socket } = upgradeWebSocket(request);
+      socket.onerror = (event) => events.push((event as ErrorEvent).message);
+      socket.onclose = ({ code }) => {
+        events.push(code, socket.readyState);
+        closed.resolve();
+      };
+      return new Response("no", { status: 403 });
+    };
+    await using server = serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      isAsync ? (request) => Promise.resolve(answer(request)) : answer,
+    );
+    using client = await RawClient.connect(server.addr);
+    await client.send(ASK);
+    assertEquals((await client.answer()).status, 403);
+    await within(closed.promise, "the close");
+    const message = "The request was answered by another response";
+    assertEquals(events, [message, 1006, 3]);
+  });
+}
 
 Deno.test("upgradeWebSocket() throws Deno.errors.Http, when the request was upgraded before", async () => {
   await using server = serve(
