@@ -10,7 +10,7 @@ import { loadServed } from "../../src/server/module.ts";
 import { parseOptions, UsageError } from "../../src/cli/options.ts";
 import { Poll } from "../../src/poll/poll.ts";
 import { wishes } from "../../src/cli/signals.ts";
-import { Program, runProgram } from "../util/program.ts";
+import { Program, runProgram, taskCommand } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** What is printed of stopping: a hint, when it takes long. */
@@ -277,9 +277,8 @@ Deno.test("loadServed() says so, when there is no such module", async () => {
 });
 
 /** The task itself, so that its permissions are what is tested. */
-function task(...args: string[]): [string, ...string[]] {
-  const config = new URL("deno.json", ROOT).pathname;
-  return [Deno.execPath(), "task", "--quiet", "--config", config, ...args];
+function task(name: string, ...args: string[]): [string, ...string[]] {
+  return taskCommand(name, args);
 }
 
 async function addressOf(program: Program): Promise<string> {

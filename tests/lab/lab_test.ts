@@ -5,10 +5,13 @@ import { HELP } from "../../scripts/lab/options.ts";
 import type { LabResults } from "../../scripts/lab/results.ts";
 import { readExactly, writeText } from "../util/deno_client.ts";
 import { lacks } from "../util/machine.ts";
-import { BUILD_DEADLINE_MS, Program, runProgram } from "../util/program.ts";
+import {
+  BUILD_DEADLINE_MS,
+  Program,
+  runTask,
+  taskCommand,
+} from "../util/program.ts";
 
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
-const TASK = ["task", "--quiet", "--config", CONFIG];
 /** Long enough for a few messages. */
 const SHORT = ["--connections", "1,3", "--seconds", "0.05"];
 /** One command runs all models, others a few. */
@@ -21,9 +24,8 @@ const NOT_LINUX = lacks("the load generator's epoll", () => {
 async function lab(...words: string[]) {
   const cwd = await Deno.makeTempDir();
   const deadlineMs = BUILD_DEADLINE_MS;
-  const command = [Deno.execPath(), ...TASK, "lab", ...words] as const;
   try {
-    const ended = await runProgram(command, { deadlineMs, cwd });
+    const ended = await runTask("lab", words, { deadlineMs, cwd });
     const files = [...Deno.readDirSync(cwd)].map(({ name }) => name);
     return { ...ended, files };
   } finally {
@@ -75,7 +77,7 @@ Deno.test("lab lesson prints the lesson, and its sources", async () => {
 for (const words of COMMANDS.filter(([command]) => command === "watch")) {
   Deno.test(`the help's command "lab ${words.join(" ")}" watches`, async () => {
     await using program = new Program(
-      [Deno.execPath(), ...TASK, "lab", ...words],
+      taskCommand("lab", words),
     );
     await program.printed(/: {2}nc 127\.0\.0\.1 \d+\n/);
     program.kill("SIGTERM");
@@ -87,7 +89,7 @@ for (const words of COMMANDS.filter(([command]) => command === "serve")) {
   Deno.test(`the help's command "lab ${words.join(" ")}" serves`, async () => {
     const served = words.map((word) => word === "7000" ? "0" : word);
     await using program = new Program(
-      [Deno.execPath(), ...TASK, "lab", ...served],
+      taskCommand("lab", served),
     );
     const [, port] = await program.printed(/^listening on 127.0.0.1:(\d+)\n/m);
     await program.complained(/: scripts\/lab\/models\/\w+\.ts, process \d+\n/);

@@ -16,11 +16,10 @@ import { Story } from "../../scripts/lab/watch/story.ts";
 import { timeoutMsOf, wordOn } from "../../scripts/lab/watch/words.ts";
 import { readText, writeText } from "../util/deno_client.ts";
 import { lacks, NO_PROC } from "../util/machine.ts";
-import { Program } from "../util/program.ts";
+import { Program, taskCommand } from "../util/program.ts";
 import { NO_STRACE } from "../util/strace.ts";
 import { eventually } from "../util/waiting.ts";
 
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 /** An interrupted program ends so. */
 const INTERRUPTED = 130;
 
@@ -32,10 +31,7 @@ async function watched(
   // Compiling takes longer than a test waits.
   buildLab();
   await using program = new Program(
-    [
-      ...[Deno.execPath(), "task", "--quiet", "--config", CONFIG] as const,
-      ...["lab", "watch", model],
-    ],
+    taskCommand("lab", ["watch", model]),
     { env },
   );
   const [, pid] = await program.printed(/^Process (\d+) on port/m);

@@ -1,16 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Poll } from "../../src/poll.ts";
 import { Proactor } from "../../src/proactor.ts";
-import { BUILD_DEADLINE_MS, runProgram } from "../util/program.ts";
-
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
-const TASK = ["task", "--quiet", "--config", CONFIG, "bench:poll"];
+import { BUILD_DEADLINE_MS, runTask } from "../util/program.ts";
 
 Deno.test("bench:poll measures every backend and policy, and plots them", async () => {
-  const { code, stdout, stderr } = await runProgram(
-    [Deno.execPath(), ...TASK, "--rounds", "1", "--max", "20"],
-    { deadlineMs: BUILD_DEADLINE_MS },
-  );
+  const words = ["--rounds", "1", "--max", "20"];
+  const { code, stdout, stderr } = await runTask("bench:poll", words, {
+    deadlineMs: BUILD_DEADLINE_MS,
+  });
   assertEquals(code, 0, stderr);
   for (const backend of Poll.backends()) {
     assertEquals(stdout.match(RegExp(`^  ${backend} `, "gm"))?.length, 5);
@@ -24,13 +21,4 @@ Deno.test("bench:poll measures every backend and policy, and plots them", async 
   const calls =
     /^Operations a system call\n.*\n.*\n +count\(16\) .* 16.00 +16.00$/m;
   assertMatch(stdout, hasRing ? calls : /^No proactor: /m);
-});
-
-Deno.test("bench:poll refuses a backend that there is not", async () => {
-  const { code, stderr } = await runProgram(
-    [Deno.execPath(), ...TASK, "--backend", "iocp"],
-    { deadlineMs: BUILD_DEADLINE_MS },
-  );
-  assertEquals(code, 2);
-  assertMatch(stderr, /^error: Cannot measure "iocp": there are /m);
 });

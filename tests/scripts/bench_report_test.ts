@@ -10,7 +10,7 @@ import {
 } from "../../scripts/bench_report/readme.ts";
 import { Failure } from "../../scripts/command_line.ts";
 import { documentOf } from "../../scripts/packages/plot.ts";
-import { runProgram } from "../util/program.ts";
+import { runTask } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const RESULTS = recorded(ROOT);
@@ -89,11 +89,8 @@ Deno.test("README and its picture show the recorded run, and nothing typed by ha
 
 Deno.test("bench:report writes the page to a given path, or prints why not", async () => {
   const folder = await Deno.makeTempDir();
-  const task = ["task", "--quiet", "--config", `${ROOT.pathname}deno.json`];
   const report = (...words: string[]) =>
-    runProgram([Deno.execPath(), ...task, "bench:report", ...words], {
-      cwd: folder,
-    });
+    runTask("bench:report", words, { cwd: folder });
   const results = `${ROOT.pathname}${RECORD.results}`;
   const { code, stderr } = await report("--out", "page.html", results);
   assertEquals(code, 0, stderr);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync } from "node:fs";
 import { budgetsOf } from "../../scripts/bench/budgets.ts";
 import { Results } from "../../scripts/bench/results.ts";
-import { BUILD_DEADLINE_MS, Program, runProgram } from "../util/program.ts";
+import { BUILD_DEADLINE_MS, Program, runTask } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -12,11 +12,6 @@ const ignore = Deno.build.os !== "linux";
 /** In the environment of all that an interrupted run has started. */
 const MARK = "DENIO_BENCH_TEST";
 
-const CONFIG = new URL("deno.json", ROOT).pathname;
-const BENCH = [
-  ...[Deno.execPath(), "task", "--quiet", "--config", CONFIG, "bench"],
-] as [string, ...string[]];
-
 Deno.test({
   name: "bench measures each server, and writes the results that it prints",
   ignore,
@@ -24,10 +19,10 @@ Deno.test({
     const output = await Deno.makeTempFile();
     const options = ["--only=get,start", "--rounds=1", "--seconds=0.2"];
     const peers = ["--peers", "denio,bare loop"];
-    const { code, stdout, stderr } = await runProgram(
-      [...BENCH, ...options, ...peers, "--json", "--output", output],
-      { deadlineMs: BUILD_DEADLINE_MS },
-    );
+    const words = [...options, ...peers, "--json", "--output", output];
+    const { code, stdout, stderr } = await runTask("bench", words, {
+      deadlineMs: BUILD_DEADLINE_MS,
+    });
     assertEquals(code, 0, stderr);
     assertEquals(await Deno.readTextFile(output), stdout);
     await Deno.remove(output);
@@ -62,7 +57,7 @@ for (
   ] as const
 ) {
   Deno.test(`bench refuses ${words.join(" ")} in one line`, async () => {
-    const { code, stderr } = await runProgram([...BENCH, ...words]);
+    const { code, stderr } = await runTask("bench", words);
     assertEquals([code, stderr.trim().split("\n").length], [2, 1]);
     assert(stderr.startsWith(`error: ${complaint}`), stderr);
   });

@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
+import { runTask } from "../util/program.ts";
 
 /** The tasks that a newcomer looks for stand first. */
 const DOOR = ["serve", "load", "bench", "test"];
@@ -12,6 +13,15 @@ Deno.test("the tasks begin with those that a newcomer needs", () => {
   assertEquals(NAMES.slice(0, DOOR.length), DOOR);
   for (const task of Object.values(config.tasks)) assert(task.description);
 });
+
+for (const [name, { description }] of Object.entries(config.tasks)) {
+  if (!description.endsWith("(--help)")) continue;
+  Deno.test(`${name} --help explains, and exits 0`, async () => {
+    const { code, stdout, stderr } = await runTask(name, ["--help"]);
+    assertMatch(stdout, new RegExp(`^[^]+Usage: deno task ${name} `));
+    assertEquals([code, stderr], [0, ""]);
+  });
+}
 
 for (const name of ["serve", "load", "bench", "test"] as const) {
   Deno.test(`the task ${name} prints a command that fits in a line`, () => {

@@ -18,12 +18,11 @@ import {
 } from "../../mod.ts";
 import { handleCount } from "../util/clean_tests.ts";
 import { RawClient } from "../util/http_client.ts";
-import { Program } from "../util/program.ts";
+import { Program, taskCommand } from "../util/program.ts";
 import { abstractName, NO_ABSTRACT, SocketFolder } from "../util/unix_paths.ts";
 import { DEADLINE_MS, eventually, within } from "../util/waiting.ts";
 import { GET } from "../util/requests.ts";
 
-const ROOT = new URL("../../", import.meta.url);
 const MODULE = new URL("../fixtures/named_worker.ts", import.meta.url);
 /** So many connections reach both of two Workers, all but 2^-64 times. */
 const CONNECTIONS = 64;
@@ -641,9 +640,7 @@ function task(...args: string[]): [string, ...string[]] {
 }
 
 function taskAt(...args: string[]): [string, ...string[]] {
-  const config = new URL("deno.json", ROOT).pathname;
-  const words = ["task", "--quiet", "--config", config, "serve"];
-  return [Deno.execPath(), ...words, ...args];
+  return taskCommand("serve", args);
 }
 
 async function portOf(program: Program): Promise<number> {

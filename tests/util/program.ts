@@ -10,6 +10,7 @@ const DEADLINE_MS = 30_000;
 export const BUILD_DEADLINE_MS = 300_000;
 /** How long a program may take to end before it is asked again. */
 const PATIENCE_MS = 1_000;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 /** A started program. */
 export class Program implements AsyncDisposable {
@@ -90,17 +91,37 @@ export class Program implements AsyncDisposable {
   }
 }
 
+/** Options of a program that runs to its end. */
+type RunOptions = Pick<Deno.CommandOptions, "cwd" | "env"> & {
+  /** The time after which it must have ended; longer when it compiles. */
+  readonly deadlineMs?: number;
+};
+
 /** Runs a program to its end. */
 export async function runProgram(
   command: readonly [string, ...string[]],
-  options: Pick<Deno.CommandOptions, "cwd" | "env"> & {
-    /** The time after which it must have ended; longer when it compiles. */
-    deadlineMs?: number;
-  } = {},
+  { deadlineMs, ...options }: RunOptions = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { deadlineMs, ...plain } = options;
-  await using program = new Program(command, plain);
+  await using program = new Program(command, options);
   return await program.ended(deadlineMs);
+}
+
+/** Returns the command of a task of the project, with the task's permissions. */
+export function taskCommand(
+  name: string,
+  words: readonly string[] = [],
+): [string, ...string[]] {
+  const task = ["task", "--quiet", "--config", CONFIG, name];
+  return [Deno.execPath(), ...task, ...words];
+}
+
+/** Runs a task of the project to its end. */
+export function runTask(
+  name: string,
+  words: readonly string[],
+  options: RunOptions = {},
+): ReturnType<typeof runProgram> {
+  return runProgram(taskCommand(name, words), options);
 }
 
 /** The text that a program has written to one of its outputs. */
