@@ -10,6 +10,8 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
+import { fileURLToPath } from "node:url";
+import { npmPackage } from "./bench/peers/tools.ts";
 import { buildIfStale } from "./build.ts";
 import {
   Failure,
@@ -17,15 +19,20 @@ import {
   runProgram,
   UsageError,
 } from "./command_line.ts";
-import { type LoadOptions, runAutocannon } from "./load/autocannon.ts";
+import { whenInterrupted } from "./interrupt.ts";
 import {
-  isClean,
+  type LoadOptions,
   type LoadReport,
-  reportJson,
+  type LoadResult,
   reportLines,
+  reportOf,
 } from "./load/report.ts";
 import { outputOf } from "./programs.ts";
-import { builtInServer, startServer } from "./server_process.ts";
+import { builtInServer, kill, startServer } from "./server_process.ts";
+
+/** On node alone: under Deno it serves its own connections unfairly. */
+const PACKAGE = "autocannon@9.0.0";
+const DRIVER = fileURLToPath(new URL("load/drive.mjs", import.meta.url));
 
 const HELP = `Drive an HTTP server as hard as autocannon can.
 
@@ -41,8 +48,7 @@ Options:
       --json           Print one JSON object
   -h, --help           Print this
 
-autocannon runs on node, where npm installs it. Where there is no npm it runs on
-Deno, and its latencies are not the server's.
+autocannon runs on node, where npm installs it.
 
 Examples:
   deno task load                                The built-in server
@@ -70,27 +76,46 @@ async function load(
   if (given !== undefined) {
     const url = urlOf(given);
     await expectAnswer(url);
-    return { url, options, result: await runAutocannon(url, options) };
+    return reportOf(url, options, await runAutocannon(url, options));
   }
   buildIfStale();
   await using server = await startServer(builtInServer());
   const url = `http://127.0.0.1:${server.port}/`;
   const beforeUs = cpuUsOf(server.pid);
   const result = await runAutocannon(url, options);
-  const afterUs = cpuUsOf(server.pid);
-  const serverCpuUs = beforeUs && afterUs && afterUs - beforeUs;
-  return { url, options, result, ...serverCpuUs && { serverCpuUs } };
+  const cpuUs = cpuUsOf(server.pid) - beforeUs;
+  return reportOf(url, options, { ...result, ...cpuUs > 0 && { cpuUs } });
+}
+
+/** Runs it, with a progress bar where standard error is a terminal. */
+async function runAutocannon(
+  url: string,
+  { connections, pipelining, duration }: LoadOptions,
+): Promise<LoadResult> {
+  const tools = { mayInstall: true, say: console.error };
+  const module = `${await npmPackage(PACKAGE, tools)}/autocannon.js`;
+  const options = { url, connections, pipelining, duration };
+  const child = new Deno.Command("node", {
+    args: [DRIVER, module, JSON.stringify(options)],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  using _interrupted = whenInterrupted(() => kill(child, "SIGTERM"));
+  const { success, stdout } = await child.output();
+  if (!success) throw new Failure("Cannot load: autocannon failed, see above");
+  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
 /**
  * Returns the microseconds of processor time that the threads of a process have
- * used; nothing where there is no /proc. Deno itself would need `--allow-all`
- * to read there.
+ * used, 0 where there is no /proc. Deno itself would need `--allow-all` to read
+ * there.
  */
-function cpuUsOf(pid: number): number | undefined {
+function cpuUsOf(pid: number): number {
   const text = outputOf(["sh", "-c", `cat /proc/${pid}/task/*/schedstat`]);
-  const lines = text?.trim().split("\n");
-  return lines?.reduce((sum, line) => sum + parseInt(line) / NS_PER_US, 0);
+  const lines = text?.trim().split("\n") ?? [];
+  return lines.reduce((sum, line) => sum + parseInt(line) / NS_PER_US, 0);
 }
 
 function urlOf(text: string): string {
@@ -121,9 +146,9 @@ async function main(): Promise<number> {
     throw new UsageError(`Cannot load "${more[0]}", too: one URL is enough`);
   }
   const report = await load(url, options);
-  if (options.json) console.log(JSON.stringify(reportJson(report)));
+  if (options.json) console.log(JSON.stringify(report));
   else for (const line of reportLines(report)) console.log(line);
-  return isClean(report) ? 0 : 1;
+  return report.ok ? 0 : 1;
 }
 
 if (import.meta.main) await runProgram(main, HELP);

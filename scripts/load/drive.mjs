@@ -12,7 +12,9 @@ import process from "node:process";
 
 const NS_PER_MS = 1e6;
 const US_PER_SECOND = 1e6;
-const PERCENTILES = { p50: 50, p90: 90, p97_5: 97.5, p99: 99, p99_9: 99.9 };
+const PERCENTILES = Object.entries(
+  { p50: 50, p90: 90, p97_5: 97.5, p99: 99, p99_9: 99.9, max: 100 },
+);
 
 const [module, options] = process.argv.slice(2);
 const { default: autocannon } = await import(module);
@@ -38,7 +40,9 @@ const elapsedSeconds = (performance.now() - startMs) / 1e3;
 const { user, system } = process.cpuUsage(cpuBefore);
 // To hundredths: more digits would be noise.
 const rounded = (value) => Math.round(value * 100) / 100;
-const shown = (ns) => rounded(ns / NS_PER_MS);
+const latencyMs = PERCENTILES.map((
+  [name, share],
+) => [name, rounded(latency.percentile(share) / NS_PER_MS)]);
 console.log(JSON.stringify({
   requests: result["2xx"] + result.non2xx,
   non2xx: result.non2xx,
@@ -47,13 +51,6 @@ console.log(JSON.stringify({
   resets: result.resets,
   bytes: result.throughput.total,
   elapsedSeconds: rounded(elapsedSeconds),
-  latencyMs: {
-    ...Object.fromEntries(
-      Object.entries(PERCENTILES).map((
-        [name, share],
-      ) => [name, shown(latency.percentile(share))]),
-    ),
-    max: shown(latency.max),
-  },
+  latencyMs: Object.fromEntries(latencyMs),
   clientCores: rounded((user + system) / US_PER_SECOND / elapsedSeconds),
 }));

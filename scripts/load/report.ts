@@ -5,7 +5,6 @@
  */
 
 import { formatBytes } from "../packages/std.ts";
-import type { LoadOptions, LoadResult } from "./autocannon.ts";
 
 const US_PER_SECOND = 1_000_000;
 
@@ -14,78 +13,95 @@ const CLIENT_BUSY_CORES = 0.9;
 /** A server that uses no more than this could have answered more. */
 const SERVER_IDLE_CORES = 0.75;
 
-/** A run and its result. */
-export interface LoadReport {
-  /** The URL. */
-  readonly url: string;
-  /** The load. */
-  readonly options: LoadOptions;
-  /** The client's result. */
-  readonly result: LoadResult;
-  /** Processor time that the server used meanwhile, if known. */
-  readonly serverCpuUs?: number;
+/** How a server is loaded. */
+export interface LoadOptions {
+  /** Connections that are open at once. */
+  readonly connections: number;
+  /** Requests that a connection sends before an answer comes. */
+  readonly pipelining: number;
+  /** Seconds. */
+  readonly duration: number;
 }
 
-/** Returns whether each request was answered with a 2xx. */
-export function isClean({ result }: LoadReport): boolean {
-  const { requests, errors, non2xx, resets } = result;
-  return requests > 0 && errors + non2xx + resets === 0;
+/** What the clients saw, as `drive.mjs` prints it, and what the server used. */
+export interface LoadResult {
+  /** Answers, of any status. */
+  readonly requests: number;
+  readonly non2xx: number;
+  /** Connections that failed, and requests that timed out. */
+  readonly errors: number;
+  /** How many of the errors were timeouts. */
+  readonly timeouts: number;
+  /** Connections that the server closed too early. */
+  readonly resets: number;
+  readonly bytes: number;
+  /** From the first connection to the end. */
+  readonly elapsedSeconds: number;
+  /** The times of answers by percentile: `p50`, `p97_5`, `max`. */
+  readonly latencyMs: Readonly<Record<string, number>>;
+  /** Processor cores that the client kept busy. */
+  readonly clientCores: number;
+  /** The server's processor time in microseconds, if known. */
+  readonly cpuUs?: number;
 }
 
-/** Returns whether the client, rather than the server, was at its limit. */
-export function bottleneckOf(
-  report: LoadReport,
-): "client" | "perhaps the client" | "not the client" {
-  if (report.result.clientCores < CLIENT_BUSY_CORES) return "not the client";
-  const cores = serverCores(report);
-  if (cores === undefined) return "perhaps the client";
-  return cores < SERVER_IDLE_CORES ? "client" : "not the client";
-}
+/** A run as `--json` prints it. */
+export type LoadReport = ReturnType<typeof reportOf>;
 
-/** Returns the report as one object. */
-export function reportJson(report: LoadReport): Record<string, unknown> {
-  const { url, options: { connections, pipelining }, result } = report;
+/** Returns the report of a run. */
+export function reportOf(
+  url: string,
+  { connections, pipelining }: LoadOptions,
+  { cpuUs, ...result }: LoadResult,
+) {
+  const { requests, bytes, elapsedSeconds, errors, non2xx, resets } = result;
+  const serverCores = cpuUs === undefined
+    ? null
+    : cpuUs / US_PER_SECOND / elapsedSeconds;
   return {
     ...{ url, connections, pipelining },
     ...result,
-    requestsPerSecond: perSecond(report),
-    bytesPerSecond: Math.round(result.bytes / result.elapsedSeconds),
-    serverCpuUsPerRequest: cpuPerRequest(report) ?? null,
-    serverCores: serverCores(report) ?? null,
-    bottleneck: bottleneckOf(report),
-    ok: isClean(report),
+    requestsPerSecond: Math.round(requests / elapsedSeconds),
+    bytesPerSecond: Math.round(bytes / elapsedSeconds),
+    serverCpuUsPerRequest: cpuUs && requests ? cpuUs / requests : null,
+    serverCores,
+    /** Which side was at its limit. */
+    bottleneck: bottleneckOf(result.clientCores, serverCores),
+    /** Whether each request was answered with a 2xx. */
+    ok: requests > 0 && errors + non2xx + resets === 0,
   };
+}
+
+function bottleneckOf(clientCores: number, serverCores: number | null) {
+  if (clientCores < CLIENT_BUSY_CORES) return "not the client";
+  if (serverCores === null) return "perhaps the client";
+  return serverCores < SERVER_IDLE_CORES ? "client" : "not the client";
 }
 
 /** Returns the report as lines of text. */
 export function reportLines(report: LoadReport): string[] {
-  const { url, options: { connections, pipelining }, result } = report;
-  const { requests, bytes, elapsedSeconds, latencyMs } = result;
-  const latency = Object.entries(latencyMs)
+  const { url, connections, pipelining, elapsedSeconds, requests } = report;
+  const { serverCpuUsPerRequest, serverCores } = report;
+  const latency = Object.entries(report.latencyMs)
     .map(([name, ms]) => `${name.replace("_", ".")} ${ms} ms`);
-  const cpu = cpuPerRequest(report);
   return [
     `${url}, ${connections} connections, pipelines of ${pipelining}, ` +
     `${elapsedSeconds.toFixed(1)} s`,
     "",
     `  latency     ${latency.join("  ")}`,
     `  requests    ${requests.toLocaleString("en")}, ` +
-    `${perSecond(report).toLocaleString("en")} a second`,
-    `  throughput  ${formatBytes(bytes / elapsedSeconds)} a second`,
-    `  failures    ${failures(result)}`,
-    ...cpu === undefined ? [] : [
-      `  server CPU  ${cpu.toFixed(2)} microseconds a request, ` +
-      `${serverCores(report)?.toFixed(2)} of a core`,
+    `${report.requestsPerSecond.toLocaleString("en")} a second`,
+    `  throughput  ${formatBytes(report.bytesPerSecond)} a second`,
+    `  failures    ${failures(report)}`,
+    ...serverCpuUsPerRequest === null ? [] : [
+      `  server CPU  ${serverCpuUsPerRequest.toFixed(2)} microseconds a ` +
+      `request, ${serverCores?.toFixed(2)} of a core`,
     ],
     ...bottleneckLines(report),
   ];
 }
 
-function perSecond({ result: { requests, elapsedSeconds } }: LoadReport) {
-  return Math.round(requests / elapsedSeconds);
-}
-
-function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
+function failures({ errors, timeouts, resets, non2xx }: LoadReport): string {
   const counts = Object.entries({
     errors: errors - timeouts,
     timeouts,
@@ -96,24 +112,12 @@ function failures({ errors, timeouts, resets, non2xx }: LoadResult): string {
     .map(([name, count]) => `${count} ${name}`).join(", ") || "none";
 }
 
-function bottleneckLines(report: LoadReport): string[] {
-  const bottleneck = bottleneckOf(report);
+function bottleneckLines({ bottleneck, clientCores }: LoadReport): string[] {
   if (bottleneck === "not the client") return [];
   const was = bottleneck === "client" ? "was" : "may have been";
-  const cores = report.result.clientCores.toFixed(2);
   return [
     "",
-    `The client ${was} the bottleneck: it used ${cores} cores itself. The ` +
-    "server can do more.",
+    `The client ${was} the bottleneck: it used ${clientCores.toFixed(2)} ` +
+    "cores itself. The server can do more.",
   ];
-}
-
-function cpuPerRequest(report: LoadReport): number | undefined {
-  const { serverCpuUs, result: { requests } } = report;
-  return serverCpuUs && requests ? serverCpuUs / requests : undefined;
-}
-
-function serverCores(report: LoadReport): number | undefined {
-  const { serverCpuUs, result: { elapsedSeconds } } = report;
-  return serverCpuUs && serverCpuUs / US_PER_SECOND / elapsedSeconds;
 }
