@@ -26,7 +26,7 @@ const COUNT_MS_MAX = 120_000;
 const NAMES = Object.keys(SCENARIOS) as ScenarioName[];
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 const PROGRAM = fileURLToPath(
-  new URL("bench_alloc/measure.ts", import.meta.url),
+  new URL("bench_alloc/scenarios.ts", import.meta.url),
 );
 
 const HELP = `Count the bytes that V8 allocates for each request.

@@ -38,11 +38,11 @@ class LoopStream extends MemoryStream {
   isAsking = true;
   /** Bytes of the answer so far. */
   answered = 0;
-  readonly #peers: Peers;
+  readonly #loop: ClosedLoop;
 
-  constructor(system: ClosedLoop, peers: Peers) {
-    super(system);
-    this.#peers = peers;
+  constructor(loop: ClosedLoop) {
+    super(loop);
+    this.#loop = loop;
   }
 
   override readiness(): number {
@@ -52,7 +52,7 @@ class LoopStream extends MemoryStream {
   override tryRead(buffer: Uint8Array<ArrayBuffer>, start: number): number {
     if (!this.isAsking) return WOULD_BLOCK;
     this.isAsking = false;
-    const { question } = this.#peers;
+    const { question } = this.#loop;
     buffer.set(question, start);
     return question.byteLength;
   }
@@ -64,9 +64,9 @@ class LoopStream extends MemoryStream {
   ): number {
     const length = end - start;
     this.answered += length;
-    const { answerBytes } = this.#peers;
+    const { answerBytes } = this.#loop;
     if (answerBytes === 0) {
-      this.#peers.read(this, bytes.subarray(start, end));
+      this.#loop.readFirst(this, bytes.subarray(start, end));
     } else if (this.answered > answerBytes) {
       throw new Error(
         `Answered with ${this.answered} bytes instead of ${answerBytes}`,
@@ -87,36 +87,12 @@ class LoopStream extends MemoryStream {
 
   /** Asks again after a whole answer; returns whether it was one. */
   ask(): boolean {
-    const { answerBytes } = this.#peers;
+    const { answerBytes } = this.#loop;
     if (answerBytes === 0 || this.answered !== answerBytes) return false;
     this.answered = 0;
     this.isAsking = true;
     changed(this, Readiness.READABLE);
     return true;
-  }
-}
-
-/** The question of all peers, and the length of its answers. */
-class Peers {
-  readonly question: Uint8Array<ArrayBuffer>;
-  /** Bytes of the answers to one question; 0 before the first is whole. */
-  answerBytes = 0;
-  #first: LoopStream | undefined = undefined;
-  #text = "";
-
-  constructor(readonly exchange: Exchange) {
-    this.question = new TextEncoder().encode(exchange.question);
-  }
-
-  /** Reads the first answer; all others must be as long as that. */
-  read(stream: LoopStream, part: Uint8Array): void {
-    this.#first ??= stream;
-    if (stream !== this.#first) return;
-    this.#text += String.fromCharCode(...part);
-    const { ending, depth } = this.exchange;
-    const isWhole = this.#text.endsWith(ending) &&
-      this.#text.split(ending).length - 1 === depth;
-    if (isWhole) this.answerBytes = stream.answered;
   }
 }
 
@@ -148,8 +124,13 @@ export class ClosedLoop extends MemorySystem {
   turnMs = 0;
   /** Called before each poll, when the reactor has acted on all events. */
   onPoll: () => void = () => {};
+  /** The bytes that each peer writes at once. */
+  readonly question: Uint8Array<ArrayBuffer>;
+  /** Bytes of the answers to one question; 0 before the first is whole. */
+  answerBytes = 0;
   readonly #exchange: Exchange;
   readonly #streams: LoopStream[];
+  #firstAnswer = "";
   #idlePolls = 0;
   /** Its own clock: the one of the class above allocates. */
   #ms = 1_000;
@@ -157,11 +138,21 @@ export class ClosedLoop extends MemorySystem {
   constructor(exchange: Exchange) {
     super();
     this.#exchange = exchange;
-    const peers = new Peers(exchange);
+    this.question = new TextEncoder().encode(exchange.question);
     this.#streams = Array.from(
       { length: exchange.connections },
-      () => new LoopStream(this, peers),
+      () => new LoopStream(this),
     );
+  }
+
+  /** Reads the first answer; all others must be as long as that. */
+  readFirst(stream: LoopStream, part: Uint8Array): void {
+    if (stream !== this.#streams[0]) return;
+    this.#firstAnswer += String.fromCharCode(...part);
+    const { ending, depth } = this.#exchange;
+    const isWhole = this.#firstAnswer.endsWith(ending) &&
+      this.#firstAnswer.split(ending).length - 1 === depth;
+    if (isWhole) this.answerBytes = stream.answered;
   }
 
   override nowMs(): number {

@@ -1,9 +1,12 @@
 /**
- * The scenarios.
+ * The scenarios. As a program it counts one, in a process of its own:
+ * `scenarios.ts NAME`.
  *
  * @module
  */
 
+// Otherwise the first body would load it, at some time of the count.
+import "node:buffer";
 import {
   APP_ANSWER,
   APP_PATH,
@@ -23,7 +26,7 @@ import { echo } from "../../src/server/echo.ts";
 import { serve } from "../../src/server/serve.ts";
 import { ClosedLoop, type Exchange } from "./closed_loop.ts";
 import { countCalls, countServer } from "./counting.ts";
-import type { Allocated, Meter } from "./meter.ts";
+import { type Allocated, Meter } from "./meter.ts";
 import { Fibers } from "../../mod.ts";
 
 /** The bytes that one exchange allocates. */
@@ -217,4 +220,10 @@ async function countNativeCalls(meter: Meter): Promise<Figures> {
     const count = right.tryRead(bytes, 0, MESSAGE_BYTES);
     if (count !== MESSAGE_BYTES) throw new Error(`Read "${count}" bytes`);
   }));
+}
+
+if (import.meta.main) {
+  const { count } = SCENARIOS[Deno.args[0] as ScenarioName];
+  // deno-lint-ignore no-console -- its parent reads it
+  console.log(JSON.stringify(await count(new Meter())));
 }
