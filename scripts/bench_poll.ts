@@ -12,7 +12,7 @@ import { Proactor } from "../src/proactor.ts";
 import { Progress } from "./bench/progress.ts";
 import { median } from "./bench/results.ts";
 import * as batches from "./bench_poll/batches.ts";
-import { BATCH, Field, FIGURE_TITLES } from "./bench_poll/field.ts";
+import { BATCH, FIGURE_TITLES, measureField } from "./bench_poll/field.ts";
 import {
   pollPage,
   type Result,
@@ -32,8 +32,6 @@ const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 const SIZES = [10, 30, 100, 300, 1000, 3000, 10_000];
 const MAX = 15_000;
 const ROUNDS = 5;
-/** Enough for a first impression. */
-const QUICK = { rounds: 1, max: 1_000 };
 
 const HELP =
   `Measure what a poll costs on each backend, the more sources the more.
@@ -51,7 +49,6 @@ Options:
   --backend NAME  Only this one and no proactor; may be given again
   --max N         The most sources [${MAX}]
   --rounds N      How often each size is measured [${ROUNDS}]
-  --quick         One round, of 1,000 sources at the most
   -h, --help      Print this
 
 Each source is a descriptor: "ulimit -n" must be some dozens above --max.
@@ -66,10 +63,9 @@ async function main(): Promise<number> {
     backend: [],
     max: MAX,
     rounds: ROUNDS,
-    quick: false,
   });
   const backends = chosenFrom(Poll.backends(), options.backend, "measure");
-  const { max, rounds } = options.quick ? QUICK : options;
+  const { max, rounds } = options;
   const progress = new Progress();
   const subjects = [pollSubject(backends, max, rounds, progress)];
   const { refusal } = Proactor;
@@ -96,10 +92,7 @@ function pollSubject(
   const cases = sizes.flatMap((size) =>
     backends.map((backend): Case => ({
       ...{ line: backend, size },
-      measure() {
-        using field = Field.open(backend, size);
-        return field?.measure();
-      },
+      measure: () => measureField(backend, size),
     }))
   );
   return {
