@@ -44,21 +44,16 @@ export function stillWanted(): Promise<void> {
   return isInterrupted ? new Promise(() => {}) : Promise.resolve();
 }
 
-const LISTENERS = Object.entries(SIGNALS).map(([name, number]) => {
-  const listener = () => cleanUp(EXIT_CODE_BASE + number);
-  return { name: name as keyof typeof SIGNALS, listener };
-});
+const LISTENERS = Object.entries(SIGNALS).map(([name, number]) =>
+  [name as Deno.Signal, () => cleanUp(EXIT_CODE_BASE + number)] as const
+);
 
 function listen(): void {
-  for (const { name, listener } of LISTENERS) {
-    Deno.addSignalListener(name, listener);
-  }
+  for (const each of LISTENERS) Deno.addSignalListener(...each);
 }
 
 function unlisten(): void {
-  for (const { name, listener } of LISTENERS) {
-    Deno.removeSignalListener(name, listener);
-  }
+  for (const each of LISTENERS) Deno.removeSignalListener(...each);
 }
 
 async function cleanUp(exitCode: number): Promise<void> {
