@@ -6,9 +6,9 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { fileURLToPath } from "node:url";
 import { chosenFrom, readOptions, runProgram } from "./command_line.ts";
 import { whenInterrupted } from "./interrupt.ts";
+import { cratePath, verdict } from "./programs.ts";
 import { bringPackages } from "./python.ts";
 import { kill, startServer } from "./server_process.ts";
 
@@ -41,11 +41,7 @@ const SETS = {
 /** Progress is told after so many cases. */
 const STEP = 50;
 
-const MS_PER_SECOND = 1000;
-
-/** Returns the path of one of the project's files. */
-const pathOf = (file: string) =>
-  fileURLToPath(new URL(`../${file}`, import.meta.url));
+const pathOf = (file: string) => cratePath(`../${file}`);
 
 /** What the suite says of a case. */
 type Verdict = readonly [
@@ -91,12 +87,9 @@ async function runSet(
   // The suite goes on after an error of its own, as if all were well.
   const said = await complaint;
   if (said !== "") faults.push(said.trimEnd());
-  const seconds = (performance.now() - startMs) / MS_PER_SECOND;
-  const end = faults.length === 0 ? "ok" : "FAILED";
-  console.log(
-    [`--- ${name}: ${end}, ${seconds.toFixed(1)} s`, ...faults].join("\n  "),
-  );
-  return faults.length === 0;
+  const isFine = faults.length === 0;
+  console.log([verdict(name, isFine, startMs), ...faults].join("\n  "));
+  return isFine;
 }
 
 /** Reads a verdict a line, and tells after each how many there are. */

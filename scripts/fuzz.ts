@@ -12,7 +12,7 @@ import {
   readOptions,
   runProgram,
 } from "./command_line.ts";
-import { cratePath, isThere, namesIn, run } from "./programs.ts";
+import { cratePath, hasProgram, namesIn, run } from "./programs.ts";
 import { findToolchain, type Toolchain } from "./toolchain.ts";
 
 const HELP =
@@ -90,8 +90,8 @@ function build({ host, env }: Toolchain): void {
 /** Runs a target for a while; returns whether it found nothing. */
 function fuzz(program: string, target: string, seconds: number): boolean {
   const corpus = corpusOf(target);
-  const found = emptied(`${OUTPUT}/corpus/${target}`, false);
-  const artifacts = emptied(`${OUTPUT}/artifacts/${target}`, false);
+  const found = folderAt(`${OUTPUT}/corpus/${target}`);
+  const artifacts = folderAt(`${OUTPUT}/artifacts/${target}`);
   const [earlier, known] = [namesIn(artifacts), namesIn(found).length];
   const { success, said } = libFuzzer(program, [
     // libFuzzer writes new inputs into the first folder.
@@ -122,18 +122,17 @@ function fuzz(program: string, target: string, seconds: number): boolean {
 /** Puts the fewest inputs that cover as much into the corpus. */
 function keep(program: string, target: string): void {
   const corpus = corpusOf(target);
-  const smaller = emptied(`${OUTPUT}/smaller/${target}`, true);
+  const smaller = `${OUTPUT}/smaller`;
+  run(["rm", "-rf", smaller]);
   const { success, said } = libFuzzer(program, [
     "-set_cover_merge=1",
     // Where an input has been, not how often, or thousands would be the fewest.
     "-use_counters=0",
-    ...[smaller, corpus, `${OUTPUT}/corpus/${target}`],
+    ...[folderAt(smaller), corpus, `${OUTPUT}/corpus/${target}`],
   ]);
   if (!success) throw new Failure(`Cannot make the corpus smaller: ${said}`);
-  emptied(corpus, true);
-  for (const name of namesIn(smaller)) {
-    Deno.copyFileSync(`${smaller}/${name}`, `${corpus}/${name}`);
-  }
+  run(["rm", "-rf", corpus]);
+  Deno.renameSync(smaller, corpus);
   console.log(`--- ${target}: ${namesIn(corpus).length} inputs in ${corpus}`);
 }
 
@@ -147,13 +146,10 @@ function libFuzzer(program: string, args: string[]) {
   return { success, said: new TextDecoder().decode(stderr) };
 }
 
-/** Returns a folder that is there, and empty when it must be. */
-function emptied(folder: string, mustBe: boolean): string {
-  Deno.mkdirSync(folder, { recursive: true });
-  for (const name of mustBe ? namesIn(folder) : []) {
-    Deno.removeSync(`${folder}/${name}`);
-  }
-  return folder;
+/** Makes a folder, unless it is there, and returns it. */
+function folderAt(path: string): string {
+  Deno.mkdirSync(path, { recursive: true });
+  return path;
 }
 
 function main(): number {
@@ -161,7 +157,7 @@ function main(): number {
   const targets = chosenFrom(targetNames(), words, "fuzz target");
   // libFuzzer is C++, compiled by whatever the `cc` crate finds.
   const compiler = Deno.env.get("CXX") ?? "c++";
-  if (!isThere(compiler)) {
+  if (!hasProgram(compiler)) {
     throw new Failure(
       `Cannot build libFuzzer: there is no C++ compiler "${compiler}"; ` +
         'get one with "apt-get install g++", or name one in CXX',

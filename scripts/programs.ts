@@ -61,20 +61,34 @@ export function outputOf(
   }
 }
 
-/** Returns whether a program can be started. */
-export function isThere(program: string): boolean {
-  return outputOf([program, "--version"]) !== undefined;
+/** Returns whether a program is installed. */
+export function hasProgram(name: string): boolean {
+  return outputOf(["sh", "-c", 'command -v "$1"', "sh", name]) !== undefined;
 }
 
-/** Prints that a step begins and how it ended; returns whether it succeeded. */
+/**
+ * Prints that a step begins and how it ended; returns whether it succeeded. A
+ * `Failure` is printed, and others go on.
+ */
 export function step(name: string, work: () => boolean): boolean {
   console.log(`\n--- ${name}`);
   const startMs = performance.now();
-  const isDone = work();
-  const seconds = (performance.now() - startMs) / MS_PER_SECOND;
-  const verdict = isDone ? "ok" : "FAILED";
-  console.log(`--- ${name}: ${verdict}, ${seconds.toFixed(1)} s`);
+  let isDone = false;
+  try {
+    isDone = work();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    console.error(`error: ${error.message}`);
+  }
+  console.log(verdict(name, isDone, startMs));
   return isDone;
+}
+
+/** Returns the line for a step that has ended, and began at `startMs`. */
+export function verdict(name: string, isDone: boolean, startMs: number) {
+  const seconds = (performance.now() - startMs) / MS_PER_SECOND;
+  const word = isDone ? "ok" : "FAILED";
+  return `--- ${name}: ${word}, ${seconds.toFixed(1)} s`;
 }
 
 /** Returns the names in a folder, in order; none when the folder is missing. */

@@ -6,12 +6,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import {
-  chosenFrom,
-  Failure,
-  readOptions,
-  runProgram,
-} from "./command_line.ts";
+import { chosenFrom, readOptions, runProgram } from "./command_line.ts";
 import { cratePath, run, step } from "./programs.ts";
 import { findToolchain, type Sanitizer } from "./toolchain.ts";
 
@@ -90,16 +85,7 @@ function main(): number {
   const all = ["address", "thread"] as const;
   const sanitizers = chosenFrom(all, words, "use sanitizer");
   const failed = sanitizers.filter((sanitizer) =>
-    !step(sanitizer, () => {
-      try {
-        return sanitize(sanitizer, options);
-      } catch (error) {
-        // The other sanitizer may run.
-        if (!(error instanceof Failure)) throw error;
-        console.error(`error: ${error.message}`);
-        return false;
-      }
-    })
+    !step(sanitizer, () => sanitize(sanitizer, options))
   );
   return failed.length === 0 ? 0 : 1;
 }

@@ -35,53 +35,46 @@ const VERSIONS = [
   }],
 ] as const;
 
-/** A group of processes that get half a core together. */
-export class CpuQuota implements Disposable {
-  readonly #group: string;
-  readonly #interrupted: Disposable;
-
-  private constructor(group: string) {
-    this.#group = group;
-    this.#interrupted = whenInterrupted(() => remove(group));
-  }
-
-  /** Makes an empty group, or says why it cannot. */
-  static create(): CpuQuota | { readonly reason: string } {
-    const version = VERSIONS.find(([sign]) => existsSync(sign));
-    if (version === undefined) return { reason: "there are no cgroups" };
-    const [, root, files] = version;
-    const group = `${root}/denio-bench-${Deno.pid}`;
-    try {
-      Deno.mkdirSync(group);
-      for (const [name, text] of Object.entries(files)) {
-        Deno.writeTextFileSync(`${group}/${name}`, text);
-      }
-      return new CpuQuota(group);
-    } catch (error) {
-      remove(group);
-      return { reason: `no cgroup quota (${(error as Error).message})` };
-    }
-  }
-
+/** A group of processes that get half a core together; they end before it. */
+export interface CpuQuota extends Disposable {
   /**
    * Puts a process into the group, with all of its threads.
    *
    * @throws {Failure} when it has ended.
    */
-  add(pid: number): void {
-    try {
-      Deno.writeTextFileSync(`${this.#group}/cgroup.procs`, `${pid}`);
-    } catch (error) {
-      const { message } = error as Error;
-      throw new Failure(`process ${pid} cannot be limited: ${message}`);
-    }
-  }
+  add(pid: number): void;
+}
 
-  /** Removes the group, whose processes must have ended. */
-  [Symbol.dispose](): void {
-    remove(this.#group);
-    this.#interrupted[Symbol.dispose]();
+/** Makes an empty group, or says why it cannot. */
+export function cpuQuota(): CpuQuota | { readonly reason: string } {
+  const version = VERSIONS.find(([sign]) => existsSync(sign));
+  if (version === undefined) return { reason: "there are no cgroups" };
+  const [, root, files] = version;
+  const group = `${root}/denio-bench-${Deno.pid}`;
+  const write = (name: string, text: string) =>
+    Deno.writeTextFileSync(`${group}/${name}`, text);
+  try {
+    Deno.mkdirSync(group);
+    for (const [name, text] of Object.entries(files)) write(name, text);
+  } catch (error) {
+    remove(group);
+    return { reason: `no cgroup quota (${(error as Error).message})` };
   }
+  const interrupted = whenInterrupted(() => remove(group));
+  return {
+    add(pid) {
+      try {
+        write("cgroup.procs", `${pid}`);
+      } catch (error) {
+        const { message } = error as Error;
+        throw new Failure(`process ${pid} cannot be limited: ${message}`);
+      }
+    },
+    [Symbol.dispose]() {
+      remove(group);
+      interrupted[Symbol.dispose]();
+    },
+  };
 }
 
 function remove(group: string): void {

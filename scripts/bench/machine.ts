@@ -7,9 +7,9 @@
  */
 
 import { formatBytes } from "../packages/std.ts";
-import { outputOf } from "../programs.ts";
-import { CpuQuota } from "./cgroup.ts";
-import type { Peer } from "./peers/peer.ts";
+import { hasProgram, outputOf } from "../programs.ts";
+import { cpuQuota } from "./cgroup.ts";
+import type { Peer } from "./peers/tools.ts";
 
 /** Descriptors that a process needs for itself. */
 const DESCRIPTORS_SPARE = 100;
@@ -59,17 +59,17 @@ export function prepareMachine(unlimited = "in latency, idle and start") {
   if (canPin) sh('taskset -a -c -p "$1" "$2"', `${cores.slice(1)}`, pid);
   sh(RAISE, pid, `${DESCRIPTORS_WANTED}`);
   const isFirst = sh(GO_FIRST, pid) !== undefined;
-  const quota = CpuQuota.create();
+  const quota = cpuQuota();
   const notes = [
     canPin
       ? `servers on core ${server}, load on core ${load}`
       : `nothing is pinned to a core: ${
         cores.length > 1 ? "there is no taskset" : "there is only one"
       }`,
-    quota instanceof CpuQuota
-      ? `servers have half a core (a cgroup quota), but ${unlimited}`
-      : `servers have all of their core: ${quota.reason}; ` +
-        "the load may be the bottleneck",
+    "reason" in quota
+      ? `servers have all of their core: ${quota.reason}; ` +
+        "the load may be the bottleneck"
+      : `servers have half a core (a cgroup quota), but ${unlimited}`,
     isFirst
       ? "other programs on this machine have to wait (niceness)"
       : "other programs on this machine disturb: priority is not allowed",
@@ -81,7 +81,7 @@ export function prepareMachine(unlimited = "in latency, idle and start") {
     /** The words before a load generator's command. */
     onLoadCore: canPin ? ["taskset", "-c", `${load}`] : [],
     /** Limits servers to half a core. */
-    quota: quota instanceof CpuQuota ? quota : undefined,
+    quota: "reason" in quota ? undefined : quota,
     /** How many connections a process can hold. */
     connectionsMax: descriptors === "unlimited"
       ? Infinity
@@ -118,11 +118,6 @@ export function describeMachine(
       entry[1] !== undefined && entry[1] !== ""
     ),
   );
-}
-
-/** Returns whether a program is installed. */
-export function hasProgram(name: string): boolean {
-  return sh('command -v "$1"', name) !== undefined;
 }
 
 /** Returns the cores in a list as the kernel writes it: `0-3,8`. */

@@ -6,13 +6,19 @@
  */
 
 import { Failure } from "../command_line.ts";
-import { startServer } from "../server_process.ts";
-import type { Peer, RunningPeer } from "./peers/peer.ts";
+import { type ServerProcess, startServer } from "../server_process.ts";
 import { recipeOf, RECIPES } from "./peers/recipes.ts";
-import type { Tools } from "./peers/tools.ts";
+import type { Peer, Tools } from "./peers/tools.ts";
 import type { Service } from "./scenarios.ts";
 
-export type { Peer, RunningPeer };
+export type { Peer };
+
+/** A peer that runs. */
+export interface RunningPeer extends AsyncDisposable {
+  readonly name: string;
+  /** Its process. */
+  readonly server: ServerProcess;
+}
 
 /** How long a server may take from its start until it listens. */
 const LISTEN_MS = 5_000;

@@ -8,13 +8,8 @@ import { faultsIn } from "../../scripts/autobahn.ts";
 import { Failure } from "../../scripts/command_line.ts";
 import { corpusOf, targetNames } from "../../scripts/fuzz.ts";
 import { cratePath, namesIn, run } from "../../scripts/programs.ts";
-import {
-  aptCommand,
-  obstacle,
-  runtimesFor,
-  withoutRust,
-} from "../../scripts/toolchain.ts";
-import { runProgram } from "../util/program.ts";
+import { obstacle } from "../../scripts/toolchain.ts";
+import { runProgram, runTask } from "../util/program.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -23,19 +18,8 @@ const CORPUS_FILES_MAX = 200;
 const CORPUS_BYTES_MAX = 200_000;
 
 for (const name of ["sanitize", "fuzz", "check:kqueue", "autobahn"]) {
-  const task = (word: string) => {
-    const words = ["task", "-q", "--config", `${ROOT}deno.json`, name, word];
-    return runProgram([Deno.execPath(), ...words]);
-  };
-
-  Deno.test(`${name} --help explains, and exits 0`, async () => {
-    const { code, stdout } = await task("--help");
-    assertMatch(stdout, new RegExp(`Usage: deno task ${name} \\[`));
-    assertEquals(code, 0);
-  });
-
   Deno.test(`${name} exits 2 with one line, when it does not know a name`, async () => {
-    const { code, stdout, stderr } = await task("nothing");
+    const { code, stdout, stderr } = await runTask(name, ["nothing"]);
     assertMatch(stderr, /^error: Cannot [^\n]+ "nothing": there are [^\n]+\n$/);
     assertEquals([code, stdout], [2, ""]);
   });
@@ -91,32 +75,11 @@ Deno.test("faultsIn() names what a server did or closed wrongly", () => {
   ]);
 });
 
-Deno.test("withoutRust() leaves out Rust's packages, and no other", () => {
-  const names = ["libc6", "cargo-web", "libstd-rust-web-1.96", "zlib1g"];
-  const status = names.map((name) => `Package: ${name}\nDepends: cargo-x\n`);
-  const left = withoutRust(status.join("\n")).match(/^Package: .*/gm);
-  assertEquals(left, ["Package: libc6", "Package: zlib1g"]);
-});
-
-Deno.test("aptCommand() keeps what apt writes in one folder", () => {
-  const words = aptCommand("/p/apt", ["update"]);
-  assertEquals([words[0], words.at(-1)], ["apt-get", "update"]);
-  for (const name of ["Dir::State=", "Dir::State::status=", "Dir::Cache="]) {
-    assert(words.some((word) => word.startsWith(`${name}/p/apt`)), name);
-  }
-});
-
 Deno.test("obstacle() says what is missing, and what to do", () => {
   assertEquals(obstacle("linux", () => true), undefined);
   const missing = obstacle("linux", (program) => program !== "apt-get");
   assertMatch(missing ?? "", /without apt-get: run this on Debian 12/);
   assertMatch(obstacle("darwin", () => true) ?? "", /"deno task test"/);
-});
-
-Deno.test("runtimesFor() is of the LLVM that was downloaded, or says so", () => {
-  const archives = ["libgcc-s1_12_amd64.deb", "libllvm22_22.1_amd64.deb"];
-  assertEquals(runtimesFor(archives), "libclang-rt-22-dev");
-  assertThrows(() => runtimesFor(["lock"]), Failure, "which LLVM");
 });
 
 Deno.test("run() says in one line that a program is not there", () => {

@@ -10,8 +10,7 @@
 
 import { join } from "node:path";
 import { BIG_BYTES, BIG_PERIOD } from "../payloads.ts";
-import type { Peer } from "./peer.ts";
-import { need, outputOf, placeOf } from "./tools.ts";
+import { need, outputOf, type Peer, placeOf } from "./tools.ts";
 
 /** More than any scenario opens. nginx makes a record for each at its start. */
 const CONNECTIONS_MAX = 32_768;

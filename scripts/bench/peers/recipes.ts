@@ -11,7 +11,6 @@ import { type Backend, BACKEND_VARIABLE } from "../../../src/poll/poll.ts";
 import { cratePath } from "../../programs.ts";
 import { build, buildIfStale } from "../../build.ts";
 import { libraryPermissions } from "../../server_process.ts";
-import type { Peer } from "./peer.ts";
 import {
   type Ability,
   backendOf,
@@ -30,6 +29,7 @@ import {
   need,
   npmPackage,
   outputOf,
+  type Peer,
   placeOf,
   serverFile,
   type Tools,
@@ -58,14 +58,14 @@ export const RECIPES: Readonly<Record<string, Recipe>> = {
   [LIMIT]: () => bare(LIMIT),
   [RING]: () => bare(RING, "--ring"),
   [SUBJECT]: () => denio(),
-  [FIBERS]: () => ours(FIBERS, ["echo"], () => [serverFile("denio_fibers.ts")]),
+  [FIBERS]: () => ours(FIBERS, ["echo"], () => serverOf("denio", "fibers")),
   "denio drop-in": () =>
     ours("denio drop-in", WEBSOCKETS, (service) => [
       `--preload=${cratePath("../src/server/register.ts")}`,
       ...serverOf("deno", service),
     ]),
   [OVER_TCP]: () =>
-    ours(OVER_TCP, ["ws-echo"], () => [serverFile("denio_echo.ts")]),
+    ours(OVER_TCP, ["ws-echo"], () => serverOf("denio", "echo")),
   "denio reuse-port": () =>
     ours(
       "denio reuse-port",
@@ -168,10 +168,7 @@ async function node(): Promise<Peer> {
     name: "node",
     version: version.replace("v", ""),
     can: EVERYTHING,
-    command: (service) =>
-      service === "echo"
-        ? ["node", serverFile("node_echo.mjs")]
-        : ["node", serverFile("node_http.mjs"), service],
+    command: (service) => ["node", serverFile("node.mjs"), service],
   };
 }
 
@@ -207,9 +204,9 @@ async function onNode(
 async function go({ say }: Tools): Promise<Peer> {
   need("go");
   const program = placeOf("go_server");
-  const files = ["main", "http"].map((name) => serverFile(`go/${name}.go`));
   say("building the Go server");
-  await outputOf(["go", "build", "-o", program, ...files], GO_BUILD_MS);
+  const build = ["go", "build", "-o", program, serverFile("go_server.go")];
+  await outputOf(build, GO_BUILD_MS);
   const version = await outputOf(["go", "env", "GOVERSION"]);
   return {
     name: "Go",
@@ -219,11 +216,9 @@ async function go({ say }: Tools): Promise<Peer> {
   };
 }
 
-/** The file of a runtime's server, and its arguments. */
-function serverOf(runtime: string, service: Service): string[] {
-  return service === "echo"
-    ? [serverFile(`${runtime}_echo.ts`)]
-    : [serverFile(`${runtime}_http.ts`), service];
+/** The file of a runtime's servers, and its argument. */
+function serverOf(runtime: string, service: Service | "fibers"): string[] {
+  return [serverFile(`${runtime}.ts`), service];
 }
 
 /** denio's and Deno's differ in nothing but what the library needs. */

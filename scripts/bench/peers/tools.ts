@@ -1,5 +1,5 @@
 /**
- * The tools that prepare a peer: programs that run to their end, npm packages
+ * A peer, and the tools that prepare it: programs that run to their end, npm packages
  * in exact versions, and a folder for both.
  *
  * @module
@@ -9,8 +9,22 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Failure } from "../../command_line.ts";
-import { cratePath } from "../../programs.ts";
-import { hasProgram } from "../machine.ts";
+import { cratePath, hasProgram } from "../../programs.ts";
+import type { Ability, Service } from "../scenarios.ts";
+
+/** A server that can be started. */
+export interface Peer {
+  /** Its name in the report. */
+  readonly name: string;
+  readonly version: string;
+  /** The services that it has. */
+  readonly can: readonly Ability[];
+  /**
+   * Returns the command that starts it. It prints `listening on
+   * 127.0.0.1:PORT`, and its process is the server's own.
+   */
+  command(service: Service): string[];
+}
 
 /** The tools. */
 export interface Tools {

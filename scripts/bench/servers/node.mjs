@@ -1,12 +1,15 @@
 /**
- * The benchmark's HTTP server on `node:http`: `writeHead` with the length of
- * the body, and one `end`, so that an answer is one write and not chunked.
+ * The benchmark's servers on node: `node:http`, with `writeHead` that has the
+ * length of the body, and one `end`, so that an answer is one write and not
+ * chunked; and as `echo` `node:net`, where `data` is written back as it comes,
+ * and no more is read while a write waits, which costs less than `pipe`.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 import { createServer } from "node:http";
+import { createServer as createTcpServer } from "node:net";
 import process from "node:process";
 
 const BIG_BYTES = 1_048_576;
@@ -121,8 +124,22 @@ function route(request, response) {
   }
 }
 
-const listener = process.argv[2] === "hello" ? hello : route;
-const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, listener);
+function echoByTcp(socket) {
+  socket.on("data", (chunk) => {
+    if (!socket.write(chunk)) socket.pause();
+  });
+  socket.on("drain", () => socket.resume());
+  // The peer has reset it; node destroys it.
+  socket.on("error", () => {});
+}
+
+const service = process.argv[2];
+const server = service === "echo"
+  ? createTcpServer({ noDelay: true }, echoByTcp)
+  : createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS },
+    service === "hello" ? hello : route,
+  );
 server.listen(0, "127.0.0.1", () => {
   // deno-lint-ignore no-console -- the benchmark reads it
   console.log(`listening on 127.0.0.1:${server.address().port}`);
