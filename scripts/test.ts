@@ -14,12 +14,11 @@ import {
   runProgram,
 } from "./command_line.ts";
 import { Poll } from "../src/poll/poll.ts";
-import { outputOf } from "./programs.ts";
+import { outputOf, verdict } from "./programs.ts";
 import { pythonObstacle } from "./python.ts";
 import { type Step, STEPS } from "./test/steps.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const MS_PER_SECOND = 1000;
 const NAMES = STEPS.map(({ name }) => name);
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 
@@ -36,8 +35,8 @@ ${
 Clippy, rustfmt and autobahn are left out where they or Python are not installed,
 and io_uring where it is not allowed, unless CI=true.
 
-The last line counts the tests that Deno ran, those in doc comments among them:
-"N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
+At the end stand the names of the tests that failed. The last line counts those
+that Deno ran, in doc comments, too: "N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
 
 /** How many tests passed and failed. */
 interface Counts {
@@ -49,6 +48,12 @@ interface Counts {
 const SUMMARIES = {
   deno: /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm,
   cargo: /^test result: .*?(\d+) passed; (\d+) failed/gm,
+};
+
+/** The lines by which a runner names what failed, more than once. */
+const FAILURES = {
+  deno: /^\S.* => \.\/\S+:\d+:\d+$/gm,
+  cargo: /(?<=^test ).+(?= \.\.\. FAILED$)/gm,
 };
 
 // deno-lint-ignore no-control-regex -- these are what colours are made of
@@ -67,6 +72,15 @@ export function countsIn(
   return { passed, failed };
 }
 
+/** Returns the names of the failed tests in the output of a runner. */
+export function failuresIn(
+  output: string,
+  runner: keyof typeof FAILURES,
+): string[] {
+  const names = output.replace(COLOURS, "").match(FAILURES[runner]) ?? [];
+  return [...new Set(names)];
+}
+
 /** Runs steps until one fails, and returns the exit code. */
 async function runSteps(steps: readonly Step[]): Promise<number> {
   let [passed, failed, exitCode] = [0, 0, 0];
@@ -75,21 +89,20 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
     if (!isRunnable(step)) continue;
     const startMs = performance.now();
     const { success, output } = await run(step);
-    const seconds = (performance.now() - startMs) / MS_PER_SECOND;
-    const verdict = success ? "ok" : "FAILED";
-    console.log(`--- ${step.name}: ${verdict}, ${seconds.toFixed(1)} s`);
-    if (step.counts !== undefined) {
-      const counts = countsIn(output, step.counts);
-      if (step.counts === "deno") {
-        passed += counts.passed;
-        failed += counts.failed;
-      } else {
-        const { passed, failed } = counts;
-        console.log(`--- cargo's tests: ${passed} passed, ${failed} failed`);
-      }
+    console.log(verdict(step.name, success, startMs));
+    const { counts = "deno" } = step;
+    const seen = countsIn(output, counts);
+    if (counts === "deno") {
+      passed += seen.passed;
+      failed += seen.failed;
+    } else {
+      console.log(
+        `--- its tests: ${seen.passed} passed, ${seen.failed} failed`,
+      );
     }
     if (success) continue;
-    console.error(`\nerror: ${step.name} failed`);
+    const names = failuresIn(output, counts);
+    console.error([`\nerror: ${step.name} failed`, ...names].join("\n  "));
     exitCode = 1;
     break;
   }

@@ -1,11 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { countsIn } from "../../scripts/test.ts";
+import { countsIn, failuresIn } from "../../scripts/test.ts";
 
 const DENO =
   "a ... ok (1ms)\n\n\x1b[0m\x1b[32mok\x1b[0m | 12 passed | 0 failed" +
-  " (3s)\nFAILED | 3 passed (4 steps) | 2 failed (1 step) | 1 ignored (1s)\n";
+  " (3s)\nb \x1b[90m=> ./tests/b_test.ts:1:6\x1b[0m\nerror: c => ./d:1\n\n" +
+  " FAILURES \n\nb => ./tests/b_test.ts:1:6\ne ... f => ./g.ts:20:3\n\n" +
+  "FAILED | 3 passed (4 steps) | 2 failed (1 step) | 1 ignored (1s)\n";
 const CARGO = `test result: ok. 10 passed; 0 failed; 1 ignored; finished
 test a ... ok
+test b::c ... FAILED
+test src/d.rs - e (line 3) ... FAILED
 test result: FAILED. 4 passed; 3 failed; 0 ignored; 0 measured`;
 
 Deno.test("countsIn() adds up what runners print, through colours", () => {
@@ -15,4 +19,13 @@ Deno.test("countsIn() adds up what runners print, through colours", () => {
 
 Deno.test("countsIn() is nothing, when a runner did not finish", () => {
   assertEquals(countsIn("running 3 tests\n", "deno"), { passed: 0, failed: 0 });
+});
+
+Deno.test("failuresIn() names what failed, once", () => {
+  assertEquals(failuresIn(DENO, "deno"), [
+    "b => ./tests/b_test.ts:1:6",
+    "e ... f => ./g.ts:20:3",
+  ]);
+  assertEquals(failuresIn(CARGO, "cargo"), ["b::c", "src/d.rs - e (line 3)"]);
+  assertEquals(failuresIn("", "cargo"), []);
 });
