@@ -72,6 +72,26 @@ Deno.test("websocket calls drain when the connection breaks, so a program that w
   assertEquals(log, ["queued", "drain", "unread", "1006"]);
 });
 
+Deno.test("websocket tells the system once that its last words would stand inside of a message, and once that not", async () => {
+  let socket: ServerWebSocket | undefined;
+  using server = new MemoryServer({
+    open: (opened) => void (socket = opened),
+  });
+  const { system } = server;
+  const peer = await server.open({ room: 1_000 });
+  const words: number[] = [];
+  Object.assign(peer, { setLastWords: (word: number) => words.push(word) });
+  for (let count = 0; count < 3; count++) {
+    socket!.send(new Uint8Array(2_000));
+    await system.settle();
+  }
+  assertEquals(words, [0]);
+  peer.makeRoom(10_000);
+  await system.settle();
+  // A close frame with 1012.
+  assertEquals(words, [0, 0x880203f4]);
+});
+
 Deno.test("websocket gives a peer closeMs for its close frame, also beyond the idle time", async () => {
   const closed: [number, boolean][] = [];
   let socket: ServerWebSocket | undefined;

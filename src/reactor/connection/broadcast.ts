@@ -9,7 +9,6 @@
  * @module
  */
 
-import { Outbox } from "../../bytes/outbox.ts";
 import { WOULD_BLOCK } from "../../native/errors.ts";
 import { WriteBatch } from "../../net/batches.ts";
 import { checkRange } from "../../net/transfer.ts";
@@ -17,7 +16,7 @@ import type { Part, Receiver } from "../../stream/shared.ts";
 import { breakLater, breakNativeLater } from "./failing.ts";
 import { HAS_SENT, SPOKEN, UNWRITABLE } from "./flags.ts";
 import type { ConnectionHost, ConnectionRecord } from "./record.ts";
-import { sendVectored, wantWritable } from "./writing.ts";
+import { openOutbox, sendVectored, wantWritable } from "./writing.ts";
 
 /** Connections that one native call sends to: as many as the write buffer. */
 const BATCH_MAX = 256;
@@ -111,8 +110,8 @@ class Fan {
   #keep(connection: ConnectionRecord, sent: number): void {
     const { bytes, start, end } = this.#part;
     this.#kept ??= bytes.slice(start, end);
-    connection.outbox ??= new Outbox(this.#host);
-    connection.outbox.pushOwned(this.#kept, sent);
+    const outbox = connection.outbox ?? openOutbox(connection);
+    outbox.pushOwned(this.#kept, sent);
     wantWritable(connection);
   }
 

@@ -188,8 +188,7 @@ export function noteSent(
   if (count === end - start) return true;
   if (count < 0 && count !== WOULD_BLOCK) return false;
   const left = count > 0 ? start + count : start;
-  connection.outbox = new Outbox(connection.host);
-  connection.outbox.push(bytes, left, end);
+  openOutbox(connection).push(bytes, left, end);
   wantWritable(connection);
   return true;
 }
@@ -219,12 +218,19 @@ export function sendVectored(
     const start = Math.min(skipped, part.byteLength);
     skipped -= start;
     if (start === part.byteLength) continue;
-    const outbox = connection.outbox ??= new Outbox(connection.host);
+    const outbox = connection.outbox ?? openOutbox(connection);
     if (part === owned) outbox.pushOwned(part, start);
     else outbox.push(part, start, part.byteLength);
   }
   if (connection.outbox !== undefined) wantWritable(connection);
   return 0;
+}
+
+/** Makes the outbox of a connection that has none. */
+export function openOutbox(connection: ConnectionRecord): Outbox {
+  // They would stand in the middle of what is unsent.
+  speakLast(connection, false);
+  return connection.outbox = new Outbox(connection.host);
 }
 
 /** Gives the system the protocol's last words, or takes them back. */
@@ -274,8 +280,6 @@ function decongest(connection: ConnectionRecord): void {
 /** Has the poll report when the system has room for the outbox's bytes. */
 export function wantWritable(connection: ConnectionRecord): void {
   if (!isFlowing(connection)) connection.flags |= CONGESTED;
-  // They would stand in the middle of what is unsent.
-  speakLast(connection, false);
   // While connecting, the poll reports room anyway.
   if (connection.flags & (WANTS_WRITABLE | CONNECTING)) return;
   // This stays: one call for a connection, not two for each partial write.
