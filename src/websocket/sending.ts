@@ -52,7 +52,7 @@ export function send(
   if (socket.joined !== undefined) service.hub.settle(socket);
   if (phaseOf(socket) !== Phase.OPEN) return "refused";
   const size = isText ? message.length : bytes!.byteLength;
-  if (!takes(socket, size)) {
+  if (!(isText ? takesText(socket, message) : takes(socket, size))) {
     service.counts.refused++;
     return "refused";
   }
@@ -93,6 +93,13 @@ export function takes(
 ): boolean {
   const { backpressureBytesMax } = service.limits;
   return mayWait(size, transport.bufferedBytes, backpressureBytesMax);
+}
+
+/** The same for a text, which is measured in UTF-8 only where it matters. */
+function takesText(socket: SocketRecord, text: string): boolean {
+  if (takes(socket, text.length * BYTES_A_CHARACTER)) return true;
+  return takes(socket, text.length) &&
+    takes(socket, encodeText(text).byteLength);
 }
 
 /** Sends a ping or a pong of the program. */

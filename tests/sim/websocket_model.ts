@@ -232,13 +232,11 @@ export class Model {
     const { socket } = this;
     const isOpen = socket.readyState === 1;
     const before = socket.bufferedBytes;
-    const size = typeof message === "string"
-      ? message.length
-      : message.byteLength;
+    const frame = frameOf(message);
+    const size = frame.payload.byteLength;
     const takes = isOpen &&
       (before < HIGH_WATER_BYTES || before + size <= backpressureBytesMax);
     // First: when `send` returns, the client may have read it already.
-    const frame = frameOf(message);
     if (takes) sent.push(frame);
     const result = socket.send(message, options);
     const isMuch = socket.bufferedBytes >= HIGH_WATER_BYTES;

@@ -92,6 +92,20 @@ Deno.test("websocket tells the system once that its last words would stand insid
   assertEquals(words, [0, 0x880203f4]);
 });
 
+Deno.test("websocket refuses a text by its bytes in UTF-8", async () => {
+  let socket: ServerWebSocket | undefined;
+  using server = new MemoryServer({
+    backpressureBytesMax: 200_000,
+    open: (opened) => void (socket = opened),
+  });
+  await server.open({ room: 1_000 });
+  socket!.send(new Uint8Array(101_000));
+  assertEquals(socket!.bufferedBytes > 100_000, true);
+  const texts = ["é".repeat(60_000), "a".repeat(60_000), "é".repeat(10_000)];
+  const results = texts.map((text) => socket!.send(text));
+  assertEquals(results, ["refused", "queued", "queued"]);
+});
+
 Deno.test("websocket gives a peer closeMs for its close frame, also beyond the idle time", async () => {
   const closed: [number, boolean][] = [];
   let socket: ServerWebSocket | undefined;
