@@ -88,12 +88,12 @@ export function wrongType(
   wanted: string,
 ): TypeError {
   return new TypeError(
-    `Cannot use ${name} "${textOf(value)}": it must be ${wanted}`,
+    `Cannot use ${name} "${shown(value)}": it must be ${wanted}`,
   );
 }
 
 /** Returns a value as text, or its type when it cannot be made a string. */
-function textOf(value: unknown): string {
+export function shown(value: unknown): string {
   try {
     return String(value);
   } catch {

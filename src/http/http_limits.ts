@@ -5,6 +5,8 @@
  * @module
  */
 
+import { wrongType } from "../base/checks.ts";
+
 /** How many bytes a request's body may have, or a function that returns it. */
 export type BodyBytesMax = number | ((request: Request) => number);
 
@@ -70,9 +72,10 @@ export type HttpLimits = Readonly<Required<LimitOptions>>;
 export const MS_MAX = 0x7fff_ffff;
 
 /**
- * Throws unless a number is in its range. A time, whose name ends in `Ms`, may
- * also be `Infinity`.
+ * Throws unless a value is a number in its range. A time, whose name ends in
+ * `Ms`, may also be `Infinity`.
  *
+ * @throws {TypeError} when the value is no number.
  * @throws {RangeError} when the number is out of its range.
  */
 export function checkRange(
@@ -82,10 +85,8 @@ export function checkRange(
   max: number = Infinity,
 ): void {
   const isTime = name.endsWith("Ms");
-  // The type first: comparing a symbol throws.
-  if (typeof value === "number" && value >= min) {
-    if (value <= max || isTime && value === Infinity) return;
-  }
+  if (typeof value !== "number") throw wrongType(name, value, "a number");
+  if (value >= min && value <= max || isTime && value === Infinity) return;
   const range = max === Infinity ? `${min} or more` : `from ${min} to ${max}`;
   throw new RangeError(
     `Cannot use ${name} "${String(value)}": it must be ${range}` +

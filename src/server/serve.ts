@@ -44,7 +44,8 @@ import type { WorkersServer } from "./worker/workers.ts";
  * ```
  *
  * @param handler Answers requests.
- * @throws {TypeError} when there is no handler, or the port is no integer.
+ * @throws {TypeError} when there is no handler, the port is no integer, or a
+ * limit is no number.
  * @throws {RangeError} when a number is out of its range.
  * @throws {Deno.errors.AddrInUse} when the address is in use.
  * @throws {Deno.errors.NotCapable} without `--allow-net` for the address.

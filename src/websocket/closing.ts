@@ -5,6 +5,7 @@
  * @module
  */
 
+import { shown } from "../base/checks.ts";
 import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
 import { failureReason } from "./frames.ts";
 import { countHeld } from "./holding.ts";
@@ -230,9 +231,14 @@ export function maySend(code: number): boolean {
 }
 
 function checkCode(code: number): void {
+  if (typeof code !== "number") {
+    throw new TypeError(
+      `Cannot close with code "${shown(code)}": it must be a number`,
+    );
+  }
   if (maySend(code)) return;
   throw new RangeError(
-    `Cannot close with code "${String(code)}": it must be from 3000 to 4999, ` +
+    `Cannot close with code "${code}": it must be from 3000 to 4999, ` +
       "from 1000 to 1003, or from 1007 to 1014",
   );
 }
@@ -240,7 +246,7 @@ function checkCode(code: number): void {
 function checkReason(reason: string): void {
   if (typeof reason !== "string") {
     throw new TypeError(
-      `Cannot close with reason "${String(reason)}": it must be a string`,
+      `Cannot close with reason "${shown(reason)}": it must be a string`,
     );
   }
   const { byteLength } = encodeText(reason);

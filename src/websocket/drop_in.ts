@@ -18,7 +18,7 @@ import {
   type CompressionSettings,
   compressionSettings,
 } from "./extension.ts";
-import { isOwnField, shakeHands } from "./handshake.ts";
+import { isOwnField, requireRequest, shakeHands } from "./handshake.ts";
 import { WEB_SOCKET_LIMITS } from "./limits.ts";
 import { noCounts } from "./service.ts";
 import { type Shared, sharedOn } from "./shared.ts";
@@ -105,6 +105,7 @@ export function upgradeWebSocket(
   request: Request,
   options: UpgradeWebSocketOptions = {},
 ): Deno.WebSocketUpgrade {
+  requireRequest(request);
   if (!LazyRequest.isLazy(request)) return denosUpgrade()(request, options);
   if (upgraded.has(request)) throw new Deno.errors.Http("Already upgraded");
   const { protocol, idleTimeout } = options;

@@ -280,13 +280,20 @@ function becomeWebSocket(): void {
   });
 }
 
-/** Converts as WebIDL does: what is no bytes is text. */
+/**
+ * Converts as WebIDL does: what is no bytes is text.
+ *
+ * @throws {TypeError} when it cannot be made text, or is memory that threads
+ * share.
+ */
 function messageOf(data: unknown): Sendable | Blob {
   if (typeof data === "string") return data;
   if (data instanceof Blob || data instanceof ArrayBuffer) return data;
-  return ArrayBuffer.isView(data)
-    ? data as ArrayBufferView<ArrayBuffer>
-    : `${data}`;
+  if (ArrayBuffer.isView(data)) return data as ArrayBufferView<ArrayBuffer>;
+  if (!(data instanceof SharedArrayBuffer)) return `${data}`;
+  throw new TypeError(
+    "Failed to execute 'send' on 'WebSocket': Argument 1 is not an ArrayBuffer",
+  );
 }
 
 /** Returns a message that the program cannot change while it waits. */

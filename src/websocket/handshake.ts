@@ -8,6 +8,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { wrongType } from "../base/checks.ts";
 import { decodeLatin1 } from "../http/latin1.ts";
 import { LazyRequest } from "../http/request.ts";
 import { nativeWebSocket } from "../native/library.ts";
@@ -124,6 +125,16 @@ export function shakeHands(
 /** Whether a request names WebSocket among the protocols that it offers. */
 export function asksForWebSocket(request: Request): boolean {
   return UPGRADE.test(LazyRequest.field(request, "upgrade") ?? "");
+}
+
+/**
+ * Throws unless `value` may be a request.
+ *
+ * @throws {TypeError} when it is no object.
+ */
+export function requireRequest(value: unknown): void {
+  if (typeof value === "object" && value !== null) return;
+  throw wrongType("request", value, "a Request");
 }
 
 /** Whether only the handshake itself may send a field, named in lower case. */

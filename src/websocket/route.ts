@@ -22,6 +22,7 @@ import {
   type Handshake,
   type HandshakeOptions,
   isOwnField,
+  requireRequest,
   shakeHands,
 } from "./handshake.ts";
 import { checkLimits } from "./limits.ts";
@@ -44,8 +45,8 @@ export interface WebSocketRoute<Data = unknown> {
    *
    * @param request A request that denio serves.
    * @param options What the WebSocket begins with.
-   * @throws {TypeError} when `headers` has a field of the handshake, or
-   * `protocol` chooses what the client does not offer.
+   * @throws {TypeError} when `request` is no request, `headers` has a field of
+   * the handshake, or `protocol` chooses what the client does not offer.
    */
   upgrade(request: Request, options?: UpgradeOptions<Data>): Response;
   /**
@@ -104,7 +105,7 @@ export interface WebSocketStats extends WebSocketCounts {
  * client.close();
  * ```
  *
- * @throws {TypeError} when a handler is no function.
+ * @throws {TypeError} when a handler is no function, or a limit no number.
  * @throws {RangeError} when a limit is out of its range.
  */
 export function webSocket<Data = unknown>(
@@ -134,6 +135,7 @@ export class Route implements WebSocketRoute {
   }
 
   upgrade(request: Request, options: UpgradeOptions = {}): Response {
+    requireRequest(request);
     const agreed = this.#agree(request, options);
     if (agreed instanceof Response) return agreed;
     const headers = options.headers === undefined

@@ -93,6 +93,7 @@ export interface ServerWebSocket<Data = unknown> {
    * @param code 1000 when left out; otherwise from 3000 to 4999, or one of
    * RFC 6455 section 7.4.1 that may be sent: 1000 to 1003 and 1007 to 1014.
    * @param reason A text of at most 123 bytes in UTF-8.
+   * @throws {TypeError} when `code` is no number, or `reason` no string.
    * @throws {RangeError} when `code` may not be sent, or `reason` is too long.
    */
   close(code?: number, reason?: string): void;

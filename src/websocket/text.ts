@@ -4,6 +4,7 @@
  * @module
  */
 
+import { shown } from "../base/checks.ts";
 import { decodeLatin1, writeAscii } from "../http/latin1.ts";
 import { FIN, headBytes, TEXT, writeHead } from "./frames.ts";
 import type { Sendable } from "./socket.ts";
@@ -116,6 +117,6 @@ export function viewOf(message: unknown): Bytes {
     return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
   }
   throw new TypeError(
-    `Cannot send "${String(message)}": it must be a string or bytes`,
+    `Cannot send "${shown(message)}": it must be a string or bytes`,
   );
 }

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { shown } from "../base/checks.ts";
 import { FrameLog, Publication, type SharedCodec } from "./frame_log.ts";
 import type { Sendable } from "./socket.ts";
 import { textOrBytes } from "./text.ts";
@@ -267,7 +268,7 @@ function countOf(joined: TopicMember["joined"]): number {
 export function checkTopic(name: string): void {
   if (typeof name !== "string") {
     throw new TypeError(
-      `Cannot use the topic "${String(name)}": it must be a string`,
+      `Cannot use the topic "${shown(name)}": it must be a string`,
     );
   }
   const { length } = name;

@@ -586,7 +586,7 @@ const REFUSED: [
   [{ bodyBytesMax: Symbol("a") }, TypeError, "bodyBytesMax to Workers: it is"],
   [{ requireHost: () => true }, TypeError, "requireHost to Workers: it is a f"],
   [{ bodyBytesMax: -1 }, RangeError, 'bodyBytesMax "-1"'],
-  [{ headMs: "5" }, RangeError, 'headMs "5"'],
+  [{ headMs: "5" }, TypeError, 'headMs "5": it must be a number'],
   [{ connectionsMax: 0 }, RangeError, 'connectionsMax "0"'],
   [{ handlerMs: 0 }, RangeError, 'handlerMs "0"'],
   [{ writeMs: -1 }, RangeError, 'writeMs "-1"'],

@@ -280,11 +280,13 @@ Deno.test("socket is closed at once, and dispatches close a round of Deno's loop
   await closed;
 });
 
-Deno.test("socket.send() throws a TypeError, when it gets nothing", async () => {
+Deno.test("socket.send() throws a TypeError, when it gets nothing or shared memory", async () => {
   await using scene = new Scene((socket) => {
     socket.onopen = () => {
-      const send = socket.send as unknown as () => void;
+      const send = socket.send as unknown as (shared?: unknown) => void;
       assertThrows(() => send.call(socket), TypeError, "1 argument required");
+      const shared = new SharedArrayBuffer(2);
+      assertThrows(() => send.call(socket, shared), TypeError, "Argument 1 is");
       socket.close();
     };
   });

@@ -4,6 +4,8 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   serve,
   type ServeModuleOptions,
+  type ServerWebSocket,
+  upgradeWebSocket,
   webSocket,
   type WebSocketHandlers,
 } from "../../mod.ts";
@@ -39,6 +41,59 @@ Deno.test("webSocket() and serve() throw for limits that are no times, when they
     assertThrows(() => serve({ ...limit, fetch: answer }), RangeError, name);
   }
   webSocket({ webSocketIdleMs: Infinity, closeMs: Infinity });
+});
+
+Deno.test("webSocket() throws a TypeError, when a limit is no number", () => {
+  for (const limit of ["5", null, {}, Object.create(null)]) {
+    assertThrows(
+      () => webSocket({ messageBytesMax: limit as never }),
+      TypeError,
+      "it must be a number",
+    );
+  }
+});
+
+Deno.test("upgrade() and upgradeWebSocket() throw a TypeError, when they get no request", () => {
+  const route = webSocket({});
+  for (const request of [undefined, null, "GET /"]) {
+    const says = `Cannot use request "${request}": it must be a Request`;
+    const given = request as unknown as Request;
+    assertThrows(() => route.upgrade(given), TypeError, says);
+    assertThrows(() => upgradeWebSocket(given), TypeError, says);
+  }
+});
+
+/** Calls with what has no text, or is of another type than it looks. */
+const CALLS: [
+  says: string,
+  call: (socket: ServerWebSocket<never>, none: never) => void,
+][] = [
+  ['send "object"', (socket, none) => socket.send(none)],
+  ['send "object"', (socket, none) => socket.publish("topic", none)],
+  ['topic "object"', (socket, none) => void socket.subscribe(none)],
+  ['code "object"', (socket, none) => socket.close(none)],
+  ['code "1000"', (socket) => socket.close("1000" as never)],
+  ['code "Symbol(1000)"', (socket) => socket.close(Symbol("1000") as never)],
+  ['reason "object"', (socket, none) => socket.close(1000, none)],
+];
+
+Deno.test("socket throws a TypeError that shows the value, when an argument is of a wrong type", async () => {
+  const tested = Promise.withResolvers<void>();
+  await using server = serveWebSockets({
+    open(socket) {
+      try {
+        for (const [says, call] of CALLS) {
+          const none = Object.create(null) as never;
+          assertThrows(() => call(socket as never, none), TypeError, says);
+        }
+        tested.resolve();
+      } catch (error) {
+        tested.reject(error);
+      }
+    },
+  });
+  using _peer = await Peer.connect(server.addr);
+  await tested.promise;
 });
 
 for (const decision of [false, true, null, "yes"]) {
