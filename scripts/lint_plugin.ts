@@ -65,6 +65,32 @@ const dlopen = rule(/^src\/(?!native\/)/, (context) => {
   };
 });
 
+/** What fake timers replace: see `src/base/own.ts`. */
+const FAKED = new Set([
+  "setTimeout",
+  "clearTimeout",
+  "setInterval",
+  "clearInterval",
+  "setImmediate",
+  "clearImmediate",
+  "queueMicrotask",
+  "performance",
+  "Date",
+]);
+
+const ownClock = rule(/^src\/(?!base\/own\.ts$)/, (context) => {
+  const check = (node: Node, used: Node) => {
+    if (used.type !== "Identifier" || !FAKED.has(used.name)) return;
+    const message = `${used.name} may be a fake`;
+    context.report({ node, message, hint: "Use src/base/own.ts" });
+  };
+  return {
+    CallExpression: (node) => check(node, node.callee),
+    NewExpression: (node) => check(node, node.callee),
+    MemberExpression: (node) => check(node, node.object),
+  };
+});
+
 const arrows = rule(/^(src\/|mod\.ts$)/, (context, path) => {
   const check = (node: Node, source: Node | null, isType: boolean) => {
     if (source?.type !== "Literal") return;
@@ -102,5 +128,6 @@ export default {
     dlopen,
     "function-length": functionLength,
     "module-docs": moduleDocs,
+    "own-clock": ownClock,
   },
 } satisfies Deno.lint.Plugin;

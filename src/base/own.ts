@@ -76,6 +76,13 @@ export function defer(callback: () => void): void {
   else Promise.resolve().then(callback);
 }
 
+const queued = own("queueMicrotask");
+
+/** Runs `callback` in a microtask. */
+export function soon(callback: () => void): void {
+  queued()(callback);
+}
+
 /** A timer of Deno's. */
 export type DenoTimer = ReturnType<typeof setTimeout>;
 

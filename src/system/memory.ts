@@ -6,6 +6,7 @@
  * @module
  */
 
+import { soon } from "../base/own.ts";
 import type { HostPort, TcpAddress } from "../net/address.ts";
 import type { ReadBatch, WriteBatch } from "../net/batches.ts";
 import { MemoryPoll, type MemoryTime } from "./memory_poll.ts";
@@ -164,7 +165,7 @@ export class MemorySystem implements System, MemoryNetwork, MemoryTime {
 
   /** Runs `callback` in a microtask. */
   defer(callback: () => void): void {
-    queueMicrotask(callback);
+    soon(callback);
   }
 
   // Methods for the poll and the sockets.

@@ -6,6 +6,7 @@
  */
 
 import { shown } from "../base/checks.ts";
+import { soon } from "../base/own.ts";
 import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
 import { failureReason } from "./frames.ts";
 import { countHeld } from "./holding.ts";
@@ -100,7 +101,7 @@ export function peerCloses(
   finish(socket);
   // Later, since the bytes that are acted on lie in the read buffer. The peer
   // sends no more, so nothing has to linger.
-  queueMicrotask(() => {
+  soon(() => {
     if (!transport.isClosed) transport.closeIdle();
   });
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { soon } from "../base/own.ts";
 import type { ServeAddress } from "../http/transport.ts";
 import { close, CloseCode, closeFailed } from "./closing.ts";
 import type { Codec } from "./codec.ts";
@@ -207,7 +208,7 @@ export class WebSocketConnection implements SocketRecord {
   broke(): void {
     if (!(this.state & HELD)) return;
     // Later: the program may be about to send.
-    queueMicrotask(() => this.drained());
+    soon(() => this.drained());
   }
 
   goOn(): void {

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { allowFunction, requireFunction, wrongType } from "../base/checks.ts";
+import { soon } from "../base/own.ts";
 import { checkRange } from "../http/http_limits.ts";
 import type { AdapterStatus, TopicAdapter } from "./adapter.ts";
 
@@ -284,7 +285,7 @@ class Subscriptions {
     else this.#wanted.delete(topic);
     this.#changed.add(topic);
     // Later: a program mostly subscribes to several topics at once.
-    if (!this.#isBusy) queueMicrotask(() => this.#goOn());
+    if (!this.#isBusy) soon(() => this.#goOn());
   }
 
   close(): void {

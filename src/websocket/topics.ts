@@ -13,6 +13,7 @@
  */
 
 import { shown } from "../base/checks.ts";
+import { soon } from "../base/own.ts";
 import { FrameLog, Publication, type SharedCodec } from "./frame_log.ts";
 import type { Sendable } from "./socket.ts";
 import { textOrBytes } from "./text.ts";
@@ -199,7 +200,7 @@ export class Hub {
     const isExcluded = except !== undefined && topic.has(except);
     const receivers = topic.size - (isExcluded ? 1 : 0);
     if (receivers === 0) return 0;
-    if (this.#turn.isEmpty) queueMicrotask(this.#flush);
+    if (this.#turn.isEmpty) soon(this.#flush);
     this.#turn.add(topic, message, isExcluded ? except : undefined);
     return receivers;
   }
@@ -238,7 +239,7 @@ export class Hub {
     this.counts.closed++;
     this.leave(member);
     // A handler must not run while messages are sent.
-    queueMicrotask(() => member.tooSlow());
+    soon(() => member.tooSlow());
   }
 }
 

@@ -9,6 +9,8 @@ import { Fibers, Reactor, serve } from "../../mod.ts";
 import { cleanTest } from "../util/clean_tests.ts";
 import { LOOPBACK } from "../util/streams.ts";
 import { within } from "../util/waiting.ts";
+import { maskedClose } from "../util/websocket_frames.ts";
+import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
 
 /** More rounds of Deno's loop than a reactor needs to start. */
 const MESSAGES = 64;
@@ -146,6 +148,27 @@ for (const [library, install] of Object.entries(FAKES)) {
           assertEquals(body.byteLength, 40 * 65_536);
           const date = response.headers.get("date")!;
           assertMatch(date, /^\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT$/);
+          reactor.close();
+        })
+      ),
+  );
+
+  cleanTest(
+    `a WebSocket publishes and closes, while ${library} fake timers are installed`,
+    () =>
+      soon(() =>
+        withFakes(install, async () => {
+          const reactor = new Reactor();
+          await using server = serveWebSockets({
+            open: (socket) => void socket.subscribe("room"),
+            message: (_, message) => void server.publish("room", message),
+          }, { reactor });
+          using peer = await Peer.connect(server.addr);
+          await peer.sendTexts("hello");
+          assertEquals(await peer.text(), "hello");
+          await peer.send(maskedClose(1000, ""));
+          assertEquals(String(await peer.closing()), "1000,");
+          assertEquals(await peer.frame(), undefined);
           reactor.close();
         })
       ),

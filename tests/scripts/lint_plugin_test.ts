@@ -20,6 +20,8 @@ const GOOD: [path: string, text: string][] = [
   ["src/http/head.ts", 'import { Buffer } from "node:buffer";'],
   ["src/server/a.ts", 'import { type A } from "../net/address.ts";'],
   ["src/cli/main.ts", 'import config from "../../deno.json";'],
+  ["src/base/own.ts", "Date.now();"],
+  ["src/net/a.ts", "const at: Date = dateOf(0);\nat.setTimeout(1);"],
   ["src/poll/poll.ts", `function a() {\n${LINES.slice(10)}}`],
   ["tests/any_test.ts", `import "npm:left-pad@1";\nfunction a() {\n${LINES}}`],
 ];
@@ -42,6 +44,9 @@ const BAD: [path: string, text: string, says: RegExp][] = [
   ],
   ["src/net/a.ts", "const { dlopen: open } = Deno;", /dlopen belongs in src/],
   ["src/net/a.ts", 'Deno["dlopen"]("x", {});', /^denio\/dlopen: /],
+  ["src/net/a.ts", "queueMicrotask(a);", /own-clock: queueMicrotask may be a/],
+  ["src/net/a.ts", "new Date();", /Date may be a fake/],
+  ["src/net/a.ts", "performance.now();", /performance may be a fake/],
   ["src/poll/a.ts", `function a() {\n${LINES}}`, /has 71 lines, more than 70/],
   ["scripts/a.ts", `class A {\n  a() {\n${LINES}}\n}`, /has 71 lines/],
   ["src/poll/a.ts", `const a = () => {\n${LINES}};`, /has 71 lines/],

@@ -350,7 +350,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a program waits for drain, though the connection is broken",
     inside: "broke",
-    place: "queueMicrotask($$);",
+    place: "soon($$);",
     wrong: "",
     scenario: "websocket",
   },
