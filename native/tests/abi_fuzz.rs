@@ -255,6 +255,11 @@ const CALLS: &[(&str, Call)] = &[
         })
     }),
     ("denio_websocket_inflate", |fuzzer| fuzzer.deflated(true)),
+    ("denio_websocket_inflate_aside", |_| denio_websocket_inflate_aside()),
+    ("denio_websocket_inflate_resume", |fuzzer| {
+        let number = fuzzer.random.pick(&[0, 1, u32::MAX]);
+        denio_websocket_inflate_resume(number)
+    }),
     ("denio_websocket_deflate", |fuzzer| fuzzer.deflated(false)),
     ("denio_source_try_clone", |fuzzer| {
         let clone = denio_source_try_clone(fuzzer.handle(SOCKETS));
@@ -823,9 +828,9 @@ impl Fuzzer<'_> {
         let start = self.random.pick(&[0, 1, message.len(), usize::MAX]);
         let length = message.len().saturating_sub(start) as u32;
         let (start, history_length) = (start as u32, history.len() as u32);
-        let (written, flags) = (self.random.pick(&[0, 0, 1, 400, u32::MAX]), self.integer());
+        let flags = self.integer();
         let (bits, level) =
-            (self.random.pick(&[8, 9, 15, flags]), self.random.pick(&[1, 6, written]));
+            (self.random.pick(&[8, 9, 15, flags]), self.random.pick(&[1, 6, flags]));
         let (message, history) = (message.as_ptr(), history.as_ptr());
         let capacity = self.random.below(400);
         self.bytes(capacity, |out| {
@@ -840,7 +845,6 @@ impl Fuzzer<'_> {
                         history,
                         history_length,
                         out,
-                        written,
                         capacity,
                         flags,
                     )

@@ -421,7 +421,7 @@ fn websocket_inflate_and_deflate_refuse_buffers_that_overlap_or_have_no_end() {
     let inflate = |at: u32, length: u32, behind: u32, out: usize, flags: u32| {
         let (history, out) = (start.wrapping_add(8), start.wrapping_add(out));
         // SAFETY: all parts lie in `bytes`, or the call refuses them.
-        unsafe { denio_websocket_inflate(start, at, length, history, behind, out, 0, 20, flags) }
+        unsafe { denio_websocket_inflate(start, at, length, history, behind, out, 20, flags) }
     };
     assert_eq!(inflate(0, 7, 0, 7, 1), 5);
     assert_eq!(inflate(0, 7, 0, 6, 1), -libc::EINVAL);

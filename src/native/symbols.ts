@@ -488,10 +488,14 @@ export const DEFLATE_SYMBOLS = {
       /* history */ "buffer",
       /* history_length */ "u32",
       /* out */ "buffer",
-      /* written */ "u32",
       /* capacity */ "u32",
       /* flags */ "u32",
     ],
+    result: "i32",
+  },
+  denio_websocket_inflate_aside: { parameters: [], result: "i32" },
+  denio_websocket_inflate_resume: {
+    parameters: [/* number */ "u32"],
     result: "i32",
   },
   denio_websocket_deflate: {

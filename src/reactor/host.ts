@@ -24,7 +24,7 @@ import {
   isShortage,
   type ListenerHost,
 } from "./listener/engine.ts";
-import { type Ready, slotOf, type Slots } from "./slots.ts";
+import { type Queued, slotOf, type Slots } from "./slots.ts";
 import { type Registered, Sources } from "./sources.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
 import { Sweep, type SweepHost } from "./sweep.ts";
@@ -94,7 +94,7 @@ export class Host
   isFresh = false;
   /** Whether this loop waits for a round of Deno's loop. */
   isAway = true;
-  #queue: Ready[] = [];
+  #queue: Queued[] = [];
   readonly #waiting = new Set<EngineListener>();
   readonly #awaitsMemory = new Set<EngineConnection>();
   #inTurn = false;
@@ -295,7 +295,7 @@ export class Host
     return source instanceof EngineConnection ? source : undefined;
   }
 
-  requeue(source: Ready): void {
+  requeue(source: Queued): void {
     this.#queue.push(source);
     if (!this.#inTurn) this.#start();
   }
@@ -456,7 +456,7 @@ export class Host
   }
 
   /** Calls a source. An error that it throws ends that source alone. */
-  act(source: Ready, readiness: number): void {
+  act(source: Queued, readiness: number): void {
     try {
       source.onReady(readiness);
     } catch (error) {

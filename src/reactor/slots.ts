@@ -19,14 +19,18 @@ export function slotOf(token: number): number {
   return token & SLOT_MASK;
 }
 
-/** A source in the table: it is called when it is ready. */
-export interface Ready {
-  /** Its token, which the table sets. */
-  token: number;
+/** What a turn calls. */
+export interface Queued {
   /** Acts on the bits of `Readiness`. */
   onReady(readiness: number): void;
   /** Ends the source because its `onReady` threw `error`. */
   fail(error: unknown): void;
+}
+
+/** A source in the table: it is called when it is ready. */
+export interface Ready extends Queued {
+  /** Its token, which the table sets. */
+  token: number;
 }
 
 /** The sources of one reactor, by their tokens. */

@@ -51,6 +51,12 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
     end: number,
   ): boolean;
   /**
+   * Does work in a later turn, in its place among the peers that wait for one.
+   * Work that takes longer than a millisecond is done in parts, each of which
+   * asks for the next.
+   */
+  later?(work: Work): void;
+  /**
    * Sends the same bytes to many peers, each of them behind what was written to
    * it before: as a `write` to each, in few native calls and without a copy for
    * each. No handler runs inside. An error of one receiver ends that one alone,
@@ -62,6 +68,14 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
    * @throws {RangeError} when the range lies outside its array.
    */
   broadcast?(receivers: readonly Receiver[], part: Part): readonly number[];
+}
+
+/** Work of a turn: see {@linkcode SharedTransport.later}. */
+export interface Work {
+  /** Does it. */
+  onReady(): void;
+  /** Is called with an error that `onReady` threw. */
+  fail(error: unknown): void;
 }
 
 /** A receiver of a broadcast: see {@linkcode SharedTransport.broadcast}. */

@@ -81,7 +81,8 @@ function beginClosing(
   socket.transport.setDeadline(closeMs);
   // The peer's close frame is behind messages that nobody waits for any more.
   if (socket.extras !== undefined) {
-    socket.extras.partial = undefined;
+    socket.extras.inflation?.end();
+    socket.extras.partial = socket.extras.inflation = undefined;
     countHeld(socket);
   }
   socket.state &= ~HELD;
@@ -181,6 +182,7 @@ function finish(socket: SocketRecord): void {
   const code = closeCode === 0 ? CloseCode.ABNORMAL : closeCode;
   const wasClean = (socket.state & CLOSE_SENT) !== 0 &&
     (socket.state & CLOSE_RECEIVED) !== 0;
+  extras?.inflation?.end();
   socket.codec?.free();
   socket.extras = undefined;
   if (!transport.isClosed) {

@@ -9,6 +9,8 @@ import {
   History,
   inflateMessage,
   type InflateOptions,
+  type Inflation,
+  type Outcome,
 } from "./deflate.ts";
 import type { CompressionSettings, DeflateAgreement } from "./extension.ts";
 import type { SharedCodec } from "./frame_log.ts";
@@ -89,15 +91,14 @@ export class Codec {
   /**
    * Decompresses a message: all payload from `start` to before `end`.
    *
-   * @returns The message, or the code to close with: 1007 for bytes that are no
-   * compressed message, or no UTF-8; 1009 for too many bytes.
+   * @returns See {@linkcode inflateMessage}.
    */
   inflate(
     bytes: Bytes,
     start: number,
     end: number,
     options: InflateOptions,
-  ): string | Bytes | 1007 | 1009 {
+  ): Outcome | Inflation {
     return inflateMessage(bytes, start, end, options, this.#received);
   }
 

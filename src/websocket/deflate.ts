@@ -7,6 +7,7 @@
  */
 
 import { assert } from "../base/assert.ts";
+import { WOULD_BLOCK } from "../native/errors.ts";
 import { nativeDeflate } from "../native/library.ts";
 import { decodeText } from "./text.ts";
 
@@ -43,6 +44,14 @@ const GROWTH_SHIFT = 3;
 /** The arrays that messages are written into at first, and the most to keep. */
 const SCRATCH_BYTES = 16 * 1024;
 const SCRATCH_BYTES_MAX = 256 * 1024;
+/**
+ * Calls for a message before others come in between. Almost all messages need
+ * fewer: each call but the last takes 8 KiB of the message, or fills the array,
+ * which is then twice as long.
+ */
+const CALLS_AT_ONCE = 8;
+/** About what a decompressor takes, with its window. */
+const INFLATER_BYTES = 49_152;
 /** A longer array would not fit the native call's result. */
 const ARRAY_BYTES_MAX = 0x7fff_ffff;
 const HISTORY_BYTES_MIN = 512;
@@ -144,72 +153,143 @@ function roomFor(bytes: number): Bytes {
   return larger;
 }
 
+/** A message, or the code to close with. */
+export type Outcome = string | Bytes | typeof CORRUPT | typeof TOO_LARGE;
+
 /**
  * Decompresses a message: all payload from `start` to before `end`. A longer
  * message than `bytesMax` is stopped there, before it takes memory.
  *
  * @param history What the message may refer to; the message is added to it.
  * @returns The message, or the code to close with: 1007 for bytes that are no
- * whole compressed message, or no UTF-8; 1009 for too many bytes.
+ * whole compressed message, or no UTF-8; 1009 for too many bytes. A message
+ * that takes long is returned as an {@linkcode Inflation}, which goes on later.
  */
 export function inflateMessage(
   bytes: Bytes,
   start: number,
   end: number,
-  { bytesMax, isText }: InflateOptions,
+  options: InflateOptions,
   history: History | undefined,
-): string | Bytes | typeof CORRUPT | typeof TOO_LARGE {
+): Outcome | Inflation {
   assert(start <= end && end <= bytes.length, "a message is in its array");
-  const native = nativeDeflate();
-  // One byte more shows that the message is too long.
-  const most = Math.min(bytesMax + 1, ARRAY_BYTES_MAX);
-  if (inflated.length === 0) inflated = new Uint8Array(SCRATCH_BYTES);
-  let flags = isText ? FIRST | TEXT : FIRST;
-  for (let written = 0;;) {
-    const capacity = Math.min(inflated.length, most);
-    const reached = native.denio_websocket_inflate(
-      bytes,
-      start,
-      end - start,
+  const inflation = new Inflation(bytes, start, end, options, history);
+  return inflation.goOn(CALLS_AT_ONCE) ?? inflation;
+}
+
+/** A message that is being decompressed, by calls of a few milliseconds each. */
+export class Inflation {
+  #bytes: Bytes;
+  #start: number;
+  #end: number;
+  readonly #most: number;
+  readonly #isText: boolean;
+  readonly #history: History | undefined;
+  /** What was decompressed so far; the thread's array at first. */
+  #out: Bytes;
+  #flags: number;
+  /** The number of the decompressor that was set aside. */
+  #aside = -1;
+
+  constructor(
+    bytes: Bytes,
+    start: number,
+    end: number,
+    { bytesMax, isText }: InflateOptions,
+    history: History | undefined,
+  ) {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+    // One byte more shows that the message is too long.
+    this.#most = Math.min(bytesMax + 1, ARRAY_BYTES_MAX);
+    this.#isText = isText;
+    this.#history = history;
+    this.#flags = isText ? FIRST | TEXT : FIRST;
+    this.#out = inflated.length > 0 ? inflated : new Uint8Array(SCRATCH_BYTES);
+    inflated = NONE;
+  }
+
+  /** Memory, in bytes, with the decompressor. */
+  get memoryBytes(): number {
+    return this.#bytes.byteLength + this.#out.byteLength + INFLATER_BYTES;
+  }
+
+  /** Copies the bytes of the message, which will not stay valid. */
+  own(): void {
+    this.#bytes = this.#bytes.slice(this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
+  }
+
+  /**
+   * Goes on for some calls.
+   *
+   * @returns What has become of the message; `undefined` when it is not whole.
+   */
+  goOn(calls: number): Outcome | undefined {
+    this.#resume();
+    for (let left = calls; left > 0; left--) {
+      const outcome = this.#call();
+      if (outcome !== undefined) return outcome;
+    }
+    this.#aside = nativeDeflate().denio_websocket_inflate_aside();
+    assert(this.#aside >= 0, "a message has a decompressor");
+    return undefined;
+  }
+
+  /** Gives up a message that is not whole. */
+  end(): void {
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (this.#aside < 0) return;
+    const code = nativeDeflate().denio_websocket_inflate_resume(this.#aside);
+    assert(code === 0, "a decompressor that was set aside is there");
+    this.#aside = -1;
+  }
+
+  #call(): Outcome | undefined {
+    const out = this.#out;
+    const history = this.#history;
+    const capacity = Math.min(out.length, this.#most);
+    const reached = nativeDeflate().denio_websocket_inflate(
+      this.#bytes,
+      this.#start,
+      this.#end - this.#start,
       history?.bytes ?? NONE,
       history?.length ?? 0,
-      inflated,
-      written,
+      out,
       capacity,
-      flags,
+      this.#flags,
     );
+    this.#flags &= ~FIRST;
+    if (reached === WOULD_BLOCK) return undefined;
     if (reached < 0) {
       assert(reached === -CORRUPT, "the buffers of a message do not overlap");
-      return refuse(CORRUPT);
+      return this.#ended(CORRUPT);
     }
-    if (reached < capacity) {
-      history?.append(inflated, 0, reached);
-      return takeInflated(reached, isText);
-    }
-    if (capacity === most) return refuse(TOO_LARGE);
-    inflated = grown(inflated, most);
-    written = reached;
-    flags &= ~FIRST;
+    if (reached < capacity) return this.#ended(this.#whole(reached));
+    if (capacity === this.#most) return this.#ended(TOO_LARGE);
+    this.#out = grown(out, this.#most);
+    return undefined;
   }
-}
 
-/** Returns the message in `inflated`. */
-function takeInflated(length: number, isText: boolean): string | Bytes {
-  const source = inflated;
-  dropLarge();
-  // Native code has checked that the text is UTF-8.
-  return isText
-    ? decodeText(source, 0, length, false)
-    : source.slice(0, length);
-}
+  #whole(length: number): string | Bytes {
+    const out = this.#out;
+    this.#history?.append(out, 0, length);
+    // Native code has checked that the text is UTF-8.
+    return this.#isText
+      ? decodeText(out, 0, length, false)
+      : out.slice(0, length);
+  }
 
-function refuse<Code>(code: Code): Code {
-  dropLarge();
-  return code;
-}
-
-function dropLarge(): void {
-  if (inflated.length > SCRATCH_BYTES_MAX) inflated = NONE;
+  /** Gives the array back, unless it is large. */
+  #ended(outcome: Outcome): Outcome {
+    if (this.#out.length <= SCRATCH_BYTES_MAX) inflated = this.#out;
+    return outcome;
+  }
 }
 
 /** Returns an array twice as long, up to `most`, with the same bytes first. */

@@ -1,6 +1,6 @@
 /**
  * What a WebSocket holds for its peer: rows that wait for the program, and
- * messages and frames that have come in part. All of it counts towards the
+ * messages and frames that have come in part, and one that is decompressed. All of it counts towards the
  * reactor's `memoryBytesMax`.
  *
  * @module
@@ -52,11 +52,12 @@ export function countHeld(socket: SocketRecord): void {
   const { extras, codec, transport } = socket;
   let bytes = codec === undefined ? 0 : codec.memoryBytes;
   if (extras !== undefined) {
-    const { held, partial, rest } = extras;
+    const { held, partial, inflation, rest } = extras;
     if (held !== undefined) {
       bytes += held.bytes.byteLength + held.rows.byteLength;
     }
     if (partial !== undefined) bytes += partial.bytes.byteLength;
+    if (inflation !== undefined) bytes += inflation.memoryBytes;
     if (rest !== undefined) bytes += rest.byteLength;
     const { progress, closeCode, reader } = extras;
     const isIdle = (held ?? partial ?? rest ?? progress ?? reader) ===

@@ -11,6 +11,7 @@
  */
 
 import { closeFailed, fail, peerCloses } from "./closing.ts";
+import { Inflation, type Outcome } from "./deflate.ts";
 import {
   ASCII,
   BEGIN,
@@ -34,6 +35,7 @@ import {
   TOO_LONG,
 } from "./frames.ts";
 import { countHeld, hold } from "./holding.ts";
+import { inflateLater } from "./inflating.ts";
 import { call, waitFor } from "./notifying.ts";
 import { sendPong } from "./sending.ts";
 import {
@@ -309,7 +311,12 @@ function takePiece(
   const isText = (kind & KIND_MASK) === TEXT;
   const isCompressed = (kind & COMPRESSED) !== 0;
   if ((kind & WHOLE) === WHOLE) {
-    if (isCompressed) return inflate(socket, bytes, start, end, isText);
+    if (isCompressed) {
+      const message = inflate(socket, bytes, start, end, isText);
+      // The bytes lie in the read buffer, or in what is held.
+      if (message instanceof Inflation) message.own();
+      return takeInflated(socket, message);
+    }
     const isLent = socket.service.receiver.takesLent &&
       socket.extras?.reader === undefined;
     return deliver(
@@ -334,7 +341,9 @@ function takePiece(
 
 function finish(socket: SocketRecord, partial: PartialMessage): void {
   const { bytes, length, isText } = partial;
-  if (partial.isCompressed) return inflate(socket, bytes, 0, length, isText);
+  if (partial.isCompressed) {
+    return takeInflated(socket, inflate(socket, bytes, 0, length, isText));
+  }
   if (isText) return deliver(socket, decodeText(bytes, 0, length, false));
   // The program may keep a message for long: no array of twice its size.
   const isTight = length > bytes.byteLength / 2;
@@ -363,22 +372,28 @@ function append(
   partial.length = length;
 }
 
+/** Decompresses a message, at once unless that takes long. */
 function inflate(
   socket: SocketRecord,
   bytes: Bytes,
   start: number,
   end: number,
   isText: boolean,
-): void {
+): Outcome | Inflation {
   const { messageBytesMax } = socket.service.limits;
-  const message = socket.codec!.inflate(bytes, start, end, {
-    bytesMax: messageBytesMax,
-    isText,
-  });
-  if (typeof message === "number") {
-    return fail(socket, message, message === 1009 ? TOO_LONG : CORRUPT);
-  }
-  deliver(socket, message);
+  const options = { bytesMax: messageBytesMax, isText };
+  return socket.codec!.inflate(bytes, start, end, options);
+}
+
+/** Hands over what was decompressed. */
+function takeInflated(
+  socket: SocketRecord,
+  message: Outcome | Inflation,
+): void {
+  if (message instanceof Inflation) {
+    inflateLater(socket, message, takeInflated);
+  } else if (typeof message !== "number") deliver(socket, message);
+  else fail(socket, message, message === 1009 ? TOO_LONG : CORRUPT);
 }
 
 /** Hands a text to the program, which need not encode it to pass it on. */

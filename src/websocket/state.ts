@@ -10,6 +10,7 @@
 import type { SharedTransport } from "../stream/shared.ts";
 import type { Transport } from "../stream/transport.ts";
 import type { Codec } from "./codec.ts";
+import type { Inflation } from "./deflate.ts";
 import type { WebSocketService } from "./service.ts";
 import type { Message, ServerWebSocket } from "./socket.ts";
 import type { TopicMember } from "./topic.ts";
@@ -49,8 +50,10 @@ export const CLOSE_RECEIVED = 1 << 7;
 export const ACTING = 1 << 8;
 /** A message waits for the program's loop: see `messages.ts`. */
 export const UNCLAIMED = 1 << 9;
+/** A long message is decompressed step by step: see `inflating.ts`. */
+export const INFLATING = 1 << 10;
 /** States in which no message is handed over. */
-export const HELD = PAUSED | BUSY | UNCLAIMED;
+export const HELD = PAUSED | BUSY | UNCLAIMED | INFLATING;
 
 /** A message that has come in part. */
 export interface PartialMessage {
@@ -84,6 +87,8 @@ export interface SocketExtras {
   rest: Uint8Array<ArrayBuffer> | undefined;
   /** The message that has come in part. */
   partial: PartialMessage | undefined;
+  /** The message that is being decompressed. */
+  inflation: Inflation | undefined;
   /** What waits while messages are held. */
   held: HeldRows | undefined;
   /** The code that `close` gets, when it is known. */
@@ -130,6 +135,7 @@ export function extrasOf(socket: SocketRecord): SocketExtras {
     progress: undefined,
     rest: undefined,
     partial: undefined,
+    inflation: undefined,
     held: undefined,
     closeCode: 0,
     closeReason: "",

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { loadLibrary } from "../../src/native/library.ts";
 import { type Codec, codecFor } from "../../src/websocket/codec.ts";
+import { Inflation, type Outcome } from "../../src/websocket/deflate.ts";
 import {
   agreeOnDeflate,
   type CompressionOptions,
@@ -30,7 +31,18 @@ function inflate(
   bytesMax: number,
 ) {
   const options = { bytesMax, isText: false };
-  return codec.inflate(payload, 0, payload.length, options);
+  const message = codec.inflate(payload, 0, payload.length, options);
+  return message instanceof Inflation ? whole(message) : message;
+}
+
+/** Goes on with a long message, and with another one in between. */
+function whole(inflation: Inflation): Outcome {
+  const hello = Uint8Array.of(0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00);
+  for (;;) {
+    assertEquals(inflateText(newCodec({}), hello), "Hello");
+    const outcome = inflation.goOn(1);
+    if (outcome !== undefined) return outcome;
+  }
 }
 
 function inflateText(codec: Codec, payload: Uint8Array<ArrayBuffer>) {

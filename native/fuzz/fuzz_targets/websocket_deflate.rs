@@ -34,11 +34,14 @@ fuzz_target!(|bytes: &[u8]| {
 /// Decompresses with `step` bytes of room, and as many more whenever they are full; `None`
 /// for more than [`OUT_MAX`].
 fn inflated(message: &[u8], history: &[u8], step: usize) -> Outcome {
-    let (mut out, mut room, mut written) = (vec![CANARY; 2 * OUT_MAX], 0, 0);
+    let (mut out, mut room) = (vec![CANARY; 2 * OUT_MAX], 0);
+    let mut is_first = true;
     while room <= OUT_MAX {
         room = (room + step).min(OUT_MAX + 1);
-        match inflate(message, history, &mut out[..room], written, written == 0)? {
-            Inflated::Full => written = room,
+        let inflated = inflate(message, history, &mut out[..room], is_first)?;
+        is_first = false;
+        match inflated {
+            Inflated::Full | Inflated::Partial => {}
             Inflated::Whole(end) => {
                 let behind = out.get(room..).expect("the room is in the bytes");
                 assert!(behind.iter().all(|byte| *byte == CANARY), "written behind the room");

@@ -12,11 +12,12 @@ const TEXT: u32 = 2;
 const CORRUPT: i32 = -1007;
 
 /// Decompresses the message of `length` bytes at `start` into `out`, which has room up to
-/// `capacity`. Bytes before `written` are what earlier calls have decompressed of it.
+/// `capacity`, and begins with what earlier calls have decompressed of it.
 ///
 /// Returns where the message ends in `out`; `capacity` when the room is full and the message
-/// may go on: then the caller calls again with more, without the flag 1. Returns -1007 when
-/// the message is corrupt, or is no UTF-8 and has the flag 2. See [`deflate::inflate`].
+/// may go on: then the caller calls again with more, without the flag 1. Returns `-EAGAIN` when
+/// the message is long: then the caller calls again, too. Returns -1007 when the message is
+/// corrupt, or is no UTF-8 and has the flag 2. See [`deflate::inflate`].
 ///
 /// # Safety
 ///
@@ -31,7 +32,6 @@ pub unsafe extern "C" fn denio_websocket_inflate(
     history: *const u8,
     history_length: u32,
     out: *mut u8,
-    written: u32,
     capacity: u32,
     flags: u32,
 ) -> i32 {
@@ -42,7 +42,8 @@ pub unsafe extern "C" fn denio_websocket_inflate(
         Err(errno) => return -errno,
     };
     let is_first = flags & FIRST != 0;
-    match deflate::inflate(message, history, out, written as usize, is_first) {
+    match deflate::inflate(message, history, out, is_first) {
+        Ok(Inflated::Partial) => -libc::EAGAIN,
         Ok(Inflated::Full) => answer_count(Ok(out.len())),
         Ok(Inflated::Whole(end)) => {
             let is_text = || std::str::from_utf8(out.get(..end).unwrap_or_default()).is_ok();
@@ -50,6 +51,20 @@ pub unsafe extern "C" fn denio_websocket_inflate(
         }
         Err(deflate::Corrupt) => CORRUPT,
     }
+}
+
+/// Sets the decompressor aside in the middle of a message. Returns a number, from zero, or
+/// `-errno`: see [`deflate::set_aside`].
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_websocket_inflate_aside() -> i32 {
+    deflate::set_aside().map_or(-libc::ENOENT, |number| answer_count(Ok(number)))
+}
+
+/// Goes on with the message that was set aside under `number`. Returns zero, or `-errno`: see
+/// [`deflate::resume`].
+#[unsafe(no_mangle)]
+pub extern "C" fn denio_websocket_inflate_resume(number: u32) -> i32 {
+    if deflate::resume(number as usize) { 0 } else { -libc::ENOENT }
 }
 
 /// Compresses the message of `length` bytes at `start` into `out`. Returns how many bytes

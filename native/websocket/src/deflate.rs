@@ -46,6 +46,10 @@ const STREAMS_FREE: usize = 64;
 /// blocks with codes of their own, of which a message may consist.
 const STREAM_BYTES: usize = 64;
 
+/// Bytes of a message that one call takes. A block with codes of its own can be eleven bytes
+/// long, and reading its codes takes a microsecond: so a call takes a millisecond at most.
+const CALL_BYTES: usize = 8 * 1024;
+
 /// The message is not what a compressor writes, or is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt;
@@ -57,25 +61,30 @@ pub enum Inflated {
     Whole(usize),
     /// The bytes are full, and the message may go on.
     Full,
+    /// The call has taken its share of a long message, which goes on.
+    Partial,
 }
 
 struct Inflater {
     stream: Inflate,
     /// Bytes taken of the message, and of those behind it.
     taken: usize,
+    /// Bytes written of what it is decompressed into.
+    written: usize,
     /// Streams that have ended in the message.
     ended: usize,
 }
 
 thread_local! {
     static INFLATER: RefCell<Option<Inflater>> = const { RefCell::new(None) };
+    static ASIDE: RefCell<Vec<Option<Inflater>>> = const { RefCell::new(Vec::new()) };
     static COMPRESSORS_BY_BITS: RefCell<[Option<Deflate>; COMPRESSORS]> =
         const { RefCell::new([const { None }; COMPRESSORS]) };
 }
 
-/// Decompresses `message` into `out` from `written` on. Before `written` lies what earlier
-/// calls have decompressed of the same message: the caller calls again, with more room, when
-/// `out` was full. `is_first` begins a message.
+/// Decompresses `message` into `out`. `is_first` begins a message. The caller calls again with
+/// all that was decompressed so far in the beginning of `out`, and with more room when `out` was
+/// full.
 ///
 /// `history` is the end of the messages before, at most 32 KiB of it; empty without context
 /// takeover.
@@ -87,20 +96,53 @@ pub fn inflate(
     message: &[u8],
     history: &[u8],
     out: &mut [u8],
-    written: usize,
     is_first: bool,
 ) -> Result<Inflated, Corrupt> {
     // A message of no bytes is no stream, but some compressors make an empty one so.
     if message.is_empty() {
-        return Ok(Inflated::Whole(written));
+        return Ok(Inflated::Whole(0));
     }
     INFLATER.with_borrow_mut(|inflater| {
         let inflater = inflater.get_or_insert_with(Inflater::new);
         if is_first {
             inflater.begin(history)?;
         }
-        inflater.inflate(message, history, out, written)
+        inflater.inflate(message, history, out)
     })
+}
+
+/// Sets the decompressor aside in the middle of a message, so that others come in between.
+/// Returns a number for [`resume`], unless no message was begun on this thread.
+#[must_use]
+pub fn set_aside() -> Option<usize> {
+    let inflater = INFLATER.take()?;
+    ASIDE.with_borrow_mut(|places| {
+        let free = places.iter().position(Option::is_none);
+        let number = free.unwrap_or(places.len());
+        match places.get_mut(number) {
+            Some(place) => *place = Some(inflater),
+            None => places.push(Some(inflater)),
+        }
+        Some(number)
+    })
+}
+
+/// Goes on with the message that was set aside under `number`: the next calls are about it, or
+/// begin another. Returns whether there was one.
+#[must_use]
+pub fn resume(number: usize) -> bool {
+    let inflater = ASIDE.with_borrow_mut(|places| {
+        let inflater = places.get_mut(number)?.take();
+        while places.last().is_some_and(Option::is_none) {
+            places.pop();
+        }
+        inflater
+    });
+    let is_there = inflater.is_some();
+    if is_there {
+        INFLATER.set(inflater);
+    }
+    is_there
 }
 
 /// Compresses `message` into `out` with references into a window of `2^window_bits` bytes,
@@ -169,11 +211,13 @@ fn new_compressor(window_bits: u32) -> Deflate {
 impl Inflater {
     fn new() -> Self {
         // References into a smaller window are references into this one.
-        Self { stream: Inflate::new(false, WINDOW_BITS_MAX as u8), taken: 0, ended: 0 }
+        let stream = Inflate::new(false, WINDOW_BITS_MAX as u8);
+        Self { stream, taken: 0, written: 0, ended: 0 }
     }
 
     fn begin(&mut self, history: &[u8]) -> Result<(), Corrupt> {
         self.taken = 0;
+        self.written = 0;
         self.ended = 0;
         self.restart(history, &[])
     }
@@ -195,34 +239,37 @@ impl Inflater {
         message: &[u8],
         history: &[u8],
         out: &mut [u8],
-        mut written: usize,
     ) -> Result<Inflated, Corrupt> {
+        let share = message.len().min(self.taken.saturating_add(CALL_BYTES));
         loop {
-            let room = out.get_mut(written..).unwrap_or_default();
+            let room = out.get_mut(self.written..).unwrap_or_default();
+            let rest = self.rest(message, share);
             let before = (self.stream.total_in(), self.stream.total_out());
-            let status = self.stream.decompress(self.rest(message), room, InflateFlush::SyncFlush);
+            let status = self.stream.decompress(rest, room, InflateFlush::SyncFlush);
             self.taken += (self.stream.total_in() - before.0) as usize;
-            written += (self.stream.total_out() - before.1) as usize;
+            self.written += (self.stream.total_out() - before.1) as usize;
             if status.map_err(|_| Corrupt)? == Status::StreamEnd {
                 if self.is_at_end(message) {
-                    return Ok(Inflated::Whole(written));
+                    return Ok(Inflated::Whole(self.written));
                 }
                 self.ended += 1;
                 if self.ended > STREAMS_FREE + self.taken / STREAM_BYTES {
                     return Err(Corrupt);
                 }
-                self.restart(history, out.get(..written).unwrap_or_default())?;
-            } else if written >= out.len() {
+                self.restart(history, out.get(..self.written).unwrap_or_default())?;
+            } else if self.written >= out.len() {
                 return Ok(Inflated::Full);
+            } else if (share..message.len()).contains(&self.taken) {
+                return Ok(Inflated::Partial);
             } else if self.taken >= message.len() + AFTER.len() {
                 return Err(Corrupt);
             }
         }
     }
 
-    /// What is next: of the message, or of the bytes behind it.
-    fn rest<'a>(&self, message: &'a [u8]) -> &'a [u8] {
-        match message.get(self.taken..) {
+    /// What is next: of the message before `share`, or of the bytes behind it.
+    fn rest<'a>(&self, message: &'a [u8], share: usize) -> &'a [u8] {
+        match message.get(self.taken..share) {
             Some(rest) if !rest.is_empty() => rest,
             _ => AFTER.get(self.taken.wrapping_sub(message.len())..).unwrap_or_default(),
         }

@@ -4,7 +4,8 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use denio_websocket::deflate::{
-    Corrupt, Inflated, LEVEL_MAX, ROOM, WINDOW_BITS_MAX, WINDOW_BITS_MIN, deflate, inflate,
+    Corrupt, Inflated, LEVEL_MAX, ROOM, WINDOW_BITS_MAX, WINDOW_BITS_MIN, deflate, inflate, resume,
+    set_aside,
 };
 
 /// Some bytes, reproducible by their seed.
@@ -197,16 +198,17 @@ fn compress(message: &[u8], history: &[u8], window_bits: u32, level: u32) -> Vec
 
 /// Decompresses with `room` bytes first, and with as many more whenever they are full.
 fn inflate_by(message: &[u8], history: &[u8], room: usize) -> Result<Vec<u8>, Corrupt> {
-    let (mut out, mut written, mut is_first) = (vec![0; room], 0, true);
+    let (mut out, mut is_first) = (vec![0; room], true);
     loop {
-        match inflate(message, history, &mut out, written, is_first)? {
+        match inflate(message, history, &mut out, is_first)? {
             Inflated::Whole(end) => {
                 out.truncate(end);
                 return Ok(out);
             }
-            Inflated::Full => (written, is_first) = (out.len(), false),
+            Inflated::Full => out.resize(out.len() + room, 0),
+            Inflated::Partial => {}
         }
-        out.resize(out.len() + room, 0);
+        is_first = false;
     }
 }
 
@@ -290,11 +292,11 @@ fn noise_is_corrupt_or_some_bytes_as_the_reference_reads_it() {
         let at = random.below(bytes.len());
         bytes[at] ^= 1 << random.below(8);
         let mut out = [0; 2000];
-        match inflate(&bytes, b"", &mut out, 0, true) {
+        match inflate(&bytes, b"", &mut out, true) {
             Ok(Inflated::Whole(end)) => {
                 assert!(reference(&bytes, b"").unwrap().0 == out[..end]);
             }
-            Ok(Inflated::Full) => {}
+            Ok(Inflated::Full | Inflated::Partial) => {}
             Err(Corrupt) => corrupt += 1,
         }
     }
@@ -307,7 +309,7 @@ fn a_bomb_fills_its_room_and_no_more() {
     let bomb = compress(&zeros, b"", 15, 9);
     assert!(bomb.len() < 20_000, "{}", bomb.len());
     let mut out = vec![1; 5000];
-    assert_eq!(inflate(&bomb, b"", &mut out[..4000], 0, true), Ok(Inflated::Full));
+    assert_eq!(inflate(&bomb, b"", &mut out[..4000], true), Ok(Inflated::Full));
     assert!(out[..4000].iter().all(|byte| *byte == 0) && out[4000..].iter().all(|byte| *byte == 1));
 }
 
@@ -398,8 +400,7 @@ fn threads_decompress_at_the_same_time_apart() {
                 let bytes = compress(message, b"", 15, 6);
                 let mut out = vec![0; message.len() + 1];
                 for end in (1000..=9000).step_by(1000) {
-                    let written = end - 1000;
-                    let got = inflate(&bytes, b"", &mut out[..end], written, written == 0);
+                    let got = inflate(&bytes, b"", &mut out[..end], end == 1000);
                     assert!(got == Ok(Inflated::Full) || got == Ok(Inflated::Whole(end)));
                     turn.wait();
                 }
@@ -420,9 +421,45 @@ fn a_call_that_goes_on_with_another_message_is_harmless() {
             1 => random.bytes(length),
             _ => history.clone(),
         };
-        let (end, written) = (random.below(700), random.below(900));
+        let end = random.below(700);
         let is_first = random.below(4) == 0;
-        let _ = inflate(&message, &history, &mut out[..end], written, is_first);
+        let _ = inflate(&message, &history, &mut out[..end], is_first);
         history = message;
     }
+}
+
+/// Blocks of eleven bytes, each with codes of its own, that make no byte.
+fn empty_blocks(count: usize) -> Vec<u8> {
+    // Lengths for 257 literals and one distance, by a code for lengths of 0 and 1, and for runs.
+    let head = [(0b100, 3), (0, 5), (0, 5), (14, 4)];
+    let code = [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1].map(|length| (length, 3));
+    // 256 literals have no code, the end and the distance have one of one bit; and the end.
+    let rest = [(1, 1), (127, 7), (1, 1), (107, 7), (0, 1), (0, 1), (0, 1)];
+    let mut bits = Vec::new();
+    for (value, count) in head.into_iter().chain(code).chain(rest) {
+        bits.extend((0..count).map(|at| value >> at & 1));
+    }
+    let all: Vec<_> = bits.repeat(count);
+    let byte = |bits: &[u32]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | *bit as u8);
+    all.chunks(8).map(byte).collect()
+}
+
+#[test]
+fn a_call_takes_its_share_of_a_message_and_others_come_in_between() {
+    let message = [empty_blocks(8 * 2000), vec![0]].concat();
+    let mut out = [0; 100];
+    let mut number = None;
+    let calls = (0..).find(|_| {
+        let is_first = number.is_none();
+        assert!(number.is_none_or(resume), "it was set aside");
+        let inflated = inflate(&message, b"", &mut out, is_first).unwrap();
+        number = set_aside();
+        assert_eq!(
+            inflate_by(&[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], b"", 9).unwrap(),
+            b"Hello"
+        );
+        inflated == Inflated::Whole(0)
+    });
+    assert_eq!(calls, Some(message.len() / (8 * 1024)));
+    assert!(number.is_some_and(resume) && !number.is_some_and(resume));
 }

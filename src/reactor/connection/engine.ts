@@ -19,6 +19,7 @@ import type {
   Part,
   Receiver,
   SharedTransport,
+  Work,
 } from "../../stream/shared.ts";
 import type { Timeouts } from "../../stream/timeouts.ts";
 import { limitUnacked } from "../../system/stream_options.ts";
@@ -219,6 +220,10 @@ export class EngineConnection<Data = unknown>
       requeue(this);
     }
     return takes;
+  }
+
+  later(work: Work): void {
+    this.host.requeue(work);
   }
 
   broadcast(receivers: readonly Receiver[], part: Part): readonly number[] {

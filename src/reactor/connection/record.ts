@@ -21,7 +21,7 @@ import type { Protocol } from "../../stream/transport.ts";
 import type { StreamSocket } from "../../system/system.ts";
 import type { Connection, ConnectionHandlers } from "../connection.ts";
 import type { ConnectionLimits } from "../connection_options.ts";
-import type { Ready } from "../slots.ts";
+import type { Queued, Ready } from "../slots.ts";
 import type { Timer } from "../timers.ts";
 import { CLOSED, PAUSED, QUEUED, READABLE, RESUMED } from "./flags.ts";
 
@@ -121,8 +121,8 @@ export interface ConnectionHost extends OutboxMemory {
   quietSinceMs(connection: ConnectionRecord): number;
   /** Changes what the poll watches a connection for. */
   reregister(connection: ConnectionRecord, interest: number): void;
-  /** Calls the connection's `onReady` again in the next turn. */
-  requeue(connection: ConnectionRecord): void;
+  /** Calls `onReady` again in the next turn: mostly a connection's. */
+  requeue(source: Queued): void;
   /** Flushes the write buffer soon, also outside of a turn. */
   flushSoon(): void;
   /** Runs `callback` after `delayMs`. */
