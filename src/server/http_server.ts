@@ -21,7 +21,8 @@ import {
   type TopicAdapter,
 } from "../websocket/adapter.ts";
 import type { Sendable, SendOptions } from "../websocket/socket.ts";
-import { type Hub, hubOf } from "../websocket/topics.ts";
+import { hubOf } from "../websocket/hubs.ts";
+import type { Hub } from "../websocket/topics.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Admission } from "./admission.ts";
 import { timedHandler } from "./handler_time.ts";

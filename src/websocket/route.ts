@@ -25,12 +25,13 @@ import {
   requireRequest,
   shakeHands,
 } from "./handshake.ts";
+import { HubSet } from "./hubs.ts";
 import { checkLimits } from "./limits.ts";
 import { noCounts, type WebSocketCounts } from "./service.ts";
 import { type Shared, sharedOn } from "./shared.ts";
 import type { Sendable, SendOptions } from "./socket.ts";
 import { textOrBytes } from "./text.ts";
-import { checkTopic, type Hub, HubSet, type TopicCounts } from "./topics.ts";
+import { checkTopic, type Hub, type TopicCounts } from "./topics.ts";
 
 /**
  * WebSockets of one kind.

@@ -5,11 +5,11 @@
  */
 
 import type { Service } from "../http/service.ts";
+import { hubOf } from "./hubs.ts";
 import { limitsOf, type WebSocketLimitOptions } from "./limits.ts";
 import { webSocketProtocol } from "./protocol.ts";
 import type { Receiver } from "./receiver.ts";
 import { WebSocketService, type WebSocketServiceOptions } from "./service.ts";
-import { hubOf } from "./topics.ts";
 
 /** A kind of WebSockets. */
 export interface Kind

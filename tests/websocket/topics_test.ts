@@ -3,12 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { type Connection, Reactor } from "../../mod.ts";
-import {
-  Hub,
-  hubOf,
-  type TopicLink,
-  topicsOf,
-} from "../../src/websocket/topics.ts";
+import { Hub, type TopicLink, topicsOf } from "../../src/websocket/topics.ts";
 import { Publication } from "../../src/websocket/frame_log.ts";
 import type { TopicMember } from "../../src/websocket/topic.ts";
 import { cleanTest } from "../util/clean_tests.ts";
@@ -388,12 +383,6 @@ Deno.test("Hub tells its links of topics and messages, and delivers theirs to me
   const both = frameText("here") + frameText("from elsewhere");
   assertEquals([first.text, second.text], [both, ""]);
   assertEquals([...hub.topics], []);
-});
-
-Deno.test("hubOf() returns one hub for each server", () => {
-  const server = {};
-  assert(hubOf(server) === hubOf(server));
-  assert(hubOf(server) !== hubOf({}));
 });
 
 cleanTest(
