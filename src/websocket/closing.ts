@@ -5,13 +5,12 @@
  * @module
  */
 
-import { shown } from "../base/checks.ts";
 import { soon } from "../base/own.ts";
 import type { CloseReason, TimeoutReason } from "../stream/close_reason.ts";
+import { checkCode, checkReason, CloseCode } from "./close_codes.ts";
 import { failureReason } from "./frames.ts";
 import { countHeld } from "./holding.ts";
 import { leaveTopics, sendClose, sendPing } from "./sending.ts";
-import { encodeText } from "./text.ts";
 import {
   CLOSE_RECEIVED,
   CLOSE_SENT,
@@ -24,23 +23,6 @@ import {
   setPhase,
   type SocketRecord,
 } from "./state.ts";
-
-/** The longest reason: a control frame has 125 bytes, the code two of them. */
-export const REASON_BYTES_MAX = 123;
-
-/** Codes: RFC 6455 section 7.4.1. */
-export const CloseCode = {
-  /** The server ends. */
-  GOING_AWAY: 1001,
-  /** A close frame had no code. */
-  NONE: 1005,
-  /** There was no close frame. */
-  ABNORMAL: 1006,
-  /** A handler has failed. */
-  INTERNAL: 1011,
-  /** The peer reads too slowly. */
-  TRY_LATER: 1013,
-} as const;
 
 /** Sends a close frame, and waits for the peer's: see `ServerWebSocket.close`. */
 export function close(
@@ -223,39 +205,4 @@ function callLast({ service }: SocketRecord, handler: () => unknown): void {
   } catch (error) {
     report(error);
   }
-}
-
-/** Whether a close frame may have a code: RFC 6455 section 7.4. */
-export function maySend(code: number): boolean {
-  const isCommon = code >= 1000 && code <= 1014 &&
-    !(code >= 1004 && code <= 1006);
-  const isOwn = code >= 3000 && code <= 4999;
-  return Number.isInteger(code) && (isCommon || isOwn);
-}
-
-function checkCode(code: number): void {
-  if (typeof code !== "number") {
-    throw new TypeError(
-      `Cannot close with code "${shown(code)}": it must be a number`,
-    );
-  }
-  if (maySend(code)) return;
-  throw new RangeError(
-    `Cannot close with code "${code}": it must be from 3000 to 4999, ` +
-      "from 1000 to 1003, or from 1007 to 1014",
-  );
-}
-
-function checkReason(reason: string): void {
-  if (typeof reason !== "string") {
-    throw new TypeError(
-      `Cannot close with reason "${shown(reason)}": it must be a string`,
-    );
-  }
-  const { byteLength } = encodeText(reason);
-  if (byteLength <= REASON_BYTES_MAX) return;
-  throw new RangeError(
-    `Cannot close with a reason of "${byteLength}" bytes: it has at most ` +
-      `${REASON_BYTES_MAX}`,
-  );
 }

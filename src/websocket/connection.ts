@@ -9,7 +9,8 @@
 
 import { soon } from "../base/own.ts";
 import type { ServeAddress } from "../http/transport.ts";
-import { close, CloseCode, closeFailed } from "./closing.ts";
+import { CloseCode } from "./close_codes.ts";
+import { close, closeFailed } from "./closing.ts";
 import type { Codec } from "./codec.ts";
 import type { SharedCodec } from "./frame_log.ts";
 import { PING, PONG } from "./frames.ts";

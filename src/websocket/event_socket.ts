@@ -9,7 +9,8 @@
  */
 
 import { defer } from "../base/own.ts";
-import { closeWithoutCode, maySend, REASON_BYTES_MAX } from "./closing.ts";
+import { maySend, REASON_BYTES_MAX } from "./close_codes.ts";
+import { closeWithoutCode } from "./closing.ts";
 import type { WebSocketConnection } from "./connection.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Message, Sendable } from "./socket.ts";

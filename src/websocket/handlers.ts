@@ -113,8 +113,9 @@ export interface WebSocketHandlers<Data = unknown>
    */
   drain?(socket: ServerWebSocket<Data>): unknown;
   /**
-   * The peer has broken the protocol, or has gone; `close` follows, and does not
-   * wait for a promise.
+   * The peer has broken the protocol, the connection has failed, or a limit of
+   * time or memory has ended it; `close` follows, and does not wait for a promise.
+   * A peer that ends without a close frame is no error: `close` gets 1006.
    */
   error?(socket: ServerWebSocket<Data>, error: Error): unknown;
   /**

@@ -30,7 +30,8 @@ export interface WebSocketLimitOptions {
    * Milliseconds in which the peer must give a sign of life. The server sends a
    * ping when no byte has moved for half of that. Without an answer in the other
    * half the WebSocket ends, with code 1006. Time in which the WebSocket is not
-   * read from, because it is paused or a handler works, does not count. 60
+   * read from, because it is paused or a handler works, does not count; and
+   * while the server sends, `writeMs` bounds how long the peer takes nothing. 60
    * seconds when left out: many proxies close connections that are silent for
    * that long. From 2 to 2147483647, or `Infinity`.
    */

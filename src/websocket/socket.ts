@@ -49,7 +49,10 @@ export interface ServerWebSocket<Data = unknown> {
   readonly protocol: string;
   /** The extensions that were agreed, as the header has them; or empty. */
   readonly extensions: string;
-  /** Unsent bytes of earlier turns: the system has not taken them yet. */
+  /**
+   * Bytes that the system has not taken yet. What leaves at the end of this turn
+   * does not count.
+   */
   readonly bufferedBytes: number;
   /**
    * The peer's address. The system does not know it once the connection is gone:

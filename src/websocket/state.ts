@@ -67,7 +67,7 @@ export interface PartialMessage {
   length: number;
 }
 
-/** Rows that wait while messages are held: see `receiving.ts`. */
+/** Rows that wait while messages are held: see `holding.ts`. */
 export interface HeldRows {
   /** The bytes to which the rows refer; the WebSocket's own. */
   readonly bytes: Uint8Array<ArrayBuffer>;

@@ -111,9 +111,9 @@ export class TopicRelay {
   }
 
   /**
-   * Passes a message on in the next turn. By then the group has read all that
-   * came before, such as the announcement of a subscriber that the publisher
-   * knows of.
+   * Passes a message on in the next turn. By then the group has read what came
+   * before, up to a Worker's share of a turn, such as the announcement of a
+   * subscriber that the publisher knows of.
    */
   #pass(message: Pending): void {
     if (this.#pending.length === 0) {
