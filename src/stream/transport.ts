@@ -71,7 +71,8 @@ export interface Transport<Data = unknown> {
    * @param parts Up to seven arrays.
    * @returns As {@linkcode Transport.write}.
    * @throws {RangeError} when there are more than seven; nothing is sent then.
-   * @throws {TypeError} when a part is no `Uint8Array`; nothing is sent then.
+   * @throws {TypeError} when a part is no `Uint8Array`, or is a view of a
+   * `SharedArrayBuffer`; nothing is sent then.
    */
   writeVectored(parts: readonly Uint8Array<ArrayBuffer>[]): boolean;
   /**
@@ -79,7 +80,8 @@ export interface Transport<Data = unknown> {
    * does not take are kept without a copy.
    *
    * @returns As {@linkcode Transport.write}.
-   * @throws {TypeError} when `bytes` is no `Uint8Array`; nothing is sent then.
+   * @throws {TypeError} when `bytes` is no `Uint8Array`, or is a view of a
+   * `SharedArrayBuffer`; nothing is sent then.
    */
   writeOwned(bytes: Uint8Array<ArrayBuffer>): boolean;
 

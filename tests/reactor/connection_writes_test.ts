@@ -173,6 +173,11 @@ Deno.test("Connection.writeVectored() throws before it takes bytes out of the sh
   assertThrows(() => connection.writeVectored([strange]), TypeError, "body");
   assertThrows(() => connection.writeOwned(strange), TypeError, "body");
   assertThrows(() => connection.write(strange), RangeError);
+  const shared = new Uint8Array(new SharedArrayBuffer(3_000));
+  const bytes = shared as unknown as Uint8Array<ArrayBuffer>;
+  assertThrows(() => connection.writeVectored([bytes]), TypeError, "Shared");
+  assertThrows(() => connection.writeOwned(bytes), TypeError, "Shared");
+  assertThrows(() => connection.write(bytes), TypeError, "Shared");
   assertEquals(stream.calls, []);
   connection.writeVectored(tooMany.slice(1));
   assertEquals(stream.calls, ["head:xxxxxxx"]);

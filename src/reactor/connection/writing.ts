@@ -8,7 +8,7 @@
 
 import { Outbox } from "../../bytes/outbox.ts";
 import { WOULD_BLOCK } from "../../native/errors.ts";
-import { BUFFERS_MAX, checkRange } from "../../net/transfer.ts";
+import { BUFFERS_MAX, checkMemory, checkRange } from "../../net/transfer.ts";
 import { Interest, type InterestSet } from "../../poll/interest.ts";
 import { isCopiedAlone } from "../../stream/copying.ts";
 import { endWriting } from "./closing.ts";
@@ -307,7 +307,7 @@ function checkParts(parts: readonly Uint8Array[]): void {
 }
 
 function checkPart(part: Uint8Array): void {
-  if (part instanceof Uint8Array) return;
+  if (part instanceof Uint8Array) return checkMemory(part);
   throw new TypeError(
     `Cannot write "${String(part)}": it must be a Uint8Array`,
   );
