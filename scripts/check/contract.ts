@@ -20,16 +20,10 @@ const CALL = /^ *contractTest\(/gm;
 const WORDS = /\s*"([\d, ]+)",\s*"([^"]+)"/y;
 const RUST_TEST = /#\[test\]\s*(?:#\[[^\]]*\]\s*)*fn (\w+)/g;
 
-/** A test, by its file and title: `file: title`. */
-interface Test {
-  readonly file: string;
-  readonly line: number;
-  readonly items: readonly number[];
-}
-
 /** Finds items without a test, rows that are wrong, and tests without a row. */
 export function* contract(files: Files): Generator<Fault> {
-  const tests = new Map<string, Test>();
+  // By `item file: title`, in Rust by `file: name`.
+  const tests = new Map<string, { file: string; line: number }>();
   for (const [file, text] of filesUnder(files, FOLDER, "_test.ts")) {
     for (const { index, 0: call } of text.matchAll(CALL)) {
       const line = lineAt(text, index);
@@ -37,58 +31,45 @@ export function* contract(files: Files): Generator<Fault> {
       const [, items, title] = WORDS.exec(text) ?? [];
       const message = "contractTest() takes items and title as plain strings";
       if (items === undefined) yield { file, line, message };
-      else {
-        const numbers = items.split(",").map(Number);
-        tests.set(`${file}: ${title}`, { file, line, items: numbers });
+      for (const item of items?.split(",") ?? []) {
+        tests.set(`${Number(item)} ${file}: ${title}`, { file, line });
       }
     }
   }
+  const inRust = new Set<string>();
   for (const [file, text] of filesUnder(files, "native/", ".rs")) {
     for (const { 1: name } of text.matchAll(RUST_TEST)) {
-      tests.set(`${file}: ${name}`, { file, line: 1, items: [] });
+      inRust.add(`${file}: ${name}`);
     }
   }
-  yield* rowsAndTests(files.get(TABLE) ?? "", tests);
-}
-
-function* rowsAndTests(
-  table: string,
-  tests: ReadonlyMap<string, Test>,
-): Generator<Fault> {
   const shown = new Set<string>();
-  for (const [index, text] of table.split("\n").entries()) {
+  for (const [index, text] of (files.get(TABLE) ?? "").split("\n").entries()) {
     if (!/^\| *\d/.test(text)) continue;
-    const fault = (message: string) => ({
-      file: TABLE,
-      line: index + 1,
-      message,
-    });
+    const fault = { file: TABLE, line: index + 1 };
     const row = ROW.exec(text)?.groups;
     if (row === undefined) {
-      yield fault('a row is | item | what | `file`: "title" |, or `name`');
+      const message = 'a row is | item | what | `file`: "title" |, or `name`';
+      yield { ...fault, message };
       continue;
     }
-    const item = Number(row.item);
+    const { item, title, name } = row;
     const file = row.file!.includes("/") ? row.file : `${FOLDER}/${row.file}`;
-    const title = row.title ?? row.name;
-    const test = tests.get(`${file}: ${title}`);
-    shown.add(`${item}`).add(`${item} ${file}: ${title}`);
-    if (item < 1 || item > ITEMS) {
-      yield fault(`there is no item ${item}, only 1 to ${ITEMS}`);
+    const test = `${item} ${file}: ${title}`;
+    shown.add(item!).add(test);
+    if (Number(item) < 1 || Number(item) > ITEMS) {
+      const message = `there is no item ${item}, only 1 to ${ITEMS}`;
+      yield { ...fault, message };
     }
-    if (test === undefined) yield fault(`${file} has no test "${title}"`);
-    else if (row.title !== undefined && !test.items.includes(item)) {
-      yield fault(`"${title}" says that it is of ${test.items.join(", ")}`);
-    }
+    if (tests.has(test) || inRust.has(`${file}: ${name}`)) continue;
+    const message = `${file} has no test "${title ?? name}" of item ${item}`;
+    yield { ...fault, message };
   }
   for (let item = 1; item <= ITEMS; item++) {
     if (shown.has(`${item}`)) continue;
     yield { file: TABLE, line: 1, message: `item ${item} has no row` };
   }
-  for (const [name, { file, line, items }] of tests) {
-    for (const item of items.filter((item) => !shown.has(`${item} ${name}`))) {
-      const message = `item ${item} has no row for "${name}" in ${TABLE}`;
-      yield { file, line, message };
-    }
+  for (const [test, place] of tests) {
+    if (shown.has(test)) continue;
+    yield { ...place, message: `${TABLE} has no row for item ${test}` };
   }
 }
