@@ -32,12 +32,6 @@ export interface ServerProcess extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** How a server is started. */
-export interface StartOptions {
-  /** Whether to keep its standard error, which is passed on otherwise. */
-  readonly keepsComplaint?: boolean;
-}
-
 /**
  * Returns the command that starts the built-in server on a free port, with only
  * the permissions that it needs.
@@ -68,13 +62,14 @@ export function libraryPermissions(...variables: string[]): string[] {
 }
 
 /**
- * Starts a server and waits for the line with its address.
+ * Starts a server and waits for the line with its address. Its standard error
+ * is passed on, unless it is kept.
  *
  * @throws {Failure} when it ends, or is silent for long.
  */
 export async function startServer(
   command: string[],
-  { keepsComplaint = false }: StartOptions = {},
+  { keepsComplaint = false } = {},
 ): Promise<ServerProcess> {
   const [program, ...args] = command;
   const child = new Deno.Command(program!, {

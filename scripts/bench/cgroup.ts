@@ -35,18 +35,11 @@ const VERSIONS = [
   }],
 ] as const;
 
-/** A group of processes that get half a core together; they end before it. */
-export interface CpuQuota extends Disposable {
-  /**
-   * Puts a process into the group, with all of its threads.
-   *
-   * @throws {Failure} when it has ended.
-   */
-  add(pid: number): void;
-}
-
-/** Makes an empty group, or says why it cannot. */
-export function cpuQuota(): CpuQuota | { readonly reason: string } {
+/**
+ * Makes an empty group of processes that get half a core together, or says why
+ * it cannot. They end before it is disposed of.
+ */
+export function cpuQuota() {
   const version = VERSIONS.find(([sign]) => existsSync(sign));
   if (version === undefined) return { reason: "there are no cgroups" };
   const [, root, files] = version;
@@ -62,7 +55,12 @@ export function cpuQuota(): CpuQuota | { readonly reason: string } {
   }
   const interrupted = whenInterrupted(() => remove(group));
   return {
-    add(pid) {
+    /**
+     * Puts a process into the group, with all of its threads.
+     *
+     * @throws {Failure} when it has ended.
+     */
+    add(pid: number): void {
       try {
         write("cgroup.procs", `${pid}`);
       } catch (error) {
@@ -70,7 +68,7 @@ export function cpuQuota(): CpuQuota | { readonly reason: string } {
         throw new Failure(`process ${pid} cannot be limited: ${message}`);
       }
     },
-    [Symbol.dispose]() {
+    [Symbol.dispose](): void {
       remove(group);
       interrupted[Symbol.dispose]();
     },

@@ -73,77 +73,59 @@ export function wrk(
  * @throws {Failure} when it cannot run, or an answer was wrong.
  */
 export async function runLoad(command: readonly string[]): Promise<LoadSeen> {
-  await using load = await Load.start(command);
+  await using load = await startLoad(command);
   const { text, saidMs, complaint } = await load.end();
   return { ...seenBy(text, saidMs), complaint };
 }
 
-/** A load that is killed when it takes too long, or the script ends. */
-export class Load implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #interrupted: Disposable;
-  readonly #late = AbortSignal.timeout(LOAD_MS_MAX);
-  readonly #output: Promise<void>;
-  readonly #complaint: Promise<string>;
-  readonly #printed = Promise.withResolvers<void>();
-  #text = "";
-  #saidMs = 0;
-
-  private constructor([program, ...args]: readonly string[]) {
-    const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
-    const signal = this.#late;
-    this.#child = new Deno.Command(program!, { args, signal, ...pipes })
-      .spawn();
-    this.#interrupted = whenInterrupted(() => kill(this.#child, "SIGKILL"));
-    this.#output = this.#read(this.#child.stdout);
-    this.#complaint = new Response(this.#child.stderr).text();
-  }
-
-  /** Starts a command. */
-  static async start(command: readonly string[]): Promise<Load> {
-    await stillWanted();
-    return new Load(command);
-  }
-
-  /** Resolves when it has printed a line, or has ended. */
-  get printed(): Promise<void> {
-    return this.#printed.promise;
-  }
-
-  /**
-   * Ends connections that are held, and waits for the end.
-   *
-   * @throws {Failure} when it fails, or takes too long.
-   */
-  async end(): Promise<{ text: string; saidMs: number; complaint: string }> {
-    await this.#child.stdin.close();
-    const { success } = await this.#child.status;
-    await this.#output;
-    const [text, complaint] = [this.#text, await this.#complaint];
-    if (success) return { text, saidMs: this.#saidMs, complaint };
-    throw new Failure(
-      this.#late.aborted
-        ? `the load did not end in ${LOAD_MS_MAX / MS_PER_SECOND} s`
-        : `the load failed: ${complaint.trim() || text.trim()}`,
-    );
-  }
-
-  /** Kills it if it still runs. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    kill(this.#child, "SIGKILL");
-    await this.#child.status;
-    this.#interrupted[Symbol.dispose]();
-  }
-
-  /** Its end comes later: closing thousands of connections takes a while. */
-  async #read(stdout: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
-      this.#text += piece;
-      this.#saidMs = performance.now();
-      this.#printed.resolve();
+/** Starts a load, which is killed when it takes too long, or the script ends. */
+export async function startLoad([program, ...args]: readonly string[]) {
+  await stillWanted();
+  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const signal = AbortSignal.timeout(LOAD_MS_MAX);
+  const child = new Deno.Command(program!, { args, signal, ...pipes }).spawn();
+  const interrupted = whenInterrupted(() => kill(child, "SIGKILL"));
+  const complaint = new Response(child.stderr).text();
+  const printed = Promise.withResolvers<void>();
+  let [text, saidMs] = ["", 0];
+  // Its end comes later: closing thousands of connections takes a while.
+  const read = async () => {
+    for await (
+      const piece of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      text += piece;
+      saidMs = performance.now();
+      printed.resolve();
     }
-    this.#printed.resolve();
-  }
+    printed.resolve();
+  };
+  const over = read();
+  return {
+    /** Resolves when it has printed a line, or has ended. */
+    printed: printed.promise,
+    /**
+     * Ends connections that are held, and waits for the end.
+     *
+     * @throws {Failure} when it fails, or takes too long.
+     */
+    async end() {
+      await child.stdin.close();
+      const { success } = await child.status;
+      await over;
+      if (success) return { text, saidMs, complaint: await complaint };
+      throw new Failure(
+        signal.aborted
+          ? `the load did not end in ${LOAD_MS_MAX / MS_PER_SECOND} s`
+          : `the load failed: ${(await complaint).trim() || text.trim()}`,
+      );
+    },
+    /** Kills it if it still runs. */
+    async [Symbol.asyncDispose]() {
+      kill(child, "SIGKILL");
+      await child.status;
+      interrupted[Symbol.dispose]();
+    },
+  };
 }
 
 /**

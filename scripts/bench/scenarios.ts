@@ -76,24 +76,21 @@ export type Service =
   | "echo"
   | "workers-1"
   | "workers-2"
-  | WebSocketService;
-
-/** The services over WebSockets, which are abilities as well. */
-export type WebSocketService = "ws" | "ws-deflate" | "ws-topic";
+  | "ws"
+  | "ws-deflate"
+  | "ws-topic";
 
 /** What a scenario uses of a server: a route of `http`, or a service. */
 export type Ability =
-  | "hello"
+  | Exclude<Service, "http" | "workers-1" | "workers-2">
   | "app"
   | "json"
   | "upload"
   | "big"
   | "events"
   | "login"
-  | "echo"
   | "workers"
-  | "ws-echo"
-  | WebSocketService;
+  | "ws-echo";
 
 /** One thing to measure. */
 export interface Scenario {

@@ -10,7 +10,7 @@ import { stillWanted } from "../interrupt.ts";
 import { startServer } from "../server_process.ts";
 import type { Bench } from "./bench.ts";
 import { CpuMeter, usWithin } from "./cpu.ts";
-import { Load } from "./load.ts";
+import { startLoad } from "./load.ts";
 import { HELLO, LOGIN } from "./payloads.ts";
 import { connected, type Peer, type RunningPeer } from "./peers.ts";
 import type { FigureName } from "./results.ts";
@@ -136,7 +136,7 @@ export async function idle(
   const { pid } = running.server;
   const hold = async (connections: number, look = () => Promise.resolve(0)) => {
     const held = { ...scenario, connections };
-    await using load = await Load.start(bench.commandOf(running, held));
+    await using load = await startLoad(bench.commandOf(running, held));
     // The generator prints a line when each connection has had an answer.
     await load.printed;
     const seen = await look();
