@@ -7,7 +7,7 @@
 
 // deno-lint-ignore-file no-console -- this is a command line
 
-import { type Backend, Poll } from "../src/poll.ts";
+import { Poll } from "../src/poll.ts";
 import { Proactor } from "../src/proactor.ts";
 import { Progress } from "./bench/progress.ts";
 import { median } from "./bench/results.ts";
@@ -19,12 +19,7 @@ import {
   type Subject,
   tableLines,
 } from "./bench_poll/page.ts";
-import {
-  chosenFrom,
-  readOptions,
-  runProgram,
-  writing,
-} from "./command_line.ts";
+import { readOptions, runProgram, writing } from "./command_line.ts";
 
 const OUTPUT = new URL("../native/target/bench_poll.html", import.meta.url);
 
@@ -46,7 +41,6 @@ each policy of batching, and counts its system calls and what each wait brings.
 Prints tables, and plots them.
 
 Options:
-  --backend NAME  Only this one and no proactor; may be given again
   --max N         The most sources [${MAX}]
   --rounds N      How often each size is measured [${ROUNDS}]
   -h, --help      Print this
@@ -59,19 +53,18 @@ The plots go to native/target/bench_poll.html.
 Exit codes: 0 measured, 1 the system refused something, 2 bad usage.`;
 
 async function main(): Promise<number> {
-  const { options } = readOptions(Deno.args, {
-    backend: [],
+  const { options: { max, rounds } } = readOptions(Deno.args, {
     max: MAX,
     rounds: ROUNDS,
   });
-  const backends = chosenFrom(Poll.backends(), options.backend, "measure");
-  const { max, rounds } = options;
   const progress = new Progress();
-  const subjects = [pollSubject(backends, max, rounds, progress)];
   const { refusal } = Proactor;
-  if (refusal === undefined && options.backend.length === 0) {
-    subjects.push(batchSubject(rounds, progress));
-  }
+  const plans = [polls(max), ...refusal === undefined ? [batchesOfNops()] : []];
+  const subjects = plans.map(({ cases, lead, ...plan }): Subject => ({
+    ...plan,
+    lead: `${lead}; medians of ${rounds} rounds`,
+    results: measured(cases, rounds, progress),
+  }));
   if (Deno.stderr.isTerminal()) progress.say("");
   for (const line of subjects.flatMap(tableLines)) console.log(line);
   if (refusal !== undefined) console.log(`\nNo proactor: ${refusal}`);
@@ -82,43 +75,9 @@ async function main(): Promise<number> {
   return 0;
 }
 
-function pollSubject(
-  backends: readonly Backend[],
-  max: number,
-  rounds: number,
-  progress: Progress,
-): Subject {
-  const sizes = [...SIZES.filter((size) => size < max), max];
-  const cases = sizes.flatMap((size) =>
-    backends.map((backend): Case => ({
-      ...{ line: backend, size },
-      measure: () => measureField(backend, size),
-    }))
-  );
-  return {
-    lead: "Microseconds of wall time a call, through the ABI; medians of " +
-      `${rounds} rounds of ${BATCH} calls`,
-    sizes: "sources",
-    titles: FIGURE_TITLES,
-    results: measured(cases, rounds, progress),
-  };
-}
-
-function batchSubject(rounds: number, progress: Progress): Subject {
-  const cases = batches.SIZES.flatMap((size) =>
-    Object.entries(batches.POLICIES).map(([line, batching]): Case => ({
-      ...{ line, size },
-      measure: () => batches.measure(batching, size),
-    }))
-  );
-  return {
-    lead:
-      "Nops on a proactor, submitted one by one, by its batching; medians " +
-      `of ${rounds} rounds of ${batches.BATCHES} batches`,
-    sizes: "operations",
-    titles: batches.TITLES,
-    results: measured(cases, rounds, progress),
-  };
+/** A subject that is not measured yet. */
+interface Plan extends Omit<Subject, "results"> {
+  readonly cases: readonly Case[];
 }
 
 /** A line of a plot, at one place. */
@@ -129,29 +88,55 @@ interface Case {
   measure(): Result["figures"] | undefined;
 }
 
+function polls(max: number): Plan {
+  const sizes = [...SIZES.filter((size) => size < max), max];
+  return {
+    lead:
+      `Microseconds of wall time a call, through the ABI, of ${BATCH} calls`,
+    sizes: "sources",
+    titles: FIGURE_TITLES,
+    cases: sizes.flatMap((size) =>
+      Poll.backends().map((line) => (
+        { line, size, measure: () => measureField(line, size) }
+      ))
+    ),
+  };
+}
+
+function batchesOfNops(): Plan {
+  return {
+    lead: "Nops on a proactor, submitted one by one, by its batching, in " +
+      `${batches.BATCHES} batches`,
+    sizes: "operations",
+    titles: batches.TITLES,
+    cases: batches.SIZES.flatMap((size) =>
+      Object.entries(batches.POLICIES).map(([line, batching]) => (
+        { line, size, measure: () => batches.measure(batching, size) }
+      ))
+    ),
+  };
+}
+
 /** Lines take turns: a disturbance of the machine disturbs all of them. */
 function measured(
   cases: readonly Case[],
   rounds: number,
   progress: Progress,
 ): Result[] {
-  const samples = cases.map((): Result["figures"][] => []);
+  const samples = new Map(
+    cases.map((each) => [each, [] as Result["figures"][]]),
+  );
   for (let round = 1; round <= rounds; round++) {
-    for (const [place, each] of cases.entries()) {
-      const { line, size } = each;
+    for (const [{ line, size, measure }, own] of samples) {
       progress.say(`round ${round} of ${rounds}: ${line}, ${size}`);
-      const sample = each.measure();
-      if (sample !== undefined) samples[place]!.push(sample);
+      const sample = measure();
+      if (sample !== undefined) own.push(sample);
     }
   }
-  return cases.flatMap(({ line, size }, place) => {
-    const own = samples[place]!;
-    if (own.length === 0) return [];
-    const names = Object.keys(own[0]!);
-    const figures = Object.fromEntries(
-      names.map((name) => [name, median(own.map((each) => each[name]!))]),
-    );
-    return [{ line, size, figures }];
+  return [...samples].map(([{ line, size }, own]) => {
+    const medians = Object.keys(own[0] ?? {})
+      .map((name) => [name, median(own.map((each) => each[name]!))]);
+    return { line, size, figures: Object.fromEntries(medians) };
   });
 }
 
