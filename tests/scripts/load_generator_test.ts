@@ -1,7 +1,7 @@
 /** The load generator: it counts right answers, and finds each wrong one. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { build, buildIfStale } from "../../scripts/build.ts";
+import { prepareOwnLoad } from "../../scripts/bench/load.ts";
 import { cratePath } from "../../scripts/programs.ts";
 import { writeAll } from "../util/deno_client.ts";
 import { concat, latin1, toLatin1 } from "../util/http_bytes.ts";
@@ -14,33 +14,22 @@ const LOOPBACK = { hostname: "127.0.0.1", port: 0 } as const;
 const LOT = 256;
 const MANY = LOT + 44;
 
-interface Figures {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly failures: number;
-  readonly firstFailure: string | null;
-  readonly late: number;
-  readonly p50Us: number | null;
-  readonly maxUs: number | null;
-}
+/** The line of figures. */
+type Figures =
+  & { readonly firstFailure: string | null }
+  & Readonly<
+    Record<
+      "requests" | "seconds" | "failures" | "late" | "p50Us" | "maxUs",
+      number
+    >
+  >;
 
-let isBuilt = false;
+/** It needs epoll. */
+const isLinux = Deno.build.os === "linux";
+if (isLinux) prepareOwnLoad();
 
-/** A test that needs epoll, as the program does, and the program. */
 function loadTest(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: `load ${name}`,
-    ignore: Deno.build.os !== "linux",
-    async fn() {
-      // A build that failed would fail again: only the first test says so.
-      if (!isBuilt) {
-        isBuilt = true;
-        buildIfStale();
-        build(["--bin", "load"]);
-      }
-      await fn();
-    },
-  });
+  Deno.test({ name: `load ${name}`, ignore: !isLinux, fn });
 }
 
 function run(words: string, ...more: string[]) {
@@ -72,36 +61,37 @@ function assertFault(figures: Figures, requests: number, why: RegExp): void {
 
 // --- Servers ----------------------------------------------------------------
 
+type Bytes = Uint8Array<ArrayBuffer>;
 type Serve = (connection: Deno.TcpConn, number: number) => Promise<void>;
 
 /** A TCP server that gives each connection to a function. */
 class RawServer implements AsyncDisposable {
   connections = 0;
   readonly #listener = Deno.listen(LOOPBACK);
-  readonly #served: Promise<void>[] = [];
-  readonly #accepted: Promise<void>;
+  readonly #over: Promise<unknown>;
 
   constructor(serve: Serve) {
-    this.#accepted = this.#accept(serve);
+    this.#over = this.#accept(serve);
   }
 
   get addr(): Deno.NetAddr {
     return this.#listener.addr;
   }
 
-  async #accept(serve: Serve): Promise<void> {
+  async #accept(serve: Serve): Promise<unknown> {
+    const served: Promise<void>[] = [];
     for await (const connection of this.#listener) {
       const end = serve(connection, this.connections++)
         // The generator closes connections after enough answers, and at its end.
         .catch(() => {}).finally(() => connection.close());
-      this.#served.push(end);
+      served.push(end);
     }
+    return await Promise.all(served);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
-    await this.#accepted;
-    await within(Promise.all(this.#served), "the connections to end");
+    await within(this.#over, "the connections to end");
   }
 }
 
@@ -163,7 +153,7 @@ const CLOSING = answer("Hello, World!", "Connection: close");
 const EXPECT = ["--expect", "Hello, World!"];
 
 /** A body that the generator knows: byte i is (i + shift) % 251. */
-function pattern(length: number, shift = 0): Uint8Array<ArrayBuffer> {
+function pattern(length: number, shift = 0): Bytes {
   return Uint8Array.from({ length }, (_, index) => (index + shift) % 251);
 }
 
@@ -182,7 +172,7 @@ loadTest("http runs for a time, and times answers", async () => {
   const { requests, late, seconds, failures, p50Us, maxUs } = figures;
   assertEquals([seconds, failures], [0.25, 0]);
   assertEquals(requests + late, asked, "all are accounted for");
-  assert(p50Us! >= 19_000 && maxUs! >= p50Us!, `${p50Us} microseconds`);
+  assert(p50Us >= 19_000 && maxUs >= p50Us, `${p50Us} microseconds`);
 });
 
 loadTest("http sends a pipeline in one write", async () => {
@@ -326,11 +316,15 @@ loadTest("http finds lies in connections of one request", async () => {
   }
 });
 
+/** A message with a wrong byte. */
+const flipped = (bytes: Bytes) =>
+  bytes.map((each, at) => at === 9 ? each ^ 1 : each);
+
 // --- Mode echo --------------------------------------------------------------
 
 /** Sends back each message, as `change` has it. */
 function echoServer(
-  change: (message: Uint8Array) => Uint8Array | null = (message) => message,
+  change: (message: Bytes) => Bytes | null = (message) => message,
 ): RawServer {
   return new RawServer(async (connection) => {
     for await (const bytes of readsOf(connection)) {
@@ -354,8 +348,8 @@ loadTest("echo counts messages of any length, which all differ", async () => {
 });
 
 loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
-  const lies: [(message: Uint8Array) => Uint8Array | null, RegExp][] = [
-    [(bytes) => bytes.map((each, at) => at === 9 ? each ^ 1 : each), /^B.* 9 /],
+  const lies: [(message: Bytes) => Bytes | null, RegExp][] = [
+    [flipped, /^B.* 9 /],
     [(bytes) => concat([bytes, bytes]), /^No message asked for /],
     [() => null, /^The connection ended/],
     [(bytes) => bytes.subarray(1), /^Byte 0 is 0x/],
@@ -374,7 +368,7 @@ loadTest("echo finds wrong bytes, bytes too many and an end", async () => {
 
 // --- WebSockets -------------------------------------------------------------
 
-type Message = string | Uint8Array<ArrayBuffer>;
+type Message = string | Bytes;
 
 /** Answers each message, the one of a number, with those that `say` returns. */
 function socketServer(
@@ -411,11 +405,8 @@ loadTest("--websocket counts echoes, alone and in pipelines", async () => {
 });
 
 loadTest("--websocket finds each wrong echo", async () => {
-  const lies: [(message: Uint8Array<ArrayBuffer>) => Message[], RegExp][] = [
-    [
-      (bytes) => [bytes.map((each, at) => at === 9 ? each ^ 1 : each)],
-      /^B.* 9 /,
-    ],
+  const lies: [(message: Bytes) => Message[], RegExp][] = [
+    [(bytes) => [flipped(bytes)], /^B.* 9 /],
     // The second may come before the next message is sent, or behind it.
     [(bytes) => [bytes, bytes], /^(No message asked for "\\x82@|Byte \d)/],
     [(bytes) => [bytes.subarray(1)], /^A frame begins with "\\x82\?/],
@@ -424,7 +415,7 @@ loadTest("--websocket finds each wrong echo", async () => {
   ];
   for (const [lie, why] of lies) {
     await using server = socketServer((message, number) =>
-      number === 5 ? lie(message as Uint8Array<ArrayBuffer>) : [message]
+      number === 5 ? lie(message as Bytes) : [message]
     );
     const words = "echo --websocket --requests 20 --patience-ms 1000";
     assertFault(await load(server.addr, words), 19, why);

@@ -12,7 +12,7 @@ use crate::websocket;
 const OK: u16 = 200;
 /// Twice the largest head that servers send.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-const HEADERS_MAX: usize = 64;
+pub const HEADERS_MAX: usize = 64;
 const CHUNK_HEAD_BYTES_MAX: usize = 64;
 const EVENT_BYTES_MAX: usize = 32;
 /// The longest part of a server's bytes that a message quotes.
@@ -299,15 +299,7 @@ impl Answers {
         }
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut answer = httparse::Response::new(&mut headers);
-        let parsed = answer
-            .parse(bytes)
-            .map_err(|error| format!("Cannot read an answer at {}: {error}", quoted(bytes)))?;
-        let httparse::Status::Complete(length) = parsed else {
-            let fits = bytes.len() < HEAD_BYTES_MAX;
-            return fits
-                .then_some(None)
-                .ok_or_else(|| format!("A head is longer than {HEAD_BYTES_MAX} bytes"));
-        };
+        let Some(length) = parsed(&mut answer, bytes)? else { return Ok(None) };
         let head = self.judge(length, &answer)?;
         self.known = Some((bytes[..length].to_vec(), head));
         Ok(Some(head))
@@ -394,6 +386,19 @@ fn chunk_head(bytes: &[u8]) -> Result<Option<(usize, usize)>, String> {
 
 fn no_chunk(bytes: &[u8]) -> String {
     format!("Cannot read a chunk at {}", quoted(bytes))
+}
+
+/// Parses a head, and returns its length; `None` when it is not complete.
+pub fn parsed<'b>(
+    answer: &mut httparse::Response<'_, 'b>,
+    bytes: &'b [u8],
+) -> Result<Option<usize>, String> {
+    match answer.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => Ok(Some(length)),
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Ok(None),
+        Ok(_) => Err(format!("A head is longer than {HEAD_BYTES_MAX} bytes")),
+        Err(error) => Err(format!("Cannot read an answer at {}: {error}", quoted(bytes))),
+    }
 }
 
 /// Returns the value of a field, in lower case.

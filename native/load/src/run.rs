@@ -128,8 +128,6 @@ struct Run {
     next_place: usize,
     /// Whether the server ever accepted a connection.
     is_reached: bool,
-    /// The lines of standard input; it is over when nothing sends them any more.
-    input: Option<Receiver<String>>,
     tally: Tally,
     times: Histogram<u64>,
 }
@@ -193,7 +191,6 @@ impl Run {
             next_due_ns: 0,
             next_place: 0,
             is_reached: false,
-            input: None,
             tally: Tally::default(),
             times: Histogram::new_with_bounds(1, UNITS_MAX, DIGITS).map_err(io::Error::other)?,
             options,
@@ -263,9 +260,8 @@ impl Run {
 
     /// Measures as often as standard input asks, on the same connections, until it ends.
     fn session(&mut self) -> Result<(), String> {
-        println!("ready");
-        self.watch_input().map_err(of("watch standard input"))?;
-        while let Some(line) = self.input_line()? {
+        let input = self.watch_input()?;
+        while let Some(line) = self.input_line(&input)? {
             let time = line.trim().parse().map_err(|_| format!("No seconds: {line:?}"))?;
             self.options.time = Some(seconds(time).map_err(|error| error.to_string())?);
             (self.tally.requests, self.tally.late) = (0, 0);
@@ -277,11 +273,12 @@ impl Run {
         Ok(())
     }
 
-    /// Has a thread read standard input, which need not be something that a poll can watch.
-    fn watch_input(&mut self) -> io::Result<()> {
-        let waker = self.sockets.waker(INPUT_TOKEN)?;
+    /// Says that the connections are there, and has a thread read standard input, which need not be
+    /// something that a poll can watch.
+    fn watch_input(&self) -> Result<Receiver<String>, String> {
+        println!("ready");
+        let waker = self.sockets.waker(INPUT_TOKEN).map_err(of("watch standard input"))?;
         let (sender, receiver) = channel();
-        self.input = Some(receiver);
         thread::spawn(move || {
             for line in io::stdin().lines().map_while(Result::ok) {
                 let _ = (sender.send(line), waker.wake());
@@ -289,25 +286,24 @@ impl Run {
             drop(sender);
             waker.wake()
         });
-        Ok(())
+        Ok(receiver)
     }
 
     /// Waits for a line of standard input; `None` at its end.
-    fn input_line(&mut self) -> Result<Option<String>, String> {
+    fn input_line(&mut self, input: &Receiver<String>) -> Result<Option<String>, String> {
         loop {
-            match self.input.as_ref().map(Receiver::try_recv) {
-                Some(Ok(line)) => return Ok(Some(line)),
-                Some(Err(TryRecvError::Empty)) => self.turn()?,
-                _ => return Ok(None),
+            match input.try_recv() {
+                Ok(line) => return Ok(Some(line)),
+                Err(TryRecvError::Empty) => self.turn()?,
+                Err(TryRecvError::Disconnected) => return Ok(None),
             }
         }
     }
 
     /// Holds the connections until standard input ends. A connection that ends before is a failure.
     fn hold(&mut self) -> Result<(), String> {
-        println!("ready");
-        self.watch_input().map_err(of("watch standard input"))?;
-        while self.input_line()?.is_some() {}
+        let input = self.watch_input()?;
+        while self.input_line(&input)?.is_some() {}
         let (failures, all) = (self.tally.failures, self.options.idle);
         let failed = |first| Err(format!("{failures} of {all} connections failed: {first}"));
         self.tally.first_failure.take().map_or(Ok(()), failed)

@@ -6,7 +6,7 @@
 
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
 
-use crate::answers::{quoted, value};
+use crate::answers::{HEADERS_MAX, parsed, quoted, value};
 
 /// The fields of the request for a WebSocket. The key is that of RFC 6455 section 1.3.
 pub const ASKS: [&str; 4] = [
@@ -30,12 +30,9 @@ const WINDOW_BITS: u8 = 15;
 
 /// Reads the answer to the request; false when it is not complete.
 pub fn is_accepted(bytes: &[u8], deflates: bool) -> Result<bool, String> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut headers);
-    let parsed = answer
-        .parse(bytes)
-        .map_err(|error| format!("Cannot read an answer at {}: {error}", quoted(bytes)))?;
-    let httparse::Status::Complete(length) = parsed else { return Ok(false) };
+    let Some(length) = parsed(&mut answer, bytes)? else { return Ok(false) };
     let extension = value(&answer, "sec-websocket-extensions").unwrap_or_default();
     let accept = answer.headers.iter().any(|field| {
         field.name.eq_ignore_ascii_case("sec-websocket-accept") && field.value == ACCEPT.as_bytes()
