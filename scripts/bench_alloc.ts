@@ -9,7 +9,7 @@
 
 import { fileURLToPath } from "node:url";
 import { outputOf } from "./bench/peers/tools.ts";
-import { BUDGETS } from "./bench_alloc/budgets.ts";
+import { type Budget, BUDGETS } from "./bench_alloc/budgets.ts";
 import { FLAGS_OF } from "./bench_alloc/meter.ts";
 import {
   type Figures,
@@ -48,23 +48,15 @@ ${
     `                 ${name.padEnd(NAME_WIDTH)}${SCENARIOS[name].title}`
   ).join("\n")
 }
-  --json       Print one JSON array
   -h, --help   Print this
 
 Exit codes: 0 all within their budgets, 1 not, 2 bad usage.`;
 
-/** Bytes that one exchange allocates; budgets are for the last three. */
-export interface AllocationResult {
-  /** Its name. */
+/** Bytes that one exchange allocates, each figure as in its budget. */
+export interface AllocationResult extends Budget {
   readonly name: ScenarioName;
   /** The bytes of its handler alone. */
   readonly handler: number;
-  /** The other bytes on the heap, as the code runs. */
-  readonly asRun: number;
-  /** The same, as the code is written. */
-  readonly asWritten: number;
-  /** The bytes outside the heap. */
-  readonly beside: number;
 }
 
 const FIGURES = ["asRun", "asWritten", "beside"] as const;
@@ -122,16 +114,12 @@ function rowOf(result: AllocationResult): string[] {
 }
 
 async function main(): Promise<number> {
-  const { options: { only, json } } = readOptions(Deno.args, {
-    only: [],
-    json: false,
-  });
+  const { options: { only } } = readOptions(Deno.args, { only: [] });
   const results: AllocationResult[] = [];
   for (const name of chosenFrom(NAMES, only, "count")) {
     results.push(await countScenario(name));
   }
-  if (json) console.log(JSON.stringify(results, null, 2));
-  else for (const line of rows(HEAD, results.map(rowOf))) console.log(line);
+  for (const line of rows(HEAD, results.map(rowOf))) console.log(line);
   const over = results.filter((result) => excesses(result).length > 0);
   for (const result of over) {
     console.error(

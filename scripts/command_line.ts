@@ -114,6 +114,24 @@ export function countOf(option: string, text: string): number {
 }
 
 /**
+ * Returns a number of seconds.
+ *
+ * @throws {UsageError} when `text` is none above 0.
+ */
+export function secondsOf(option: string, text: string): number {
+  const seconds = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && seconds > 0) return seconds;
+  throw new UsageError(
+    `Cannot use ${option} "${text}": it must be a number above 0`,
+  );
+}
+
+/** Returns the words of a list with commas. */
+export function listOf(text: string): string[] {
+  return text === "" ? [] : text.split(",").map((word) => word.trim());
+}
+
+/**
  * Returns the file that a path of the command line names: it is relative to the
  * user's folder, and `deno task` starts in another.
  */

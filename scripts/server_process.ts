@@ -32,22 +32,16 @@ export interface ServerProcess extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/**
- * Returns the command that starts the built-in server on a free port, with only
- * the permissions that it needs.
- */
-export function builtInServer(...options: string[]): string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--allow-net=127.0.0.1",
-    ...libraryPermissions(),
-    fileURLToPath(new URL("../src/cli/main.ts", import.meta.url)),
-    "--port=0",
-    ...options,
-  ];
+/** Returns the command that starts the built-in server on a free port. */
+export function builtInServer(): string[] {
+  const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+  return denoCommand(...libraryPermissions(), main, "--port=0");
+}
+
+/** Returns the command of a server on Deno, with no more than its permissions. */
+export function denoCommand(...rest: string[]): string[] {
+  const run = [Deno.execPath(), "run", "--quiet", "--no-prompt"];
+  return [...run, "--allow-net=127.0.0.1", ...rest];
 }
 
 /**

@@ -63,12 +63,8 @@ export function findToolchain(
   const lacking = missingFrom(installed, sanitizer, needsSource);
   if (lacking === undefined) return installed;
   if (obstacle(Deno.build.os, hasProgram) !== undefined) {
-    const help = lacking.includes("sources")
-      ? 'get them with "rustup component add rust-src"'
-      : "get a compiler that has from https://rustup.rs";
     throw new Failure(
-      `Cannot use -Zsanitizer=${sanitizer}: ${installed.name} ${lacking}; ` +
-        help,
+      `Cannot use -Zsanitizer=${sanitizer}: ${installed.name} ${lacking}`,
     );
   }
   return debianToolchain();
@@ -126,11 +122,13 @@ function missingFrom(
   const library = `${sysroot}/lib/rustlib`;
   const runtime = new RegExp(`^librustc.*_rt\\.${RUNTIMES[sanitizer]}\\.`);
   if (!namesIn(`${library}/${host}/lib`).some((name) => runtime.test(name))) {
-    return `has no runtime for -Zsanitizer=${sanitizer}`;
+    return "has no runtime for it; get a compiler that has from " +
+      "https://rustup.rs";
   }
   const sources = namesIn(`${library}/src/rust/library`);
   if (!needsSource || sources.includes("Cargo.lock")) return undefined;
-  return "has no sources of the standard library";
+  return "has no sources of the standard library; get them with " +
+    '"rustup component add rust-src"';
 }
 
 /** Returns why Debian's tools cannot be had, and what to do about it. */

@@ -56,7 +56,7 @@ export class Bench {
 
   /** Returns the command of a scenario's load on a server. */
   commandOf(
-    { name, server: { port } }: RunningPeer,
+    { name, port }: RunningPeer,
     scenario: Scenario,
     seconds?: number,
   ): string[] {

@@ -116,7 +116,7 @@ async function warmUp(
   server: RunningPeer,
 ): Promise<void> {
   const { machine, seconds } = bench.init;
-  const { pid } = server.server;
+  const { pid } = server;
   const { min, max } = WARM_UP_SECONDS;
   const connections = Math.min(scenario.connections, BUSY);
   const load = { ...scenario, connections };
@@ -138,7 +138,7 @@ async function callsOf(
   if (!countsCalls || isElsewhere || server === undefined) return {};
   progress.step(`system calls of ${server.name}`);
   const count = (seconds: number) =>
-    countCalls(server.server.pid, bench.commandOf(server, scenario, seconds));
+    countCalls(server.pid, bench.commandOf(server, scenario, seconds));
   const { less, more } = CALLS_SECONDS_MANY;
   try {
     const calls = connections <= BUSY

@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 import {
   chosenFrom,
   countOf,
+  listOf,
   readOptions,
+  secondsOf,
   UsageError,
 } from "../command_line.ts";
 import { PEER_NAMES } from "./peers.ts";
@@ -94,13 +96,13 @@ export function parseBenchOptions(args: string[]) {
   }
   const { only, peers, rounds, seconds, output, quick, json } = options;
   const usual = quick ? QUICK : USUAL;
-  const names = chosenFrom(NAMES, namesIn(only), "run");
+  const names = chosenFrom(NAMES, listOf(only), "run");
   return {
     ...{ output, quick, json },
     rounds: rounds === "" ? usual.rounds : countOf("--rounds", rounds),
-    seconds: seconds === "" ? usual.seconds : secondsOf(seconds),
+    seconds: seconds === "" ? usual.seconds : secondsOf("--seconds", seconds),
     scenarios: SCENARIOS.filter(({ name }) => names.includes(name)),
-    peers: peers === "" ? usual.peers : peersOf(namesIn(peers)),
+    peers: peers === "" ? usual.peers : peersOf(listOf(peers)),
   };
 }
 
@@ -110,16 +112,4 @@ function peersOf(names: string[]): string[] {
   const others = names.filter((name) => !backends.includes(name));
   const known = chosenFrom(PEER_NAMES, others, "measure");
   return [...others.length > 0 ? known : [], ...backends];
-}
-
-function namesIn(text: string): string[] {
-  return text === "" ? [] : text.split(",").map((name) => name.trim());
-}
-
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (/^\d*\.?\d+$/.test(text) && seconds > 0) return seconds;
-  throw new UsageError(
-    `Cannot use --seconds "${text}": it must be a number above 0`,
-  );
 }

@@ -14,11 +14,7 @@ import type { Service } from "./scenarios.ts";
 export type { Peer };
 
 /** A peer that runs. */
-export interface RunningPeer extends AsyncDisposable {
-  readonly name: string;
-  /** Its process. */
-  readonly server: ServerProcess;
-}
+export type RunningPeer = ServerProcess & { readonly name: string };
 
 /** How long a server may take from its start until it listens. */
 const LISTEN_MS = 5_000;
@@ -37,7 +33,7 @@ export async function preparePeers(
   const missing: Record<string, string> = {};
   for (const name of new Set(names)) {
     try {
-      peers.push(await recipeOf(name)(tools));
+      peers.push({ ...await recipeOf(name)(tools), name });
     } catch (error) {
       // The others can still be measured.
       missing[name] = (error as Error).message.split("\n", 1)[0]!;
@@ -57,12 +53,11 @@ export async function startPeer(
   onServerCore: readonly string[] = [],
 ): Promise<RunningPeer> {
   const server = await startServer([...onServerCore, ...command(service)]);
-  const stop = () => server.stop();
   try {
     using _connection = await connected(server.port);
-    return { name, server, [Symbol.asyncDispose]: stop };
+    return { ...server, name };
   } catch (error) {
-    await stop();
+    await server.stop();
     throw error;
   }
 }

@@ -52,7 +52,7 @@ export async function underLoad(
   scenario: Scenario,
   server: RunningPeer,
 ): Promise<Round> {
-  const { pid } = server.server;
+  const { pid } = server;
   const { connections, isLimited } = scenario;
   const least = connections * SECONDS_A_CONNECTION;
   const meter = new CpuMeter(pid);
@@ -133,7 +133,7 @@ export async function idle(
   };
   // A new process: memory that was used once is often kept.
   await using running = await bench.start(peer, scenario);
-  const { pid } = running.server;
+  const { pid } = running;
   const hold = async (connections: number, look = () => Promise.resolve(0)) => {
     const held = { ...scenario, connections };
     await using load = await startLoad(bench.commandOf(running, held));

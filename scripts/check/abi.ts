@@ -34,11 +34,10 @@ export function* abi(files: Files): Generator<Fault> {
   const here = new Map(typeScriptSignatures(files.get(SYMBOLS) ?? ""));
   const there = new Map<string, Signature>();
   for (const [file, text] of filesUnder(files, FFI, ".rs")) {
-    for (
-      const { index, 0: all, 1: noMangle, 2: name } of text.matchAll(EXTERN)
-    ) {
-      const line = lineAt(text, index + all.indexOf("pub "));
-      there.set(name!, { text: rustSignature(all), file, line });
+    for (const match of text.matchAll(EXTERN)) {
+      const [all, noMangle, name] = match;
+      const line = lineAt(text, match.index + all.indexOf("pub "));
+      there.set(name!, { text: rustSignature(match), file, line });
       if (noMangle !== undefined) continue;
       const message = `${name} needs #[unsafe(no_mangle)] on the line before`;
       yield { file, line, message };
@@ -95,9 +94,8 @@ function* typeScriptSignatures(
 }
 
 /** Rust's types become Deno's words for them. */
-function rustSignature(all: string): string {
-  const [, , name, list, result = "nothing"] = new RegExp(EXTERN.source, "m")
-    .exec(all)!;
+function rustSignature(match: RegExpExecArray): string {
+  const [, , name, list, result = "nothing"] = match;
   const parameters = parts(list!).map((part) =>
     part.replace(/: \*(const|mut) \w+$/, ": buffer")
   );

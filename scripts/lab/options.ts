@@ -7,7 +7,9 @@
 import {
   chosenFrom,
   countOf,
+  listOf,
   readOptions,
+  secondsOf,
   UsageError,
 } from "../command_line.ts";
 import { chosenModels, type Model, MODEL_NAMES, MODELS } from "./models.ts";
@@ -171,7 +173,7 @@ export function parseLabOptions(args: string[]): LabOptions {
         .map((text) => connectionsOf(text)),
       busy: busyOf(options.busy),
       size: options.size,
-      seconds: secondsOf(options.seconds || usual.seconds),
+      seconds: secondsOf("--seconds", options.seconds || usual.seconds),
       json: options.json,
       report: options.report,
       from: options.from,
@@ -198,10 +200,6 @@ function serveOptions(
   );
 }
 
-function listOf(text: string): string[] {
-  return text === "" ? [] : text.split(",").map((word) => word.trim());
-}
-
 function connectionsOf(text: string): number {
   const count = countOf("--connections", text);
   if (count <= CONNECTIONS_MAX) return count;
@@ -225,12 +223,4 @@ function busyOf(text: string): Busy {
     return Math.min(Math.max(busy, 1), connections);
   };
   return { text, of };
-}
-
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (/^\d*\.?\d+$/.test(text) && seconds > 0) return seconds;
-  throw new UsageError(
-    `Cannot use --seconds "${text}": it must be a number above 0`,
-  );
 }

@@ -49,7 +49,7 @@ for (const peer of peers) {
     const name = `${peer.name} as ${service} answers what it is measured with`;
     Deno.test(name, async (t) => {
       await using running = await startPeer(peer, service);
-      const { port } = running.server;
+      const { port } = running;
       for (const scenario of scenarios) {
         await t.step(scenario.name, async () => {
           const load = loadFor(scenario, peer.name);

@@ -10,7 +10,7 @@
 
 import { join } from "node:path";
 import { BIG_BYTES, BIG_PERIOD } from "../payloads.ts";
-import { need, outputOf, type Peer, placeOf } from "./tools.ts";
+import { need, outputOf, placeOf, type Prepared } from "./tools.ts";
 
 /** More than any scenario opens. nginx makes a record for each at its start. */
 const CONNECTIONS_MAX = 32_768;
@@ -25,7 +25,7 @@ const BECOME = 'echo "listening on 127.0.0.1:$1"; shift; exec "$@"';
  *
  * @throws {Failure} with the reason.
  */
-export async function nginxPeer(): Promise<Peer> {
+export async function nginx(): Promise<Prepared> {
   need("nginx");
   const folder = placeOf("nginx");
   Deno.mkdirSync(join(folder, "files"), { recursive: true });
@@ -34,13 +34,12 @@ export async function nginxPeer(): Promise<Peer> {
   const said = await outputOf(["nginx", "-v"]);
   await outputOf([...nginxCommand(folder, freePort()), "-t", "-q"]);
   return {
-    name: "nginx",
     version: /nginx\/([\d.]+)/.exec(said)?.[1] ?? said,
     can: ["hello", "big"],
     command() {
       const port = freePort();
-      const nginx = nginxCommand(folder, port);
-      return ["sh", "-c", BECOME, "sh", `${port}`, ...nginx];
+      const command = nginxCommand(folder, port);
+      return ["sh", "-c", BECOME, "sh", `${port}`, ...command];
     },
   };
 }

@@ -10,7 +10,7 @@ import { Reactor } from "../../../mod.ts";
 import { type Backend, BACKEND_VARIABLE } from "../../../src/poll/poll.ts";
 import { cratePath } from "../../programs.ts";
 import { build, buildIfStale } from "../../build.ts";
-import { libraryPermissions } from "../../server_process.ts";
+import { denoCommand, libraryPermissions } from "../../server_process.ts";
 import {
   type Ability,
   backendOf,
@@ -18,19 +18,18 @@ import {
   BUN,
   FIBERS,
   LIMIT,
-  onBackend,
   OVER_TCP,
   RING,
   type Service,
   SUBJECT,
 } from "../scenarios.ts";
-import { nginxPeer } from "./nginx.ts";
+import { nginx } from "./nginx.ts";
 import {
   need,
   npmPackage,
   outputOf,
-  type Peer,
   placeOf,
+  type Prepared,
   serverFile,
   type Tools,
 } from "./tools.ts";
@@ -51,34 +50,29 @@ const WEBSOCKETS = ["ws-echo", "ws", "ws-topic"] as const;
  *
  * @throws {Failure} with the reason when it cannot.
  */
-export type Recipe = (tools: Tools) => Peer | Promise<Peer>;
+type Recipe = (tools: Tools) => Prepared | Promise<Prepared>;
 
 /** Every peer, by its name, in the order of the report. */
 export const RECIPES: Readonly<Record<string, Recipe>> = {
-  [LIMIT]: () => bare(LIMIT),
-  [RING]: () => bare(RING, "--ring"),
+  [LIMIT]: () => bare(),
+  [RING]: () => bare("--ring"),
   [SUBJECT]: () => denio(),
-  [FIBERS]: () => ours(FIBERS, ["echo"], () => serverOf("denio", "fibers")),
+  [FIBERS]: () => ours(["echo"], () => serverOf("denio", "fibers")),
   "denio drop-in": () =>
-    ours("denio drop-in", WEBSOCKETS, (service) => [
+    ours(WEBSOCKETS, (service) => [
       `--preload=${cratePath("../src/server/register.ts")}`,
       ...serverOf("deno", service),
     ]),
-  [OVER_TCP]: () =>
-    ours(OVER_TCP, ["ws-echo"], () => serverOf("denio", "echo")),
+  [OVER_TCP]: () => ours(["ws-echo"], () => serverOf("denio", "echo")),
   "denio reuse-port": () =>
-    ours(
-      "denio reuse-port",
-      ["workers"],
-      (service) => workers(service, "reuse-port"),
-    ),
+    ours(["workers"], (service) => workers(service, "reuse-port")),
   [BASELINE]: deno,
   "node": node,
   [BUN]: bun,
   "Go": go,
-  "nginx": nginxPeer,
-  "ws": (tools) => onNode("ws", WS, tools),
-  "uWebSockets.js": (tools) => onNode("uWebSockets.js", UWS, tools),
+  "nginx": nginx,
+  "ws": (tools) => onNode(WS, tools),
+  "uWebSockets.js": (tools) => onNode(UWS, tools),
 };
 
 /** Returns the recipe of a peer, by its name. */
@@ -88,7 +82,7 @@ export function recipeOf(name: string): Recipe {
 }
 
 /** It sends the same fixed answer to each request; so do the others. */
-async function bare(name: string, ...options: string[]): Promise<Peer> {
+async function bare(...options: string[]): Promise<Prepared> {
   need("cargo", ", to build it with");
   build(["--example", "limit"]);
   const program = cratePath("target/release/examples/limit");
@@ -98,51 +92,44 @@ async function bare(name: string, ...options: string[]): Promise<Peer> {
   ) => [program, ...options, ...service === "echo" ? ["--echo"] : [], ...more];
   await outputOf(command("hello", "--probe"));
   const can = ["hello", "app", "json", "echo"] as const;
-  return { name, version: config.version, can, command };
+  return { version: config.version, can, command };
 }
 
-function denio(...variables: string[]): Peer {
+function denio(...variables: string[]): Prepared {
   const can: readonly Ability[] = [
     ...[...EVERYTHING, ...WEBSOCKETS],
     ...["login", "workers", "ws-deflate"] as const,
   ];
-  return ours(
-    SUBJECT,
-    can,
-    (service) =>
-      service.startsWith("workers-")
-        ? workers(service, "shared-listener")
-        : serverOf("denio", service),
-    ...variables,
-  );
+  const server = (service: Service) =>
+    service.startsWith("workers-")
+      ? workers(service, "shared-listener")
+      : serverOf("denio", service);
+  return ours(can, server, ...variables);
 }
 
 /** Opens a poll first, which throws where there is no such backend. */
-function denioOn(backend: string): Peer {
+function denioOn(backend: string): Prepared {
   const peer = denio(BACKEND_VARIABLE);
   new Reactor({ backend: backend as Backend }).close();
   const env = `${BACKEND_VARIABLE}=${backend}`;
   return {
     ...peer,
-    name: onBackend(backend),
     command: (service) => ["env", env, ...peer.command(service)],
   };
 }
 
 /** A server on denio, in one of its faces. */
 function ours(
-  name: string,
   can: readonly Ability[],
   server: (service: Service) => string[],
   ...variables: string[]
-): Peer {
+): Prepared {
   buildIfStale();
   return {
-    name,
     version: config.version,
     can,
     command: (service) =>
-      denoCommand([...libraryPermissions(...variables), ...server(service)]),
+      denoCommand(...libraryPermissions(...variables), ...server(service)),
   };
 }
 
@@ -152,31 +139,28 @@ function workers(service: Service, balance: string): string[] {
   return ["--allow-read", serverFile("denio_workers.ts"), count, balance];
 }
 
-function deno(): Peer {
+function deno(): Prepared {
   return {
-    name: BASELINE,
     version: Deno.version.deno,
     can: [...EVERYTHING, "login", ...WEBSOCKETS],
-    command: (service) => denoCommand(serverOf("deno", service)),
+    command: (service) => denoCommand(...serverOf("deno", service)),
   };
 }
 
-async function node(): Promise<Peer> {
+async function node(): Promise<Prepared> {
   need("node");
   const version = await outputOf(["node", "--version"]);
   return {
-    name: "node",
     version: version.replace("v", ""),
     can: EVERYTHING,
     command: (service) => ["node", serverFile("node.mjs"), service],
   };
 }
 
-async function bun(tools: Tools): Promise<Peer> {
+async function bun(tools: Tools): Promise<Prepared> {
   // Its name on every system.
   const program = join(await npmPackage(BUN_PACKAGE, tools), "bin", "bun.exe");
   return {
-    name: BUN,
     version: await outputOf([program, "--version"]),
     can: [...EVERYTHING, ...WEBSOCKETS, "ws-deflate"],
     command: (service) => [program, ...serverOf("bun", service)],
@@ -184,24 +168,19 @@ async function bun(tools: Tools): Promise<Peer> {
 }
 
 /** A package of npm that has WebSockets for node, if it has them for this one. */
-async function onNode(
-  name: string,
-  wanted: string,
-  tools: Tools,
-): Promise<Peer> {
+async function onNode(wanted: string, tools: Tools): Promise<Prepared> {
   need("node");
   const folder = await npmPackage(wanted, tools);
   await outputOf(["node", "--eval", `require(${JSON.stringify(folder)})`]);
   const command = ["node", serverFile("node_websocket.mjs"), folder];
   return {
-    name,
     version: wanted.replace(/^.*@/, ""),
     can: [...WEBSOCKETS, "ws-deflate"],
     command: (service) => [...command, service],
   };
 }
 
-async function go({ say }: Tools): Promise<Peer> {
+async function go({ say }: Tools): Promise<Prepared> {
   need("go");
   const program = placeOf("go_server");
   say("building the Go server");
@@ -209,7 +188,6 @@ async function go({ say }: Tools): Promise<Peer> {
   await outputOf(build, GO_BUILD_MS);
   const version = await outputOf(["go", "env", "GOVERSION"]);
   return {
-    name: "Go",
     version: version.replace("go", ""),
     can: EVERYTHING,
     command: (service) => [program, service],
@@ -219,12 +197,4 @@ async function go({ say }: Tools): Promise<Peer> {
 /** The file of a runtime's servers, and its argument. */
 function serverOf(runtime: string, service: Service | "fibers"): string[] {
   return [serverFile(`${runtime}.ts`), service];
-}
-
-/** denio's and Deno's differ in nothing but what the library needs. */
-function denoCommand(rest: readonly string[]): string[] {
-  return [
-    ...[Deno.execPath(), "run", "--quiet", "--no-prompt"],
-    ...["--allow-net=127.0.0.1", ...rest],
-  ];
 }

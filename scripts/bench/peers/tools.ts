@@ -13,9 +13,7 @@ import { cratePath, hasProgram } from "../../programs.ts";
 import type { Ability, Service } from "../scenarios.ts";
 
 /** A server that can be started. */
-export interface Peer {
-  /** Its name in the report. */
-  readonly name: string;
+export interface Prepared {
   readonly version: string;
   /** The services that it has. */
   readonly can: readonly Ability[];
@@ -25,6 +23,9 @@ export interface Peer {
    */
   command(service: Service): string[];
 }
+
+/** The same with its name in the report. */
+export type Peer = Prepared & { readonly name: string };
 
 /** The tools. */
 export interface Tools {
