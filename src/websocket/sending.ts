@@ -78,6 +78,9 @@ function writeCompressed(
   first: number,
   bytes: Bytes,
 ): void {
+  // Now: making room may run handlers, which compress other messages.
+  socket.transport.reserve?.(HEAD_BYTES_MAX + SHARED_BYTES_MAX);
+  if (phaseOf(socket) !== Phase.OPEN) return;
   const { memoryBytes } = codec;
   const small = codec.deflate(bytes, 0, bytes.byteLength);
   if (small === undefined) return writeFrame(socket, first, bytes);

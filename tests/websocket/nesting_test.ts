@@ -6,10 +6,11 @@
 import { assertEquals } from "@std/assert";
 import { errnoNumber } from "../../src/native/errors.ts";
 import type { MemoryStream } from "../../src/system/memory_sockets.ts";
-import { FIN, TEXT } from "../../src/websocket/frames.ts";
+import { FIN, RSV1, TEXT } from "../../src/websocket/frames.ts";
 import type { WebSocketHandlers } from "../../src/websocket/handlers.ts";
 import type { ServerWebSocket } from "../../src/websocket/socket.ts";
 import type { SocketRecord } from "../../src/websocket/state.ts";
+import { inflateOnce } from "../util/deflate_peer.ts";
 import { concat } from "../util/http_bytes.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
 import { MemoryServer } from "../util/websocket_memory.ts";
@@ -102,6 +103,32 @@ for (const [what, end, size] of ENDS) {
     assertEquals(peer.written - written, size);
   });
 }
+
+Deno.test("websocket sends its own message, when a handler compresses another one meanwhile", async () => {
+  const [own, others] = ["own ", "others' "].map((word) => word.repeat(500));
+  using scene = new Scene({
+    compression: true,
+    close: () => void scene.sockets[2]!.send(others!),
+  });
+  const [broken, brokenPeer] = await scene.openPaused(new Uint8Array(0));
+  const fields = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+  const peers: MemoryStream[] = [];
+  for (let count = 0; count < 2; count++) {
+    const peer = await scene.open({ fields });
+    peer.take();
+    peers.push(peer);
+  }
+  scene.break(brokenPeer);
+  for (const length of FILLING) broken.send(new Uint8Array(length));
+  scene.sockets[1]!.send(own!);
+  await scene.system.settle();
+  const got = peers.map((peer) => {
+    const [first, length, ...payload] = peer.take();
+    assertEquals([first, length], [FIN | RSV1 | TEXT, payload.length]);
+    return new TextDecoder().decode(inflateOnce(Uint8Array.from(payload)));
+  });
+  assertEquals(got, [own, others]);
+});
 
 Deno.test("websocket keeps nothing of a read in which it was terminated", async () => {
   using scene = new Scene({ message: (socket) => socket.terminate() });
