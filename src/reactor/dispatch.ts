@@ -11,6 +11,7 @@ import { ReadBatch } from "../net/batches.ts";
 import type { Events } from "../poll/events.ts";
 import { READ_ROOM_MIN } from "../bytes/read_buffer.ts";
 import { EngineConnection } from "./connection/engine.ts";
+import { requeue } from "./connection/record.ts";
 import type { Host } from "./host.ts";
 import type { System } from "../system/system.ts";
 
@@ -88,6 +89,7 @@ export class Dispatch {
     assert(read > 0 && read <= batch.length, "each call reads a connection");
     host.reads += read;
     const goOn = this.#goOn;
+    let isLate = false;
     input.beginBatch();
     try {
       for (let index = 0, at = start; index < read; index++) {
@@ -97,21 +99,33 @@ export class Dispatch {
         if (source instanceof EngineConnection) {
           const room = batch.room(index);
           try {
-            if (source.onRead(bytes, at, count, room)) goOn.push(source);
+            if (isLate) source.onReadLate(bytes, at, count, room);
+            else if (source.onRead(bytes, at, count, room)) goOn.push(source);
           } catch (error) {
             source.fail(error);
           }
         }
         at += Math.max(0, count);
+        // The others were read: what came for them waits for the next turn.
+        isLate ||= index + 1 < read && host.countCalls(1);
       }
     } finally {
       input.endBatch();
     }
-    if (goOn.length > 0) {
-      for (const source of goOn) host.act(source, 0);
-      goOn.length = 0;
-    }
+    if (goOn.length > 0) this.#readOn(isLate);
     return read;
+  }
+
+  /** Reads on where there may be more, now or in the next turn. */
+  #readOn(isLate: boolean): void {
+    const host = this.#host;
+    const goOn = this.#goOn;
+    for (const source of goOn) {
+      if (isLate) requeue(source);
+      else host.act(source, 0);
+      isLate ||= host.isSpent;
+    }
+    goOn.length = 0;
   }
 
   #actAlone(events: Events, index: number): void {

@@ -24,6 +24,7 @@ import {
   isShortage,
   type ListenerHost,
 } from "./listener/engine.ts";
+import { Share } from "./share.ts";
 import { type Queued, slotOf, type Slots } from "./slots.ts";
 import { type Registered, Sources } from "./sources.ts";
 import { Histogram, type ReactorStats } from "./stats.ts";
@@ -32,13 +33,6 @@ import type { ReactorPoll, StreamSocket, System } from "../system/system.ts";
 import { type Timer, Timers } from "./timers.ts";
 import type { WatchedSource, WatchHost } from "./watch.ts";
 
-/**
- * How long a turn acts on requeued sources, and how long on those with events;
- * the others wait for the next turn. So the program's timers wait for a few such
- * times at the most, however much peers send. Almost all turns are shorter: each
- * that ends early costs a round of Deno's loop.
- */
-const SHARE_MS = 5;
 /** How much the turn's own time may be wrong when a wait is computed. */
 const FRESH_MS = 1;
 
@@ -88,8 +82,8 @@ export class Host
   readonly #onError: (error: unknown) => void;
   readonly #timers = new Timers((delta) => this.countRef(delta));
   #turnMs: number;
-  /** When requeued sources, or those with events, began to act. */
-  #shareMs = 0;
+  /** The time of requeued sources, and then that of those with events. */
+  readonly #share: Share;
   /** Whether the turn's time is nearly the present: false while parked. */
   isFresh = false;
   /** Whether this loop waits for a round of Deno's loop. */
@@ -124,6 +118,7 @@ export class Host
     this.#onError = options.onError ?? logError;
     this.memory = new Memory(this, options.memoryBytesMax ?? Infinity);
     this.#turnMs = this.#poll.nowMs();
+    this.#share = new Share(this.#poll);
     this.#sweep = new Sweep(this);
   }
 
@@ -138,7 +133,15 @@ export class Host
 
   /** Whether the turn has had its time: what is left waits for the next one. */
   get isSpent(): boolean {
-    return this.#poll.nowMs() - this.#shareMs >= SHARE_MS;
+    return this.#share.look();
+  }
+
+  get callsLeft(): number {
+    return this.#share.left;
+  }
+
+  countCalls(calls: number): boolean {
+    return this.#share.count(calls);
   }
 
   get hasQueued(): boolean {
@@ -312,6 +315,8 @@ export class Host
   // Made once: a closure in `flushSoon` would be allocated for each call.
   readonly #flush = (): void => {
     this.#flushes = false;
+    // While the reactor is parked, each round of Deno's loop has its own share.
+    if (!this.isFresh) this.#share.end();
     this.#call(() => this.output.flush());
   };
 
@@ -396,6 +401,7 @@ export class Host
     this.#lag.add(this.#poll.nowMs() - this.#waitedMs);
     this.#waitedMs = NaN;
     this.isFresh = false;
+    this.#share.end();
   }
 
   /**
@@ -415,7 +421,8 @@ export class Host
     this.#turns++;
     this.#events += count;
     if (this.#sweep.isResting) this.#sweep.endRest();
-    this.#turnMs = this.#shareMs = nowMs;
+    this.#turnMs = nowMs;
+    this.#share.begin(nowMs);
     this.isFresh = true;
     this.#inTurn = true;
     // Sources that are queued while these act belong to the next turn.
@@ -430,7 +437,7 @@ export class Host
       break;
     }
     // However long one source took, events have their share.
-    this.#shareMs = this.#poll.nowMs();
+    this.#share.begin(this.#poll.nowMs());
   }
 
   endTurn(): void {

@@ -39,16 +39,26 @@ export interface SharedTransport<Data = unknown> extends Transport<Data> {
    */
   retain(end: number): void;
   /**
+   * How many handlers may be called before `postpone` is asked: at least 1, and
+   * more while handlers are fast.
+   */
+  readonly callsLeft?: number;
+  /**
    * Gives bytes back that `data` got, if the turn has lasted long: other peers
    * and the program wait. `data` gets them again in a later turn, before other
-   * bytes.
+   * bytes. `end` follows them, also if it was called already.
    *
+   * Ask behind each call of a handler: that costs nothing, since the clock is
+   * looked at seldom.
+   *
+   * @param calls How many handlers were called since; 1 when left out.
    * @returns Whether it takes them.
    */
   postpone?(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     end: number,
+    calls?: number,
   ): boolean;
   /**
    * Does work in a later turn, in its place among the peers that wait for one.

@@ -24,14 +24,21 @@ export function hold(
   extrasOf(socket).held = isOwned ? held : copyOf(held, end);
 }
 
-function copyOf({ bytes, rows, rest }: HeldRows, end: number): HeldRows {
+function copyOf(held: HeldRows, end: number): HeldRows {
+  const { bytes, rows, rest, calls } = held;
   const from = firstOf(rows) ?? rest;
   for (let at = 0; at < rows.length; at += ROW_WORDS) {
     if (isFailure(rows, at)) continue;
     rows[at + ROW_START]! -= from;
     rows[at + ROW_END]! -= from;
   }
-  return { bytes: bytes.slice(from, end), rows, at: 0, rest: rest - from };
+  return {
+    bytes: bytes.slice(from, end),
+    rows,
+    at: 0,
+    rest: rest - from,
+    calls,
+  };
 }
 
 /** Returns where the bytes of the first row begin. */

@@ -58,23 +58,21 @@ import {
 } from "./small_read.ts";
 import { current, decodeText } from "./text.ts";
 
-/** Rows of one call. Behind each call the turn may end: see `postpone`. */
-const ROWS_MAX = 16;
 /**
- * Rows of one call where messages are compressed: each may take as long as a
- * turn, since a read of 64 KiB may contain 64 MiB.
+ * Rows of one call: fewer where the transport wants to be asked earlier whether
+ * the turn may end. Rows cannot be given back.
  */
-const ROWS_COMPRESSED = 1;
+const ROWS_MAX = 16;
 /** The least room for a message that comes in parts. */
 const PARTIAL_BYTES_MIN = 1_024;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * The rows of the last call, by whether messages may be compressed. Not shared
- * while in use: handlers may nest.
+ * The rows of earlier calls, by how many there may be. Not shared while in use:
+ * handlers may nest.
  */
-const spares: (Uint32Array<ArrayBuffer> | undefined)[] = [undefined, undefined];
+const spares: (Uint32Array<ArrayBuffer> | undefined)[] = [];
 
 /** Takes bytes from the peer; they are valid until this returns. */
 export function receive(
@@ -111,10 +109,8 @@ function receiveSmall(
 ): number {
   const isLent = socket.service.receiver.takesLent;
   let at = start;
-  for (let count = 0; at < end && takesSmall(socket); count++) {
-    // As often as behind rows.
-    const mayEnd = count > 0 && count % ROWS_MAX === 0;
-    if (mayEnd && socket.transport.postpone?.(bytes, at, end)) return end;
+  while (at < end && takesSmall(socket)) {
+    if (at > start && socket.transport.postpone?.(bytes, at, end)) return end;
     const message = smallMessage(bytes, at, end, isLent);
     if (message === undefined) break;
     at += smallFrameBytes(bytes, at);
@@ -137,13 +133,13 @@ function takesSmall({ state, extras, service }: SocketRecord): boolean {
 export function goOn(socket: SocketRecord): void {
   const held = socket.extras?.held;
   if (held !== undefined) {
-    const { bytes, rows, rest } = held;
+    const { bytes, rows, rest, calls } = held;
     held.at = act(socket, bytes, rows, held.at, rows.length);
     if (socket.state & HELD) return countHeld(socket);
     if (socket.state & DEAF) return;
     if (socket.extras !== undefined) socket.extras.held = undefined;
     const end = bytes.byteLength;
-    if (socket.transport.postpone?.(bytes, rest, end)) countHeld(socket);
+    if (socket.transport.postpone?.(bytes, rest, end, calls)) countHeld(socket);
     else parse(socket, bytes, rest, end, true);
   }
   if (!(socket.state & HELD)) socket.transport.resume();
@@ -161,23 +157,26 @@ function parse(
   end: number,
   isOwned: boolean,
 ): void {
-  const kind = socket.codec === undefined ? 0 : 1;
-  const rowsMax = kind === 0 ? ROWS_MAX : ROWS_COMPRESSED;
-  const table = spares[kind] ?? new Uint32Array(rowsMax * ROW_WORDS);
-  spares[kind] = undefined;
+  const { transport } = socket;
   let at = start;
+  let calls = 0;
   while (at < end) {
     // A peer that sends many small messages must not keep others waiting.
-    if (at > start && socket.transport.postpone?.(bytes, at, end)) break;
+    if (calls > 0 && transport.postpone?.(bytes, at, end, calls)) break;
+    const rowsMax = rowsFor(socket);
+    const table = spares[rowsMax] ?? new Uint32Array(rowsMax * ROW_WORDS);
+    spares[rowsMax] = undefined;
     const count = parseOnce(socket, bytes, at, end, table);
     at += parsed.consumed;
     const rowsEnd = count * ROW_WORDS;
     const stop = act(socket, bytes, table, 0, rowsEnd);
-    if (socket.state & DEAF) break;
+    spares[rowsMax] = table;
+    if (socket.state & DEAF) return;
+    calls = callsFor(socket, count);
     if (socket.state & HELD) {
       if (stop === rowsEnd && at === end) break;
       const rows = table.slice(stop, rowsEnd);
-      hold(socket, { bytes, rows, at: 0, rest: at }, end, isOwned);
+      hold(socket, { bytes, rows, at: 0, rest: at, calls }, end, isOwned);
       break;
     }
     if (count < rowsMax) {
@@ -186,8 +185,19 @@ function parse(
       break;
     }
   }
-  spares[kind] = table;
-  if (!(socket.state & DEAF)) countHeld(socket);
+  countHeld(socket);
+}
+
+/** Returns how many rows may be acted on before the turn may end. */
+function rowsFor({ codec, transport }: SocketRecord): number {
+  // Each may take as long as a turn: a read of 64 KiB may contain 64 MiB.
+  if (codec !== undefined) return 1;
+  return Math.min(ROWS_MAX, transport.callsLeft ?? ROWS_MAX);
+}
+
+/** Returns for how many calls of handlers rows count. */
+function callsFor({ codec }: SocketRecord, rows: number): number {
+  return codec === undefined ? rows : ROWS_MAX;
 }
 
 /** What {@linkcode parseOnce} found beside its rows. */

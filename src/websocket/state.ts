@@ -77,6 +77,8 @@ export interface HeldRows {
   at: number;
   /** Where the bytes begin that were not parsed yet; they go to the end. */
   readonly rest: number;
+  /** For how many calls of handlers the read's rows count: see `postpone`. */
+  readonly calls: number;
 }
 
 /** What only a few WebSockets have at a time. */

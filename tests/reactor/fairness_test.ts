@@ -104,6 +104,32 @@ Deno.test("a turn whose time is over leaves other connections to the next turns,
   assertEquals(turns, [[0, 1], [2, 3], [4, 4], [4]]);
 });
 
+Deno.test("a turn whose time is over in the middle of a batch keeps what was read for the others, and reads it once", async () => {
+  const system = new MemorySystem({ batches: true });
+  using reactor = new Reactor({ system });
+  const acted: string[][] = [];
+  const indexes = new Map<Connection, number>();
+  reactor.listen(MEMORY_ADDRESS, {
+    open: (connection) => void indexes.set(connection, indexes.size),
+    data: (connection, _bytes, start, end) => {
+      const turn = acted[reactor.stats().turns] ??= [];
+      turn.push(`${indexes.get(connection)} ${end - start}`);
+      system.spend(3);
+    },
+  });
+  const streams = [0, 1, 2, 3, 4, 5].map(() => system.arrive());
+  await system.settle();
+  for (const stream of streams) stream.receive(MESSAGE_BYTES);
+  const before = reactor.stats().reads;
+  await system.settle();
+  assertEquals(acted.filter((lines) => lines.length > 0), [
+    ["0 64", "1 64"],
+    ["2 64", "3 64"],
+    ["4 64", "5 64"],
+  ]);
+  assertEquals(reactor.stats().reads - before, streams.length);
+});
+
 Deno.test("floods that take all of a turn's time act by turns, and so do new events", async () => {
   const system = new MemorySystem();
   using reactor = new Reactor({ system });

@@ -221,10 +221,13 @@ export class Audit {
   #watchPostponed(connection: Connection, life: Life): void {
     const engine = engineOf(connection);
     const { postpone } = engine;
-    engine.postpone = (bytes, start, end) => {
-      const takes = postpone.call(engine, bytes, start, end);
-      if (takes) life.received -= end - start;
-      return takes;
+    engine.postpone = (bytes, start, end, calls) => {
+      const takes = postpone.call(engine, bytes, start, end, calls);
+      if (!takes) return false;
+      life.received -= end - start;
+      // It follows these bytes.
+      life.isEnded = false;
+      return true;
     };
   }
 

@@ -104,6 +104,7 @@ export class Conduct {
   ): void {
     const world = this.#world;
     this.#expectTold("data");
+    world.compute();
     if (this.#upgrades && world.chance(UPGRADE_CHANCE)) {
       end = this.#upgrade(connection, bytes, start, end);
       if (end === start) return;

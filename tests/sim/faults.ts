@@ -47,6 +47,8 @@ export interface Faults {
   readonly noAddress: number;
   /** How long a system call takes, in milliseconds. */
   readonly callMs: number;
+  /** How long the program computes in a handler at the most, in milliseconds. */
+  readonly handlerMs: number;
   /** A wait ends without an event. */
   readonly earlyWake: number;
   /** Milliseconds between two moments at which the network moves all bytes. */
@@ -68,6 +70,8 @@ const URGENT_WORLDS = 5;
 
 /** As on Linux without a ring, with one, and so few that most reads go on. */
 const BATCH_ROOMS = [Infinity, 2_048, 16];
+/** Most programs are fast; a turn lasts ten milliseconds at the most. */
+const HANDLERS_MS = [0, 0, 0, 25];
 
 /** Returns a world's faults: none, few or many of each kind. */
 export function faultsOf(world: Lots, seed: number): Faults {
@@ -91,6 +95,7 @@ export function faultsOf(world: Lots, seed: number): Faults {
     oddAccept: seldom(),
     noWatches: world.pick([0, 0, 0, 0.2]),
     noAddress: world.pick([0, 0, 0, OFTEN]),
+    handlerMs: HANDLERS_MS[seed % HANDLERS_MS.length]!,
     callMs: world.pick([0, 0.02, 0.5]),
     earlyWake: rate(),
     tickMs: world.pick([0, 0, 0.5, 2]),

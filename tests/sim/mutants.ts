@@ -182,7 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a resumed connection is not read on",
     inside: "resume",
-    place: "if (flags & READABLE) requeue($$);",
+    place: "if (flags & WAITING) requeue($$);",
     wrong: "",
     scenario: "reactor",
   },
@@ -224,7 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "connections of a batch are not read on, though they filled the room",
     inside: "Dispatch",
-    place: "for (const source of goOn) act($$);",
+    place: "act(source, 0);",
     wrong: "",
     scenario: "echo",
   },
@@ -301,9 +301,23 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a connection that is upgraded is not read on",
     inside: "upgrade",
-    place: "if (flags & READABLE) requeue($$);",
+    place: "if (flags & WAITING) requeue($$);",
     wrong: "",
     scenario: "reactor",
+  },
+  {
+    name: "what a batch has read is dropped when the turn has had its time",
+    inside: "Dispatch",
+    place: "onReadLate($$)",
+    wrong: "undefined",
+    scenario: "reactor",
+  },
+  {
+    name: "what a protocol gives back waits for the next event",
+    inside: "keepForLater",
+    place: "requeue($$);",
+    wrong: "",
+    scenario: "websocket",
   },
   {
     name: "messages that wait for a handler are dropped when it is done",

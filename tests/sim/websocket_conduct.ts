@@ -118,6 +118,7 @@ export class Conduct {
   /** The handler `message`. */
   message(message: Message): unknown {
     return this.model.message(message, () => {
+      this.#world.compute();
       this.#do();
       return this.#act(message);
     });

@@ -43,6 +43,7 @@ export class FakeHost implements ConnectionHost, ListenerHost {
   isCrowded = false;
   isOverfull = false;
   isSpent = false;
+  readonly callsLeft = 1;
 
   /** Lets time pass, and runs the timers that are due then. */
   pass(ms: number): void {
@@ -56,6 +57,10 @@ export class FakeHost implements ConnectionHost, ListenerHost {
 
   makeRoom(): boolean {
     return !this.isCrowded;
+  }
+
+  countCalls(): boolean {
+    return this.isSpent;
   }
 
   wrote(): void {}

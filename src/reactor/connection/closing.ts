@@ -25,9 +25,8 @@ import {
   ENDED,
   HAS_SENT,
   LINGERING,
-  READABLE,
-  UNREAD,
   UNWRITABLE,
+  WAITING,
   WRITE_ENDED,
   WRITE_ENDING,
 } from "./flags.ts";
@@ -152,7 +151,7 @@ function linger(connection: ConnectionRecord): void {
   else endWritingWhenSent(connection);
   if (connection.flags & CLOSED) return;
   resume(connection);
-  if (connection.flags & READABLE) requeue(connection);
+  if (connection.flags & WAITING) requeue(connection);
 }
 
 /**
@@ -199,7 +198,7 @@ function isDelivered({ stream }: ConnectionRecord): boolean {
 /** Whether closing at once could destroy bytes that were sent. */
 function mustLinger({ flags, stream }: ConnectionRecord): boolean {
   if (!(flags & HAS_SENT) || flags & ENDED) return false;
-  if (flags & (READABLE | UNREAD)) return true;
+  if (flags & WAITING) return true;
   try {
     // A Unix socket delivers its bytes although it is closed.
     return stream.unreadBytes! > 0 ||

@@ -54,8 +54,10 @@ import {
   READS_ALONE,
   SPOKEN,
   UNMARKED,
+  UNREAD,
   UNREFED,
   UNWRITABLE,
+  WAITING,
   WANTS_WRITABLE,
   WRITE_ENDING,
 } from "./flags.ts";
@@ -69,17 +71,16 @@ import {
   setTimeouts,
   takeMoved,
 } from "./limits.ts";
-import { notifyEnding, read, takeOfBatch } from "./reading.ts";
+import { notifyEnding, postponeOfBatch, read, takeOfBatch } from "./reading.ts";
 import {
   type ConnectionExtras,
   type ConnectionHost,
   type ConnectionRecord,
   type ConnectionSetup,
   type ReadTarget,
-  requeue,
   resume,
 } from "./record.ts";
-import { keepUnreadFirst } from "./unread.ts";
+import { keepForLater, unreadLength } from "./unread.ts";
 import { upgrade } from "./upgrade.ts";
 import {
   flushOutbox,
@@ -209,16 +210,19 @@ export class EngineConnection<Data = unknown>
     this.host.input.retain(end);
   }
 
+  get callsLeft(): number {
+    return this.host.callsLeft;
+  }
+
   postpone(
     bytes: Uint8Array<ArrayBuffer>,
     start: number,
     end: number,
+    calls: number = 1,
   ): boolean {
-    const takes = start < end && !(this.flags & CLOSED) && this.host.isSpent;
-    if (takes) {
-      keepUnreadFirst(this, bytes.subarray(start, end));
-      requeue(this);
-    }
+    const isOver = this.host.countCalls(calls);
+    const takes = isOver && start < end && !(this.flags & CLOSED);
+    if (takes) keepForLater(this, bytes.subarray(start, end));
     return takes;
   }
 
@@ -239,14 +243,14 @@ export class EngineConnection<Data = unknown>
   }
 
   readNow(): number {
-    const before = this.host.bytesIn;
+    const before = this.host.bytesIn - unreadLength(this);
     this.flags &= ~QUEUED;
     try {
       this.onReady(Readiness.READABLE);
     } catch (error) {
       this.fail(error);
     }
-    return this.host.bytesIn - before;
+    return this.host.bytesIn - unreadLength(this) - before;
   }
 
   awaitRoom(): void {
@@ -291,6 +295,8 @@ export class EngineConnection<Data = unknown>
   }
 
   get isIdle(): boolean {
+    // Bytes that wait here may be a request.
+    if (this.flags & UNREAD) return false;
     return this.setup.protocol.isIdle?.(this) ?? false;
   }
 
@@ -355,7 +361,7 @@ export class EngineConnection<Data = unknown>
     if (readiness & Readiness.READ_CLOSED) this.flags |= READ_CLOSED;
     if (readiness & Readiness.PRIORITY) this.flags |= MARKED;
     if (this.flags & CLOSED) return;
-    if (this.flags & READABLE && !waits) read(this);
+    if (this.flags & WAITING && !waits) read(this);
     if ((this.flags & END_FLAGS) === READ_CLOSED) notifyEnding(this);
   }
 
@@ -381,6 +387,16 @@ export class EngineConnection<Data = unknown>
     room: number,
   ): boolean {
     return takeOfBatch(this, bytes, start, count, room);
+  }
+
+  /** Keeps what a batch has read for the next turn: see {@linkcode onRead}. */
+  onReadLate(
+    bytes: Uint8Array<ArrayBuffer>,
+    start: number,
+    count: number,
+    room: number,
+  ): void {
+    postponeOfBatch(this, bytes, start, count, room);
   }
 
   /** Ends the connection because its protocol threw `error`. */

@@ -57,6 +57,8 @@ export const UNMARKED = 1 << 23;
 /** The last read has filled its room, or gave some KiB: more may follow soon. */
 export const BULK = 1 << 24;
 
+/** Bytes may wait: here, or in the system. */
+export const WAITING = UNREAD | READABLE;
 /** Both halves are over. */
 export const BOTH_ENDED = ENDED | WRITE_ENDED;
 /** States in which more bytes may wait although a read was short. */

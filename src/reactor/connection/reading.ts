@@ -55,6 +55,8 @@ export function read(connection: ConnectionRecord): void {
       const count = takeUnread(connection, bytes.subarray(start, end));
       deliver(connection, bytes, start, start + count);
       budget -= count;
+    } else if (!(connection.flags & READABLE)) {
+      return;
     } else {
       const count = stream.tryRead(bytes, start, end);
       host.reads++;
@@ -119,6 +121,22 @@ export function takeOfBatch(
 }
 
 /**
+ * Keeps the result of a read in a batch for the next turn, since this one has
+ * had its time. Errors are not kept: the system reports each once.
+ */
+export function postponeOfBatch(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  count: number,
+  room: number,
+): void {
+  // First: a queued connection is not notified of its end now.
+  requeue(connection);
+  takeInterrupted(connection, bytes, start, count, room);
+}
+
+/**
  * Acts on it when a handler of the same batch has paused or closed this one.
  */
 function takeInterrupted(
@@ -142,7 +160,9 @@ function takeInterrupted(
   if (count > 0) {
     connection.host.bytesIn += count;
     keepUnread(connection, bytes, start, start + count);
-    connection.flags |= HEARD;
+    // As after any read: see `take`.
+    const drained = count < room && !(flags & READS_ON);
+    connection.flags |= drained ? HEARD : HEARD | READABLE;
   }
   if (count === 0) {
     // The end is read again, after the protocol got all bytes before it.

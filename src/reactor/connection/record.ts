@@ -23,7 +23,7 @@ import type { Connection, ConnectionHandlers } from "../connection.ts";
 import type { ConnectionLimits } from "../connection_options.ts";
 import type { Queued, Ready } from "../slots.ts";
 import type { Timer } from "../timers.ts";
-import { CLOSED, PAUSED, QUEUED, READABLE, RESUMED } from "./flags.ts";
+import { CLOSED, PAUSED, QUEUED, RESUMED, WAITING } from "./flags.ts";
 
 /** Where a read puts its bytes. */
 export interface ReadTarget {
@@ -109,6 +109,13 @@ export interface ConnectionHost extends OutboxMemory {
   readonly isOverfull: boolean;
   /** Whether the turn has had its time: a connection reads no more in it. */
   readonly isSpent: boolean;
+  /** Calls of handlers until the next look at the clock; at least 1. */
+  readonly callsLeft: number;
+  /**
+   * Counts calls of handlers; returns whether the turn has had its time. Looks
+   * at the clock seldom: see `share.ts`.
+   */
+  countCalls(calls: number): boolean;
   /** Calls the connection's `relieve` once when connections hold less. */
   awaitMemory(connection: ConnectionRecord): void;
   /** Counts a call that wrote, and the bytes that the system took. */
@@ -170,7 +177,7 @@ export function requeue(connection: ConnectionRecord): void {
 export function resume(connection: ConnectionRecord): void {
   if (!(connection.flags & PAUSED)) return;
   connection.flags = connection.flags & ~PAUSED | RESUMED;
-  if (connection.flags & READABLE) requeue(connection);
+  if (connection.flags & WAITING) requeue(connection);
 }
 
 /** Sends the bytes of this connection that are in the write buffer. */

@@ -10,13 +10,40 @@
 
 import { assert } from "../../base/assert.ts";
 import { ByteQueue } from "../../bytes/byte_queue.ts";
-import { READABLE, UNREAD } from "./flags.ts";
-import type { ConnectionRecord } from "./record.ts";
+import {
+  ENDED,
+  ENDING_NOTIFIED,
+  READ_CLOSED,
+  READABLE,
+  UNREAD,
+} from "./flags.ts";
+import { type ConnectionRecord, requeue } from "./record.ts";
 
 /** Returns how much memory these bytes take. */
 export function unreadBytes(connection: ConnectionRecord): number {
   if (!(connection.flags & UNREAD)) return 0;
   return connection.host.unread.get(connection)!.memoryBytes;
+}
+
+/** Returns how many bytes there are. */
+export function unreadLength(connection: ConnectionRecord): number {
+  if (!(connection.flags & UNREAD)) return 0;
+  return connection.host.unread.get(connection)!.byteLength;
+}
+
+/** Keeps bytes for a later turn, before those that are kept already. */
+export function keepForLater(
+  connection: ConnectionRecord,
+  bytes: Uint8Array<ArrayBuffer>,
+): void {
+  keepUnreadFirst(connection, bytes);
+  const { flags } = connection;
+  // The protocol had the end already, and gets it again behind these bytes.
+  if (flags & ENDED) {
+    connection.flags = flags & ~ENDED | READ_CLOSED | READABLE |
+      ENDING_NOTIFIED;
+  }
+  requeue(connection);
 }
 
 /** Keeps bytes behind those that are kept already. */
@@ -33,7 +60,7 @@ export function keepUnread(
   kept.push(bytes, start, end);
   host.countMemory(kept.memoryBytes - before);
   host.unread.set(connection, kept);
-  connection.flags |= UNREAD | READABLE;
+  connection.flags |= UNREAD;
 }
 
 /** Keeps bytes before those that are kept already. */
@@ -59,6 +86,8 @@ export function takeUnread(
   const before = kept.memoryBytes;
   const count = kept.moveTo(to);
   host.countMemory(kept.memoryBytes - before);
+  // The connection goes on: it has not stalled.
+  if (connection.extras !== undefined) connection.extras.heldLooks = 0;
   if (kept.byteLength === 0) {
     connection.flags &= ~UNREAD;
     host.unread.delete(connection);

@@ -24,6 +24,7 @@ import {
   LINGERING,
   READ_CLOSED,
   READABLE,
+  WAITING,
 } from "./flags.ts";
 import { renewTimeouts } from "./limits.ts";
 import {
@@ -80,7 +81,7 @@ export function upgrade(
   protocol.open?.(connection);
   if (connection.flags & CLOSED) return;
   if (wasBroken) protocol.broken?.(connection, connection.extras!.error!);
-  if (connection.flags & READABLE) requeue(connection);
+  if (connection.flags & WAITING) requeue(connection);
 }
 
 /** Returns a setup with another protocol, and its timeouts if it has some. */

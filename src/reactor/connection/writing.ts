@@ -18,10 +18,10 @@ import {
   CONGESTED,
   CONNECTING,
   HAS_SENT,
-  READABLE,
   RESUMED,
   SPOKEN,
   UNWRITABLE,
+  WAITING,
   WANTS_WRITABLE,
   WRITE_ENDING,
 } from "./flags.ts";
@@ -273,7 +273,7 @@ export function flushOutbox(connection: ConnectionRecord): void {
 
 function decongest(connection: ConnectionRecord): void {
   connection.flags = connection.flags & ~CONGESTED | RESUMED;
-  if (connection.flags & READABLE) requeue(connection);
+  if (connection.flags & WAITING) requeue(connection);
   connection.setup.protocol.drain?.(connection);
 }
 
