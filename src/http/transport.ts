@@ -41,7 +41,7 @@ export type HttpTransport =
     shutdown?(): void;
   };
 
-type Lent = "reserve" | "retain";
+type Lent = "reserve" | "retain" | "postpone";
 
 /** No further answer is begun while so many bytes wait for the peer. */
 export const BUSY_BYTES = 65_536;

@@ -49,6 +49,7 @@ export class SimulatedHandler {
     if (request.method !== exchange.method) {
       this.#world.fail(`${pathname} came as ${request.method}`);
     }
+    this.#world.compute();
     // Otherwise the connection would close, with an unread body.
     void request.body;
     if (exchange.calls++ > 0) this.#world.fail(`${pathname} is handled twice`);

@@ -317,7 +317,21 @@ export const MUTANTS: readonly Mutant[] = [
     inside: "keepForLater",
     place: "requeue($$);",
     wrong: "",
-    scenario: "websocket",
+    scenario: "http",
+  },
+  {
+    name: "requests that were given back are not read behind the peer's end",
+    inside: "keepForLater",
+    place: "flags & ENDED",
+    wrong: "false",
+    scenario: "http",
+  },
+  {
+    name: "a connection closes at its peer's end, before what was given back",
+    inside: "postpone",
+    place: "state &= ~ENDED;",
+    wrong: "",
+    scenario: "http",
   },
   {
     name: "messages that wait for a handler are dropped when it is done",

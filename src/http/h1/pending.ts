@@ -8,7 +8,7 @@
 import { ByteQueue } from "../../bytes/byte_queue.ts";
 import { leave } from "./handover.ts";
 import { emptyLinesEnd, isBareLineEnd, tooLongStatus } from "./head.ts";
-import { consume } from "./reading.ts";
+import { consume, postpone } from "./reading.ts";
 import {
   beginPartial,
   BUSY,
@@ -108,6 +108,18 @@ function boundPending(connection: Http1, { queue }: Pending): void {
   connection.countHeld();
 }
 
+/**
+ * Gives waiting bytes back when the turn has had its time: handlers that await
+ * nothing of the system would go on without an end to the turn.
+ */
+function postponePending(connection: Http1, { queue }: Pending): boolean {
+  const bytes = queue.joined();
+  if (!postpone(connection, bytes, 0, bytes.byteLength)) return false;
+  connection.pending = undefined;
+  connection.countHeld();
+  return true;
+}
+
 /** Acts on requests that waited. */
 export function proceed(connection: Http1): void {
   if (connection.reading === Reading.HANDED_OVER) return leave(connection);
@@ -116,7 +128,9 @@ export function proceed(connection: Http1): void {
   connection.unpause();
   // A partial head was parsed already, and has no new bytes.
   const isNew = pending !== undefined && !(connection.state & PARTIAL);
-  if (isNew) consumePending(connection, pending, 0);
+  if (isNew && !postponePending(connection, pending)) {
+    consumePending(connection, pending, 0);
+  }
   if (connection.reading === Reading.HANDED_OVER) return leave(connection);
   const isAnswered = !(connection.state & BUSY) && !isHeld(connection);
   if (connection.state & ENDED && isAnswered) connection.transport.close();

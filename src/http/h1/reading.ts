@@ -22,6 +22,7 @@ import {
   beginPartial,
   BUSY,
   CLOSED,
+  ENDED,
   type Http1,
   isHeld,
   KEEP_ALIVE,
@@ -52,6 +53,8 @@ export function consume(
       at = feed(connection, bytes, at, end);
     } else if (isHeld(connection)) {
       return at;
+    } else if (at > start && postpone(connection, bytes, at, end)) {
+      return end;
     } else {
       const { requireHost } = connection.service;
       const head = parseHead(bytes, at, end, scanned, requireHost);
@@ -71,6 +74,22 @@ export function consume(
     }
   }
   return at;
+}
+
+/**
+ * Gives bytes back to the transport when the turn has had its time: other peers
+ * and the program's timers wait. Returns whether it did.
+ */
+export function postpone(
+  connection: Http1,
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  end: number,
+): boolean {
+  if (!connection.transport.postpone?.(bytes, start, end)) return false;
+  // The end comes again, behind these bytes.
+  connection.state &= ~ENDED;
+  return true;
 }
 
 /**
