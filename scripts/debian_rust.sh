@@ -41,11 +41,10 @@ for file in "$apt"/archives/*.deb; do
 done
 
 # The runtimes go where rustc looks for them, under the names that it knows.
+from=$unfinished/usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux
+to=$unfinished/usr/lib/rustlib/$(uname -m)-unknown-linux-gnu/lib
 for runtime in asan tsan; do
-  for library in "$unfinished"/usr/lib/rustlib/*-linux-gnu/lib; do
-    cp "$unfinished/usr/lib/llvm-$llvm/lib/clang/$llvm/lib/linux/libclang_rt.$runtime-$(uname -m).a" \
-      "$library/librustc-stable_rt.$runtime.a"
-  done
+  cp "$from/libclang_rt.$runtime-$(uname -m).a" "$to/librustc-stable_rt.$runtime.a"
 done
 mv "$unfinished" "$folder"
 rm -rf "$apt"

@@ -9,13 +9,8 @@ import { escapeHtml } from "./packages/std.ts";
 
 /** Text that is markup. */
 export class Html {
-  /** The markup. */
-  readonly text: string;
-
   /** Trusts a text. */
-  constructor(text: string) {
-    this.text = text;
-  }
+  constructor(readonly text: string) {}
 }
 
 /** The values of a template: lists are joined, `undefined` is left out. */

@@ -12,14 +12,6 @@ export { Plot };
 /** A plot without the words for it. */
 export type Unnamed = Omit<Plot.PlotOptions, "ariaLabel" | "ariaDescription">;
 
-/** The words for a plot. */
-export interface Drawing extends Unnamed {
-  /** Its title, in a few words. */
-  readonly ariaLabel: string;
-  /** A description, for readers who cannot see it. */
-  readonly ariaDescription: string;
-}
-
 /** About a phone's width: wider screens have several plots side by side. */
 export const WIDTH = 360;
 const LINES_HEIGHT = 260;
@@ -29,8 +21,13 @@ const LINEAR_RATIO_MAX = 50;
 const PAGE = documentOf("<html></html>");
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
-/** Returns a plot as the text of an `<svg>` element. */
-export function drawn(drawing: Drawing): string {
+/**
+ * Returns a plot as the text of an `<svg>` element, with its title in a few
+ * words, and a description for readers who cannot see it.
+ */
+export function drawn(
+  drawing: Unnamed & { ariaLabel: string; ariaDescription: string },
+): string {
   const options: Plot.PlotOptions = { ...drawing, className: "plot" };
   const svg: Element = Plot.plot({ ...options, document: PAGE as never });
   // The page has a style sheet, and one sheet for each plot would repeat it.

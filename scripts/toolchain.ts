@@ -87,11 +87,9 @@ export function debianToolchain(): Toolchain {
 }
 
 function unpacked(): Toolchain {
-  const libraries = namesIn(`${TOOLS}/usr/lib`)
-    .find((name) => name.endsWith("-linux-gnu"));
   const toolchain = toolchainAt(`${TOOLS}/usr/bin/rustc`, {
     CARGO: `${TOOLS}/usr/bin/cargo`,
-    LD_LIBRARY_PATH: `${TOOLS}/usr/lib/${libraries}/`,
+    LD_LIBRARY_PATH: `${TOOLS}/usr/lib/${Deno.build.arch}-linux-gnu/`,
     ASAN_OPTIONS: SYMBOLIZER,
     TSAN_OPTIONS: SYMBOLIZER,
   });

@@ -28,17 +28,13 @@ export interface BenchInit {
 
 /** A run of the benchmark. */
 export class Bench {
-  /** Its parts. */
-  readonly init: BenchInit;
   /** Lines for the reader about the conditions of the run. */
   readonly notes: string[] = [];
   /** Servers that cannot take part in a scenario. */
   readonly failed: Set<string> = new Set();
 
   /** Measures nothing yet. */
-  constructor(init: BenchInit) {
-    this.init = init;
-  }
+  constructor(readonly init: BenchInit) {}
 
   /** Returns the servers that take part in a scenario. */
   contestants({ needs, peers }: Scenario): Peer[] {

@@ -20,8 +20,9 @@ import { scenarioOf, SUBJECT } from "./scenarios.ts";
 const DIGITS = 3;
 const PERCENT = 100;
 
-/** Returns a number with as many digits as are worth reading. */
+/** Returns a number with as many digits as are worth reading; `NaN` as a dash. */
 export function numberText(value: number): string {
+  if (Number.isNaN(value)) return "–";
   const digits = {
     minimumSignificantDigits: DIGITS,
     maximumSignificantDigits: DIGITS,
@@ -31,7 +32,7 @@ export function numberText(value: number): string {
 
 /** Returns a figure without its unit, unless it is one of bytes. */
 export function figureText(figure: FigureName, value: number): string {
-  return FIGURES[figure].unit === "bytes"
+  return FIGURES[figure].unit === "bytes" && !Number.isNaN(value)
     ? formatBytes(Math.round(value))
     : numberText(value);
 }
@@ -66,19 +67,14 @@ function scenarioLines(results: Results, name: string): string[] {
   const figures = results.figures(name);
   const main = figures[0]!;
   const peers = results.ranked(name, main);
-  const orDash = (value: number, text: (value: number) => string) =>
-    Number.isNaN(value) ? "-" : text(value);
   const [head, ...lines] = rows(
     ["", ...figures.map(headText), "to best", "spread"],
     peers.map((peer) => [
       peer,
       ...figures.map((figure) =>
-        orDash(
-          results.median(name, peer, figure),
-          (value) => figureText(figure, value),
-        )
+        figureText(figure, results.median(name, peer, figure))
       ),
-      orDash(results.toBest(name, peer, main), numberText),
+      numberText(results.toBest(name, peer, main)),
       spreadText(results.spread(name, peer, main)!),
     ]),
   );

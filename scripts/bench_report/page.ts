@@ -178,7 +178,7 @@ function budgets(results: Results): Part {
       : isMet
       ? markup`<td class="met">✓ met</td>`
       : markup`<td class="unmet">✗ not met</td>`;
-    const text = isKnown ? numberText(measured) : "–";
+    const text = numberText(measured);
     return markup`<tr><th>${name}</th><td>${wanted}</td><td>${text}</td>${verdict}</tr>
 `;
   });
@@ -229,13 +229,12 @@ function everyScenario(results: Results): Part {
     const figures = results.figures(name);
     const main = figures[0]!;
     const rows = results.ranked(name, main).map((peer) => {
-      const ratio = results.toBest(name, peer, main);
-      const text = Number.isNaN(ratio) ? "–" : numberText(ratio);
+      const ratio = numberText(results.toBest(name, peer, main));
       const cells = figures.map((figure) =>
         cell(results.spread(name, peer, figure), figure)
       );
       const kind = isOwn(peer) ? "own" : "";
-      return markup`<tr class="${kind}"><th>${peer}</th><td>${text}</td>${cells}</tr>
+      return markup`<tr class="${kind}"><th>${peer}</th><td>${ratio}</td>${cells}</tr>
 `;
     });
     return markup`<h3 id="${name}">${title} <code>${name}</code></h3>

@@ -116,10 +116,8 @@ function cell(
   peer: string,
   figure: FigureName,
 ): string {
-  const value = results.median(scenario, peer, figure);
-  if (Number.isNaN(value)) return "–";
+  const text = figureText(figure, results.median(scenario, peer, figure));
   const own = results.median(scenario, peer, "ownUs");
-  const text = figureText(figure, value);
   return Number.isNaN(own) ? text : `${text} (${figureText("ownUs", own)})`;
 }
 

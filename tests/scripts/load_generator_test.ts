@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { prepareOwnLoad } from "../../scripts/bench/load.ts";
 import { cratePath } from "../../scripts/programs.ts";
-import { writeAll } from "../util/deno_client.ts";
+import { deadPort, writeAll } from "../util/deno_client.ts";
 import { concat, latin1, toLatin1 } from "../util/http_bytes.ts";
 import { runProgram } from "../util/program.ts";
 import { within } from "../util/waiting.ts";
@@ -577,9 +577,7 @@ for (
 }
 
 loadTest("prints one line, when no server listens", async () => {
-  const listener = Deno.listen(LOOPBACK);
-  const { port } = listener.addr;
-  listener.close();
+  const port = deadPort();
   for (const more of ["", " --close", " --idle 3"]) {
     const words = `--port ${port} http --requests 9${more}`;
     const { code, stdout, stderr } = await run(words);

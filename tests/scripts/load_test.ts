@@ -4,6 +4,7 @@ import {
   reportLines,
   reportOf,
 } from "../../scripts/load/report.ts";
+import { deadPort } from "../util/deno_client.ts";
 import { runTask } from "../util/program.ts";
 
 function reportWith(changes: Partial<LoadResult>) {
@@ -76,10 +77,7 @@ Deno.test("load times answers, and exits 1 when they are not 2xx", async () => {
 });
 
 Deno.test("load prints one line, when no server answers", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  const { code, stdout, stderr } = await load(`127.0.0.1:${port}`);
+  const { code, stdout, stderr } = await load(`127.0.0.1:${deadPort()}`);
   assertMatch(stderr, /^error: Cannot load "http:[^\n]+\n$/);
   assertEquals({ code, stdout }, { code: 1, stdout: "" });
 });

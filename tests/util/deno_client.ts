@@ -7,6 +7,12 @@
 import { AssertionError } from "@std/assert";
 import { within } from "./waiting.ts";
 
+/** Returns a port on which nobody listens. */
+export function deadPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 /** Writes all of `bytes`. */
 export async function writeAll(
   client: Deno.Conn,

@@ -4,9 +4,9 @@
  * @module
  */
 
-/** The time after which a wait of a test fails. Only a bug reaches it. */
-const DEADLINE_MS = 30_000;
-/** The same for a program that has Rust compiled first. */
+import { within } from "./waiting.ts";
+
+/** The time after which a test fails whose program has Rust compiled first. */
 export const BUILD_DEADLINE_MS = 300_000;
 /** How long a program may take to end before it is asked again. */
 const PATIENCE_MS = 1_000;
@@ -56,7 +56,7 @@ export class Program implements AsyncDisposable {
 
   /** Waits for the end, and returns how it was. */
   async ended(
-    deadlineMs: number = DEADLINE_MS,
+    deadlineMs?: number,
   ): Promise<{ code: number; stdout: string; stderr: string }> {
     const { code } = await within(
       this.#child.status,
@@ -159,22 +159,5 @@ class Output {
   #announce(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
-  }
-}
-
-async function within<T>(
-  promise: Promise<T>,
-  what: string,
-  deadlineMs: number = DEADLINE_MS,
-): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new Error(`Waited ${deadlineMs} ms for ${what}`)),
-    deadlineMs,
-  );
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
