@@ -52,7 +52,7 @@ const SUMMARIES = {
 
 /** The lines by which a runner names what failed, more than once. */
 const FAILURES = {
-  deno: /^\S.* => \.\/\S+:\d+:\d+$/gm,
+  deno: /^(?!error: )\S.* => \.\/\S+:\d+:\d+$/gm,
   cargo: /(?<=^test ).+(?= \.\.\. FAILED$)/gm,
 };
 

@@ -3,7 +3,7 @@ import { countsIn, failuresIn } from "../../scripts/test.ts";
 
 const DENO =
   "a ... ok (1ms)\n\n\x1b[0m\x1b[32mok\x1b[0m | 12 passed | 0 failed" +
-  " (3s)\nb \x1b[90m=> ./tests/b_test.ts:1:6\x1b[0m\nerror: c => ./d:1\n\n" +
+  " (3s)\nb \x1b[90m=> ./tests/b_test.ts:1:6\x1b[0m\nerror: c => ./d:1:2\n\n" +
   " FAILURES \n\nb => ./tests/b_test.ts:1:6\ne ... f => ./g.ts:20:3\n\n" +
   "FAILED | 3 passed (4 steps) | 2 failed (1 step) | 1 ignored (1s)\n";
 const CARGO = `test result: ok. 10 passed; 0 failed; 1 ignored; finished
