@@ -3,11 +3,10 @@
  * autobahn.
  */
 
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { faultsIn } from "../../scripts/autobahn.ts";
-import { Failure } from "../../scripts/command_line.ts";
 import { corpusOf, targetNames } from "../../scripts/fuzz.ts";
-import { cratePath, namesIn, run } from "../../scripts/programs.ts";
+import { cratePath, namesIn } from "../../scripts/programs.ts";
 import { obstacle } from "../../scripts/toolchain.ts";
 import { runProgram, runTask } from "../util/program.ts";
 
@@ -80,9 +79,4 @@ Deno.test("obstacle() says what is missing, and what to do", () => {
   const missing = obstacle("linux", (program) => program !== "apt-get");
   assertMatch(missing ?? "", /without apt-get: run this on Debian 12/);
   assertMatch(obstacle("darwin", () => true) ?? "", /"deno task test"/);
-});
-
-Deno.test("run() says in one line that a program is not there", () => {
-  const none = "/nonexistent/cargo";
-  assertThrows(() => run([none]), Failure, `Cannot run ${none}: it is not`);
 });
