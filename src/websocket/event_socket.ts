@@ -57,6 +57,8 @@ export class EventSocket extends EventTarget {
   static readonly receiver: Receiver = {
     hearsPings: false,
     takesLent: false,
+    // `await` of one event must be able to listen for the next one.
+    spacesMessages: true,
     open: (connection) => {
       const socket = connection.data as EventSocket;
       socket.#connection = connection as WebSocketConnection;

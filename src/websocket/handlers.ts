@@ -182,6 +182,7 @@ export function checkHandlers(value: unknown): void {
 export class HandlersReceiver implements Receiver {
   readonly hearsPings: boolean;
   readonly takesLent: boolean;
+  readonly spacesMessages = false;
   readonly #handlers: WebSocketHandlers;
 
   /** @param handlers Checked handlers. */

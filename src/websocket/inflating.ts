@@ -9,6 +9,7 @@
 import type { Work } from "../stream/shared.ts";
 import type { Inflation, Outcome } from "./deflate.ts";
 import { countHeld } from "./holding.ts";
+import { spaceOut } from "./notifying.ts";
 import {
   ACTING,
   extrasOf,
@@ -72,6 +73,7 @@ class Steps implements Work {
     socket.state = socket.state & ~INFLATING | ACTING;
     this.#take(socket, message);
     socket.state &= ~ACTING;
+    spaceOut(socket);
     if (phaseOf(socket) !== Phase.CLOSED) socket.goOn();
   }
 }

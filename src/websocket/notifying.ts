@@ -8,11 +8,19 @@
 import { closeFailed } from "./closing.ts";
 import {
   BUSY,
+  HELD,
   type MessageReader,
   Phase,
   phaseOf,
   type SocketRecord,
 } from "./state.ts";
+
+/**
+ * Microtasks between two messages. An `async` function that returns the next
+ * event needs three of them to listen for the one behind it.
+ */
+const SPACING_MICROTASKS = 4;
+const SETTLED = Promise.resolve();
 
 /**
  * Waits for the promise of a handler.
@@ -73,6 +81,25 @@ function waitForLoop(
       reader.done();
     },
   );
+}
+
+/**
+ * Holds further messages until a few microtasks have run, if the receiver wants
+ * that.
+ */
+export function spaceOut(socket: SocketRecord): void {
+  const { receiver, host } = socket.service;
+  if (!receiver.spacesMessages || socket.state & HELD) return;
+  if (phaseOf(socket) !== Phase.OPEN) return;
+  socket.state |= BUSY;
+  socket.transport.pause();
+  host.beginWork();
+  let left = SPACING_MICROTASKS;
+  const goOn = (): void => {
+    if (--left > 0) void SETTLED.then(goOn);
+    else settled(socket, true);
+  };
+  SETTLED.then(goOn);
 }
 
 function settled(socket: SocketRecord, holds: boolean): void {

@@ -36,7 +36,7 @@ import {
 } from "./frames.ts";
 import { countHeld, hold } from "./holding.ts";
 import { inflateLater } from "./inflating.ts";
-import { call, waitFor } from "./notifying.ts";
+import { call, spaceOut, waitFor } from "./notifying.ts";
 import { sendPong } from "./sending.ts";
 import {
   ACTING,
@@ -107,7 +107,7 @@ function receiveSmall(
   start: number,
   end: number,
 ): number {
-  const isLent = socket.service.receiver.takesLent;
+  const { takesLent: isLent, spacesMessages } = socket.service.receiver;
   let at = start;
   while (at < end && takesSmall(socket)) {
     if (at > start && socket.transport.postpone?.(bytes, at, end)) return end;
@@ -118,6 +118,7 @@ function receiveSmall(
       const { length } = message;
       deliverText(socket, message, smallPayload(length), 0, length);
     } else deliver(socket, message);
+    if (spacesMessages && at < end) spaceOut(socket);
   }
   return at;
 }
@@ -140,7 +141,10 @@ export function goOn(socket: SocketRecord): void {
     if (socket.extras !== undefined) socket.extras.held = undefined;
     const end = bytes.byteLength;
     if (socket.transport.postpone?.(bytes, rest, end, calls)) countHeld(socket);
-    else parse(socket, bytes, rest, end, true);
+    else {
+      if (rest < end) spaceOut(socket);
+      parse(socket, bytes, rest, end, true);
+    }
   }
   if (!(socket.state & HELD)) socket.transport.resume();
 }
@@ -172,6 +176,7 @@ function parse(
     const stop = act(socket, bytes, table, 0, rowsEnd);
     spares[rowsMax] = table;
     if (socket.state & DEAF) return;
+    if (count === rowsMax && at < end) spaceOut(socket);
     calls = callsFor(socket, count);
     if (socket.state & HELD) {
       if (stop === rowsEnd && at === end) break;
@@ -242,12 +247,16 @@ function act(
   at: number,
   end: number,
 ): number {
+  const { counts, receiver: { spacesMessages } } = socket.service;
   const acting = socket.state & ACTING;
   socket.state |= ACTING;
   try {
     while (at < end && !(socket.state & (HELD | DEAF))) {
+      const before = counts.received;
       actOn(socket, bytes, rows, at);
       at += ROW_WORDS;
+      const isMessage = spacesMessages && counts.received > before;
+      if (isMessage && at < end) spaceOut(socket);
     }
   } finally {
     if (acting === 0) socket.state &= ~ACTING;
