@@ -160,6 +160,18 @@ export class WebSocketConnection implements SocketRecord {
     return streamsOf(this);
   }
 
+  /** Shows what programs see: the transport leads to the whole server. */
+  [Symbol.for("Deno.customInspect")](
+    inspect: typeof Deno.inspect,
+    options: Deno.InspectOptions,
+  ): string {
+    const { data, readyState, protocol, extensions } = this;
+    const { bufferedBytes, isPaused, topics } = this;
+    const shown = { data, readyState, protocol, extensions };
+    const more = { bufferedBytes, isPaused, topics };
+    return `ServerWebSocket ${inspect({ ...shown, ...more }, options)}`;
+  }
+
   // What topics call: see `TopicMember`.
 
   get topicCodec(): SharedCodec | undefined {

@@ -146,9 +146,26 @@ const NAMES = [
 ] as const;
 
 /**
+ * Limits by their names in Bun, uWebSockets.js and ws, and their names here.
+ * Types refuse them, but a program without types would have no limit.
+ */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  maxPayloadLength: "messageBytesMax",
+  maxPayload: "messageBytesMax",
+  backpressureLimit: "backpressureBytesMax",
+  maxBackpressure: "backpressureBytesMax",
+  idleTimeout: "webSocketIdleMs",
+  perMessageDeflate: "compression",
+};
+
+/** An origin as browsers send it: without a path, and lower-case. */
+const ORIGIN = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#A-Z]+)$/;
+
+/**
  * Throws unless `value` has the form of handlers.
  *
- * @throws {TypeError} when it is no object, or a handler is no function.
+ * @throws {TypeError} when it is no object, a handler is no function, an origin
+ * is none, or an option has the name that it has elsewhere.
  */
 export function checkHandlers(value: unknown): void {
   if (typeof value !== "object" || value === null) {
@@ -160,12 +177,13 @@ export function checkHandlers(value: unknown): void {
     const name = NAMES[index]!;
     allowFunction(`websocket.${name}`, handlers[name]);
   }
-  const { origins, binary = "own", slowSubscribers = "drop" } = handlers;
-  // A string has `includes`, too: it would let parts of the origin pass.
-  const isList = origins === undefined || Array.isArray(origins);
-  if (!isList && typeof origins !== "function") {
-    throw wrongType("websocket.origins", origins, "an array or a function");
+  for (const name in OTHER_NAMES) {
+    if (handlers[name] === undefined) continue;
+    const wanted = `called ${OTHER_NAMES[name]} here`;
+    throw wrongType(`websocket.${name}`, handlers[name], wanted);
   }
+  const { origins, binary = "own", slowSubscribers = "drop" } = handlers;
+  if (typeof origins !== "function") checkOrigins(origins);
   if (binary !== "own" && binary !== "lent") {
     throw wrongType("websocket.binary", binary, '"own" or "lent"');
   }
@@ -176,6 +194,30 @@ export function checkHandlers(value: unknown): void {
       '"drop" or "close"',
     );
   }
+}
+
+/** Throws for an origin that no page can have: it would refuse all pages. */
+function checkOrigins(origins: unknown): void {
+  if (origins === undefined) return;
+  // A string has `includes`, too: it would let parts of the origin pass.
+  if (!Array.isArray(origins)) {
+    throw wrongType("websocket.origins", origins, "an array or a function");
+  }
+  for (let index = 0; index < origins.length; index++) {
+    const origin: unknown = origins[index];
+    if (typeof origin === "string" && isOrigin(origin)) continue;
+    throw wrongType(
+      `websocket.origins[${index}]`,
+      origin,
+      'an origin without a path, such as "https://example.com"',
+    );
+  }
+}
+
+function isOrigin(text: string): boolean {
+  if (!ORIGIN.test(text)) return false;
+  // Browsers leave out a default port.
+  return !/^https?:/.test(text) || URL.parse(text)?.origin === text;
 }
 
 /** Calls handlers; those that are missing do nothing. */

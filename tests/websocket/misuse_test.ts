@@ -28,6 +28,44 @@ Deno.test("webSocket() throws for origins that are no list: a string has parts",
   }
 });
 
+Deno.test("webSocket() throws for an origin that no page has", () => {
+  const wrong = [
+    "https://example.com/",
+    "https://example.com:443",
+    "https://Example.com",
+    "example.com",
+    "*",
+    "",
+    7,
+  ];
+  for (const origin of wrong) {
+    assertThrows(
+      () => webSocket({ origins: ["https://a.b", origin as never] }),
+      TypeError,
+      `websocket.origins[1] "${origin}": it must be an origin`,
+    );
+  }
+  webSocket({
+    origins: [
+      "https://example.com",
+      "http://localhost:8000",
+      "http://[::1]:8000",
+      "chrome-extension://abcdef",
+      "null",
+    ],
+  });
+});
+
+Deno.test("webSocket() says what an option of another server is called here", () => {
+  const options = { maxPayloadLength: 1024 };
+  assertThrows(
+    () => webSocket(options as WebSocketHandlers),
+    TypeError,
+    'Cannot use websocket.maxPayloadLength "1024": it must be called ' +
+      "messageBytesMax here",
+  );
+});
+
 Deno.test("webSocket() and serve() throw for limits that are no times, when they are Infinity", () => {
   const sizes = [
     "messageBytesMax",
@@ -94,6 +132,24 @@ Deno.test("socket throws a TypeError that shows the value, when an argument is o
   });
   using _peer = await Peer.connect(server.addr);
   await tested.promise;
+});
+
+Deno.test("socket shows what programs know of it, and no more, when it is inspected", async () => {
+  const shown = Promise.withResolvers<string>();
+  await using server = serveWebSockets({
+    upgrade: () => ({ data: { name: "Ada" } }),
+    open: (socket) => {
+      socket.subscribe("room");
+      const wide = { compact: true, breakLength: Infinity };
+      shown.resolve(Deno.inspect(socket, wide));
+    },
+  });
+  using _peer = await Peer.connect(server.addr);
+  assertEquals(
+    await shown.promise,
+    'ServerWebSocket { data: { name: "Ada" }, readyState: 1, protocol: "", ' +
+      'extensions: "", bufferedBytes: 0, isPaused: false, topics: [ "room" ] }',
+  );
 });
 
 for (const decision of [false, true, null, "yes"]) {
