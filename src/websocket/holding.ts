@@ -67,8 +67,8 @@ export function countHeld(socket: SocketRecord): void {
     if (inflation !== undefined) bytes += inflation.memoryBytes;
     if (rest !== undefined) bytes += rest.byteLength;
     const { progress, closeCode, reader } = extras;
-    const isIdle = (held ?? partial ?? rest ?? progress ?? reader) ===
-        undefined && closeCode === 0;
+    const isIdle = (held ?? partial ?? inflation ?? rest) === undefined &&
+      (progress ?? reader) === undefined && closeCode === 0;
     if (isIdle) socket.extras = undefined;
   }
   if (bytes > 0 || transport.heldBytes > 0) transport.heldBytes = bytes;

@@ -5,9 +5,12 @@ import { Reactor } from "../../src/reactor/reactor.ts";
 import { FIN, RSV1, TEXT } from "../../src/websocket/frames.ts";
 import type { HttpServer } from "../../src/server/http_server.ts";
 import type { ServerWebSocket } from "../../src/websocket/socket.ts";
+import type { SocketRecord } from "../../src/websocket/state.ts";
+import type { Work } from "../../src/stream/shared.ts";
 import { deflateOnce } from "../util/deflate_peer.ts";
 import { within } from "../util/waiting.ts";
 import { maskedClose, maskedFrame } from "../util/websocket_frames.ts";
+import { MemoryServer } from "../util/websocket_memory.ts";
 import { Peer, serveWebSockets } from "../util/websocket_peer.ts";
 
 const FIELDS = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
@@ -48,6 +51,25 @@ Deno.test("websocket decompresses a long message in turns of its own, and in ord
     assert(part === SHORT || turn >= before + 2, `${index}: ${turn} ${before}`);
   }
   assertEquals(reactor.stats().memoryBytes, 0);
+});
+
+Deno.test("websocket counts the memory of a long message, until it is given up", async () => {
+  let socket: SocketRecord | undefined;
+  using server = new MemoryServer({
+    compression: true,
+    open: (opened) => void (socket = opened as SocketRecord),
+  });
+  const peer = await server.open({ fields: FIELDS });
+  const { transport } = socket!;
+  const steps: Work[] = [];
+  Object.assign(transport, { later: (work: Work) => steps.push(work) });
+  peer.receive(LONG);
+  await server.system.settle();
+  const before = transport.heldBytes;
+  steps[0]!.onReady();
+  assert(transport.heldBytes > before && before > SHORT.length);
+  socket!.close();
+  assertEquals([transport.heldBytes, socket!.extras], [0, undefined]);
 });
 
 type End = (socket: ServerWebSocket, server: HttpServer) => void;
