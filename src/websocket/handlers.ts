@@ -45,10 +45,10 @@ export interface UpgradeOptions<Data = unknown> {
 export interface WebSocketHandlers<Data = unknown>
   extends WebSocketLimitOptions {
   /**
-   * The origins whose pages may connect, such as `https://example.com`, or a
-   * function that decides; all may when left out. A page of any origin can
-   * connect with the user's cookies, so a server that uses cookies needs this.
-   * A list lets clients pass that send no origin: they are no browsers.
+   * The origins whose pages may connect, such as `https://example.com` without a
+   * path, or a function that decides; all may when left out. A page of any origin
+   * can connect with the user's cookies, so a server that uses cookies needs
+   * this. A list lets clients pass that send no origin: they are no browsers.
    */
   origins?: readonly string[] | OriginCheck;
   /**
