@@ -117,7 +117,7 @@ export function upgradeWebSocket(
   const agreed = shakeHands(request, { protocol, compression });
   if (agreed instanceof Response) {
     const socket = new EventSocket("");
-    EventSocket.lose(socket);
+    EventSocket.lose(socket, `Handshake refused with ${agreed.status}`);
     return upgradeOf(socket, agreed);
   }
   const socket = new EventSocket(agreed.protocol);

@@ -276,6 +276,11 @@ function becomeWebSocket(): void {
   const { prototype } = EventSocket;
   const { WebSocket } = globalThis;
   Object.setPrototypeOf(prototype, WebSocket.prototype);
+  // Members of a class are hidden from loops, and would hide those of Deno's.
+  for (const name of Object.keys(WebSocket.prototype)) {
+    if (!Object.hasOwn(prototype, name)) continue;
+    Object.defineProperty(prototype, name, { enumerable: true });
+  }
   Object.defineProperty(prototype, "constructor", {
     configurable: true,
     writable: true,

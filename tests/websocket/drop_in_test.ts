@@ -99,6 +99,13 @@ class Scene implements AsyncDisposable {
   }
 }
 
+/** Returns what a loop over an object's members shows. */
+function membersOf(socket: WebSocket): string[] {
+  const names: string[] = [];
+  for (const name in socket) names.push(name);
+  return names.sort();
+}
+
 Deno.test("upgradeWebSocket() gives a WebSocket of Deno's class, which opens when it was returned", async () => {
   const shown: string[] = [];
   const opened = Promise.withResolvers<void>();
@@ -115,6 +122,7 @@ Deno.test("upgradeWebSocket() gives a WebSocket of Deno's class, which opens whe
   assertStrictEquals(socket.constructor, WebSocket);
   assertEquals(String(socket), "[object WebSocket]");
   assertEquals(Object.keys(socket), []);
+  assertEquals(membersOf(socket), membersOf(WebSocket.prototype));
   const { CONNECTING, OPEN, CLOSING, CLOSED, readyState } = socket;
   assertEquals([CONNECTING, OPEN, CLOSING, CLOSED], [0, 1, 2, 3]);
   assertEquals(readyState, OPEN);
@@ -442,11 +450,15 @@ Deno.test("upgradeWebSocket() refuses what Deno's takes and RFC 6455 does not, a
     const whole = request.includes(key) || status === 426
       ? request
       : request.replace("\r\n\r\n", `\r\n${key}: 13\r\n\r\n`);
-    await using scene = new Scene();
+    let message = "";
+    await using scene = new Scene((socket) => {
+      socket.onerror = (event) => message = (event as ErrorEvent).message;
+    });
     using client = await RawClient.connect(scene.server.addr);
     await client.send(whole);
     assertEquals((await client.answer()).status, status);
     await scene.closed;
+    assertEquals(message, `Handshake refused with ${status}`);
     assertEquals(scene.log, ["error", 3, "close", 1006, "", false, 3]);
   }
 });
