@@ -141,7 +141,8 @@ export class Host
   }
 
   countCalls(calls: number): boolean {
-    return this.#share.count(calls);
+    // What waits takes memory: where that is short, peers wait instead.
+    return this.#share.count(calls) && !this.memory.isCrowded;
   }
 
   get hasQueued(): boolean {

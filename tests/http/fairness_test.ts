@@ -25,14 +25,19 @@ function pipeline(count: number = COUNT): string {
 /** A server on a system in memory, and the order in which things happen. */
 class Server implements Disposable {
   readonly log: string[] = [];
+  /** Called in each handler. */
+  onRequest: () => void = () => {};
   readonly reactor: Reactor;
   readonly #system: MemorySystem;
   readonly server: HttpServer;
 
   /** @param answer Called after the time of each handler. */
-  constructor(answer: Handler, { batches = false, ms = SLOW_MS } = {}) {
+  constructor(
+    answer: Handler,
+    { batches = false, ms = SLOW_MS, memoryBytesMax = Infinity } = {},
+  ) {
     this.#system = new MemorySystem({ batches });
-    this.reactor = new Reactor({ system: this.#system });
+    this.reactor = new Reactor({ system: this.#system, memoryBytesMax });
     this.server = serve(
       { ...MEMORY_ADDRESS, reactor: this.reactor, onListen() {} },
       (request, info) => {
@@ -42,6 +47,7 @@ class Server implements Disposable {
           this.reactor.setTimer(0, () => this.log.push("timer"));
         }
         this.log.push(path);
+        this.onRequest();
         this.#system.spend(ms);
         return answer(request, info);
       },
@@ -127,6 +133,32 @@ for (const [name, handler] of HANDLERS) {
     );
   }
 }
+
+Deno.test("slow pipelines that wait take no more memory than there is, and none of them is reset", async () => {
+  for (const batches of [false, true]) {
+    const CLIENTS = 64;
+    const LENGTH = 200;
+    const memoryBytesMax = 200_000;
+    const handler = () => new Response("hi");
+    using test = new Server(handler, { batches, memoryBytesMax });
+    const clients = await test.connect(CLIENTS);
+    const text = pipeline(LENGTH);
+    // So much that not all of it may wait.
+    assert(CLIENTS * text.length > memoryBytesMax);
+    for (const client of clients) client.receive(text);
+    let most = 0;
+    test.onRequest = () => {
+      most = Math.max(most, test.reactor.stats().memoryBytes);
+    };
+    await test.settle();
+    assertEquals(test.log.length, CLIENTS * LENGTH + 1);
+    for (const { text } of clients) {
+      assertEquals(text.split("HTTP/1.1 200 ").length, LENGTH + 1);
+    }
+    assertLess(most, memoryBytesMax);
+    assertEquals(test.reactor.stats().memoryBytes, 0);
+  }
+});
 
 Deno.test("small requests that take little are answered in one turn", async () => {
   using test = new Server(() => new Response("hi"), { ms: 0.001 });

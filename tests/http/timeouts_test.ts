@@ -39,6 +39,20 @@ Deno.test("connection answers 408, when a head is not whole in time", async () =
   assertEquals(peer.transport.closing, "closeLingering");
 });
 
+Deno.test("connection does not blame the client for the rest of a head or a body that has come and was not read", async () => {
+  const peer = new Peer(echo, { limits: { headMs: 30 } });
+  peer.send(GET.slice(0, 5)).sendUnnoticed(GET.slice(5) + GET.slice(0, 5));
+  pass(peer);
+  assertEquals(await statuses(peer), [200]);
+  peer.sendUnnoticed("\r\n");
+  pass(peer);
+  assertEquals(await statuses(peer), [200, 408]);
+  const other = new Peer(echo);
+  other.send(postHead(5)).sendUnnoticed("hello");
+  pass(other);
+  assertEquals(await statuses(other), [200]);
+});
+
 Deno.test("connection gives each head its time, from its first byte", async () => {
   const peer = new Peer(ok, { limits: { headMs: 30 } });
   peer.send("GET / HTTP/1.1\r\n");

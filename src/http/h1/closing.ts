@@ -70,15 +70,34 @@ export function timeout(connection: Http1, reason: string): void {
   // The peer has sent its end, may be gone, and has had its time.
   if (reason === "idle" && peerHasEnded) return connection.transport.close();
   if (connection.reading === Reading.BODY) {
-    if (reason === "deadline") connection.intake!.check();
+    if (reason === "deadline") checkBody(connection);
     else if (!(connection.state & BUSY)) connection.closeAnswered();
     return;
   }
   // The client is not late while a handler works, or while it has to read.
   if (connection.reading !== Reading.HEAD) return;
   if (!connection.isIdle && isHeld(connection)) return;
-  if (connection.state & PARTIAL) connection.refuseUnseen(408);
+  if (connection.state & PARTIAL) refuseLate(connection);
   else if (reason === "idle") closeUnasked(connection);
+}
+
+/** Checks the rate of a body, behind what has come and was not read. */
+function checkBody(connection: Http1): void {
+  const { intake, transport } = connection;
+  transport.readNow();
+  const isSame = connection.intake === intake &&
+    connection.reading === Reading.BODY;
+  if (isSame) intake!.check();
+}
+
+/** Refuses a head that is late, unless the rest has come and was not read. */
+function refuseLate(connection: Http1): void {
+  const { requests, transport } = connection;
+  transport.readNow();
+  const isLate = connection.requests === requests &&
+    (connection.state & (PARTIAL | CLOSED)) === PARTIAL &&
+    connection.reading === Reading.HEAD;
+  if (isLate) connection.refuseUnseen(408);
 }
 
 /**

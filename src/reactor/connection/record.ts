@@ -112,8 +112,9 @@ export interface ConnectionHost extends OutboxMemory {
   /** Calls of handlers until the next look at the clock; at least 1. */
   readonly callsLeft: number;
   /**
-   * Counts calls of handlers; returns whether the turn has had its time. Looks
-   * at the clock seldom: see `share.ts`.
+   * Counts calls of handlers; returns whether the turn has had its time, and
+   * there is memory for bytes that wait. Looks at the clock seldom: see
+   * `share.ts`.
    */
   countCalls(calls: number): boolean;
   /** Calls the connection's `relieve` once when connections hold less. */
