@@ -98,6 +98,7 @@ export function peerCloses(
 export function fail(socket: SocketRecord, code: number, reason: number): void {
   const text = failureReason(reason);
   noteEnd(socket, code, text);
+  socket.service.hub.leave(socket);
   // First: sending may close the connection.
   notifyError(socket, new Deno.errors.InvalidData(`${text} (${code})`));
   sendClose(socket, code, text);
@@ -187,6 +188,8 @@ const LOST: Readonly<Record<string, string | undefined>> = {
 };
 
 function notifyError(socket: SocketRecord, error: Error): void {
+  // Never behind `close`: what came before may have written.
+  if (phaseOf(socket) === Phase.CLOSED) return;
   callLast(socket, () => socket.service.receiver.error(socket, error));
 }
 
