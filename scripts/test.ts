@@ -38,47 +38,34 @@ and io_uring where it is not allowed, unless CI=true.
 At the end stand the names of the tests that failed. The last line counts those
 that Deno ran, in doc comments, too: "N passed, N failed". Exit codes: 0 all is well, 1 a step failed, 2 bad usage.`;
 
-/** How many tests passed and failed. */
-interface Counts {
-  readonly passed: number;
-  readonly failed: number;
-}
-
-/** The line that a runner ends with; cargo prints one for each test binary. */
-const SUMMARIES = {
-  deno: /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm,
-  cargo: /^test result: .*?(\d+) passed; (\d+) failed/gm,
-};
-
-/** The lines by which a runner names what failed, more than once. */
-const FAILURES = {
-  deno: /^(?!error: )\S.* => \.\/\S+:\d+:\d+$/gm,
-  cargo: /(?<=^test ).+(?= \.\.\. FAILED$)/gm,
+/**
+ * The lines that count a runner's tests, of cargo one for each test binary, and
+ * those that name what failed, more than once.
+ */
+const RUNNERS = {
+  deno: {
+    counts: /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed/gm,
+    names: /^(?!error: )\S.* => \.\/\S+:\d+:\d+$/gm,
+  },
+  cargo: {
+    counts: /^test result: .*?(\d+) passed; (\d+) failed/gm,
+    names: /(?<=^test ).+(?= \.\.\. FAILED$)/gm,
+  },
 };
 
 // deno-lint-ignore no-control-regex -- these are what colours are made of
 const COLOURS = /\x1b\[[\d;]*m/g;
 
-/** Returns the sum of the counts in the output of a runner. */
-export function countsIn(
-  output: string,
-  runner: keyof typeof SUMMARIES,
-): Counts {
+/** Returns how many tests the output of a runner has, and names what failed. */
+export function seenIn(output: string, runner: keyof typeof RUNNERS) {
+  const plain = output.replace(COLOURS, "");
+  const { counts, names } = RUNNERS[runner];
   let [passed, failed] = [0, 0];
-  for (const line of output.replace(COLOURS, "").matchAll(SUMMARIES[runner])) {
-    passed += Number(line[1]);
-    failed += Number(line[2]);
+  for (const [, more, bad] of plain.matchAll(counts)) {
+    passed += Number(more);
+    failed += Number(bad);
   }
-  return { passed, failed };
-}
-
-/** Returns the names of the failed tests in the output of a runner. */
-export function failuresIn(
-  output: string,
-  runner: keyof typeof FAILURES,
-): string[] {
-  const names = output.replace(COLOURS, "").match(FAILURES[runner]) ?? [];
-  return [...new Set(names)];
+  return { passed, failed, names: [...new Set(plain.match(names))] };
 }
 
 /** Runs steps until one fails, and returns the exit code. */
@@ -91,7 +78,7 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
     const { success, output } = await run(step);
     console.log(verdict(step.name, success, startMs));
     const { counts = "deno" } = step;
-    const seen = countsIn(output, counts);
+    const seen = seenIn(output, counts);
     if (counts === "deno") {
       passed += seen.passed;
       failed += seen.failed;
@@ -101,8 +88,8 @@ async function runSteps(steps: readonly Step[]): Promise<number> {
       );
     }
     if (success) continue;
-    const names = failuresIn(output, counts);
-    console.error([`\nerror: ${step.name} failed`, ...names].join("\n  "));
+    const lines = [`\nerror: ${step.name} failed`, ...seen.names];
+    console.error(lines.join("\n  "));
     exitCode = 1;
     break;
   }

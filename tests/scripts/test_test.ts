@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { countsIn, failuresIn } from "../../scripts/test.ts";
+import { seenIn } from "../../scripts/test.ts";
 
 const DENO =
   "a ... ok (1ms)\n\n\x1b[0m\x1b[32mok\x1b[0m | 12 passed | 0 failed" +
@@ -12,20 +12,15 @@ test b::c ... FAILED
 test src/d.rs - e (line 3) ... FAILED
 test result: FAILED. 4 passed; 3 failed; 0 ignored; 0 measured`;
 
-Deno.test("countsIn() adds up what runners print, through colours", () => {
-  assertEquals(countsIn(DENO, "deno"), { passed: 15, failed: 2 });
-  assertEquals(countsIn(CARGO, "cargo"), { passed: 14, failed: 3 });
-});
-
-Deno.test("countsIn() is nothing, when a runner did not finish", () => {
-  assertEquals(countsIn("running 3 tests\n", "deno"), { passed: 0, failed: 0 });
-});
-
-Deno.test("failuresIn() names what failed, once", () => {
-  assertEquals(failuresIn(DENO, "deno"), [
-    "b => ./tests/b_test.ts:1:6",
-    "e ... f => ./g.ts:20:3",
-  ]);
-  assertEquals(failuresIn(CARGO, "cargo"), ["b::c", "src/d.rs - e (line 3)"]);
-  assertEquals(failuresIn("", "cargo"), []);
+Deno.test("seenIn() counts tests, and names each that failed once", () => {
+  assertEquals(seenIn(DENO, "deno"), {
+    ...{ passed: 15, failed: 2 },
+    names: ["b => ./tests/b_test.ts:1:6", "e ... f => ./g.ts:20:3"],
+  });
+  assertEquals(seenIn(CARGO, "cargo"), {
+    ...{ passed: 14, failed: 3 },
+    names: ["b::c", "src/d.rs - e (line 3)"],
+  });
+  const unfinished = { passed: 0, failed: 0, names: [] };
+  assertEquals(seenIn("running 3 tests\n", "deno"), unfinished);
 });
