@@ -206,7 +206,7 @@ export class Inflation {
     this.#isText = isText;
     this.#history = history;
     this.#flags = isText ? FIRST | TEXT : FIRST;
-    this.#out = inflated.length > 0 ? inflated : new Uint8Array(SCRATCH_BYTES);
+    this.#out = inflated;
     inflated = NONE;
   }
 
@@ -238,9 +238,16 @@ export class Inflation {
     return undefined;
   }
 
+  /** Forgets what was decompressed: the next call begins anew. */
+  restart(): void {
+    this.end();
+    this.#flags |= FIRST;
+  }
+
   /** Gives up a message that is not whole. */
   end(): void {
     this.#resume();
+    this.#out = NONE;
   }
 
   #resume(): void {
@@ -251,6 +258,7 @@ export class Inflation {
   }
 
   #call(): Outcome | undefined {
+    if (this.#out.length === 0) this.#out = new Uint8Array(SCRATCH_BYTES);
     const out = this.#out;
     const history = this.#history;
     const capacity = Math.min(out.length, this.#most);

@@ -10,7 +10,6 @@
 import type { SharedTransport } from "../stream/shared.ts";
 import type { Transport } from "../stream/transport.ts";
 import type { Codec } from "./codec.ts";
-import type { Inflation } from "./deflate.ts";
 import type { WebSocketService } from "./service.ts";
 import type { Message, ServerWebSocket } from "./socket.ts";
 import type { TopicMember } from "./topic.ts";
@@ -67,6 +66,14 @@ export interface PartialMessage {
   length: number;
 }
 
+/** A message that is decompressed step by step: see `inflating.ts`. */
+export interface LongMessage {
+  /** Memory, in bytes. */
+  readonly memoryBytes: number;
+  /** Gives it up. */
+  end(): void;
+}
+
 /** Rows that wait while messages are held: see `holding.ts`. */
 export interface HeldRows {
   /** The bytes to which the rows refer; the WebSocket's own. */
@@ -90,7 +97,7 @@ export interface SocketExtras {
   /** The message that has come in part. */
   partial: PartialMessage | undefined;
   /** The message that is being decompressed. */
-  inflation: Inflation | undefined;
+  inflation: LongMessage | undefined;
   /** What waits while messages are held. */
   held: HeldRows | undefined;
   /** The code that `close` gets, when it is known. */
