@@ -18,13 +18,12 @@ import {
 } from "./bench_alloc/scenarios.ts";
 import { chosenFrom, readOptions, runProgram } from "./command_line.ts";
 import { libraryPermissions } from "./server_process.ts";
-import { rows } from "./table.ts";
+import { named, rows } from "./table.ts";
 
 /** Counting takes seconds, and on a busy machine more. */
 const COUNT_MS_MAX = 120_000;
 
 const NAMES = Object.keys(SCENARIOS) as ScenarioName[];
-const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 const PROGRAM = fileURLToPath(
   new URL("bench_alloc/scenarios.ts", import.meta.url),
 );
@@ -43,11 +42,7 @@ beside what the handler does by itself:
 
 Options:
   --only NAME  Count this alone; may be given again
-${
-  NAMES.map((name) =>
-    `                 ${name.padEnd(NAME_WIDTH)}${SCENARIOS[name].title}`
-  ).join("\n")
-}
+${named(NAMES.map((name) => [name, SCENARIOS[name].title]), 17).join("\n")}
   -h, --help   Print this
 
 Exit codes: 0 all within their budgets, 1 not, 2 bad usage.`;

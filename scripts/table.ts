@@ -19,3 +19,14 @@ export function rows(head: Row, body: readonly Row[]): string[] {
     ).join("  ").trimEnd()
   ).map((line) => `  ${line}`);
 }
+
+/** Returns a line for each name, with its text in a column behind the names. */
+export function named(
+  entries: readonly (readonly [name: string, text: string])[],
+  indent = 2,
+): string[] {
+  const width = Math.max(...entries.map(([name]) => name.length)) + 2;
+  return entries.map(([name, text]) =>
+    " ".repeat(indent) + name.padEnd(width) + text
+  );
+}

@@ -16,21 +16,18 @@ import {
 import { Poll } from "../src/poll/poll.ts";
 import { outputOf, verdict } from "./programs.ts";
 import { pythonObstacle } from "./python.ts";
+import { named } from "./table.ts";
 import { type Step, STEPS } from "./test/steps.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const NAMES = STEPS.map(({ name }) => name);
-const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 
 const HELP = `Build what is missing and check everything.
 
 Usage: deno task test [STEP...]
 
 Steps, all of them when none is named, up to the first that fails:
-${
-  STEPS.map((step) => `  ${step.name.padEnd(NAME_WIDTH)}${shownCommand(step)}`)
-    .join("\n")
-}
+${named(STEPS.map((step) => [step.name, shownCommand(step)])).join("\n")}
 
 Clippy, rustfmt and autobahn are left out where they or Python are not installed,
 and io_uring where it is not allowed, unless CI=true.

@@ -13,6 +13,7 @@ import {
   secondsOf,
   UsageError,
 } from "../command_line.ts";
+import { named } from "../table.ts";
 import { PEER_NAMES } from "./peers.ts";
 import { backendOf, BASELINE, LIMIT, SCENARIOS, SUBJECT } from "./scenarios.ts";
 
@@ -31,10 +32,6 @@ const QUICK = {
 };
 
 const NAMES = SCENARIOS.map(({ name }) => name);
-const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length));
-const SCENARIO_LINES = SCENARIOS.map(({ name, title }) =>
-  `  ${name.padEnd(NAME_WIDTH)}  ${title}`
-);
 
 /** The text of `--help`. */
 export const HELP = `Measure denio beside the bare loop and other servers.
@@ -63,7 +60,7 @@ Options:
   -h, --help           Print this
 
 Scenarios:
-${SCENARIO_LINES.join("\n")}
+${named(SCENARIOS.map(({ name, title }) => [name, title])).join("\n")}
 
 The results are written whenever a scenario is complete; "deno task
 bench:report" makes a page of them.

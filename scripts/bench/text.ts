@@ -6,7 +6,7 @@
  */
 
 import { bold, formatBytes, green, red } from "../packages/std.ts";
-import { rows } from "../table.ts";
+import { named, rows } from "../table.ts";
 import { budgetsOf } from "./budgets.ts";
 import {
   type FigureName,
@@ -46,12 +46,9 @@ export function headText(figure: FigureName): string {
 /** Returns the lines of a whole report. */
 export function reportLines(results: Results): string[] {
   const { version, date, machine, notes, missing } = results.run;
-  const width = Math.max(...Object.keys(machine).map(({ length }) => length));
   return [
     `denio ${version}, ${date}`,
-    ...Object.entries(machine).map(([what, text]) =>
-      `  ${what.padEnd(width)}  ${text}`
-    ),
+    ...named(Object.entries(machine)),
     ...notes.map((note) => `- ${note}`),
     ...Object.entries(missing).map(([peer, why]) =>
       `- without ${peer}: ${why}`

@@ -12,7 +12,8 @@ import {
   secondsOf,
   UsageError,
 } from "../command_line.ts";
-import { chosenModels, type Model, MODEL_NAMES, MODELS } from "./models.ts";
+import { named } from "../table.ts";
+import { chosenModels, type Model, MODELS } from "./models.ts";
 
 /** What a command line asks for. */
 export type LabOptions =
@@ -70,8 +71,6 @@ const COMMANDS = ["serve", "watch", "lesson"] as const;
 const PORT_MAX = 65_535;
 const PERCENT = 100;
 
-const WIDTH = Math.max(...MODEL_NAMES.map((name) => name.length)) + 2;
-
 /** The text of `--help`. */
 export const HELP =
   `One echo server, and every model of waiting for its clients.
@@ -85,8 +84,8 @@ A server spends its life waiting, and the models differ in nothing else. Each is
 a program of sixty lines at the most: read it, run it, and look what it costs.
 
 ${
-    MODELS.map(({ name, shows, file }) =>
-      `  ${name.padEnd(WIDTH)}${file}\n      ${shows}`
+    named(
+      MODELS.map(({ name, shows, file }) => [name, `${file}\n      ${shows}`]),
     ).join("\n")
   }
 
