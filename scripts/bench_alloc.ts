@@ -109,7 +109,9 @@ function rowOf(result: AllocationResult): string[] {
 }
 
 async function main(): Promise<number> {
-  const { options: { only } } = readOptions(Deno.args, { only: [] });
+  const { options: { only } } = readOptions(Deno.args, { only: [] }, {
+    wordsMax: 0,
+  });
   const results: AllocationResult[] = [];
   for (const name of chosenFrom(NAMES, only, "count")) {
     results.push(await countScenario(name));

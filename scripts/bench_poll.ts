@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   const { options: { max, rounds } } = readOptions(Deno.args, {
     max: MAX,
     rounds: ROUNDS,
-  });
+  }, { wordsMax: 0 });
   const progress = new Progress();
   const { refusal } = Proactor;
   const plans = [polls(max), ...refusal === undefined ? [batchesOfNops()] : []];

@@ -49,12 +49,7 @@ function main(): number {
   const { options, words } = readOptions(Deno.args, {
     out: "",
     readme: false,
-  });
-  if (words.length > 1) {
-    throw new UsageError(
-      `Cannot report on "${words[1]}" as well: give one file of results`,
-    );
-  }
+  }, { wordsMax: 1 });
   const results = readResults(words[0] ? userFile(words[0]) : INPUT);
   const out = options.out ? userFile(options.out) : OUTPUT;
   const text = page(results);

@@ -40,17 +40,21 @@ type Options<T> = {
 };
 
 /**
- * Reads options like `--name value`, and the words between them.
+ * Reads options like `--name value`, and up to `wordsMax` words between them.
+ * `short` has letters for options, by their names.
  *
  * A number stands for an option that takes a whole number from 1, `false` for
  * one without a value, an array for one that may be repeated.
  *
- * @throws {UsageError} for unknown options and wrong values.
+ * @throws {UsageError} for unknown options, wrong values and too many words.
  */
 export function readOptions<const T extends Record<string, Default>>(
   args: string[],
   defaults: T,
-  short: Readonly<Record<string, string>> = {},
+  { short = {}, wordsMax = Infinity }: {
+    short?: Readonly<Record<string, string>>;
+    wordsMax?: number;
+  } = {},
 ): { options: Options<T>; words: string[] } {
   const config = Object.entries(defaults).map(([name, value]) => [name, {
     type: typeof value === "boolean" ? "boolean" : "string",
@@ -62,6 +66,10 @@ export function readOptions<const T extends Record<string, Default>>(
     allowPositionals: true,
     options: Object.fromEntries(config),
   });
+  const [word] = positionals.slice(wordsMax);
+  if (word !== undefined) {
+    throw new UsageError(`Cannot use "${word}"; see --help`);
+  }
   const read = Object.entries(defaults).map(([name, value]) => {
     const given = (values as Record<string, unknown>)[name];
     const isCount = typeof value === "number" && given !== undefined;

@@ -137,14 +137,10 @@ async function expectAnswer(url: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  const { options, words: [url, ...more] } = readOptions(
-    Deno.args,
-    DEFAULTS,
-    SHORT,
-  );
-  if (more.length > 0) {
-    throw new UsageError(`Cannot load "${more[0]}", too: one URL is enough`);
-  }
+  const { options, words: [url] } = readOptions(Deno.args, DEFAULTS, {
+    short: SHORT,
+    wordsMax: 1,
+  });
   const report = await load(url, options);
   if (options.json) console.log(JSON.stringify(report));
   else for (const line of reportLines(report)) console.log(line);

@@ -11,7 +11,6 @@ import {
   listOf,
   readOptions,
   secondsOf,
-  UsageError,
 } from "../command_line.ts";
 import { named } from "../table.ts";
 import { PEER_NAMES } from "./peers.ts";
@@ -79,7 +78,7 @@ Exit codes: 0 measured, 1 denio failed or answered wrongly, 2 bad usage.`;
  * @throws {UsageError} when it is wrong.
  */
 export function parseBenchOptions(args: string[]) {
-  const { options, words } = readOptions(args, {
+  const { options } = readOptions(args, {
     only: "",
     peers: "",
     rounds: "",
@@ -87,10 +86,7 @@ export function parseBenchOptions(args: string[]) {
     output: fileURLToPath(new URL(`../../${OUTPUT}`, import.meta.url)),
     quick: false,
     json: false,
-  });
-  if (words.length > 0) {
-    throw new UsageError(`Cannot use "${words[0]}"; see --help`);
-  }
+  }, { wordsMax: 0 });
   const { only, peers, rounds, seconds, output, quick, json } = options;
   const usual = quick ? QUICK : USUAL;
   const names = chosenFrom(NAMES, listOf(only), "run");

@@ -101,7 +101,7 @@ Deno.test("bench:report writes the page to a given path, or prints why not", asy
     const [words, complaint] of [
       [["none.json"], `Cannot report on "${folder}/none.json": there is no`],
       [["wrong.json"], `Cannot report on "${folder}/wrong.json": Cannot read`],
-      [["a", "b"], 'Cannot report on "b" as well'],
+      [["a", "b"], 'Cannot use "b"; see --help'],
     ] as const
   ) {
     const { code, stderr } = await report(...words);

@@ -23,6 +23,14 @@ for (const [name, { description }] of Object.entries(config.tasks)) {
   });
 }
 
+for (const name of ["bench:poll", "bench:alloc", "sim"]) {
+  Deno.test(`${name} refuses a word, of which it takes none`, async () => {
+    const { code, stderr } = await runTask(name, ["faster"]);
+    const complaint = 'error: Cannot use "faster"; see --help\n';
+    assertEquals([code, stderr], [2, complaint]);
+  });
+}
+
 for (const name of ["serve", "load", "bench", "test"] as const) {
   Deno.test(`the task ${name} prints a command that fits in a line`, () => {
     const { command } = config.tasks[name];

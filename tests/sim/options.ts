@@ -64,7 +64,10 @@ export function parse(
   args: string[],
   scenarios: readonly string[],
 ): SimOptions {
-  const { options } = readOptions(args, DEFAULTS, { help: "h" });
+  const { options } = readOptions(args, DEFAULTS, {
+    short: { help: "h" },
+    wordsMax: 0,
+  });
   const { scenario, seed, seeds, first, source, help } = options;
   if (seed !== "" && scenario === "" && !help) {
     throw new UsageError(`Cannot run seed "${seed}" without a --scenario`);
