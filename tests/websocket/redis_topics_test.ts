@@ -10,7 +10,7 @@ import { encoded } from "../util/handlers.ts";
 import { concat } from "../util/http_bytes.ts";
 import { NO_REDIS, RedisServer } from "../util/redis_server.ts";
 import { frameText, Member } from "../util/topic_members.ts";
-import { eventually } from "../util/waiting.ts";
+import { eventually, within } from "../util/waiting.ts";
 import { Peer } from "../util/websocket_peer.ts";
 
 /** A server's topics, without the server. */
@@ -256,10 +256,13 @@ redisTest(
     // Each Worker that has a WebSocket subscribes by itself.
     const workers = [...one.accepted, ...other.accepted].filter(Boolean).length;
     const client = new Redis({ path: redis.path });
-    let subscribers: unknown = 0;
-    while (subscribers !== workers) {
-      [, subscribers] = await client.pubsub("NUMSUB", "denio:news");
-    }
+    const subscribed = async () => {
+      let count: unknown = 0;
+      while (count !== workers) {
+        [, count] = await client.pubsub("NUMSUB", "denio:news");
+      }
+    };
+    await within(subscribed(), "the subscriptions");
     client.disconnect();
     await peers[0]!.sendTexts("from a socket");
     for (const peer of peers.slice(1)) {
