@@ -77,9 +77,16 @@ async function runSet(
   }).spawn();
   using _ = whenInterrupted(() => kill(child, "SIGTERM"));
   const complaint = new Response(child.stderr).text();
-  const verdicts = await verdictsOf(child.stdout, (done) => {
-    if (done % STEP === 0) console.log(`${name}: ${done} of ${count} cases`);
-  });
+  const verdicts: Verdict[] = [];
+  let rest = "";
+  for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const done = verdicts.push(JSON.parse(line));
+      if (done % STEP === 0) console.log(`${name}: ${done} of ${count} cases`);
+    }
+  }
   const faults = faultsIn(verdicts);
   if (verdicts.length !== count) {
     faults.push(`only ${verdicts.length} of ${count} cases ended`);
@@ -90,21 +97,6 @@ async function runSet(
   const isFine = faults.length === 0;
   console.log([verdict(name, isFine, startMs), ...faults].join("\n  "));
   return isFine;
-}
-
-/** Reads a verdict a line, and tells after each how many there are. */
-async function verdictsOf(
-  stdout: ReadableStream<Uint8Array>,
-  tell: (done: number) => void,
-): Promise<Verdict[]> {
-  const verdicts: Verdict[] = [];
-  let rest = "";
-  for await (const piece of stdout.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + piece).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) tell(verdicts.push(JSON.parse(line)));
-  }
-  return verdicts;
 }
 
 async function main(): Promise<number> {

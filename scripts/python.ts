@@ -37,7 +37,9 @@ export function bringPackages(name: string, requirements: string): string {
   const state = requirements + outputOf(["python3", "--version"]);
   if (outputOf(["cat", had]) === state) return python;
   console.log(`--- bringing packages of ${name} from PyPI`);
-  if (!run(["python3", "-m", "venv", "--clear", folder])) throw failed(name);
+  const why = `Cannot bring packages of ${name} from PyPI: see above`;
+  const venv = ["python3", "-m", "venv", "--clear", folder];
+  if (!run(venv)) throw new Failure(why);
   Deno.writeTextFileSync(wanted, requirements);
   const isBrought = run([
     ...[python, "-m", "pip", "install", "--disable-pip-version-check", "-q"],
@@ -45,11 +47,7 @@ export function bringPackages(name: string, requirements: string): string {
     ...["--no-deps", "--no-compile", "-r", wanted],
     // Also what builds a package is of the version in the list.
   ], { PIP_CONSTRAINT: wanted });
-  if (!isBrought) throw failed(name);
+  if (!isBrought) throw new Failure(why);
   Deno.writeTextFileSync(had, state);
   return python;
-}
-
-function failed(name: string): Failure {
-  return new Failure(`Cannot bring packages of ${name} from PyPI: see above`);
 }

@@ -94,16 +94,13 @@ export async function startServer(
   } catch (error) {
     await stop();
     const { message } = error as Error;
+    // An uncaught error's stack trace would help nobody here.
+    const [said] = complaint.text.trim().split("\n", 1);
     throw new Failure(
       `Cannot start server "${command.join(" ")}": ${message}` +
-        (complaint.text && `, and said: ${firstLine(complaint.text)}`),
+        (said && `, and said: ${said}`),
     );
   }
-}
-
-/** An uncaught error's stack trace would help nobody here. */
-function firstLine(text: string): string {
-  return text.trim().split("\n", 1)[0]!;
 }
 
 async function hear(
