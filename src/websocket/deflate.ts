@@ -288,9 +288,10 @@ export class Inflation {
     const out = this.#out;
     this.#history?.append(out, 0, length);
     // Native code has checked that the text is UTF-8.
-    return this.#isText
-      ? decodeText(out, 0, length, false)
-      : out.slice(0, length);
+    if (this.#isText) return decodeText(out, 0, length, false);
+    // An array that is not used again, and not twice the message's size.
+    const isTight = out.length > SCRATCH_BYTES_MAX && length > out.length / 2;
+    return isTight ? out.subarray(0, length) : out.slice(0, length);
   }
 
   /** Gives the array back, unless it is large. */

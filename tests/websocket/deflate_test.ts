@@ -165,6 +165,7 @@ Deno.test("codec takes a message, when it is as long as the bound", () => {
     const payload = deflateOnce(message);
     const read = inflate(codec, payload, length);
     assert(typeof read === "object" && sameBytes(read, message));
+    assert(read.buffer.byteLength < 2 * length, "it takes no other's memory");
     assertEquals(inflate(codec, payload, length - 1), TOO_LARGE);
   }
 });
