@@ -52,6 +52,14 @@ export class ReadBuffer {
     this.start = 0;
   }
 
+  /** Makes room for `size` bytes, or for a whole read when they are more. */
+  makeRoom(size: number): void {
+    const room = this.bytes.byteLength - this.start;
+    if (room >= Math.min(size, READ_BUFFER_BYTES)) return;
+    this.bytes = new Uint8Array(READ_BUFFER_BYTES);
+    this.start = 0;
+  }
+
   /**
    * Begins to hand over bytes that were read for several connections: until
    * `endBatch`, no byte of the batch is overwritten.

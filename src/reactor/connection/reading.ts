@@ -34,7 +34,7 @@ import {
   WRITE_ENDED,
 } from "./flags.ts";
 import { type ConnectionRecord, requeue } from "./record.ts";
-import { keepUnread, takeUnread } from "./unread.ts";
+import { keepUnread, takeUnread, unreadLength } from "./unread.ts";
 
 /**
  * A connection with reads below this is read together with others. A batch has
@@ -48,6 +48,8 @@ export function read(connection: ConnectionRecord): void {
   const { input } = host;
   let budget = connection.setup.limits.turnReadBytes;
   while (!isStopped(connection)) {
+    // In one piece: where it is cut, a request would come in part.
+    if (connection.flags & UNREAD) input.makeRoom(unreadLength(connection));
     const { bytes, start } = connection.target ?? input;
     const end = bytes.byteLength;
     if (connection.flags & UNREAD) {
