@@ -8,7 +8,7 @@
 import type { Abortable } from "../../base/abortable.ts";
 import { requireNumber, wrongType } from "../../base/checks.ts";
 import { countNothing, transferredError } from "./arrays.ts";
-import { keep, noteInbox, takeFromInbox } from "./inbox.ts";
+import { keep, noteInbox, postpone, takeFromInbox } from "./inbox.ts";
 import { read, readMore, receive } from "./reading.ts";
 import { type FiberConnectionRecord, NOTHING } from "./record.ts";
 
@@ -70,7 +70,7 @@ export async function readUntil(
   if (!(bytesMax >= 0)) {
     throw new RangeError(`Cannot read "${bytesMax}" bytes: it must be from 0`);
   }
-  for (let seen = 0;;) {
+  for (let seen = 0, hasWaited = false;; hasWaited = true) {
     const length = record.inbox?.find(wanted, seen) ?? -1;
     seen = record.inbox?.byteLength ?? 0;
     // A message that is whole leaves the inbox at once, and is not counted.
@@ -80,7 +80,11 @@ export async function readUntil(
         `Cannot read more than ${bytesMax} bytes until the delimiter`,
       );
     }
-    if (length >= 0) return takeFromInbox(record, length);
+    const isThere = length >= 0;
+    if (isThere && (hasWaited || !postpone(record))) {
+      return takeFromInbox(record, length);
+    }
+    if (isThere) seen = 0;
     const more = await readMore(record, options);
     if (more !== null) continue;
     if (seen === 0) return null;

@@ -6,6 +6,7 @@
  */
 
 import { ByteQueue } from "../../bytes/byte_queue.ts";
+import { keepForLater } from "../../reactor/connection/unread.ts";
 import type { FiberConnectionRecord } from "./record.ts";
 
 /** Adds a copy of `bytes` from `start` to `end`; `noteInbox` counts it. */
@@ -27,6 +28,25 @@ export function takeFromInbox(
   const chunk = record.inbox!.take(length);
   noteInbox(record);
   return chunk;
+}
+
+/**
+ * Gives the bytes of an inbox back to the reactor when the turn has had its
+ * time: a fiber that finds all it reads here would run on, and keep all others
+ * waiting. The read waits then, and gets the bytes in the next turn.
+ *
+ * @returns Whether they were given back.
+ */
+export function postpone(record: FiberConnectionRecord): boolean {
+  const { connection, inbox } = record;
+  if (inbox === undefined || record.isEnded || connection.isClosed) {
+    return false;
+  }
+  if (!connection.host.countCalls(1)) return false;
+  keepForLater(connection, inbox.take());
+  record.inbox = undefined;
+  noteInbox(record);
+  return true;
 }
 
 /** Frees an inbox that is empty, and counts the memory of one that is not. */

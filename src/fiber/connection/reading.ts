@@ -12,7 +12,7 @@
 import { type Abortable, obeying, refusalBy } from "../../base/abortable.ts";
 import type { ReadTarget } from "../../reactor/connection/record.ts";
 import { countNothing, transferredError } from "./arrays.ts";
-import { keep, noteInbox, takeFromInbox } from "./inbox.ts";
+import { keep, noteInbox, postpone, takeFromInbox } from "./inbox.ts";
 import {
   beginWait,
   CHUNK,
@@ -45,7 +45,7 @@ export function read(
   const refusal = refuseRead(record, options);
   if (refusal !== undefined) return refusal;
   if (!(target.byteLength > 0)) return countNothing("read into", target);
-  if (record.inbox !== undefined) {
+  if (record.inbox !== undefined && !postpone(record)) {
     const count = record.inbox.moveTo(target);
     noteInbox(record);
     return Promise.resolve(count);
