@@ -190,7 +190,7 @@ export class Loop {
         const away = this.#parkTurn === undefined
           ? host.running
           : this.#parkFibers;
-        const isBusy = host.work > 0 || away > 0 || this.#hasLeft;
+        const isBusy = host.work > 0 || away > 0 || this.hasLeft;
         const waitMs = busyTurns < BUSY_TURNS
           ? this.#waitMs
           : Math.max(BUSY_WAIT_MS, this.#waitMs);
@@ -215,9 +215,9 @@ export class Loop {
         }
         // Also for a call between turns, which a park would keep waiting.
         if (this.#settling !== undefined && host.hasWork) this.#settle();
-        idleTurns = count > 0 || this.#hasLeft ? 0 : idleTurns + 1;
+        idleTurns = count > 0 || this.hasLeft ? 0 : idleTurns + 1;
         // After a long park the next event is probably as far away.
-        const parksAtOnce = isRare && !isBusy && !isPending && !this.#hasLeft;
+        const parksAtOnce = isRare && !isBusy && !isPending && !this.hasLeft;
         isRare = false;
         if (parksAtOnce || idleTurns > (isBusy ? IDLE_TURNS : 0)) {
           idleTurns = 0;
@@ -247,7 +247,7 @@ export class Loop {
   }
 
   /** Whether the last turn has left work to the next one. */
-  get #hasLeft(): boolean {
+  get hasLeft(): boolean {
     return this.#host.hasQueued || this.#dispatch.left > 0;
   }
 

@@ -225,6 +225,11 @@ export class Reactor implements Disposable, AsyncDisposable {
     return this.#host.size;
   }
 
+  /** Whether this turn, or the last one, leaves sources to the next one. */
+  get isBehind(): boolean {
+    return this.#loop.hasLeft;
+  }
+
   /**
    * Listens, and calls `handlers` for each connection.
    *

@@ -135,6 +135,26 @@ cleanTest(
   },
 );
 
+cleanTest(
+  "a message waits for an announcement that a slow turn has not read yet",
+  async () => {
+    using reactor = new Reactor();
+    const { relay, places: [first, second] } = group(reactor, 2);
+    // A turn ends behind each frame: it has lasted for longer than it may.
+    const receive = relay.receive.bind(relay);
+    relay.receive = (from, frame) => {
+      const untilMs = performance.now() + 30;
+      while (performance.now() < untilMs);
+      receive(from, frame);
+    };
+    for (const { hub, member } of [first!, second!]) hub.subscribe("a", member);
+    first!.hub.publish("a", "hello");
+    relay.publish("a", "to all");
+    const { length } = frameText("hello") + frameText("to all");
+    await eventually("both", () => second!.member.text.length === length);
+  },
+);
+
 cleanTest("messages and long ones keep their order on the way", async () => {
   using reactor = new Reactor();
   const { places: [first, second] } = group(reactor, 2);

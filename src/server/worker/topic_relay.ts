@@ -21,6 +21,12 @@ import { type Frame, FrameKind, topicFrame, topicOf } from "./frames.ts";
  */
 export const RELAY_BYTES_MAX = 4_194_304;
 
+/**
+ * Turns that a message waits for at the most. One that ends early goes on with
+ * the connections that it has left, so more are needed where hundreds are busy.
+ */
+const TURNS_MAX = 8;
+
 /** Frames up to this are copied, for one write of all frames of a turn. */
 const SMALL_BYTES_MAX = 2_048;
 
@@ -55,6 +61,8 @@ export class TopicRelay {
   /** Workers that reach other machines. */
   readonly #forwarders = new Set<Connection>();
   #pending: Pending[] = [];
+  /** Turns that they have waited for. */
+  #turns = 0;
 
   /** @param reactor The group's reactor. */
   constructor(reactor: Reactor) {
@@ -111,18 +119,21 @@ export class TopicRelay {
   }
 
   /**
-   * Passes a message on in the next turn. By then the group has read what came
-   * before, up to a Worker's share of a turn, such as the announcement of a
-   * subscriber that the publisher knows of.
+   * Passes a message on when a turn has read all that came before, such as the
+   * announcement of a subscriber that the publisher knows of.
    */
   #pass(message: Pending): void {
     if (this.#pending.length === 0) {
-      this.#reactor.setTimer(0, () => this.#passOn());
+      this.#turns = 0;
+      this.#reactor.setTimer(0, this.#passOn);
     }
     this.#pending.push(message);
   }
 
-  #passOn(): void {
+  readonly #passOn = (): void => {
+    if (this.#reactor.isBehind && ++this.#turns < TURNS_MAX) {
+      return void this.#reactor.setTimer(0, this.#passOn);
+    }
     const pending = this.#pending;
     this.#pending = [];
     for (const { topic, frame, from } of pending) {
@@ -130,7 +141,7 @@ export class TopicRelay {
         if (worker !== from) this.#sendIfRoom(worker, frame);
       }
     }
-  }
+  };
 
   #sendIfRoom(worker: Connection, frame: Uint8Array<ArrayBuffer>): void {
     if (!hasRoom(worker, frame.byteLength)) return void this.counts.lost++;
