@@ -1,7 +1,7 @@
 /**
  * Broadcasting: the same bytes to many connections.
  *
- * One native call sends to 256 connections, and all of them get the same range
+ * One native call sends to 512 connections, and all of them get the same range
  * of one array, so no byte is copied for a receiver. Bytes that the system does
  * not take are copied once, for all receivers together. No handler runs
  * inside: a program may broadcast from anywhere.
@@ -18,8 +18,12 @@ import { HAS_SENT, SPOKEN, UNWRITABLE } from "./flags.ts";
 import type { ConnectionHost, ConnectionRecord } from "./record.ts";
 import { openOutbox, sendVectored, wantWritable } from "./writing.ts";
 
-/** Connections that one native call sends to: as many as the write buffer. */
-const BATCH_MAX = 256;
+/**
+ * Connections that one native call sends to: as many as one system call. A
+ * process of this machine that receives for many falls asleep between two
+ * calls, and waking it costs more than sending to it.
+ */
+const BATCH_MAX = 512;
 
 /** The batch of this thread: no code of others runs while it is used. */
 let threadBatch: WriteBatch | undefined;

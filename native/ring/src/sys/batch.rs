@@ -11,9 +11,10 @@ use io_uring::{opcode, squeue, types};
 
 use super::{Ring, RingOptions};
 
-/// Operations of one system call. The cost of the call, about that of one small receive, is
-/// then a hundredth of the cost of the operations.
-const OPERATIONS_MAX: u32 = 64;
+/// Operations of one system call. A process of this machine that receives for many sockets
+/// falls asleep between two calls, and waking it costs more than sending to it: ten thousand
+/// sends, 512 a call instead of 64, cost a sixth less. The queues take 44 KiB.
+const OPERATIONS_MAX: u32 = 512;
 
 /// As plain calls have it: see `sys/socket.rs` of `denio-poll`.
 const RECEIVE_FLAGS: i32 = libc::MSG_DONTWAIT;
