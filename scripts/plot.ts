@@ -89,7 +89,7 @@ export function lines(
 }
 
 /** Returns the powers of ten between two numbers. */
-function decades(least: number, most: number): number[] {
+export function decades(least: number, most: number): number[] {
   const first = Math.ceil(Math.log10(least));
   const count = Math.floor(Math.log10(most)) - first + 1;
   return Array.from({ length: count }, (_, index) => 10 ** (first + index));

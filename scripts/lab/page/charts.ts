@@ -5,7 +5,7 @@
  */
 
 import { Html } from "../../html.ts";
-import { drawn, Plot, WIDTH } from "../../plot.ts";
+import { decades, drawn, Plot, WIDTH } from "../../plot.ts";
 import type { FigureName } from "../results.ts";
 import { type Run, textOf } from "./figures.ts";
 
@@ -191,13 +191,6 @@ function named(
     sorted[index]!.y = back(places[index]! * unit + scale(low));
   }
   return sorted;
-}
-
-/** Returns the powers of ten between two numbers. */
-function decades(least: number, most: number): number[] {
-  const first = Math.ceil(Math.log10(least));
-  const count = Math.floor(Math.log10(most)) - first + 1;
-  return Array.from({ length: count }, (_, index) => 10 ** (first + index));
 }
 
 /** Returns which loads each model has held: a full circle, or where it ended. */
