@@ -30,7 +30,9 @@ const COLUMNS: readonly (readonly [string, string, FigureName])[] = [
   ["pipeline", "GET, 16 in a pipeline", "cpuUs"],
   ["app", "a browser's GET", "cpuUs"],
   ["echo64", "TCP echo of 64 B", "cpuUs"],
+  ["ws-64", "WebSocket echo of 64 B", "cpuUs"],
   ["idle", "an idle connection", "bytesEach"],
+  ["ws-idle", "an idle WebSocket", "bytesEach"],
 ];
 
 const WIDTH = 800;
@@ -84,7 +86,7 @@ export function readmeBlock(results: Results): string {
 
 ${tableLines(results).join("\n")}
 
-Microseconds of processor time for a request, in brackets the server's own part: what it needs above the bare loop, an epoll loop in Rust that sends fixed bytes and runs no handler. An idle connection: memory.
+Microseconds of processor time for a request or a message, in brackets the server's own part: what it needs above the bare loop, an epoll loop in Rust that sends fixed bytes and runs no handler. What is idle: memory.
 
 ${runText(results)}; ${escaped(described + absent.join(""))}. By \`${
     benchCommand(results)
