@@ -190,11 +190,18 @@ export class HttpConnection implements Http1 {
 
   /**
    * Nothing can be sent any more: the request's signal aborts, and a stream is
-   * cancelled. The received part of a body can still be read.
+   * cancelled. The received part of a body can still be read. Requests that
+   * waited are dropped, since nobody would get their answers.
    */
   broken(): void {
     this.ending();
     this.exchange?.cancelStream();
+    if (this.reading !== Reading.HEAD) return;
+    this.state &= ~KEEP_ALIVE;
+    this.reading = Reading.NOTHING;
+    this.pending = undefined;
+    this.countHeld();
+    this.unpause();
   }
 
   /**
