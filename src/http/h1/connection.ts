@@ -190,18 +190,13 @@ export class HttpConnection implements Http1 {
 
   /**
    * Nothing can be sent any more: the request's signal aborts, and a stream is
-   * cancelled. The received part of a body can still be read. Requests that
-   * waited are dropped, since nobody would get their answers.
+   * cancelled. What the peer has sent before is still acted on: requests that
+   * waited until it reads go on.
    */
   broken(): void {
     this.ending();
     this.exchange?.cancelStream();
-    if (this.reading !== Reading.HEAD) return;
-    this.state &= ~KEEP_ALIVE;
-    this.reading = Reading.NOTHING;
-    this.pending = undefined;
-    this.countHeld();
-    this.unpause();
+    if (!(this.state & BUSY)) this.proceed();
   }
 
   /**
