@@ -39,9 +39,10 @@ const START_ROUNDS_MIN = 5;
  * As long as all rounds together, within these bounds. By then caches and pools
  * are full, and compilers have seen most code. V8 compiles the code of a turn
  * last: with one connection after some twenty thousand messages, which cost a
- * sixth more than those behind.
+ * sixth more than those behind. After more seconds, a connection with pipelines
+ * would have asked so often that a server may end it.
  */
-const WARM_UP_SECONDS = { min: 0.5, max: 5 };
+const WARM_UP_SECONDS = { min: 0.5, max: 2 };
 /** Counts need less time than times do. */
 const CALLS_SECONDS_MAX = 1;
 /**
