@@ -1,7 +1,7 @@
 /**
- * What a WebSocket holds for its peer: rows that wait for the program, and
- * messages and frames that have come in part, and one that is decompressed. All of it counts towards the
- * reactor's `memoryBytesMax`.
+ * What a WebSocket holds for its peer: rows that wait for the program, messages
+ * and frames that have come in part, and a long message that is decompressed
+ * step by step. All of it counts towards the reactor's `memoryBytesMax`.
  *
  * @module
  */
@@ -25,20 +25,14 @@ export function hold(
 }
 
 function copyOf(held: HeldRows, end: number): HeldRows {
-  const { bytes, rows, rest, calls } = held;
+  const { bytes, rows, rest } = held;
   const from = firstOf(rows) ?? rest;
   for (let at = 0; at < rows.length; at += ROW_WORDS) {
     if (isFailure(rows, at)) continue;
     rows[at + ROW_START]! -= from;
     rows[at + ROW_END]! -= from;
   }
-  return {
-    bytes: bytes.slice(from, end),
-    rows,
-    at: 0,
-    rest: rest - from,
-    calls,
-  };
+  return { ...held, bytes: bytes.slice(from, end), rest: rest - from };
 }
 
 /** Returns where the bytes of the first row begin. */
